@@ -36,7 +36,7 @@ from records import arguments, load, show, versions, write
 from vocabularies import load as tokenizer_of
 
 import structgen as sg
-from structgen.doors.maskbench.readers import select
+from structgen.doors.maskbench.readers import select_cases
 
 COLUMNS = (
     *("engine", "schemas", "texts", "rows", "steps", "fill us", "fill cpu us", "advance us"),
@@ -162,7 +162,7 @@ Texts = tuple[str, list[list[int]]]
 def texts_of(path: Path, tokenizer: sg.Tokenizer, engines: Sequence[Engine]) -> Iterator[Texts]:
     """Yield schemas that all engines compile, in an order drawn once, with the texts that all of them
     take."""
-    cases = select([path])
+    cases = select_cases([path])
     random.Random(96).shuffle(cases)
     for _, read in cases:
         case = read()

@@ -72,7 +72,7 @@ def always_drafted() -> None:
 
         def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Any]:
             return [
-                NO_DRAFT if view is None else drafting.candidates(view, most)
+                NO_DRAFT if view is None else drafting.propose_tree(view, most)
                 for drafting, view, most in zip(draftings, views, mosts, strict=True)
             ]
 

@@ -144,7 +144,7 @@ def setting(model: str, device: torch.device) -> Setting:
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left", **read)
     tokenizer.pad_token_id = tokenizer.pad_token_id or 0
     is_ours = model == "extract" and device.type == "cpu"
-    ours: Any = Llama.read(folder) if is_ours else HuggingFace(theirs)
+    ours: Any = Llama.read_folder(folder) if is_ours else HuggingFace(theirs)
     return Setting(device, ours, theirs.eval(), sg.Tokenizer.from_huggingface(str(folder)), tokenizer)
 
 

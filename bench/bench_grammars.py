@@ -120,7 +120,7 @@ class Served:
             begun = time.perf_counter()
             session.fill()
             filled = time.perf_counter()
-            if not session.allows(token):
+            if not session.allows_token(token):
                 times.refused += 1
                 return
             taken = time.perf_counter()
@@ -150,7 +150,7 @@ class Worker:
     def _asked(self, seconds: float, question: str, *given: Any) -> str:
         """Wait for the times; return why there are none."""
         try:
-            answer = self._process.ask((question, *given), seconds, question, "")
+            answer = self._process.call_function((question, *given), seconds, question, "")
         except LateError:
             return f"does not come to an end in {seconds:g} s"
         except EndedError:
@@ -176,7 +176,7 @@ def python_texts(files: int, size: int) -> list[str]:
 
 def accepted(name: str) -> list[str]:
     """Return the accepted texts of one of our grammars."""
-    held = json.loads(resources.grammar(name).with_suffix(".texts.json").read_text("utf-8"))
+    held = json.loads(resources.grammar_path(name).with_suffix(".texts.json").read_text("utf-8"))
     return [one["text"] if isinstance(one, dict) else one[0] for one in held["accepted"]]
 
 

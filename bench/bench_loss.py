@@ -46,9 +46,13 @@ from judging import Outcome, Question, run
 from violators import parts, violators
 
 import structgen as sg
-from structgen.base.json_text.exact_json import read, write
-from structgen.doors.maskbench.readers import Case, select
-from structgen.grammars.compilation.implied_constraints import SchemaDifference, proved, without_keyword
+from structgen.base.json_text.exact_json import read_exact, write_canonical
+from structgen.doors.maskbench.readers import Case, select_cases
+from structgen.grammars.compilation.implied_constraints import (
+    SchemaDifference,
+    prove_redundant,
+    without_keyword,
+)
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
@@ -131,7 +135,7 @@ class Subject:
 
     def __init__(self, schema: str, instances: Sequence[Any], seconds: float = 2.0) -> None:
         """`instances`: values from which the judge's are made; `seconds`: for one question to the oracle."""
-        self.value = read(schema)
+        self.value = read_exact(schema)
         self.plain = json.loads(schema)
         self.seconds = seconds
         self.grammar = sg.json_schema(schema, **sg.WIDEST)
@@ -156,7 +160,7 @@ class Subject:
         report = replace(self.report, findings=tuple(findings))
         try:
             with at_most(_PROOFS * self.seconds):
-                return proved(self.grammar, report).findings
+                return prove_redundant(self.grammar, report).findings
         except TimeUpError:
             return findings
 
@@ -208,7 +212,7 @@ class Subject:
     def _changed(self, found: Callable[..., Verdict], without: Any, plain: Any, witness: str) -> Verdict:
         """Hold the machine and the judges to a witness of the oracle."""
         text = witness.encode("utf-8", "surrogatepass")
-        other = self._compiled(sg.json_schema(write(without), **sg.WIDEST))
+        other = self._compiled(sg.json_schema(write_canonical(without), **sg.WIDEST))
         if accepts(self.compiled, text) == accepts(other, text):
             return found(SILENT, "the machine does not tell what the oracle tells", witness)
         try:
@@ -226,7 +230,7 @@ class Subject:
 
     def _undecided(self, finding: Finding, without: Any, plain: Any, why: str) -> Verdict:
         """Look for a value at hand on which both the judge and the machine tell the schemas apart."""
-        other = self._compiled(sg.json_schema(write(without), **sg.WIDEST))
+        other = self._compiled(sg.json_schema(write_canonical(without), **sg.WIDEST))
         judge = Judge(plain)
         for value in list(self.pool):
             if self.judge.valid(value) != judge.valid(value):
@@ -250,7 +254,9 @@ class Subject:
             here = self._local[finding.pointer] = Judge(self.plain, finding.pointer)
         raw = self.twins.places[finding.pointer].raw
         assert isinstance(raw, dict)
-        values = itertools.chain(violators(finding.keyword, json.loads(write(raw))), self.parts, self.pool)
+        values = itertools.chain(
+            violators(finding.keyword, json.loads(write_canonical(raw))), self.parts, self.pool
+        )
         text = _first(here, Judge(plain, finding.pointer), values)
         if not text:
             return ""
@@ -282,7 +288,7 @@ class Subject:
     def _witness(self, without: Any, pointer: str = "#") -> str | None:
         """Return the shortest text of a value that one of the schemas takes and the other does not, or of
         such a value of one place."""
-        demand = self.twins.difference(self.grammar.document(without), pointer)
+        demand = self.twins.find_difference(self.grammar.document(without), pointer)
         if demand is None:
             return None
         text = self.twins.network.oracle.text(demand)
@@ -331,7 +337,7 @@ class Loss(Question):
         parser.add_argument("--seconds", type=float, default=2.0, help="for one keyword")
 
     def cases(self, wanted: Callable[[str], bool]) -> Iterator[Case]:
-        chosen = select(self.options.paths, sample=self.options.sample, seed=self.options.seed)
+        chosen = select_cases(self.options.paths, sample=self.options.sample, seed=self.options.seed)
         return (read() for name, read in chosen if wanted(name))
 
     def judged(self, case: Case) -> Outcome:

@@ -43,9 +43,9 @@ import structgen as sg
 from structgen.doors.maskbench.engines import EngineConfig, EngineRefusal, MaskEngine, Session, Start
 from structgen.doors.maskbench.measurements import CaseResult, StepResult
 from structgen.doors.maskbench.ours import structgen
-from structgen.doors.maskbench.readers import select
-from structgen.doors.maskbench.replay import replay
-from structgen.doors.maskbench.run_report import COUNTS, microseconds, report_of, times
+from structgen.doors.maskbench.readers import select_cases
+from structgen.doors.maskbench.replay import replay_tokens
+from structgen.doors.maskbench.run_report import COUNTS, format_microseconds, report_of, times_by_measure
 from structgen.doors.maskbench.runner import BenchRun
 
 PEERS = ("llguidance", "xgrammar", "xgrammar_dynamic", "glrmask", "outlines_core", "maskforge")
@@ -69,12 +69,12 @@ Batches = dict[tuple[str, int], dict[str, float]]
 def same_process(tokenizer: sg.Tokenizer, path: Path, sample: int, seed: int) -> MaskEngine:
     """Return our engine in a process that has run the schemas once."""
     engine = structgen(tokenizer)
-    for _, read in select([path], sample=sample, seed=seed):
+    for _, read in select_cases([path], sample=sample, seed=seed):
         case = read()
         with suppress(EngineRefusal, sg.StructgenError):
             start = engine.compile(case.schema)
             for instance in case.instances:
-                replay(start(), tokenizer.encode(instance.text), array("q"))
+                replay_tokens(start(), tokenizer.encode(instance.text), array("q"))
     return engine
 
 
@@ -152,7 +152,7 @@ def rows(results: Sequence[CaseResult], batches: Batches) -> Iterator[tuple[obje
                 for name, value in figures.items():
                     yield engine, "all", scope, measure, name, round(value)
         for measure in ("first mask", "mask + commit", "mask", "commit"):
-            mine = ((case, times(case)[measure]) for case in results if case.engine == engine)
+            mine = ((case, times_by_measure(case)[measure]) for case in results if case.engine == engine)
             of = [(int(ns.max()), case.name) for case, ns in mine if len(ns)]
             for ns, name in sorted(of, reverse=True)[:SLOWEST]:
                 yield engine, "all", "own", f"slowest {measure}", name, ns
@@ -172,17 +172,17 @@ def tabulate(results: Sequence[CaseResult], batches: Batches) -> Iterator[list[s
         ns += [
             1000 * batches[engine, count]["worst"] if (engine, count) in batches else None for count in counts
         ]
-        yield [engine, *("-" if one is None else microseconds(one) for one in ns)]
+        yield [engine, *("-" if one is None else format_microseconds(one) for one in ns)]
 
 
 def replay_sample(options: Any, path: Path, seed: int) -> list[CaseResult]:
     """Return the results of a sample, of all rounds together."""
-    cases = [read() for _, read in select([path], sample=options.sample, seed=seed)]
+    cases = [read() for _, read in select_cases([path], sample=options.sample, seed=seed)]
     by_round: dict[tuple[str, str], list[CaseResult]] = {}
     for _ in range(options.rounds):
         with new_rows.empty_cache():
             run = BenchRun([*configs(options, path, seed)], timeout=options.timeout, jobs=options.jobs)
-            for results in run.results(cases):
+            for results in run.results_of_cases(cases):
                 for one in results:
                     by_round.setdefault((one.name, one.engine), []).append(one)
     found = map(fold_rounds, by_round.values())

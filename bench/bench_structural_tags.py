@@ -29,7 +29,7 @@ from records import versions
 
 import structgen as sg
 from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES
-from structgen.grammars.text_grammars.composition.templates import TEXT, pieces
+from structgen.grammars.text_grammars.composition.templates import TEXT, template_pieces
 
 WIDE: Final[dict[str, Any]] = {"whitespace": "any", "numbers": "any"}
 SCHEMA: Final[dict[str, Any]] = {
@@ -177,7 +177,7 @@ def _texts(value: Any) -> Iterator[str]:
             )
         fields = ARGUMENT_STYLES.get(value.get("style", _OLDER.get(value.get("type"), "")), {})
         for template in (fields.get("member", ""), fields.get("item", "")):
-            yield from (text for kind, text in pieces(template) if kind == TEXT)
+            yield from (text for kind, text in template_pieces(template) if kind == TEXT)
         yield from (one for one in (*fields.get("brackets", ()), fields.get("quote", "")) if one)
         yield from dict(fields.get("types", {})).values()
         for name, one in value.items():

@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 from judging import LATE, Outcome, Question, run
 
 import structgen as sg
-from structgen.base.json_text.raw_json import read, write
+from structgen.base.json_text.raw_json import read_as_written, write_as_read
 from structgen.doors.maskbench.ours import reason_of
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 
@@ -64,7 +64,7 @@ class File:
 
     def cases(self) -> list[dict[str, Any]]:
         """Return its cases, numbers as the text has them (`RawNumeral`)."""
-        cases: list[dict[str, Any]] = read(self.path.read_text(encoding="utf-8"))
+        cases: list[dict[str, Any]] = read_as_written(self.path.read_text(encoding="utf-8"))
         return cases
 
 
@@ -108,7 +108,7 @@ def judge(file: File, case: Mapping[str, Any], remotes: Mapping[str, Any]) -> It
     compiled: sg.CompiledGrammar | None = None
     failure: tuple[str, str] | None = None
     try:
-        grammar = unwarned_schema(write(schema), resources=remotes, **options_of(file, schema))
+        grammar = unwarned_schema(write_as_read(schema), resources=remotes, **options_of(file, schema))
         compiled = sg.compile(grammar, BYTES, store=False)
     except sg.errors.UnsatisfiableSchema:
         pass
@@ -174,7 +174,11 @@ def replay(
 def texts(data: Any) -> list[str]:
     """Return an instance as JSON texts: its keys as given, reversed and shuffled, each text once."""
     draw = random.Random(SHUFFLE_SEED)
-    found = [write(data), write(_ordered(data, list.reverse)), write(_ordered(data, draw.shuffle))]
+    found = [
+        write_as_read(data),
+        write_as_read(_ordered(data, list.reverse)),
+        write_as_read(_ordered(data, draw.shuffle)),
+    ]
     return list(dict.fromkeys(found))
 
 

@@ -30,7 +30,7 @@ from records import versions
 import structgen as sg
 from structgen.asking.tool_calls.format_rows import FORMATS
 from structgen.asking.tool_calls.tool_format import ToolFormat
-from structgen.grammars.text_grammars.composition.templates import TEXT, pieces
+from structgen.grammars.text_grammars.composition.templates import TEXT, template_pieces
 
 NAMELESS, UNREAD = "without a name", "not read back"
 
@@ -165,7 +165,7 @@ def texts_of(format: ToolFormat) -> list[str]:
     """Return the texts that a format writes."""
     assert isinstance(format.calls, tuple)
     templates = [*format.calls, format.member, format.item]
-    found = [said for one in templates if one for kind, said in pieces(one) if kind == TEXT]
+    found = [said for one in templates if one for kind, said in template_pieces(one) if kind == TEXT]
     found += [*format.section, format.separator, format.lead, *format.triggers, *format.thinking]
     found += [*format.text, format.blocks, format.end, *format.brackets, format.quote, *format.types.values()]
     return [one for one in dict.fromkeys(found) if one]

@@ -127,7 +127,7 @@ def documents(engine: Compile, cases: Iterable[Case], clock: Callable[[], int]) 
             continue
         for at, token in enumerate(tokens):
             session.fill()
-            if not session.allows(token) or session.commit(token) is False:
+            if not session.allows_token(token) or session.commit(token) is False:
                 found.append(at)
                 break
         else:
@@ -164,7 +164,7 @@ def measured(
         os.environ["STRUCTGEN_CACHE"] = folder
         process = WorkerProcess(partial(work, name, tokenizer), name, "", is_fresh=True)
         for some in (cases if state == "same-process" else [], cases):
-            found, seconds = process.ask((some, by_turns), 1e6, "for its times", "")
+            found, seconds = process.call_function((some, by_turns), 1e6, "for its times", "")
         process.end()
     return found, seconds
 

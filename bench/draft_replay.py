@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from structgen.decoding.speculation.drafts.drafter import DraftContext, Drafter, RequestFacts
 from structgen.decoding.speculation.planning.drafting import Drafting
-from structgen.decoding.speculation.planning.speculator import plan
+from structgen.decoding.speculation.planning.speculator import plan_drafts
 from structgen.machines.core.matcher import Matcher
 
 
@@ -53,16 +53,16 @@ def replay(
     by_drafter = Counter[str]()
     while at < len(tokens):
         view = DraftContext(tokens[:at], matcher, room - at, ends)
-        (draft,) = plan([drafting.candidates(view, most)], 1.0, row)
+        (draft,) = plan_drafts([drafting.propose_tree(view, most)], 1.0, row)
         accepted = draft.accepted(tokens[at:])
         taken = list(tokens[at : at + accepted + 1])
         if matcher is not None:
             for token in taken:
                 matcher.advance(token)
         for token in taken[:accepted]:
-            by_drafter.update(drafting.sources(token))
-        drafting.observe(taken, accepted)
+            by_drafter.update(drafting.drafters_of_token(token))
+        drafting.observe_tokens(taken, accepted)
         calls, drafted, at = calls + 1, drafted + len(draft), at + len(taken)
-    found = Replayed(len(tokens), calls, drafted, dict(by_drafter), dict(drafting.dropped))
-    drafting.end()
+    found = Replayed(len(tokens), calls, drafted, dict(by_drafter), dict(drafting.drop_reasons))
+    drafting.end_drafters()
     return found

@@ -53,4 +53,4 @@ def case(name: str) -> Case:
         path = Path(lark.__file__).parent / "grammars" / "python.lark"
         return Case(name, path, {"start": "file_input", "postlex": PythonIndenter()})
     arguments = {"postlex": PythonIndenter()} if name == "python" else {}
-    return Case(name, resources.grammar(name), arguments)
+    return Case(name, resources.grammar_path(name), arguments)

@@ -158,7 +158,7 @@ def answers(question: Question, cases: Iterable[Any], jobs: int) -> Iterator[Out
     def ask(case: Any) -> Outcome:
         own, number = free.get()
         try:
-            found: Outcome = own.ask((case,), PATIENCE * question.seconds(case), "of a case", "")
+            found: Outcome = own.call_function((case,), PATIENCE * question.seconds(case), "of a case", "")
             return found
         except Exception as error:
             late = isinstance(error, LateError)

@@ -27,7 +27,7 @@ import vocabularies
 import structgen as sg
 from structgen.base.system.cache import ENVIRONMENT_VARIABLE, cache_folder
 from structgen.base.system.worker_process import EndedError, LateError, WorkerProcess
-from structgen.doors.maskbench.readers import select
+from structgen.doors.maskbench.readers import select_cases
 from structgen.errors import StructgenError
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 
@@ -106,7 +106,7 @@ class RowWorker:
 def draw_texts(path: Path, tokenizer: sg.Tokenizer, seed: int) -> Iterator[Text]:
     """Yield the schemas of a folder of MaskBench in an order drawn by the seed, each with its first valid
     instance of a middling length."""
-    cases = select([path])
+    cases = select_cases([path])
     random.Random(seed).shuffle(cases)
     for _, read in cases:
         case = read()
@@ -144,12 +144,12 @@ def find_common_texts(
 
     def takes(judge: WorkerProcess, text: Text) -> bool:
         try:
-            return bool(judge.ask(("accepts", text), timeout, "whether it takes a text", ""))
+            return bool(judge.call_function(("accepts", text), timeout, "whether it takes a text", ""))
         except (LateError, EndedError):
             return False
 
     for judge in judges:  # to load an engine takes longer than a text may
-        judge.ask(("accepts", (WARM_UP, [])), 600, "whether it starts", "")
+        judge.call_function(("accepts", (WARM_UP, [])), 600, "whether it starts", "")
     found = list[Text]()
     for text in texts:
         if len(found) == count:
@@ -198,7 +198,7 @@ def measure_batches(
                     process = make_worker(name, tokenizer, count)
                     try:
                         given = "run_steps", list(texts[:count])
-                        of_engine.append(process.ask(given, 36_000, f"for {count} rows", ""))
+                        of_engine.append(process.call_function(given, 36_000, f"for {count} rows", ""))
                     except (EndedError, StructgenError) as error:
                         print(f"{name}, {count} rows: {error}")
                     process.end()

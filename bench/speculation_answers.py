@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import structgen as sg
-from structgen.doors.maskbench.readers import Case, select
+from structgen.doors.maskbench.readers import Case, select_cases
 
 FROZEN: Final = Path(__file__).with_name("speculation_answers.json")
 SEED: Final = 25
@@ -145,7 +145,7 @@ def answers(folder: Path, count: int | None = None) -> list[Answer]:
 
 
 def _cases(folder: Path, names: set[str]) -> Iterator[Case]:
-    return (read() for name, read in select([folder]) if name in names)
+    return (read() for name, read in select_cases([folder]) if name in names)
 
 
 def _valid(case: Case) -> list[Any]:

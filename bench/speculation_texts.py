@@ -258,7 +258,7 @@ class FreeRows(Speculator):
     def propose(self, draftings: Sequence[Any], views: Sequence[Any], mosts: Sequence[int]) -> list[Any]:
         """Return all that is guessed, up to each text's bound."""
         return [
-            NO_DRAFT if drafting is None or view is None else drafting.candidates(view, most)
+            NO_DRAFT if drafting is None or view is None else drafting.propose_tree(view, most)
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 

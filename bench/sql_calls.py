@@ -65,7 +65,7 @@ SEED = 92
 COLUMNS = ("calls", "queries", "parsed", "refused", "explained", "errors", "seconds")
 
 
-def run_query(query: Annotated[str, sg.lark(resources.grammar("sql"))], limit: int) -> None:
+def run_query(query: Annotated[str, sg.lark(resources.grammar_path("sql"))], limit: int) -> None:
     """Run one statement of SQLite.
 
     Args:

@@ -69,7 +69,7 @@ def load(spec: str) -> Tokenizer:
         return _of_ranks(path, _PUBLISHED["qwen"])
     if path.name == "tokenizer.model" and path.exists() and holds_ranks(path.read_bytes()):
         return _of_ranks(path, _PUBLISHED["llama3"])
-    return vocabularies.load(spec)
+    return vocabularies.load_tokenizer(spec)
 
 
 def llama3() -> Tokenizer:

@@ -18,7 +18,7 @@ from bench_suite import options_of, resources, suite_files
 from judging import Outcome
 
 import structgen as sg
-from structgen.base.json_text.raw_json import write
+from structgen.base.json_text.raw_json import write_as_read
 from structgen.doors.maskbench.readers import Case, sources_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "oracles"))
@@ -333,4 +333,4 @@ def _suite(root: Path) -> Iterator[Subject]:
                 asked = options_of(file, group["schema"])
                 options = {key: asked[key] for key in ("formats", "draft") if key in asked}
                 name = f"{file.draft}/{file.name}#{at}"
-                yield Subject(name, write(group["schema"]), {**options, "resources": remotes})
+                yield Subject(name, write_as_read(group["schema"]), {**options, "resources": remotes})

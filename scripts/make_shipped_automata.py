@@ -31,7 +31,7 @@ POLICIES = ("bounded", "python")
 def meanings() -> Iterator[tuple[object, Callable[[], Automaton]]]:
     """Yield what the automata are made from, each with a function that makes it."""
     for name in sorted(KNOWN - LARGE):
-        meaning = meaning_of(name, denied=False, alone=True)
+        meaning = meaning_of(name, is_denied=False, alone=True)
         if isinstance(meaning, All) and any(isinstance(part, Length) for part in meaning.of):
             # a length is counted beside the automaton
             meaning = next(part for part in meaning.of if not isinstance(part, Length))
@@ -52,8 +52,8 @@ def make_entries() -> dict[bytes, ShippedAutomaton]:
             # a step of what is held would count as well, but not those of what is shipped
             formula_automata.HELD.clear()
             number_pool.HELD.clear()
-            automaton, bill = THIS_CALL.billed(0, make)
-            entries[digest_of(meaning)] = ShippedAutomaton.pack(automaton, sum(bill.values()))
+            automaton, bill = THIS_CALL.bill_work(0, make)
+            entries[digest_of(meaning)] = ShippedAutomaton.pack_automaton(automaton, sum(bill.values()))
     return entries
 
 

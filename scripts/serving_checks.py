@@ -278,9 +278,9 @@ class Asking:
 
 def schemas_of(path: Path, count: int) -> list[tuple[str, Any]]:
     """Return `count` schemas under a path, drawn by a fixed seed, each with its name."""
-    from structgen.doors.maskbench.readers import select
+    from structgen.doors.maskbench.readers import select_cases
 
-    cases = (read() for _, read in select([path], sample=count, seed=1))
+    cases = (read() for _, read in select_cases([path], sample=count, seed=1))
     return [(case.name, json.loads(case.schema)) for case in cases if case.schema]
 
 

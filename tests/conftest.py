@@ -72,7 +72,7 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture
 def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Return a keyword that is refused while the test runs."""
-    from structgen.schema.reading.dialects import DRAFTS, dialect
+    from structgen.schema.reading.dialects import DRAFTS, dialect_of
 
     keyword = "propertyNames"
 
@@ -80,5 +80,5 @@ def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         document.refuse(place, keyword)
 
     for draft in DRAFTS[2:]:
-        monkeypatch.setitem(dialect(draft).keywords, keyword, refuse)
+        monkeypatch.setitem(dialect_of(draft).keywords, keyword, refuse)
     yield keyword

@@ -113,13 +113,13 @@ def test_what_only_the_rest_of_the_schema_makes_idle_is_redundant_by_proof() -> 
 
 
 def test_what_no_proof_was_looked_for_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loss, "proved", lambda grammar, report: report)
+    monkeypatch.setattr(loss, "prove_redundant", lambda grammar, report: report)
     found = verdicts({"minimum": 3, "allOf": [{"minimum": 2}]})
     assert found["#/allOf/0/minimum"] == loss.IMPLIED
 
 
 def test_a_wrong_proof_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SchemaDifference, "difference", lambda self, other, pointer="#": None)
+    monkeypatch.setattr(SchemaDifference, "find_difference", lambda self, other, pointer="#": None)
     subject = loss.Subject('{"minLength": 1}', [], seconds=30.0)
     (said,) = subject.prove(subject.report.findings)
     monkeypatch.undo()
@@ -138,13 +138,15 @@ def test_a_wrong_proof_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_keyword_that_the_reader_drops_is_silent(
     monkeypatch: pytest.MonkeyPatch, keyword: str, schema: Any
 ) -> None:
-    monkeypatch.setitem(dialects.dialect("2020-12").keywords, keyword, lambda *_: None)
+    monkeypatch.setitem(dialects.dialect_of("2020-12").keywords, keyword, lambda *_: None)
     found = verdicts(schema)
     assert [kind for at, kind in found.items() if at.endswith("/" + keyword)] == [loss.SILENT]
 
 
 def test_a_keyword_that_the_report_wrongly_calls_redundant_is_untrue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyword_report, "redundant", lambda document, place, raw, keyword: "so it is said")
+    monkeypatch.setattr(
+        keyword_report, "redundancy_reason", lambda document, place, raw, keyword: "so it is said"
+    )
     assert verdicts({"minLength": 1}) == {"#/minLength": loss.UNTRUE}
 
 

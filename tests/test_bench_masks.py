@@ -72,7 +72,7 @@ def test_any_engine_can_be_timed_by_the_clock_of_the_processor(monkeypatch: pyte
     session = engine.compile('{"enum": [1]}')()
     session.fill()
     assert (engine.version, session.clock) == ("2", process_time_ns)
-    assert session.allows(ord("1")) and not session.allows(ord("2"))
+    assert session.allows_token(ord("1")) and not session.allows_token(ord("2"))
 
 
 # --- batches of new rows ------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_a_string_is_written_along_the_masks_of_our_engine() -> None:
     times = bench_strings.Times()
     session = bench_strings.ours(sg.regex("a+"), byte_tokenizer(), times)()
     session.fill()
-    assert session.allows(ord("a")) and not session.allows(ord("b")) and len(times.compile) == 1
+    assert session.allows_token(ord("a")) and not session.allows_token(ord("b")) and len(times.compile) == 1
 
 
 def test_a_text_of_a_lark_grammar_is_replayed_until_a_token_is_not_allowed(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import bench_suite as bench
 import judging
 from bench_suite import ACCEPTED, DRAFTS, VERDICTS, texts
 
-from structgen.base.json_text.raw_json import read
+from structgen.base.json_text.raw_json import read_as_written
 
 
 class Here(bench.Suite):
@@ -74,9 +74,9 @@ def test_tests_are_counted_by_what_became_of_them(monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_instance_comes_with_its_keys_in_other_orders_and_its_numerals_as_written() -> None:
-    found = texts(read('{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}'))
+    found = texts(read_as_written('{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}'))
     assert found[:2] == ['{"a": 1.0, "b": [{"c": 1e5, "d": 2}]}', '{"b": [{"d": 2, "c": 1e5}], "a": 1.0}']
-    assert texts(read("[1.0]")) == ["[1.0]"]
+    assert texts(read_as_written("[1.0]")) == ["[1.0]"]
 
 
 def test_a_test_on_the_list_is_shown_with_its_reason_and_a_wrong_acceptance_is_none(

@@ -107,5 +107,5 @@ def test_success_is_silent(tmp_path: Path) -> None:
 
 def test_the_warning_points_at_the_caller() -> None:
     with pytest.warns(StoreWarning) as caught:
-        (lambda: cache.warn("It is so."))()
+        (lambda: cache.warn_of_file("It is so."))()
     assert caught[0].filename == __file__

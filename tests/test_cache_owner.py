@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have n
 
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache._Told, "causes", [])
+    monkeypatch.setattr(cache._WarnedCauses, "causes", [])
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_file_of_another_user_is_refused(path: Path, monkeypatch: pytest.Monke
 def test_a_file_of_root_is_read_by_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with TrustedFile(path) as file:
-        assert file.bytes().tobytes() == b"content"
+        assert file.read_bytes().tobytes() == b"content"
     remove_own(path)
     assert path.exists()  # but not deleted
 
@@ -69,13 +69,13 @@ def test_what_is_checked_is_what_is_read(path: Path) -> None:
         path.unlink()
         path.write_bytes(b"another")
         path.chmod(0o666)
-        assert file.bytes().tobytes() == b"content"
+        assert file.read_bytes().tobytes() == b"content"
 
 
 def test_a_file_that_was_cut_short_after_it_was_opened_gives_nothing(path: Path) -> None:
     with TrustedFile(path) as file:
         os.truncate(path, 3)
-        assert file.bytes().tobytes() == b""
+        assert file.read_bytes().tobytes() == b""
 
 
 def test_each_folder_is_made_closed_whatever_the_umask_is(tmp_path: Path) -> None:

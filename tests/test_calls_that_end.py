@@ -95,14 +95,14 @@ def test_all_searches_of_a_call_share_one_count_of_steps(name: str) -> None:
 
 
 def test_a_call_inside_another_spends_from_it_and_the_next_begins_anew() -> None:
-    with THIS_CALL.begin(FEW):
-        THIS_CALL.spend(1_500, FEW, "It")
-        with THIS_CALL.begin(FEW), pytest.raises(sg.errors.LimitError):
-            THIS_CALL.spend(501, FEW, "It")
-    with THIS_CALL.begin(FEW):
-        THIS_CALL.spend(2_000, FEW, "It")
+    with THIS_CALL.begin_call(FEW):
+        THIS_CALL.spend_steps(1_500, FEW, "It")
+        with THIS_CALL.begin_call(FEW), pytest.raises(sg.errors.LimitError):
+            THIS_CALL.spend_steps(501, FEW, "It")
+    with THIS_CALL.begin_call(FEW):
+        THIS_CALL.spend_steps(2_000, FEW, "It")
         with pytest.raises(sg.errors.LimitError):
-            THIS_CALL.spend(1, FEW, "It")
+            THIS_CALL.spend_steps(1, FEW, "It")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from for_each import for_each
 
-from structgen.schema.reading.dialects import DRAFTS, dialect
+from structgen.schema.reading.dialects import DRAFTS, dialect_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -187,6 +187,6 @@ def test_a_command_that_goes_on_prints_its_first_lines_and_ends_with_the_page(
 # --- claims of single pages ------------------------------------------------------------------------------
 
 
-@for_each("keyword", sorted({name for draft in DRAFTS for name in dialect(draft).keywords}))
+@for_each("keyword", sorted({name for draft in DRAFTS for name in dialect_of(draft).keywords}))
 def test_a_keyword_that_is_enforced_is_documented(keyword: str) -> None:
     assert f"`{keyword}`" in TEXTS["docs/json-schema.md"]

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 import structgen as sg
-from structgen.base.system.resources import grammar
+from structgen.base.system.resources import grammar_path
 from structgen.doors.cli import app
 
 BEATEN = {
@@ -77,7 +77,7 @@ SAMPLES += [("arithmetic", "characters"), ("json", "characters")]
 
 @pytest.mark.parametrize(("name", "lexer"), SAMPLES)
 def test_shortest_and_random_texts_are_accepted(name: str, lexer: Any) -> None:
-    text = grammar(name).read_text(encoding="utf-8")
+    text = grammar_path(name).read_text(encoding="utf-8")
     parser = lark.Lark(text, **(LALR if lexer == "contextual" else EARLEY))
     found = sg.explain(sg.lark(text, lexer=lexer), sentences=8, seed=3)
     assert found.shortest is not None
@@ -88,21 +88,26 @@ def test_shortest_and_random_texts_are_accepted(name: str, lexer: Any) -> None:
 
 
 def test_the_same_seed_gives_the_same_texts() -> None:
-    made = sg.lark(grammar("json"))
+    made = sg.lark(grammar_path("json"))
     texts = [sg.explain(made, sentences=5, seed=seed).sentences for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
 
 @pytest.mark.parametrize(
     "made",
-    [sg.json_schema({"enum": ["a", 1]}), sg.lark(grammar("json")), sg.regex("a|b"), sg.ebnf('root ::= "a"')],
+    [
+        sg.json_schema({"enum": ["a", 1]}),
+        sg.lark(grammar_path("json")),
+        sg.regex("a|b"),
+        sg.ebnf('root ::= "a"'),
+    ],
 )
 def test_explained_twice_a_grammar_gives_equal_explanations(made: Any) -> None:
     assert sg.explain(made) == sg.explain(made)
 
 
 def test_sizes_are_those_of_lark() -> None:
-    text = grammar("arithmetic").read_text(encoding="utf-8")
+    text = grammar_path("arithmetic").read_text(encoding="utf-8")
     costs = sg.explain(sg.lark(text)).costs
     parser = lark.Lark(text, parser="lalr", lexer="contextual")
     assert costs.terminals == len(parser.terminals)

@@ -13,14 +13,14 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.core import fill_draft, fill_masks
 from structgen.machines.core.forced_text import with_forced_text
 from structgen.tokens.tokenizer import byte_tokenizer
 
 
 def test_collection_waits_and_goes_on_after_an_error() -> None:
-    with pytest.raises(KeyError), uncollected():
+    with pytest.raises(KeyError), pause_collection():
         assert not gc.isenabled()
         raise KeyError
     assert gc.isenabled()
@@ -29,7 +29,7 @@ def test_collection_waits_and_goes_on_after_an_error() -> None:
 def test_whoever_has_turned_collection_off_finds_it_off() -> None:
     gc.disable()
     try:
-        with uncollected(), uncollected():
+        with pause_collection(), pause_collection():
             pass
         assert not gc.isenabled()
     finally:
@@ -105,7 +105,7 @@ def used(compiled: sg.CompiledGrammar, text: bytes) -> None:
     again.rollback(len(text))
     fill_draft(again, list(text), list(range(-1, len(text) - 1)), sg.allocate_mask(len(text) + 1, size))
     compiled.completion(compiled.start)
-    policy = sg.Matcher(with_forced_text(compiled, behind=b" "))
+    policy = sg.Matcher(with_forced_text(compiled, border=b" "))
     policy.fill_mask(mask)
     if text:
         policy.advance(32)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from structgen.base.system import guarded
-from structgen.base.system.guarded import Guarded
+from structgen.base.system.guarded import GuardedCall
 
 
 def outcomes(script: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float = 1.0) -> list[Any]:
@@ -24,7 +24,7 @@ def outcomes(script: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float 
         return doubled * 2
 
     monkeypatch.setattr(guarded, "perf_counter", lambda: now[0])
-    ask = Guarded(scripted, seconds, lambda error: type(error).__name__)
+    ask = GuardedCall(scripted, seconds, lambda error: type(error).__name__)
     return [ask(at) for at in range(len(script))]
 
 
@@ -46,7 +46,7 @@ def test_what_the_handler_raises_is_raised() -> None:
         raise LookupError("no process") from error
 
     with pytest.raises(LookupError, match="no process"):
-        Guarded(int, 1.0, refuse)("x")
+        GuardedCall(int, 1.0, refuse)("x")
 
 
 def test_ctrl_c_is_no_fault() -> None:
@@ -54,4 +54,4 @@ def test_ctrl_c_is_no_fault() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Guarded(interrupted, 1.0, lambda error: None)()
+        GuardedCall(interrupted, 1.0, lambda error: None)()

@@ -12,7 +12,7 @@ import pytest
 from small_package import small_package
 
 import structgen
-from structgen.base.system.source_digests import digest_of, imported
+from structgen.base.system.source_digests import digest_of, with_imports
 from structgen.doors.cli.inner_loops import modules_with_entries
 
 PACKAGE = Path(structgen.__file__).parent
@@ -102,4 +102,4 @@ def test_the_decorators_stand_on_no_module_with_compiled_code() -> None:
     compiled = {
         PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py") for name in modules_with_entries()
     }
-    assert not compiled & set(imported(PACKAGE / "base" / "native" / "jit.py"))
+    assert not compiled & set(with_imports(PACKAGE / "base" / "native" / "jit.py"))

@@ -248,11 +248,11 @@ def test_other_arguments_than_integers_are_refused(arguments: tuple[Any, ...], k
     ],
 )
 def test_an_array_of_another_kind_is_refused(other: Any) -> None:
-    from structgen.automata.strings.kernels import longest
+    from structgen.automata.strings.kernels import longest_rests
 
-    assert longest(np.full((2, 2), -1, np.int32)).tolist() == [0, 0]
+    assert longest_rests(np.full((2, 2), -1, np.int32)).tolist() == [0, 0]
     with pytest.raises((TypeError, ValueError)):
-        longest(other)
+        longest_rests(other)
 
 
 def chain_of(value: int) -> Callable[[int], int]:

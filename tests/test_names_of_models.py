@@ -158,7 +158,10 @@ ROWS: dict[str, Callable[[str], Any]] = {
     "run_bulk_on_ray with vLLM": _on_ray_with_vllm,
 }
 """Functions that read rows of probabilities, or load a model in a worker."""
-TOKENIZERS: dict[str, Callable[[str], Any]] = {"tokenizer": tokenizer_of, "maskbench": vocabularies.load}
+TOKENIZERS: dict[str, Callable[[str], Any]] = {
+    "tokenizer": tokenizer_of,
+    "maskbench": vocabularies.load_tokenizer,
+}
 
 
 def _told(call: Callable[[], Any]) -> str:
@@ -226,7 +229,7 @@ def test_a_short_name_is_the_whole_one_and_a_path_of_that_name_is_the_folder(
 
 
 def test_an_old_name_is_taken_and_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    resources._tell_renamed.cache_clear()
+    resources._warn_renamed.cache_clear()
     with pytest.warns(FutureWarning, match="'structgen/guarded-programs'") as told:
         assert [resources.model_name(f"{place}labels") for place in ("structgen/", "", "")] == [
             "structgen/guarded-programs"

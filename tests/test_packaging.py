@@ -67,7 +67,7 @@ def test_constraints_are_sorted_and_exact() -> None:
 
 
 def test_shipped_data_is_found() -> None:
-    assert any(resources.schemas().glob("*.json"))
+    assert any(resources.schemas_folder().glob("*.json"))
     assert resources.small_tokenizer().name == "tokenizer.json"
 
 

@@ -63,7 +63,7 @@ def test_a_limit_of_memory_that_a_platform_does_not_keep_is_told_once(
     process_limits._tell_unbounded.cache_clear()
     with caplog.at_level("INFO", "structgen"):
         for _ in range(2):
-            process_limits.confining(1 << 30)
+            process_limits.make_confinement(1 << 30)
     assert len(caplog.messages) == 1 and "memory" in caplog.messages[0]
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structgen as sg
-from structgen.base.json_text.exact_json import write
+from structgen.base.json_text.exact_json import write_canonical
 from structgen.grammars.json_grammars.outline_writer import MOST_OUTLINE, shorter_outlines
 from structgen.grammars.json_grammars.prompting import (
     extraction_prompt,
@@ -154,7 +154,7 @@ def test_outline_is_one_line_and_names_every_key(schema: Any) -> None:
         part = stack.pop()
         if isinstance(part, dict):
             for key, inner in part.get("properties", {}).items():
-                assert key in outline or write(key) in outline
+                assert key in outline or write_canonical(key) in outline
                 stack.append(inner)
             stack += [part[name] for name in ("items",) if name in part] + part.get("anyOf", [])
 

@@ -12,7 +12,7 @@ from nonempty import nonempty
 
 from structgen.base.system import resources
 
-SAMPLES = sorted(nonempty(resources.schemas().glob("*.json")))
+SAMPLES = sorted(nonempty(resources.schemas_folder().glob("*.json")))
 
 KEYWORDS = set(
     "$ref $defs $id $anchor definitions id type enum const properties required additionalProperties"

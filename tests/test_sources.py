@@ -13,7 +13,7 @@ import pytest
 import structgen
 import structgen as sg
 from structgen.base.native import cache_entries
-from structgen.base.system.source_digests import BESIDE, digest_below, imported, package_digest
+from structgen.base.system.source_digests import BESIDE, digest_below, package_digest, with_imports
 
 PACKAGE = Path(structgen.__file__).resolve().parent
 
@@ -146,7 +146,7 @@ def test_modules_with_compiled_code_import_where_the_stamp_of_that_code_looks() 
         if not re.search(r"^(@jit|@entry\(|\w+ = entry\()", text, re.MULTILINE):
             continue
         compiled += 1
-        seen = set(imported(path))
+        seen = set(with_imports(path))
         for module in imports_of(ast.parse(text)):
             place = PACKAGE.joinpath(*module.split(".")[1:])
             files = set(place.glob("*.py")) if place.is_dir() else {place.with_suffix(".py")}

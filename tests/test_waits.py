@@ -25,14 +25,14 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[Late]:
 
 
 def test_a_long_wait_is_told(timers: list[Late], capsys: pytest.CaptureFixture[str]) -> None:
-    with waits.told("loading the model x\x1b[2J"):
+    with waits.announce_wait("loading the model x\x1b[2J"):
         timers[0]()
     assert capsys.readouterr().err == "structgen: loading the model x\\x1b[2J ...\n"
 
 
 def test_a_thread_tells_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(waits, "SECONDS", 0.0)
-    with waits.told("loading"):
+    with waits.announce_wait("loading"):
         while not (line := capsys.readouterr().err):
             time.sleep(0.01)
     assert line == "structgen: loading ...\n"
@@ -41,7 +41,7 @@ def test_a_thread_tells_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 def test_the_thread_of_a_short_wait_tells_nothing(
     timers: list[Late], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(KeyError), waits.told("loading"):
+    with pytest.raises(KeyError), waits.announce_wait("loading"):
         raise KeyError
     timers[0]()
     assert capsys.readouterr().err == ""
@@ -50,7 +50,7 @@ def test_the_thread_of_a_short_wait_tells_nothing(
 def test_a_wait_inside_another_is_told_in_its_place(
     timers: list[Late], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with waits.told("loading the model"), waits.told("compiling"):
+    with waits.announce_wait("loading the model"), waits.announce_wait("compiling"):
         timers[1]()
         timers[0]()
     assert capsys.readouterr().err == "structgen: compiling ...\n"
@@ -63,10 +63,10 @@ def test_a_level_of_the_log_switches_lines_off(
     before = log.level
     try:
         log.setLevel("ERROR")
-        waits.tell("compiling")
+        waits.write_notice("compiling")
         assert capsys.readouterr().err == ""
         log.setLevel("WARNING")
-        waits.tell("compiling")
+        waits.write_notice("compiling")
         assert capsys.readouterr().err == "structgen: compiling\n"
     finally:
         log.setLevel(before)
@@ -74,7 +74,7 @@ def test_a_level_of_the_log_switches_lines_off(
 
 def test_other_threads_than_the_main_one_tell_nothing(timers: list[Late]) -> None:
     def serves() -> None:
-        with waits.told("compiling"):
+        with waits.announce_wait("compiling"):
             pass
 
     thread = threading.Thread(target=serves)
@@ -95,7 +95,7 @@ def test_a_stderr_that_takes_nothing_costs_the_line_alone(
 
     with monkeypatch.context() as patched:
         patched.setattr("sys.stderr.write", refuse)
-        waits.tell("compiling")
+        waits.write_notice("compiling")
     assert len(written) == 1
 
 
@@ -124,6 +124,6 @@ def test_what_may_take_long_is_told(
         pytest.importorskip("transformers")
     noted: list[str] = []
     monkeypatch.setattr(waits, "start_new_thread", lambda late, _given: late())
-    monkeypatch.setattr(waits, "tell", noted.append)
+    monkeypatch.setattr(waits, "write_notice", noted.append)
     exec("import structgen as sg\n" + WAITS[what].replace("{}", str(tmp_path)))
     assert f"{what} ..." in noted

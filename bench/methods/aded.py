@@ -100,7 +100,7 @@ class Aded(TextDrafter):
         for _ in range(most):
             if not self._round(root, tree, view):
                 break
-        return tree.draft() if len(tree) else NO_DRAFT
+        return tree.make_draft() if len(tree) else NO_DRAFT
 
     def _round(self, root: _Place, tree: DraftTree, view: DraftContext) -> bool:
         """Add a node, or find that one has nothing behind it. Returns False where the root has nothing."""
@@ -118,7 +118,7 @@ class Aded(TextDrafter):
                 break
             path.append(here.children[token])
         state, reach = view.after(here.state, token), here.reach * share
-        node = tree.add(here.node, token, max(share, 1e-4))
+        node = tree.add_node(here.node, token, max(share, 1e-4))
         here.children[token] = _Place(node, state, (here.pair[1], token), reach, here.depth + 1, value=reach)
         for place in path:
             place.visits += 1

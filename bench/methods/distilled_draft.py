@@ -16,7 +16,7 @@ import numpy as np
 
 from methods.draft_network import DraftNetwork, Numbers, allowed_places
 from methods.text_drafter import TextDrafter
-from structgen.decoding.speculation.drafters.ngrams import grown
+from structgen.decoding.speculation.drafters.ngrams import grow_tree
 from structgen.decoding.speculation.drafts.drafter import REFUSED
 from structgen.errors import LimitError
 from structgen.speculation import Draft, DraftContext, RequestFacts
@@ -49,7 +49,7 @@ class DistilledDraft(TextDrafter):
         """Return the tree. Cost: a step of the network and a mask for each node."""
         self.states = {(): self.state_behind(self.unread)}
         self.unread = []
-        return grown(partial(self._after, view), [], view, most, BRANCHES)
+        return grow_tree(partial(self._after, view), [], view, most, BRANCHES)
 
     def state_behind(self, path: Sequence[int]) -> Numbers:
         """Return the network's state behind tokens that follow the text."""

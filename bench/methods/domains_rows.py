@@ -66,7 +66,7 @@ class AskedTask:
     def __init__(self, engine: sg.Engine, task: DomainTask) -> None:
         self.task, self.compiled = task, engine.compiled(task.grammar)
         asked = ModelQuestion(task.messages() if engine.prompts.has_template() else task.text())
-        self._prompt = [*engine.prompts.tokens(asked, engine.tokenizer)]
+        self._prompt = [*engine.prompts.encode_question(asked, engine.tokenizer)]
         self._model = RememberedModel(engine, self._prompt)
         self._engine = sg.Engine(self._model, engine.tokenizer)
 

@@ -52,7 +52,7 @@ class FreeDave:
     def _guesses(self, ids: np.ndarray) -> list[np.ndarray]:
         """Return the canvases that the next steps end in, if the known logits were those of each step."""
         step, found = self._last, list[np.ndarray]()
-        if step is None or not np.array_equal(step.canvas.ids(), ids):
+        if step is None or not np.array_equal(step.canvas.model_ids(), ids):
             return found  # the first pass over a canvas
         for _ in range(self.drafts):
             step = replace(
@@ -66,7 +66,7 @@ class FreeDave:
             step.canvas.commit_forced()
             if not step.written or not step.masked():
                 break
-            found.append(step.canvas.ids())
+            found.append(step.canvas.model_ids())
         return found
 
 

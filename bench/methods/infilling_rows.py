@@ -93,7 +93,7 @@ def chart_rows(slots: int) -> list[dict[str, Any]]:
     size = f"JSON, {slots} slots, {automaton.states} states, {automaton.classes} classes"
     times = {
         "tables": built,
-        "all masks": milliseconds(lambda: Lattice(automaton, [LatticeSlot()] * slots).forced()),
+        "all masks": milliseconds(lambda: Lattice(automaton, [LatticeSlot()] * slots).forced_slots()),
         "log Z and marginals": milliseconds(lambda: LatticeSums(lattice).marginals),
         "best filling": milliseconds(lambda: LatticeSums(lattice).best()),
     }

@@ -67,7 +67,7 @@ class LatticeEdges:
         ends = np.arange(automaton.classes + 1)
         self.class_start = np.searchsorted(token_class[self.class_tokens], ends)
         """[classes + 1]: where the tokens of a class begin in `class_tokens`."""
-        source, column = np.nonzero(table[:, : automaton.unmarked] > DEAD)
+        source, column = np.nonzero(table[:, : automaton.token_class_count] > DEAD)
         target = table[source, column]
         by_edge = np.lexsort((column, target, source))
         source, column, target = source[by_edge], column[by_edge], target[by_edge]
@@ -136,9 +136,9 @@ def jumps_of(lattice: Lattice) -> list[Ints]:
     found: list[Ints] = [np.append(np.arange(2 * lattice.automaton.states), DEAD)]
     for slot in range(len(lattice)):
         if lattice.tokens[slot] == OPEN:
-            found.append(lattice.behind(slot))
+            found.append(lattice.nodes_behind(slot))
         else:
-            found[-1] = np.where(found[-1] < 0, DEAD, lattice.after(slot, found[-1]))
+            found[-1] = np.where(found[-1] < 0, DEAD, lattice.nodes_after(slot, found[-1]))
     return found
 
 

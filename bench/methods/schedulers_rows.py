@@ -39,7 +39,7 @@ from methods.local_leap import LocalLeap
 from methods.low_confidence import LowConfidence
 from methods.prophet import Prophet
 from structgen.decoding.infilling.presets import load_masked_model
-from structgen.decoding.infilling.schedulers import ConfidentPrefix, Scheduler, named
+from structgen.decoding.infilling.schedulers import ConfidentPrefix, Scheduler, find_scheduler
 
 COMPARED: dict[tuple[str, str], Scheduler] = {
     ("default", "confident-prefix"): ConfidentPrefix(),
@@ -54,7 +54,7 @@ def cases(model: Any, tokenizer: sg.Tokenizer) -> Iterator[tuple[str, str, Any]]
     """Yield each method, its constants, and the scheduler; first those that others are compared with."""
     for (method, case), scheduler in COMPARED.items():
         yield method, case, scheduler
-    yield "option", "left-to-right", named("left-to-right")
+    yield "option", "left-to-right", find_scheduler("left-to-right")
     yield "low-confidence", "1 a step", LowConfidence()
     yield "left-window", "4 a step", LeftWindow(4)
     yield "blocks", "of 32, threshold", Blocks(Threshold())

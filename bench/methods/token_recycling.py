@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 from methods.text_drafter import TextDrafter
-from structgen.decoding.speculation.drafters.ngrams import grown
+from structgen.decoding.speculation.drafters.ngrams import grow_tree
 from structgen.speculation import Draft, DraftContext, RequestFacts, VerifiedDraft
 
 RANKS: Final = (0.6, 0.15, 0.07, 0.04, 0.03, 0.02, 0.01, 0.01)
@@ -44,7 +44,7 @@ class TokenRecycling(TextDrafter):
         def after(context: list[int]) -> list[tuple[int, float]]:
             return list(zip(self.successors.get(context[-1], ()), RANKS, strict=False))
 
-        return grown(after, self.text[-1:], view, most, branches=len(RANKS))
+        return grow_tree(after, self.text[-1:], view, most, branches=len(RANKS))
 
     def verified(self, seen: VerifiedDraft) -> None:
         """Replace the successors of all tokens that were read."""

@@ -31,7 +31,7 @@ class StructgenError(Exception):
 
     def __reduce__(self) -> Any:
         """Pickle by the message and the attributes, without a second call of the constructor."""
-        return _restored, (type(self), self.args, self.__dict__)
+        return _restore_error, (type(self), self.args, self.__dict__)
 
     def name_owner(self, owner: str, joint: str = ": ") -> None:
         """Put the name of what the place is in, and a joint, before the place."""
@@ -44,7 +44,9 @@ class StructgenError(Exception):
             self.name_owner(", ".join(pointer or "#" for pointer in pointers))
 
 
-def _restored(kind: type[BaseException], args: tuple[str, ...], attributes: dict[str, Any]) -> BaseException:
+def _restore_error(
+    kind: type[BaseException], args: tuple[str, ...], attributes: dict[str, Any]
+) -> BaseException:
     base: Any = kind.__base__  # of two bases the one of which the error has the layout
     error: BaseException = base.__new__(kind, *args)
     error.__dict__.update(attributes)
@@ -312,7 +314,7 @@ OF_MONITORS: Final = {
 
 
 @contextmanager
-def within(place: str | None, joint: str = ": ") -> Iterator[None]:
+def prefix_place(place: str | None, joint: str = ": ") -> Iterator[None]:
     """Put the place of a part, such as a file, and a joint before the place of an error in it; None:
     nothing."""
     try:
@@ -336,40 +338,40 @@ def options_named(
     default `sg.` and the function's. `options`: the TypedDict of a function with `**options: Unpack[...]`,
     whose signature then shows them with their `defaults`, None where there is none. Cost: some 100 ns a
     call."""
-    unpacked = {} if options is None else options.__annotations__
+    typed_options = {} if options is None else options.__annotations__
 
-    def decorated(function: Callable[P, R]) -> Callable[P, R]:
-        shown = name or f"sg.{function.__name__}"
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        function_name = name or f"sg.{function.__name__}"
 
         @functools.wraps(function)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        def checked_call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
             except TypeError:
                 import inspect  # start-up: a call with a fault
 
-                signature = inspect.signature(checked)
+                signature = inspect.signature(checked_call)
                 try:
                     signature.bind(*args, **kwargs)
                 except TypeError as error:
-                    known = [name for name in signature.parameters if name not in ("self", "cls")]
-                    wrong = next((name for name in kwargs if name not in known), None)
+                    option_names = [name for name in signature.parameters if name not in ("self", "cls")]
+                    wrong = next((name for name in kwargs if name not in option_names), None)
                     if wrong is not None:
-                        raise unknown_option(shown, wrong, known, elsewhere) from None
-                    what = f"{shown} cannot be called so: {error}."
-                    place = shown.removeprefix("sg.")
-                    raise OptionError(what, where=place, cure=f"Write {example}.") from None
+                        raise unknown_option(function_name, wrong, option_names, elsewhere) from None
+                    fault = f"{function_name} cannot be called so: {error}."
+                    place = function_name.removeprefix("sg.")
+                    raise OptionError(fault, where=place, cure=f"Write {example}.") from None
                 raise
 
-        if unpacked:
-            setattr(checked, "__signature__", _shown_signature(function, unpacked, defaults))  # noqa: B010
-        return checked
+        if typed_options:
+            setattr(checked_call, "__signature__", _shown_signature(function, typed_options, defaults))  # noqa: B010
+        return checked_call
 
-    return decorated
+    return decorate
 
 
 def _shown_signature(
-    function: Callable[..., object], unpacked: Mapping[str, ForwardRef], defaults: Mapping[str, object]
+    function: Callable[..., object], typed_options: Mapping[str, ForwardRef], defaults: Mapping[str, object]
 ) -> object:
     """Return a signature with the options of a TypedDict in place of `**options`."""
     import inspect  # start-up: most functions name their options themselves
@@ -381,40 +383,40 @@ def _shown_signature(
         if parameter.kind is not parameter.VAR_KEYWORD
     ]
     kind = inspect.Parameter.KEYWORD_ONLY
-    more = [
+    option_parameters = [
         inspect.Parameter(name, kind, default=defaults.get(name), annotation=hint.__forward_arg__)
-        for name, hint in unpacked.items()
+        for name, hint in typed_options.items()
     ]
-    return signature.replace(parameters=[*own, *more])
+    return signature.replace(parameters=[*own, *option_parameters])
 
 
 def fields_named(example: str, elsewhere: Mapping[str, str] = _NOWHERE) -> Callable[[type[T]], type[T]]:
     """Return a decorator for a public class, whose wrong arguments then raise OptionError as with
     `options_named`. `example` begins with the class as people write it."""
 
-    def decorated(kind: type[T]) -> type[T]:
+    def decorate_class(kind: type[T]) -> type[T]:
         check = options_named(example, elsewhere, example.partition("(")[0])
         setattr(kind, "__init__", check(kind.__init__))  # noqa: B010 (mypy refuses the assignment)
         return kind
 
-    return decorated
+    return decorate_class
 
 
 def unknown_option(
     function: str,
     wrong: str,
-    known: Sequence[str],
+    option_names: Sequence[str],
     elsewhere: Mapping[str, str] = _NOWHERE,
     where: str = "",
 ) -> OptionError:
     """Return the error of an option that a function does not have, which names the one that was meant."""
     from difflib import get_close_matches  # start-up: a call with a fault
 
-    near = [*get_close_matches(wrong.lower(), [*known, *elsewhere], 1, CLOSE), ""][0]
+    near = [*get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE), ""][0]
     if wrong in elsewhere or near in elsewhere:
         cure = elsewhere[wrong if wrong in elsewhere else near]
     else:
-        cure = f"Write {near}=" if near else f"Choose from {', '.join(known)}"
+        cure = f"Write {near}=" if near else f"Choose from {', '.join(option_names)}"
     return OptionError(f"{function} has no option {wrong!r}.", where=where or wrong, cure=f"{cure}.")
 
 

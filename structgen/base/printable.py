@@ -38,16 +38,16 @@ def printable(text: str, *, lines: bool = True) -> str:
     """
     if text.isprintable():
         return text
-    return (_BUT_LINES if lines else _ALL).sub(_escape, text)
+    return (_BUT_LINES if lines else _ALL).sub(_escape_character, text)
 
 
-def short_repr(text: str, most: int = 200) -> str:
-    """Return a text as `repr` writes it, its middle left out beyond `most` characters."""
-    half = most // 2
-    return repr(text if len(text) <= most else f"{text[:half]} ... {text[-half:]}")
+def short_repr(text: str, max_length: int = 200) -> str:
+    """Return a text as `repr` writes it, its middle left out beyond `max_length` characters."""
+    half = max_length // 2
+    return repr(text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}")
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape_character(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code < 0x100:
         return f"\\x{code:02x}"
@@ -60,10 +60,10 @@ def json_text(value: Any) -> str:
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
-def byte_runs(some: Collection[int]) -> list[list[int]]:
+def byte_runs(byte_set: Collection[int]) -> list[list[int]]:
     """Return the runs of bytes that follow each other, by their ends, ascending."""
     runs: list[list[int]] = []
-    for byte in sorted(some):
+    for byte in sorted(byte_set):
         if runs and runs[-1][1] == byte - 1:
             runs[-1][1] = byte
         else:
@@ -71,7 +71,7 @@ def byte_runs(some: Collection[int]) -> list[list[int]]:
     return runs
 
 
-def named_bytes(some: Collection[int]) -> str:
+def named_bytes(byte_set: Collection[int]) -> str:
     """Return bytes in hexadecimal digits, runs of them by their ends."""
-    runs = byte_runs(some)
+    runs = byte_runs(byte_set)
     return ", ".join(f"0x{low:02x}" + (f" to 0x{high:02x}" if high > low else "") for low, high in runs)

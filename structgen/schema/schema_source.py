@@ -41,7 +41,7 @@ class SchemaSource(ABC):
         """A text that identifies the language: equal texts are equal languages."""
 
     @abstractmethod
-    def network(
+    def make_network(
         self,
         strings: StringOracle,
         numbers: NumberOracle,

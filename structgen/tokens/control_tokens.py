@@ -27,7 +27,7 @@ class ControlTokens:
 
     def __init__(self, ids: Mapping[str, int], backend: Any = None) -> None:
         self.ids, self._backend = dict(ids), backend
-        self._renamed: Any = None
+        self._renamed_tokenizer: Any = None
         """The tokenizer with the other names, made when a text first needs it."""
         secret = secrets.token_hex(8)  # these names no text may write either
         self._names = {text: f"\ufdd0{secret}{at:05}\ufdd0" for at, text in enumerate(ids)}
@@ -39,27 +39,27 @@ class ControlTokens:
         self._table = str.maketrans({sign: self._guards[sign] for sign in edges})
         self._back = str.maketrans({guard: sign for sign, guard in self._guards.items()})
         self._own = re.compile(_any_of(ids) or "(?!)")
-        begun = [f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in words]
-        self._words = re.compile("|".join(begun) or "(?!)")
-        self._begins = re.compile("|".join([*map(re.escape, edges), *begun]) or "(?!)")
+        word_patterns = [f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in words]
+        self._words = re.compile("|".join(word_patterns) or "(?!)")
+        self._begins = re.compile("|".join([*map(re.escape, edges), *word_patterns]) or "(?!)")
 
     def may_stand_in(self, value: Any) -> bool:
         """Tell whether a text inside of a value has signs of control tokens."""
-        return any(map(self._begins.search, _texts(value)))
+        return any(map(self._begins.search, _texts_inside(value)))
 
     def stand_in(self, value: Any) -> bool:
         """Tell whether a text inside of a value writes a control token."""
-        return any(map(self._own.search, _texts(value)))
+        return any(map(self._own.search, _texts_inside(value)))
 
-    def guarded(self, value: Any) -> Any:
+    def guard_value(self, value: Any) -> Any:
         """Return a value in whose texts, its keys too, other characters stand for the signs."""
         if isinstance(value, str):
             return self._words.sub(lambda sign: self._guards[sign[0]], value.translate(self._table))
         if isinstance(value, Mapping):
-            return {self.guarded(key): self.guarded(member) for key, member in value.items()}
-        return [*map(self.guarded, value)] if isinstance(value, list | tuple) else value
+            return {self.guard_value(key): self.guard_value(member) for key, member in value.items()}
+        return [*map(self.guard_value, value)] if isinstance(value, list | tuple) else value
 
-    def plain(self, text: str) -> str:
+    def restore_signs(self, text: str) -> str:
         """Return a text with its signs, also where a template wrote it as JSON in ASCII."""
         for sign, guard in self._guards.items():
             text = text.replace(json.dumps(guard)[1:-1], json.dumps(sign)[1:-1])
@@ -67,9 +67,9 @@ class ControlTokens:
 
     def are_made_in(self, text: str) -> bool:
         """Tell whether a guarded text has control tokens beside its marks."""
-        return len(self._own.findall(self.plain(text))) > len(self._own.findall(text))
+        return len(self._own.findall(self.restore_signs(text))) > len(self._own.findall(text))
 
-    def encoded(self, text: str, tokenizer: Tokenizer) -> list[int]:
+    def encode_guarded(self, text: str, tokenizer: Tokenizer) -> list[int]:
         """Return the tokens of a guarded text: control tokens for its marks alone. `tokenizer`: the same, for
         texts without control tokens."""
         if self._backend is None:
@@ -78,11 +78,16 @@ class ControlTokens:
                 cuts += [*self.encoded_plainly(text[at : mark.start()], tokenizer), self.ids[mark[0]]]
                 at = mark.end()
             return cuts + self.encoded_plainly(text[at:], tokenizer)
-        if self._renamed is None:
-            self._renamed = _renamed(self._backend, self._names)
-        named = self.plain(self._own.sub(lambda mark: self._names[mark[0]], text))
-        ids = {self._renamed.token_to_id(name): self.ids[text] for text, name in self._names.items()}
-        return [ids.get(token, token) for token in self._renamed.encode(named, add_special_tokens=False).ids]
+        if self._renamed_tokenizer is None:
+            self._renamed_tokenizer = _rename_tokens(self._backend, self._names)
+        named_text = self.restore_signs(self._own.sub(lambda mark: self._names[mark[0]], text))
+        ids = {
+            self._renamed_tokenizer.token_to_id(name): self.ids[text] for text, name in self._names.items()
+        }
+        return [
+            ids.get(token, token)
+            for token in self._renamed_tokenizer.encode(named_text, add_special_tokens=False).ids
+        ]
 
     def encoded_plainly(self, text: str, tokenizer: Tokenizer) -> list[int]:
         """Return the tokens of a guarded text as `Tokenizer.encode` has them. A control token that is none of
@@ -100,7 +105,7 @@ def _is_of_words(sign: str) -> bool:
     return sign.isalnum() or sign.isspace()
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts_inside(value: Any) -> Iterator[str]:
     """Yield the texts inside of a value, and its keys."""
     stack = [value]
     while stack:
@@ -126,7 +131,7 @@ def _any_of(texts: Iterable[str]) -> str:
     return f"(?:{pattern}){'?' if ends else ''}" if pattern else ""
 
 
-def _renamed(backend: Any, names: Mapping[str, str]) -> Any:
+def _rename_tokens(backend: Any, names: Mapping[str, str]) -> Any:
     """Return a `tokenizers.Tokenizer` in which tokens have other names, and the texts of before are none."""
     file = json.loads(backend.to_str())
     for token in file["added_tokens"]:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from structgen.base.errors import TokenizerError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 Form = tuple[Any, ...]
 """("huggingface", JSON text of a tokenizer.json); ("tiktoken", pattern, ((special text, id), ...));
@@ -42,17 +42,17 @@ class Encoder:
         return _MAKERS[kind](self._tokens, *values)
 
 
-def _huggingface(tokens: Sequence[bytes | None], text: str) -> _Encode:
+def _huggingface_encoder(tokens: Sequence[bytes | None], text: str) -> _Encode:
     """Return `tokenizers.Tokenizer.encode` of a `tokenizer.json`, whose special tokens and prefix are
     removed."""
-    with needing("Encoding a text", "tokenizers", kind=TokenizerError):
+    with require_extras("Encoding a text", "tokenizers", kind=TokenizerError):
         from tokenizers import Tokenizer
-    made = Tokenizer.from_str(text)
+    backend = Tokenizer.from_str(text)
 
-    def encode(text: str) -> list[int]:
-        return made.encode(text, add_special_tokens=False).ids
+    def encode_text(text: str) -> list[int]:
+        return backend.encode(text, add_special_tokens=False).ids
 
-    return encode
+    return encode_text
 
 
 # tiktoken's regular expressions overflow the stack on a run of a million blanks (version 0.14 panics). So a
@@ -60,13 +60,15 @@ def _huggingface(tokens: Sequence[bytes | None], text: str) -> _Encode:
 _LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
 
 
-def _tiktoken(tokens: Sequence[bytes | None], pattern: str, special: tuple[tuple[str, int], ...]) -> _Encode:
+def _tiktoken_encoder(
+    tokens: Sequence[bytes | None], pattern: str, special: tuple[tuple[str, int], ...]
+) -> _Encode:
     """Return `tiktoken.Encoding.encode_ordinary` of byte-pair ranks, which are token ids, and a pattern."""
-    with needing("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
+    with require_extras("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
         from tiktoken import Encoding
     ranks = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
     try:
-        made = Encoding("structgen", pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(special))
+        encoding = Encoding("structgen", pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(special))
     except ValueError as error:
         raise TokenizerError(
             f"tiktoken cannot read the pattern that splits a text ({error}).",
@@ -74,11 +76,11 @@ def _tiktoken(tokens: Sequence[bytes | None], pattern: str, special: tuple[tuple
             cure="Give the pattern in the syntax of the Rust crate fancy-regex.",
         ) from error
 
-    def encode(text: str) -> list[int]:
+    def encode_text(text: str) -> list[int]:
         cuts = [0, *(run.end() for run in _LONG_RUN.finditer(text)), len(text)]
-        return [i for begin, end in pairwise(cuts) for i in made.encode_ordinary(text[begin:end])]
+        return [i for begin, end in pairwise(cuts) for i in encoding.encode_ordinary(text[begin:end])]
 
-    return encode
+    return encode_text
 
 
 # In protobuf, concatenated messages are merged, and the last value of a field counts. This is the field
@@ -87,43 +89,45 @@ def _tiktoken(tokens: Sequence[bytes | None], pattern: str, special: tuple[tuple
 _AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
 
 
-def _sentencepiece(tokens: Sequence[bytes | None], model: bytes, ids: tuple[int, ...] | None) -> _Encode:
+def _sentencepiece_encoder(
+    tokens: Sequence[bytes | None], model: bytes, ids: tuple[int, ...] | None
+) -> _Encode:
     """Return `SentencePieceProcessor.encode` of a serialized model.
 
     It splits as the model does, but does not change the text: it adds no blank before it, keeps every blank,
     and skips the model's normalisation. The reason: a mask allows a document byte by byte, and a text inside
     a document has no blank before it.
     """
-    made = sentencepiece_processor(model + _AS_IT_STANDS)
+    processor = sentencepiece_processor(model + _AS_IT_STANDS)
 
-    def encode(text: str) -> list[int]:
-        pieces: list[int] = made.encode(text)
+    def encode_text(text: str) -> list[int]:
+        pieces: list[int] = processor.encode(text)
         return pieces if ids is None else [ids[piece] for piece in pieces]
 
-    return encode
+    return encode_text
 
 
 _MAKERS: Final[dict[Any, Callable[..., _Encode]]] = {
-    "huggingface": _huggingface,
-    "tiktoken": _tiktoken,
-    "sentencepiece": _sentencepiece,
+    "huggingface": _huggingface_encoder,
+    "tiktoken": _tiktoken_encoder,
+    "sentencepiece": _sentencepiece_encoder,
 }
 
 
 def sentencepiece_processor(model: bytes) -> Any:
     """Return the SentencePieceProcessor of a serialized model. Raises TokenizerError if the package is
     missing or the bytes are no such model."""
-    with needing("Reading a SentencePiece model", "tokenizers", kind=TokenizerError):
+    with require_extras("Reading a SentencePiece model", "tokenizers", kind=TokenizerError):
         from sentencepiece import SentencePieceProcessor
-    made = SentencePieceProcessor()
+    processor = SentencePieceProcessor()
     try:
-        made.LoadFromSerializedProto(model)
+        processor.LoadFromSerializedProto(model)
     except (RuntimeError, OSError, ValueError) as error:  # ValueError: its own message is not UTF-8
         raise TokenizerError(
             "it is no SentencePiece model, or only a part of one.",
             cure="Pass a whole tokenizer.json, tekken.json or SentencePiece model.",
         ) from error
-    return made
+    return processor
 
 
 class FewestTokens:
@@ -136,7 +140,9 @@ class FewestTokens:
             if len(token) > 1:
                 lengths.setdefault(token[:2], set()).add(len(token))
         # The token lengths for each pair of first bytes, longest first. A trie of dicts would take 30 MB.
-        self._lengths = {start: sorted(known, reverse=True) for start, known in lengths.items()}
+        self._lengths = {
+            start: sorted(token_lengths, reverse=True) for start, token_lengths in lengths.items()
+        }
 
     def encode(self, data: bytes) -> list[int]:
         """Return token ids. Raises TokenizerError, with the place, if no sequence of tokens has these bytes.
@@ -149,14 +155,14 @@ class FewestTokens:
         cost = [far] * size + [0]
         step = [0] * size
         for at in range(size - 1, -1, -1):
-            best, taken = far, 0
+            best, best_length = far, 0
             for length in lengths.get(data[at : at + 2], ()):
                 end = at + length
                 if end <= size and cost[end] + 1 < best and data[at:end] in ids:
-                    best, taken = cost[end] + 1, length
+                    best, best_length = cost[end] + 1, length
             if cost[at + 1] + 1 < best and data[at : at + 1] in ids:
-                best, taken = cost[at + 1] + 1, 1
-            cost[at], step[at] = best, taken
+                best, best_length = cost[at + 1] + 1, 1
+            cost[at], step[at] = best, best_length
         if cost[0] >= far:
             at = self._first_stop(data)
             raise TokenizerError(
@@ -173,13 +179,13 @@ class FewestTokens:
 
     def _first_stop(self, data: bytes) -> int:
         # The furthest position that tokens can reach; the byte after it cannot be written.
-        reached = [True] + [False] * len(data)
+        is_reached = [True] + [False] * len(data)
         last = 0
         for at in range(len(data)):
-            if not reached[at]:
+            if not is_reached[at]:
                 continue
             last = at
             for length in (1, *self._lengths.get(data[at : at + 2], ())):
                 if at + length <= len(data) and data[at : at + length] in self._ids:
-                    reached[at + length] = True
+                    is_reached[at + length] = True
         return last

@@ -28,7 +28,7 @@ def read_sentencepiece(model: bytes) -> TokenizerFile:
     """
     processor = sentencepiece_processor(model)
     _refuse_part(processor, model)
-    return _reading(processor, model)
+    return _read_processor(processor, model)
 
 
 def read_processor(processor: Any) -> TokenizerFile:
@@ -41,7 +41,7 @@ def read_processor(processor: Any) -> TokenizerFile:
             where="tokenizer",
             cure="Load one first: SentencePieceProcessor(model_file=path).",
         )
-    return _reading(processor, model)
+    return _read_processor(processor, model)
 
 
 def read_with_pieces(tokenizer: Any) -> TokenizerFile:
@@ -53,8 +53,8 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     """
     processor = tokenizer.sp_model
     base = read_processor(processor)
-    added: dict[int, Any] = dict(tokenizer.added_tokens_decoder)
-    size = max([len(tokenizer) - 1, *added]) + 1
+    added_tokens: dict[int, Any] = dict(tokenizer.added_tokens_decoder)
+    size = max([len(tokenizer) - 1, *added_tokens]) + 1
     tokens: list[bytes | None] = [None] * size
     ids: dict[str, int] = {}
     of_pieces = [-1] * processor.get_piece_size()
@@ -64,7 +64,7 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
         if piece != unknown or text == processor.id_to_piece(unknown):
             tokens[i], of_pieces[piece] = base.tokens[piece], i
         ids[text] = i
-    for i, token in added.items():
+    for i, token in added_tokens.items():
         tokens[i] = None if token.special else str(token.content).encode("utf-8", "surrogatepass")
         ids[str(token.content)] = i
     ends = [of_pieces[piece] for piece in base.likely_ends if of_pieces[piece] >= 0]
@@ -73,14 +73,14 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     return TokenizerFile(tokens, ids, ends, ("sentencepiece", model, None if own else tuple(of_pieces)))
 
 
-def _reading(processor: Any, model: bytes) -> TokenizerFile:
+def _read_processor(processor: Any, model: bytes) -> TokenizerFile:
     try:
-        return _pieces(processor, model)
+        return _read_pieces(processor, model)
     except UnicodeDecodeError as error:  # a piece that is no UTF-8
         raise TokenizerError("the SentencePiece model is damaged.", cure=_AGAIN) from error
 
 
-def _pieces(processor: Any, model: bytes) -> TokenizerFile:
+def _read_pieces(processor: Any, model: bytes) -> TokenizerFile:
     tokens: list[bytes | None] = []
     ids: dict[str, int] = {}
     ends = []
@@ -108,10 +108,10 @@ def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
     anchor = next((i for i, token in texts.items() if not token.startswith(b" ")), None)
     if anchor is None:
         return
-    before = processor.decode([anchor]).encode()
-    written = processor.decode([[anchor, i] for i in texts])
-    for (i, token), text in zip(texts.items(), written, strict=True):
-        if text.encode() != before + token:
+    anchor_text = processor.decode([anchor]).encode()
+    decoded_texts = processor.decode([[anchor, i] for i in texts])
+    for (i, token), text in zip(texts.items(), decoded_texts, strict=True):
+        if text.encode() != anchor_text + token:
             raise TokenizerError(
                 f"its decoder writes {text!r} for the pieces {processor.id_to_piece(anchor)!r} and "
                 f"{processor.id_to_piece(i)!r}, so the text is not the tokens one after another.",

@@ -33,24 +33,24 @@ def read_tekken(file: Any) -> TokenizerFile:
     """Return the contents of the file, from its JSON value. Raises TokenizerError, which names the faulty
     member."""
     if not is_tekken(file):
-        raise _refusal("there is no configuration.", "config")
+        raise _file_error("there is no configuration.", "config")
     config = file["config"]
     pattern = config.get("pattern")
     if not isinstance(pattern, str):
-        raise _refusal("there is no pattern that splits a text.", "config/pattern")
-    size = _count(config, "default_vocab_size")
-    special = _count(config, "default_num_special_tokens")
+        raise _file_error("there is no pattern that splits a text.", "config/pattern")
+    size = _read_count(config, "default_vocab_size")
+    special = _read_count(config, "default_num_special_tokens")
     vocab = file.get("vocab")
     if not isinstance(vocab, list):
-        raise _refusal("there is no vocabulary.", "vocab")
+        raise _file_error("there is no vocabulary.", "vocab")
     if not special <= size <= special + len(vocab):
-        raise _refusal(
+        raise _file_error(
             f"{size:,} tokens are named, {special:,} of them special, and {len(vocab):,} others are there.",
             "config/default_vocab_size",
         )
-    tokens = _ranked(vocab[: size - special])
+    tokens = _read_ranked_tokens(vocab[: size - special])
     ids = _special_ids(file, special)
-    return _built(tokens, special, ids, pattern)
+    return _build_contents(tokens, special, ids, pattern)
 
 
 def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
@@ -60,70 +60,72 @@ def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
     encoding = tekkenizer._model
     ranks: dict[bytes, int] = encoding._mergeable_ranks
     ids = {text: i for i, text in enumerate(tekkenizer.vocab()[:special])}
-    return _built(sorted(ranks, key=ranks.__getitem__), special, ids, encoding._pat_str)
+    return _build_contents(sorted(ranks, key=ranks.__getitem__), special, ids, encoding._pat_str)
 
 
-def _built(tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str) -> TokenizerFile:
+def _build_contents(
+    tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str
+) -> TokenizerFile:
     ends = [i for text, i in ids.items() if text in END_TEXTS]
     every: list[bytes | None] = [None] * special + list(tokens)
     # Ids are in the order of the ranks, so they serve as ranks. Special tokens are never read from a text.
     return TokenizerFile(every, ids, ends, ("tiktoken", pattern, ()))
 
 
-def _ranked(vocab: Sequence[Any]) -> list[bytes]:
+def _read_ranked_tokens(vocab: Sequence[Any]) -> list[bytes]:
     tokens: list[bytes] = []
-    seen: dict[bytes, int] = {}
+    rank_by_token: dict[bytes, int] = {}
     for at, entry in enumerate(vocab):
         where = f"vocab/{at}"
         if not isinstance(entry, dict) or entry.get("rank") != at:
             rank = entry.get("rank") if isinstance(entry, dict) else None
-            raise _refusal(f"the rank is {rank!r} where {at} follows.", f"{where}/rank")
+            raise _file_error(f"the rank is {rank!r} where {at} follows.", f"{where}/rank")
         try:
             token = base64.b64decode(entry["token_bytes"], validate=True)
         except (KeyError, TypeError, ValueError, binascii.Error) as error:
-            raise _refusal("there are no bytes in base64.", f"{where}/token_bytes") from error
+            raise _file_error("there are no bytes in base64.", f"{where}/token_bytes") from error
         if at < 256 and token != bytes([at]):
-            raise _refusal(
+            raise _file_error(
                 f"the token is {token!r}, and the first 256 are the bytes.", f"{where}/token_bytes"
             )
-        if (other := seen.setdefault(token, at)) != at:
-            raise _refusal(f"it has the bytes of the token of rank {other}.", f"{where}/token_bytes")
+        if (first_rank := rank_by_token.setdefault(token, at)) != at:
+            raise _file_error(f"it has the bytes of the token of rank {first_rank}.", f"{where}/token_bytes")
         tokens.append(token)
     if len(tokens) < 256:
-        raise _refusal(f"there are {len(tokens)} tokens, and the first 256 are the bytes.", "vocab")
+        raise _file_error(f"there are {len(tokens)} tokens, and the first 256 are the bytes.", "vocab")
     return tokens
 
 
 def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
-    named = file.get("special_tokens")
+    special_tokens = file.get("special_tokens")
     version = file["config"].get("version")
-    if named is None:
+    if special_tokens is None:
         if version not in _UNNAMED:
-            raise _refusal(f"a file of version {version!r} names its special tokens.", "special_tokens")
-        named = [{"rank": rank, "token_str": text} for rank, text in enumerate(_SPECIAL)]
-    if not isinstance(named, list):
-        raise _refusal("it is no array.", "special_tokens")
+            raise _file_error(f"a file of version {version!r} names its special tokens.", "special_tokens")
+        special_tokens = [{"rank": rank, "token_str": text} for rank, text in enumerate(_SPECIAL)]
+    if not isinstance(special_tokens, list):
+        raise _file_error("it is no array.", "special_tokens")
     ids: dict[str, int] = {}
-    for at, entry in enumerate(named):
+    for at, entry in enumerate(special_tokens):
         rank = entry.get("rank") if isinstance(entry, dict) else None
         text = entry.get("token_str") if isinstance(entry, dict) else None
         where = f"special_tokens/{at}"
         if type(rank) is not int or not 0 <= rank < count or rank in ids.values():
-            raise _refusal(f"{rank!r} is no rank of its own below {count:,}.", f"{where}/rank")
+            raise _file_error(f"{rank!r} is no rank of its own below {count:,}.", f"{where}/rank")
         if not isinstance(text, str) or text in ids:
-            raise _refusal(f"{text!r} is no text of its own.", f"{where}/token_str")
+            raise _file_error(f"{text!r} is no text of its own.", f"{where}/token_str")
         ids[text] = rank
-    for i in range(len(named), count):
+    for i in range(len(special_tokens), count):
         ids.setdefault(f"<SPECIAL_{i}>", i)
     return ids
 
 
-def _count(config: dict[str, Any], name: str) -> int:
+def _read_count(config: dict[str, Any], name: str) -> int:
     value: Any = config.get(name)
     if not is_id(value):
-        raise _refusal(f"{value!r} is no number of tokens.", f"config/{name}")
+        raise _file_error(f"{value!r} is no number of tokens.", f"config/{name}")
     return int(value)
 
 
-def _refusal(what: str, where: str) -> TokenizerError:
-    return TokenizerError(what, where=f"tekken.json: /{where}", cure=_CURE)
+def _file_error(fault: str, where: str) -> TokenizerError:
+    return TokenizerError(fault, where=f"tekken.json: /{where}", cure=_CURE)

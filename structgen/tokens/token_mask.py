@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import MaskError
 from structgen.base.native.addresses import address_of
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +27,11 @@ class TokenMask:
 
     def __init__(self, array: npt.NDArray[np.int32], vocab_size: int | None = None) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != np.int32 or array.ndim != 2:
-            what = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}".strip()
+            array_description = (
+                f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}".strip()
+            )
             raise MaskError(
-                f"A mask is an int32 array [rows, words], not {what}.",
+                f"A mask is an int32 array [rows, words], not {array_description}.",
                 cure="Make one with sg.allocate_mask(rows, vocab_size).",
             )
         if not array.flags.c_contiguous or not array.flags.writeable:
@@ -59,7 +61,7 @@ class TokenMask:
 
     def torch(self) -> torch.Tensor:
         """Return an int32 tensor [rows, words] over the same memory."""
-        with needing("A tensor over a mask", "torch", kind=MaskError):
+        with require_extras("A tensor over a mask", "torch", kind=MaskError):
             import torch
         return torch.from_numpy(self.array)
 

@@ -19,7 +19,7 @@ from structgen.tokens.tekken import read_tekken
 from structgen.tokens.tokenizer_reading import TokenizerFile, is_id
 from structgen.tokens.tokenizer_sources import (
     EndTokens,
-    decoded,
+    decode_file,
     end_ids,
     json_value,
     read_bytes,
@@ -67,18 +67,18 @@ class Tokenizer:
     ) -> None:
         """`tokens` and ends are from a `from_` method; `encoder` is a form of structgen.tokens.encoders."""
         ends = tuple(sorted(set(eos_token_ids)))
-        known = _checked_tokens(tokens, ends)
-        lengths, data = _packed(known)
-        alone = {token for token in known if token is not None and len(token) == 1}
+        checked_tokens = _check_tokens(tokens, ends)
+        lengths, data = _pack_tokens(checked_tokens)
+        alone = {token for token in checked_tokens if token is not None and len(token) == 1}
         values: dict[str, Any] = {
-            "token_bytes": known,
-            "vocab_size": len(known),
+            "token_bytes": checked_tokens,
+            "vocab_size": len(checked_tokens),
             "eos_token_ids": ends,
-            "special_ids": tuple(i for i, token in enumerate(known) if token is None),
+            "special_ids": tuple(i for i, token in enumerate(checked_tokens) if token is None),
             "missing_bytes": tuple(byte for byte in range(256) if bytes((byte,)) not in alone),
             "absent_bytes": tuple(byte for byte in range(256) if byte not in data),
-            "fingerprint": _fingerprint(lengths, data, ends),
-            "_encoder": None if encoder is None else Encoder(encoder, known),
+            "fingerprint": _fingerprint_of(lengths, data, ends),
+            "_encoder": None if encoder is None else Encoder(encoder, checked_tokens),
             "_fewest": [],
         }
         for name, value in values.items():
@@ -160,7 +160,7 @@ class Tokenizer:
         The end token, unless given by id or text, is "</s>". Reading needs no library, `encode` needs
         `tiktoken`. Raises TokenizerError, which names the faulty member of the file.
         """
-        reading = read_tekken(json_value(decoded(read_bytes(Path(path)), Path(path)), Path(path)))
+        reading = read_tekken(json_value(decode_file(read_bytes(Path(path)), Path(path)), Path(path)))
         return cls._from_reading(reading, [], eos_token_id, vocab_size)
 
     @classmethod
@@ -236,7 +236,7 @@ class Tokenizer:
         names the line.
         """
         ranks: dict[bytes, int] = {}
-        for number, line in enumerate(decoded(read_bytes(Path(path)), Path(path)).splitlines(), 1):
+        for number, line in enumerate(decode_file(read_bytes(Path(path)), Path(path)).splitlines(), 1):
             if not line.strip():
                 continue
             try:
@@ -261,9 +261,9 @@ class Tokenizer:
             )
         tokens: list[bytes | None] = [None] * (1 + max([*ranks.values(), *special.values()], default=-1))
         for token, rank in ranks.items():
-            if (other := tokens[rank]) is not None:
+            if (earlier_token := tokens[rank]) is not None:
                 raise TokenizerError(
-                    f"{other!r} and {token!r} have the same rank.",
+                    f"{earlier_token!r} and {token!r} have the same rank.",
                     where=f"rank {rank}",
                     cure="Download the ranks again.",
                 )
@@ -276,9 +276,9 @@ class Tokenizer:
         An id above the vocabulary widens it. Cost: that of a new tokenizer."""
         gone = {*ends, *special}
         tokens = [*self.token_bytes, *[None] * (max(gone) + 1 - self.vocab_size)]
-        kept = [None if token in gone else data for token, data in enumerate(tokens)]
+        kept_tokens = [None if token in gone else data for token, data in enumerate(tokens)]
         encoder: Encoder | None = self._encoder
-        return Tokenizer(kept, ends, None if encoder is None else encoder.form)
+        return Tokenizer(kept_tokens, ends, None if encoder is None else encoder.form)
 
     def encode(self, data: bytes) -> list[int]:
         """Return token ids whose concatenated bytes are exactly `data`; none of them is special.
@@ -346,7 +346,7 @@ class Tokenizer:
         return f"<Tokenizer of {self.vocab_size} tokens, {self.fingerprint[:12]}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        lengths, data = _packed(self.token_bytes)
+        lengths, data = _pack_tokens(self.token_bytes)
         return _unpickle, (lengths, data, self.eos_token_ids, self._encoder and self._encoder.form)
 
 
@@ -364,14 +364,14 @@ def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form 
     return Tokenizer(tokens, ends, encoder)
 
 
-def _packed(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
+def _pack_tokens(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     # (lengths as little-endian int32, -1 for special tokens; all bytes)
     lengths = [-1 if token is None else len(token) for token in tokens]
     return struct.pack(f"<{len(lengths)}i", *lengths), b"".join(token or b"" for token in tokens)
 
 
-def _fingerprint(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
-    """Return the fingerprint of what `_packed` returned, and of the end tokens."""
+def _fingerprint_of(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
+    """Return the fingerprint of what `_pack_tokens` returned, and of the end tokens."""
     digest = hashlib.blake2b(b"structgen tokenizer 1\n", digest_size=20)
     digest.update(f"{len(lengths) // struct.calcsize('<i')} {' '.join(map(str, ends))}\n".encode())
     digest.update(lengths)
@@ -379,9 +379,9 @@ def _fingerprint(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
     return digest.hexdigest()
 
 
-def _checked_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[bytes | None, ...]:
-    known = list(tokens)
-    for i, token in enumerate(known):
+def _check_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[bytes | None, ...]:
+    token_list = list(tokens)
+    for i, token in enumerate(token_list):
         if type(token) is not bytes and token is not None:
             if not isinstance(token, bytes | bytearray | memoryview):
                 raise TokenizerError(
@@ -389,15 +389,15 @@ def _checked_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tupl
                     where=f"token {i}",
                     cure="Pass each token's bytes; None for a special token.",
                 )
-            known[i] = bytes(token)
+            token_list[i] = bytes(token)
     if not ends:
         raise TokenizerError(
             "there is no end token, so no text could end.", cure="Name at least one end token."
         )
     for i in ends:
-        if not 0 <= i < len(known):
+        if not 0 <= i < len(token_list):
             raise TokenizerError(
-                f"the end token {i} is out of range.", cure=f"Ids are 0 to {len(known) - 1} here."
+                f"the end token {i} is out of range.", cure=f"Ids are 0 to {len(token_list) - 1} here."
             )
-        known[i] = None
-    return tuple(known)
+        token_list[i] = None
+    return tuple(token_list)

@@ -27,12 +27,12 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     member."""
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
-        raise _refusal(
+        raise _file_error(
             "there is no vocabulary.", "model/vocab", "Pass the tokenizer.json of a Hugging Face tokenizer."
         )
     _refuse_models(model)
     to_bytes = _piece_reader(file, model)
-    ids, unknown = _vocabulary(model)
+    ids, unknown = _read_vocabulary(model)
     special = set(unknown)
     texts = {i: piece for piece, i in ids.items()}
     likely_ends = []
@@ -53,28 +53,30 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
 def _refuse_models(model: dict[str, Any]) -> None:
     kind = model.get("type", "BPE")
     if kind not in ("BPE", "Unigram"):
-        raise _refusal(f"the text of a {kind} tokenizer is not its tokens one after another.", "model/type")
+        raise _file_error(
+            f"the text of a {kind} tokenizer is not its tokens one after another.", "model/type"
+        )
     for name in ("continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(name):
-            raise _refusal(
+            raise _file_error(
                 f"{model[name]!r} marks the ends of words, so the text is not the tokens one after another.",
                 f"model/{name}",
             )
 
 
-def _vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
+def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
     # (ids by text, ids of the unknown token)
     vocab = model["vocab"]
     where = "model/vocab"
     if isinstance(vocab, dict):
         wrong = next((piece for piece, i in vocab.items() if not is_id(i)), None)
         if wrong is not None:
-            raise _refusal(f"{vocab[wrong]!r} is no id.", f"{where}/{wrong!r}", _AGAIN)
+            raise _file_error(f"{vocab[wrong]!r} is no id.", f"{where}/{wrong!r}", _AGAIN)
         text = model.get("unk_token")
         return dict(vocab), [vocab[text]] if isinstance(text, str) and text in vocab else []
     for at, entry in enumerate(vocab):
         if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
-            raise _refusal("there is no piece with its score.", f"{where}/{at}", _AGAIN)
+            raise _file_error("there is no piece with its score.", f"{where}/{at}", _AGAIN)
     unknown: Any = model.get("unk_id")
     return {entry[0]: i for i, entry in enumerate(vocab)}, [unknown] if is_id(unknown) else []
 
@@ -82,17 +84,17 @@ def _vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
 def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
     # (text, id, whether it is special) of each added token
     where = "added_tokens"
-    added = file.get("added_tokens") or []
-    if not isinstance(added, list):
-        raise _refusal("it is no array.", where, _AGAIN)
-    for at, token in enumerate(added):
+    token_list = file.get("added_tokens") or []
+    if not isinstance(token_list, list):
+        raise _file_error("it is no array.", where, _AGAIN)
+    for at, token in enumerate(token_list):
         content = token.get("content") if isinstance(token, dict) else None
         if not isinstance(content, str) or not is_id(token.get("id")):
-            raise _refusal("there is no token with its id.", f"{where}/{at}", _AGAIN)
+            raise _file_error("there is no token with its id.", f"{where}/{at}", _AGAIN)
         yield content, token["id"], bool(token.get("special"))
 
 
-def _parts(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
+def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
     # The steps of a decoder, normalizer or pre-tokenizer, sequences opened, in order.
     stack: list[Any] = [step] if step else []
     while stack:
@@ -114,15 +116,15 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
     """Return what makes bytes of a token's text, as the file's decoder does inside of a text. Raises for
     steps that do not leave tokens as they are."""
     # The output of the decoder for one token inside a text.
-    decoders = list(_parts(file.get("decoder"), "decoders"))
+    decoders = list(_list_steps(file.get("decoder"), "decoders"))
     if not decoders:
-        kinds = {step.get("type") for step in _parts(file.get("pre_tokenizer"), "pretokenizers")}
+        kinds = {step.get("type") for step in _list_steps(file.get("pre_tokenizer"), "pretokenizers")}
         if "ByteLevel" in kinds:
             decoders = [{"type": "ByteLevel"}]
         elif "Metaspace" in kinds:
             decoders = [{"type": "Metaspace"}]
-    replaced: list[tuple[str, str]] = []
-    byte_level = byte_fallback = joined = False
+    replacements: list[tuple[str, str]] = []
+    byte_level = byte_fallback = is_fused = False
     for step in decoders:
         match step:
             case {"type": "ByteLevel"}:
@@ -130,39 +132,39 @@ def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
             case {"type": "ByteFallback"}:
                 byte_fallback = True
             case {"type": "Metaspace"} if isinstance(mark := step.get("replacement", "▁"), str):
-                replaced.append((mark, " "))
+                replacements.append((mark, " "))
             case {"type": "Replace", "pattern": {"String": str(old)}, "content": str(new)}:
-                replaced.append((old, new))
+                replacements.append((old, new))
             case {"type": "Fuse"}:
-                joined = True
-            case {"type": "Strip"} if joined:
+                is_fused = True
+            case {"type": "Strip"} if is_fused:
                 pass  # it changes only the ends of the whole text, no token in the middle
             case _:
-                raise _refusal(
+                raise _file_error(
                     f"the decoder step {step.get('type')!r} does not leave tokens as they are.", "decoder"
                 )
     if not decoders:
-        raise _refusal("there is no decoder that says which bytes a token is.", "decoder")
+        raise _file_error("there is no decoder that says which bytes a token is.", "decoder")
     alphabet = _byte_alphabet() if byte_level else {}
     one_byte = re.compile(r"<0x([0-9A-Fa-f]{2})>")
     byte_fallback = byte_fallback or bool(model.get("byte_fallback"))
 
-    def read(piece: str) -> bytes:
+    def read_piece(piece: str) -> bytes:
         if byte_level:
             try:
                 return bytes([alphabet[character] for character in piece])
             except KeyError:
-                return _utf8(piece)  # as the decoder does with a token outside its alphabet
+                return _utf8_bytes(piece)  # as the decoder does with a token outside its alphabet
         if byte_fallback and (match := one_byte.fullmatch(piece)):
             return bytes([int(match[1], 16)])
-        for old, new in replaced:
+        for old, new in replacements:
             piece = piece.replace(old, new)
-        return _utf8(piece)
+        return _utf8_bytes(piece)
 
-    return read
+    return read_piece
 
 
-def _utf8(piece: str) -> bytes:
+def _utf8_bytes(piece: str) -> bytes:
     # JSON may contain lone surrogates, which have no UTF-8: such a token can never be text.
     return piece.encode("utf-8", "surrogatepass")
 
@@ -177,17 +179,19 @@ def _byte_alphabet() -> dict[str, int]:
 
 def _encoder_text(file: dict[str, Any]) -> str:
     # Special tokens would be recognised in the text, and a blank added before it would be a wrong byte.
-    changed = dict(file)
-    changed["added_tokens"] = [token for token in file.get("added_tokens") or [] if not token.get("special")]
-    changed["post_processor"] = changed["truncation"] = changed["padding"] = None
-    changed["normalizer"] = _without_prefix(file.get("normalizer"), "normalizers")
-    changed["pre_tokenizer"] = _without_prefix(file.get("pre_tokenizer"), "pretokenizers")
-    return json.dumps(changed, ensure_ascii=True, separators=(",", ":"))
+    encoder_file = dict(file)
+    encoder_file["added_tokens"] = [
+        token for token in file.get("added_tokens") or [] if not token.get("special")
+    ]
+    encoder_file["post_processor"] = encoder_file["truncation"] = encoder_file["padding"] = None
+    encoder_file["normalizer"] = _without_prefix(file.get("normalizer"), "normalizers")
+    encoder_file["pre_tokenizer"] = _without_prefix(file.get("pre_tokenizer"), "pretokenizers")
+    return json.dumps(encoder_file, ensure_ascii=True, separators=(",", ":"))
 
 
 def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any] | None:
-    kept: list[dict[str, Any]] = []
-    for part in _parts(step, members):
+    kept_steps: list[dict[str, Any]] = []
+    for part in _list_steps(step, members):
         match part.get("type"):
             case "Prepend":
                 continue
@@ -197,11 +201,11 @@ def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any]
                 part["prepend_scheme"] = "never"
             case "ByteLevel":
                 part = part | {"add_prefix_space": False}
-        kept.append(part)
-    if not kept:
+        kept_steps.append(part)
+    if not kept_steps:
         return None
-    return kept[0] if len(kept) == 1 else {"type": "Sequence", members: kept}
+    return kept_steps[0] if len(kept_steps) == 1 else {"type": "Sequence", members: kept_steps}
 
 
-def _refusal(what: str, where: str, cure: str = _SERVES) -> TokenizerError:
-    return TokenizerError(what, where=f"tokenizer.json: /{where}", cure=cure)
+def _file_error(fault: str, where: str, cure: str = _SERVES) -> TokenizerError:
+    return TokenizerError(fault, where=f"tokenizer.json: /{where}", cure=cure)

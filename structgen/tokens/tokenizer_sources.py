@@ -38,14 +38,14 @@ def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
         return read_file(path), []
     file = next((path / name for name in _NAMES if (path / name).is_file()), None)
     if file is None:
-        other = next((name for name in _OTHER_IDS if (path / name).is_file()), None)
-        if other is not None:
+        other_name = next((name for name in _OTHER_IDS if (path / name).is_file()), None)
+        if other_name is not None:
             raise TokenizerError(
-                f"the ids in {other} are not the model's own.",
+                f"the ids in {other_name} are not the model's own.",
                 where=str(path),
                 cure="Pass the object: AutoTokenizer.from_pretrained(folder).",
             )
-        raise _missing(path / _NAMES[0])
+        raise _missing_file(path / _NAMES[0])
     reading = read_file(file)
     if file.name == "tokenizer.model":
         _add_tokens(path, reading)
@@ -57,7 +57,7 @@ def read_file(path: Path) -> TokenizerFile:
     TokenizerError."""
     data = read_bytes(path)
     if path.suffix == ".json" or data.lstrip()[:1] == b"{":
-        file = json_value(decoded(data, path), path)
+        file = json_value(decode_file(data, path), path)
         if is_tekken(file) or path.name == "tekken.json":
             return read_tekken(file)
         return read_tokenizer_object(file)
@@ -93,9 +93,9 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
     """
     ends: list[int] = []
     special: list[int] = []
-    holder, opened = tokenizer, list[Any]()
-    while holder is not None and not any(holder is other for other in opened):
-        opened.append(holder)
+    holder, opened_holders = tokenizer, list[Any]()
+    while holder is not None and not any(holder is earlier_holder for earlier_holder in opened_holders):
+        opened_holders.append(holder)
         if not ends and (own := getattr(holder, "eos_token_id", None)) is not None:
             ends = end_ids(own, {}, "tokenizer.eos_token_id")
         special += getattr(holder, "all_special_ids", None) or ()
@@ -148,17 +148,17 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise _missing(path) from error
+        raise _missing_file(path) from error
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_file(path, error) from error
 
 
-def decoded(data: bytes, path: Path) -> str:
+def decode_file(data: bytes, path: Path) -> str:
     """Return the text of a file's bytes. Raises TokenizerError if they are not UTF-8."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_file(path, error) from error
 
 
 def json_value(text: str, path: Path) -> Any:
@@ -171,7 +171,7 @@ def json_value(text: str, path: Path) -> Any:
         ) from error
 
 
-def _missing(path: Path) -> TokenizerError:
+def _missing_file(path: Path) -> TokenizerError:
     return TokenizerError(
         "there is no such file, and nothing is downloaded.",
         where=str(path),
@@ -179,25 +179,27 @@ def _missing(path: Path) -> TokenizerError:
     )
 
 
-def _unreadable(path: Path, error: Exception) -> TokenizerError:
+def _unreadable_file(path: Path, error: Exception) -> TokenizerError:
     return TokenizerError(f"it cannot be read ({error}).", where=str(path), cure="Pass a readable file.")
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     """Return the members of a JSON file in a model's folder; empty if there is no such file."""
-    value = json_value(decoded(read_bytes(path), path), path) if path.is_file() else {}
+    value = json_value(decode_file(read_bytes(path), path), path) if path.is_file() else {}
     return value if isinstance(value, dict) else {}
 
 
 def _add_tokens(folder: Path, reading: TokenizerFile) -> None:
     """Add the tokens in the folder's other files to those of a SentencePiece model."""
-    added = {i: (text, False) for text, i in _config(folder / "added_tokens.json").items() if is_id(i)}
-    decoder = _config(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    added_tokens = {
+        i: (text, False) for text, i in _read_config(folder / "added_tokens.json").items() if is_id(i)
+    }
+    decoder = _read_config(folder / "tokenizer_config.json").get("added_tokens_decoder")
     for key, token in decoder.items() if isinstance(decoder, dict) else ():
         i = int(key) if key.isdecimal() and len(key) < 9 else -1
         if is_id(i) and isinstance(token, dict) and isinstance(token.get("content"), str):
-            added[i] = (token["content"], bool(token.get("special")))
-    for i, (text, special) in added.items():
+            added_tokens[i] = (token["content"], bool(token.get("special")))
+    for i, (text, special) in added_tokens.items():
         reading.tokens.extend([None] * (i + 1 - len(reading.tokens)))
         reading.ids[text] = i
         reading.tokens[i] = None if special else text.encode("utf-8", "surrogatepass")
@@ -209,7 +211,7 @@ def _ends_of_folder(folder: Path, ids: Mapping[str, int]) -> list[int]:
     ends: set[int] = set()
     for name in ("generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"):
         path = folder / name
-        config = _config(path)
+        config = _read_config(path)
         if (by_id := config.get("eos_token_id")) is not None:
             ends.update(end_ids(by_id, ids, str(path)))
         by_text = config.get("eos_token")

@@ -80,16 +80,16 @@ def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> T
             )
     nodes, slots, arrays = trie_kernel(data, offsets)
     if nodes > MAX_NODES or slots > MAX_SLOTS:
-        what, limit = ("nodes", MAX_NODES) if nodes > MAX_NODES else ("distinct tokens", MAX_SLOTS)
+        quantity, limit = ("nodes", MAX_NODES) if nodes > MAX_NODES else ("distinct tokens", MAX_SLOTS)
         raise TokenizerError(
-            f"The byte trie has more than {limit:,} {what}, the most that its layout takes.",
+            f"The byte trie has more than {limit:,} {quantity}, the most that its layout takes.",
             cure="Use a smaller vocabulary.",
         )
     return TrieArrays(*arrays)
 
 
 @jit
-def _character(data: Any, at: int, end: int) -> int:
+def _character_size(data: Any, at: int, end: int) -> int:
     # Bytes of the well-formed character at `at`, 0 where there is none (Unicode 15, table 3-7).
     lead = data[at]
     if lead < 0x80:
@@ -134,13 +134,13 @@ first and the last string that ends there; -1: none."""
 
 
 @jit
-def _sign(data: Any, start: int, end: int, path: Any, suffix: Any, signs: Any) -> None:
+def _sign_nodes(data: Any, start: int, end: int, path: Any, suffix: Any, signs: Any) -> None:
     """Add the classes of a string's characters to the signatures of its nodes (`path`).
 
     From the back: the signature of data[at:end] is that of its first character and of what follows it."""
     suffix[end - start, 0] = suffix[end - start, 1] = 0
     for at in range(end - 1, start - 1, -1):
-        size = _character(data, at, end)
+        size = _character_size(data, at, end)
         if size == 1:
             bit = int(data[at])
             if bit < 0x20 and bit != 0x09 and bit != 0x0A and bit != 0x0D:
@@ -158,21 +158,21 @@ def _sign(data: Any, start: int, end: int, path: Any, suffix: Any, signs: Any) -
 
 @jit
 def _lay_out(
-    root: Any, byte: Any, links: Any, again: Any, signs: Any, used: int, slots: int, kept: int
+    root: Any, byte: Any, links: Any, again: Any, signs: Any, used: int, slots: int, string_count: int
 ) -> Any:
     """Return the arrays of TrieArrays, of a trie in order of insertion."""
     nodes = np.empty(used, np.uint64)
     sig = np.empty((used, 2), np.uint64)
     first = np.full(257, -1, np.int32)
     slot_start = np.zeros(slots + 1, np.int32)
-    slot_ids = np.empty(kept, np.int32)
+    slot_ids = np.empty(string_count, np.int32)
     slot_len = np.empty(slots, np.int32)
     open_at = np.empty((MAX_STRING + 1, 2), np.int64)  # of each depth the node, and where it was written
-    written, slot, filled = 0, 0, 0
+    node_count, slot, id_count = 0, 0, 0
     for lead in range(256):
         node, depth = root[lead], 1
         if node >= 0:
-            first[lead] = written
+            first[lead] = node_count
         while node >= 0:
             # Write the node, then go to its first child, or close nodes up to one that has a next sibling.
             word = np.uint64(byte[node]) | np.uint64(depth) << np.uint64(DEPTH_SHIFT)
@@ -180,23 +180,23 @@ def _lay_out(
             if string >= 0:
                 slot_len[slot] = depth
                 while string >= 0:
-                    slot_ids[filled] = string
-                    filled += 1
+                    slot_ids[id_count] = string
+                    id_count += 1
                     string = again[string]
                 slot += 1
-                slot_start[slot] = filled
+                slot_start[slot] = id_count
                 word |= np.uint64(slot) << np.uint64(SLOT_SHIFT)
-            nodes[written] = word
-            sig[written, 0], sig[written, 1] = signs[node, 0], signs[node, 1]
-            open_at[depth, 0], open_at[depth, 1] = node, written
-            written += 1
+            nodes[node_count] = word
+            sig[node_count, 0], sig[node_count, 1] = signs[node, 0], signs[node, 1]
+            open_at[depth, 0], open_at[depth, 1] = node, node_count
+            node_count += 1
             node = links[node, _CHILD]
             depth += 1
             while node < 0 and depth > 1:
                 depth -= 1
-                nodes[open_at[depth, 1]] |= np.uint64(written) << np.uint64(END_SHIFT)
+                nodes[open_at[depth, 1]] |= np.uint64(node_count) << np.uint64(END_SHIFT)
                 node = links[open_at[depth, 0], _SIBLING] if depth > 1 else -1
-    first[256] = written
+    first[256] = node_count
     return nodes, sig, first, slot_start, slot_ids, slot_len
 
 
@@ -216,12 +216,12 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
     signs = np.zeros((room, 2), np.uint64)
     again = np.full(count, -1, np.int32)  # the next string equal to this one
     path, suffix = np.empty(MAX_STRING + 1, np.int32), np.empty((MAX_STRING + 1, 2), np.uint64)
-    used, slots, kept = 0, 0, 0
+    used, slots, string_count = 0, 0, 0
     for i in range(count):
         start, end = offsets[i], offsets[i + 1]
         if start == end:
             continue
-        kept += 1
+        string_count += 1
         parent = -1
         for at in range(start, end):
             previous, here = -1, data[at]
@@ -253,17 +253,17 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
         else:
             again[links[parent, _TAIL]] = i
         links[parent, _TAIL] = i
-        _sign(data, start, end, path, suffix, signs)
+        _sign_nodes(data, start, end, path, suffix, signs)
     if slots > MAX_SLOTS:
         return used, slots, _lay_out(np.full(256, -1, np.int32), byte, links, again, signs, 0, 0, 0)
-    return used, slots, _lay_out(root, byte, links, again, signs, used, slots, kept)
+    return used, slots, _lay_out(root, byte, links, again, signs, used, slots, string_count)
 
 
 @entry("int32[::1](uint64[::1])")
 def deepest_characters(nodes: Any) -> Any:
     """For each node, the most characters begun on a path from its own byte down (bytes
     that are no continuation bytes)."""
-    most = np.zeros(len(nodes), np.int32)
+    max_characters = np.zeros(len(nodes), np.int32)
     # by depth: the most of the nodes there met since the last one above
     below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
@@ -272,6 +272,6 @@ def deepest_characters(nodes: Any) -> Any:
         below[depth + 1] = 0
         if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):
             here += 1
-        most[i] = here
+        max_characters[i] = here
         below[depth] = max(below[depth], here)
-    return most
+    return max_characters

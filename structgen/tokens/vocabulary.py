@@ -89,7 +89,7 @@ class Vocabulary:
         return np.array([*trie, *addresses, *sizes], np.int64)
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer) -> Vocabulary:
+    def of_tokenizer(cls, tokenizer: Tokenizer) -> Vocabulary:
         """Return the vocabulary of a tokenizer. Equal tokenizers share one object while it is in use; the two
         to four most recent ones stay in memory.
 
@@ -115,20 +115,20 @@ class Vocabulary:
     def _read_or_build(cls, tokenizer: Tokenizer) -> Vocabulary:
         text = b"".join(filter(None, tokenizer.token_bytes))
         if len(text) < _WORTH_A_FILE:
-            return cls._build(tokenizer)
-        entries, key = _entries(), entry_key(KIND, tokenizer.fingerprint)
+            return cls._build_arrays(tokenizer)
+        entries, key = _cache_entries(), entry_key(KIND, tokenizer.fingerprint)
         file = entries.read(KIND, key)
         if file is not None:
             vocabulary = cls._from_file(tokenizer, file)
             if vocabulary is not None:
                 return vocabulary
             entries.drop(key, "lacks an array or belongs to another tokenizer")
-        built = cls._build(tokenizer)
-        entries.write(KIND, key, built._arrays(), {name: getattr(built, name) for name in _NUMBERS})
+        built = cls._build_arrays(tokenizer)
+        entries.write(KIND, key, built._named_arrays(), {name: getattr(built, name) for name in _NUMBERS})
         return built
 
     @classmethod
-    def _build(cls, tokenizer: Tokenizer) -> Vocabulary:
+    def _build_arrays(cls, tokenizer: Tokenizer) -> Vocabulary:
         from structgen.tokens.trie import build_trie, deepest_characters
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
@@ -166,7 +166,7 @@ class Vocabulary:
         values |= {name: file.arrays[name] for name in _ARRAYS}
         return cls(fingerprint=tokenizer.fingerprint, **values)
 
-    def _arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+    def _named_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         return {name: getattr(self, name) for name in _ARRAYS}
 
 
@@ -185,5 +185,5 @@ _ARRAYS: Final = (
 )
 
 
-def _entries() -> CacheEntries:
+def _cache_entries() -> CacheEntries:
     return CacheEntries(cache_folder() / "vocabularies", ".arrays", MOST_ON_DISK)

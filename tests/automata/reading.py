@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import columns, encode
+from structgen.automata.unicode.decoded_text import columns_of, encode_text
 from structgen.base.language.ir import DEAD, Formula, Spec
 from structgen.base.limits import Limits
 
@@ -32,7 +32,7 @@ class Walker:
 
     def run(self, text: str | bytes, state: int | None = None) -> int:
         state = self.start if state is None else state
-        for column in columns(encode(text) if isinstance(text, str) else text):
+        for column in columns_of(encode_text(text) if isinstance(text, str) else text):
             if state == DEAD:
                 return DEAD
             state = int(self.pool.trans[state, column])
@@ -57,4 +57,4 @@ class Walker:
                     break
                 byte, state = chance.choice(ways)
                 text += bytes((byte,))
-            yield text + min(self.pool.finish(state).values())
+            yield text + min(self.pool.shortest_rests(state).values())

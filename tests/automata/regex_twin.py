@@ -8,7 +8,7 @@ import re
 import formula_twin
 
 from structgen.automata.regex import syntax_tree as x
-from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.unicode.charsets import Ranges
 from structgen.base.language import ir
 
@@ -52,7 +52,7 @@ def _is_met(node: x.Node, text: str, at: int) -> bool:
 
 def matches(source: str, text: str) -> bool:
     """Return whether a search for the pattern finds it in the text."""
-    return bool(ends(parse(source), text, set(range(len(text) + 1))))
+    return bool(ends(parse_ecma(source), text, set(range(len(text) + 1))))
 
 
 _DATE = r"(\d{4})-(\d\d)-(\d\d)"

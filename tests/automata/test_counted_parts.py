@@ -15,7 +15,7 @@ from regex_twin import ends
 
 import structgen as sg
 from structgen.automata.numbers.number_pool import NumberPool
-from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.strings import formula_automata, string_pool, threads
 from structgen.automata.strings import patterns as pattern_automata
 from structgen.automata.strings.automata import Automaton
@@ -69,14 +69,14 @@ def test_a_pattern_means_the_same_written_out_and_to_re(seed: int, monkeypatch: 
         look, end = draw.choice(["", "", "", "(?=a|b)"]), draw.choice(["", "", "", "(?:^|a)?"])
         body = f"{look}{drawn(draw, 3)}{end}"
         sources.append(draw.choice([f"^(?:{body})$", f"^(?:{body})$", body]))
-    made = [automaton_of(parse(source)) for source in sources]
+    made = [automaton_of(parse_ecma(source)) for source in sources]
     monkeypatch.setattr(pattern_automata, "simplified", lambda tree: tree)
-    monkeypatch.setattr(threads.PatternInstructions, "_rank", lambda self, copies: None)
+    monkeypatch.setattr(threads.PatternInstructions, "_rank_copies", lambda self, copies: None)
     for source, one in zip(sources, made, strict=True):
-        assert same(one, automaton_of(parse(source))), source
+        assert same(one, automaton_of(parse_ecma(source))), source
         found = re.compile(source.replace("$", r"\Z"))
         for text in texts:
-            assert bool(one.holds(text)) == (found.search(text) is not None), (source, text)
+            assert bool(one.outcome_of(text)) == (found.search(text) is not None), (source, text)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_a_pattern_means_the_same_written_out_and_to_re(seed: int, monkeypatch: 
 def test_what_has_a_small_minimal_automaton_is_no_matter_of_the_count(
     source: str, states: int | None
 ) -> None:
-    with THIS_CALL.begin(LIMITS):
-        made = automaton_of(parse(source))
+    with THIS_CALL.begin_call(LIMITS):
+        made = automaton_of(parse_ecma(source))
     assert made.states == states or states is None
 
 
@@ -108,11 +108,11 @@ def forget() -> None:
 
 def is_made_within_the_steps_of_a_request(source: str) -> None:
     draw = random.Random(source)
-    with THIS_CALL.begin(LIMITS):
+    with THIS_CALL.begin_call(LIMITS):
         pool = StringPool(LIMITS)
         state = pool.start(Spec((Pattern(source),)), min)
         assert THIS_CALL.spent < LIMITS.oracle_steps // 2
-    tree = parse(source)
+    tree = parse_ecma(source)
     for size in (1, 2, 3, 5, 9, 30, 70):
         text = "".join(draw.choices("abc", draw.choice([(9, 1, 0), (3, 3, 0), (4, 1, 1)]), k=size))
         at = state
@@ -159,7 +159,7 @@ HARD = [
 @pytest.mark.parametrize("source", HARD)
 def test_what_takes_more_is_refused_by_name_within_the_steps(source: str) -> None:
     few = replace(LIMITS, oracle_steps=LIMITS.oracle_steps // 20)
-    with THIS_CALL.begin(few), pytest.raises(LimitError) as caught:
+    with THIS_CALL.begin_call(few), pytest.raises(LimitError) as caught:
         StringPool(few).start(Spec((Pattern(source),)), min)
     assert caught.value.limit in ("oracle_steps", "automaton_states")
     assert THIS_CALL.spent <= few.oracle_steps
@@ -167,7 +167,7 @@ def test_what_takes_more_is_refused_by_name_within_the_steps(source: str) -> Non
 
 def test_the_strings_of_one_call_share_its_steps_and_equal_parts_count_once() -> None:
     def spent(*specs: Spec) -> int:
-        with THIS_CALL.begin(FEW):
+        with THIS_CALL.begin_call(FEW):
             pool = StringPool(FEW)
             for spec in specs:
                 pool.start(spec, min)
@@ -186,7 +186,7 @@ def test_the_strings_of_one_call_share_its_steps_and_equal_parts_count_once() ->
 
 def test_a_stop_ends_the_work_at_its_next_step() -> None:
     stop, steps = Stop(), []
-    work = THIS_CALL.work
+    work = THIS_CALL.count_work
 
     def counted(numbers: int) -> None:
         work(numbers)
@@ -195,9 +195,9 @@ def test_a_stop_ends_the_work_at_its_next_step() -> None:
             stop.set()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(THIS_CALL), "work", lambda _self, numbers: counted(numbers))
+        patch.setattr(type(THIS_CALL), "count_work", lambda _self, numbers: counted(numbers))
         with pytest.raises(WorkStopped):
-            THIS_CALL.until(stop, lambda: automaton_of(parse("^(a?b?){3000}$")))
+            THIS_CALL.run_until(stop, lambda: automaton_of(parse_ecma("^(a?b?){3000}$")))
     assert len(steps) == 3
     assert not THIS_CALL.stop.flag[0]
 
@@ -209,7 +209,7 @@ def test_bounds_of_numbers_cost_as_many_steps_where_they_are_held(count: int) ->
     forget()
     spent = []
     for _ in range(3):
-        with THIS_CALL.begin(LIMITS):
+        with THIS_CALL.begin_call(LIMITS):
             for _ in range(2):  # in one call it counts once
                 NumberPool("bounded", limits).start(spec, min)
         spent.append(THIS_CALL.spent)
@@ -248,6 +248,6 @@ def test_each_nesting_of_plus_adds_as_many_instructions_as_the_one_before(body: 
     for depth in range(9):
         pattern = f"(?:(?:{pattern})+{chr(ord('d') + depth)})"
         instructions = threads.PatternInstructions()
-        instructions.emit(parse(pattern), 0)
+        instructions.emit_node(parse_ecma(pattern), 0)
         sizes.append(len(instructions.code))
     assert len(set(np.diff(sizes).tolist())) == 1

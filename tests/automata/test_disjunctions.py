@@ -59,7 +59,7 @@ def test_parts_of_a_disjunction_live_and_end_as_all_their_texts_say(
             rests = sorted(
                 (word[len(text) :] for word in words if word.startswith(text)), key=lambda w: (len(w), w)
             )
-            assert walker.pool.finish(state)[0] == rests[0].encode()
+            assert walker.pool.shortest_rests(state)[0] == rests[0].encode()
 
 
 def test_fifty_patterns_of_several_parts_make_few_states() -> None:

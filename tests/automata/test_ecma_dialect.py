@@ -12,7 +12,7 @@ from node_regexp import found, judged, needs_node
 from reading import Walker
 
 import structgen as sg
-from structgen.automata.regex.ecma_syntax import only_legacy, parse
+from structgen.automata.regex.ecma_syntax import only_legacy, parse_ecma
 from structgen.base.language.ir import Pattern
 from structgen.errors import RegexError
 
@@ -31,7 +31,7 @@ _TEXTS += ["\\", "\\c", "a{2}", "{2", "1", "\x01", "8", "\x08", "n", "k", "p", "
 def fault(source: str, strict: bool) -> str:
     """Return why a pattern is none; "" where it is one."""
     try:
-        parse(source, strict)
+        parse_ecma(source, strict)
     except RegexError as error:
         return error.what
     return ""

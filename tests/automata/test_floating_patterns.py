@@ -26,7 +26,7 @@ def test_the_shortest_rest_of_single_letters_has_each_once(beside: tuple[Length,
     walker = Walker(All((*map(Pattern, "hgfedcba"), *beside)))
     least = max([8, *(length.least for length in beside)])
     for text in ("", "a", "ah", "hah"):
-        rest = walker.pool.finish(walker.run(text))[0].decode()
+        rest = walker.pool.shortest_rests(walker.run(text))[0].decode()
         assert set("abcdefgh") <= set(text + rest)
         assert len(rest) == max(8 - len(set(text)), least - len(text))
 

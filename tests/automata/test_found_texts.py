@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import structgen as sg
-from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.strings.automata import Automaton, complement
-from structgen.automata.strings.banned_patterns import minimal, pattern_of, texts_of
+from structgen.automata.strings.banned_patterns import minimal_texts, pattern_of, texts_of
 from structgen.automata.strings.found_texts import of_texts_in
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
@@ -60,7 +60,7 @@ def held(seed: int, count: int) -> int:
     chance, met = random.Random(seed), 0
     for _ in range(count):
         source = drawn(chance)
-        tree = parse(source)
+        tree = parse_ecma(source)
         found = of_texts_in(tree)
         if found is None:
             continue
@@ -71,7 +71,7 @@ def held(seed: int, count: int) -> int:
         others = complement(found)
         for text in strings(chance, 20):
             is_in = wanted.search(text) is not None
-            assert bool(found.holds(text)) is is_in, (source, text)
+            assert bool(found.outcome_of(text)) is is_in, (source, text)
             assert bool(others.holds(text)) is not is_in, (source, text)
     return met
 
@@ -90,7 +90,7 @@ def test_texts_that_hold_no_other_are_those_of_all_pairs() -> None:
     for _ in range(300):
         texts = ["".join(chance.choices("ab", k=chance.randint(1, 6))) for _ in range(chance.randint(1, 9))]
         wanted = [one for one in sorted({*texts}) if not any(two in one and two != one for two in texts)]
-        assert list(minimal(texts)) == wanted
+        assert list(minimal_texts(texts)) == wanted
 
 
 def test_the_texts_of_a_pattern_of_texts_are_read_again_and_no_others() -> None:
@@ -104,7 +104,7 @@ def test_the_texts_of_a_pattern_of_texts_are_read_again_and_no_others() -> None:
 
 def spent(source: str, is_denied: bool) -> int:
     formula = Not(Pattern(source)) if is_denied else Pattern(source)
-    with THIS_CALL.begin(DEFAULT):
+    with THIS_CALL.begin_call(DEFAULT):
         StringPool(DEFAULT).start(Spec((formula,)), min)
         return THIS_CALL.spent
 
@@ -138,7 +138,7 @@ QUADRATIC = ["^.*" + "a" * 9_000, "^.*" + "[ab]" * 9_000 + "$", "a[aA]" * 4_500,
 
 @pytest.mark.parametrize("source", QUADRATIC, ids=["dot", "classes", "overlaps", "counted"])
 def test_what_is_not_linear_is_refused_within_the_steps_of_a_call(source: str) -> None:
-    with THIS_CALL.begin(FEW), pytest.raises(LimitError) as caught:
+    with THIS_CALL.begin_call(FEW), pytest.raises(LimitError) as caught:
         StringPool(FEW).start(Spec((Pattern(source),)), min)
     assert caught.value.limit in ("automaton_states", "oracle_steps")
     assert THIS_CALL.spent <= FEW.oracle_steps

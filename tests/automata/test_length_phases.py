@@ -9,9 +9,9 @@ from reading import Walker
 from regex_twin import holds
 
 from structgen.automata.strings import string_pool
-from structgen.automata.strings.length_phases import at_length, cuts, phase_at
+from structgen.automata.strings.length_phases import at_length, length_cuts, phase_at
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import columns, count_characters
+from structgen.automata.unicode.decoded_text import columns_of, count_characters
 from structgen.base.language.ir import DEAD, All, Any_, Formula, Length, Not, Pattern, Spec, atoms
 from structgen.base.limits import Limits
 
@@ -21,7 +21,7 @@ def started(*demands: Formula) -> tuple[StringPool, int | None]:
     pool = StringPool(Limits())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(string_pool, "_FEWEST_TO_COUNT", 0)
-        return pool, pool.phased(Spec(demands), lambda met: 0)
+        return pool, pool.start_in_phases(Spec(demands), lambda met: 0)
 
 
 @given(formulas(), formulas())
@@ -34,19 +34,19 @@ def test_states_and_counts_are_the_states_of_the_whole_automaton(one: Formula, o
     if start == DEAD:
         assert whole.start == DEAD
         return
-    phases, accept = pool.phases(start)
+    phases, accept = pool.phases_of(start)
     assert sorted(pool.is_finite(start, 30) or ()) == sorted(whole.pool.is_finite(whole.start, 30) or ())
     for text in TEXTS[::9]:
         data, state = text.encode(), start
-        for size, column in enumerate([-1, *columns(data)]):
+        for size, column in enumerate([-1, *columns_of(data)]):
             state = state if column < 0 or state == DEAD else int(pool.trans[state, column])
             count = count_characters(data[:size])
             phase = phase_at(phases, count)
-            lives = state != DEAD and bool(phase.alive(count)[state - start])
+            lives = state != DEAD and bool(phase.alive_states(count)[state - start])
             there = whole.run(data[:size])
             assert lives == (there != DEAD), (demands, data[:size])
             if lives:
-                assert pool.finish(state, count) == whole.pool.finish(there)
+                assert pool.shortest_rests(state, count) == whole.pool.shortest_rests(there)
         ends = state != DEAD and state - start < len(accept)
         met = phase_at(phases, len(text)).outcomes[accept[state - start]] if ends else frozenset()
         assert met == {at for at, demand in enumerate(demands) if holds(demand, text)}
@@ -63,7 +63,7 @@ def test_a_formula_at_a_length_is_the_formula_without_lengths(formula: Formula) 
 
 def test_phases_are_cut_where_lengths_say_another_thing() -> None:
     union = Any_((Length(3, 10**9), All((Pattern("^a{20,5000}$"), Not(Length(0, 64))))))
-    assert cuts([union]) == [3, 20, 65, 5001, 10**9 + 1]
+    assert length_cuts([union]) == [3, 20, 65, 5001, 10**9 + 1]
 
 
 @pytest.mark.parametrize("most", [10**4, 10**7, 10**9])
@@ -80,7 +80,7 @@ def test_a_text_of_any_length_is_told_by_its_phase(
 ) -> None:
     pool, start = started(Any_((Length(0, most), Pattern(beside))))
     assert start is not None
-    phases, accept = pool.phases(start)
+    phases, accept = pool.phases_of(start)
     assert pool.count < 60
     # behind two letters the states of a text of one letter alternate
     row = pool.trans[:, ord(first)]

@@ -22,12 +22,12 @@ from structgen.errors import LimitError
 def test_a_text_lives_while_a_rest_stays_within_the_bound(source: str, least: int, most: int) -> None:
     formula = All((Pattern(source), Length(least, most)))
     pool = StringPool(Limits())
-    start, whole = pool.phased(Spec((formula,)), lambda met: 0), Walker(formula)
+    start, whole = pool.start_in_phases(Spec((formula,)), lambda met: 0), Walker(formula)
     assert start is not None
     if start == DEAD:
         assert whole.start == DEAD
         return
-    phases, accept = pool.phases(start)
+    phases, accept = pool.phases_of(start)
     walker = Walker(TRUE, pool=pool)
     for text in TEXTS[::9]:
         data = text.encode()
@@ -43,7 +43,7 @@ def test_a_text_lives_while_a_rest_stays_within_the_bound(source: str, least: in
 @pytest.mark.parametrize("source", ["^[a-c]{1,4}$", "^a[b-d]{0,300}e$", r"^.{1,60000}$"])
 def test_a_counted_class_is_a_length(source: str) -> None:
     pool = StringPool(Limits())
-    assert pool.phased(Spec((All((Pattern(source), Length(0, 70_000))),)), lambda met: 0) is not None
+    assert pool.start_in_phases(Spec((All((Pattern(source), Length(0, 70_000))),)), lambda met: 0) is not None
     assert pool.count < 100
 
 
@@ -51,9 +51,9 @@ def test_a_bound_beside_a_host_name_is_the_least_of_both() -> None:
     pool = StringPool(Limits())
     ends = []
     for most in (20, 253, 4096):
-        start = pool.phased(Spec((All((Format("hostname"), Length(0, most))),)), lambda met: 0)
+        start = pool.start_in_phases(Spec((All((Format("hostname"), Length(0, most))),)), lambda met: 0)
         assert start is not None
-        ends.append([phase.end for phase in pool.phases(start)[0] if phase.farthest >= 0])
+        ends.append([phase.end for phase in pool.phases_of(start)[0] if phase.farthest >= 0])
     assert ends == [[21], [254], [254]]
     assert pool.count < 600
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import structgen as sg
-from structgen.automata.strings.alphabets import MOST_MEMBERS, divided
+from structgen.automata.strings.alphabets import MOST_MEMBERS, divide_alphabet
 from structgen.automata.strings.automata import MOST_WORK, of_words
 from structgen.base.limits import Limits
 from structgen.errors import LimitError
@@ -90,7 +90,10 @@ def test_words_and_sets_of_many_characters_are_refused_before_they_take_memory()
     count = 9_000
     words = [chr(0x4E00 + at) for at in range(count)]
     assert count * count > MOST_WORK > MOST_MEMBERS
-    for make in (lambda: of_words(words), lambda: divided(tuple(((ord(one), ord(one)),) for one in words))):
+    for make in (
+        lambda: of_words(words),
+        lambda: divide_alphabet(tuple(((ord(one), ord(one)),) for one in words)),
+    ):
         with pytest.raises(LimitError) as caught:
             make()
         assert caught.value.limit == "automaton_states"

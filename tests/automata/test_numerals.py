@@ -164,7 +164,7 @@ def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
     pool, outcome, rng = NumberPool(policy, Limits()), numbering(), random.Random(seed)
     state, text = pool.start(spec, outcome), ""
     while state >= 0 and len(text) < 7:
-        finish = pool.finish(state)
+        finish = pool.shortest_rests(state)
         assert finish
         for demand, rest in finish.items():
             assert demand in twin.allowed(spec, text + rest.decode(), policy, 22, 22), (text, rest)
@@ -173,7 +173,7 @@ def test_every_character_that_is_allowed_begins_the_shortest_rest_of_a_numeral(
             target = int(pool.trans[state, column])
             if target >= 0:
                 after[chr(COLUMNS[column])] = target
-                for demand, rest in pool.finish(target).items():
+                for demand, rest in pool.shortest_rests(target).items():
                     mine, other = finish[demand], COLUMNS[column : column + 1] + rest
                     assert (len(mine), mine) <= (len(other), other)
         if not after:
@@ -255,7 +255,7 @@ def test_digit_caps_follow_the_numbers_of_the_spec(formula: ir.Formula, whole: i
 
 def test_a_list_of_numbers_is_one_set_however_it_is_written() -> None:
     values = [n * n for n in range(3_000)]
-    assert ranges.united([point(str(value)) for value in values]) == ranges.points(values)
+    assert ranges.unite_ranges([point(str(value)) for value in values]) == ranges.points(values)
 
 
 # -- as Python prints them --
@@ -327,7 +327,7 @@ def test_keys_are_the_same_in_another_process() -> None:
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pool = NumberPool("bounded", Limits())
-    here = pool.key(pool.start(ir.Spec((interval("1", "2.5"),)), numbering())).hex()
+    here = pool.language_key(pool.start(ir.Spec((interval("1", "2.5"),)), numbering())).hex()
     assert other.stdout.strip() == here, other.stderr
 
 
@@ -335,7 +335,7 @@ def test_states_of_unequal_languages_have_unequal_keys() -> None:
     pool, keys = NumberPool("bounded", Limits()), []
     for formula in (INTEGER, interval("0", "65535"), ir.Multiple(Decimal("0.01"))):
         before, start = pool.count, pool.start(ir.Spec((formula,)), numbering())
-        keys += [pool.key(state) for state in range(start, start + pool.count - before)]
+        keys += [pool.language_key(state) for state in range(start, start + pool.count - before)]
     assert len(set(keys)) == len(keys)
     assert {len(key) for key in keys} == {16}
 
@@ -408,7 +408,7 @@ def test_far_bounds_and_long_lists_are_answered(numbers: str) -> None:
     ):
         state = pool.start(ir.Spec((formula,)), numbering())
         assert state >= 0
-        assert pool.finish(state)
+        assert pool.shortest_rests(state)
 
 
 @pytest.mark.parametrize("numbers", POLICIES)
@@ -419,7 +419,7 @@ def test_a_multiple_between_bounds_of_four_thousand_digits_is_found(numbers: str
     state = pool.start(ir.Spec((ir.All((within, ir.Multiple(Decimal(977)))),)), numbering())
     with localcontext() as exact:
         exact.prec = 5_000
-        assert Decimal(pool.finish(state)[0].decode()) == Decimal(low + -low % 977)
+        assert Decimal(pool.shortest_rests(state)[0].decode()) == Decimal(low + -low % 977)
 
 
 @pytest.mark.parametrize(

@@ -183,14 +183,14 @@ def test_a_fault_has_its_line_and_column() -> None:
     "pattern", ["a(bc|d)+?e", "[a-f]{2,}x?", "^(?=ab|c)a$", "(?<!ab)c|(?:)", "a|b|[d-f]", r"\D[^\d\x41]{0,7}"]
 )
 def test_both_readers_make_the_same_tree(pattern: str) -> None:
-    assert parse_python(pattern.replace("$", r"\Z"), re.A) == ecma_syntax.parse(pattern)
+    assert parse_python(pattern.replace("$", r"\Z"), re.A) == ecma_syntax.parse_ecma(pattern)
 
 
 # --- the same patterns in ECMA-262's syntax ----------------------------------------------------------------
 
 
 def translation_agrees(pattern: str, most: int) -> None:
-    tree, compiled = ecma_syntax.parse(ecma_of_form(pattern, 0)), re.compile(pattern)
+    tree, compiled = ecma_syntax.parse_ecma(ecma_of_form(pattern, 0)), re.compile(pattern)
     for text in texts("ab\n", most):
         assert (len(text) in regex_twin.ends(tree, text, {0})) == (compiled.fullmatch(text) is not None), text
 

@@ -69,10 +69,13 @@ def test_the_file_holds_what_is_made() -> None:
 def test_a_call_pays_the_steps_of_making_what_it_reads(nothing_held: None) -> None:
     for meaning, _ in meanings():
         steps = shipped_entries()[digest_of(meaning)].steps
-        with THIS_CALL.begin(Limits(oracle_steps=steps)):
+        with THIS_CALL.begin_call(Limits(oracle_steps=steps)):
             assert shipped_automaton(meaning) is not None
             assert THIS_CALL.spent == steps
-        with THIS_CALL.begin(Limits(oracle_steps=steps - 1)), pytest.raises(LimitError, match="patterns"):
+        with (
+            THIS_CALL.begin_call(Limits(oracle_steps=steps - 1)),
+            pytest.raises(LimitError, match="patterns"),
+        ):
             shipped_automaton(meaning)
 
 

@@ -7,8 +7,14 @@ import random
 import numpy as np
 from for_each import for_each
 
-from structgen.automata.strings.alphabets import ONE, Alphabet, common, divided, of_letters
-from structgen.automata.strings.automata import Automaton, both, complement, either, minimal
+from structgen.automata.strings.alphabets import ONE, Alphabet, common_alphabet, divide_alphabet, of_letters
+from structgen.automata.strings.automata import (
+    Automaton,
+    complement,
+    intersect_automata,
+    minimal_automaton,
+    unite_automata,
+)
 
 
 def drawn(seed: int, states: int, width: int) -> Automaton:
@@ -18,7 +24,7 @@ def drawn(seed: int, states: int, width: int) -> Automaton:
     accept = [int(chance.random() < 0.3) for _ in range(states)]
     starts = np.array([0, *range(97, 97 + width - 1)], np.int64)
     alphabet = Alphabet(starts, np.arange(width, dtype=np.int32), width)
-    return minimal(alphabet, np.array(trans, np.int32), np.array(accept, np.int32))
+    return minimal_automaton(alphabet, np.array(trans, np.int32), np.array(accept, np.int32))
 
 
 def texts(width: int) -> list[str]:
@@ -33,10 +39,10 @@ def texts(width: int) -> list[str]:
 @for_each("seed", range(12))
 def test_products_and_complements_are_those_of_the_texts(seed: int) -> None:
     one, two = drawn(seed, 6, 3), drawn(seed + 100, 5, 3)
-    made = both([one, two]), either([one, two]), complement(one)
+    made = intersect_automata([one, two]), unite_automata([one, two]), complement(one)
     for text in texts(3):
-        first, second = bool(one.holds(text)), bool(two.holds(text))
-        assert [bool(automaton.holds(text)) for automaton in made] == [
+        first, second = bool(one.outcome_of(text)), bool(two.outcome_of(text))
+        assert [bool(automaton.outcome_of(text)) for automaton in made] == [
             first and second,
             first or second,
             not first,
@@ -58,23 +64,25 @@ def test_no_two_states_of_a_minimal_automaton_are_equivalent(seed: int) -> None:
             break
         block = finer
     assert len(set(block)) == found.states
-    again = minimal(found.alphabet, found.trans, found.accept)
+    again = minimal_automaton(found.alphabet, found.trans, found.accept)
     assert (again.trans == found.trans).all()
     assert (complement(complement(found)).trans == found.trans).all() or found.is_empty
 
 
 def test_an_alphabet_tells_apart_what_its_sets_do() -> None:
     sets = ((97, 122),), ((48, 57), (0xE9, 0xE9)), ((110, 0x10FFFF),)
-    alphabet, member = divided(sets)
+    alphabet, member = divide_alphabet(sets)
     for point in (0, 47, 48, 97, 109, 110, 123, 0xE9, 0xD800, 0x10FFFF):
-        kind = int(alphabet.at(np.array([point]))[0])
+        kind = int(alphabet.classes_of(np.array([point]))[0])
         assert [bool(row[kind]) for row in member] == [
             any(low <= point <= high for low, high in ranges) for ranges in sets
         ]
     letters, kinds = of_letters("ax\U0010ffff")
-    finer, columns = common([alphabet, letters, ONE])
+    finer, columns = common_alphabet([alphabet, letters, ONE])
     for char in "abxyz\0é\U0010ffff":
         point = np.array([ord(char)])
-        kind = int(finer.at(point)[0])
-        assert columns[:, kind].tolist() == [int(one.at(point)[0]) for one in (alphabet, letters, ONE)]
-        assert (kinds.get(char, -1) == int(letters.at(point)[0])) == (char in kinds)
+        kind = int(finer.classes_of(point)[0])
+        assert columns[:, kind].tolist() == [
+            int(one.classes_of(point)[0]) for one in (alphabet, letters, ONE)
+        ]
+        assert (kinds.get(char, -1) == int(letters.classes_of(point)[0])) == (char in kinds)

@@ -24,7 +24,7 @@ from structgen.automata.unicode.decoded_text import (
     SPACES_COLUMN,
     TOTAL_COLUMN,
     count_characters,
-    encode,
+    encode_text,
 )
 from structgen.automata.unicode.partition import ASCII, PLAIN
 from structgen.base.language.ir import DEAD, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, Words
@@ -64,7 +64,7 @@ def test_every_live_state_has_a_completion_and_none_is_shorter(parts: list[Formu
         if state == DEAD:
             assert not any(walker.accepts(text) for text in TEXTS if text.encode().startswith(data[:size]))
             continue
-        finish = walker.pool.finish(state)
+        finish = walker.pool.shortest_rests(state)
         assert finish, (parts, data[:size])
         for demand, rest in finish.items():
             assert holds(parts[demand], (data[:size] + rest).decode())
@@ -97,13 +97,13 @@ def test_a_completion_is_the_shortest_then_smallest_as_it_is_spelled(
     walker = Walker(formula, pool=StringPool(Limits(), spelling=spelling))
     count, state = count_characters(prefix), walker.run(prefix)
     if most >= 0:
-        start = walker.pool.phased(Spec((All((formula, Length(0, count + most))),)), walker.number)
+        start = walker.pool.start_in_phases(Spec((All((formula, Length(0, count + most))),)), walker.number)
         assert start is not None
         state = walker.run(prefix, start)
         if state != DEAD:
-            alive = phase_at(walker.pool.phases(start)[0], count).alive(count)
+            alive = phase_at(walker.pool.phases_of(start)[0], count).alive_states(count)
             state = state if alive[state - start] else DEAD
-    found = {} if state == DEAD else walker.pool.finish(state, count)
+    found = {} if state == DEAD else walker.pool.shortest_rests(state, count)
     rests = [
         text.encode()[len(prefix) :]
         for text in SHORT
@@ -122,17 +122,19 @@ def test_a_completion_is_the_shortest_then_smallest_as_it_is_spelled(
 def test_of_two_rests_of_the_same_length_the_smaller_text_comes_first() -> None:
     for source, expected in (('^(?:"|ab)$', b'"'), ("^(?:é|ab)$", b"ab"), (r"^(?:\\|Zb)$", b"Zb")):
         walker = Walker(Pattern(source))
-        assert walker.pool.finish(walker.start) == {0: expected}
+        assert walker.pool.shortest_rests(walker.start) == {0: expected}
 
 
 def test_space_fills_where_any_character_may_stand() -> None:
     for formula in (Length(3, 3), Pattern("^.{3}$"), Pattern(r"^[\0-\u{10ffff}]{3}$")):
         walker = Walker(formula)
-        assert walker.pool.finish(walker.start) == {0: b"   "}
+        assert walker.pool.shortest_rests(walker.start) == {0: b"   "}
     walker = Walker(Pattern(r"^[\0-\x1f\x80-\xff]$"))
-    assert walker.pool.finish(walker.start) == {0: b"\b"}  # \b is smaller than U+0080 in UTF-8, and as long
+    assert walker.pool.shortest_rests(walker.start) == {
+        0: b"\b"
+    }  # \b is smaller than U+0080 in UTF-8, and as long
     walker = Walker(Pattern(r"^[\0-\x07日]$"))
-    assert walker.pool.finish(walker.start) == {0: "日".encode()}
+    assert walker.pool.shortest_rests(walker.start) == {0: "日".encode()}
 
 
 def test_bytes_of_one_class_have_equal_columns() -> None:
@@ -151,13 +153,13 @@ def test_equal_keys_mean_equal_languages_and_one_language_has_one_key(one: Formu
     walkers = Walker(one), Walker(other)
     alike = all(walkers[0].accepts(text) == walkers[1].accepts(text) for text in TEXTS[::3])
     if DEAD not in (walkers[0].start, walkers[1].start):
-        keys = [walker.pool.key(walker.start) for walker in walkers]
+        keys = [walker.pool.language_key(walker.start) for walker in walkers]
         assert keys[0] != keys[1] or alike
     twice = Walker(Not(Not(one))), Walker(All((one, one, Any_((one, All((one, TRUE)))))))
     for walker in twice:
         assert (walker.start == DEAD) == (walkers[0].start == DEAD)
         if walker.start != DEAD:
-            assert walker.pool.key(walker.start) == walkers[0].pool.key(walkers[0].start)
+            assert walker.pool.language_key(walker.start) == walkers[0].pool.language_key(walkers[0].start)
 
 
 def test_keys_do_not_depend_on_what_the_pool_or_the_process_holds() -> None:
@@ -168,7 +170,7 @@ def test_keys_do_not_depend_on_what_the_pool_or_the_process_holds() -> None:
     string_pool.HELD.clear()
     third = Walker(formula)
     for text in ("", "a", "abc"):
-        keys = {walker.pool.key(walker.run(text)) for walker in (first, second, third)}
+        keys = {walker.pool.language_key(walker.run(text)) for walker in (first, second, third)}
         assert len(keys) == 1
 
 
@@ -187,7 +189,7 @@ def test_infinitely_many_words_are_not_listed() -> None:
 
 def test_that_words_are_many_shows_in_the_short_ones() -> None:
     walker = Walker(Length(0, 2))
-    with THIS_CALL.begin(Limits(oracle_steps=200)):
+    with THIS_CALL.begin_call(Limits(oracle_steps=200)):
         assert walker.pool.is_finite(walker.start, 4_000) is None
 
 
@@ -236,8 +238,8 @@ def test_words_with_lone_surrogates_are_told_apart_where_these_can_be_written() 
     words = Words(frozenset(("\ud800", "a\udfff")))
     assert Walker(words).start == DEAD
     walker = Walker(words, pool=StringPool(Limits(), lone=True))
-    assert walker.pool.finish(walker.start) == {0: encode("\ud800")}
-    assert walker.pool.is_finite(walker.start, 2) == sorted(map(encode, words.of))
+    assert walker.pool.shortest_rests(walker.start) == {0: encode_text("\ud800")}
+    assert walker.pool.is_finite(walker.start, 2) == sorted(map(encode_text, words.of))
     for text in ("\ud800", "\ud801", "a\udfff", "a\udffe", "a", "\ud800a"):
         assert walker.accepts(text) == (text in words.of), ascii(text)
     assert walker.run(b"\xed\xa0\x80") == DEAD
@@ -247,7 +249,7 @@ def test_words_with_lone_surrogates_are_told_apart_where_these_can_be_written() 
 @settings(max_examples=30)
 def test_texts_are_divided_by_the_formulas_that_are_true_of_them(parts: list[Formula]) -> None:
     pool = StringPool(Limits())
-    classes = pool.classes((*parts, TRUE))
+    classes = pool.text_classes((*parts, TRUE))
     even = frozenset(one for one in classes if len(one) % 2)
     walker = Walker(*parts, TRUE, groups=(even, frozenset(classes) - even), pool=pool)
     for text in TEXTS[::23]:
@@ -310,7 +312,7 @@ def test_texts_that_must_not_occur_are_found_as_their_pattern_finds_them(texts: 
     # a pattern with an empty look-ahead is no list of texts: the general construction makes it
     pattern = "|".join(texts)
     quick, general = Walker(Not(Pattern(pattern))), Walker(Not(Pattern(f"(?:{pattern})(?:x?)*")))
-    assert quick.pool.key(quick.start) == general.pool.key(general.start)
+    assert quick.pool.language_key(quick.start) == general.pool.language_key(general.start)
     for size in range(5):
         for letters in itertools.product(sorted(set("".join(texts))), repeat=size):
             text = "".join(letters)
@@ -322,8 +324,8 @@ def test_a_thousand_texts_beside_a_count_are_banned() -> None:
     banned = Not(Pattern("|".join(texts)))
     walker = Walker(banned)
     assert walker.accepts("b99") and not walker.accepts("xxb999y")
-    assert walker.pool.bans(walker.start) and not walker.pool.bans(StringPool.FREE)
-    assert not Walker(Pattern("^a*b$")).pool.bans(8)
+    assert walker.pool.may_end_anywhere(walker.start) and not walker.pool.may_end_anywhere(StringPool.FREE)
+    assert not Walker(Pattern("^a*b$")).pool.may_end_anywhere(8)
 
     counted = Walker(
         All((Pattern("^[a-z0-9]{3,12}$"), Length(0, 9), banned, Not(Words(frozenset(("bbb",))))))
@@ -360,7 +362,7 @@ def test_a_formula_may_be_deep() -> None:
     for _ in range(700):
         deep = Not(All((Not(Any_((deep, Words(frozenset(("b",)))))), TRUE)))
     walker, flat = Walker(deep), Walker(Pattern("^(?:a+|b)$"))
-    assert walker.pool.key(walker.start) == flat.pool.key(flat.start)
+    assert walker.pool.language_key(walker.start) == flat.pool.language_key(flat.start)
 
 
 @for_each(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import structgen as sg
-from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.strings.alphabets import characters_of, pattern_of_characters
 from structgen.automata.strings.patterns import automaton_of
 from structgen.doors.serving.served_model import LIMITS
@@ -198,7 +198,7 @@ def test_ranges_of_characters_are_read_as_the_pattern_of_them() -> None:
         pattern = pattern_of_characters(np.append(points, 0x110001)[: len(points) // 2 * 2])
         found = characters_of(pattern)
         if found is not None:
-            whole = automaton_of(parse(pattern), 10)
+            whole = automaton_of(parse_ecma(pattern), 10)
             assert found[0].starts.tolist() == whole.alphabet.starts.tolist()
             assert found[0].kinds.tolist() == whole.alphabet.kinds.tolist()
             assert np.flatnonzero(whole.trans[0] == 0).tolist() == [found[1]]

@@ -34,7 +34,7 @@ def test_masks_and_counts_behind_a_beginning_are_those_of_the_grammar(part: int)
     chance = random.Random(part)
     cases = _cases(chance, 60)
     for compiled, text in cases:
-        begun = sg.Matcher(with_forced_text(compiled, begun=text))
+        begun = sg.Matcher(with_forced_text(compiled, prefix=text))
         plain = sg.Matcher(compiled, compiled.step_bytes(compiled.start, text))
         for _ in range(4):
             masks = [sg.allocate_mask(1, compiled.vocab_size) for _ in range(2)]
@@ -77,7 +77,7 @@ def test_tokens_across_the_end_of_a_beginning_go_on_as_the_grammar_does(part: in
     chance, crossed = random.Random(part), 0
     for compiled, text in _cases(chance, 40):
         size = chance.randint(1, min(len(text), 3))
-        matcher = sg.Matcher(with_forced_text(compiled, behind=text[-size:], begun=text))
+        matcher = sg.Matcher(with_forced_text(compiled, border=text[-size:], prefix=text))
         state = compiled.step_bytes(compiled.start, text)
         assert state is not None
         tails = [text[len(text) - count :] for count in range(1, size + 1)]
@@ -113,4 +113,4 @@ def test_what_no_document_begins_with_is_refused_by_its_byte(text: bytes) -> Non
         size for size in range(len(text) + 1) if compiled.step_bytes(compiled.start, text[: size + 1]) is None
     )
     with pytest.raises(sg.errors.OptionError, match=f"at byte {least}, "):
-        with_forced_text(compiled, begun=text)
+        with_forced_text(compiled, prefix=text)

@@ -129,7 +129,7 @@ def test_known_masks_are_filled_without_other_threads(monkeypatch: pytest.Monkey
     matchers = [sg.Matcher(compiled) for _ in range(8)]
     mask = sg.allocate_mask(8, compiled.vocab_size)
     asked: list[list[int]] = []
-    monkeypatch.setattr(batch, "_spread", lambda work, items: asked.append(items) or [*map(work, items)])
+    monkeypatch.setattr(batch, "_spread_work", lambda work, items: asked.append(items) or [*map(work, items)])
     for _ in range(2):
         sg.core.fill_masks(matchers, mask, budgets=[30] * 8)
     assert asked == [[*range(8)]]

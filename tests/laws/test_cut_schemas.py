@@ -26,7 +26,7 @@ import pytest
 import structgen as sg
 from structgen.base.native import jit
 from structgen.base.native.noted_functions import ENTRIES
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.machines.core import batch
 
 SOURCES = str(Path(sg.__file__).parent)
@@ -439,7 +439,7 @@ def _finish(matcher: sg.Matcher) -> None:
 
 def test_garbage_is_collected_again_after_an_exception_at_each_place() -> None:
     def held_back() -> None:
-        with uncollected(), uncollected():
+        with pause_collection(), pause_collection():
             pass
 
     places = Places()
@@ -473,7 +473,7 @@ def test_no_thread_of_a_batch_works_on_after_an_exception(monkeypatch: pytest.Mo
     monkeypatch.setattr(batch.os, "cpu_count", lambda: 2)
     monkeypatch.setattr(batch, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        batch._spread(work, list(range(20)))
+        batch._spread_work(work, list(range(20)))
     assert working == []
 
 

@@ -158,7 +158,7 @@ def _parts() -> sg.Grammar:
 
 def _with_few_crossings(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
     """Return a grammar with so little room for ends of lexemes that its texts are read whole instead."""
-    compiled._attached()
+    compiled._attach_workspace()
     compiled._tables.context[TextContext.most_crossings] = 6
     return compiled
 
@@ -240,7 +240,7 @@ CASES = {
     "forced": Case(
         _lark('start: "foo" ("=" "bar")? NAME\nNAME: /[ab]+/\n'),
         _tokens(b"if foo=barab"),
-        lambda compiled: with_forced_text(compiled, behind=b"if "),
+        lambda compiled: with_forced_text(compiled, border=b"if "),
     ),
     "monitored": Case(
         lambda: Monitored(sg.regex(r"[a-z]+(\.[a-z]+)*"), DOTS),

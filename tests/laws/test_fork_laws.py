@@ -94,7 +94,7 @@ def made(kind: str, store: sg.MaskStore | None = None) -> sg.CompiledGrammar:
     store = sg.MaskStore(memory=1 << 22) if store is None else store
     limits = SMALL if how == "small" else None
     compiled = sg.compile(GRAMMARS[of](), LACKING if how == "lacking" else BYTES, store=store, limits=limits)
-    return with_forced_text(compiled, behind=b"A") if how == "forced" else compiled
+    return with_forced_text(compiled, border=b"A") if how == "forced" else compiled
 
 
 KINDS = [
@@ -256,7 +256,7 @@ class Interrupt(Exception):
 def test_an_interrupt_at_any_line_of_a_hook_leaves_no_lock_taken() -> None:
     """An exception at each line of the hooks in turn, and at two lines one after the other."""
     locks = [fork_locks.new_lock(rank) for rank in fork_locks.RANKS]
-    hooks = {fork_locks._Registry.take.__code__, fork_locks._Registry._take.__code__}
+    hooks = {fork_locks._Registry.take_locks.__code__, fork_locks._Registry._take_missing.__code__}
     for lines in [(at,) for at in range(40)] + [(at, at + 1) for at in range(0, 40, 3)]:
         passed = 0
 

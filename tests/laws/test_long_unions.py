@@ -106,7 +106,7 @@ def pattern_drawn(draw: random.Random) -> str:
 def states_of(pattern: str) -> int:
     """Return the states of a pattern alone; more than 200 are 10^9."""
     try:
-        return FormulaReader(200).automaton(Pattern(pattern)).states
+        return FormulaReader(200).automaton_of_formula(Pattern(pattern)).states
     except sg.errors.LimitError:
         return 10**9
 

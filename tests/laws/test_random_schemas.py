@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from structgen.doors.maskbench.vocabularies import load
+from structgen.doors.maskbench.vocabularies import load_tokenizer
 from structgen.schema.reading import dialects
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
@@ -26,7 +26,7 @@ SEED, SIZE, PARTS = 2026, 36, 4
 
 @pytest.fixture(scope="module")
 def vocabulary() -> Vocabulary:
-    return Vocabulary(load("small"))
+    return Vocabulary(load_tokenizer("small"))
 
 
 def faults(vocabulary: Vocabulary, subject: Subject) -> list[tuple[str, str, str]]:
@@ -78,7 +78,7 @@ def test_masks_of_schemas_with_lone_surrogates(vocabulary: Vocabulary) -> None:
 def test_a_keyword_that_is_not_read_is_found(
     vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch, keyword: str, schema: Any, label: str
 ) -> None:
-    monkeypatch.setitem(dialects.dialect("2020-12").keywords, keyword, lambda *_: None)
+    monkeypatch.setitem(dialects.dialect_of("2020-12").keywords, keyword, lambda *_: None)
     found = Counter(one for _, one, _ in faults(vocabulary, attacks.subject_of("one", schema)))
     assert set(found) == {label}
 

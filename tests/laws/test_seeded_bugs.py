@@ -207,7 +207,7 @@ def test_the_engine_without_a_seeded_bug_keeps_the_laws() -> None:
 
 
 def test_a_broken_trie_skip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = Vocabulary.of
+    whole = Vocabulary.of_tokenizer
 
     def broken(tokenizer: sg.Tokenizer) -> Vocabulary:
         good = whole(tokenizer)
@@ -220,7 +220,7 @@ def test_a_broken_trie_skip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
                 skips[index] = skips[target]
         return replace(good, nodes=(nodes & np.uint64(2**40 - 1)) | (skips << np.uint64(40)))
 
-    monkeypatch.setattr(Vocabulary, "of", broken)
+    monkeypatch.setattr(Vocabulary, "of_tokenizer", broken)
     mine = engine_case()
     with pytest.raises(AssertionError):
         hold(system_of(mine), mine)

@@ -10,7 +10,7 @@ import structgen as sg
 from structgen.decoding.engine import Request, Sampling
 from structgen.decoding.engine.searches.branches import TextPlace
 from structgen.decoding.engine.strategies.strategy import Decision, SearchStrategy
-from structgen.decoding.speculation.drafts.model_rows import numbers
+from structgen.decoding.speculation.drafts.model_rows import as_float64
 
 
 def decided(
@@ -33,7 +33,7 @@ def decided(
         list(tokens),
         b"".join(texts),
         matcher,
-        numbers(model.logits([0, *tokens])),
+        as_float64(model.logits([0, *tokens])),
         LETTERS,
     )
     steps, answer = search.plan(place, search.begin(model, LETTERS)), None
@@ -42,4 +42,4 @@ def decided(
             asked = steps.send(answer)  # type: ignore[arg-type]
         except StopIteration as over:
             return over.value
-        answer = [numbers(model.logits([0, *tokens, *branch.tokens])) for branch in asked]
+        answer = [as_float64(model.logits([0, *tokens, *branch.tokens])) for branch in asked]

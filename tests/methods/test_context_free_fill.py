@@ -190,7 +190,7 @@ def test_chart_list_and_automaton_agree_on_random_grammars_after_random_commits(
         if slot is not None:
             token = int(chance.choice(np.flatnonzero(fill.masks()[slot])))
             fill.tokens[slot] = NULL if token == end else token
-            lattice.commit(slot, fill.tokens[slot])
+            lattice.commit_token(slot, fill.tokens[slot])
         listed = Listed(name, tokens, fill.tokens, logits, 1)
         assert np.array_equal(fill.masks(), listed.marginals > 0)
         assert fill.best()[0] == pytest.approx(max(listed.weights.values()), abs=1e-9)
@@ -235,7 +235,7 @@ def test_the_chart_and_the_automaton_of_a_deep_enough_cut_agree(slots: int) -> N
     for slot in (None, *order):  # at first, and after each commit
         if slot is not None:
             token = int(LatticeSums(lattice).best()[0][1][slot])
-            lattice.commit(slot, token)
+            lattice.commit_token(slot, token)
             fill.tokens[slot] = token
         sums = LatticeSums(lattice)
         assert fill.log_z() == pytest.approx(sums.log_z(), abs=1e-9)

@@ -16,7 +16,7 @@ from structgen.decoding.samplers.constraints import Constraints
 
 def labelled(name):
     """Return the texts of a grammar that ships."""
-    path = resources.grammar(name).with_suffix(".texts.json")
+    path = resources.grammar_path(name).with_suffix(".texts.json")
     return [one["text"] for one in json.loads(path.read_text(encoding="utf-8"))["accepted"]]
 
 
@@ -173,11 +173,11 @@ def closing(says, text):
     assert isinstance(standing.log, EventLog)
     data = text.encode()
     for end in range(1, len(data) + 1):
-        found = constraints.extend(standing, end - 1, data[:end])
+        found = constraints.extend_standing(standing, end - 1, data[:end])
         if found is None:
             return text[:end]
         standing = found
-    return None if constraints.passes(standing, data) else text
+    return None if constraints.accepts_text(standing, data) else text
 
 
 LAMP = '{"items": [{"name": "lamp", "count": 2, "price": 30}], "total": '

@@ -113,7 +113,7 @@ def test_after_commits_and_new_logits_sums_are_those_of_what_is_left() -> None:
                 weights = {some: weight + of(slot, some) for some, weight in left.items()}
             else:
                 token = int(chance.choice(sorted({some[slot] for some in weights})))
-                lattice.commit(slot, token)
+                lattice.commit_token(slot, token)
                 weights = {some: weight for some, weight in left.items() if some[slot] == token}
                 commits += 1
             check(lattice, weights)

@@ -224,14 +224,14 @@ def test_a_number_that_no_decimal_holds_is_past_a_limit() -> None:
 def listings(document: Any, monkeypatch: pytest.MonkeyPatch, **item: Any) -> int:
     """Return how often values had to be listed to see that there are enough of them, along a document."""
     counted: list[bool] = []
-    exactly = Distinct._exactly
+    exactly = Distinct._has_exactly
 
     def listed(self: Distinct, demand: int, need: int) -> bool:
         found = exactly(self, demand, need)
         counted.append(found)
         return found
 
-    monkeypatch.setattr(Distinct, "_exactly", listed)
+    monkeypatch.setattr(Distinct, "_has_exactly", listed)
     schema = {"type": "array", "uniqueItems": True, "minItems": len(document), "items": item}
     matcher = sg.Matcher(compiled(schema, **sg.WIDEST))
     mask = sg.allocate_mask(1, 257)

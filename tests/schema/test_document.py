@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_documents import judged
 
-from structgen.base.json_text.exact_json import exact, read
+from structgen.base.json_text.exact_json import exact_copy, read_exact
 from structgen.errors import SchemaError, UnsupportedError
 from structgen.schema.reading import dialects
 from structgen.schema.reading.document import Document
@@ -31,7 +31,7 @@ URIS = {
 
 
 def document(schema: object, draft: str | None = None, **options: Any) -> Document:
-    return Document(exact(schema), draft=draft, **options)
+    return Document(exact_copy(schema), draft=draft, **options)
 
 
 def root(schema: object, draft: str | None = None) -> Schema:
@@ -133,7 +133,7 @@ def test_a_count_may_be_written_with_a_fraction(value: object) -> None:
 
 
 def test_an_enormous_count_is_no_enormous_integer() -> None:
-    found = Document(read('{"maxItems": 1e999999999, "minimum": 1e400}')).root
+    found = Document(read_exact('{"maxItems": 1e999999999, "minimum": 1e400}')).root
     assert found.max_items == 10**18
     assert found.minimum == Decimal("1e400")
 
@@ -371,7 +371,7 @@ def test_a_keyword_without_effect_is_harmless(schema: object) -> None:
 
 
 KEYWORDS = sorted(
-    {keyword for draft in dialects.DRAFTS for keyword in dialects.dialect(draft).keywords}
+    {keyword for draft in dialects.DRAFTS for keyword in dialects.dialect_of(draft).keywords}
     | {"$id", "id", "x"}
 )
 ANYTHING = st.recursive(
@@ -401,7 +401,7 @@ def test_any_json_is_a_document_or_a_named_error(draft: str, schema: object) -> 
 def test_a_deep_schema_is_indexed_for_anchors() -> None:
     depth = 20_000
     text = '{"$ref":"#deep","items":' + '{"items":' * depth + '{"$anchor":"deep"}' + "}" * (depth + 1)
-    found = Document(read(text)).root.ref
+    found = Document(read_exact(text)).root.ref
     assert found is not None
     assert found.pointer == "#" + "/items" * (depth + 1)
 
@@ -430,7 +430,7 @@ def test_a_deep_schema_is_indexed_for_anchors() -> None:
 )
 def test_a_common_slip_is_named_with_its_place_and_cure(schema: Any, where: str, cure: str) -> None:
     with pytest.raises(SchemaError) as caught:
-        Document(exact(schema))
+        Document(exact_copy(schema))
     assert caught.value.where == where
     assert cure in caught.value.cure
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_documents import judged
 
-from structgen.base.json_text.exact_json import exact
+from structgen.base.json_text.exact_json import exact_copy
 from structgen.base.limits import Limits
 from structgen.errors import LimitError, SchemaError
 from structgen.schema.reading.document import Document
@@ -20,7 +20,7 @@ NEW, OLD = "https://json-schema.org/draft/2020-12/schema", "https://json-schema.
 
 
 def read(schema: object) -> Document:
-    return Document(exact(schema))
+    return Document(exact_copy(schema))
 
 
 def test_a_schema_without_dynamic_references_has_one_place_whatever_its_anchors() -> None:
@@ -78,7 +78,7 @@ def test_meanings_are_counted_as_places() -> None:
         "$defs": defs,
     }
     with pytest.raises(LimitError) as caught:
-        Document(exact(schema), limits=Limits(schema_places=5_000))
+        Document(exact_copy(schema), limits=Limits(schema_places=5_000))
     assert caught.value.limit == "schema_places"
 
 

@@ -31,7 +31,7 @@ from structgen.base.language.ir import (
 from structgen.base.language.number_ranges import interval, points
 from structgen.errors import LimitError
 from structgen.schema.meaning.formulas import (
-    apart,
+    are_disjoint,
     conjunction,
     disjunction,
     is_multiple,
@@ -39,7 +39,7 @@ from structgen.schema.meaning.formulas import (
     number_meets,
     quick_number,
 )
-from structgen.schema.meaning.formulas import holds as meets
+from structgen.schema.meaning.formulas import evaluate_formula as meets
 from structgen.tokens.tokenizer import byte_tokenizer
 
 decimals = st.decimals(-50, 50, places=2)
@@ -110,7 +110,7 @@ def test_folding_strings_keeps_the_meaning(parts: list[Formula]) -> None:
 
 @given(string_formulas(), string_formulas())
 def test_formulas_called_apart_share_no_string(a: Formula, b: Formula) -> None:
-    if apart(a, b):
+    if are_disjoint(a, b):
         assert not any(holds(a, word) and holds(b, word) for word in WORDS)
 
 

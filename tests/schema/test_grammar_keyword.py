@@ -623,7 +623,7 @@ def test_what_is_read_once_costs_each_call_the_same() -> None:
     schema = strings({"syntax": "ebnf", "definition": definition})
     spent = []
     for _ in range(2):
-        with THIS_CALL.begin(sg.Limits()):
+        with THIS_CALL.begin_call(sg.Limits()):
             sg.json_schema(schema)
             spent.append(THIS_CALL.spent)
     assert spent[0] == spent[1] > 1_000

@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from structgen.base.json_text.exact_json import exact
+from structgen.base.json_text.exact_json import exact_copy
 from structgen.errors import RegexError, SchemaError, StructgenError
-from structgen.schema.reading.dialects import dialect
+from structgen.schema.reading.dialects import dialect_of
 from structgen.schema.reading.document import Document
 
 VALIDATORS: dict[str, Any] = {
@@ -63,7 +63,7 @@ def verdicts(draft: str, schema: dict[str, Any]) -> tuple[bool, bool]:
     """Return whether the meta-schema takes a schema, and whether we do: a refusal names a keyword of it."""
     cls = VALIDATORS[draft]
     try:
-        Document(exact(schema), draft=draft)
+        Document(exact_copy(schema), draft=draft)
         ours = True
     except (SchemaError, RegexError) as error:
         at = tuple(f"#/{keyword}" for keyword in schema)
@@ -76,7 +76,7 @@ def verdicts(draft: str, schema: dict[str, Any]) -> tuple[bool, bool]:
 
 @pytest.mark.parametrize("draft", VALIDATORS)
 def test_a_keyword_takes_the_values_that_its_meta_schema_takes(draft: str) -> None:
-    for keyword in dialect(draft).keywords:
+    for keyword in dialect_of(draft).keywords:
         for value in VALUES:
             meta, ours = verdicts(draft, {keyword: value})
             if meta and not ours:
@@ -88,7 +88,7 @@ def test_a_keyword_takes_the_values_that_its_meta_schema_takes(draft: str) -> No
 @pytest.mark.parametrize("draft", VALIDATORS)
 def test_schemas_of_several_keywords_are_refused_where_the_meta_schema_refuses_one(draft: str) -> None:
     draw = random.Random(7)
-    keywords = sorted(set(dialect(draft).keywords) - IDLE - REFERENCES)
+    keywords = sorted(set(dialect_of(draft).keywords) - IDLE - REFERENCES)
     for _ in range(150):
         inner = {one: draw.choice(VALUES) for one in draw.sample(keywords, 2)}
         schema = {"properties": {"p": inner}} if draw.random() < 0.5 else inner

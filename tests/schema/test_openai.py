@@ -9,7 +9,7 @@ import pytest
 from for_each import for_each
 
 import structgen as sg
-from structgen.schema.reading.openai import FORMATS, refusals
+from structgen.schema.reading.openai import FORMATS, find_refusals
 from structgen.tokens.tokenizer import byte_tokenizer
 
 BOOK: dict[str, Any] = {
@@ -87,7 +87,7 @@ def nested(levels: int) -> Any:
 
 
 def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:
-    assert refusals(BOOK) == []
+    assert find_refusals(BOOK) == []
     compiled = sg.compile(sg.json_schema(BOOK, **sg.OPENAI_STRICT), byte_tokenizer())
     assert compiled.step_bytes(compiled.start, b'{"name": "A", "pages"') is not None
     assert compiled.step_bytes(compiled.start, b'{"pages"') is None
@@ -135,7 +135,7 @@ def test_a_schema_of_the_subset_is_taken_with_its_order() -> None:
     ],
 )
 def test_what_is_refused(schema: Any, pointer: str, keyword: str) -> None:
-    assert [(one.pointer, one.keyword) for one in refusals(schema)] == [(pointer, keyword)]
+    assert [(one.pointer, one.keyword) for one in find_refusals(schema)] == [(pointer, keyword)]
     with pytest.raises(sg.errors.UnsupportedError) as caught:
         sg.json_schema(schema, **sg.OPENAI_STRICT)
     assert (caught.value.where, caught.value.keyword) == (pointer, keyword)
@@ -161,7 +161,7 @@ def test_what_is_refused(schema: Any, pointer: str, keyword: str) -> None:
     ],
 )
 def test_limits_are_not_refused(schema: Any) -> None:
-    assert refusals(schema) == []
+    assert find_refusals(schema) == []
 
 
 def test_all_faults_are_counted_in_the_error_and_listed_in_the_explanation() -> None:

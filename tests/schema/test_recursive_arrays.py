@@ -12,7 +12,7 @@ import pytest
 
 import structgen as sg
 from structgen.base.errors import LimitError, UnsatisfiableSchema
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 
 jsonschema_rs = pytest.importorskip("jsonschema_rs")
 
@@ -105,7 +105,7 @@ def judged(schema: Any, judge: Any) -> str:
     except sg.errors.SchemaError:  # a reference that leads to itself
         return "refused"
     for one in DOCUMENTS:
-        assert accepts(held, json.dumps(one)) is judge.is_valid(one), (schema, one)
+        assert grammar_accepts(held, json.dumps(one)) is judge.is_valid(one), (schema, one)
     return "decided"
 
 

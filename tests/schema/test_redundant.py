@@ -207,7 +207,7 @@ def test_what_a_limit_leaves_undecided_is_enforced_and_noted(monkeypatch: pytest
     def met(self: SchemaDifference, other: Document, pointer: str = "#") -> int | None:
         raise sg.errors.LimitError("too long", limit="oracle_steps")
 
-    monkeypatch.setattr(SchemaDifference, "difference", met)
+    monkeypatch.setattr(SchemaDifference, "find_difference", met)
     told = report({"minimum": 3})
     assert [one.keyword for one in told.enforced] == ["minimum"]
     why = "whether it changes anything was not decided: the limit oracle_steps was met"

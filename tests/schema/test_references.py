@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schema_documents import judged
 
-from structgen.base.json_text.exact_json import exact
+from structgen.base.json_text.exact_json import exact_copy
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.remotes import Remotes
 
@@ -115,7 +115,7 @@ def test_a_resource_refers_to_another_by_its_own_uri() -> None:
     }
     schema = {"$ref": "https://example.com/a/x.json"}
     assert judged(schema, [{"next": [None]}, {"next": ["a"]}], resources=resources) == [True, False]
-    found = Document(exact(schema), remotes=Remotes(resources))
+    found = Document(exact_copy(schema), remotes=Remotes(resources))
     assert found.schemas[-1].pointer == "https://example.com/b/z.json#/$defs/w"
 
 
@@ -123,7 +123,7 @@ def test_two_documents_refer_to_each_other() -> None:
     resources = {"https://example.com/list": {"items": {"$ref": "root"}, "type": "array"}}
     schema = {"$id": "https://example.com/root", "anyOf": [{"type": "null"}, {"$ref": "list"}]}
     assert judged(schema, [[[None], []], [[1]]], resources=resources) == [True, False]
-    found = Document(exact(schema), remotes=Remotes(resources))
+    found = Document(exact_copy(schema), remotes=Remotes(resources))
     root = found.root.any_of[1].ref
     assert root is not None
     assert root.items is not None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from structgen.base.json_text.exact_json import exact
+from structgen.base.json_text.exact_json import exact_copy
 from structgen.errors import UnsupportedError
 from structgen.schema.reading.document import Document
 from structgen.schema.reading.policies import Policies
@@ -23,7 +23,7 @@ def read(schema: object, *vocabularies: str, draft: str = "2020-12", **named: bo
         "$vocabulary": {f"{base}/vocab/{name}": True for name in vocabularies}
         | {f"https://example.com/{name}": required for name, required in named.items()},
     }
-    return Document(exact(schema), remotes=Remotes({META: meta}), policies=Policies(formats="annotate"))
+    return Document(exact_copy(schema), remotes=Remotes({META: meta}), policies=Policies(formats="annotate"))
 
 
 EVERYTHING: dict[str, Any] = {
@@ -59,7 +59,7 @@ def test_the_vocabulary_of_assertion_asserts_formats_whatever_the_policy() -> No
 def test_a_meta_schema_without_vocabularies_stands_for_its_draft() -> None:
     schema = {"$schema": META, "items": [{"type": "null"}], "definitions": {"a": {}}}
     remotes = Remotes({META: {"$schema": "http://json-schema.org/draft-07/schema#"}})
-    found = Document(exact(schema), remotes=remotes)
+    found = Document(exact_copy(schema), remotes=remotes)
     assert found.draft == "7"
     assert len(found.root.prefix) == 1
 
@@ -91,6 +91,8 @@ def test_unevaluated_belongs_to_the_applicators_of_2019_09_and_is_apart_in_2020_
 
 
 def test_a_meta_schema_that_names_itself_is_read_as_the_default_draft() -> None:
-    found = Document(exact({"$schema": META, "minLength": 1}), remotes=Remotes({META: {"$schema": META}}))
+    found = Document(
+        exact_copy({"$schema": META, "minLength": 1}), remotes=Remotes({META: {"$schema": META}})
+    )
     assert found.draft == "2020-12"
     assert found.root.min_length == 1

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 import structgen as sg
 from structgen.schema.reading.document import Document
-from structgen.schema.reading.suspect_keywords import misplaced_keywords, suspects
+from structgen.schema.reading.suspect_keywords import find_suspects, misplaced_keywords
 
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
 DRAFT7 = "http://json-schema.org/draft-07/schema#"
 
 
 def found(schema: Any) -> list[tuple[str, str]]:
-    return [(one.where, one.likely) for one in suspects(Document(schema))]
+    return [(one.where, one.likely) for one in find_suspects(Document(schema))]
 
 
 @for_each(

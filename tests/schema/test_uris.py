@@ -7,7 +7,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from structgen.schema.reading.uris import join
+from structgen.schema.reading.uris import join_uri
 
 BASE = "http://a/b/c/d;p?q"
 """Of the examples of RFC 3986, section 5.4; the standard library resolves references as they say."""
@@ -19,7 +19,7 @@ def test_relative_references_are_resolved_as_by_the_standard_library() -> None:
         for some, begin, end in itertools.product(itertools.product(segments, repeat=size), ("", "/"), ends):
             reference = begin + "/".join(some) + end
             # an empty name of a host is one to the RFC, and none to the standard library
-            assert reference == "//" or join(BASE, reference) == urljoin(BASE, reference), reference
+            assert reference == "//" or join_uri(BASE, reference) == urljoin(BASE, reference), reference
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_relative_references_are_resolved_as_by_the_standard_library() -> None:
     ],
 )
 def test_other_schemes_and_no_scheme(base: str, reference: str, found: str) -> None:
-    assert join(base, reference) == found
+    assert join_uri(base, reference) == found

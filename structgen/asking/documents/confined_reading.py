@@ -8,8 +8,8 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.installation import needing
-from structgen.base.system.process_limits import OUT_OF_TIME, bound_processor_time, confining
+from structgen.base.system.installation import require_extras
+from structgen.base.system.process_limits import OUT_OF_TIME, bound_processor_time, make_confinement
 from structgen.base.system.worker_process import EndedError, NotStartedError, WorkerProcess
 
 Text: TypeAlias = tuple[str, tuple[str, ...]]
@@ -36,7 +36,7 @@ def confined_reader() -> Iterator[Callable[[FileReader, bytes], Text]]:
     error, needs more than SECONDS of processor time or too much memory, is late, or ends its process. Cost:
     the start of a process, some 10 ms on Linux, and what is sent.
     """
-    worker = WorkerProcess(_call_reader, "reader of documents", "document", begin=confining(MEMORY))
+    worker = WorkerProcess(_call_reader, "reader of documents", "document", begin=make_confinement(MEMORY))
     try:
         yield partial(_ask_worker, worker)
     finally:
@@ -44,14 +44,14 @@ def confined_reader() -> Iterator[Callable[[FileReader, bytes], Text]]:
 
 
 def _ask_worker(worker: WorkerProcess, reader: FileReader, data: bytes) -> Text:
-    with needing("A document in HTML or PDF", "documents"):  # here, so that a fork has them
+    with require_extras("A document in HTML or PDF", "documents"):  # here, so that a fork has them
         import bs4  # optional: beautifulsoup4  # noqa: F401
         import lxml  # optional: lxml  # noqa: F401
         import markdownify  # optional: markdownify  # noqa: F401
         import pypdf  # optional: pypdf  # noqa: F401
         import webencodings  # optional: webencodings  # noqa: F401
     try:
-        text: Text = worker.ask((reader, data, SECONDS), WALL_SECONDS, "about the file", "")
+        text: Text = worker.call_function((reader, data, SECONDS), WALL_SECONDS, "about the file", "")
     except NotStartedError:
         raise
     except StructgenError as error:

@@ -14,7 +14,7 @@ from structgen.asking.documents.confined_reading import FileReader, Text, confin
 from structgen.asking.documents.encoded_texts import decode_text
 from structgen.asking.documents.html_text import html_text
 from structgen.asking.documents.pdf_text import pdf_text
-from structgen.base.errors import OptionError, within
+from structgen.base.errors import OptionError, prefix_place
 from structgen.base.language import checks
 
 MOST_CHARACTERS: Final = 50_000_000
@@ -116,7 +116,7 @@ def _name_sources(sources: Any, excluded_paths: Set[str]) -> list[tuple[str, Any
             case os.PathLike():
                 name = next(names)
             case (str() as name, str() | os.PathLike() as source):
-                checks.text("name", name)
+                checks.check_text("name", name)
             case _:
                 fault = f"A value of type {type(source).__name__} is no document."
                 raise OptionError(fault, where="document", cure=_GIVEN)
@@ -167,7 +167,7 @@ def _names_of(paths: Sequence[os.PathLike[str]]) -> list[str]:
 def _read_document(
     name: str, source: Any, read_confined: Callable[[FileReader, bytes], Text]
 ) -> TextDocument:
-    with within(str(source) if isinstance(source, os.PathLike) else name):
+    with prefix_place(str(source) if isinstance(source, os.PathLike) else name):
         if isinstance(source, TextDocument):
             text = source.text
             remarks = source.remarks
@@ -176,7 +176,7 @@ def _read_document(
             remarks = (_IS_NAME,) if os.path.isfile(source) else ()
         else:
             text, remarks = _read_file(Path(source), read_confined)
-        if len(checks.encodable("text", text)) > MOST_CHARACTERS:
+        if len(checks.check_encodable("text", text)) > MOST_CHARACTERS:
             fault = f"The document has {len(text):,} characters, more than {MOST_CHARACTERS:,}."
             raise OptionError(fault, cure="Give parts of it.")
     return TextDocument(name, text, remarks)

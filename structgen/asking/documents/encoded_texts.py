@@ -6,7 +6,7 @@ import codecs
 from typing import Final
 
 from structgen.base.errors import OptionError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 _SIGNS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -60,7 +60,7 @@ def _guess_encoding(data: bytes) -> str:
     charset-normalizer takes the first of equals by the alphabet, and short western texts for Chinese. So a
     text most of which is ASCII is Windows-1252 unless something speaks for another encoding.
     """
-    with needing("A file whose encoding is not UTF-8", "documents"):
+    with require_extras("A file whose encoding is not UTF-8", "documents"):
         from charset_normalizer import from_bytes  # optional: charset-normalizer
     best = from_bytes(data, preemptive_behaviour=False).best()
     guess, language, is_clear = (

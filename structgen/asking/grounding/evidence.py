@@ -16,9 +16,9 @@ from typing import Any, Final
 from structgen.asking.grounding.evidence_page import MOST_LISTED, page_of
 from structgen.asking.grounding.places import PlaceSearch, Stated, Value
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.base.json_text.exact_json import Json, exact, values_in, write
+from structgen.base.json_text.exact_json import Json, exact_copy, values_in, write_canonical
 from structgen.base.system.csv_tables import csv_table
-from structgen.base.system.html_pages import counted, framed, write_page
+from structgen.base.system.html_pages import format_count, frame_page, write_page
 
 _MOST_IN_ALL: Final = 100 * MOST_LISTED
 """Places of all values together, at least one of each."""
@@ -39,11 +39,11 @@ class Evidence(Sequence[Stated]):
         return self.values[at]
 
     def __repr__(self) -> str:
-        return f"<Evidence of {counted(len(self), 'value')}; write(path) writes its page>"
+        return f"<Evidence of {format_count(len(self), 'value')}; write(path) writes its page>"
 
     def to_json(self) -> str:
         """Return a JSON array with an object for each value, whose members are the fields of `Stated`."""
-        return write(
+        return write_canonical(
             [
                 {
                     **asdict(value),
@@ -76,7 +76,7 @@ class Evidence(Sequence[Stated]):
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""
-        return framed(self.page(), repr(self), "allow-scripts")
+        return frame_page(self.page(), repr(self), "allow-scripts")
 
 
 def evidence_of(document: Json, texts: StatedText) -> Evidence:
@@ -87,7 +87,7 @@ def evidence_of(document: Json, texts: StatedText) -> Evidence:
     """
     values: list[tuple[str, Value]] = [
         (path, value)
-        for path, value in values_in(exact(document))
+        for path, value in values_in(exact_copy(document))
         if isinstance(value, (int, Decimal, str)) and not isinstance(value, bool)
     ]
     # many values with many places would make a page that nobody can open

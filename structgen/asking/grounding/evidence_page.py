@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from structgen.asking.grounding.places import Stated
-from structgen.base.system.html_pages import counted
-from structgen.base.system.marked_texts import Mark, coloured, field_of, marked_page
+from structgen.base.system.html_pages import format_count
+from structgen.base.system.marked_texts import Mark, colour_classes, field_of, marked_page
 
 # ruff: noqa: E501 (markup)
 
@@ -38,15 +38,15 @@ def page_of(texts: Mapping[str, str], values: Sequence[Stated]) -> str:
     page_values = values[:MOST_LISTED]
     max_places = max(1, _MOST_MARKS // max(1, len(page_values)))
     names = [field_of(stated.path) for stated in page_values]
-    fields = coloured(names)
+    fields = colour_classes(names)
     marks = {name: list[Mark]() for name in texts}
     for index, value in enumerate(page_values):
         for place in value.places[:max_places]:
             mark = Mark(place.end - place.start, place.start, place.end, index)
             marks[place.text].append(mark)
-    summary = f"{sum(bool(stated.places) for stated in values):,} of {counted(len(values), 'value')} stated in the text."
+    summary = f"{sum(bool(stated.places) for stated in values):,} of {format_count(len(values), 'value')} stated in the text."
     if len(page_values) < len(values):
-        summary += f" The first {counted(len(page_values), 'value')} are shown."
+        summary += f" The first {format_count(len(page_values), 'value')} are shown."
     return marked_page(
         "Evidence",
         _ROWS,

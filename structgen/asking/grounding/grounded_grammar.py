@@ -30,12 +30,12 @@ def checked_texts(value: Any) -> bool | NamedTexts:
     if isinstance(pairs, Mapping):
         pairs = tuple(pairs.items())
     if not isinstance(pairs, list | tuple) or not pairs:
-        raise checks.wrong("grounded", value, cure)
+        raise checks.option_error("grounded", value, cure)
     for pair in pairs:
         is_pair = isinstance(pair, tuple) and len(pair) == 2
         if not is_pair or not all(isinstance(text, str) for text in pair):
-            raise checks.wrong("grounded", pair, cure)
-        checks.encodable("grounded", pair[1])
+            raise checks.option_error("grounded", pair, cure)
+        checks.check_encodable("grounded", pair[1])
     name_counts = Counter(name for name, _ in pairs)
     if twice := [name for name, count in name_counts.items() if count > 1]:
         raise OptionError(

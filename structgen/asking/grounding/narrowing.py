@@ -32,12 +32,12 @@ from structgen.asking.grounding.readings import Reading
 from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.text_runs import runs_meeting
 from structgen.base.errors import GrammarError, NotStatedError, OptionError, UnsatisfiableSchema
-from structgen.base.json_text.exact_json import escape, read, write
+from structgen.base.json_text.exact_json import escape, read_exact, write_canonical
 from structgen.base.language.ir import All, Format, Formula, Pattern
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.grammars.text_grammars.word_runs import runs_of
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 from structgen.schema.reading.draft_names import URI_OF_DRAFT
 from structgen.schema.reading.model import Schema, parts_of
 from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE, read_quote
@@ -181,7 +181,7 @@ class _Narrowing:
         self.places = 0
         """How many copies of places are held, or would be if something were stated."""
         self._definitions: dict[str, Any] = {}
-        self._references = {(self._document.written.id, True): f"{self._base}#"}
+        self._references = {(self._document.text_root.id, True): f"{self._base}#"}
         """By the number of a schema, and whether the copy is held: the reference to the copy."""
         self._empty: dict[int, tuple[Any, _Lack]] = {}
         """By identity: the schemas of no value that stand for places at which nothing is stated."""
@@ -194,7 +194,7 @@ class _Narrowing:
         """Return the narrowed schema. Errors: those of compiling the given one, but for contradictions."""
         self._grammar.in_place_of({})  # refuses draft 3
         self._document.require_handled()
-        schema = self._copy_schema(self._document.written, is_held=True)
+        schema = self._copy_schema(self._document.text_root, is_held=True)
         if isinstance(schema, dict) and self._definitions:
             schema = {**schema, "$defs": self._definitions}
         return {self._dialect.id_key: self._base, **schema} if self._base else schema
@@ -374,14 +374,14 @@ class _Narrowing:
         raw = schema.raw
         types = raw.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types
-        keywords += () if 'ref"' in write({**raw}).lower() else _CONDITIONS
+        keywords += () if 'ref"' in write_canonical({**raw}).lower() else _CONDITIONS
         leaf = {key: value for key, value in raw.items() if key in keywords}
         leaf = {**self._draft_of(schema), **leaf, "type": "integer" if is_integer else kind}
         try:
             compiled = over_bytes(self._grammar.in_place_of(leaf))
         except UnsatisfiableSchema:
             return None
-        return cache(partial(accepts, compiled))  # a text may say one value many times
+        return cache(partial(grammar_accepts, compiled))  # a text may say one value many times
 
     def _string_schema(self, schema: Schema, formula: Formula) -> Any:
         """Return the schema of the strings of a pattern or a format that are stated: those of the format's
@@ -492,7 +492,7 @@ def _first_accepted(
         if len(whole) > MOST_VALUES:
             fault = f"The text states more than {MOST_VALUES:,} different values for one place."
             raise OptionError(fault, where="grounded", cure="Ask about one part at a time.")
-    return [read(text) for text in (whole or parts)]
+    return [read_exact(text) for text in (whole or parts)]
 
 
 def _enum_schema(values: list[Any]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from structgen.asking.grounding.number_words import number_words_of
 from structgen.asking.grounding.numerals import addresses_of, multiples_of, numerals_of
 from structgen.asking.grounding.reading import Kind, Reading
 from structgen.asking.grounding.signs import find_signs
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 __all__ = ["Kind", "Reading", "readings_of"]
 _SIGNS = str.maketrans(
@@ -31,7 +31,7 @@ def readings_of(text: str) -> tuple[Reading, ...]:
     numbers of the text. Raises StructgenError where a package of the extra `grounded` is missing. Cost:
     linear in the text, some 15 µs a word.
     """
-    with needing("A grounded answer", "grounded", where="grounded"):
+    with require_extras("A grounded answer", "grounded", where="grounded"):
         import babel  # optional: names of months  # noqa: F401
         import text_to_num  # optional: number words  # noqa: F401
     # Each sign and digit for one of ASCII's, so that all keep their places.

@@ -57,7 +57,7 @@ def _find_runs(text: str, language: Language, *, is_loose: bool) -> list[str] | 
             for letter in {char, char.upper(), char.lower()} if is_loose else (char,):
                 steps += 1
                 if (
-                    next_config := language.through(config, letter.encode("utf-8", "surrogatepass"))
+                    next_config := language.config_after(config, letter.encode("utf-8", "surrogatepass"))
                 ) is not None:
                     stack.append((offset + 1, run + letter, next_config))
     return list(runs)

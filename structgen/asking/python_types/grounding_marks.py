@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from structgen.base.errors import options_named
 from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE, QuoteMembers
-from structgen.schema.reading.string_annotations import annotated
+from structgen.schema.reading.string_annotations import annotate_schema
 
 
 class QuoteMark(QuoteMembers):
@@ -30,7 +30,7 @@ class QuoteMark(QuoteMembers):
         """Return the schema of what is annotated, with `x-quote` added (pydantic asks for it). Raises
         `UnsupportedError` where no value is a string."""
         members = {"of": self.of} if self.of != "words" else {"words": self.words} if self.words else {}
-        return annotated(f"sg.{self!r}", core, handler, {QUOTE: members})
+        return annotate_schema(f"sg.{self!r}", core, handler, {QUOTE: members})
 
 
 @dataclass(frozen=True, slots=True)

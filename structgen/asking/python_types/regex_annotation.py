@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.schema.reading.string_annotations import annotated
+from structgen.schema.reading.string_annotations import annotate_schema
 
 
 @fields_named('sg.Regex("[0-9]{4}")')
@@ -32,4 +32,4 @@ class Regex:
         """Return the schema of what is annotated, with the pattern added (pydantic asks for it). Raises
         `UnsupportedError` where no value is a string."""
         # JSON Schema searches for a pattern: only anchors make it match the whole string
-        return annotated(repr(self), core, handler, {"pattern": f"^(?:{self.pattern})$"})
+        return annotate_schema(repr(self), core, handler, {"pattern": f"^(?:{self.pattern})$"})

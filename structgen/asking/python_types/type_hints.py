@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from structgen.asking.python_types.pydantic_formats import FORMATS, make_refusal
 from structgen.base.errors import UnsupportedError, ValidatorError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def read_type(hint: type[T] | Any) -> TypeReader[T]:
     Errors: `UnsupportedError` for a type that has no schema here, which says what of it has none;
     `StructgenError` where pydantic is missing.
     """
-    with needing("A type", "typed", where="type"):
+    with require_extras("A type", "typed", where="type"):
         # optional: pydantic
         from pydantic import TypeAdapter
         from pydantic.errors import PydanticUserError

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import GrammarError, OptionError
-from structgen.base.language.checks import shown
+from structgen.base.language.checks import show_value
 from structgen.base.system.text_files import read_text
 
 Call: TypeAlias = tuple[tuple[Any, ...], Mapping[str, Any]]
@@ -64,11 +64,15 @@ def read_pairs(source: Any, where: str = "examples") -> Pairs:
         source = _pairs_in_file(source, where)
     # a text is iterable too, and means a mistake
     if isinstance(source, str | bytes | Mapping) or not isinstance(source, Iterable):
-        raise OptionError(f"{shown(source)} is no list of pairs.", where=where, cure=_CURE)
+        raise OptionError(f"{show_value(source)} is no list of pairs.", where=where, cure=_CURE)
     pairs = []
     for index, pair in enumerate(islice(source, MOST_PAIRS + 1)):
         if not isinstance(pair, tuple | list) or len(pair) != 2 or index == MOST_PAIRS:
-            fault = f"{shown(pair)} is no pair." if index < MOST_PAIRS else f"More than {MOST_PAIRS:,} pairs."
+            fault = (
+                f"{show_value(pair)} is no pair."
+                if index < MOST_PAIRS
+                else f"More than {MOST_PAIRS:,} pairs."
+            )
             raise OptionError(fault, where=f"{where}[{index}]", cure=_CURE)
         pairs.append(Pair(call_of(pair[0]), pair[1], f"{where}[{index}]"))
     return Pairs(pairs)

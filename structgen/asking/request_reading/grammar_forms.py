@@ -25,8 +25,8 @@ from typing import Any, Final, NamedTuple
 from structgen.asking.request_reading.request_members import GUIDED, REQUESTS
 from structgen.asking.tool_calls.custom_tools import grammar_of_format, grammar_of_text
 from structgen.base.errors import OptionError, UnsupportedError
-from structgen.base.json_text.exact_json import read
-from structgen.base.language.shapes import nearest
+from structgen.base.json_text.exact_json import read_exact
+from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, unwarned_schema
 from structgen.grammars.structural_tags.structural_tag import structural_tag
@@ -153,7 +153,7 @@ def _schema_grammar(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGramma
             cure="Pass a dict, or its JSON text.",
         )
     # `unwarned_schema` would look for a file whose name is a text that is no schema
-    schema: Any = read(value) if isinstance(value, str) else value
+    schema: Any = read_exact(value) if isinstance(value, str) else value
     is_text = isinstance(value, str) and isinstance(schema, dict)
     source: Any = value if is_text else dict(schema) if isinstance(schema, Mapping) else schema
     grammar = unwarned_schema(source, **policies)
@@ -161,7 +161,7 @@ def _schema_grammar(value: Any, policies: Mapping[str, Any]) -> JsonSchemaGramma
     if is_none and not any(suspect.likely for suspect in grammar.suspects()):
         keys = ", ".join(map(repr, list(schema)[:4])) + (", ..." if len(schema) > 4 else "")
         known_keys = (*_WRAPPERS, *GUIDED, *_SERVED, "json_schema", "ebnf", "schema")
-        near = next(filter(None, (nearest(key, known_keys) for key in schema)), "")
+        near = next(filter(None, (suggest_name(key, known_keys) for key in schema)), "")
         raise OptionError(
             f"None of its keys ({keys}) restricts anything: as a JSON Schema it would allow every value.",
             where="target",

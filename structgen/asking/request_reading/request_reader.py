@@ -15,7 +15,7 @@ from structgen.asking.tool_calls.tool_definitions import Tool, read_tools
 from structgen.asking.tool_calls.tool_grammar import tools as grammar_of
 from structgen.base.errors import OptionError, options_named
 from structgen.base.limits import Limits
-from structgen.grammars.text_grammars.text_grammar import Composed, as_text, either
+from structgen.grammars.text_grammars.text_grammar import ComposedGrammar, as_text, either
 from structgen.machines.core.grammar import Grammar
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 
@@ -73,7 +73,7 @@ class ReadRequest:
         call_grammar = calls(tool_choice=replace(self.choice, mode="required"))
         grammar = either(as_text(self.answer), call_grammar)
         # the engine ends a reply whose call repeats an earlier one
-        if isinstance(grammar, Composed) and isinstance(call_grammar, Composed):
+        if isinstance(grammar, ComposedGrammar) and isinstance(call_grammar, ComposedGrammar):
             grammar.repeats = call_grammar.repeats
         return grammar
 

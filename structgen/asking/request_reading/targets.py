@@ -12,7 +12,7 @@ from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.asking.request_reading.grammar_forms import requested_grammar
 from structgen.asking.request_reading.request_reader import SERVED, ReadRequest
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.language.checks import shown
+from structgen.base.language.checks import show_value
 from structgen.grammars.json_grammars.schema_grammar import json_schema
 from structgen.grammars.text_grammars.regular import regex
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -89,7 +89,7 @@ def read_target(
             raise
     if isinstance(target, _NO_TARGETS):
         raise OptionError(
-            f"The {type(target).__name__} {shown(target)} does not say what is wanted.",
+            f"The {type(target).__name__} {show_value(target)} does not say what is wanted.",
             where=where,
             cure=_CURE,
         )

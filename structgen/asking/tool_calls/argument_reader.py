@@ -22,10 +22,10 @@ from structgen.asking.tool_calls.format_marks import FormatMarks
 from structgen.asking.tool_calls.tool_format import Texts, ToolFormat
 from structgen.base.errors import UnsupportedError
 from structgen.base.json_text.growing_json import value_of
-from structgen.base.json_text.raw_json import dumped
+from structgen.base.json_text.raw_json import dump_json
 from structgen.base.language.ir import ValueMenu
 from structgen.grammars.text_grammars.composition.argument_plan import ArgumentPlan, KnownMember, kinds_of
-from structgen.grammars.text_grammars.composition.templates import BLANK, filled, first_text
+from structgen.grammars.text_grammars.composition.templates import BLANK, fill_template, first_text
 from structgen.schema.meaning.formulas import number_meets
 
 _BARE: Final = ",]}"
@@ -130,7 +130,7 @@ class MemberReader:
                 if close:
                     raise
             else:
-                return (yield from self.read_value(inside, key, filled(tail, {"key": key}), type_word))
+                return (yield from self.read_value(inside, key, fill_template(tail, {"key": key}), type_word))
         offset = yield from source.match_text(offset, close)
         self.stack.pop()
         if self.stack:
@@ -197,7 +197,7 @@ class MemberReader:
         """Write the beginning of a value, or all of it. Of two under one key the first counts, unless it is
         empty."""
         top = self.stack[-1]
-        name = "" if top.is_array else f"{dumped(key)}: "
+        name = "" if top.is_array else f"{dump_json(key)}: "
         # an item counts by its index, so that no two items are one key
         key = str(len(top.value_counts)) if top.is_array else key
         if key in top.value_counts:
@@ -221,7 +221,7 @@ class MemberReader:
     def write_string(self, key: str, text: str) -> None:
         """Write more of a string."""
         if text:
-            json_text = dumped(text)[1:-1]
+            json_text = dump_json(text)[1:-1]
             self.append_text(json_text) if self.in_string else self.begin_value(key, f'"{json_text}')
             self.in_string = True
 
@@ -482,7 +482,7 @@ class MemberReader:
 
 def _json_text(value: Any, text: str) -> str:
     """Return the JSON text of a value, numerals as they stand."""
-    return dumped(value) if isinstance(value, str) else text.strip(BLANK)
+    return dump_json(value) if isinstance(value, str) else text.strip(BLANK)
 
 
 def _read_scalar(text: str, otherwise: str) -> Any:
@@ -499,5 +499,5 @@ def _allows_value(value: Any, menu: ValueMenu) -> bool:
     if isinstance(value, (dict, list)):
         return (menu.object if isinstance(value, dict) else menu.array) is not None
     if value is None or isinstance(value, bool):
-        return getattr(menu, dumped(value)) is not None
+        return getattr(menu, dump_json(value)) is not None
     return menu.number is not None and number_meets(menu.number.formulas[0], Decimal(str(value)))

@@ -39,8 +39,8 @@ from structgen.base.errors import (
 )
 from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson, GrowingString
-from structgen.base.json_text.raw_json import dumped
-from structgen.base.language.checks import shown
+from structgen.base.json_text.raw_json import dump_json
+from structgen.base.language.checks import show_value
 from structgen.grammars.text_grammars.composition.argument_plan import ArgumentPlan, plan_of
 from structgen.grammars.text_grammars.composition.templates import BLANK, first_text
 
@@ -389,7 +389,7 @@ class CallReader(IncomingText):
     ) -> GenerationError:
         """Return the error of a problem."""
         return kind(
-            f"{fault} It reads {shown(self.text[offset : offset + LONGEST_NAME])}.",
+            f"{fault} It reads {show_value(self.text[offset : offset + LONGEST_NAME])}.",
             text=self.text,
             where=f"character {offset}",
             cure=f"Hold the model to sg.tools(..., format={self.format.name!r}), or name its format.",
@@ -499,7 +499,7 @@ class CallReader(IncomingText):
                 draft.error or f"its head names {draft.name!r}, which is none of the tools", offset + 1
             )
         if re.fullmatch(self.row.names, draft.name) is None:
-            draft.notes[f"Its name is {shown(draft.name)}"] = False
+            draft.notes[f"Its name is {show_value(draft.name)}"] = False
         if not (draft.index or "0").isdecimal():
             draft.notes[f"Its number is {draft.index!r}"] = False
         draft.is_held = False
@@ -819,7 +819,7 @@ class CallReader(IncomingText):
             cure = "Say so by call.result(..., error=True), or hold the model to sg.tools(...)."
         reply_text = self.text if self.tools_by_name and tool is None else json_text
         error = GenerationError(fault, text=reply_text, where=f"call {number}", cure=cure) if fault else None
-        document = json_text if is_whole else dumped(value)
+        document = json_text if is_whole else dump_json(value)
         return Call(draft.name, value, identity, document, is_whole, error, tool, self.format, json_text)
 
 

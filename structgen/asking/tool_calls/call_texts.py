@@ -17,7 +17,7 @@ from structgen.asking.tool_calls.format_marks import Way
 from structgen.asking.tool_calls.tool_format import Texts
 from structgen.base.json_text.events import EventLog, JsonError
 from structgen.base.json_text.growing_json import MISSING, value_of
-from structgen.grammars.text_grammars.composition.templates import BLANK, TEXT, pieces
+from structgen.grammars.text_grammars.composition.templates import BLANK, TEXT, template_pieces
 
 T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
@@ -104,7 +104,7 @@ class LooseJson:
                 self.value = value_of(self._log.text.decode("utf-8", "surrogatepass"))
                 self.is_whole = True
         except JsonError as error:
-            self.error, end = f"they are no JSON: {error.what}", max(0, error.at - sent)
+            self.error, end = f"they are no JSON: {error.fault}", max(0, error.at - sent)
         # the log counts bytes, the reader characters
         return len(token) if end == len(data) else len(data[:end].decode("utf-8", "ignore"))
 
@@ -245,7 +245,7 @@ class IncomingText:
         may stand that ends in the same tag, or none; it is "between". Raises `MismatchError`, for a longer
         word too."""
         placeholders: dict[str, str] = {}
-        parts = pieces(template)
+        parts = template_pieces(template)
         for index, (kind, text) in enumerate(parts):
             if kind in ("gap", "line"):
                 offset = yield from self.skip_characters(offset)

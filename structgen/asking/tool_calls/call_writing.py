@@ -11,7 +11,7 @@ from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_replies import Call
 from structgen.base.errors import OptionError
 from structgen.base.json_text.exact_json import kind_name
-from structgen.grammars.text_grammars.composition.templates import filled, places
+from structgen.grammars.text_grammars.composition.templates import fill_template, template_places
 
 
 def write_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
@@ -29,7 +29,7 @@ def _write_call(call: Call, row: ToolFormat) -> str:
     """Return a call as its format writes it. Errors: OptionError."""
     assert isinstance(row.calls, tuple)
     check_name(call.name, row.names, row, f"the call of {call.name}")
-    empty = [template for template in row.calls if not {"arguments", "quoted"} & places(template)]
+    empty = [template for template in row.calls if not {"arguments", "quoted"} & template_places(template)]
     # some formats write a call without arguments in another way
     template = empty[0] if empty and not call.arguments else row.calls[0]
     # ids such as functions.f:0 and call_0 end with the number of the call
@@ -42,7 +42,7 @@ def _write_call(call: Call, row: ToolFormat) -> str:
         "quoted": json.dumps(document, ensure_ascii=False),
         "arguments": _write_object(call.arguments, row) if row.member else document,
     }
-    return filled(template, values)
+    return fill_template(template, values)
 
 
 def _write_object(value: Mapping[str, Any], row: ToolFormat) -> str:
@@ -66,8 +66,10 @@ def _write_element(
     if template == row.member:
         check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
-    value_text = row.frame + _write_value(value, row, filled(end, {"key": key})) + row.frame
-    return filled(template, {"key": key, "type": row.types.get(kind_name(value), ""), "value": value_text})
+    value_text = row.frame + _write_value(value, row, fill_template(end, {"key": key})) + row.frame
+    return fill_template(
+        template, {"key": key, "type": row.types.get(kind_name(value), ""), "value": value_text}
+    )
 
 
 def _write_value(value: Any, row: ToolFormat, end: str) -> str:

@@ -15,7 +15,7 @@ from structgen.automata.regex.pattern_dialects import ecma_pattern
 from structgen.base.errors import OptionError
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.lark_grammar import lark
-from structgen.grammars.lark_grammars.llguidance_text import is_llguidance, llguidance
+from structgen.grammars.lark_grammars.llguidance_text import is_llguidance, llguidance_grammar
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.regular import regex
 from structgen.machines.core.grammar import Grammar
@@ -52,7 +52,7 @@ def grammar_of_text(
     """
     # llguidance's dialect of Lark has directives of its own
     if syntax in ("", "lark") and is_llguidance(text):
-        return llguidance(text, limits, specials or {})
+        return llguidance_grammar(text, limits, specials or {})
     kind = "ebnf" if syntax == "gbnf" else syntax or syntax_of(text)
     if not kind:
         raise OptionError(

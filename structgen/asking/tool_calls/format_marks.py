@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from structgen.asking.tool_calls.tool_format import TAG, Texts, ToolFormat
-from structgen.grammars.text_grammars.composition.templates import TEXT, first_text, pieces
+from structgen.grammars.text_grammars.composition.templates import TEXT, first_text, template_pieces
 
 _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
@@ -92,11 +92,13 @@ class FormatMarks:
         elif rest is not None:
             self.doubtful, self.closing = (rest[1],), (rest[2],)
             self.untagged = Way(f"{rest[1]}$name", "arguments")
-        kind, piece = pieces(row.section[1] or calls[0])[-1]
+        kind, piece = template_pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or piece.endswith(("}", "]"))
         """Whether calls end in brackets of JSON alone, so that one more may follow."""
         templates = (*row.section, *calls, row.member, row.item)
-        texts = [said.strip() for template in templates for kind, said in pieces(template) if kind == TEXT]
+        texts = [
+            said.strip() for template in templates for kind, said in template_pieces(template) if kind == TEXT
+        ]
         marks = dict.fromkeys([*_find_tags(*templates), *filter(TAG.search, texts)])
         self.all = tuple(sorted(marks, key=len, reverse=True))
         """All marks of calls, the longest first."""
@@ -108,7 +110,7 @@ class FormatMarks:
         """The ways in which a call is read, the right ones first."""
         self.lost = tuple(text for text in map(first_text, row.heads) if not text.startswith(self.openings))
         """The texts that begin calls whose heads name tools in other ways than the format's."""
-        last = [pieces(template)[-1] for template in calls]
+        last = [template_pieces(template)[-1] for template in calls]
         closing = [said.split()[-1].lstrip("}]`") for kind, said in last if kind == TEXT and said.strip()]
         others = [*row.triggers, row.section[1], row.blocks, row.end]
         others += [first_text(template).strip() for template in calls if row.section[0]]
@@ -134,7 +136,7 @@ class FormatMarks:
             if row.text or not any(tag in opening for opening in self.openings):
                 yield f"{tag}{{" if tag[0] == "[" else tag
         for template in () if tags else row.calls:
-            parts = pieces(template)
+            parts = template_pieces(template)
             for (kind, text), (value, _) in pairwise(parts):
                 if kind == TEXT and value in _VALUES:
                     yield text + _VALUES[value]
@@ -162,7 +164,7 @@ marks_of = lru_cache(maxsize=256)(FormatMarks)
 
 def _find_tags(*texts: str) -> Iterator[str]:
     for text in texts:
-        for kind, piece in pieces(text):
+        for kind, piece in template_pieces(text):
             if kind == TEXT:
                 yield from TAG.findall(piece)
 

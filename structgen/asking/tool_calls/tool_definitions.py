@@ -22,11 +22,11 @@ from structgen.base.errors import (
     ToolWarning,
     UnsupportedError,
     ValidatorError,
+    prefix_place,
     warning_level,
-    within,
 )
-from structgen.base.language.checks import shortened, shown
-from structgen.base.language.shapes import nearest
+from structgen.base.language.checks import shorten_text, show_value
+from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema, without_grammars
 from structgen.grammars.text_grammars.composition.argument_plan import has_documents
@@ -183,18 +183,18 @@ def read_tools(
 def hosted_type(tool: Any) -> str:
     """Return the type of a tool that a server runs itself, as `web_search` is; "" of any other."""
     kind = tool.get("type") if isinstance(tool, Mapping) else None
-    if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or nearest(kind, _TYPES):
+    if not isinstance(kind, str) or kind in _TYPES or tool.keys() & _OF_CALLED or suggest_name(kind, _TYPES):
         return ""
     return kind
 
 
 def _unknown_type(kind: Any, location: str) -> UnsupportedError:
     return UnsupportedError(
-        f"The tool is of the type {shown(kind)}, which has no schema of arguments.",
+        f"The tool is of the type {show_value(kind)}, which has no schema of arguments.",
         keyword="type",
         where=f"{location}/type",
-        cure=f'{nearest(kind, _TYPES)}Give tools of the type "function" or "custom"; describe what a server '
-        "runs itself as one.",
+        cure=f'{suggest_name(kind, _TYPES)}Give tools of the type "function" or "custom"; describe what a '
+        "server runs itself as one.",
     )
 
 
@@ -270,7 +270,7 @@ def _read_tool(definition: Any, location: str, limits: Limits | None) -> Tool:
     if isinstance(definition, type):
         return _tool_of_type(definition, location)
     if callable(definition) and typing.get_origin(definition) is None:
-        with within(location):
+        with prefix_place(location):
             return _tool_of_function(definition)
     raise OptionError(
         f"A {type(definition).__name__} is no tool.",
@@ -342,7 +342,7 @@ def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
     types = kinds if isinstance(kinds, list) else [kinds]
     if any(isinstance(kind, Mapping) or kind in ("object", "any") for kind in types):  # draft 3 has these
         return dict(schema)
-    kinds = shortened(", ".join(map(str, types)))
+    kinds = shorten_text(", ".join(map(str, types)))
     fault = "false, which nothing satisfies" if schema is False else f"a {type(schema).__name__}"
     raise SchemaError(
         f"The arguments of {name} are an object, and its schema is one of {kinds}."
@@ -358,7 +358,7 @@ def _object_schema(schema: Any, where: str, name: str) -> JsonObject:
 
 def _tool_of_type(python_type: type, location: str) -> Tool:
     """Return a tool of a type, whose description is the tool's."""
-    with within(location):
+    with prefix_place(location):
         reader: TypeReader[Any] = read_type(python_type)
         schema = reader.schema
         if "$ref" not in schema:

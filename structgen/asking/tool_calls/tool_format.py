@@ -11,7 +11,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from structgen.base.errors import OptionError
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
-from structgen.grammars.text_grammars.composition.templates import filled, first_text, pieces, places
+from structgen.grammars.text_grammars.composition.templates import (
+    fill_template,
+    first_text,
+    template_pieces,
+    template_places,
+)
 
 Texts: TypeAlias = tuple[str, ...]
 """Some texts of a format."""
@@ -97,16 +102,16 @@ class ToolFormat(ArgumentStyle):
         for template in (*(calls or ("",)), *self.heads):
             self._check_call(template)
         if self.blocks and not self.text:
-            raise self._wrong("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
+            raise self._style_error("blocks", "Blocks need a text that is one.", "Give text=(begin, end).")
         if self.thinking and (len(self.thinking) != 2 or not all(self.thinking)):
-            raise self._wrong("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
+            raise self._style_error("thinking", "Thoughts have a beginning and an end.", "Give both texts.")
         if not self.blocks:
             for trigger in self.triggers:
                 inner_trigger = next(
                     (two for two in self.triggers if two != trigger and two in trigger), None
                 )
                 if not trigger or inner_trigger is not None:
-                    raise self._wrong(
+                    raise self._style_error(
                         "trigger",
                         f"{trigger!r} contains {inner_trigger!r}, which would come first."
                         if inner_trigger
@@ -116,23 +121,27 @@ class ToolFormat(ArgumentStyle):
 
     def _check_call(self, template: str) -> None:
         """Raise OptionError for a template of calls that cannot be written or read back."""
-        kinds = [kind for kind, _ in pieces(template)]
+        kinds = [kind for kind, _ in template_pieces(template)]
         word_kinds = {"name", "id", "index"}
         allowed_kinds = {*word_kinds, "arguments", "quoted", "gap", "line"}
-        if "name" not in kinds or places(template) - allowed_kinds:
-            raise self._wrong("calls", f"{template!r} does not say where the name stands.", "Write $name.")
+        if "name" not in kinds or template_places(template) - allowed_kinds:
+            raise self._style_error(
+                "calls", f"{template!r} does not say where the name stands.", "Write $name."
+            )
         twice = next((kind for kind in allowed_kinds - {"gap", "line"} if kinds.count(kind) > 1), None)
         if twice or {"arguments", "quoted"} <= set(kinds):
-            raise self._wrong("calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once.")
+            raise self._style_error(
+                "calls", f"{template!r} has ${twice or 'quoted'} twice.", "Write it once."
+            )
         for kind, following in pairwise(kinds):
             if kind in word_kinds and following in word_kinds:
-                raise self._wrong(
+                raise self._style_error(
                     "calls", f"Nothing separates ${kind} and ${following}.", "Put a text between them."
                 )
         if "quoted" in kinds and self.member:
-            raise self._wrong("calls", "Only JSON is quoted.", "Leave member out, or write $arguments.")
+            raise self._style_error("calls", "Only JSON is quoted.", "Leave member out, or write $arguments.")
         if self.trigger and not (self.section[0] or first_text(template)).startswith(self.trigger):
-            raise self._wrong(
+            raise self._style_error(
                 "trigger", f"{self.trigger!r} begins no call.", "Give the beginning of the section or call."
             )
 
@@ -161,7 +170,7 @@ class ToolFormat(ArgumentStyle):
 
     def counted_id(self, name: str, number: int) -> str:
         """Return the id of a call that stands at a place among others."""
-        id = filled(self.id, {"name": name, "index": str(number)})
+        id = fill_template(self.id, {"name": name, "index": str(number)})
         return id if self._is_own(id, name) else f"call{number:05}"
 
     def _is_own(self, id: str, name: str) -> bool:

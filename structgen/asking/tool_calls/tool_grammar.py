@@ -23,23 +23,31 @@ from structgen.base.errors import (
     ToolWarning,
     UnsupportedError,
     options_named,
+    prefix_place,
     warning_level,
-    within,
 )
 from structgen.base.language import checks
 from structgen.base.limits import Limits
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.json_grammars.schema_grammar import json_schema
-from structgen.grammars.text_grammars.composition.argument_grammar import argument_grammar, blank_of, gap
+from structgen.grammars.text_grammars.composition.argument_grammar import (
+    argument_grammar,
+    blank_of,
+    gap_grammar,
+)
 from structgen.grammars.text_grammars.composition.argument_plan import takes_nothing
-from structgen.grammars.text_grammars.composition.dispatching import dispatched, free_of, interrupted
+from structgen.grammars.text_grammars.composition.dispatching import (
+    dispatch_grammar,
+    free_of,
+    interrupted_text,
+)
 from structgen.grammars.text_grammars.composition.json_strings import in_json_string
-from structgen.grammars.text_grammars.composition.templates import TEXT, pieces, places
+from structgen.grammars.text_grammars.composition.templates import TEXT, template_pieces, template_places
 from structgen.grammars.text_grammars.regular import literal, regex
 from structgen.grammars.text_grammars.special_tokens import special
 from structgen.grammars.text_grammars.text_grammar import (
-    Composed,
+    ComposedGrammar,
     JsonTexts,
     TextGrammar,
     as_text,
@@ -90,7 +98,7 @@ def tools(
     if specials is None:
         specials = specials_of(format)
     elif not isinstance(specials, Mapping):
-        raise checks.wrong("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
+        raise checks.option_error("specials", specials, 'Give ids by texts, such as {"<tool_call>": 7}.')
     if thinking not in (True, False, "auto"):
         raise OptionError(f"It is {thinking!r}.", where="thinking", cure='Give True, False or "auto".')
     # the format has no marks between which thoughts could stand
@@ -98,10 +106,10 @@ def tools(
         raise OptionError(
             f"The format {row.name} has no thoughts.", where="thinking", cure="Leave thinking out."
         )
-    with THIS_CALL.begin(checks.limits(limits)), uncollected():
+    with THIS_CALL.begin_call(checks.check_limits(limits)), pause_collection():
         choice = read_choice(read_tools(tools, limits=limits), tool_choice, parallel)
         grammar = _Builder(row, specials, policies).build_reply(choice, thinking)
-    if choice.max_calls != 1 and isinstance(grammar, Composed):
+    if choice.max_calls != 1 and isinstance(grammar, ComposedGrammar):
         # without functions and types, which do not pickle everywhere
         plain_tools = tuple(replace(tool, callable=None, reader=None) for tool in choice.tools)
         grammar.repeats = partial(
@@ -252,10 +260,10 @@ class _Builder:
         # no trigger is a special token: plain text alone keeps them apart
         if len(words) == len(rests):
             avoided_texts = self.avoided_texts(*filterfalse(self.is_special, self.marks.strays))
-            return dispatched(rests, f"the format {self.row.name}", avoided_texts, max_count)
+            return dispatch_grammar(rests, f"the format {self.row.name}", avoided_texts, max_count)
         free = self.reply_text(*words)
         body = either(*(sequence(free, self.spell_text(text), rest) for text, rest in rests.items()))
-        return interrupted(body, free, max_count)
+        return interrupted_text(body, free, max_count)
 
     def build_block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
         """Return a block of text."""
@@ -321,7 +329,7 @@ class _Builder:
                 for tool in choice.tools
                 for template in (*self.row.calls, *loose_ways)
                 if read_prefix in template
-                and ({"arguments", "quoted"} & places(template) or self.may_be_empty(tool))
+                and ({"arguments", "quoted"} & template_places(template) or self.may_be_empty(tool))
             )
         )
 
@@ -332,7 +340,7 @@ class _Builder:
 
     def call_parts(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
         """Yield the parts of a call."""
-        for kind, text in pieces(template):
+        for kind, text in template_pieces(template):
             if kind == TEXT:
                 yield self.spell_text(text)
             elif kind == "name":
@@ -342,7 +350,7 @@ class _Builder:
             elif kind == "id":
                 yield regex(self.row.ids)
             elif kind in ("gap", "line"):
-                yield gap(kind, self.blank_grammar(tool))
+                yield gap_grammar(kind, self.blank_grammar(tool))
             else:
                 arguments = self.arguments_by_tool[tool.name]
                 yield in_json_string(arguments) if kind == "quoted" else arguments
@@ -354,7 +362,7 @@ class _Builder:
     def build_arguments(self, tool: Tool) -> TextGrammar:
         """Return the arguments of a tool, as the format writes them. Errors: those of schemas."""
         policies = {**tool.policies, **self.policies}
-        with within(f"the tool {tool.name}"):
+        with prefix_place(f"the tool {tool.name}"):
             if self.row.member:
                 texts = {INPUT: as_text(tool.input)} if tool.input is not None else {}
                 return argument_grammar(tool.closed_schema, policies, self.row, texts=texts)

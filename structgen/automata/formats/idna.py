@@ -25,17 +25,17 @@ than 63 octets, of one more it may (tests/automata/test_idna.py works them out).
 
 
 @functools.lru_cache(maxsize=1)
-def label() -> str:
+def label_pattern() -> str:
     """Return a pattern of the labels."""
     letters = read_ranges(read_table("idna_table.txt")["letters"])
     ways = [_LDH]
-    for end, most in _TIERS:
+    for end, max_length in _TIERS:
         below = ((low, min(high, end - 1)) for low, high in letters if low < end)
-        ways.append(f"{_set(union([*below, *_LOWER]))}{{1,{most}}}")
+        ways.append(f"{_class_pattern(union([*below, *_LOWER]))}{{1,{max_length}}}")
     return f"(?:{'|'.join(ways)})"
 
 
-def _set(ranges: Ranges) -> str:
+def _class_pattern(ranges: Ranges) -> str:
     """Return a character class."""
     inside = "".join(f"\\u{{{low:x}}}-\\u{{{high:x}}}" for low, high in ranges)
     return f"[{inside}]"

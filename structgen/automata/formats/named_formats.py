@@ -1,8 +1,9 @@
 """Formats by name as formulas over patterns. What no plain pattern can say is left out, never let in.
 
 A format has up to three meanings. *Alone*, it may hold a length, which is counted beside the automaton.
-Beside other patterns a length would multiply their states, so texts are counted in portions (`_portions`).
-*Denied*, it is a formula that every text of the format meets: `not` of that holds no text of the format.
+Beside other patterns a length would multiply their states, so texts are counted in portions
+(`_portions_pattern`). *Denied*, it is a formula that every text of the format meets: `not` of that holds no
+text of the format.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ _IPV4 = rf"{_OCTET}(?:\.{_OCTET}){{3}}"
 _GROUP = "[0-9A-Fa-f]{1,4}"
 
 
-def _ipv6(least_hidden: int, octets: str) -> str:
+def _ipv6_pattern(least_hidden: int, octets: str) -> str:
     """Return RFC 4291 section 2.2's addresses, `::` standing for at least `least_hidden` groups."""
     last = f"(?:{_GROUP}:{_GROUP}|{octets})"
     forms = [f"(?:{_GROUP}:){{6}}{last}"]
-    for before in range(9 - least_hidden):
-        head = f"{_GROUP}(?::{_GROUP}){{{before - 1}}}" if before else ""
-        room = 8 - least_hidden - before
+    for groups_before in range(9 - least_hidden):
+        head = f"{_GROUP}(?::{_GROUP}){{{groups_before - 1}}}" if groups_before else ""
+        room = 8 - least_hidden - groups_before
         tails = ["", f"{_GROUP}(?::{_GROUP}){{0,{room - 1}}}"] if room else [""]
         if room >= 2:
             tails.append(f"(?:{_GROUP}:){{0,{room - 2}}}{octets}")
@@ -59,7 +60,7 @@ def _ipv6(least_hidden: int, octets: str) -> str:
     return f"(?:{'|'.join(forms)})"
 
 
-_IPV6 = _ipv6(1, _IPV4)
+_IPV6 = _ipv6_pattern(1, _IPV4)
 
 # RFC 1123 section 2.1 and RFC 1034 section 3.1: 1 to 63 letters, digits and inner hyphens.
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -70,7 +71,7 @@ _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ATOM = r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]+"
 _SNUM = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]{1,2})"
 _LITERAL_V4 = rf"{_SNUM}(?:\.{_SNUM}){{3}}"
-_ADDRESS = rf"\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6(2, _LITERAL_V4)})\]"
+_ADDRESS = rf"\[(?:{_LITERAL_V4}|[Ii][Pp][Vv]6:{_ipv6_pattern(2, _LITERAL_V4)})\]"
 # RFC 6531 section 3.3: any character beyond ASCII in the local part, U-labels in the domain.
 _BEYOND = r"\u{80}-\u{D7FF}\u{E000}-\u{10FFFF}"
 _IDN_ATOM = _ATOM.replace("~]", f"~{_BEYOND}]")
@@ -85,15 +86,15 @@ _UCSCHAR = (
 _IPRIVATE = r"\u{E000}-\u{F8FF}\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD}"
 
 
-def _reference(extra: str, private: str, *, relative: bool) -> str:
+def _reference_pattern(extra: str, private: str, *, relative: bool) -> str:
     """Return the URI or URI-reference of RFC 3986 appendix A; of RFC 3987 with its additional characters."""
-    escaped = "%[0-9A-Fa-f]{2}"
-    unreserved = rf"A-Za-z0-9\-._~{extra}"
+    percent_escape = "%[0-9A-Fa-f]{2}"
+    unreserved_characters = rf"A-Za-z0-9\-._~{extra}"
     sub_delims = "!$&'()*+,;="
-    char = f"(?:[{unreserved}{sub_delims}:@]|{escaped})"
-    no_colon = f"(?:[{unreserved}{sub_delims}@]|{escaped})"
-    name = f"(?:[{unreserved}{sub_delims}]|{escaped})*"
-    user = f"(?:[{unreserved}{sub_delims}:]|{escaped})*"
+    char = f"(?:[{unreserved_characters}{sub_delims}:@]|{percent_escape})"
+    no_colon = f"(?:[{unreserved_characters}{sub_delims}@]|{percent_escape})"
+    name = f"(?:[{unreserved_characters}{sub_delims}]|{percent_escape})*"
+    user = f"(?:[{unreserved_characters}{sub_delims}:]|{percent_escape})*"
     future = rf"[Vv][0-9A-Fa-f]+\.[A-Za-z0-9\-._~{sub_delims}:]+"
     host = rf"(?:\[(?:{_IPV6}|{future})\]|{name})"
     authority = f"(?:{user}@)?{host}(?::[0-9]*)?"
@@ -126,13 +127,13 @@ _PATTERNS = {
     "duration": _DURATION,
     "ipv4": _IPV4,
     "ipv6": _IPV6,
-    "iri": _reference(_UCSCHAR, _IPRIVATE, relative=False),
-    "iri-reference": _reference(_UCSCHAR, _IPRIVATE, relative=True),
+    "iri": _reference_pattern(_UCSCHAR, _IPRIVATE, relative=False),
+    "iri-reference": _reference_pattern(_UCSCHAR, _IPRIVATE, relative=True),
     "json-pointer": _POINTER,
     "relative-json-pointer": f"{_INTEGER}(?:#|{_POINTER})",
     "time": _TIME,
-    "uri": _reference("", "", relative=False),
-    "uri-reference": _reference("", "", relative=True),
+    "uri": _reference_pattern("", "", relative=False),
+    "uri-reference": _reference_pattern("", "", relative=True),
     "uri-template": _TEMPLATE,
     "uuid": "[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}",  # RFC 4122 section 3
 }
@@ -164,7 +165,7 @@ _HOST_LABEL = f"(?![Xx][Nn]--){_LABEL}"
 _QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*"'
 
 
-def _portions(dots: str, others: str = "") -> str:
+def _portions_pattern(dots: str, others: str = "") -> str:
     """Return a pattern of names within 253 characters: 15 portions, each of 16 characters of a label, or of
     the last 15 or fewer with the dot, and 13 characters; or 14 of them and 15.
 
@@ -178,13 +179,13 @@ def _portions(dots: str, others: str = "") -> str:
 def _host_name(alone: bool) -> Formula:
     """Return RFC 1123, section 2.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in all."""
     labels = Pattern(rf"^{_HOST_LABEL}(?:\.{_HOST_LABEL})*$")
-    return All((labels, Length(1, 253) if alone else Pattern(f"^{_portions('.')}$")))
+    return All((labels, Length(1, 253) if alone else Pattern(f"^{_portions_pattern('.')}$")))
 
 
-def _email() -> Formula:
+def _email_pattern() -> Formula:
     """Return RFC 5321's mailboxes: a local part of at most 64 octets, and a domain within 253."""
     domain = rf"(?:{_LABEL}(?:\.{_LABEL})*|{_ADDRESS})"
-    name = _portions(".", r'@"\[')
+    name = _portions_pattern(".", r'@"\[')
     return All(
         (
             Pattern(rf"^(?:{_ATOM}(?:\.{_ATOM})*|{_QUOTED})@{domain}$"),
@@ -199,31 +200,31 @@ _NO_LABEL: Final = r"@\[\u{80}-\u{10ffff}"
 def _few_labels(dots: str) -> str:
     """Return a pattern of names within 253 octets: in ASCII, or three labels of 63 octets."""
     any_ = f"[^{dots}@\\[]+"
-    return f"(?:{_portions(dots, _NO_LABEL)}|{any_}(?:[{dots}]{any_}){{0,2}})"
+    return f"(?:{_portions_pattern(dots, _NO_LABEL)}|{any_}(?:[{dots}]{any_}){{0,2}})"
 
 
 def _idn_host_name() -> Formula:
     dots = idna.DOTS
-    part = idna.label()
+    part = idna.label_pattern()
     return All((Pattern(f"^{part}(?:[{dots}]{part})*$"), Pattern(f"^{_few_labels(dots)}$")))
 
 
 def _idn_email() -> Formula:
     """Return RFC 6531's mailboxes: any character beyond ASCII in the local part, U-labels in the domain."""
-    quoted = rf'"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*"'
-    part = idna.label()
+    quoted_string = rf'"(?:[ !#-\[\]-~{_BEYOND}]|\\[ -~])*"'
+    part = idna.label_pattern()
     domain = rf"(?:{part}(?:\.{part})*|{_ADDRESS})"
     ascii_ = r'[^"@\u{80}-\u{10ffff}]{1,64}|"(?:[^"\\\u{80}-\u{10ffff}]|\\[ -~]){0,31}"'
     beyond = r'[^"@]{1,16}|"(?:[^"\\]|\\[ -~]){0,7}"'
     return All(
         (
-            Pattern(rf"^(?:{_IDN_ATOM}(?:\.{_IDN_ATOM})*|{quoted})@{domain}$"),
+            Pattern(rf"^(?:{_IDN_ATOM}(?:\.{_IDN_ATOM})*|{quoted_string})@{domain}$"),
             Pattern(rf"^(?:{ascii_}|{beyond})@(?:{_few_labels('.')}|\[[^@]*)$"),
         )
     )
 
 
-def _regex(depth: int = 3) -> Formula:
+def _regex_pattern(depth: int = 3) -> Formula:
     """Return ECMA-262's patterns in Unicode mode, with groups nested up to a depth."""
     escape = (
         r"\\(?:[dDsSwWfnrtv^$\\.*+?()\[\]{}|/]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}"
@@ -231,8 +232,8 @@ def _regex(depth: int = 3) -> Formula:
     )
     ranges = "a-[a-z]|[a-z]-z|A-[A-Z]|[A-Z]-Z|0-[0-9]|[0-9]-9"
     inside = rf"\[\^?(?:-?(?:{ranges}|[^\]\\\-\^]|\\-|{escape})*-?)\]"
-    least = "|".join(rf"{low},(?:[{low}-9]|[1-9][0-9])" for low in range(10))
-    quantifier = rf"(?:(?:[*+?]|\{{(?:[0-9]{{1,3}},?|{least})\}})\??)?"
+    ordered_counts = "|".join(rf"{low},(?:[{low}-9]|[1-9][0-9])" for low in range(10))
+    quantifier = rf"(?:(?:[*+?]|\{{(?:[0-9]{{1,3}},?|{ordered_counts})\}})\??)?"
     term = rf"(?:[^\\()\[\]{{}}*+?|^$]|{escape}|{inside})"
     body = ""
     for level in range(depth + 1):
@@ -252,10 +253,10 @@ _NO_REGEX: Final = "|".join(
 )
 """Strings that are no patterns."""
 _HELD: Final[dict[str, Callable[[], Formula]]] = {
-    "email": _email,
+    "email": _email_pattern,
     "idn-hostname": _idn_host_name,
     "idn-email": _idn_email,
-    "regex": _regex,
+    "regex": _regex_pattern,
 }
 """Formats that are made when they are asked for."""
 _DENIED: Final[dict[str, Formula]] = {
@@ -281,16 +282,16 @@ def require_known(name: str) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def meaning_of(name: str, *, denied: bool, alone: bool) -> Formula:
+def meaning_of(name: str, *, is_denied: bool, alone: bool) -> Formula:
     """Return the strings of a format as a formula. `alone`: beside it nothing is asked but lengths and
-    excluded words. `denied`: the formula holds every string of the format, perhaps with others.
+    excluded words. `is_denied`: the formula holds every string of the format, perhaps with others.
 
     Raises `UnsupportedError` for an unknown format.
     """
     require_known(name)
     if name in _SILENT:
         return TRUE
-    if denied and name in _DENIED:
+    if is_denied and name in _DENIED:
         return _DENIED[name]
     if name in _PATTERNS:
         return Pattern(f"^{_PATTERNS[name]}$")

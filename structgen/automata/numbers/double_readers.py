@@ -16,7 +16,14 @@ from sys import float_info
 
 from structgen.automata.numbers.written_forms import Writing, atoms_of
 from structgen.base.language import ir
-from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
+from structgen.base.language.number_ranges import (
+    Cut,
+    Ranges,
+    intersect_ranges,
+    interval,
+    points,
+    unite_ranges,
+)
 
 _FEW_DIGITS = ir.Pattern(r"^-?(?:\d+|[\d.]{1,16}0*|\d{1,15}0?\.0*|0\.0{0,19}[1-9]\d{0,14}0*)$")
 """Integers, and numbers of at most 15 digits between zeros, from 1e-20 on: no two of these are one double.
@@ -52,40 +59,45 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
         for value, _ in cuts
         if len(Decimal(value).as_tuple().digits) > float_info.dig or 0 < abs(Decimal(value)) < 1e-19
     ]
-    said = [common([atom for atom in ir.conjuncts(part) if isinstance(atom, Ranges)]) for part in formulas]
+    ranges_of_parts = [
+        intersect_ranges([atom for atom in ir.conjuncts(part) if isinstance(atom, Ranges)])
+        for part in formulas
+    ]
     beside: ir.Formula = ir.TRUE
     names_zero_alone = not any(value for value, _ in cuts)
-    are_listed = all(ranges.listed() is not None for ranges in said)
+    are_listed = all(ranges.finite_numbers() is not None for ranges in ranges_of_parts)
     if writing.exponent and names_zero_alone:
-        if cuts and any(ranges != Ranges(((0, False),)) for ranges in said):
+        if cuts and any(ranges != Ranges(((0, False),)) for ranges in ranges_of_parts):
             beside = ir.Not(_VANISHING)
     elif not writing.fraction or (writing.exponent and are_listed):
         return writing
     elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
         # a cut takes some 20 states, 0.3 ms
-        far = ir.All((_FAR_FROM_INTEGERS, _kept(cuts, writing.fraction)))
+        far = ir.All((_FAR_FROM_INTEGERS, _unmoved_numbers(cuts, writing.fraction)))
         beside = ir.Any_((_FEW_DIGITS, far, points([value for value in long if value != floor(value)])))
     elif cuts:
-        kept = _kept(cuts, writing.fraction)
+        kept_numbers = _unmoved_numbers(cuts, writing.fraction)
         if writing.whole > float_info.max_10_exp:
-            kept = common([kept, _FINITE])
-        if any(common([ranges, kept]) != ranges for ranges in said):
-            kept = common([kept, united(said)])  # of fewer cuts
+            kept_numbers = intersect_ranges([kept_numbers, _FINITE])
+        if any(intersect_ranges([ranges, kept_numbers]) != ranges for ranges in ranges_of_parts):
+            kept_numbers = intersect_ranges([kept_numbers, unite_ranges(ranges_of_parts)])  # of fewer cuts
             # integers are read exactly, and large ones may be no doubles
             is_small = all(-(2**53) < value < 2**53 for value, _ in cuts)
-            beside = kept if is_small else ir.Any_((kept, ir.PlainInteger()))
+            beside = kept_numbers if is_small else ir.Any_((kept_numbers, ir.PlainInteger()))
     if writing.exponent and not names_zero_alone:  # Python prints the doubles that have one in one way
         beside = ir.Any_((beside, _WITH_EXPONENT))
     return writing._replace(beside=beside)
 
 
-def _kept(cuts: Iterable[Cut], places: int) -> Ranges:
+def _unmoved_numbers(cuts: Iterable[Cut], places: int) -> Ranges:
     """Return the numbers of so many digits behind the point that rounding takes over no cut."""
-    moved = [(cut, _moved(cut, places)) for cut in cuts]
-    return united([Ranges((min(pair), max(pair))) for pair in moved if pair[0] != pair[1]]).complement()
+    cut_pairs = [(cut, _cut_of_decimals(cut, places)) for cut in cuts]
+    return unite_ranges(
+        [Ranges((min(pair), max(pair))) for pair in cut_pairs if pair[0] != pair[1]]
+    ).complement()
 
 
-def _moved(cut: Cut, places: int) -> Cut:
+def _cut_of_decimals(cut: Cut, places: int) -> Cut:
     """Return where those decimals of `places` digits behind the point begin that lie behind a cut once they
     are rounded to doubles. A cut's own number counts as its double, too, where it is no integer."""
     value, after = cut

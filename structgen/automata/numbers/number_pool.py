@@ -63,7 +63,7 @@ from structgen.automata.unicode.partition import PLAIN
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import DEFAULT, Limits
 
 _WHOLE = ir.Multiple(Decimal(1))
@@ -82,10 +82,14 @@ _READERS: Final = {
 class _Numerals:
     """The automaton of a specification; what a numeral of outcome `n` meets is `outcomes[n - 1]`."""
 
-    def __init__(self, made: SpecAutomaton) -> None:
-        self.is_empty = made.automaton.is_empty
-        self.rows, self.accept, self.outcomes = rows_of(made.automaton), made.automaton.accept, made.outcomes
-        self._completions = StringCompletions(made.automaton, made.outcomes, PLAIN)
+    def __init__(self, spec_automaton: SpecAutomaton) -> None:
+        self.is_empty = spec_automaton.automaton.is_empty
+        self.rows, self.accept, self.outcomes = (
+            rows_of(spec_automaton.automaton),
+            spec_automaton.automaton.accept,
+            spec_automaton.outcomes,
+        )
+        self._completions = StringCompletions(spec_automaton.automaton, spec_automaton.outcomes, PLAIN)
 
     @property
     def nbytes(self) -> int:
@@ -95,23 +99,23 @@ class _Numerals:
     @cached_property
     def digest(self) -> bytes:
         """16 bytes that name the automaton."""
-        said = repr([sorted(met) for met in self.outcomes]).encode()
-        return blake2b(self.rows.tobytes() + self.accept.tobytes() + said, digest_size=16).digest()
+        outcome_text = repr([sorted(met) for met in self.outcomes]).encode()
+        return blake2b(self.rows.tobytes() + self.accept.tobytes() + outcome_text, digest_size=16).digest()
 
-    @remembered
-    def ends(self, numbers: tuple[int, ...]) -> Row:
+    @remember_answers
+    def outcomes_of_states(self, numbers: tuple[int, ...]) -> Row:
         """Return the outcome at each state, -1 for none; `numbers`: of the outcomes. Nobody may change it."""
         return np.array((-1, *numbers), np.int32)[self.accept]
 
     @cached_property
-    def farthest(self) -> int:
+    def longest_rest(self) -> int:
         """The characters of the longest of the shortest rests."""
-        return self._completions.farthest()
+        return self._completions.max_completion_cost()
 
-    @remembered
-    def finish(self, state: int) -> ir.Demands:
+    @remember_answers
+    def find_rests(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
-        return {demand: text.encode() for demand, text in self._completions.of(state).items()}
+        return {demand: text.encode() for demand, text in self._completions.complete_state(state).items()}
 
 
 HELD: Final[HeldByContent[_Numerals]] = HeldByContent()
@@ -129,32 +133,34 @@ class NumberPool(AutomatonPool[_Numerals]):
         super().__init__(limits, WIDTH)
         self._policy, self._missing = numbers, missing & frozenset(COLUMNS)
 
-    def _started(self, spec: ir.Spec, outcome: Outcome) -> int:
+    def _start_of_spec(self, spec: ir.Spec, outcome: Outcome) -> int:
         key = spec, self._policy, self._missing, self._limits.number_chars
-        asked = spec, self._policy, self._missing, self._limits
-        made = HELD.get(key, lambda: _Numerals(numeral_automaton(*asked)))
-        if made.is_empty:
+        arguments = spec, self._policy, self._missing, self._limits
+        numerals = HELD.get(key, lambda: _Numerals(numeral_automaton(*arguments)))
+        if numerals.is_empty:
             return ir.DEAD
-        return self._add(made, made.rows, made.ends((*map(outcome, made.outcomes),)))
+        return self._add_states(
+            numerals, numerals.rows, numerals.outcomes_of_states((*map(outcome, numerals.outcomes),))
+        )
 
-    def finish(self, state: int) -> ir.Demands:
+    def shortest_rests(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.
 
         Of the shortest it is the smallest in byte order (so "E" rather than "e"). Cost: some microseconds a
         character; remembered.
         """
-        made, at = self._at(state)
-        return made.finish(at)
+        numerals, at = self._locate_state(state)
+        return numerals.find_rests(at)
 
-    def farthest(self, start: int) -> int:
+    def longest_rest(self, start: int) -> int:
         """Return how many characters the shortest rest of a numeral has at most, in whichever state that
         follows the start of a specification."""
-        return self._at(start)[0].farthest
+        return self._locate_state(start)[0].longest_rest
 
-    def key(self, state: int) -> bytes:
+    def language_key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
-        made, at = self._at(state)
-        return blake2b(b"%b%d" % (made.digest, at), digest_size=16, person=b"sg-numeral-7").digest()
+        numerals, at = self._locate_state(state)
+        return blake2b(b"%b%d" % (numerals.digest, at), digest_size=16, person=b"sg-numeral-7").digest()
 
 
 # -- the automaton of a specification --
@@ -166,46 +172,49 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
     `policy` and `missing`: as of a `NumberPool`."""
     is_common = len(spec.formulas) == 1 and spec.formulas[0] in COMMON
     if is_common and not missing and limits.number_chars == DEFAULT.number_chars:
-        shipped = shipped_automaton((spec, policy))
-        if shipped is not None:
-            return SpecAutomaton(shipped, (frozenset((0,)),))
+        ready_automaton = shipped_automaton((spec, policy))
+        if ready_automaton is not None:
+            return SpecAutomaton(ready_automaton, (frozenset((0,)),))
     cuts = [len(atom.cuts) for atom in atoms_of(spec.formulas) if isinstance(atom, Ranges)]
     if max(cuts, default=0) > 2 * MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own
     formulas, writings = as_written(spec, policy, limits)
     ways = [(formulas, writing) for writing in writings]
-    if (listed := with_listed_multiples(formulas)) is not None:
-        ways.append((listed, writings[0]))
-    kept = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
-    spelled = [ir.Pattern(f"^[{kept}]*$")] if missing else []
+    if (listed_formulas := with_listed_multiples(formulas)) is not None:
+        ways.append((listed_formulas, writings[0]))
+    allowed_bytes = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
+    byte_patterns = [ir.Pattern(f"^[{allowed_bytes}]*$")] if missing else []
     divisors = {atom for atom in atoms_of(formulas) if isinstance(atom, ir.Multiple)}
     narrows = len(divisors) > _FEW_DIVISORS and all(map(_has_near_bounds, formulas))
-    for asked, way in ways:
-        writing = way if policy in ("decimal", "any") else read_alike(asked, way)
-        form = numeral_form(writing), *spelled
+    for way_formulas, way in ways:
+        writing = way if policy in ("decimal", "any") else read_alike(way_formulas, way)
+        form = numeral_form(writing), *byte_patterns
         reader = _READERS.get(policy if writing.exponent else "", _READERS[""])
         with suppress(LimitError, RecursionError):
-            parts = [_within(formula, form) if narrows else ir.conjuncts(formula) for formula in asked]
-            said = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))
-            made = reader.spec(said)
-            if asked is formulas or not made.automaton.is_empty:
-                return made
+            parts = [
+                _parts_in_ranges(formula, form) if narrows else ir.conjuncts(formula)
+                for formula in way_formulas
+            ]
+            way_spec = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))
+            spec_automaton = reader.automaton_of_spec(way_spec)
+            if way_formulas is formulas or not spec_automaton.automaton.is_empty:
+                return spec_automaton
     raise too_many_states()
 
 
-def _within(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
+def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
     """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
     of divisors by itself has as many states as their least common multiple, and between near bounds few."""
     near = *[part for part in ir.conjuncts(formula) if isinstance(part, Ranges)], *form
 
-    def within(part: ir.Formula) -> ir.Formula:
+    def add_ranges(part: ir.Formula) -> ir.Formula:
         if isinstance(part, ir.Not):
-            return ir.All((*near, ir.Not(within(part.of))))
+            return ir.All((*near, ir.Not(add_ranges(part.of))))
         if isinstance(part, (ir.All, ir.Any_)):
-            return type(part)(tuple(map(within, part.of)))
+            return type(part)(tuple(map(add_ranges, part.of)))
         return ir.All((*near, part))
 
-    return tuple([within(part) for part in ir.conjuncts(formula) if part not in near])
+    return tuple([add_ranges(part) for part in ir.conjuncts(formula) if part not in near])
 
 
 def _has_near_bounds(formula: ir.Formula) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from structgen.automata.strings.alphabets import of_letters
-from structgen.automata.strings.automata import Automaton, minimal
+from structgen.automata.strings.automata import Automaton, minimal_automaton
 from structgen.automata.strings.kernels import Row, Table
 from structgen.base.errors import LimitError
 from structgen.base.language.ir import DEAD
@@ -35,23 +35,23 @@ class Sketch:
         self.rows: list[list[int]] = []
         self.label: list[int] = []
 
-    def state(self, label: int = 0, *, loops: bool = False) -> int:
+    def add_state(self, label: int = 0, *, loops: bool = False) -> int:
         """Return a new state, which no character leaves, or every character leaves to itself."""
         self.rows.append([len(self.rows) if loops else DEAD] * (WIDTH - 1) + [DEAD])
         self.label.append(label)
         return len(self.rows) - 1
 
-    def states(self, count: int, label: int = 0) -> list[int]:
+    def add_states(self, count: int, label: int = 0) -> list[int]:
         """Return some new states."""
-        return [self.state(label) for _ in range(count)]
+        return [self.add_state(label) for _ in range(count)]
 
-    def go(self, state: int, chars: Iterable[str], target: int) -> None:
+    def add_edges(self, state: int, chars: Iterable[str], target: int) -> None:
         """Let some characters lead from a state to another."""
         row = self.rows[state]
         for char in chars:
             row[_COLUMN_OF[char]] = target
 
-    def done(self, ends: Container[int]) -> Automaton:
+    def build_automaton(self, ends: Container[int]) -> Automaton:
         """Return the automaton of the texts that end in a state with one of some labels."""
         accept = np.array([label in ends for label in self.label], np.int32)
         return of_rows(np.array(self.rows, np.int32), accept)
@@ -60,14 +60,14 @@ class Sketch:
 def of_rows(rows: Table, accept: Row) -> Automaton:
     """Return the minimal automaton of rows over COLUMNS; `accept`: 1 where a text may end, else 0."""
     trans = np.full((len(rows), _ALPHABET.width), DEAD, np.int32)
-    trans[:, _ALPHABET.at(_POINTS)] = rows[:, : len(COLUMNS)]
-    return minimal(_ALPHABET, trans, accept)
+    trans[:, _ALPHABET.classes_of(_POINTS)] = rows[:, : len(COLUMNS)]
+    return minimal_automaton(_ALPHABET, trans, accept)
 
 
-def rows_of(made: Automaton) -> Table:
+def rows_of(automaton: Automaton) -> Table:
     """Return the rows of an automaton over COLUMNS."""
-    rows = np.full((made.states, WIDTH), DEAD, np.int32)
-    rows[:, : len(COLUMNS)] = made.trans[:, made.alphabet.at(_POINTS)]
+    rows = np.full((automaton.states, WIDTH), DEAD, np.int32)
+    rows[:, : len(COLUMNS)] = automaton.trans[:, automaton.alphabet.classes_of(_POINTS)]
     return rows
 
 

@@ -25,23 +25,25 @@ def numeral_form(writing: Writing) -> ir.Formula:
     """Return the formula of the numerals of a writing. Its automaton has a state for each digit that may
     stand before the point and behind it."""
     if writing.policy == "python":
-        return ir.All((_printed(writing.whole, writing.exponent), writing.beside))
-    whole = f"(?:0|[1-9]{_digits(0, writing.whole - 1)})"
-    behind = rf"\.{_digits(1, writing.fraction)}"
+        return ir.All((_printed_form(writing.whole, writing.exponent), writing.beside))
+    whole = f"(?:0|[1-9]{_digits_pattern(0, writing.whole - 1)})"
+    fraction_part = rf"\.{_digits_pattern(1, writing.fraction)}"
     exponent = ""
     if writing.exponent:
         exponent = "(?:[eE]" + (r"[+-]?\d+" if writing.whole == UNBOUNDED else _FINITE_EXPONENT) + ")?"
     if writing.policy == "plain":
         # no minus sign before zero, and in a fraction a digit that is not 0
-        plain = ir.Pattern(rf"^(?:0|-?[1-9]{_digits(0, writing.whole - 1)}|-?{whole}(?!\.0*$){behind})$")
+        plain = ir.Pattern(
+            rf"^(?:0|-?[1-9]{_digits_pattern(0, writing.whole - 1)}|-?{whole}(?!\.0*$){fraction_part})$"
+        )
         return ir.All((plain, writing.beside))
-    point = f"(?:{behind})?" if writing.fraction else ""
+    point = f"(?:{fraction_part})?" if writing.fraction else ""
     return ir.All((ir.Pattern(f"^-?{whole}{point}{exponent}$"), writing.beside))
 
 
-def _digits(least: int, most: int) -> str:
-    """Return a pattern of so many digits; `most`: below 0 without a bound."""
-    return rf"\d{{{least},{most if most >= 0 else ''}}}"
+def _digits_pattern(min_count: int, max_count: int) -> str:
+    """Return a pattern of so many digits; `max_count`: below 0 without a bound."""
+    return rf"\d{{{min_count},{max_count if max_count >= 0 else ''}}}"
 
 
 _FINITE_EXPONENT = r"(?:-\d{1,3}|\+?(?:[01]\d{0,2}|2(?:[0-7]\d?|8[0-7]?|9)?|[3-9]\d?))"
@@ -49,23 +51,23 @@ _FINITE_EXPONENT = r"(?:-\d{1,3}|\+?(?:[01]\d{0,2}|2(?:[0-7]\d?|8[0-7]?|9)?|[3-9
 binary64)."""
 
 
-def _printed(whole: int, exponent: bool) -> ir.Formula:
+def _printed_form(whole: int, exponent: bool) -> ir.Formula:
     """Return the formula of numerals as Python prints them."""
     small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
-    fixed = [
-        rf"[1-9]\d{{{before - 1}}}\.(?:0|\d{{0,{SIGNIFICANT - 1 - before}}}[1-9])"
-        for before in range(1, SIGNIFICANT)
+    fixed_forms = [
+        rf"[1-9]\d{{{whole_digits - 1}}}\.(?:0|\d{{0,{SIGNIFICANT - 1 - whole_digits}}}[1-9])"
+        for whole_digits in range(1, SIGNIFICANT)
     ]
     power = r"e(?:\+(?:1[6-9]|[2-9]\d|[12]\d\d|30[0-8])|-(?:0[5-9]|[1-9]\d|[12]\d\d|3[01]\d|32[0-3]))"
     scientific = rf"[1-9](?:\.\d{{0,{SIGNIFICANT - 2}}}[1-9])?{power}|5e-324"  # the last is the least of all
     larger = ""  # the digits behind the first of a number above the largest float, 1.7976931348623157e+308
     for digit in reversed("7976931348623157"):
-        more = rf"[{int(digit) + 1}-9]\d*|" if digit < "9" else ""
-        larger = f"{more}{digit}(?:{larger})" if larger else more[:-1]
+        larger_digits = rf"[{int(digit) + 1}-9]\d*|" if digit < "9" else ""
+        larger = f"{larger_digits}{digit}(?:{larger})" if larger else larger_digits[:-1]
     infinite = ir.Pattern(rf"^-?(?:[2-9][\d.]*|1\.(?:{larger}))e\+308$")
     forms: list[ir.Formula] = [
         ir.Pattern(rf"^(?:0|-?[1-9]\d{{0,{whole - 1}}})$"),
-        ir.Pattern(rf"^-?(?:{'|'.join((small, *fixed))})$"),
+        ir.Pattern(rf"^-?(?:{'|'.join((small, *fixed_forms))})$"),
     ]
     if exponent:
         forms.append(ir.All((ir.Pattern(rf"^-?(?:{scientific})$"), ir.Not(infinite))))

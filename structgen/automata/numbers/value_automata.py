@@ -28,7 +28,13 @@ from structgen.automata.numbers.numeral_automata import (
     of_rows,
     too_many_states,
 )
-from structgen.automata.strings.automata import Automaton, both, complement, either, of_words
+from structgen.automata.strings.automata import (
+    Automaton,
+    complement,
+    intersect_automata,
+    of_words,
+    unite_automata,
+)
 from structgen.base.language.ir import DEAD, Multiple, NumberAtom
 from structgen.base.language.number_ranges import Cut, Number, Ranges, points
 
@@ -43,13 +49,13 @@ def of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
     """Return the automaton of the texts that meet an atom, with the exponents that the policy of numbers
     allows. Raises `LimitError` (automaton_states)."""
     if isinstance(atom, Ranges):
-        return _printed_too(atom) if policy == "python" else _divided(atom)
+        return _automaton_as_printed(atom) if policy == "python" else _automaton_of_ranges(atom)
     if policy == "any" and atom == INTEGER:
         return _integers_with_exponents()
-    return _divisibility(atom.of) if isinstance(atom, Multiple) else _digits_alone()
+    return _automaton_of_divisor(atom.of) if isinstance(atom, Multiple) else _digits_alone()
 
 
-def magnitude(value: Decimal) -> tuple[int, str]:
+def decimal_magnitude(value: Decimal) -> tuple[int, str]:
     """Return the power of ten of a number's first digit, and its digits without a zero at either end."""
     mantissa, _, power = f"{value.copy_abs():e}".partition("e")
     return int(power), mantissa.replace(".", "").rstrip("0")
@@ -57,7 +63,7 @@ def magnitude(value: Decimal) -> tuple[int, str]:
 
 def written_out(value: Decimal) -> tuple[str, str]:
     """Return the digits of a number before the point and after it, without a zero at either end."""
-    power, digits = magnitude(value)
+    power, digits = decimal_magnitude(value)
     if power < 0:
         return "", "0" * (-power - 1) + digits if digits else ""
     whole = digits[: power + 1]
@@ -67,20 +73,29 @@ def written_out(value: Decimal) -> tuple[str, str]:
 # -- ranges --
 
 
-def _printed_too(of: Ranges) -> Automaton:
+def _automaton_as_printed(of: Ranges) -> Automaton:
     """Return the automaton of the numerals of some ranges, and of the exponents that Python prints of the
     single numbers that they have or leave out."""
-    alone = frozenset(value for (value, _), (other, _) in pairwise(of.cuts) if value == other)
-    made = _divided(Ranges(tuple([cut for cut in of.cuts if cut[0] not in alone]), of.from_below))
+    alone = frozenset(value for (value, _), (next_value, _) in pairwise(of.cuts) if value == next_value)
+    automaton = _automaton_of_ranges(
+        Ranges(tuple([cut for cut in of.cuts if cut[0] not in alone]), of.from_below)
+    )
     for is_in in (True, False):
         values = [value for value in alone if (value in of) is is_in]
         if values:
-            few = either([_divided(points(values)), of_words(_printed(values), MOST_STATES)], MOST_STATES)
-            made = either([made, few], MOST_STATES) if is_in else both([made, complement(few)], MOST_STATES)
-    return made
+            few = unite_automata(
+                [_automaton_of_ranges(points(values)), of_words(_printed_numbers(values), MOST_STATES)],
+                MOST_STATES,
+            )
+            automaton = (
+                unite_automata([automaton, few], MOST_STATES)
+                if is_in
+                else intersect_automata([automaton, complement(few)], MOST_STATES)
+            )
+    return automaton
 
 
-def _printed(values: Iterable[Number]) -> frozenset[str]:
+def _printed_numbers(values: Iterable[Number]) -> frozenset[str]:
     """Return the numbers that are floats as Python prints them: those that are a double, and those whose
     digits are the shortest of one."""
     numbers = [Decimal(value) for value in values]
@@ -88,27 +103,27 @@ def _printed(values: Iterable[Number]) -> frozenset[str]:
     return frozenset(text for number, text in texts if number in (Decimal(text), Decimal(float(text))))
 
 
-def _divided(of: Ranges) -> Automaton:
+def _automaton_of_ranges(of: Ranges) -> Automaton:
     """Return the automaton of the numerals whose value is in some ranges. Cost: some ten microseconds for
     each digit of the cuts. Raises LimitError (automaton_states)."""
-    drawn = Sketch()
-    start, minus = drawn.states(2)
-    drawn.go(start, "-", minus)
+    sketch = Sketch()
+    start, minus = sketch.add_states(2)
+    sketch.add_edges(start, "-", minus)
     texts = ["".join(written_out(Decimal(value))) for value, _ in of.cuts]
-    if sum(len(text) - _shared(text, other) for text, other in pairwise(texts)) > MOST_STATES:
+    if sum(len(text) - _shared_length(text, next_text) for text, next_text in pairwise(texts)) > MOST_STATES:
         raise too_many_states()
-    above = [cut for cut in of.cuts if cut >= (0, True)]
-    below = [(value, not after) for value, after in reversed(of.cuts) if (value, after) <= (0, False)]
+    upper_cuts = [cut for cut in of.cuts if cut >= (0, True)]
+    lower_cuts = [(value, not after) for value, after in reversed(of.cuts) if (value, after) <= (0, False)]
     has_exponents = not any(value for value, _ in of.cuts)
-    for begun, cuts in ((start, above), (minus, below)):
-        _Side(drawn, cuts, 0 in of).draw(begun, has_exponents)
-    return drawn.done((1,))
+    for sign_state, cuts in ((start, upper_cuts), (minus, lower_cuts)):
+        _Side(sketch, cuts, 0 in of).draw_digits(sign_state, has_exponents)
+    return sketch.build_automaton((1,))
 
 
-def _shared(text: str, other: str) -> int:
+def _shared_length(text: str, second_text: str) -> int:
     """Return the length of the longest common prefix of two texts."""
-    ends = (at for at, (a, b) in enumerate(zip(text, other, strict=False)) if a != b)
-    return next(ends, min(len(text), len(other)))
+    ends = (at for at, (a, b) in enumerate(zip(text, second_text, strict=False)) if a != b)
+    return next(ends, min(len(text), len(second_text)))
 
 
 _Span: TypeAlias = tuple[int, int, int]
@@ -119,55 +134,55 @@ class _Side:
     """The numerals of one sign. The cuts before those that are open are passed: whether the value is in the
     ranges is the parity of their number."""
 
-    def __init__(self, drawn: Sketch, cuts: Sequence[Cut], zero: bool) -> None:
+    def __init__(self, sketch: Sketch, cuts: Sequence[Cut], zero: bool) -> None:
         """`cuts`: the farther from zero, the later; `zero`: whether zero is in the ranges."""
-        self._drawn = drawn
-        written = [written_out(Decimal(value)) for value, _ in cuts]
-        self._digits = [whole + fraction for whole, fraction in written]
+        self._sketch = sketch
+        digit_pairs = [written_out(Decimal(value)) for value, _ in cuts]
+        self._digits = [whole + fraction for whole, fraction in digit_pairs]
         self._after = [after for _, after in cuts]
-        self._lengths = [len(whole) for whole, _ in written]
+        self._lengths = [len(whole) for whole, _ in digit_pairs]
         self._longest = max(self._lengths, default=0)
         lengths = {*self._lengths, *(length + 1 for length in self._lengths if length)} - {0}
-        self._differs = any((self._start(length) ^ len(cuts)) & 1 for length in lengths)
+        self._differs = any((self._first_cut(length) ^ len(cuts)) & 1 for length in lengths)
         """Whether more digits before the point may change where a value lies that no cut is near to."""
-        self._ends = drawn.state(int(zero), loops=True), drawn.state(int(not zero), loops=True)
+        self._ends = sketch.add_state(int(zero), loops=True), sketch.add_state(int(not zero), loops=True)
         """Where all is known: an even and an odd number of cuts is passed."""
         self._states: dict[object, int] = {}
         self._todo: list[tuple[int, int, bool, tuple[_Span, ...]]] = []
         """States that are not left yet: how many digits were read, whether a point, the open cuts."""
 
-    def draw(self, begun: int, has_exponents: bool) -> None:
+    def draw_digits(self, sign_state: int, has_exponents: bool) -> None:
         """Draw the digits behind the state that the sign leads to. `has_exponents`: an exponent says no more,
         as no cut but 0 is there."""
-        drawn, lengths = self._drawn, sorted({0, *self._lengths})
-        spans = tuple([(length, self._start(length), self._start(length + 1)) for length in lengths])
-        zero = self._state(0, True, (spans[0],))
+        sketch, lengths = self._sketch, sorted({0, *self._lengths})
+        spans = tuple([(length, self._first_cut(length), self._first_cut(length + 1)) for length in lengths])
+        zero = self._state_of(0, True, (spans[0],))
         if zero not in self._ends:
-            drawn.go(zero, ".", zero)
-            drawn.go(zero, "eE" if has_exponents else "", self._ends[0])
-        self._go(begun, 0, False, spans[1:])
-        drawn.go(begun, "0", zero)
+            sketch.add_edges(zero, ".", zero)
+            sketch.add_edges(zero, "eE" if has_exponents else "", self._ends[0])
+        self._draw_edges(sign_state, 0, False, spans[1:])
+        sketch.add_edges(sign_state, "0", zero)
         while self._todo:
-            state, depth, pointed, spans = self._todo.pop()
-            self._go(state, depth, pointed, spans)
-            if not pointed:
-                drawn.go(state, ".", self._state(depth, True, (self._own(depth, spans),)))
+            state, depth, has_point, spans = self._todo.pop()
+            self._draw_edges(state, depth, has_point, spans)
+            if not has_point:
+                sketch.add_edges(state, ".", self._state_of(depth, True, (self._own_span(depth, spans),)))
 
-    def _go(self, state: int, depth: int, pointed: bool, spans: tuple[_Span, ...]) -> None:
+    def _draw_edges(self, state: int, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> None:
         """Draw the edges of all ten digits from a state."""
-        longer = [span for span in spans if pointed or span[0] > depth]
-        edges = [self._edges(span, depth) for span in longer]
+        longer = [span for span in spans if has_point or span[0] > depth]
+        edges = [self._edges_of_span(span, depth) for span in longer]
         met = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
-        row, begin = self._drawn.rows[state], 0
+        row, begin = self._sketch.rows[state], 0
         for end in (*met, 10):
             for digit, beyond in ((begin, end), (end, min(end + 1, 10))):  # those that no cut has, then one
                 if digit < beyond:
                     places = zip(longer, edges, strict=True)
                     after = tuple([(span[0], at[digit], at[digit + 1]) for span, at in places])
-                    row[digit:beyond] = [self._state(depth + 1, pointed, after)] * (beyond - digit)
+                    row[digit:beyond] = [self._state_of(depth + 1, has_point, after)] * (beyond - digit)
             begin = end + 1
 
-    def _edges(self, span: _Span, depth: int) -> list[int]:
+    def _edges_of_span(self, span: _Span, depth: int) -> list[int]:
         """Return where in a span the cuts begin whose next digit is 0, 1, ..., 9, and its end."""
         _, at, high = span
         edges: list[int] = []
@@ -177,43 +192,45 @@ class _Side:
                 at += 1
         return [*edges, high]
 
-    def _state(self, depth: int, pointed: bool, spans: tuple[_Span, ...]) -> int:
-        if not pointed:
+    def _state_of(self, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> int:
+        if not has_point:
             spans = tuple(
-                [span for span in spans if span[1] < span[2] or (span[1] ^ self._start(span[0])) & 1]
+                [span for span in spans if span[1] < span[2] or (span[1] ^ self._first_cut(span[0])) & 1]
             )
             if depth > self._longest or not (spans or self._differs):
                 return self._ends[len(self._digits) & 1]
-        _, passed, high = spans[0] if pointed else self._own(depth, spans)
-        while passed < high and len(self._digits[passed]) <= depth and not self._after[passed]:
-            passed += 1
-        if pointed and spans[0][1] == high:
+        _, passed_cuts, high = spans[0] if has_point else self._own_span(depth, spans)
+        while passed_cuts < high and len(self._digits[passed_cuts]) <= depth and not self._after[passed_cuts]:
+            passed_cuts += 1
+        if has_point and spans[0][1] == high:
             return self._ends[high & 1]
-        key: object = depth, pointed, spans
-        if pointed and len(self._digits[high - 1]) <= depth:
-            key = passed & 1, high & 1  # zeros may follow, and what lies behind all cuts
+        key: object = depth, has_point, spans
+        if has_point and len(self._digits[high - 1]) <= depth:
+            key = passed_cuts & 1, high & 1  # zeros may follow, and what lies behind all cuts
         state = self._states.get(key)
         if state is None:
-            if len(self._drawn.rows) >= MOST_STATES:
+            if len(self._sketch.rows) >= MOST_STATES:
                 raise too_many_states()
-            state = self._states[key] = self._drawn.state(self._drawn.label[self._ends[passed & 1]])
-            self._todo.append((state, depth, pointed, spans))
+            state = self._states[key] = self._sketch.add_state(
+                self._sketch.label[self._ends[passed_cuts & 1]]
+            )
+            self._todo.append((state, depth, has_point, spans))
         return state
 
-    def _start(self, length: int) -> int:
+    def _first_cut(self, length: int) -> int:
         """Return how many cuts have fewer digits before the point."""
         return bisect_left(self._lengths, length)
 
-    def _own(self, depth: int, spans: tuple[_Span, ...]) -> _Span:
+    def _own_span(self, depth: int, spans: tuple[_Span, ...]) -> _Span:
         """Return the open cuts of the numbers that have no more digits before the point than were read."""
-        start = self._start(depth)
+        start = self._first_cut(depth)
         return spans[0] if spans and spans[0][0] == depth else (depth, start, start)
 
 
 # -- divisors --
 
 
-def _divisibility(by: Decimal) -> Automaton:
+def _automaton_of_divisor(by: Decimal) -> Automaton:
     """Return the automaton of the numerals whose value is an integer times a positive number.
 
     `by` is core * 10**-shift, and 10 does not divide the core. A state holds the digits so far modulo the
@@ -221,11 +238,11 @@ def _divisibility(by: Decimal) -> Automaton:
     before these zeros; where it is positive, how many digits stand behind the point. Cost: some 10 ns for
     each state and digit. Raises LimitError (automaton_states).
     """
-    power, digits = magnitude(by)
+    power, digits = decimal_magnitude(by)
     core, places = int(Decimal(digits)), len(digits) - 1 - power
     if core * (abs(places) + 2) > MOST_STATES:
         raise too_many_states()
-    return _fine(core, places) if places > 0 else _coarse(core, -places)
+    return _divide_by_fraction(core, places) if places > 0 else _divide_by_tens(core, -places)
 
 
 def _integers_with_exponents() -> Automaton:
@@ -236,52 +253,54 @@ def _integers_with_exponents() -> Automaton:
     these numbers are exact. Above, and for exponents below, `number_pool` lets no numeral with an exponent
     be written. Cost: some milliseconds, once in a process.
     """
-    drawn = Sketch()
-    zero, refused = drawn.state(1), drawn.state()
-    exact = drawn.state(1, loops=True)  # an integer, whatever follows
-    whole = drawn.states(MOST_PLACES + 1, 1)  # by the zeros at the end
-    drawn.go(zero, "-0", zero)
-    drawn.go(zero, DIGITS[1:], whole[0])
-    drawn.go(zero, "eE", exact)
-    exponents = {need: _exponent_of_at_least(drawn, need, exact, refused) for need in _NEEDS}
+    sketch = Sketch()
+    zero, dead_state = sketch.add_state(1), sketch.add_state()
+    exact = sketch.add_state(1, loops=True)  # an integer, whatever follows
+    whole = sketch.add_states(MOST_PLACES + 1, 1)  # by the zeros at the end
+    sketch.add_edges(zero, "-0", zero)
+    sketch.add_edges(zero, DIGITS[1:], whole[0])
+    sketch.add_edges(zero, "eE", exact)
+    exponents = {need: _exponent_of_at_least(sketch, need, exact, dead_state) for need in _NEEDS}
     fractions = {
-        (places, need): drawn.state(int(need is None or need <= 0))
+        (places, need): sketch.add_state(int(need is None or need <= 0))
         for places in range(MOST_PLACES + 2)
         for need in (None, *_NEEDS)
     }
     for zeros, state in enumerate(whole):
-        drawn.go(state, "0", whole[min(zeros + 1, MOST_PLACES)])
-        drawn.go(state, DIGITS[1:], whole[0])
-        drawn.go(state, ".", fractions[0, -zeros])
-        drawn.go(state, "eE", exponents[-zeros])
-    drawn.go(zero, ".", fractions[0, None])
+        sketch.add_edges(state, "0", whole[min(zeros + 1, MOST_PLACES)])
+        sketch.add_edges(state, DIGITS[1:], whole[0])
+        sketch.add_edges(state, ".", fractions[0, -zeros])
+        sketch.add_edges(state, "eE", exponents[-zeros])
+    sketch.add_edges(zero, ".", fractions[0, None])
     for (places, need), state in fractions.items():
         after = min(places + 1, MOST_PLACES + 1)
-        drawn.go(state, "0", fractions[after, need])
-        drawn.go(state, DIGITS[1:], fractions[after, after] if after <= MOST_PLACES else refused)
-        drawn.go(state, "eE", exact if need is None else exponents[need])
-    return drawn.done((1,))
+        sketch.add_edges(state, "0", fractions[after, need])
+        sketch.add_edges(state, DIGITS[1:], fractions[after, after] if after <= MOST_PLACES else dead_state)
+        sketch.add_edges(state, "eE", exact if need is None else exponents[need])
+    return sketch.build_automaton((1,))
 
 
-def _exponent_of_at_least(drawn: Sketch, need: int, exact: int, refused: int) -> int:
+def _exponent_of_at_least(sketch: Sketch, need: int, exact: int, dead_state: int) -> int:
     """Return the state from which the exponents of at least `need` lead to an end; it stands behind the
-    letter `e`. `exact`: a state in which every text may end; `refused`: one in which none may."""
-    begun = drawn.state()
+    letter `e`. `exact`: a state in which every text may end; `dead_state`: one in which none may."""
+    start_state = sketch.add_state()
     for sign, letters in ((1, "+"), (-1, "-")):
-        counted = [drawn.state(int(sign * value >= need)) for value in range(MOST_PLACES + 1)]
-        beyond = exact if sign > 0 else refused
-        for value, state in enumerate(counted):
+        exponent_states = [sketch.add_state(int(sign * value >= need)) for value in range(MOST_PLACES + 1)]
+        beyond = exact if sign > 0 else dead_state
+        for value, state in enumerate(exponent_states):
             for digit in range(10):
                 total = 10 * value + digit
-                drawn.go(state, str(digit), counted[total] if total <= MOST_PLACES else beyond)
-        drawn.go(begun, letters, counted[0])
+                sketch.add_edges(
+                    state, str(digit), exponent_states[total] if total <= MOST_PLACES else beyond
+                )
+        sketch.add_edges(start_state, letters, exponent_states[0])
         if sign > 0:
             for digit in range(10):
-                drawn.go(begun, str(digit), counted[digit])
-    return begun
+                sketch.add_edges(start_state, str(digit), exponent_states[digit])
+    return start_state
 
 
-def _fine(core: int, places: int) -> Automaton:
+def _divide_by_fraction(core: int, places: int) -> Automaton:
     """Divide by core * 10**-places: a state for each count of places and remainder; first those before the
     point."""
     rest = np.arange(core)
@@ -303,7 +322,7 @@ def _fine(core: int, places: int) -> Automaton:
     return of_rows(trans, label)
 
 
-def _coarse(core: int, zeros: int) -> Automaton:
+def _divide_by_tens(core: int, zeros: int) -> Automaton:
     """Divide by core * 10**zeros: a state for each count of zeros at the end and remainder before them."""
     rest = np.arange(core)
     whole = (zeros + 1) * core
@@ -325,7 +344,7 @@ def _coarse(core: int, zeros: int) -> Automaton:
 
 def _digits_alone() -> Automaton:
     """Return the automaton of the numerals that have neither a point nor an exponent."""
-    drawn = Sketch()
-    alone = drawn.state()
-    drawn.go(alone, DIGITS + "-", alone)
-    return drawn.done((0,))
+    sketch = Sketch()
+    alone = sketch.add_state()
+    sketch.add_edges(alone, DIGITS + "-", alone)
+    return sketch.build_automaton((0,))

@@ -13,7 +13,7 @@ from itertools import chain, pairwise
 from sys import float_info
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
-from structgen.automata.numbers.value_automata import INTEGER, MOST_PLACES, magnitude
+from structgen.automata.numbers.value_automata import INTEGER, MOST_PLACES, decimal_magnitude
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import Ranges, points
@@ -39,7 +39,7 @@ UNBOUNDED = -1
 
 T = TypeVar("T")
 _ATOMS = (Ranges, ir.Multiple, ir.PlainInteger)
-_Joined: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
+_Joiner: TypeAlias = Callable[[ir.Formula, list[ir.NumberAtom], list[T]], T]
 
 
 class Writing(NamedTuple):
@@ -68,11 +68,11 @@ def atoms_of(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
             if isinstance(part, _ATOMS):
                 atoms.append(part)
             else:
-                stack.append(_parts(part))
+                stack.append(_parts_of(part))
     return atoms
 
 
-def _parts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
+def _parts_of(formula: ir.Formula) -> tuple[ir.Formula, ...]:
     if isinstance(formula, (ir.All, ir.Any_)):
         return formula.of
     if isinstance(formula, ir.Not):
@@ -80,13 +80,13 @@ def _parts(formula: ir.Formula) -> tuple[ir.Formula, ...]:
     raise ValueError(f"{type(formula).__name__} says nothing about numbers")
 
 
-def folded(root: ir.Formula, joined: _Joined[T]) -> T:
-    """Return what `joined` makes of each connective, its atoms, and what its other parts came to."""
+def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:
+    """Return what `join_parts` makes of each connective, its atoms, and what its other parts came to."""
     done: list[T] = []
     stack = [(root if not isinstance(root, _ATOMS) else ir.All((root,)), False)]
     while stack:
         formula, ready = stack.pop()
-        parts = _parts(formula)
+        parts = _parts_of(formula)
         inner = [part for part in parts if not isinstance(part, _ATOMS)]
         if inner and not ready:
             stack.append((formula, True))
@@ -96,39 +96,39 @@ def folded(root: ir.Formula, joined: _Joined[T]) -> T:
         atoms = cast(
             "list[ir.NumberAtom]", [part for part in parts if isinstance(part, _ATOMS)] if inner else parts
         )
-        done[start:] = [joined(formula, atoms, done[start:])]
+        done[start:] = [join_parts(formula, atoms, done[start:])]
     return done[0]
 
 
-def _with_atoms(root: ir.Formula, made: Callable[[ir.NumberAtom], ir.NumberAtom]) -> ir.Formula:
-    """Return a formula with what `made` makes of each atom in its place."""
+def _with_atoms(root: ir.Formula, change_atom: Callable[[ir.NumberAtom], ir.NumberAtom]) -> ir.Formula:
+    """Return a formula with what `change_atom` makes of each atom in its place."""
 
-    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
-        members: list[ir.Formula] = [*map(made, atoms), *parts]
+    def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[ir.Formula]) -> ir.Formula:
+        members: list[ir.Formula] = [*map(change_atom, atoms), *parts]
         if isinstance(formula, ir.Not):
             return ir.Not(members[0])
         return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
 
-    return folded(root, joined)
+    return fold_formula(root, join_parts)
 
 
 def only_integers(root: ir.Formula) -> bool:
     """Return whether a formula's parts show that only integers meet it: one of a conjunction, all of a
     disjunction."""
 
-    def joined(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
+    def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
         if isinstance(formula, ir.Not):
             return False
         return (any if isinstance(formula, ir.All) else all)(chain(parts, map(_is_integer, atoms)))
 
-    return folded(root, joined)
+    return fold_formula(root, join_parts)
 
 
 def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, Ranges):
-        listed = atom.listed()
-        return listed is not None and all(
-            type(value) is int or value == Decimal(value).to_integral_value() for value in listed
+        listed_numbers = atom.finite_numbers()
+        return listed_numbers is not None and all(
+            type(value) is int or value == Decimal(value).to_integral_value() for value in listed_numbers
         )
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
 
@@ -136,15 +136,15 @@ def _is_integer(atom: ir.NumberAtom) -> bool:
 def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...] | None:
     """Return formulas in which divisors of many remainders are lists of their multiples next to zero: fewer
     numbers meet them, and none that does not meet the formulas. None where a formula has a negation."""
-    if any(map(_denies, formulas)):
+    if any(map(_has_negation, formulas)):
         return None
-    return tuple([_with_atoms(formula, _listed) for formula in formulas])
+    return tuple([_with_atoms(formula, _list_multiples) for formula in formulas])
 
 
-def _listed(atom: ir.NumberAtom) -> ir.NumberAtom:
+def _list_multiples(atom: ir.NumberAtom) -> ir.NumberAtom:
     if not isinstance(atom, ir.Multiple):
         return atom
-    power, digits = magnitude(atom.of)
+    power, digits = decimal_magnitude(atom.of)
     if len(digits) <= _SHORT_DIVISOR:
         return atom
     places = power + 1 - len(digits)
@@ -167,53 +167,60 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     """
     spec = ir.Spec(tuple([_within_reach(formula, policy, limits) for formula in spec.formulas]))
     atoms = atoms_of(spec.formulas)
-    whole, fraction = _digits(_named(atoms), limits)
+    whole, fraction = _count_digits(_numbers_in_atoms(atoms), limits)
     exponent = policy != "plain" and all(_bears_exponent(atom, policy) for atom in atoms)
-    counted = [
-        Writing(policy, max(least, whole), max(least, fraction), exponent) for least in (DIGITS, *_FEWER)
+    counted_writings = [
+        Writing(policy, max(min_digits, whole), max(min_digits, fraction), exponent)
+        for min_digits in (DIGITS, *_FEWER)
     ]
     if policy == "any":
         beside = _NEAR_EXPONENTS if exponent and INTEGER in atoms else ir.TRUE
         return spec.formulas, [Writing(policy, UNBOUNDED, UNBOUNDED, exponent, beside)]
     if policy not in ("bounded", "decimal"):
-        return spec.formulas, counted
+        return spec.formulas, counted_writings
     integers = list(map(only_integers, spec.formulas))
     if all(integers):
-        return spec.formulas, [Writing(policy, count, 0, False) for count in (counted[0].whole, UNBOUNDED)]
+        return spec.formulas, [
+            Writing(policy, count, 0, False) for count in (counted_writings[0].whole, UNBOUNDED)
+        ]
     formulas = [
         ir.All((formula, ir.PlainInteger())) if alone else formula
         for formula, alone in zip(spec.formulas, integers, strict=True)
     ]
-    return tuple(formulas), counted
+    return tuple(formulas), counted_writings
 
 
 def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     """Return a formula that the same numerals meet. An end of a range is left out where no numeral passes it
     (that of a double, beside small numbers). Where nothing is denied, listed numbers of too many digits are
     left out, too, if others remain."""
-    atoms, denies = atoms_of((root,)), _denies(root)
+    atoms, denies = atoms_of((root,)), _has_negation(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
     near = [_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms]
-    named = _named(near)
-    keeps_ends = policy == "any" or any(value.adjusted() >= _FAR_FROM_LARGEST for value in named if value)
+    named_numbers = _numbers_in_atoms(near)
+    keeps_ends = policy == "any" or any(
+        value.adjusted() >= _FAR_FROM_LARGEST for value in named_numbers if value
+    )
 
-    def reachable(atom: ir.NumberAtom) -> ir.NumberAtom:
+    def reachable_atom(atom: ir.NumberAtom) -> ir.NumberAtom:
         if not isinstance(atom, Ranges):
             return atom
-        listed = None if denies else atom.listed()
-        if listed is not None:
-            few = [value for value in listed if max(_places(Decimal(value))) <= limits.number_chars]
+        listed_numbers = None if denies else atom.finite_numbers()
+        if listed_numbers is not None:
+            few = [
+                value for value in listed_numbers if max(_digit_counts(Decimal(value))) <= limits.number_chars
+            ]
             return points(few) if few else atom
         return atom if keeps_ends else _without_far_ends(atom, farthest)
 
-    return _with_atoms(root, reachable)
+    return _with_atoms(root, reachable_atom)
 
 
 def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
     """Return ranges without ends that no numeral passes, since it is at most `farthest`; a single number
     stays."""
     cuts, below = of.cuts, of.from_below
-    alone = {value for (value, _), (other, _) in pairwise(cuts) if value == other}
+    alone = {value for (value, _), (next_value, _) in pairwise(cuts) if value == next_value}
     if not below and cuts and cuts[0][0] not in alone and cuts[0] <= (farthest.copy_negate(), False):
         cuts, below = cuts[1:], True
     if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] not in alone and cuts[-1] >= (farthest, True):
@@ -221,18 +228,18 @@ def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
     return Ranges(cuts, below)
 
 
-def _denies(root: ir.Formula) -> bool:
+def _has_negation(root: ir.Formula) -> bool:
     """Return whether a formula has a negation."""
-    return folded(root, lambda formula, atoms, parts: isinstance(formula, ir.Not) or any(parts))
+    return fold_formula(root, lambda formula, atoms, parts: isinstance(formula, ir.Not) or any(parts))
 
 
-def _places(value: Decimal) -> tuple[int, int]:
+def _digit_counts(value: Decimal) -> tuple[int, int]:
     """Return how many digits a number has before the point and behind it."""
-    power, digits = magnitude(value)
+    power, digits = decimal_magnitude(value)
     return max(power + 1, 1), max(len(digits) - 1 - power, 0)
 
 
-def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
+def _numbers_in_atoms(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     """Return the numbers that atoms name, each once."""
     numbers: dict[Decimal, None] = {}
     for atom in atoms:
@@ -243,18 +250,18 @@ def _named(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     return list(numbers)
 
 
-def _digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
+def _count_digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
     """Return how many digits numerals have at least before the point and behind it, so that some beside the
     values can be written."""
     whole = fraction = 1
     for value in values:
-        before, behind = _places(value)
-        if value and max(before, behind) > limits.number_chars:
+        whole_digits, fraction_digits = _digit_counts(value)
+        if value and max(whole_digits, fraction_digits) > limits.number_chars:
             raise LimitError(
-                f"A number of the schema has {max(before, behind):,} digits when written out.",
+                f"A number of the schema has {max(whole_digits, fraction_digits):,} digits when written out.",
                 limit="number_chars",
             )
-        whole, fraction = max(whole, before + 1), max(fraction, behind + 1)
+        whole, fraction = max(whole, whole_digits + 1), max(fraction, fraction_digits + 1)
     return min(whole, max(DIGITS, limits.number_chars)), min(fraction, max(DIGITS, limits.number_chars))
 
 

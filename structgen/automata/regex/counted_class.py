@@ -9,7 +9,7 @@ import functools
 import re
 from typing import Final
 
-from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.regex.syntax_tree import (
     Alternation,
     CharacterClass,
@@ -18,7 +18,7 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextEnd,
     TextStart,
-    concatenated,
+    concatenate_nodes,
 )
 from structgen.base.language.ir import All, Formula, Length, Pattern
 
@@ -45,7 +45,7 @@ def without_count(pattern: Pattern) -> Formula:
     # reading a pattern takes milliseconds
     if len(loose) != 1 or int(loose[0]["most"] or 0) < _FEWEST_TO_SPLIT:
         return pattern
-    tree = parse(source)
+    tree = parse_ecma(source)
     first, *parts, last = (
         tree.parts if isinstance(tree, Concatenation) and len(tree.parts) > 2 else (tree,) * 3
     )
@@ -54,16 +54,16 @@ def without_count(pattern: Pattern) -> Formula:
         return pattern
     at = lengths.index(None)
     part = parts[at]
-    if not isinstance(part, Repetition) or part.most is None or not isinstance(part.of, CharacterClass):
+    if not isinstance(part, Repetition) or part.max_count is None or not isinstance(part.of, CharacterClass):
         return pattern
-    fixed = sum(length or 0 for length in lengths)
+    fixed_length = sum(length or 0 for length in lengths)
     parts[at] = Repetition(part.of, 0, None, part.greedy)
-    free = concatenated(first, *parts, last)
+    free = concatenate_nodes(first, *parts, last)
     begin, end = loose[0].span("loose")
     rest = f"{source[:begin]}*{source[end:]}"
-    if parse(rest) != free:
+    if parse_ecma(rest) != free:
         return pattern
-    return All((Pattern(rest), Length(fixed + part.least, fixed + part.most)))
+    return All((Pattern(rest), Length(fixed_length + part.min_count, fixed_length + part.max_count)))
 
 
 def _fixed_length(node: Node) -> int | None:
@@ -72,7 +72,7 @@ def _fixed_length(node: Node) -> int | None:
         return 1
     if isinstance(node, Repetition):
         length = _fixed_length(node.of)
-        return node.least * length if length is not None and node.least == node.most else None
+        return node.min_count * length if length is not None and node.min_count == node.max_count else None
     if isinstance(node, (Alternation, Concatenation)):
         lengths = [_fixed_length(part) for part in node.parts]
         if None in lengths or (isinstance(node, Alternation) and len(set(lengths)) > 1):

@@ -18,8 +18,8 @@ from structgen.automata.regex.syntax_tree import (
     LookAround,
     Node,
     Repetition,
-    alternatives,
-    concatenated,
+    concatenate_nodes,
+    make_alternation,
     word_boundary,
 )
 from structgen.automata.unicode.charsets import (
@@ -43,7 +43,7 @@ _LARGEST_COUNT = 1 << 30
 
 
 @functools.lru_cache(maxsize=4096)
-def parse(source: str, strict: bool = False) -> Node:
+def parse_ecma(source: str, strict: bool = False) -> Node:
     """Return the tree of a pattern, read with ECMA-262's `u` flag; O(n). The flags i, m and s hold in groups
     such as `(?i:...)` alone.
 
@@ -55,18 +55,18 @@ def parse(source: str, strict: bool = False) -> Node:
 
 
 def only_legacy(source: str) -> str:
-    """Return why a pattern that `parse` reads is a syntax error under the flag u, or "" if it is none.
+    """Return why a pattern that `parse_ecma` reads is a syntax error under the flag u, or "" if it is none.
 
-    Also "" where `parse` does not read it either. O(n).
+    Also "" where `parse_ecma` does not read it either. O(n).
     """
     strict = ""
     try:
-        parse(source, True)
+        parse_ecma(source, True)
     except RegexError as error:
         strict = error.what
     if strict:
         try:
-            parse(source)
+            parse_ecma(source)
         except RegexError:
             return ""
     return strict
@@ -77,20 +77,20 @@ class _Frame:
     """One open group: its finished alternatives, the parts of the present one, and the flags that hold."""
 
     kind: str
-    opened: int
+    opened_at: int
     flags: str = ""
     branches: list[Node] = field(default_factory=list)
     parts: list[Node] = field(default_factory=list)
 
-    def node(self) -> Node:
-        branches = [*self.branches, concatenated(*self.parts)]
+    def make_node(self) -> Node:
+        branches = [*self.branches, concatenate_nodes(*self.parts)]
         classes = [branch.ranges for branch in branches if isinstance(branch, CharacterClass)]
         if 1 < len(classes) == len(branches):
             return CharacterClass(union(pair for ranges in classes for pair in ranges))
-        return alternatives(branches)
+        return make_alternation(branches)
 
-    def split(self) -> None:
-        self.branches.append(concatenated(*self.parts))
+    def end_branch(self) -> None:
+        self.branches.append(concatenate_nodes(*self.parts))
         self.parts = []
 
 
@@ -138,15 +138,15 @@ class _Parser:
         """The next character; empty at the end."""
         return self.text[self.at : self.at + 1]
 
-    def legacy(self, what: str, at: int) -> None:
+    def accept_legacy(self, fault: str, at: int) -> None:
         """Accept syntax that only Annex B's grammar has; with `strict`, raise `RegexError`."""
         if self.strict:
-            raise self.fail(f"With the flag u, {what}", at)
+            raise self.syntax_error(f"With the flag u, {fault}", at)
 
-    def fail(self, what: str, at: int | None = None, cure: str = "") -> RegexError:
+    def syntax_error(self, fault: str, at: int | None = None, cure: str = "") -> RegexError:
         where = self.at if at is None else at
         return RegexError(
-            f"{what} at character {where} of the pattern {self.text!r}.",
+            f"{fault} at character {where} of the pattern {self.text!r}.",
             cure=cure or "Write the pattern as ECMA-262 (JavaScript) has it.",
         )
 
@@ -159,14 +159,14 @@ class _Parser:
             bare = False  # an assertion that Annex B, too, lets no quantifier follow
             if char not in _SPECIAL:
                 if char in "]}":
-                    self.legacy(f"{char} alone is no character", self.at)
+                    self.accept_legacy(f"{char} alone is no character", self.at)
                 self.at += 1
                 point = ord(char)
                 node: Node = _ASCII[point] if point < 128 else CharacterClass(((point, point),))
                 if "i" in self.flags:
-                    node = CharacterClass(_folded(((point, point),)))
+                    node = CharacterClass(_fold_case(((point, point),)))
             elif char == "\\":
-                node = self.escape()
+                node = self.read_escape()
                 bare = not isinstance(node, CharacterClass)
             elif char == "[":
                 node = CharacterClass(self.char_class())
@@ -181,75 +181,75 @@ class _Parser:
                 node, bare = _LINE_END if "m" in self.flags else TEXT_END, True
             elif char == "|":
                 self.at += 1
-                stack[-1].split()
+                stack[-1].end_branch()
                 parts = stack[-1].parts
                 continue
             elif char == "(":
                 if len(stack) > DEPTH:
-                    raise self.fail(f"Groups nested deeper than {DEPTH}")
+                    raise self.syntax_error(f"Groups nested deeper than {DEPTH}")
                 kind = self.open_group()
                 stack.append(_Frame(kind, self.at, self.flags))
                 parts = stack[-1].parts
                 continue
             elif char == ")":
                 if len(stack) == 1:
-                    raise self.fail("Unmatched )")
+                    raise self.syntax_error("Unmatched )")
                 self.at += 1
                 frame = stack.pop()
                 self.flags = stack[-1].flags
                 parts = stack[-1].parts
-                node = frame.node()
+                node = frame.make_node()
                 if frame.kind:
-                    behind = "<" in frame.kind
-                    node = LookAround(not behind, frame.kind[-1] == "=", node)
-                    bare = behind or self.strict
+                    is_behind = "<" in frame.kind
+                    node = LookAround(not is_behind, frame.kind[-1] == "=", node)
+                    bare = is_behind or self.strict
             elif char == "{":
-                if self.counts() is not None:
-                    raise self.fail("Nothing to repeat")
-                self.legacy("{ alone is no character", self.at)
+                if self.read_counts() is not None:
+                    raise self.syntax_error("Nothing to repeat")
+                self.accept_legacy("{ alone is no character", self.at)
                 self.at += 1
                 node = CharacterClass(((0x7B, 0x7B),))
             else:
-                raise self.fail("Nothing to repeat")
-            parts.append(self.quantified(node, bare))
+                raise self.syntax_error("Nothing to repeat")
+            parts.append(self.read_quantifier(node, bare))
         if len(stack) > 1:
-            raise self.fail("Unclosed group opened", stack[-1].opened)
-        return stack[0].node()
+            raise self.syntax_error("Unclosed group opened", stack[-1].opened_at)
+        return stack[0].make_node()
 
-    def quantified(self, node: Node, assertion: bool) -> Node:
+    def read_quantifier(self, node: Node, assertion: bool) -> Node:
         """Return `node` with the quantifier that follows it, if one does; an `assertion` may have none."""
         if self.at >= len(self.text):
             return node
         char = self.text[self.at]
-        most: int | None
+        max_count: int | None
         if char == "*":
-            least, most = 0, None
+            min_count, max_count = 0, None
         elif char == "+":
-            least, most = 1, None
+            min_count, max_count = 1, None
         elif char == "?":
-            least, most = 0, 1
+            min_count, max_count = 0, 1
         elif char == "{":
-            counts = self.counts()
+            counts = self.read_counts()
             if counts is None:
                 return node
-            least, most, self.at = counts[0], counts[1], counts[2] - 1
+            min_count, max_count, self.at = counts[0], counts[1], counts[2] - 1
         else:
             return node
         if assertion:
-            raise self.fail("Nothing to repeat")
+            raise self.syntax_error("Nothing to repeat")
         self.at += 1
         greedy = self.next != "?"
         if not greedy:
             self.at += 1
-        if least == most == 1:
+        if min_count == max_count == 1:
             return node
-        if most == 0:
+        if max_count == 0:
             return EMPTY
         if isinstance(node, LookAround):  # Annex B; an iteration that consumes nothing counts only if it must
-            return node if least else EMPTY
-        return Repetition(node, least, most, greedy)
+            return node if min_count else EMPTY
+        return Repetition(node, min_count, max_count, greedy)
 
-    def counts(self) -> tuple[int, int | None, int] | None:
+    def read_counts(self) -> tuple[int, int | None, int] | None:
         """Return (least, most, position after) of a `{m}`, `{m,}` or `{m,n}` that stands here, or None."""
         text = self.text
         close = text.find("}", self.at)
@@ -258,13 +258,13 @@ class _Parser:
         low, comma, high = text[self.at + 1 : close].partition(",")
         if not (low.isascii() and low.isdigit()) or not (not high or (high.isascii() and high.isdigit())):
             return None
-        least = _count(low)
-        most = least if not comma else None if not high else _count(high)
-        if most is not None and most < least:
-            raise self.fail("Numbers out of order in a quantifier")
-        if least >= _LARGEST_COUNT:
-            raise self.fail(f"A quantifier of {_LARGEST_COUNT} or more")
-        return least, None if most is None or most >= _LARGEST_COUNT else most, close + 1
+        min_count = _read_count(low)
+        max_count = min_count if not comma else None if not high else _read_count(high)
+        if max_count is not None and max_count < min_count:
+            raise self.syntax_error("Numbers out of order in a quantifier")
+        if min_count >= _LARGEST_COUNT:
+            raise self.syntax_error(f"A quantifier of {_LARGEST_COUNT} or more")
+        return min_count, None if max_count is None or max_count >= _LARGEST_COUNT else max_count, close + 1
 
     def open_group(self) -> str:
         """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group.
@@ -273,73 +273,77 @@ class _Parser:
         self.at += 1
         if self.next != "?":
             return ""
-        opened = text[self.at + 1 : self.at + 3]
-        if opened[:1] == ":":
+        opening = text[self.at + 1 : self.at + 3]
+        if opening[:1] == ":":
             self.at += 2
             return ""
-        if opened[:1] in ("=", "!"):
+        if opening[:1] in ("=", "!"):
             self.at += 2
-            return opened[0]
+            return opening[0]
         modifiers = _MODIFIERS.match(text, self.at)
         if modifiers is not None:
-            added, removed = modifiers[1], modifiers[2] or ""
-            if not added + removed or len(set(added + removed)) < len(added + removed):
-                raise self.fail(f"The flags of ({modifiers[0]} are none, or one comes twice,")
-            self.flags = "".join(flag for flag in "ims" if flag in self.flags + added and flag not in removed)
+            added_flags, removed_flags = modifiers[1], modifiers[2] or ""
+            if not added_flags + removed_flags or len(set(added_flags + removed_flags)) < len(
+                added_flags + removed_flags
+            ):
+                raise self.syntax_error(f"The flags of ({modifiers[0]} are none, or one comes twice,")
+            self.flags = "".join(
+                flag for flag in "ims" if flag in self.flags + added_flags and flag not in removed_flags
+            )
             self.at = modifiers.end()
             return ""
-        if opened in ("<=", "<!"):
+        if opening in ("<=", "<!"):
             self.at += 3
-            return opened
-        if opened[:1] == "<":
+            return opening
+        if opening[:1] == "<":
             close = text.find(">", self.at)
             name = _group_name(text[self.at + 2 : close]) if close > 0 else ""
             if not name:
-                raise self.fail("Bad group name")
+                raise self.syntax_error("Bad group name")
             if name in self._names:
-                raise self.fail(f"Two groups named {name}")
+                raise self.syntax_error(f"Two groups named {name}")
             self._names.add(name)
             self.at = close + 1
             return ""
-        raise self.fail(f"Unknown group (?{opened[:1]}", cure=_GROUP_CURES.get(opened[:1], ""))
+        raise self.syntax_error(f"Unknown group (?{opening[:1]}", cure=_GROUP_CURES.get(opening[:1], ""))
 
-    def groups(self) -> tuple[int, bool]:
+    def count_groups(self) -> tuple[int, bool]:
         """Return how many capturing groups the whole pattern has, and whether any is named."""
         if self._groups is None:
             kinds = [match.lastgroup for match in _GROUPS.finditer(self.text)]
             self._groups = len(kinds) - kinds.count(None), "named" in kinds
         return self._groups
 
-    def escape(self) -> Node:
+    def read_escape(self) -> Node:
         """Read an escape outside a class."""
         text, start = self.text, self.at
         char = text[start + 1 : start + 2]
         if char in ("b", "B"):
             self.at += 2
-            return word_boundary(_folded(WORD) if "i" in self.flags else WORD, char == "b")
-        if char == "k" and self.groups()[1]:
-            raise self.fail("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
+            return word_boundary(_fold_case(WORD) if "i" in self.flags else WORD, char == "b")
+        if char == "k" and self.count_groups()[1]:
+            raise self.syntax_error("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
             end = start + 1
             while end < len(text) and text[end].isascii() and text[end].isdigit():
                 end += 1
-            if int(text[start + 1 : end]) <= self.groups()[0]:
-                raise self.fail(
+            if int(text[start + 1 : end]) <= self.count_groups()[0]:
+                raise self.syntax_error(
                     f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE
                 )
-            self.legacy(f"{text[start:end]} refers to no group", start)
+            self.accept_legacy(f"{text[start:end]} refers to no group", start)
         ranges = self.char_escape(in_class=False)
-        return CharacterClass(_folded(ranges) if "i" in self.flags else ranges)
+        return CharacterClass(_fold_case(ranges) if "i" in self.flags else ranges)
 
     def char_escape(self, *, in_class: bool) -> Ranges:
         """Read an escape that stands for one code point or for a class."""
         text, start = self.text, self.at
         char = text[start + 1 : start + 2]
         if not char:
-            raise self.fail("A lone \\ ends the pattern")
+            raise self.syntax_error("A lone \\ ends the pattern")
         self.at += 2
         if char in "wW" and "i" in self.flags:
-            return _folded(WORD) if char == "w" else complement(_folded(WORD))
+            return _fold_case(WORD) if char == "w" else complement(_fold_case(WORD))
         if char in _CLASSES:
             return _CLASSES[char]
         if char in "pP":
@@ -348,43 +352,43 @@ class _Parser:
                 self.at = close + 1
                 ranges = unicode_property(text[start + 3 : close])
                 return ranges if char == "p" else complement(ranges)
-            self.legacy(f"\\{char} is no escape without {{...}}", start)
-            return _single(char)
+            self.accept_legacy(f"\\{char} is no escape without {{...}}", start)
+            return _range_of_one(char)
         if char in _CONTROL:
-            return _single(_CONTROL[char])
+            return _range_of_one(_CONTROL[char])
         if char == "c":
             letter = text[start + 2 : start + 3]
             if letter.isascii() and (
                 letter.isalpha() or (in_class and letter and (letter.isdigit() or letter == "_"))
             ):
                 if not letter.isalpha():
-                    self.legacy(f"\\c{letter} is no escape", start)
+                    self.accept_legacy(f"\\c{letter} is no escape", start)
                 self.at += 1
-                return _single(ord(letter) % 32)
-            self.legacy("\\c is no escape without a letter", start)
+                return _range_of_one(ord(letter) % 32)
+            self.accept_legacy("\\c is no escape without a letter", start)
             self.at -= 1  # Annex B: the backslash itself
-            return _single("\\")
+            return _range_of_one("\\")
         if char == "x":
             digits = text[start + 2 : start + 4]
             if len(digits) == 2 and _HEX.issuperset(digits):
                 self.at += 2
-                return _single(int(digits, 16))
-            self.legacy("\\x is no escape without two hexadecimal digits", start)
-            return _single("x")
+                return _range_of_one(int(digits, 16))
+            self.accept_legacy("\\x is no escape without two hexadecimal digits", start)
+            return _range_of_one("x")
         if char == "u":
-            return _single(self.unicode_escape())
+            return _range_of_one(self.unicode_escape())
         if char in "01234567":  # NUL, or Annex B's legacy octal escape
             end = start + 2
-            most = 3 if char in "0123" else 2
-            while end < len(text) and end - start - 1 < most and text[end] in "01234567":
+            max_digits = 3 if char in "0123" else 2
+            while end < len(text) and end - start - 1 < max_digits and text[end] in "01234567":
                 end += 1
             self.at = end
             if char != "0" or (text[start + 2 : start + 3] or "x") in "0123456789":
-                self.legacy(f"{text[start:end]} is no escape", start)
-            return _single(int(text[start + 1 : end], 8))
+                self.accept_legacy(f"{text[start:end]} is no escape", start)
+            return _range_of_one(int(text[start + 1 : end], 8))
         if char not in _SYNTAX and not (in_class and char == "-"):
-            self.legacy(f"\\{char} is no escape", start)
-        return _single(char)
+            self.accept_legacy(f"\\{char} is no escape", start)
+        return _range_of_one(char)
 
     def unicode_escape(self) -> int:
         r"""Read what follows `\u`: four digits, two such escapes of a surrogate pair, or `{...}`."""
@@ -395,11 +399,11 @@ class _Parser:
             if digits and _HEX.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
                 self.at = close + 1
                 return int(digits, 16)
-            self.legacy("\\u{ begins no escape of a code point", start - 2)
+            self.accept_legacy("\\u{ begins no escape of a code point", start - 2)
             return ord("u")
         digits = text[start : start + 4]
         if len(digits) < 4 or not _HEX.issuperset(digits):
-            self.legacy("\\u is no escape without four hexadecimal digits", start - 2)
+            self.accept_legacy("\\u is no escape without four hexadecimal digits", start - 2)
             return ord("u")
         self.at += 4
         value = int(digits, 16)
@@ -416,14 +420,14 @@ class _Parser:
         """Read a character class."""
         text, start = self.text, self.at
         self.at += 1
-        negated = self.next == "^"
-        if negated:
+        is_negated = self.next == "^"
+        if is_negated:
             self.at += 1
         pairs: list[tuple[int, int]] = []
         while True:
             char = self.next
             if not char:
-                raise self.fail("Unclosed class opened", start)
+                raise self.syntax_error("Unclosed class opened", start)
             if char == "]":
                 self.at += 1
                 break
@@ -433,29 +437,29 @@ class _Parser:
                 last = self.class_atom()
                 if len(first) == len(last) == 1 and first[0][0] == first[0][1] and last[0][0] == last[0][1]:
                     if first[0][0] > last[0][0]:
-                        raise self.fail("Range out of order in a class")
+                        raise self.syntax_error("Range out of order in a class")
                     pairs.append((first[0][0], last[0][0]))
                 else:  # Annex B: a class at either end makes the dash a literal
-                    self.legacy("a class is no end of a range", start)
+                    self.accept_legacy("a class is no end of a range", start)
                     pairs.extend((*first, (0x2D, 0x2D), *last))
             else:
                 pairs.extend(first)
-        ranges = _folded(union(pairs)) if "i" in self.flags else union(pairs)
-        return complement(ranges) if negated else ranges
+        ranges = _fold_case(union(pairs)) if "i" in self.flags else union(pairs)
+        return complement(ranges) if is_negated else ranges
 
     def class_atom(self) -> Ranges:
         char = self.text[self.at]
         if char != "\\":
             self.at += 1
-            return _single(char)
+            return _range_of_one(char)
         if self.text[self.at + 1 : self.at + 2] == "b":
             self.at += 2
-            return _single(8)
+            return _range_of_one(8)
         return self.char_escape(in_class=True)
 
 
 @functools.lru_cache(maxsize=1)
-def _folds() -> tuple[tuple[int, ...], ...]:
+def _folding_groups() -> tuple[tuple[int, ...], ...]:
     """Return the groups of characters that the flag i takes for one: those of the same simple case folding
     (Unicode, CaseFolding.txt, status C and S), as the running Python knows them. Some 3 ms."""
     groups: dict[str, list[int]] = {}
@@ -468,23 +472,31 @@ def _folds() -> tuple[tuple[int, ...], ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _folded(ranges: Ranges) -> Ranges:
+def _fold_case(ranges: Ranges) -> Ranges:
     """Return the characters that match one of some characters under the flag i; a millisecond, once."""
     starts = [low for low, _ in ranges]
 
-    def holds(point: int) -> bool:
+    def holds_point(point: int) -> bool:
         at = bisect_right(starts, point) - 1
         return at >= 0 and point <= ranges[at][1]
 
     return union(
-        (*ranges, *((point, point) for group in _folds() if any(map(holds, group)) for point in group))
+        (
+            *ranges,
+            *(
+                (point, point)
+                for group in _folding_groups()
+                if any(map(holds_point, group))
+                for point in group
+            ),
+        )
     )
 
 
-def _group_name(written: str) -> str:
+def _group_name(name_source: str) -> str:
     """Return the name of a group, its escapes read; "" where it is none."""
     try:
-        name = _NAME_ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), written)
+        name = _NAME_ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), name_source)
     except (ValueError, OverflowError):
         return ""
     plain = name.replace("$", "_")
@@ -493,12 +505,12 @@ def _group_name(written: str) -> str:
     return name if plain.isidentifier() else ""
 
 
-def _count(digits: str) -> int:
+def _read_count(digits: str) -> int:
     """Return the number, at most `_LARGEST_COUNT`: thousands of digits are not worth converting."""
     digits = digits.lstrip("0")
     return _LARGEST_COUNT if len(digits) > 10 else min(int(digits or "0"), _LARGEST_COUNT)
 
 
-def _single(char: str | int) -> Ranges:
+def _range_of_one(char: str | int) -> Ranges:
     point = ord(char) if isinstance(char, str) else char
     return ((point, point),)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from structgen.automata.regex.look_behinds import settled
+from structgen.automata.regex.look_behinds import remove_look_aheads
 from structgen.automata.regex.python_syntax import parse_form
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
@@ -31,9 +31,9 @@ def ecma_of_form(pattern: str, flags: int = 0) -> str:
     """Return an ECMA-262 pattern that a search finds in exactly the texts that a pattern of a form matches
     whole (`parse_form`): those of re.fullmatch, where the flags have A or U.
 
-    Errors and cost: those of `parse_form` and `look_behinds.settled`.
+    Errors and cost: those of `parse_form` and `look_behinds.remove_look_aheads`.
     """
-    node = settled(parse_form(pattern, flags, where="pattern")[0], "pattern")
+    node = remove_look_aheads(parse_form(pattern, flags, where="pattern")[0], "pattern")
     return f"^(?:{ecma_text(node)})$"
 
 
@@ -44,7 +44,7 @@ def ecma_text(node: Node) -> str:
     """
     match node:
         case CharacterClass(ranges):
-            return _set(ranges)
+            return _class_text(ranges)
         case Concatenation(parts):
             return "".join(
                 f"(?:{ecma_text(part)})" if isinstance(part, Alternation) else ecma_text(part)
@@ -53,7 +53,7 @@ def ecma_text(node: Node) -> str:
         case Alternation(parts):
             return "|".join(map(ecma_text, parts))
         case Repetition():
-            return _repeat(node)
+            return _repetition_text(node)
         case TextStart():
             return "^"
         case TextEnd():
@@ -66,38 +66,38 @@ def ecma_text(node: Node) -> str:
 def portable_text(node: Node) -> str:
     """Return a tree as a pattern of the same texts in ECMA-262, in Python's re and in Rust's regex, where
     there is nothing that asserts."""
-    return _CODE_POINT.sub(_portable, ecma_text(node))
+    return _CODE_POINT.sub(_portable_character, ecma_text(node))
 
 
-def _portable(written: re.Match[str]) -> str:
-    char = chr(int(written[1], 16))
+def _portable_character(escape_match: re.Match[str]) -> str:
+    char = chr(int(escape_match[1], 16))
     if char in "^$\\.*+?()[]{}|":
         return f"\\{char}"
     is_plain = char > "\uffff" or (char.isprintable() and char != "-")
     return char if is_plain else f"\\u{ord(char):04x}"
 
 
-def _repeat(node: Repetition) -> str:
-    of, least, most = node.of, node.least, node.most
-    while isinstance(of, Repetition) and of.least == 0:
+def _repetition_text(node: Repetition) -> str:
+    of, min_count, max_count = node.of, node.min_count, node.max_count
+    while isinstance(of, Repetition) and of.min_count == 0:
         inner: Repetition = of
-        of, least = inner.of, 0
-        if 0 in (most, inner.most):
+        of, min_count = inner.of, 0
+        if 0 in (max_count, inner.max_count):
             return ""
-        most = None if most is None or inner.most is None else most * inner.most
-    if most == 0 or of == EMPTY:
+        max_count = None if max_count is None or inner.max_count is None else max_count * inner.max_count
+    if max_count == 0 or of == EMPTY:
         return ""
-    if (least, most) == (1, 1):
+    if (min_count, max_count) == (1, 1):
         return f"(?:{ecma_text(of)})" if isinstance(of, Alternation) else ecma_text(of)
     body = ecma_text(of) if isinstance(of, CharacterClass) else f"(?:{ecma_text(of)})"
-    if most is None:
-        return body + {0: "*", 1: "+"}.get(least, f"{{{least},}}")
-    if (least, most) == (0, 1):
+    if max_count is None:
+        return body + {0: "*", 1: "+"}.get(min_count, f"{{{min_count},}}")
+    if (min_count, max_count) == (0, 1):
         return body + "?"
-    return f"{body}{{{least}}}" if least == most else f"{body}{{{least},{most}}}"
+    return f"{body}{{{min_count}}}" if min_count == max_count else f"{body}{{{min_count},{max_count}}}"
 
 
-def _set(ranges: Ranges) -> str:
+def _class_text(ranges: Ranges) -> str:
     """Return a class without the lone surrogates, which no UTF-8 text has: fewer sets are then distinct."""
     ranges = complement(union((*complement(ranges), SURROGATES)))
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:

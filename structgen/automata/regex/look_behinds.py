@@ -15,15 +15,15 @@ from structgen.automata.regex.syntax_tree import (
     Node,
     Repetition,
     TextEnd,
-    alternatives,
-    concatenated,
+    concatenate_nodes,
     looks_ahead,
+    make_alternation,
 )
 from structgen.automata.unicode.charsets import complement, union
 from structgen.base.errors import RegexError
 
 
-def settled(node: Node, where: str = "pattern") -> Node:
+def remove_look_aheads(node: Node, where: str = "pattern") -> Node:
     """Return a tree that matches the same texts and whose look-behinds do not look ahead.
 
     Raises `RegexError` for a look-behind that looks ahead by more than a character. Cost: linear, but a
@@ -31,68 +31,73 @@ def settled(node: Node, where: str = "pattern") -> Node:
     """
     match node:
         case Concatenation(parts):
-            return concatenated(*(settled(part, where) for part in parts))
+            return concatenate_nodes(*(remove_look_aheads(part, where) for part in parts))
         case Alternation(parts):
-            return alternatives([settled(part, where) for part in parts])
+            return make_alternation([remove_look_aheads(part, where) for part in parts])
         case Repetition(of, least, most, greedy):
-            return Repetition(settled(of, where), least, most, greedy)
+            return Repetition(remove_look_aheads(of, where), least, most, greedy)
         case LookAround(ahead, holds, of):
-            body = settled(of, where)
-            return LookAround(True, holds, body) if ahead else _behind(holds, body, where)
+            body = remove_look_aheads(of, where)
+            return LookAround(True, holds, body) if ahead else _make_look_behind(holds, body, where)
     return node
 
 
-def _behind(holds: bool, of: Node, where: str) -> Node:
+def _make_look_behind(holds: bool, of: Node, where: str) -> Node:
     """Return a look-behind; where its body looks ahead, put without that."""
     if not looks_ahead(of):
         return LookAround(False, holds, of)
-    ways = _ways(of, where)
+    ways = _ways_of_body(of, where)
     # (behind, then what must come): of a negative one, each way fails by either
     if holds:
-        return alternatives([concatenated(LookAround(False, True, body), *after) for body, after in ways])
-    return concatenated(
-        *(alternatives([LookAround(False, False, body), *map(_opposite, after)]) for body, after in ways)
+        return make_alternation(
+            [concatenate_nodes(LookAround(False, True, body), *after) for body, after in ways]
+        )
+    return concatenate_nodes(
+        *(
+            make_alternation([LookAround(False, False, body), *map(_negate_assertion, after)])
+            for body, after in ways
+        )
     )
 
 
-def _ways(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
+def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
     """Return the ways of a look-behind's body: what is read, and what look-aheads say of what follows."""
     ways: list[tuple[Node, list[Node]]] = []
-    for word in _spread(of, where):
+    for word in _spread_sequences(of, where):
         body: list[Node] = []
         due: list[Node] = []
         for part in word:
             if isinstance(part, CharacterClass):
-                left = _met(due, part, where)
-                if left is None:
+                narrowed_set = _meet_look_aheads(due, part, where)
+                if narrowed_set is None:
                     break
-                body.append(left)
+                body.append(narrowed_set)
                 due = []
             elif isinstance(part, TextEnd) or (isinstance(part, LookAround) and part.ahead):
                 due.append(part)
             else:
                 body.append(part)
         else:
-            ways.append((concatenated(*body), due))
+            ways.append((concatenate_nodes(*body), due))
     return ways
 
 
 _MOST_SEQUENCES = 4096  # of sets that one look-behind is written out as
 
 
-def _spread(node: Node, where: str) -> list[list[Node]]:
+def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
     """Return a node of one width as sequences of sets and assertions."""
     match node:
         case Concatenation(parts):
             words: list[list[Node]] = [[]]
             for part in parts:
-                words = [[*word, *more] for word in words for more in _spread(part, where)]
+                words = [[*word, *tail] for word in words for tail in _spread_sequences(part, where)]
                 if len(words) > _MOST_SEQUENCES:
                     break
         case Alternation(parts):
-            words = [word for part in parts for word in _spread(part, where)]
+            words = [word for part in parts for word in _spread_sequences(part, where)]
         case Repetition(of, least, _, _):
-            return _spread(Concatenation((of,) * least), where)
+            return _spread_sequences(Concatenation((of,) * least), where)
         case _:
             return [[node]]
     if len(words) > _MOST_SEQUENCES:
@@ -104,7 +109,7 @@ def _spread(node: Node, where: str) -> list[list[Node]]:
     return words
 
 
-def _met(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
+def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
     """Return what of a set meets look-aheads of one character; None where nothing does."""
     ranges = part.ranges
     for ahead in due:
@@ -117,12 +122,12 @@ def _met(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | 
                 where=where,
                 cure="Move the look-ahead out of the look-behind.",
             )
-        allowed = ahead.of.ranges if ahead.holds else complement(ahead.of.ranges)
-        ranges = complement(union((*complement(ranges), *complement(allowed))))
+        allowed_ranges = ahead.of.ranges if ahead.holds else complement(ahead.of.ranges)
+        ranges = complement(union((*complement(ranges), *complement(allowed_ranges))))
     return CharacterClass(ranges) if ranges else None
 
 
-def _opposite(node: Node) -> Node:
+def _negate_assertion(node: Node) -> Node:
     if isinstance(node, LookAround):
         return LookAround(True, not node.holds, node.of)
     return LookAround(True, False, TextEnd())

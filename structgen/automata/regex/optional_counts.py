@@ -17,49 +17,49 @@ from structgen.automata.regex.syntax_tree import (
     Node,
     Repetition,
     SomeOf,
-    alternatives,
-    concatenated,
+    concatenate_nodes,
+    make_alternation,
 )
 
 
 class _Count(NamedTuple):
-    """`least` to `most` copies of a node (None: no bound); of no node, the empty text. `least` 0: it may
-    be empty."""
+    """`min_count` to `max_count` copies of a node (None: no bound); of no node, the empty text. `min_count`
+    0: it may be empty."""
 
     of: Node | None
-    least: int
-    most: int | None
+    min_count: int
+    max_count: int | None
 
 
-def simplified(tree: Node) -> Node:
+def simplify_tree(tree: Node) -> Node:
     """Return an equivalent tree whose counted parts never match the empty text, where such a tree is known.
     Assertions stay as they are. Cost: some microseconds a node."""
-    return _written(_counted(tree))
+    return _write_node(_count_node(tree))
 
 
-def _counted(node: Node) -> _Count:
+def _count_node(node: Node) -> _Count:
     if isinstance(node, Repetition):
-        return _repeated(_counted(node.of), node.least, node.most)
+        return _repeat_count(_count_node(node.of), node.min_count, node.max_count)
     if isinstance(node, Concatenation):
-        return _in_order([_counted(part) for part in node.parts])
+        return _in_order([_count_node(part) for part in node.parts])
     if isinstance(node, Alternation):
-        return _either([_counted(part) for part in node.parts])
+        return _count_alternatives([_count_node(part) for part in node.parts])
     return _Count(node, 1, 1)
 
 
-def _repeated(part: _Count, least: int, most: int | None) -> _Count:
-    """Return `least` to `most` copies of a count of copies."""
-    if part.of is None or most == 0:
+def _repeat_count(part: _Count, min_count: int, max_count: int | None) -> _Count:
+    """Return `min_count` to `max_count` copies of a count of copies."""
+    if part.of is None or max_count == 0:
         return _Count(None, 0, 0)
-    if part.least == 0:
-        least = 0
-    together = None if most is None or part.most is None else most * part.most
-    # copies of `least..most` parts cover every number without a gap
-    highest = together if part.most is None else least * part.most
-    leaves_none = highest is None or (least + 1) * part.least <= highest + 1
-    if part.least <= 1 or least == most or (least and leaves_none):
-        return _Count(part.of, least * part.least, together)
-    return _Count(_written(part), least, most)
+    if part.min_count == 0:
+        min_count = 0
+    together = None if max_count is None or part.max_count is None else max_count * part.max_count
+    # copies of `min_count..most` parts cover every number without a gap
+    highest = together if part.max_count is None else min_count * part.max_count
+    leaves_none = highest is None or (min_count + 1) * part.min_count <= highest + 1
+    if part.min_count <= 1 or min_count == max_count or (min_count and leaves_none):
+        return _Count(part.of, min_count * part.min_count, together)
+    return _Count(_write_node(part), min_count, max_count)
 
 
 def _in_order(parts: list[_Count]) -> _Count:
@@ -68,48 +68,64 @@ def _in_order(parts: list[_Count]) -> _Count:
     for part in parts:
         if part.of is None:
             continue
-        before = counts[-1] if counts else None
-        if before is not None and before.of == part.of:
-            most = None if before.most is None or part.most is None else before.most + part.most
-            counts[-1] = _Count(part.of, before.least + part.least, most)
+        previous = counts[-1] if counts else None
+        if previous is not None and previous.of == part.of:
+            max_count = (
+                None
+                if previous.max_count is None or part.max_count is None
+                else previous.max_count + part.max_count
+            )
+            counts[-1] = _Count(part.of, previous.min_count + part.min_count, max_count)
         else:
             counts.append(part)
     if len(counts) < 2:
         return counts[0] if counts else _Count(None, 0, 0)
-    if not any(part.least for part in counts):
-        return _Count(SomeOf(tuple(_written(part._replace(least=1)) for part in counts)), 0, 1)
-    runs = [(has_least, list(run)) for has_least, run in groupby(counts, lambda part: part.least > 0)]
+    if not any(part.min_count for part in counts):
+        return _Count(SomeOf(tuple(_write_node(part._replace(min_count=1)) for part in counts)), 0, 1)
+    runs = [(has_least, list(run)) for has_least, run in groupby(counts, lambda part: part.min_count > 0)]
     parts = [part for has_least, run in runs for part in (run if has_least else [_in_order(run)])]
-    return _Count(concatenated(*map(_written, parts)), 1, 1)
+    return _Count(concatenate_nodes(*map(_write_node, parts)), 1, 1)
 
 
-def _either(parts: list[_Count]) -> _Count:
+def _count_alternatives(parts: list[_Count]) -> _Count:
     """Return alternatives; counts of one node that leave no number between them out are one."""
-    if all(part.least == part.most == 1 for part in parts):
-        return _Count(alternatives(list(map(_written, parts))), 1, 1)  # trees take long to hash
+    if all(part.min_count == part.max_count == 1 for part in parts):
+        return _Count(make_alternation(list(map(_write_node, parts))), 1, 1)  # trees take long to hash
     apart: list[_Count] = []
     counts: dict[Node, _Count] = {}
-    for part in sorted(parts, key=lambda part: part.least):
+    for part in sorted(parts, key=lambda part: part.min_count):
         of = part.of
         if of is None:
             continue
-        part = part._replace(least=max(part.least, 1))
-        known = counts.get(of)
-        if known is not None and known.most is None:
+        part = part._replace(min_count=max(part.min_count, 1))
+        previous = counts.get(of)
+        if previous is not None and previous.max_count is None:
             continue
-        if known is not None and known.most is not None and known.most + 1 >= part.least:
-            part = known._replace(most=None if part.most is None else max(known.most, part.most))
-        elif known is not None:
-            apart.append(known)
+        if (
+            previous is not None
+            and previous.max_count is not None
+            and previous.max_count + 1 >= part.min_count
+        ):
+            part = previous._replace(
+                max_count=None if part.max_count is None else max(previous.max_count, part.max_count)
+            )
+        elif previous is not None:
+            apart.append(previous)
         counts[of] = part
-    least = min(1, *(part.least for part in parts))  # 0: the whole may be empty
+    min_count = min(1, *(part.min_count for part in parts))  # 0: the whole may be empty
     apart += counts.values()
-    if len(apart) == 1 and (least or apart[0].least == 1):
-        return apart[0]._replace(least=least and apart[0].least)
-    return _Count(alternatives(list(map(_written, apart))), least, 1) if apart else _Count(None, 0, 0)
+    if len(apart) == 1 and (min_count or apart[0].min_count == 1):
+        return apart[0]._replace(min_count=min_count and apart[0].min_count)
+    return (
+        _Count(make_alternation(list(map(_write_node, apart))), min_count, 1) if apart else _Count(None, 0, 0)
+    )
 
 
-def _written(part: _Count) -> Node:
+def _write_node(part: _Count) -> Node:
     if part.of is None:
         return EMPTY
-    return part.of if part.least == part.most == 1 else Repetition(part.of, part.least, part.most)
+    return (
+        part.of
+        if part.min_count == part.max_count == 1
+        else Repetition(part.of, part.min_count, part.max_count)
+    )

@@ -33,7 +33,7 @@ def ecma_pattern(pattern: str, *, rust: bool, where: str = "pattern") -> str:
     "pattern") for what the dialects read differently and cannot be put: word boundaries, flags, class
     arithmetic, back-references, atomic groups, possessive quantifiers.
     """
-    return _Reader(pattern, rust, where).read()
+    return _Reader(pattern, rust, where).read_pattern()
 
 
 class _Reader:
@@ -53,84 +53,85 @@ class _Reader:
         """The next character; empty at the end."""
         return self.text[self.at : self.at + 1]
 
-    def read(self) -> str:
+    def read_pattern(self) -> str:
         while self.at < len(self.text):
             char = self.text[self.at]
             self.at += 1
             match char:
                 case "\\":
-                    self.out.append(self.escape())
+                    self.out.append(self.read_escape())
                 case "[":
                     self.out.append(self.char_class())
                 case "(":
-                    self.group()
+                    self.open_group()
                 case ")":
                     if self.groups and self.groups.pop():
                         self.wide = not self.wide
                     self.out.append(")")
                 case "{":
-                    self.count()
+                    self.read_count()
                 case "*" | "+" | "?":
                     self.out.append(char)
-                    self.lazy()
+                    self.read_lazy_mark()
                 case "}" | "]":
                     self.out.append("\\" + char)
                 case "$" if self.wide:
-                    raise self.refusal("$", "within a negative look-around")
+                    raise self.dialect_error("$", "within a negative look-around")
                 case "." if self.wide:
                     self.out.append(r"[^\n]")
                 case _:
                     self.out.append(char)
         return "".join(self.out)
 
-    def refusal(self, what: str, why: str) -> UnsupportedError:
+    def dialect_error(self, construct: str, why: str) -> UnsupportedError:
         dialect = "Rust's regex" if self.rust else "Python's re"
         return UnsupportedError(
-            f"{what!r} in the pattern {self.text!r}: {why}; {dialect} and JSON Schema do not read it alike.",
+            f"{construct!r} in the pattern {self.text!r}: {why}; {dialect} and JSON Schema "
+            "do not read it alike.",
             keyword="pattern",
             where=self.where,
             cure="Write it out with explicit characters, or use Annotated[str, sg.Regex(...)].",
         )
 
-    def lazy(self) -> None:
+    def read_lazy_mark(self) -> None:
         following = self.next
         if following == "?":
             self.out.append("?")
             self.at += 1
         elif following and following in "*+":
-            raise self.refusal(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
+            raise self.dialect_error(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
 
-    def count(self) -> None:
+    def read_count(self) -> None:
         match = _COUNT.match(self.text, self.at - 1)
         if match is None or not (match[1] or match[3]):
             self.out.append(r"\{")
             return
         self.at = match.end()
         self.out.append("{" + (match[1] or "0") + match[2] + match[3] + "}")
-        self.lazy()
+        self.read_lazy_mark()
 
-    def group(self) -> None:
+    def open_group(self) -> None:
         rest = self.text[self.at :]
-        turned = False
+        is_negative = False
         if not rest.startswith("?"):
             self.out.append("(")
         elif rest.startswith("?:"):
             self.at += 2
             self.out.append("(?:")
-        elif named := re.match(r"\?P?<[A-Za-z_]\w*>", rest):
-            self.at += named.end()
+        elif name_match := re.match(r"\?P?<[A-Za-z_]\w*>", rest):
+            self.at += name_match.end()
             self.out.append("(?:")
         elif look := re.match(r"\?<?[=!]", rest):
             self.at += look.end()
             self.out.append("(" + look[0])
-            turned = look[0].endswith("!")
+            is_negative = look[0].endswith("!")
         else:
-            raise self.refusal("(" + rest[:3], "a flag, a condition or a kind of group")
-        self.groups.append(turned)
-        if turned:
+            raise self.dialect_error("(" + rest[:3], "a flag, a condition or a kind of group")
+        self.groups.append(is_negative)
+        if is_negative:
             self.wide = not self.wide
 
-    def escape(self) -> str:
+    def read_escape(self) -> str:
         """Return what an escape outside a class stands for; the backslash is read."""
         char = self.next
         self.at += 1
@@ -138,16 +139,18 @@ class _Reader:
             if not self.wide:
                 plain = {"d": r"\d", "w": r"\w", "s": r"[\t-\r ]", "D": r"\P{Nd}"}.get(char)
                 return plain or (f"[^{_WORDS}]" if char == "W" else f"[^{_SPACES}]")
-            return f"[{self.shorthand(char)}]"
+            return f"[{self.shorthand_members(char)}]"
         if char == "A":
             return "^"
         if char == "z" or (char == "Z" and not self.rust):
             return "$"
         if char in ("b", "B") or (self.rust and char in "<>"):
-            raise self.refusal("\\" + char, "a word boundary, where words have other letters than ASCII's")
+            raise self.dialect_error(
+                "\\" + char, "a word boundary, where words have other letters than ASCII's"
+            )
         return self.common_escape(char)
 
-    def shorthand(self, char: str) -> str:
+    def shorthand_members(self, char: str) -> str:
         """Return the members of a class escape, for use inside brackets."""
         if self.wide:
             wide = {"d": r"\p{Nd}", "w": _WORDS, "s": _SPACES, "D": r"\D", "W": r"\W", "S": r"\S\ufeff"}
@@ -169,20 +172,20 @@ class _Reader:
                 self.at = match.end()
                 return f"\\u{{{int(match[1], 16):x}}}"
         if char in ("p", "P") and self.rust:
-            known = _CATEGORY.match(self.text, self.at)
-            if known is not None:
-                self.at = known.end()
-                return f"\\{char}{{{known[1] or known[2]}}}"
+            category_match = _CATEGORY.match(self.text, self.at)
+            if category_match is not None:
+                self.at = category_match.end()
+                return f"\\{char}{{{category_match[1] or category_match[2]}}}"
         if not char or char.isalnum() or char in "<>":
-            raise self.refusal("\\" + char, "an escape")
+            raise self.dialect_error("\\" + char, "an escape")
         return "\\" + char if char in _SYNTAX else char
 
     def char_class(self) -> str:
         """Return a class; its bracket is read."""
-        negated = self.next == "^"
-        self.at += negated
+        is_negated = self.next == "^"
+        self.at += is_negated
         outer = self.wide
-        self.wide = self.wide != negated
+        self.wide = self.wide != is_negated
         items: list[str] = []
         first = True
         while True:
@@ -191,26 +194,26 @@ class _Reader:
                 self.at += 1
                 break
             first = False
-            low = self.member()
+            low = self.read_member()
             following = self.text[self.at : self.at + 2]
             if self.rust and following == "--":
-                raise self.refusal(following, "class arithmetic")
+                raise self.dialect_error(following, "class arithmetic")
             if low.single and len(following) == 2 and following[0] == "-" and following[1] != "]":
                 self.at += 1
-                high = self.member()
+                high = self.read_member()
                 if not high.single:
-                    raise self.refusal(f"-{high.text}", "a range that ends in a class")
+                    raise self.dialect_error(f"-{high.text}", "a range that ends in a class")
                 items.append(f"{low.text}-{high.text}")
             else:
                 items.append(low.text)
         self.wide = outer
-        return f"[{'^' if negated else ''}{''.join(items)}]"
+        return f"[{'^' if is_negated else ''}{''.join(items)}]"
 
-    def member(self) -> _Member:
+    def read_member(self) -> _Member:
         """Return one character of a class, or a class in it."""
         char = self.text[self.at]
         if self.rust and (char == "[" or self.text[self.at : self.at + 2] in ("&&", "--", "~~")):
-            raise self.refusal(
+            raise self.dialect_error(
                 self.text[self.at : self.at + 2], "a class inside a class, or class arithmetic"
             )
         self.at += 1
@@ -219,7 +222,7 @@ class _Reader:
         char = self.next
         self.at += 1
         if char in ("d", "w", "s", "D", "W", "S"):
-            return _Member(self.shorthand(char), False)
+            return _Member(self.shorthand_members(char), False)
         if char == "b" and not self.rust:
             return _Member(r"\x08", True)
         if char and char in "]^-[":

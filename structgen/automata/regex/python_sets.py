@@ -24,25 +24,25 @@ _PAST_LETTERS = 0x40000
 
 
 @functools.lru_cache(maxsize=4096)
-def members(op: str, value: Any, flags: int) -> Ranges:
+def members_of(op: str, value: Any, flags: int) -> Ranges:
     """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I, A and U matter)."""
-    negated, items = class_items(op, value)
+    is_negated, items = class_items(op, value)
     if flags & re.IGNORECASE and not flags & (re.ASCII | re.UNICODE):
-        inside = members("IN", items, re.ASCII | re.IGNORECASE)
-        beyond = tuple(("RANGE", pair) for pair in _without(inside, _ASCII))
-        folded = members("IN", beyond, re.UNICODE | re.IGNORECASE) if beyond else ()
-        inside = union((*inside, *_without(folded, _ASCII)))
-        return complement(inside) if negated else inside
+        inside = members_of("IN", items, re.ASCII | re.IGNORECASE)
+        beyond = tuple(("RANGE", pair) for pair in _subtract_ranges(inside, _ASCII))
+        folded_members = members_of("IN", beyond, re.UNICODE | re.IGNORECASE) if beyond else ()
+        inside = union((*inside, *_subtract_ranges(folded_members, _ASCII)))
+        return complement(inside) if is_negated else inside
     ranges = union(pair for item in items for pair in _of_item(item, not flags & re.UNICODE))
-    plain = complement(ranges) if negated else ranges
+    plain = complement(ranges) if is_negated else ranges
     if not flags & re.IGNORECASE:
         return plain
-    cased, points = cased_points()
-    written = "".join(map(in_brackets, items))
+    cased_ranges, points = cased_points()
+    class_text = "".join(map(in_brackets, items))
     # re itself is asked about the characters that have case; the others match as they are written
-    asked = _compiler.compile(f"[{'^' * negated}{written}]", flags & (re.ASCII | re.IGNORECASE))
-    inside = union((ord(char), ord(char)) for char in asked.findall(points))
-    return union((*_without(plain, cased), *inside))
+    class_pattern = _compiler.compile(f"[{'^' * is_negated}{class_text}]", flags & (re.ASCII | re.IGNORECASE))
+    inside = union((ord(char), ord(char)) for char in class_pattern.findall(points))
+    return union((*_subtract_ranges(plain, cased_ranges), *inside))
 
 
 def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
@@ -51,16 +51,16 @@ def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
         return ((value, value),)
     if kind == "RANGE":
         return (value,)
-    ranges = category(category_letter(value), ascii_only)
+    ranges = category_members(category_letter(value), ascii_only)
     return complement(ranges) if "_NOT_" in value else ranges
 
 
-def _without(ranges: Ranges, others: Ranges) -> Ranges:
+def _subtract_ranges(ranges: Ranges, others: Ranges) -> Ranges:
     return complement(union((*complement(ranges), *others)))
 
 
 @functools.lru_cache(maxsize=8)
-def category(letter: str, ascii_only: bool) -> Ranges:
+def category_members(letter: str, ascii_only: bool) -> Ranges:
     r"""Return the members of `\d`, `\s` or `\w`, asked of re.
 
     Unicode's take some 5 ms the first time.
@@ -108,6 +108,6 @@ def category_letter(name: str) -> str:
 def class_items(op: str, value: Any) -> tuple[bool, Any]:
     """Return whether LITERAL, NOT_LITERAL or IN is negated, and its items."""
     if op == "IN":
-        negated = value[:1] == (("NEGATE", "None"),)
-        return negated, value[negated:]
+        is_negated = value[:1] == (("NEGATE", "None"),)
+        return is_negated, value[is_negated:]
     return op == "NOT_LITERAL", (("LITERAL", value),)

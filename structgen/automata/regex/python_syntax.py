@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, Final
 
-from structgen.automata.regex.python_sets import category, members
+from structgen.automata.regex.python_sets import category_members, members_of
 from structgen.automata.regex.syntax_tree import (
     DEPTH,
     NOTHING,
@@ -25,7 +25,7 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextEnd,
     TextStart,
-    concatenated,
+    concatenate_nodes,
     word_boundary,
 )
 from structgen.automata.unicode.charsets import ANY, complement
@@ -46,7 +46,7 @@ def parse_python(pattern: str, flags: int = 0, *, where: str = "pattern") -> Nod
     conditions, atomic groups and possessive quantifiers, and for groups nested deeper than `DEPTH`. Cost:
     twice re's own parsing; the first pattern that ignores case costs some 15 ms more.
     """
-    return _read(pattern, flags, where, False)[0]
+    return _read_tree(pattern, flags, where, False)[0]
 
 
 def parse_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> tuple[Node, bool]:
@@ -57,11 +57,11 @@ def parse_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> tuple
     and their negations are ASCII's, and the case of letters is as `python_sets` says. Errors and cost: those
     of `parse_python`.
     """
-    return _read(pattern, flags, where, True)
+    return _read_tree(pattern, flags, where, True)
 
 
 @functools.lru_cache(maxsize=4096)
-def _read(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]:
+def _read_tree(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]:
     cure = "Write it as Python's re reads it."
     try:
         tree = _parser.parse(pattern, flags)
@@ -70,17 +70,17 @@ def _read(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]
     except re.error as error:
         place = f"{where}, line {error.lineno}, column {error.colno}" if error.pos is not None else where
         raise RegexError(
-            f"{error.msg} in the pattern {checks.shown(pattern)}.", where=place, cure=cure
+            f"{error.msg} in the pattern {checks.show_value(pattern)}.", where=place, cure=cure
         ) from None
     except (OverflowError, ValueError, RecursionError) as error:
         raise RegexError(
-            f"Python's re refuses the pattern {checks.shown(pattern)}: {error}.", where=where, cure=cure
+            f"Python's re refuses the pattern {checks.show_value(pattern)}: {error}.", where=where, cure=cure
         ) from None
-    held = tree.state.flags
+    tree_flags = tree.state.flags
     if form and not (flags & re.UNICODE or _asks_unicode(pattern, flags)):
-        held &= ~re.UNICODE  # which re adds where A is not given
+        tree_flags &= ~re.UNICODE  # which re adds where A is not given
     reader = _Reader(pattern, where)
-    return reader.items(tree, held, 0), reader.has_plain_classes
+    return reader.concatenate_items(tree, tree_flags, 0), reader.has_plain_classes
 
 
 def _asks_unicode(pattern: str, flags: int) -> bool:
@@ -100,66 +100,70 @@ class _Reader:
         self.has_plain_classes = False
         """Whether a class or a word boundary was read under neither A nor U."""
 
-    def refusal(self, what: str, cure: str) -> RegexError:
-        return RegexError(f"{what} in the pattern {checks.shown(self.pattern)}.", where=self.where, cure=cure)
+    def regex_error(self, fault: str, cure: str) -> RegexError:
+        return RegexError(
+            f"{fault} in the pattern {checks.show_value(self.pattern)}.", where=self.where, cure=cure
+        )
 
     def note_class(self, flags: int) -> None:
         self.has_plain_classes |= not flags & (re.ASCII | re.UNICODE)
 
-    def items(self, items: Iterable[tuple[Any, Any]], flags: int, depth: int) -> Node:
+    def concatenate_items(self, items: Iterable[tuple[Any, Any]], flags: int, depth: int) -> Node:
         """Return the concatenation of parsed items."""
         if depth > DEPTH:
-            raise self.refusal(f"Groups nested deeper than {DEPTH}", "Take the pattern apart.")
-        return concatenated(*(self.item(str(op), value, flags, depth) for op, value in items))
+            raise self.regex_error(f"Groups nested deeper than {DEPTH}", "Take the pattern apart.")
+        return concatenate_nodes(*(self.node_of_item(str(op), value, flags, depth) for op, value in items))
 
-    def item(self, op: str, value: Any, flags: int, depth: int) -> Node:
+    def node_of_item(self, op: str, value: Any, flags: int, depth: int) -> Node:
         """Return the node of one parsed item, such as ("LITERAL", 97), under flags."""
         match op:
             case "LITERAL":
-                return CharacterClass(members(op, value, flags))
+                return CharacterClass(members_of(op, value, flags))
             case "NOT_LITERAL" | "IN":
-                operand = _frozen(value)
+                operand = _freeze_operand(value)
                 if op == "IN" and any(kind == "CATEGORY" for kind, _ in operand):
                     self.note_class(flags)
-                return CharacterClass(members(op, operand, flags))
+                return CharacterClass(members_of(op, operand, flags))
             case "ANY":
                 return CharacterClass(ANY if flags & re.DOTALL else _NOT_NEWLINE)
             case "BRANCH":
-                return Alternation(tuple(self.items(part, flags, depth + 1) for part in value[1]))
+                return Alternation(tuple(self.concatenate_items(part, flags, depth + 1) for part in value[1]))
             case "SUBPATTERN":
-                _, added, removed, of = value
-                return self.items(of, _compiler._combine_flags(flags, added, removed), depth + 1)
+                _, added_flags, removed_flags, of = value
+                return self.concatenate_items(
+                    of, _compiler._combine_flags(flags, added_flags, removed_flags), depth + 1
+                )
             case "MAX_REPEAT" | "MIN_REPEAT":
-                least, most, of = value
-                bound = None if most == _parser.MAXREPEAT else int(most)
-                copy = self.items(of, flags, depth + 1)
-                return Repetition(copy, int(least), bound, op == "MAX_REPEAT")
+                min_count, max_count, of = value
+                bound = None if max_count == _parser.MAXREPEAT else int(max_count)
+                copy = self.concatenate_items(of, flags, depth + 1)
+                return Repetition(copy, int(min_count), bound, op == "MAX_REPEAT")
             case "POSSESSIVE_REPEAT" | "ATOMIC_GROUP":
-                raise self.refusal(
+                raise self.regex_error(
                     "A possessive quantifier" if op == "POSSESSIVE_REPEAT" else "An atomic group",
                     "Write a plain quantifier or group, and say with a look-ahead what must not follow.",
                 )
             case "ASSERT" | "ASSERT_NOT":
                 direction, of = value
-                return LookAround(direction > 0, op == "ASSERT", self.items(of, flags, depth + 1))
+                return LookAround(direction > 0, op == "ASSERT", self.concatenate_items(of, flags, depth + 1))
             case "FAILURE":
                 return NOTHING
             case "AT":
                 if "BOUNDARY" in str(value):
                     self.note_class(flags)
-                return _assertion(str(value), flags)
+                return _assertion_node(str(value), flags)
             case "GROUPREF" | "GROUPREF_EXISTS":
-                what = "A back-reference" if op == "GROUPREF" else "A condition on a group"
-                raise self.refusal(
-                    f"{what} (group {value if op == 'GROUPREF' else value[0]})",
+                construct = "A back-reference" if op == "GROUPREF" else "A condition on a group"
+                raise self.regex_error(
+                    f"{construct} (group {value if op == 'GROUPREF' else value[0]})",
                     RegexError.BACK_REFERENCE_CURE,
                 )
-        raise self.refusal(
+        raise self.regex_error(
             f"{op}, which this version of Python has and is not known here,", "Write it otherwise."
         )
 
 
-def _assertion(kind: str, flags: int) -> Node:
+def _assertion_node(kind: str, flags: int) -> Node:
     """Return `^`, `$`, `\\A`, `\\Z`, `\\b` or `\\B` in terms of the ends of the text and look-arounds."""
     match kind:
         case "AT_BEGINNING":
@@ -171,11 +175,11 @@ def _assertion(kind: str, flags: int) -> Node:
         case "AT_BEGINNING_STRING":
             return TextStart()
         case "AT_END":
-            more: Node = _NEWLINE if flags & re.MULTILINE else Concatenation((_NEWLINE, TextEnd()))
-            return Alternation((TextEnd(), LookAround(True, True, more)))
+            line_end: Node = _NEWLINE if flags & re.MULTILINE else Concatenation((_NEWLINE, TextEnd()))
+            return Alternation((TextEnd(), LookAround(True, True, line_end)))
         case "AT_END_STRING":
             return TextEnd()
-    boundary = word_boundary(category("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
+    boundary = word_boundary(category_members("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
     if kind != "AT_BOUNDARY" and re.fullmatch(r"\B", "") is None:  # before Python 3.14
         anything = CharacterClass(ANY)
         some = Alternation((LookAround(False, True, anything), LookAround(True, True, anything)))
@@ -183,8 +187,8 @@ def _assertion(kind: str, flags: int) -> Node:
     return boundary
 
 
-def _frozen(value: Any) -> Any:
+def _freeze_operand(value: Any) -> Any:
     """Return an operand of re's parse tree as a hashable value."""
     if type(value) is int:  # re's names are ints of a class of their own
         return value
-    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else str(value)
+    return tuple(map(_freeze_operand, value)) if isinstance(value, (list, tuple)) else str(value)

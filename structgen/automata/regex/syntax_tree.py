@@ -39,15 +39,15 @@ class Alternation:
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """`least` to `most` copies (None: no bound).
+    """`min_count` to `max_count` copies (None: no bound).
 
     A `greedy` repetition tries as many copies as it can first, a lazy one as few. In Python's semantics an
-    empty copy beyond the `least` is the last one.
+    empty copy beyond the `min_count` is the last one.
     """
 
     of: Node
-    least: int
-    most: int | None
+    min_count: int
+    max_count: int | None
     greedy: bool = True
 
 
@@ -101,8 +101,8 @@ def word_boundary(letters: Ranges, holds: bool) -> Node:
     sides = ((True, not holds), (False, holds))
     return Alternation(
         tuple(
-            Concatenation((LookAround(False, before, word), LookAround(True, after, word)))
-            for before, after in sides
+            Concatenation((LookAround(False, is_after_letter, word), LookAround(True, after, word)))
+            for is_after_letter, after in sides
         )
     )
 
@@ -116,11 +116,11 @@ def nullable(node: Node) -> bool:
     if isinstance(node, Alternation):
         return any(nullable(part) for part in node.parts)
     if isinstance(node, Repetition):
-        return node.least == 0 or nullable(node.of)
+        return node.min_count == 0 or nullable(node.of)
     return True
 
 
-def descendants(node: Node) -> list[Node]:
+def descendants_of(node: Node) -> list[Node]:
     """Return the node and every node inside it, each before its parts."""
     nodes = [node]
     for inner in nodes:
@@ -135,11 +135,11 @@ def looks_ahead(node: Node) -> bool:
     """Return whether a node asks for what follows, by a look-ahead or the end of the text."""
     return any(
         isinstance(inner, TextEnd) or (isinstance(inner, LookAround) and inner.ahead)
-        for inner in descendants(node)
+        for inner in descendants_of(node)
     )
 
 
-def concatenated(*parts: Node) -> Node:
+def concatenate_nodes(*parts: Node) -> Node:
     """Return a concatenation, nested ones opened."""
     flat: list[Node] = []
     for part in parts:
@@ -147,6 +147,6 @@ def concatenated(*parts: Node) -> Node:
     return flat[0] if len(flat) == 1 else Concatenation(tuple(flat))
 
 
-def alternatives(parts: list[Node]) -> Node:
+def make_alternation(parts: list[Node]) -> Node:
     """Return an alternation of any number of parts; of none, a node that matches nothing."""
     return NOTHING if not parts else parts[0] if len(parts) == 1 else Alternation(tuple(parts))

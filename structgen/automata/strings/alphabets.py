@@ -36,15 +36,15 @@ class Alphabet:
     width: int
     """How many classes there are."""
 
-    def at(self, points: Longs) -> Row:
+    def classes_of(self, points: Longs) -> Row:
         """Return the classes of some code points."""
         return self.kinds[np.searchsorted(self.starts, points, "right") - 1]
 
-    def merged(self, kinds: Row) -> Alphabet:
+    def merge_classes(self, kinds: Row) -> Alphabet:
         """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
         now = kinds[self.kinds]
-        kept = np.flatnonzero(np.diff(now, prepend=-1))
-        return Alphabet(self.starts[kept], now[kept], int(kinds.max()) + 1)
+        kept_ranges = np.flatnonzero(np.diff(now, prepend=-1))
+        return Alphabet(self.starts[kept_ranges], now[kept_ranges], int(kinds.max()) + 1)
 
     @property
     def nbytes(self) -> int:
@@ -55,7 +55,7 @@ ONE = Alphabet(np.zeros(1, np.int64), np.zeros(1, np.int32), 1)
 """The alphabet that tells no characters apart."""
 
 
-class Divided(NamedTuple):
+class DividedAlphabet(NamedTuple):
     """The coarsest alphabet in which each of some sets is a union of classes."""
 
     alphabet: Alphabet
@@ -67,19 +67,19 @@ class Divided(NamedTuple):
         return self.alphabet.nbytes + self.member.nbytes
 
 
-_HELD: Final[HeldByContent[Divided]] = HeldByContent(16 << 20)
+_HELD: Final[HeldByContent[DividedAlphabet]] = HeldByContent(16 << 20)
 
 
-def divided(sets: tuple[Ranges, ...]) -> Divided:
+def divide_alphabet(sets: tuple[Ranges, ...]) -> DividedAlphabet:
     """Return the coarsest alphabet in which each set is a union of classes.
 
     Cost: some microseconds a range; the last answers are kept. Raises `LimitError` past MOST_MEMBERS pairs of
     a set and a class.
     """
-    return _HELD.get(sets, lambda: _divided(sets))
+    return _HELD.get(sets, lambda: _build_divided(sets))
 
 
-def _divided(sets: tuple[Ranges, ...]) -> Divided:
+def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
     toggles: dict[int, int] = {0: 0}
     for index, ranges in enumerate(sets):
         for low, high in ranges:
@@ -106,7 +106,7 @@ def _divided(sets: tuple[Ranges, ...]) -> Divided:
     size = (len(sets) + 7) // 8
     bits = np.frombuffer(b"".join(mask.to_bytes(size, "little") for mask in numbers), np.uint8)
     member = np.unpackbits(bits.reshape(-1, size), axis=1, bitorder="little")[:, : len(sets)].T
-    return Divided(
+    return DividedAlphabet(
         Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers)),
         np.array(member, np.uint8).reshape(len(sets), len(numbers)),
     )
@@ -156,12 +156,12 @@ _DIGITS: Final = re.compile(r"[0-9a-f]+(?=\})")
 _CHARACTERS: Final = re.compile(r"\^\[(?:\\u\{[0-9a-f]+\}-\\u\{[0-9a-f]+\})+\]\*\$")
 
 
-def common(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
+def common_alphabet(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
     """Return the coarsest alphabet that is finer than each of some, and [alphabet, class]: the class of it
     that holds the finer class."""
     starts = np.sort(np.concatenate([alphabet.starts for alphabet in alphabets]))
     starts = starts[np.diff(starts, prepend=-1) > 0]
-    columns = np.stack([alphabet.at(starts) for alphabet in alphabets])
+    columns = np.stack([alphabet.classes_of(starts) for alphabet in alphabets])
     names = np.ascontiguousarray(columns.T).view(np.dtype((np.void, columns.itemsize * len(columns)))).ravel()
     alphabet, first = by_name(starts, names)
     return alphabet, np.ascontiguousarray(columns[:, first])
@@ -172,4 +172,4 @@ def by_name(starts: Longs, names: npt.NDArray[Any]) -> tuple[Alphabet, Longs]:
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
     order = np.argsort(first)  # classes are numbered as they come
     whole = Alphabet(starts, np.argsort(order).astype(np.int32)[which.reshape(-1)], len(order))
-    return whole.merged(np.arange(len(order), dtype=np.int32)), first[order]
+    return whole.merge_classes(np.arange(len(order), dtype=np.int32)), first[order]

@@ -19,7 +19,7 @@ from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_RANGE,
     ONE,
     Alphabet,
-    common,
+    common_alphabet,
     of_letters,
 )
 from structgen.automata.strings.kernels import (
@@ -30,9 +30,9 @@ from structgen.automata.strings.kernels import (
     Longs,
     Row,
     Table,
-    equivalent,
+    find_equivalent,
     in_breadth,
-    nearest,
+    nearest_ends,
     product,
 )
 from structgen.base.errors import LimitError
@@ -72,17 +72,17 @@ class Automaton:
     def nbytes(self) -> int:
         return self.trans.nbytes + self.accept.nbytes + self.alphabet.nbytes
 
-    def holds(self, text: str) -> int:
+    def outcome_of(self, text: str) -> int:
         """Return the number of a text's outcome."""
         state = 0
-        for kind in self.alphabet.at(np.array(list(map(ord, text)), np.int64)).tolist():
+        for kind in self.alphabet.classes_of(np.array(list(map(ord, text)), np.int64)).tolist():
             state = int(self.trans[state, kind])
             if state < 0:
                 return 0
         return int(self.accept[state])
 
 
-def refuse(code: int, states: int = MOST_STATES) -> NoReturn:
+def raise_limit_error(code: int, states: int = MOST_STATES) -> NoReturn:
     """Raise the LimitError of a kernel that gave up."""
     if code == TOO_MANY_STATES:
         raise LimitError(
@@ -97,27 +97,27 @@ def refuse(code: int, states: int = MOST_STATES) -> NoReturn:
     )
 
 
-def bounded(
-    kernel: Callable[..., tuple[int, int, Table, A]], most: int, *given: object
+def run_bounded(
+    kernel: Callable[..., tuple[int, int, Table, A]], max_states: int, *arguments: object
 ) -> tuple[int, Table, A]:
-    """Return what a kernel makes of at most `most` states, within the work of one automaton and of the call
-    that is under way. Raises LimitError."""
-    allowed = min(MOST_WORK, THIS_CALL.numbers_left())
+    """Return what a kernel makes of at most `max_states` states, within the work of one automaton and of the
+    call that is under way. Raises LimitError."""
+    max_work = min(MOST_WORK, THIS_CALL.numbers_left())
     flag = np.frombuffer(THIS_CALL.stop.flag, np.uint8)
-    count, work, trans, more = kernel(*given, most, allowed, flag)
-    THIS_CALL.work(work)
-    return (count, trans, more) if count >= 0 else refuse(count, most)
+    count, work, trans, second_result = kernel(*arguments, max_states, max_work, flag)
+    THIS_CALL.count_work(work)
+    return (count, trans, second_result) if count >= 0 else raise_limit_error(count, max_states)
 
 
 def steps_to(trans: Table, ends: npt.NDArray[np.bool_]) -> Longs:
     """Return how many characters each state needs to the nearest end, `FAR` where none is reached."""
-    return nearest(trans, np.ones(trans.shape[1], np.int64), ends.astype(np.uint8))
+    return nearest_ends(trans, np.ones(trans.shape[1], np.int64), ends.astype(np.uint8))
 
 
-def trimmed(trans: Table, accept: Row) -> tuple[Table, Row]:
+def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return a table without the states that lead to no outcome, and those that nothing leads to; state 0
     stays."""
-    THIS_CALL.work(_READ_TO_MINIMISE * trans.size)
+    THIS_CALL.count_work(_READ_TO_MINIMISE * trans.size)
     live = steps_to(trans, accept > 0) < FAR
     if not live.all():
         # a state that does not live has the number -1; so has the start, unless it is all that is left
@@ -125,10 +125,10 @@ def trimmed(trans: Table, accept: Row) -> tuple[Table, Row]:
     order = in_breadth(trans)
     if len(order) == len(trans) and bool((order[1:] > order[:-1]).all()):
         return trans, accept
-    return renumbered(trans, accept, order)
+    return renumber_states(trans, accept, order)
 
 
-def renumbered(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
+def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
     """Return a table with the listed states alone, in their order."""
     number = np.full(len(trans) + 1, -1, np.int32)
     number[order] = np.arange(len(order))
@@ -137,16 +137,16 @@ def renumbered(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
 
 def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return the table of the same texts with the fewest states, numbered breadth first."""
-    trans, accept = trimmed(trans, accept)
+    trans, accept = trim_table(trans, accept)
     if len(trans) > 1:
-        first, blocks = representatives(equivalent(trans, accept))
+        first, blocks = first_of_blocks(find_equivalent(trans, accept))
         if len(first) < len(trans):
-            merged = np.append(blocks, -1).astype(np.int32)[trans[first]]
-            trans, accept = renumbered(merged, accept[first], in_breadth(merged))
+            merged_table = np.append(blocks, -1).astype(np.int32)[trans[first]]
+            trans, accept = renumber_states(merged_table, accept[first], in_breadth(merged_table))
     return trans, accept
 
 
-def representatives(blocks: Row) -> tuple[Longs, Longs]:
+def first_of_blocks(blocks: Row) -> tuple[Longs, Longs]:
     """Return the first state of each class, ascending, and the classes renumbered in that order. `blocks`:
     the class of each state, as `equivalent` numbers them."""
     first = np.empty(int(blocks.max()) + 1, np.int64)
@@ -157,7 +157,7 @@ def representatives(blocks: Row) -> tuple[Longs, Longs]:
     return first[order], ranks[blocks]
 
 
-def minimal(alphabet: Alphabet, trans: Table, accept: Row) -> Automaton:
+def minimal_automaton(alphabet: Alphabet, trans: Table, accept: Row) -> Automaton:
     """Return the minimal automaton of a table, over the coarsest alphabet. Cost: that of `equivalent`."""
     alphabet, trans = _with_few_classes(alphabet, trans)
     trans, accept = minimal_table(trans, accept)
@@ -175,7 +175,7 @@ def _with_few_classes(alphabet: Alphabet, trans: Table) -> tuple[Alphabet, Table
             firsts.append(kind)
     if len(firsts) == alphabet.width:
         return alphabet, np.ascontiguousarray(trans)
-    return alphabet.merged(kinds), np.ascontiguousarray(trans[:, firsts])
+    return alphabet.merge_classes(kinds), np.ascontiguousarray(trans[:, firsts])
 
 
 _NOTHING: Final = np.full((1, 1), -1, np.int32)
@@ -194,7 +194,7 @@ def of_other_texts(trans: Table, accept: Row) -> tuple[Table, Row]:
     return np.ascontiguousarray(every, np.int32), np.append(1 - accept, 1).astype(np.int32)
 
 
-def closed(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def closed_states(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Return which of some states no character leads out of, nor out of those that follow."""
     leave = ~among | (trans < 0).any(axis=1)
     return np.asarray(steps_to(trans, leave) == FAR)
@@ -205,56 +205,58 @@ def complement(of: Automaton) -> Automaton:
     if of.is_empty:
         return EVERY
     # what is minimal stays so: no state that lives is equivalent to the new one
-    trans, accept = trimmed(*of_other_texts(of.trans, of.accept))
+    trans, accept = trim_table(*of_other_texts(of.trans, of.accept))
     return Automaton(*_with_few_classes(of.alphabet, trans), accept)
 
 
-def side_by_side(parts: Sequence[Automaton], all_live: bool, most: int) -> tuple[Alphabet, Table, Table]:
+def side_by_side(
+    parts: Sequence[Automaton], all_live: bool, max_states: int
+) -> tuple[Alphabet, Table, Table]:
     """Return the product of automata: its alphabet, its table, and the outcome of each part in each state.
 
     `all_live`: a text goes on while it goes on in each part, else while it does in one. Raises `LimitError`
-    past `most` states.
+    past `max_states` states.
     """
-    alphabet, columns = common([part.alphabet for part in parts])
+    alphabet, columns = common_alphabet([part.alphabet for part in parts])
     sizes = np.array([part.trans.size for part in parts], np.int64)
-    count, trans, rows = bounded(
+    count, trans, rows = run_bounded(
         product,
-        most,
+        max_states,
         np.concatenate([part.trans.ravel() for part in parts]),
         np.cumsum(sizes) - sizes,
         np.array([part.alphabet.width for part in parts], np.int64),
         columns,
         all_live,
     )
-    THIS_CALL.work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts)))
+    THIS_CALL.count_work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts)))
     states = rows.reshape(count, len(parts))
     met = np.stack([np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)], axis=1)
     return alphabet, trans, met
 
 
-def both(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
+def intersect_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts of all of some automata with one outcome each."""
     if any(part.is_empty for part in parts):
         return NONE
     parts = [part for part in parts if part.states > 1 or not part.accept[0] or (part.trans < 0).any()]
     if len(parts) < 2:
         return parts[0] if parts else EVERY
-    alphabet, trans, met = side_by_side(parts, True, most)
-    return minimal(alphabet, trans, np.asarray(met.all(axis=1), np.int32))
+    alphabet, trans, met = side_by_side(parts, True, max_states)
+    return minimal_automaton(alphabet, trans, np.asarray(met.all(axis=1), np.int32))
 
 
-def either(parts: Sequence[Automaton], most: int = MOST_STATES) -> Automaton:
+def unite_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts of one or more of some automata with one outcome each."""
     parts = [part for part in parts if not part.is_empty]
     if len(parts) < 2:
         return parts[0] if parts else NONE
-    alphabet, trans, met = side_by_side(parts, False, most)
-    return minimal(alphabet, trans, np.asarray(met.any(axis=1), np.int32))
+    alphabet, trans, met = side_by_side(parts, False, max_states)
+    return minimal_automaton(alphabet, trans, np.asarray(met.any(axis=1), np.int32))
 
 
-def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
+def of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of finitely many words. Cost: some microseconds a character."""
-    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * sum(map(len, words)))
+    THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * sum(map(len, words)))
     alphabet, kinds = of_letters(set().union(*words))
     below: list[dict[str, int]] = [{}]
     ends: list[int] = []
@@ -265,29 +267,29 @@ def of_words(words: Collection[str], most: int = MOST_STATES) -> Automaton:
             if after is None:
                 after = below[state][char] = len(below)
                 below.append({})
-                if len(below) > 4 * most:
-                    refuse(TOO_MANY_STATES, most)
+                if len(below) > 4 * max_states:
+                    raise_limit_error(TOO_MANY_STATES, max_states)
             state = after
         ends.append(state)
     if len(below) * alphabet.width > MOST_WORK:
-        refuse(TOO_MUCH_WORK)
+        raise_limit_error(TOO_MUCH_WORK)
     trans = np.full((len(below), alphabet.width), -1, np.int32)
     for state, after_chars in enumerate(below):
         for char, after in after_chars.items():
             trans[state, kinds[char]] = after
     accept = np.zeros(len(below), np.int32)
     accept[ends] = 1
-    made = minimal(alphabet, trans, accept)
-    return made if made.states <= most else refuse(TOO_MANY_STATES, most)
+    automaton = minimal_automaton(alphabet, trans, accept)
+    return automaton if automaton.states <= max_states else raise_limit_error(TOO_MANY_STATES, max_states)
 
 
-def of_lengths(least: int, most: int | None, most_states: int) -> Automaton:
-    """Return the automaton of the texts of `least` to `most` characters (None: no bound)."""
-    if most is not None and least > most:
+def of_lengths(min_length: int, max_length: int | None, most_states: int) -> Automaton:
+    """Return the automaton of the texts of `min_length` to `max_length` characters (None: no bound)."""
+    if max_length is not None and min_length > max_length:
         return NONE
-    last = least if most is None else most
+    last = min_length if max_length is None else max_length
     if last >= most_states:
-        refuse(TOO_MANY_STATES, most_states)
+        raise_limit_error(TOO_MANY_STATES, most_states)
     trans = np.arange(1, last + 2, dtype=np.int32)[:, None]
-    trans[last] = last if most is None else -1
-    return Automaton(ONE, trans, (np.arange(last + 1) >= least).astype(np.int32))
+    trans[last] = last if max_length is None else -1
+    return Automaton(ONE, trans, (np.arange(last + 1) >= min_length).astype(np.int32))

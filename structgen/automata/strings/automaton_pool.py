@@ -54,18 +54,18 @@ class AutomatonPool(ABC, Generic[P]):
         try:
             start = self._starts.get(key)
         except RecursionError:  # too deep to be compared
-            return self._started(spec, outcome)
+            return self._start_of_spec(spec, outcome)
         if start is None:
-            start = self._starts[key] = self._started(spec, outcome)
+            start = self._starts[key] = self._start_of_spec(spec, outcome)
         return start
 
     @abstractmethod
-    def _started(self, spec: Spec, outcome: Outcome) -> int:
+    def _start_of_spec(self, spec: Spec, outcome: Outcome) -> int:
         """Return the state before the first byte of a text of a spec that is new (`start`), or DEAD."""
 
-    def _reserve(self, part: P, ends: Row, shared: Table | None = None) -> Table:
+    def _reserve_states(self, part: P, ends: Row, shared_rows: Table | None = None) -> Table:
         """Put the states of an automaton behind the others, with their outcomes `ends`; return their rows,
-        for the caller to write. `shared`: rows that serve as they are if they are the first; nobody may
+        for the caller to write. `shared_rows`: rows that serve as they are if they are the first; nobody may
         change them. Raises `LimitError`."""
         first, count = self.count, self.count + len(ends)
         if count > self._limits.automaton_states:
@@ -73,32 +73,32 @@ class AutomatonPool(ABC, Generic[P]):
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
             )
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
-        THIS_CALL.work(2 * len(ends) * self.trans.shape[1] if len(ends) > 1 else 0)
-        if not first and shared is not None:
-            self.trans, self.outcome = shared, ends
-        elif count > (held := len(self.trans)):
+        THIS_CALL.count_work(2 * len(ends) * self.trans.shape[1] if len(ends) > 1 else 0)
+        if not first and shared_rows is not None:
+            self.trans, self.outcome = shared_rows, ends
+        elif count > (capacity := len(self.trans)):
             # memory that is not written yet is none
-            room = max(count, min(4 * held, self._limits.automaton_states))
+            room = max(count, min(4 * capacity, self._limits.automaton_states))
             trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
             trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
             self.trans, self.outcome = trans, outcome
-        if shared is None or first:
+        if shared_rows is None or first:
             self.outcome[first:count] = ends
         at = len(self._firsts)
         self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count
         return self.trans[first:count]
 
-    def _add(self, part: P, rows: Table, ends: Row) -> int:
+    def _add_states(self, part: P, rows: Table, ends: Row) -> int:
         """Put the states of an automaton behind the others, with their outcomes; return the first. `rows`
         name states by their numbers in the automaton; nobody may change them."""
         first = self.count
-        into = self._reserve(part, ends, rows)
+        into = self._reserve_states(part, ends, rows)
         if first:
             np.add(rows, np.int32(first), into)
             into[rows < 0] = DEAD
         return first
 
-    def _at(self, state: int) -> tuple[P, int]:
+    def _locate_state(self, state: int) -> tuple[P, int]:
         """Return the automaton of a state, and the state's place in it."""
         part = bisect_right(self._firsts, state) - 1
         return self._parts[part], state - self._firsts[part]

@@ -11,7 +11,7 @@ _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 _ESCAPE, _PART = re.compile(r"\\(.)", re.DOTALL), re.compile(r"(?:[^\\|]|\\.)+", re.DOTALL)
 
 
-def minimal(texts: Iterable[str]) -> tuple[str, ...]:
+def minimal_texts(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the texts that hold no other text, sorted. A string that holds any of `texts` holds one of them.
 
     The texts are not empty. Cost: some microseconds a character (A. Aho and M. Corasick, 1975).
@@ -44,7 +44,7 @@ def minimal(texts: Iterable[str]) -> tuple[str, ...]:
 
 def pattern_of(texts: Iterable[str]) -> str:
     """Return the ECMA-262 pattern that matches strings which hold one of `texts`: one beside another."""
-    return "|".join("".join(map(_escaped, text)) for text in texts)
+    return "|".join("".join(map(_escape_character, text)) for text in texts)
 
 
 def texts_of(pattern: str) -> list[str] | None:
@@ -53,5 +53,5 @@ def texts_of(pattern: str) -> list[str] | None:
     return texts if pattern_of(texts) == pattern else None
 
 
-def _escaped(char: str) -> str:
+def _escape_character(char: str) -> str:
     return "\\" + char if char in _SYNTAX else char

@@ -15,12 +15,12 @@ from typing import Final
 import numpy as np
 
 from structgen.automata.strings.automata import Automaton
-from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest
+from structgen.automata.strings.kernels import FAR, Flags, Longs, nearest_ends
 from structgen.automata.strings.length_phases import Phase
 from structgen.automata.unicode.charsets import LAST
 from structgen.automata.unicode.partition import cheapest_point
 from structgen.base.errors import LimitError
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_COSTS: Final = 20_000_000
@@ -50,13 +50,13 @@ class StringCompletions:
         ends = [*alphabet.starts[1:].tolist(), LAST + 1]
         for low, end, kind in zip(alphabet.starts.tolist(), ends, alphabet.kinds.tolist(), strict=True):
             for first, last_ in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
-                known = cheapest[kind]
+                best_so_far = cheapest[kind]
                 # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
-                settled = known is not None and known[0] < 6 and first >= 0x80
-                if first >= last_ or settled or not lives[kind]:
+                is_settled = best_so_far is not None and best_so_far[0] < 6 and first >= 0x80
+                if first >= last_ or is_settled or not lives[kind]:
                     continue
                 point_of = cheapest_point(first, last_ - 1, spelling, missing)
-                if point_of is not None and (known is None or point_of < known):
+                if point_of is not None and (best_so_far is None or point_of < best_so_far):
                     cheapest[kind] = point_of
             point = max(low, 0xD800)
             if lone and cheapest[kind] is None and point < min(end, 0xE000):
@@ -65,54 +65,54 @@ class StringCompletions:
         self._costs: Longs = np.array(
             [-1 if spelled_as is None else spelled_as[0] for spelled_as in cheapest], np.int64
         )
-        spelled = [
+        spelled_kinds = [
             (spelled_as[1], kind) for kind, spelled_as in enumerate(cheapest) if spelled_as is not None
         ]
-        self._order = [kind for _, kind in sorted(spelled)]
+        self._order = [kind for _, kind in sorted(spelled_kinds)]
 
-    def demands(self, state: int) -> list[int]:
+    def demands_of(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
-        return [demand for demand in self._every() if self._distances(demand)[state] < FAR]
+        return [demand for demand in self._all_demands() if self._completion_costs(demand)[state] < FAR]
 
-    def farthest(self) -> int:
+    def max_completion_cost(self) -> int:
         """Return the cost of the completion that costs the most, of all states and demands."""
-        costs = map(self._distances, self._every())
+        costs = map(self._completion_costs, self._all_demands())
         return max(int(far[far < FAR].max()) for far in costs)
 
-    def widest(self) -> int:
+    def max_character_cost(self) -> int:
         """Return the most that a character costs, of the cheapest ones of all classes."""
         return int(self._costs.max())
 
-    def _every(self) -> list[int]:
+    def _all_demands(self) -> list[int]:
         return sorted(frozenset().union(*self._outcomes))
 
-    def of(self, state: int) -> dict[int, str]:
+    def complete_state(self, state: int) -> dict[int, str]:
         """Return for each demand that can still be met the completion that comes first. Cost: states times
         classes for each demand, once."""
-        return {demand: self._shortest(state, demand) for demand in self.demands(state)}
+        return {demand: self._shortest_text(state, demand) for demand in self.demands_of(state)}
 
-    def _ends(self, demand: int) -> Flags:
+    def _end_flags(self, demand: int) -> Flags:
         met = [False, *(demand in outcome for outcome in self._outcomes)]
         return np.array(met, np.uint8)[self._accept]
 
-    @remembered
-    def _distances(self, demand: int) -> Longs:
+    @remember_answers
+    def _completion_costs(self, demand: int) -> Longs:
         """Return what each state's completion costs, FAR where there is none."""
-        return nearest(self._trans, self._costs, self._ends(demand))
+        return nearest_ends(self._trans, self._costs, self._end_flags(demand))
 
-    def _shortest(self, state: int, demand: int) -> str:
-        return self._read(state, repeat(self._distances(demand)))
+    def _shortest_text(self, state: int, demand: int) -> str:
+        return self._read_completion(state, repeat(self._completion_costs(demand)))
 
-    def _read(self, state: int, layers: Iterator[Longs]) -> str:
+    def _read_completion(self, state: int, layers: Iterator[Longs]) -> str:
         """Return a completion. `layers`: what each state's completion costs, before each character."""
         far, points = next(layers), []
         while far[state]:
             cost, far = int(far[state]), next(layers)
-            state, kind = self._step(state, cost, far)
+            state, kind = self._take_step(state, cost, far)
             points.append(self._points[kind])
         return "".join(map(chr, points))
 
-    def _step(self, state: int, cost: int, far: Longs) -> tuple[int, int]:
+    def _take_step(self, state: int, cost: int, far: Longs) -> tuple[int, int]:
         """Return the state after the first character of a completion of some cost, and its class."""
         for kind in self._order:
             after = int(self._trans[state, kind])
@@ -120,53 +120,56 @@ class StringCompletions:
                 return after, kind
         raise AssertionError("a state of an automaton leads to no end")
 
-    def in_phases(self, state: int, phases: Sequence[Phase], written: int) -> dict[int, str]:
+    def in_phases(self, state: int, phases: Sequence[Phase], written_count: int) -> dict[int, str]:
         """Return for each demand that can still be met the completion that comes first, of a spec in phases;
-        demands are here the formulas of its automaton. `written`: how many characters stand before `state`.
+        demands are here the formulas of its automaton. `written_count`: how many characters stand before
+        `state`.
 
         Cost: for a demand that the present phase does not meet, states times classes for each character that
         is left of it. Raises `LimitError` where each demand takes more characters than are looked at.
         """
         texts: dict[int, str] = {}
-        refused: LimitError | None = None
-        begins = [written, *(max(written, phase.end) for phase in phases)]
+        last_error: LimitError | None = None
+        begins = [written_count, *(max(written_count, phase.end) for phase in phases)]
         for demand in range(len(phases[0].asks)):
             plan = [
                 (phase.end - begin, phase.asks[demand]) for phase, begin in zip(phases, begins, strict=False)
             ]
             try:
-                text = self._planned(state, [(left, ask) for left, ask in plan if left > 0])
+                text = self._complete_plan(
+                    state, [(remaining, ask) for remaining, ask in plan if remaining > 0]
+                )
             except LimitError as error:
-                refused = error
+                last_error = error
             else:
                 if text is not None:
                     texts[demand] = text
-        if refused is not None and not texts:
-            raise refused
+        if last_error is not None and not texts:
+            raise last_error
         return texts
 
-    def _planned(self, state: int, plan: list[tuple[int, int]]) -> str | None:
+    def _complete_plan(self, state: int, plan: list[tuple[int, int]]) -> str | None:
         """Return the completion that comes first where the demand changes with the length, or None. `plan`:
         of each phase its characters, and its demand, -1 for none. Raises `LimitError`."""
         room = _MOST_COSTS // max(len(self._trans), _LEAST_STATES)
         steps: list[Flags] = []
-        for left, demand in plan:
-            far = self._distances(demand)
-            if far[state] < min(left, FAR) and not steps:
-                return self._shortest(state, demand)
+        for remaining, demand in plan:
+            far = self._completion_costs(demand)
+            if far[state] < min(remaining, FAR) and not steps:
+                return self._shortest_text(state, demand)
             # fewer characters than a completion costs
-            far = np.where(far < left, far, FAR)
-            if len(steps) + left > room:
+            far = np.where(far < remaining, far, FAR)
+            if len(steps) + remaining > room:
                 break
-            steps += [self._ends(demand)] * left
-        THIS_CALL.work(len(steps) * self._trans.size)
+            steps += [self._end_flags(demand)] * remaining
+        THIS_CALL.count_work(len(steps) * self._trans.size)
         layers, usable = [far], np.flatnonzero(self._costs >= 0)
         for ends in reversed(steps):
             ways = np.append(layers[-1], FAR)[self._trans[:, usable]] + self._costs[usable]
             layers.append(np.where(ends, 0, ways.min(axis=1, initial=FAR)))
         if layers[-1][state] < FAR:
-            return self._read(state, chain(reversed(layers), repeat(far)))
-        if left == plan[-1][0]:
+            return self._read_completion(state, chain(reversed(layers), repeat(far)))
+        if remaining == plan[-1][0]:
             return None
         raise LimitError(
             f"A completion takes more than {len(steps):,} characters.",

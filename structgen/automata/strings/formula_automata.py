@@ -10,8 +10,8 @@ import numpy as np
 
 from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.regex.counted_class import without_count
-from structgen.automata.regex.ecma_syntax import parse
-from structgen.automata.regex.syntax_tree import Node, alternatives
+from structgen.automata.regex.ecma_syntax import parse_ecma
+from structgen.automata.regex.syntax_tree import Node, make_alternation
 from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_CHARACTER,
     NUMBERS_OF_A_RANGE,
@@ -22,18 +22,18 @@ from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
     Automaton,
-    both,
     complement,
-    either,
-    minimal,
+    intersect_automata,
+    minimal_automaton,
     of_lengths,
     of_words,
     side_by_side,
+    unite_automata,
 )
 from structgen.automata.strings.found_texts import of_texts_in
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.lengths import bounds, within
-from structgen.automata.strings.live_strings import named, refusal
+from structgen.automata.strings.lengths import length_bounds, limit_lengths
+from structgen.automata.strings.live_strings import name_texts, unsupported_error
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.shipped_automata import shipped_automaton
 from structgen.base.errors import GrammarError
@@ -83,141 +83,151 @@ class FormulaReader:
     """
 
     def __init__(
-        self, most: int = MOST_STATES, numbers: Callable[[NumberAtom], Automaton] | None = None
+        self, max_states: int = MOST_STATES, numbers: Callable[[NumberAtom], Automaton] | None = None
     ) -> None:
-        self._most, self._numbers = most, numbers
+        self._max_states, self._numbers = max_states, numbers
 
-    def automaton(self, formula: Formula, alone: bool = True) -> Automaton:
+    def automaton_of_formula(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
         asked beside it. Raises `RegexError`, `UnsupportedError` or `LimitError`."""
-        key = formula, alone, self._most, self._numbers
-        return HELD.get(key, lambda: self._automaton(formula, alone))
+        key = formula, alone, self._max_states, self._numbers
+        return HELD.get(key, lambda: self._build_automaton(formula, alone))
 
-    def _automaton(self, formula: Formula, alone: bool) -> Automaton:
+    def _build_automaton(self, formula: Formula, alone: bool) -> Automaton:
         done: list[Automaton] = []
         stack = [(formula, False, alone, False)]
         while stack:
-            formula, denied, alone, ready = stack.pop()
+            formula, is_denied, alone, ready = stack.pop()
             if isinstance(formula, Not):
                 if ready:
                     done[-1] = complement(done[-1])
                 else:
-                    stack += [(formula, denied, alone, True), (formula.of, not denied, False, False)]
+                    stack += [(formula, is_denied, alone, True), (formula.of, not is_denied, False, False)]
             elif isinstance(formula, (All, Any_)):
                 below = [part for part in formula.of if not self._is_joined(formula, part)]
                 if not ready and below:
-                    stack.append((formula, denied, alone, True))
-                    alone = alone and isinstance(formula, All) and sum(map(_asks, formula.of)) <= 1
-                    stack.extend((part, denied, alone, False) for part in below[::-1])
+                    stack.append((formula, is_denied, alone, True))
+                    alone = alone and isinstance(formula, All) and sum(map(_asks_more, formula.of)) <= 1
+                    stack.extend((part, is_denied, alone, False) for part in below[::-1])
                     continue
                 start = len(done) - len(below)
                 parts = done[start:]
                 del done[start:]
-                done.append(self._together(formula, parts))
+                done.append(self._join_parts(formula, parts))
             elif isinstance(formula, Format):
-                done.append(self._format(formula, denied, alone))
+                done.append(self._format_automaton(formula, is_denied, alone))
             else:
-                done.append(self._atom(formula))
+                done.append(self._atom_automaton(formula))
         return done[0]
 
-    def _is_joined(self, above: All | Any_, part: Formula) -> bool:
+    def _is_joined(self, connective: All | Any_, part: Formula) -> bool:
         """Return whether a part is made together with its neighbours: lengths and excluded words of a
         conjunction; patterns and words of a disjunction."""
-        return not _asks(part) if isinstance(above, All) else isinstance(part, (Pattern, Words))
+        return not _asks_more(part) if isinstance(connective, All) else isinstance(part, (Pattern, Words))
 
-    def _together(self, formula: All | Any_, parts: list[Automaton]) -> Automaton:
+    def _join_parts(self, formula: All | Any_, parts: list[Automaton]) -> Automaton:
         """Return the automaton of a conjunction or a disjunction; `parts`: of the parts that are not
         `_is_joined`."""
         if isinstance(formula, All):
-            least, most = bounds(formula.of)
-            excluded = [barred.of for part in formula.of if (barred := _excluded(part)) is not None]
-            if excluded:
-                parts.append(complement(self._atom(Words(frozenset().union(*excluded)))))
+            min_length, max_length = length_bounds(formula.of)
+            word_groups = [
+                excluded_words.of
+                for part in formula.of
+                if (excluded_words := _excluded_words(part)) is not None
+            ]
+            if word_groups:
+                parts.append(complement(self._atom_automaton(Words(frozenset().union(*word_groups)))))
             if not parts:
-                return of_lengths(least, most, self._most)
-            return within(both(parts, self._most), least, most, self._most)
+                return of_lengths(min_length, max_length, self._max_states)
+            return limit_lengths(
+                intersect_automata(parts, self._max_states), min_length, max_length, self._max_states
+            )
         words = [part.of for part in formula.of if isinstance(part, Words)]
         sources = dict.fromkeys(part.source for part in formula.of if isinstance(part, Pattern))
         if words:
-            parts.append(self._atom(Words(frozenset().union(*words))))
+            parts.append(self._atom_automaton(Words(frozenset().union(*words))))
         if sources:
             # one search for several patterns has fewer states than their product
-            tree = alternatives([parse(source) for source in sources])
-            key = ("patterns", tuple(sources), self._most)
-            parts.append(HELD.get(key, lambda: self._found(tree)))
-        return either(parts, self._most)
+            tree = make_alternation([parse_ecma(source) for source in sources])
+            key = ("patterns", tuple(sources), self._max_states)
+            parts.append(HELD.get(key, lambda: self._search_automaton(tree)))
+        return unite_automata(parts, self._max_states)
 
-    def _read(self, pattern: Pattern) -> Automaton:
+    def _read_pattern(self, pattern: Pattern) -> Automaton:
         """Return the automaton of a pattern. A call counts the steps of reading it once."""
         source = pattern.source
-        if (known := characters_of(source)) is not None:
-            THIS_CALL.work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
-            alphabet, kind = known
+        if (characters := characters_of(source)) is not None:
+            THIS_CALL.count_work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
+            alphabet, kind = characters
             trans = np.where(np.arange(alphabet.width) == kind, 0, -1).astype(np.int32)
             return Automaton(alphabet, trans[None], np.ones(1, np.int32))
-        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
+        THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))
         without = without_count(pattern)
         if without != pattern:
-            return self._automaton(without, False)  # a product is faster than a thread for each count
-        return self._found(parse(source))
+            return self._build_automaton(without, False)  # a product is faster than a thread for each count
+        return self._search_automaton(parse_ecma(source))
 
-    def _found(self, tree: Node) -> Automaton:
+    def _search_automaton(self, tree: Node) -> Automaton:
         """Return the automaton of the texts in which a search finds a pattern."""
-        return of_texts_in(tree, self._most) or automaton_of(tree, self._most)
+        return of_texts_in(tree, self._max_states) or automaton_of(tree, self._max_states)
 
-    def _atom(self, formula: Formula) -> Automaton:
+    def _atom_automaton(self, formula: Formula) -> Automaton:
         if isinstance(formula, Pattern):
-            return HELD.get((formula, self._most), lambda: self._shipped(formula) or self._read(formula))
+            return HELD.get(
+                (formula, self._max_states),
+                lambda: self._find_shipped(formula) or self._read_pattern(formula),
+            )
         if isinstance(formula, Words):
-            return HELD.get((formula, self._most), lambda: of_words(formula.of, self._most))
+            return HELD.get((formula, self._max_states), lambda: of_words(formula.of, self._max_states))
         if isinstance(formula, Length):
-            return of_lengths(formula.least, formula.most, self._most)
+            return of_lengths(formula.minimum, formula.maximum, self._max_states)
         if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
             atom, make = formula, self._numbers
             return HELD.get((atom, make), lambda: make(atom))
         if isinstance(formula, Texts):
-            what = (
-                f"A key, or a string told apart from others, is {named(formula)}, not regular or too large."
+            fault = (
+                f"A key, or a string told apart from others, is {name_texts(formula)}, "
+                "not regular or too large."
             )
-            raise refusal(what, "Write a regular grammar in its place, or a pattern.")
+            raise unsupported_error(fault, "Write a regular grammar in its place, or a pattern.")
         raise GrammarError(
             f"{type(formula).__name__} does not speak of strings.",
             cure="Use string atoms in a string's formula.",
         )
 
-    def _format(self, formula: Format, denied: bool, alone: bool) -> Automaton:
-        meaning = meaning_of(formula.name, denied=denied, alone=alone)
-        key = "meaning", meaning, self._most
-        return HELD.get(key, lambda: self._shipped(meaning) or self._automaton(meaning, False))
+    def _format_automaton(self, formula: Format, is_denied: bool, alone: bool) -> Automaton:
+        meaning = meaning_of(formula.name, is_denied=is_denied, alone=alone)
+        key = "meaning", meaning, self._max_states
+        return HELD.get(key, lambda: self._find_shipped(meaning) or self._build_automaton(meaning, False))
 
-    def _shipped(self, formula: Formula) -> Automaton | None:
+    def _find_shipped(self, formula: Formula) -> Automaton | None:
         """Return the automaton that comes with the package; none where fewer states are allowed."""
-        return shipped_automaton(formula) if self._most == MOST_STATES else None
+        return shipped_automaton(formula) if self._max_states == MOST_STATES else None
 
     # Specs.
 
-    def spec(self, spec: Spec, *, lone: bool = False) -> SpecAutomaton:
+    def automaton_of_spec(self, spec: Spec, *, lone: bool = False) -> SpecAutomaton:
         """Return the automaton of a spec with its outcomes. `lone`: lone surrogates can be written; if not,
-        no text holds one. Raises what `automaton` raises."""
+        no text holds one. Raises what `automaton_of_formula` raises."""
         alone = len(spec.formulas) == 1
-        parts = [self.automaton(formula, alone) for formula in spec.formulas]
+        parts = [self.automaton_of_formula(formula, alone) for formula in spec.formulas]
         if lone:
             parts = self._without_pairs(parts)
         if len(parts) == 1:
-            made, outcomes = parts[0], [frozenset((0,))]
+            automaton, outcomes = parts[0], [frozenset((0,))]
         else:
-            made, outcomes = self._of_demands(parts)
+            automaton, outcomes = self._of_demands(parts)
         if not lone:
-            made = _without_surrogates(made)
-        return SpecAutomaton(made, tuple(outcomes))
+            automaton = _without_surrogates(automaton)
+        return SpecAutomaton(automaton, tuple(outcomes))
 
     def _of_demands(self, parts: list[Automaton]) -> tuple[Automaton, list[frozenset[int]]]:
         """Return the product of the automata of demands, and the sets of demands that its outcomes are."""
         possible = [at for at, part in enumerate(parts) if not part.is_empty]
         if not possible:
             return NONE, []
-        alphabet, trans, met = side_by_side([parts[at] for at in possible], False, self._most)
-        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(trans))
+        alphabet, trans, met = side_by_side([parts[at] for at in possible], False, self._max_states)
+        THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(trans))
         numbers: dict[bytes, int] = {}
         outcomes: list[frozenset[int]] = []
         accept = np.zeros(len(trans), np.int32)
@@ -232,7 +242,7 @@ class FormulaReader:
                     outcomes.append(true)
                     number = numbers[name] = len(outcomes)
             accept[state] = number
-        return minimal(alphabet, trans, accept), outcomes
+        return minimal_automaton(alphabet, trans, accept), outcomes
 
     def _without_pairs(self, parts: list[Automaton]) -> list[Automaton]:
         """Return automata without the texts in which two surrogates would be one character: of all, where one
@@ -240,24 +250,24 @@ class FormulaReader:
         starts = np.concatenate([part.alphabet.starts for part in parts])
         if not ((starts > _LOW) & (starts < _HIGH)).any():
             return parts
-        pairs = complement(self._atom(_PAIR))
-        return [both([part, pairs], self._most) for part in parts]
+        pairs = complement(self._atom_automaton(_PAIR))
+        return [intersect_automata([part, pairs], self._max_states) for part in parts]
 
 
-def grouped(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
+def group_outcomes(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
     """Return the automaton of a spec with other outcomes: {j} in place of each of those in group j."""
     numbers = {true: at for at, group in enumerate(groups, 1) for true in group}
     accept = np.array([0, *(numbers.get(true, 0) for true in of.outcomes)], np.int32)[of.automaton.accept]
-    made = minimal(of.automaton.alphabet, of.automaton.trans, accept)
-    return SpecAutomaton(made, tuple(frozenset((at,)) for at in range(len(groups))))
+    automaton = minimal_automaton(of.automaton.alphabet, of.automaton.trans, accept)
+    return SpecAutomaton(automaton, tuple(frozenset((at,)) for at in range(len(groups))))
 
 
-def _asks(formula: Formula) -> bool:
+def _asks_more(formula: Formula) -> bool:
     """Return whether a part of a conjunction is neither a length nor excluded words."""
-    return not isinstance(formula, Length) and _excluded(formula) is None
+    return not isinstance(formula, Length) and _excluded_words(formula) is None
 
 
-def _excluded(formula: Formula) -> Words | None:
+def _excluded_words(formula: Formula) -> Words | None:
     """Return the words that a formula excludes, if it says nothing else."""
     return formula.of if isinstance(formula, Not) and isinstance(formula.of, Words) else None
 
@@ -269,6 +279,6 @@ def _without_surrogates(of: Automaton) -> Automaton:
     if not inside.any():
         return of
     points = np.union1d(starts[~inside], [_HIGH])
-    kinds = of.alphabet.at(points)
+    kinds = of.alphabet.classes_of(points)
     alphabet, first = by_name(points, kinds)
-    return minimal(alphabet, np.ascontiguousarray(of.trans[:, kinds[first]]), of.accept)
+    return minimal_automaton(alphabet, np.ascontiguousarray(of.trans[:, kinds[first]]), of.accept)

@@ -23,10 +23,16 @@ from structgen.automata.regex.syntax_tree import (
     Concatenation,
     Node,
     Repetition,
-    descendants,
+    descendants_of,
 )
-from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet, divided
-from structgen.automata.strings.automata import MOST_STATES, MOST_WORK, Automaton, minimal, refuse
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, Alphabet, divide_alphabet
+from structgen.automata.strings.automata import (
+    MOST_STATES,
+    MOST_WORK,
+    Automaton,
+    minimal_automaton,
+    raise_limit_error,
+)
 from structgen.automata.strings.kernels import TOO_MANY_STATES, TOO_MUCH_WORK
 from structgen.automata.strings.threads import sets_of
 from structgen.automata.unicode.charsets import Ranges
@@ -41,47 +47,47 @@ _FEW_TEXTS: Final = 64
 _Letters: TypeAlias = "dict[Ranges, list[str] | None]"
 
 
-def _read(node: Node, letters: _Letters) -> list[str] | None:
+def _read_texts(node: Node, letters: _Letters) -> list[str] | None:
     """Return the texts of a node that `_is_fixed`; None where they are too many. `letters`: of a class of
     characters the texts, or None. Cost: some microseconds a node, and one a text."""
     if isinstance(node, CharacterClass):
         return letters[node.ranges]  # the reader makes alternatives of one character a class
     if isinstance(node, Alternation):
-        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(node.parts))
-        listed: list[str] = []
+        THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(node.parts))
+        all_texts: list[str] = []
         for part in node.parts:
-            texts = _read(part, letters)
-            if texts is None or len(listed) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
+            texts = _read_texts(part, letters)
+            if texts is None or len(all_texts) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
                 return None
-            listed += texts
-        return listed
-    if isinstance(node, Repetition) and node.least <= _MOST_TEXTS:
-        return _in_order([_read(node.of, letters)] * node.least)
+            all_texts += texts
+        return all_texts
+    if isinstance(node, Repetition) and node.min_count <= _MOST_TEXTS:
+        return _join_in_order([_read_texts(node.of, letters)] * node.min_count)
     parts = node.parts if isinstance(node, Concatenation) else None
-    return None if parts is None else _in_order([_read(part, letters) for part in parts])
+    return None if parts is None else _join_in_order([_read_texts(part, letters) for part in parts])
 
 
-def _in_order(parts: list[list[str] | None]) -> list[str] | None:
+def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
     """Return the texts that are one of each part, one behind another; None where a part has none that are
     known, or where they are too many, or too long."""
-    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(parts))
-    known = [part for part in parts if part is not None]
-    if len(known) < len(parts) or sum(map(len, chain.from_iterable(known))) > 16 * _MOST_TEXTS:
+    THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(parts))
+    known_parts = [part for part in parts if part is not None]
+    if len(known_parts) < len(parts) or sum(map(len, chain.from_iterable(known_parts))) > 16 * _MOST_TEXTS:
         return None
     texts = [""]
     # texts in a row are joined before anything is multiplied
-    for is_text, run in groupby(known, lambda part: len(part) == 1):
+    for is_text, run in groupby(known_parts, lambda part: len(part) == 1):
         for part in [["".join(chain.from_iterable(run))]] if is_text else run:
             size = len(part) * sum(map(len, texts)) + len(texts) * sum(map(len, part))
             is_one = len(texts) == 1 or len(part) == 1
             if (not is_one and len(texts) * len(part) > _FEW_TEXTS) or size > 16 * _MOST_TEXTS:
                 return None
-            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(texts) * len(part) + size)
-            texts = [before + after for before in texts for after in part]
+            THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(texts) * len(part) + size)
+            texts = [head + after for head in texts for after in part]
     return texts
 
 
-def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
+def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere, at
     the start or at the end, or texts of classes of characters that are disjoint; None for other patterns."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
@@ -93,57 +99,63 @@ def of_texts_in(tree: Node, most: int = MOST_STATES) -> Automaton | None:
     if not to_end:
         parts = tuple(dropwhile(_is_optional, parts[::-1]))[::-1]
     text = Concatenation(parts)
-    if not all(map(_is_fixed, descendants(text))):
+    if not all(map(_is_fixed, descendants_of(text))):
         return None
     sets = sets_of(text)
-    alphabet, member = divided(sets)
+    alphabet, member = divide_alphabet(sets)
     most_letters = 1 if from_start else _MOST_ALTERNATIVES  # threads that start at one place are fast
     letters: _Letters = {
         ranges: list(map(chr, np.flatnonzero(row))) if row.sum() <= most_letters else None
         for ranges, row in zip(sets, member, strict=True)
     }
-    texts = _read(text, letters)
+    texts = _read_texts(text, letters)
     # a search for the empty text is left to others
-    return _holding(sorted({*texts}), alphabet, from_start, to_end, most) if texts and all(texts) else None
+    return (
+        _automaton_holding(sorted({*texts}), alphabet, from_start, to_end, max_states)
+        if texts and all(texts)
+        else None
+    )
 
 
 def _is_fixed(node: Node) -> bool:
     """Return whether a node may be some texts: no assertion, and nothing of several counts."""
     if isinstance(node, Repetition):
-        return node.least == node.most
+        return node.min_count == node.max_count
     return isinstance(node, (CharacterClass, Alternation, Concatenation))
 
 
 def _is_optional(node: Node) -> bool:
-    return isinstance(node, Repetition) and not node.least
+    return isinstance(node, Repetition) and not node.min_count
 
 
-def _holding(texts: list[str], alphabet: Alphabet, from_start: bool, to_end: bool, most: int) -> Automaton:
+def _automaton_holding(
+    texts: list[str], alphabet: Alphabet, from_start: bool, to_end: bool, max_states: int
+) -> Automaton:
     """Return the automaton of the strings that hold one of some texts, begin with one, or end with one. The
     texts are sorted, and none is empty; a character of theirs is the number of a class of the alphabet.
 
-    Cost: some microseconds a character of the texts. Raises `LimitError` past `most` states.
+    Cost: some microseconds a character of the texts. Raises `LimitError` past `max_states` states.
     """
-    THIS_CALL.work(2 * NUMBERS_OF_A_CHARACTER * sum(map(len, texts)))
+    THIS_CALL.count_work(2 * NUMBERS_OF_A_CHARACTER * sum(map(len, texts)))
     nothing = np.full(alphabet.width, -1, np.int32)
     rows = [nothing.copy() if from_start else np.zeros(alphabet.width, np.int32)]
     ends: set[int] = set()
     # a beginning of texts: its state, its fallback, its length, the texts that go on
     todo: deque[tuple[int, int, int, list[str]]] = deque([(0, 0, 0, texts)])
     while todo:
-        state, back, size, held = todo.popleft()
+        state, back, size, texts_beyond = todo.popleft()
         row = rows[state]
         row[:] = nothing if from_start else rows[back]  # the fallback is shorter, so its row is complete
         below: dict[str, list[str]] = {}
-        for text in held:
+        for text in texts_beyond:
             below.setdefault(text[size], []).append(text)
         for char, going in below.items():
             after, kind = len(rows), ord(char)
             fallback = int(rows[back][kind]) if size and not from_start else 0
-            if after == 4 * most:
-                refuse(TOO_MANY_STATES, most)
+            if after == 4 * max_states:
+                raise_limit_error(TOO_MANY_STATES, max_states)
             if after * alphabet.width > MOST_WORK:
-                refuse(TOO_MUCH_WORK)
+                raise_limit_error(TOO_MUCH_WORK)
             rows.append(np.full(alphabet.width, after, np.int32))
             is_whole = len(going[0]) == size + 1
             if is_whole or fallback in ends:
@@ -153,5 +165,5 @@ def _holding(texts: list[str], alphabet: Alphabet, from_start: bool, to_end: boo
             row[kind] = after
     accept = np.zeros(len(rows), np.int32)
     accept[list(ends)] = 1
-    made = minimal(alphabet, np.stack(rows), accept)
-    return made if made.states <= most else refuse(TOO_MANY_STATES, most)
+    automaton = minimal_automaton(alphabet, np.stack(rows), accept)
+    return automaton if automaton.states <= max_states else raise_limit_error(TOO_MANY_STATES, max_states)

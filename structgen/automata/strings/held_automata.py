@@ -10,18 +10,18 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Final, Generic, Protocol, TypeVar
 
 from structgen.base.system.fork_locks import QUEUES, new_lock
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.base.system.public_calls import THIS_CALL
 
 
-class Sized(Protocol):
+class HasSize(Protocol):
     """Something that tells how many bytes it takes."""
 
     @property
     def nbytes(self) -> int: ...
 
 
-T = TypeVar("T", bound=Sized)
+T = TypeVar("T", bound=HasSize)
 BUDGET: Final = 64 << 20
 """The bytes that are held, unless another budget is given."""
 ENTRY_BYTES: Final = 1024
@@ -34,7 +34,7 @@ class HeldByContent(Generic[T]):
 
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget, self._bytes = budget, 0
-        self._held: OrderedDict[Hashable, tuple[T, Mapping[int, int]]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[T, Mapping[int, int]]] = OrderedDict()
         self._lock = new_lock(QUEUES)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -42,24 +42,24 @@ class HeldByContent(Generic[T]):
         and LimitError where the present call has no steps left for it."""
         try:
             with self._lock:
-                entry = self._held.get(key)
+                entry = self._entries.get(key)
                 if entry is not None:
-                    self._held.move_to_end(key)
+                    self._entries.move_to_end(key)
         except RecursionError:  # too deep to be compared
             return make()
         if entry is not None:
-            THIS_CALL.charged(entry[1])
+            THIS_CALL.charge_bill(entry[1])
             return entry[0]
-        with uncollected():  # the parts of a pattern are many, and most are gone at the end
-            made, bill = THIS_CALL.billed(hash((id(self), key)), make)
-        size = made.nbytes + ENTRY_BYTES
+        with pause_collection():  # the parts of a pattern are many, and most are gone at the end
+            value, bill = THIS_CALL.bill_work(hash((id(self), key)), make)
+        size = value.nbytes + ENTRY_BYTES
         with self._lock:
-            if key not in self._held and size <= self._budget:
-                self._held[key], self._bytes = (made, bill), self._bytes + size
+            if key not in self._entries and size <= self._budget:
+                self._entries[key], self._bytes = (value, bill), self._bytes + size
                 while self._bytes > self._budget:
-                    _, (gone, _bill) = self._held.popitem(last=False)
+                    _, (gone, _bill) = self._entries.popitem(last=False)
                     self._bytes -= gone.nbytes + ENTRY_BYTES
-        return made
+        return value
 
     @property
     def nbytes(self) -> int:
@@ -67,10 +67,10 @@ class HeldByContent(Generic[T]):
         return self._bytes
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._entries)
 
     def clear(self) -> None:
         """Hold nothing any longer."""
         with self._lock:
-            self._held.clear()
+            self._entries.clear()
             self._bytes = 0

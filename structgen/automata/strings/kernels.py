@@ -26,7 +26,7 @@ Table: TypeAlias = npt.NDArray[np.int32]
 Row: TypeAlias = npt.NDArray[np.int32]
 Flags: TypeAlias = npt.NDArray[np.uint8]
 Longs: TypeAlias = npt.NDArray[np.int64]
-Ranked: TypeAlias = npt.NDArray[np.int32]
+ThreadRanks: TypeAlias = npt.NDArray[np.int32]
 """[2, kinds of counts, threads]: for each thread the place that it stands in (-1: none), and its rank."""
 
 FAR: Final = 1 << 40
@@ -36,48 +36,48 @@ TOO_MANY_STATES, TOO_MUCH_WORK, STOPPED = -1, -2, -3
 
 
 @jit
-def _hash(row: Row, size: int) -> int:
+def _hash_row(row: Row, size: int) -> int:
     """Return a hash of the first numbers of a row; it is the same with and without compilation."""
-    hashed = size
+    hash_value = size
     for i in range(size):
-        hashed = ((hashed & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
-    return hashed ^ (hashed >> 17)
+        hash_value = ((hash_value & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
+    return hash_value ^ (hash_value >> 17)
 
 
 @jit
-def _slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
+def _find_slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
     """Return the number of the kept row that equals a row; -1 - (a free slot of the table) where none does.
 
     Row `i` is `flat[at[i]:at[i + 1]]`; `table` has a power of two of slots, -1 where one is free.
     """
     mask = len(table) - 1
-    slot = _hash(row, size) & mask
+    slot = _hash_row(row, size) & mask
     while table[slot] >= 0:
-        kept = table[slot]
-        begin = at[kept]
-        if at[kept + 1] - begin == size:
-            same = True
+        row_number = table[slot]
+        begin = at[row_number]
+        if at[row_number + 1] - begin == size:
+            is_equal = True
             for i in range(size):
                 if flat[begin + i] != row[i]:
-                    same = False
+                    is_equal = False
                     break
-            if same:
-                return int(kept)
+            if is_equal:
+                return int(row_number)
         slot = (slot + 1) & mask
     return -1 - slot
 
 
 @jit
-def _filled(size: int, number: int) -> Row:
+def _fill_row(size: int, number: int) -> Row:
     """Return a row of one number."""
-    made = np.empty(size, np.int32)
+    filled_row = np.empty(size, np.int32)
     for i in range(size):
-        made[i] = number
-    return made
+        filled_row[i] = number
+    return filled_row
 
 
 @jit
-def _put(source: Row, size: int, target: Row, at: int) -> None:
+def _put_row(source: Row, size: int, target: Row, at: int) -> None:
     """Write the first numbers of a row into another one, from a place on. (Numba compiles a dozen functions
     for the message of an assignment to a slice: a tenth of the time of this module.)"""
     for i in range(size):
@@ -85,44 +85,44 @@ def _put(source: Row, size: int, target: Row, at: int) -> None:
 
 
 @jit
-def _first(row: Row, size: int) -> Row:
+def _copy_first(row: Row, size: int) -> Row:
     """Return a copy of the first `size` numbers of a row."""
-    made = np.empty(size, np.int32)
-    _put(row, size, made, 0)
-    return made
+    row_copy = np.empty(size, np.int32)
+    _put_row(row, size, row_copy, 0)
+    return row_copy
 
 
 @jit
-def _longer(row: Row, least: int) -> Row:
+def _lengthen_row(row: Row, min_size: int) -> Row:
     """Return a row with the same first numbers and room for at least so many: itself where it has that."""
-    if least <= len(row):
+    if min_size <= len(row):
         return row
-    made = _filled(max(2 * len(row), least), -1)
-    _put(row, len(row), made, 0)
-    return made
+    longer_row = _fill_row(max(2 * len(row), min_size), -1)
+    _put_row(row, len(row), longer_row, 0)
+    return longer_row
 
 
 @jit
 def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
     """Return a hash table of the first `count` rows with four times the slots."""
-    made = _filled(4 * len(table), -1)
+    larger_table = _fill_row(4 * len(table), -1)
     for i in range(count):
         size = at[i + 1] - at[i]
-        made[-1 - _slot(flat[at[i] : at[i + 1]], size, flat, at, made)] = i
-    return made
+        larger_table[-1 - _find_slot(flat[at[i] : at[i + 1]], size, flat, at, larger_table)] = i
+    return larger_table
 
 
 @jit
-def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) -> tuple[int, Row, Row]:
+def _enter_row(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) -> tuple[int, Row, Row]:
     """Return the number of a row among the `count` kept ones, `count` where it is new and kept from now on;
-    and what `flat` and `table` are from now on (`_slot`)."""
-    kept = _slot(row, size, flat, at, table)
-    if kept >= 0:
-        return kept, flat, table
-    table[-1 - kept] = count
+    and what `flat` and `table` are from now on (`_find_slot`)."""
+    row_number = _find_slot(row, size, flat, at, table)
+    if row_number >= 0:
+        return row_number, flat, table
+    table[-1 - row_number] = count
     begin = at[count]
-    flat = _longer(flat, begin + size)
-    _put(row, size, flat, begin)
+    flat = _lengthen_row(flat, begin + size)
+    _put_row(row, size, flat, begin)
     at[count + 1] = begin + size
     if 2 * (count + 1) > len(table):
         table = _larger_table(flat, at, count + 1, table)
@@ -130,7 +130,7 @@ def _entered(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) 
 
 
 @jit
-def _sort(row: Row, size: int) -> None:
+def _sort_row(row: Row, size: int) -> None:
     """Sort the first numbers of a row (D. Shell's method: rows are short)."""
     gap = size // 2
     while gap > 0:
@@ -144,7 +144,7 @@ def _sort(row: Row, size: int) -> None:
 
 
 @jit
-def _kept(row: Row, size: int, places: Table, ranks: Table, best: Row) -> int:
+def _keep_highest(row: Row, size: int, places: Table, ranks: Table, best: Row) -> int:
     """Keep the threads of a set that no other one outranks, in place; return how many they are.
 
     By each kind of count, a thread stands in one of the `places` (-1: in none), with a rank. `best`: below 0.
@@ -154,22 +154,22 @@ def _kept(row: Row, size: int, places: Table, ranks: Table, best: Row) -> int:
             place = places[kind, row[i]]
             if place >= 0:
                 best[place] = max(best[place], ranks[kind, row[i]])
-        kept = 0
+        kept_count = 0
         for i in range(size):
             place = places[kind, row[i]]
             if place < 0 or best[place] == ranks[kind, row[i]]:
-                row[kept] = row[i]
-                kept += 1
+                row[kept_count] = row[i]
+                kept_count += 1
         # each place keeps a thread
-        for i in range(kept):
+        for i in range(kept_count):
             if places[kind, row[i]] >= 0:
                 best[places[kind, row[i]]] = -1
-        size = kept
+        size = kept_count
     return size
 
 
 @jit
-def _followed(
+def _follow_step(
     flat: Row,
     at: Longs,
     step: int,
@@ -215,7 +215,7 @@ def subsets(
     closures: Row,
     member: Flags,
     ends: Flags,
-    ranked: Ranked,
+    thread_ranks: ThreadRanks,
     final: int,
     most_states: int,
     most_work: int,
@@ -226,59 +226,62 @@ def subsets(
 
     Thread `t` has the edges `edge_at[t]` to `edge_at[t + 1]`: by the classes of a set, a row of `member`, to
     a closure. Closure `c` is the threads from `closure_at[c]` to `closure_at[c + 1]` in `closures`; the start
-    is closure 0. `ends`: which threads accept. `ranked`: by which threads are left out of a set (`_kept`).
-    `final`: the thread that accepts whatever comes, or -1; a set that holds it holds nothing else.
+    is closure 0. `ends`: which threads accept. `thread_ranks`: by which threads are left out of a set
+    (`_keep_highest`). `final`: the thread that accepts whatever comes, or -1; a set that holds it holds
+    nothing else.
     """
     # a megabyte, of which few states use more than a page
     flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = _filled(1024, -1), np.empty(256 * member.shape[1], np.int32)
+    table, trans = _fill_row(1024, -1), np.empty(256 * member.shape[1], np.int32)
     row, met = np.empty(len(ends) + 1, np.int32), np.full(len(ends) + len(closure_at), -1, np.int64)
-    best = _filled(len(ends) * len(ranked[0]), -1)
+    best = _fill_row(len(ends) * len(thread_ranks[0]), -1)
     size = closure_at[1]
-    _put(closures, size, row, 0)
+    _put_row(closures, size, row, 0)
     count, work, step = 0, 0, -1
     while step < count * member.shape[1]:
         if step >= 0:
-            size, more = _followed(flat, at, step, edge_at, edges, closure_at, closures, member, row, met)
-            work += more
+            size, step_work = _follow_step(
+                flat, at, step, edge_at, edges, closure_at, closures, member, row, met
+            )
+            work += step_work
         for i in range(size):
             if row[i] == final:
                 row[0], size = final, 1
                 break
         work += size + 1
-        size = _kept(row, size, ranked[0], ranked[1], best)
+        size = _keep_highest(row, size, thread_ranks[0], thread_ranks[1], best)
         if work > most_work or stop[0]:
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
         to = -1
         if size > 0 or step < 0:
-            _sort(row, size)
-            to, flat, table = _entered(row, size, flat, at, count, table)
+            _sort_row(row, size)
+            to, flat, table = _enter_row(row, size, flat, at, count, table)
             if to == count:
                 if count == most_states:
                     count = TOO_MANY_STATES
                     break
                 count += 1
-                trans = _longer(trans, count * member.shape[1])
+                trans = _lengthen_row(trans, count * member.shape[1])
         if step >= 0:
             trans[step] = to
         step += 1
-    return count, work, _cut(trans, count, member.shape[1]), _accepting(flat, at, count, ends)
+    return count, work, _cut_table(trans, count, member.shape[1]), _accepting_sets(flat, at, count, ends)
 
 
 @jit
-def _cut(trans: Row, count: int, width: int) -> Table:
+def _cut_table(trans: Row, count: int, width: int) -> Table:
     """Return the table of so many states; of none where the number is below 0."""
-    made = np.empty((max(count, 0), width), np.int32)
+    cut_rows = np.empty((max(count, 0), width), np.int32)
     for state in range(count):
         for kind in range(width):
-            made[state, kind] = trans[state * width + kind]
-    return made
+            cut_rows[state, kind] = trans[state * width + kind]
+    return cut_rows
 
 
 @jit
-def _accepting(flat: Row, at: Longs, count: int, ends: Flags) -> Flags:
+def _accepting_sets(flat: Row, at: Longs, count: int, ends: Flags) -> Flags:
     """Return which of so many sets of threads have one that accepts."""
     accept = np.zeros(max(count, 0), np.uint8)
     for state in range(count):
@@ -312,8 +315,8 @@ def product(
     # a megabyte, of which few states use more than a page
     flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = _filled(1024, -1), np.empty(256 * width, np.int32)
-    row = _filled(parts, 0)
+    table, trans = _fill_row(1024, -1), np.empty(256 * width, np.int32)
+    row = _fill_row(parts, 0)
     count, work, state, kind = 0, 0, -1, width - 1
     while True:
         dead = 0
@@ -330,13 +333,13 @@ def product(
             break
         to = -1
         if dead == 0 or (not all_live and dead < parts):
-            to, flat, table = _entered(row, parts, flat, at, count, table)
+            to, flat, table = _enter_row(row, parts, flat, at, count, table)
             if to == count:
                 if count == most_states:
                     count = TOO_MANY_STATES
                     break
                 count += 1
-                trans = _longer(trans, count * width)
+                trans = _lengthen_row(trans, count * width)
         if state >= 0:
             trans[state * width + kind] = to
         kind += 1
@@ -345,34 +348,38 @@ def product(
             state += 1
             if state == count:
                 break
-    return count, work, _cut(trans, count, width), _first(flat, max(count, 0) * parts)
+    return count, work, _cut_table(trans, count, width), _copy_first(flat, max(count, 0) * parts)
 
 
 @jit
-def _mark(element: int, where: Row, places: Row, sets: Row, firsts: Row, marked: Row, todo: Row) -> None:
+def _mark_element(
+    element: int, where: Row, places: Row, sets: Row, firsts: Row, marked_counts: Row, todo: Row
+) -> None:
     """Move an element of a partition that is not marked to the marked ones of its set."""
     block, at = sets[element], places[element]
-    to = firsts[block] + marked[block]
+    to = firsts[block] + marked_counts[block]
     where[at] = where[to]
     places[where[at]] = at
     where[to] = element
     places[element] = to
-    if marked[block] == 0:
+    if marked_counts[block] == 0:
         todo[0] += 1
         todo[todo[0]] = block
-    marked[block] += 1
+    marked_counts[block] += 1
 
 
 @jit
-def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: Row, todo: Row) -> int:
+def _split_sets(
+    count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked_counts: Row, todo: Row
+) -> int:
     """Split each set of `todo` into its marked elements and the others; return how many sets there are. The
     smaller part is the new set."""
     while todo[0] > 0:
         block = todo[todo[0]]
         todo[0] -= 1
-        middle = firsts[block] + marked[block]
+        middle = firsts[block] + marked_counts[block]
         if middle < pasts[block]:
-            if marked[block] <= pasts[block] - middle:
+            if marked_counts[block] <= pasts[block] - middle:
                 firsts[count], pasts[count] = firsts[block], middle
                 firsts[block] = middle
             else:
@@ -380,22 +387,22 @@ def _split(count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked: R
                 pasts[block] = middle
             for at in range(firsts[count], pasts[count]):
                 sets[where[at]] = count
-            marked[count] = 0
+            marked_counts[count] = 0
             count += 1
-        marked[block] = 0
+        marked_counts[block] = 0
     return count
 
 
 @jit
-def _in_order(numbers: Row, most: int) -> tuple[Row, Row]:
+def _sort_elements(numbers: Row, max_number: int) -> tuple[Row, Row]:
     """Return where the elements of each number begin, and the elements by their numbers, which are at most
-    `most` (counting sort)."""
-    begins, order = _filled(most + 2, 0), np.empty(len(numbers), np.int32)
+    `max_number` (counting sort)."""
+    begins, order = _fill_row(max_number + 2, 0), np.empty(len(numbers), np.int32)
     for element in range(len(numbers)):
         begins[numbers[element] + 1] += 1
-    for number in range(most + 1):
+    for number in range(max_number + 1):
         begins[number + 1] += begins[number]
-    fill = _first(begins, len(begins))
+    fill = _copy_first(begins, len(begins))
     for element in range(len(numbers)):
         order[fill[numbers[element]]] = element
         fill[numbers[element]] += 1
@@ -403,7 +410,7 @@ def _in_order(numbers: Row, most: int) -> tuple[Row, Row]:
 
 
 @jit
-def _edges(trans: Table) -> tuple[Row, Row, Row]:
+def _list_edges(trans: Table) -> tuple[Row, Row, Row]:
     """Return the edges of a table, class by class: the states that they leave, those that they lead to, and
     their classes."""
     states, width = trans.shape
@@ -422,7 +429,7 @@ def _edges(trans: Table) -> tuple[Row, Row, Row]:
 
 
 @jit
-def _partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, Row, int]:
+def _make_partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, Row, int]:
     """Return elements as the sets of their kinds: the elements set by set, as they are given; where each
     stands; its set; where each set begins, and ends, with room for more; how many sets there are."""
     places, sets = np.empty(len(where), np.int32), np.empty(len(where), np.int32)
@@ -438,36 +445,40 @@ def _partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, R
 
 
 @entry("int32[::1](int32[:, ::1], int32[::1])")
-def equivalent(trans: Table, accept: Row) -> Row:
+def find_equivalent(trans: Table, accept: Row) -> Row:
     """Return the block of each state: states of one block have the same continuations and outcomes.
 
     Every state is reachable and leads to an outcome. `accept`: the number of the outcome, 0 for none.
     Cost: O(edges log states) (A. Valmari, Fast brief practical DFA minimization, 2012).
     """
-    tail, head, kinds = _edges(trans)
-    begins, into = _in_order(head, len(trans) - 1)
+    tail, head, kinds = _list_edges(trans)
+    begins, into = _sort_elements(head, len(trans) - 1)
     # mostly few sets are met, and memory that is not written is none
-    marked = np.empty(max(len(trans), len(tail)) + 2, np.int32)
-    todo = np.empty(len(marked), np.int32)
+    marked_counts = np.empty(max(len(trans), len(tail)) + 2, np.int32)
+    todo = np.empty(len(marked_counts), np.int32)
     most = 0
     for outcome in accept:
         most = max(most, int(outcome))
-    where, places, sets, firsts, pasts, count = _partition(_in_order(accept, most)[1], accept, len(marked))
-    edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _partition(
-        np.arange(len(tail)).astype(np.int32), kinds, len(marked)
+    where, places, sets, firsts, pasts, count = _make_partition(
+        _sort_elements(accept, most)[1], accept, len(marked_counts)
     )
-    marked[: max(count, groups)] = todo[0] = 0
+    edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _make_partition(
+        np.arange(len(tail)).astype(np.int32), kinds, len(marked_counts)
+    )
+    marked_counts[: max(count, groups)] = todo[0] = 0
     block, group = 1, 0
     while group < groups:
         for at in range(edge_firsts[group], edge_pasts[group]):
-            _mark(tail[edge_where[at]], where, places, sets, firsts, marked, todo)
-        count = _split(count, where, sets, firsts, pasts, marked, todo)
+            _mark_element(tail[edge_where[at]], where, places, sets, firsts, marked_counts, todo)
+        count = _split_sets(count, where, sets, firsts, pasts, marked_counts, todo)
         group += 1
         while block < count:
             for at in range(firsts[block], pasts[block]):
                 for edge in range(begins[where[at]], begins[where[at] + 1]):
-                    _mark(into[edge], edge_where, edge_places, edge_sets, edge_firsts, marked, todo)
-            groups = _split(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked, todo)
+                    _mark_element(
+                        into[edge], edge_where, edge_places, edge_sets, edge_firsts, marked_counts, todo
+                    )
+            groups = _split_sets(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked_counts, todo)
             block += 1
     return sets
 
@@ -476,23 +487,23 @@ def equivalent(trans: Table, accept: Row) -> Row:
 def in_breadth(trans: Table) -> Row:
     """Return the states that are reachable from state 0, breadth first, classes ascending."""
     states, width = trans.shape
-    listed, met = np.empty(states, np.int32), np.zeros(states, np.uint8)
+    order, met = np.empty(states, np.int32), np.zeros(states, np.uint8)
     count, at = 1, 0
-    listed[0], met[0] = 0, 1
+    order[0], met[0] = 0, 1
     while at < count:
-        state = listed[at]
+        state = order[at]
         at += 1
         for kind in range(width):
             to = trans[state, kind]
             if to >= 0 and met[to] == 0:
                 met[to] = 1
-                listed[count] = to
+                order[count] = to
                 count += 1
-    return _first(listed, count)
+    return _copy_first(order, count)
 
 
 @entry("int64[::1](int32[:, ::1], int64[::1], uint8[::1])")
-def nearest(trans: Table, costs: Longs, ends: Flags) -> Longs:
+def nearest_ends(trans: Table, costs: Longs, ends: Flags) -> Longs:
     """Return of each state the least cost of a way to an end, FAR where there is none. `costs`: of a
     character of each class, below 0 where none can be written.
 
@@ -502,23 +513,23 @@ def nearest(trans: Table, costs: Longs, ends: Flags) -> Longs:
     far = np.empty(states, np.int64)
     for state in range(states):
         far[state] = 0 if ends[state] else FAR
-    changed = True
-    while changed:
-        changed = False
+    has_changed = True
+    while has_changed:
+        has_changed = False
         for state in range(states - 1, -1, -1):
-            least = far[state]
+            least_cost = far[state]
             for kind in range(width):
                 to = trans[state, kind]
-                if to >= 0 and costs[kind] >= 0 and far[to] + costs[kind] < least:
-                    least = far[to] + costs[kind]
-            if least < far[state]:
-                far[state] = least
-                changed = True
+                if to >= 0 and costs[kind] >= 0 and far[to] + costs[kind] < least_cost:
+                    least_cost = far[to] + costs[kind]
+            if least_cost < far[state]:
+                far[state] = least_cost
+                has_changed = True
     return far
 
 
 @entry("int64[::1](int32[:, ::1])")
-def longest(trans: Table) -> Longs:
+def longest_rests(trans: Table) -> Longs:
     """Return of each state the most characters that may follow, FAR where there is no bound."""
     states, width = trans.shape
     far = np.zeros(states, np.int64)
@@ -534,8 +545,8 @@ def longest(trans: Table) -> Longs:
                 colour[state] = 2
                 depth -= 1
                 if depth > 0:
-                    above = stack[depth - 1]
-                    far[above] = max(far[above], min(far[state] + 1, FAR))
+                    parent = stack[depth - 1]
+                    far[parent] = max(far[parent], min(far[state] + 1, FAR))
                 continue
             to = trans[state, edge[state]]
             edge[state] += 1

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from structgen.automata.regex.counted_class import without_count
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
-from structgen.automata.strings.automata import MOST_WORK, refuse, steps_to
+from structgen.automata.strings.automata import MOST_WORK, raise_limit_error, steps_to
 from structgen.automata.strings.kernels import FAR, TOO_MUCH_WORK
 from structgen.automata.strings.utf8_rows import ByteRows
 from structgen.base.language.ir import FALSE, TRUE, All, Any_, Formula, Length, Not, Pattern, Spec, atoms
@@ -47,34 +47,34 @@ class Phase(NamedTuple):
     """The most characters that the shortest way to an end in this phase takes, in whichever state there is
     one; -1: no text ends in it."""
 
-    def alive(self, written: int) -> States:
+    def alive_states(self, written_count: int) -> States:
         """Return which states are alive behind so many characters."""
-        left, period = self.end - written, len(self.live) - self.prelude
-        row: States = self.live[min(left, self.prelude + (left - self.prelude) % period)]
+        remaining, period = self.end - written_count, len(self.live) - self.prelude
+        row: States = self.live[min(remaining, self.prelude + (remaining - self.prelude) % period)]
         return row
 
 
-def phase_at(phases: Sequence[Phase], written: int) -> Phase:
+def phase_at(phases: Sequence[Phase], written_count: int) -> Phase:
     """Return the phase of a text of so many characters."""
-    return next(phase for phase in phases if written < phase.end)
+    return next(phase for phase in phases if written_count < phase.end)
 
 
-def _opened(formula: Formula) -> Formula:
+def _open_pattern(formula: Formula) -> Formula:
     """Return a pattern that counts one class of characters as one that does not, and a length."""
     return without_count(formula) if isinstance(formula, Pattern) else formula
 
 
-def cuts(formulas: Iterable[Formula]) -> list[int]:
+def length_cuts(formulas: Iterable[Formula]) -> list[int]:
     """Return the numbers of characters from which on some lengths say another thing, ascending."""
     lengths = [
         atom
         for formula in formulas
         for leaf in atoms(formula)
-        for atom in atoms(_opened(leaf))
+        for atom in atoms(_open_pattern(leaf))
         if isinstance(atom, Length)
     ]
-    ends = {atom.most + 1 for atom in lengths if atom.most is not None}
-    return sorted(ends.union(atom.least for atom in lengths) - {0})
+    ends = {atom.maximum + 1 for atom in lengths if atom.maximum is not None}
+    return sorted(ends.union(atom.minimum for atom in lengths) - {0})
 
 
 def at_length(formula: Formula, size: int) -> Formula:
@@ -84,9 +84,11 @@ def at_length(formula: Formula, size: int) -> Formula:
     steps, stack = 1, [(formula, False)]
     while stack:
         node, is_ready = stack.pop()
-        node = node if is_ready else _opened(node)
+        node = node if is_ready else _open_pattern(node)
         if isinstance(node, Length):
-            done.append(TRUE if node.least <= size and (node.most is None or size <= node.most) else FALSE)
+            done.append(
+                TRUE if node.minimum <= size and (node.maximum is None or size <= node.maximum) else FALSE
+            )
         elif not isinstance(node, (Not, All, Any_)) or not node.of:
             done.append(node)
         elif not is_ready:
@@ -96,11 +98,11 @@ def at_length(formula: Formula, size: int) -> Formula:
         elif isinstance(node, Not):
             done[-1] = FALSE if done[-1] == TRUE else TRUE if done[-1] == FALSE else Not(done[-1])
         else:
-            start, settled = len(done) - len(node.of), FALSE if isinstance(node, All) else TRUE
+            start, deciding = len(done) - len(node.of), FALSE if isinstance(node, All) else TRUE
             parts = tuple(part for part in done[start:][::-1] if part not in (TRUE, FALSE))
-            joined = parts[0] if len(parts) == 1 else type(node)(parts)
-            done[start:] = [settled if settled in done[start:] else joined]
-    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * steps)
+            combined = parts[0] if len(parts) == 1 else type(node)(parts)
+            done[start:] = [deciding if deciding in done[start:] else combined]
+    THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * steps)
     return done[0]
 
 
@@ -113,54 +115,54 @@ def in_phases(
     Cost: the automaton; for each phase as many sweeps over it as characters make a difference before the
     phase ends. Raises what `rows_of` raises, and `LimitError`.
     """
-    sizes = [0, *cuts(formulas)]
+    sizes = [0, *length_cuts(formulas)]
     groups = groupby(sizes, lambda size: tuple([at_length(formula, size) for formula in formulas]))
-    begins = {next(same): demands for demands, same in groups}
+    begins = {next(group_sizes): demands for demands, group_sizes in groups}
     numbers = dict.fromkeys(chain.from_iterable(begins.values()))
     numbers.pop(FALSE, None)
-    asked = tuple(numbers)
-    if not asked:
+    distinct_formulas = tuple(numbers)
+    if not distinct_formulas:
         return None
-    rows = rows_of(Spec(asked))
+    rows = rows_of(Spec(distinct_formulas))
     trans, met = rows.automaton.trans, (frozenset[int](), *rows.outcomes)
-    made: list[Phase] = []
+    phases: list[Phase] = []
     end = ENDLESS
     for begin, demands in reversed(begins.items()):
-        asks = tuple([asked.index(formula) if formula != FALSE else -1 for formula in demands])
+        asks = tuple([distinct_formulas.index(formula) if formula != FALSE else -1 for formula in demands])
         outcomes = [frozenset(at for at, ask in enumerate(asks) if ask in true) for true in met]
         accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
         far = steps_to(trans, accept)
-        after = made[-1].alive(end)[: len(accept)] if made else far < FAR
-        made.append(
+        after = phases[-1].alive_states(end)[: len(accept)] if phases else far < FAR
+        phases.append(
             Phase(
                 end,
                 asks,
                 tuple(outcomes),
-                *_live(rows, accept, after, end - begin),
+                *_alive_layers(rows, accept, after, end - begin),
                 int(far[far < FAR].max(initial=-1)),
             )
         )
         end = begin
-    return rows, tuple(made[::-1])
+    return rows, tuple(phases[::-1])
 
 
-def _live(of: ByteRows, accept: States, after: States, most: int) -> tuple[States, int]:
-    """Return which states are alive so many characters before the end of a phase, up to `most`, and from
-    which row on the rows are repeated. `accept`: which states accept in it; `after`: which are alive behind
-    it."""
+def _alive_layers(of: ByteRows, accept: States, after: States, max_length: int) -> tuple[States, int]:
+    """Return which states are alive so many characters before the end of a phase, up to `max_length`, and
+    from which row on the rows are repeated. `accept`: which states accept in it; `after`: which are alive
+    behind it."""
     trans, now = of.automaton.trans, after
     met: dict[bytes, int] = {}
     layers: list[States] = []
-    while len(layers) <= most and (name := now.tobytes()) not in met:
+    while len(layers) <= max_length and (name := now.tobytes()) not in met:
         met[name] = len(layers)
         layers.append(now)
-        THIS_CALL.work(trans.size)
+        THIS_CALL.count_work(trans.size)
         if len(layers) * trans.size > MOST_WORK:
-            refuse(TOO_MUCH_WORK)
+            raise_limit_error(TOO_MUCH_WORK)
         now = accept | np.append(now, False)[trans].any(axis=1)
     live = np.stack(layers)
-    for left in range(1, 4):
-        tails = of.tails[of.open_bytes[of.automaton.states :] == left]
+    for remaining in range(1, 4):
+        tails = of.tails[of.open_bytes[of.automaton.states :] == remaining]
         if len(tails):
             inside = [np.append(row, False)[tails].any(axis=1) for row in live]
             live = np.concatenate([live, np.stack(inside)], axis=1)

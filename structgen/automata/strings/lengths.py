@@ -9,34 +9,44 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from structgen.automata.strings.automata import MOST_STATES, NONE, Automaton, both, of_lengths, steps_to
-from structgen.automata.strings.kernels import longest
+from structgen.automata.strings.automata import (
+    MOST_STATES,
+    NONE,
+    Automaton,
+    intersect_automata,
+    of_lengths,
+    steps_to,
+)
+from structgen.automata.strings.kernels import longest_rests
 from structgen.base.language.ir import Formula, Length
 
 
-def within(of: Automaton, least: int, most: int | None, most_states: int = MOST_STATES) -> Automaton:
-    """Return the automaton of the texts of `of` that have `least` to `most` characters. `of` has one outcome.
+def limit_lengths(
+    of: Automaton, min_length: int, max_length: int | None, most_states: int = MOST_STATES
+) -> Automaton:
+    """Return the automaton of the texts of `of` that have `min_length` to `max_length` characters. `of` has
+    one outcome.
 
     Cost: states times the bound that matters. Raises `LimitError` where the pairs of a state and a count are
     too many.
     """
-    if of.is_empty or (most is not None and least > most):
+    if of.is_empty or (max_length is not None and min_length > max_length):
         return NONE
-    if least and int(steps_to(of.trans, of.accept > 0)[0]) >= least:
-        least = 0
-    if most is not None and int(longest(of.trans)[0]) <= most:
-        most = None
-    if least == 0 and most is None:
+    if min_length and int(steps_to(of.trans, of.accept > 0)[0]) >= min_length:
+        min_length = 0
+    if max_length is not None and int(longest_rests(of.trans)[0]) <= max_length:
+        max_length = None
+    if min_length == 0 and max_length is None:
         return of
-    return both([of, of_lengths(least, most, most_states)], most_states)
+    return intersect_automata([of, of_lengths(min_length, max_length, most_states)], most_states)
 
 
-def bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
+def length_bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
     """Return the least and the most characters that the lengths among some formulas allow together."""
-    least, most = 0, None
+    min_length, max_length = 0, None
     for part in parts:
         if isinstance(part, Length):
-            least = max(least, part.least)
-            if part.most is not None:
-                most = part.most if most is None else min(most, part.most)
-    return least, most
+            min_length = max(min_length, part.minimum)
+            if part.maximum is not None:
+                max_length = part.maximum if max_length is None else min(max_length, part.maximum)
+    return min_length, max_length

@@ -99,7 +99,7 @@ class LiveState(NamedTuple):
     regular: int
     """The state in the pool of the ways that are regular; below 0: it is none of them."""
 
-    def alive(self) -> Iterator[tuple[TextDemand, int]]:
+    def alive_ways(self) -> Iterator[tuple[TextDemand, int]]:
         """Yield each way in which the string may still go on, with the state of its reader."""
         return ((way, state) for way, state in zip(self.ways, self.states, strict=True) if state >= 0)
 
@@ -109,29 +109,30 @@ def speaks_of_texts(formula: Formula) -> bool:
     return any(isinstance(atom, Texts) for atom in atoms(formula))
 
 
-def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, Formula]]:
+def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | None, Formula]]:
     """Return a formula as alternatives: each a grammar (None: none is asked) and a regular formula beside it.
 
     Raises `UnsupportedError` where a grammar is denied, or two must hold at once; `LimitError`.
     """
     if not speaks_of_texts(formula):
-        return [(None, Not(formula) if denied else formula)]
+        return [(None, Not(formula) if is_denied else formula)]
     if isinstance(formula, Not):
-        return ways_of(formula.of, not denied)
+        return ways_of(formula.of, not is_denied)
     if isinstance(formula, Texts):
-        if denied:
-            raise refusal(
-                f"A string is asked for that is not {named(formula)}, which is not regular, or too large.",
+        if is_denied:
+            raise unsupported_error(
+                f"A string is asked for that is not {name_texts(formula)}, which is not regular, "
+                "or too large.",
                 "Leave the grammar out of not, oneOf and if; anyOf takes it.",
             )
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
-    parts = [ways_of(part, denied) for part in formula.of]
-    if isinstance(formula, Any_) is not denied:
+    parts = [ways_of(part, is_denied) for part in formula.of]
+    if isinstance(formula, Any_) is not is_denied:
         return [way for part in parts for way in part]
     ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
     for part in parts:
-        ways = [_both(way, other) for way in ways for other in part]
+        ways = [_combine_ways(way, part_way) for way in ways for part_way in part]
         if len(ways) > _MOST_WAYS:
             raise LimitError(
                 f"A string may meet its schemas in more than {_MOST_WAYS:,} ways.", limit="alternatives"
@@ -139,28 +140,29 @@ def ways_of(formula: Formula, denied: bool = False) -> list[tuple[Texts | None, 
     return ways
 
 
-def _both(
-    way: tuple[Texts | None, Formula], other: tuple[Texts | None, Formula]
+def _combine_ways(
+    way: tuple[Texts | None, Formula], second_way: tuple[Texts | None, Formula]
 ) -> tuple[Texts | None, Formula]:
-    (a, x), (b, y) = way, other
+    (a, x), (b, y) = way, second_way
     if a is not None and b is not None and a != b:
-        raise refusal(
-            f"One string is asked to be {named(a)} and {named(b)}, neither of which is regular and small.",
+        raise unsupported_error(
+            f"One string is asked to be {name_texts(a)} and {name_texts(b)}, neither of which is "
+            "regular and small.",
             "Write one grammar of the texts of both. Beside one of these, others must be small and regular.",
         )
     regular = [formula for formula in (x, y) if formula != TRUE]
-    return a if b is None else b, FALSE if FALSE in regular else _conjunction(regular)
+    return a if b is None else b, FALSE if FALSE in regular else _join_formulas(regular)
 
 
-def _conjunction(parts: list[Formula]) -> Formula:
+def _join_formulas(parts: list[Formula]) -> Formula:
     return parts[0] if len(parts) == 1 else All(tuple(parts))
 
 
-def named(texts: Texts) -> str:
+def name_texts(texts: Texts) -> str:
     """Return the words for the texts of a grammar."""
     return str(texts.of.texts_named)
 
 
-def refusal(what: str, cure: str) -> UnsupportedError:
+def unsupported_error(fault: str, cure: str) -> UnsupportedError:
     """Return the error for a place of a grammar that is not offered."""
-    return UnsupportedError(what, keyword="x-grammar", where="", cure=cure)
+    return UnsupportedError(fault, keyword="x-grammar", where="", cure=cure)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.regex.optional_counts import simplified
+from structgen.automata.regex.optional_counts import simplify_tree
 from structgen.automata.regex.syntax_tree import (
     EMPTY,
     TEXT_START,
@@ -23,23 +23,23 @@ from structgen.automata.regex.syntax_tree import (
     LookAround,
     Node,
     TextStart,
-    concatenated,
+    concatenate_nodes,
 )
-from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, divided
+from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER, divide_alphabet
 from structgen.automata.strings.automata import (
     MOST_PLACES,
     MOST_STATES,
     Automaton,
-    both,
-    bounded,
-    closed,
+    closed_states,
     complement,
-    minimal,
+    intersect_automata,
+    minimal_automaton,
     minimal_table,
     of_other_texts,
-    refuse,
+    raise_limit_error,
+    run_bounded,
 )
-from structgen.automata.strings.kernels import TOO_MUCH_WORK, Flags, Longs, Ranked, Row, Table, subsets
+from structgen.automata.strings.kernels import TOO_MUCH_WORK, Flags, Longs, Row, Table, ThreadRanks, subsets
 from structgen.automata.strings.threads import (
     END,
     LOOK,
@@ -59,7 +59,7 @@ _STEPS_OF_A_THREAD: Final = 4
 Duty: TypeAlias = "tuple[int, int]"
 """The number of a look-ahead's automaton, and its state."""
 Duties: TypeAlias = "frozenset[Duty]"
-Behind: TypeAlias = "tuple[int, ...]"
+BehindStates: TypeAlias = "tuple[int, ...]"
 """The state of each look-behind's automaton, -1 where it is dead."""
 
 
@@ -68,7 +68,7 @@ class Thread(NamedTuple):
 
     pc: int
     duties: Duties
-    behind: Behind
+    behind_states: BehindStates
     first: bool
 
 
@@ -91,8 +91,8 @@ class _Surroundings:
 
     def __init__(self, tree: Node) -> None:
         self.sets = sets_of(tree)
-        self.alphabet, self.member = divided(self.sets)
-        THIS_CALL.work(NUMBERS_OF_A_CHARACTER * sum(map(len, self.sets)) + self.member.size // 8)
+        self.alphabet, self.member = divide_alphabet(self.sets)
+        THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * sum(map(len, self.sets)) + self.member.size // 8)
         self.classes = {ranges: self.member[at] for at, ranges in enumerate(self.sets)}
         self.nodes = look_behinds(tree)
         self.number = {node: at for at, node in enumerate(self.nodes)}
@@ -102,29 +102,29 @@ class _Surroundings:
             below = _Surroundings.__new__(_Surroundings)
             below.__dict__.update(self.__dict__, nodes=look_behinds(node.of), behinds=[])
             below.number = {inner: at for at, inner in enumerate(below.nodes)}
-            below.behinds = [below.ending(inner) for inner in below.nodes]
-            self.behinds.append(below.ending(node))
+            below.behinds = [below.ending_automaton(inner) for inner in below.nodes]
+            self.behinds.append(below.ending_automaton(node))
 
-    def ending(self, node: LookAround) -> tuple[Table, Row]:
+    def ending_automaton(self, node: LookAround) -> tuple[Table, Row]:
         """Return the automaton of the texts at whose end a look-behind's body has just matched."""
-        return PatternSearch(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).table()
+        return PatternSearch(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).make_table()
 
-    def after(self, behind: Behind, kind: int) -> Behind:
+    def states_after(self, behind_states: BehindStates, kind: int) -> BehindStates:
         """Return the states of the look-behinds after a character of a class."""
         return tuple(
             int(trans[state, kind]) if state >= 0 else -1
-            for (trans, _), state in zip(self.behinds, behind, strict=True)
+            for (trans, _), state in zip(self.behinds, behind_states, strict=True)
         )
 
-    def count(self, threads: int) -> None:
-        """Count threads that are followed; stop past the limit. Errors: `THIS_CALL.work` too."""
+    def count_threads(self, threads: int) -> None:
+        """Count threads that are followed; stop past the limit. Errors: `THIS_CALL.count_work` too."""
         self.threads += threads
         self.unpaid += threads * NUMBERS_OF_A_CHARACTER
         if self.unpaid > NUMBERS:
-            THIS_CALL.work(self.unpaid)
+            THIS_CALL.count_work(self.unpaid)
             self.unpaid = 0
         if self.threads > MOST_PLACES:
-            refuse(TOO_MUCH_WORK)
+            raise_limit_error(TOO_MUCH_WORK)
 
 
 class PatternSearch:
@@ -138,7 +138,7 @@ class PatternSearch:
         self,
         around: _Surroundings,
         tree: Node,
-        behind: Behind,
+        behind_states: BehindStates,
         *,
         anywhere: bool,
         to_end: bool = False,
@@ -146,13 +146,13 @@ class PatternSearch:
     ) -> None:
         self._around, self._to_end = around, to_end
         instructions = PatternInstructions()
-        start = instructions.emit(simplified(tree), 0)
+        start = instructions.emit_node(simplify_tree(tree), 0)
         if anywhere:
             start = instructions.any_text_before(start)
         self._code, self._ranks = instructions.code, instructions.ranks
-        around.count(len(self._code))
+        around.count_threads(len(self._code))
         self._aheads: list[_Ahead] = []
-        self._ahead_numbers: dict[tuple[LookAround, Behind, bool], int] = {}
+        self._ahead_numbers: dict[tuple[LookAround, BehindStates, bool], int] = {}
         self._numbers: dict[Thread, int] = {}
         self._todo: list[Thread] = []
         self._behind_free: dict[int, int] = {}
@@ -163,49 +163,49 @@ class PatternSearch:
         self._closures: list[list[int]] = []
         self._sets: dict[bytes, int] = {}
         self._all_classes = np.ones(around.alphabet.width, np.uint8)
-        self._settled(Thread(start, _FREE, behind, first))
+        self._number_closure(Thread(start, _FREE, behind_states, first))
 
-    def table(self) -> tuple[Table, Row]:
+    def make_table(self) -> tuple[Table, Row]:
         """Return the minimal table of the texts over the pattern's alphabet, and which states accept."""
         return minimal_table(*self.subsets())
 
-    def subsets(self, most: int = MOST_STATES) -> tuple[Table, Row]:
+    def subsets(self, max_states: int = MOST_STATES) -> tuple[Table, Row]:
         """Return the table of the reachable sets of threads, and which accept. Raises `LimitError`."""
         edges: list[list[tuple[int, int]]] = []
         for thread in self._todo:  # it grows meanwhile
-            edges.append(self._edges(thread))
+            edges.append(self._edges_of_thread(thread))
         width = self._around.alphabet.width
         final = -1 if self._to_end else self._numbers.get(_MATCHED, -1)
-        ends = [self._accepts(thread) for thread in self._todo]
+        ends = [self._accepts_at(thread) for thread in self._todo]
         moves = np.array([edge for several in edges for edge in several], np.int32).reshape(-1, 2)
-        _, trans, accept = bounded(
+        _, trans, accept = run_bounded(
             subsets,
-            most,
+            max_states,
             _ends_of(edges),
             moves,
             _ends_of(self._closures),
             np.array([thread for closure in self._closures for thread in closure], np.int32),
             np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
             np.array(ends, np.uint8),
-            self._ranked(),
+            self._rank_threads(),
             final,
         )
         return trans, accept.astype(np.int32)
 
-    def _ranked(self) -> Ranked:
+    def _rank_threads(self) -> ThreadRanks:
         """Return for each kind of count the place of each thread, -1 for none, and its rank there."""
         kinds = 1 + max((depth for ranks in self._ranks.values() for depth in ranks), default=-1)
-        ranked = np.full((2, kinds, len(self._todo)), -1, np.int32)
+        thread_ranks = np.full((2, kinds, len(self._todo)), -1, np.int32)
         numbers: dict[object, int] = {}
         for at, thread in enumerate(self._todo if kinds else ()):
             for depth, (place, rank) in self._ranks.get(thread.pc, {}).items():
                 number = numbers.setdefault((place, *thread[1:]), len(numbers))
-                ranked[:, depth, at] = number, rank
-        return ranked
+                thread_ranks[:, depth, at] = number, rank
+        return thread_ranks
 
     # Edges.
 
-    def _edges(self, thread: Thread) -> list[tuple[int, int]]:
+    def _edges_of_thread(self, thread: Thread) -> list[tuple[int, int]]:
         """Return the sets by which a thread goes on, and the closure after each."""
         code = self._code[thread.pc]
         if code.op == MATCH:
@@ -216,59 +216,65 @@ class PatternSearch:
             classes, after = self._around.classes[code.set], code.after[0]
         else:
             return []
-        if not thread.duties and not thread.behind:
-            known = self._behind_free.get(after)
-            if known is None:
-                known = self._behind_free[after] = self._settled(Thread(after, _FREE, (), False))
-            return [(self._set(classes), known)]
-        self._around.count(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
-        groups: dict[tuple[Duties, Behind], list[int]] = {}
+        if not thread.duties and not thread.behind_states:
+            closure_number = self._behind_free.get(after)
+            if closure_number is None:
+                closure_number = self._behind_free[after] = self._number_closure(
+                    Thread(after, _FREE, (), False)
+                )
+            return [(self._number_set(classes), closure_number)]
+        self._around.count_threads(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
+        groups: dict[tuple[Duties, BehindStates], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
-            duties = self._done(thread.duties, kind)
+            duties = self._duties_after(thread.duties, kind)
             if duties is not None:
-                groups.setdefault((duties, self._around.after(thread.behind, kind)), []).append(kind)
+                groups.setdefault((duties, self._around.states_after(thread.behind_states, kind)), []).append(
+                    kind
+                )
         edges = []
-        for (duties, behind), kinds in groups.items():
+        for (duties, behind_states), kinds in groups.items():
             chosen = np.zeros(len(self._all_classes), np.uint8)
             chosen[kinds] = 1
-            edges.append((self._set(chosen), self._settled(Thread(after, duties, behind, False))))
+            edges.append(
+                (self._number_set(chosen), self._number_closure(Thread(after, duties, behind_states, False)))
+            )
         return edges
 
-    def _set(self, classes: Flags) -> int:
+    def _number_set(self, classes: Flags) -> int:
         return self._sets.setdefault(classes.tobytes(), len(self._sets))
 
-    def _done(self, duties: Duties, kind: int) -> Duties | None:
+    def _duties_after(self, duties: Duties, kind: int) -> Duties | None:
         """Return the duties after a character; None where one cannot be met any more."""
-        left = []
+        remaining = []
         for number, state in duties:
             after = int(self._aheads[number].trans[state, kind])
             if after < 0:
                 return None
-            left.append((number, after))
-        return frozenset(left)
+            remaining.append((number, after))
+        return frozenset(remaining)
 
     # Closures.
 
-    def _settled(self, start: Thread) -> int:
+    def _number_closure(self, start: Thread) -> int:
         """Return the number of the closure of a thread: those that wait for a character, for the end, or have
         matched. A duty that is met whatever comes is gone; a match without duties needs nothing more."""
-        plain = None if start.duties or start.behind else self._plain_closure(start.pc, start.first)
+        plain = None if start.duties or start.behind_states else self._plain_closure(start.pc, start.first)
         if plain is not None:
             self._closures.append(plain)
             return len(self._closures) - 1
         closure: dict[int, None] = {}
         for thread in self._closure(start, False):
-            duties, settled = thread.duties, thread
+            duties, reduced_thread = thread.duties, thread
             if duties:
                 duties = frozenset(duty for duty in duties if not self._aheads[duty[0]].total[duty[1]])
-                settled = thread._replace(duties=duties)
+                reduced_thread = thread._replace(duties=duties)
             if self._code[thread.pc].op == MATCH and not duties and not self._to_end:
-                settled = _MATCHED
-            closure[self._number(settled)] = None
+                reduced_thread = _MATCHED
+            closure[self._number_thread(reduced_thread)] = None
         self._closures.append(list(closure))
         return len(self._closures) - 1
 
-    def _number(self, thread: Thread) -> int:
+    def _number_thread(self, thread: Thread) -> int:
         """Return the number of a thread, which may be new."""
         number = self._numbers.get(thread)
         if number is None:
@@ -279,13 +285,13 @@ class PatternSearch:
     def _plain_closure(self, pc: int, first: bool) -> list[int] | None:
         """Return the closure of a thread without duties and look-behinds, by instructions alone: most threads
         are such. None where it meets a look-around. Only the end of the text may ask for its `first`."""
-        code, known, closure = self._code, self._plain, list[int]()
-        seen, todo = set[int](), [pc]
+        code, thread_numbers, closure = self._code, self._plain, list[int]()
+        visited, todo = set[int](), [pc]
         while todo:
             pc = todo.pop()
-            if pc in seen:
+            if pc in visited:
                 continue
-            seen.add(pc)
+            visited.add(pc)
             op, after, _, look = code[pc]
             if op == SPLIT:
                 todo += after
@@ -296,14 +302,16 @@ class PatternSearch:
                 return None
             else:
                 key = ~pc if first and op == END else pc
-                if key not in known:
+                if key not in thread_numbers:
                     is_done = op == MATCH and not self._to_end
-                    known[key] = self._number(_MATCHED if is_done else Thread(pc, _FREE, (), key < 0))
-                closure.append(known[key])
-        self._around.count(len(seen))
+                    thread_numbers[key] = self._number_thread(
+                        _MATCHED if is_done else Thread(pc, _FREE, (), key < 0)
+                    )
+                closure.append(thread_numbers[key])
+        self._around.count_threads(len(visited))
         return closure
 
-    def _accepts(self, thread: Thread) -> bool:
+    def _accepts_at(self, thread: Thread) -> bool:
         """Return whether a text may end at a thread."""
         if self._code[thread.pc].op == SET:
             return False
@@ -315,14 +323,14 @@ class PatternSearch:
 
     def _closure(self, start: Thread, at_end: bool) -> list[Thread]:
         """Return the threads that one leads to without a character."""
-        seen: set[Thread] = set()
+        visited: set[Thread] = set()
         waiting: list[Thread] = []
         todo = [start]
         while todo:
             thread = todo.pop()
-            if thread in seen:
+            if thread in visited:
                 continue
-            seen.add(thread)
+            visited.add(thread)
             code = self._code[thread.pc]
             if code.op == SPLIT:
                 todo += [Thread(after, *thread[1:]) for after in code.after]
@@ -333,34 +341,36 @@ class PatternSearch:
                 todo.append(thread._replace(pc=code.after[0]))
             elif code.op == LOOK:
                 assert code.look is not None
-                todo += self._looked(thread, code.look, code.after[0])
+                todo += self._threads_behind_look(thread, code.look, code.after[0])
             else:
                 waiting.append(thread)
-        self._around.count(len(seen))
+        self._around.count_threads(len(visited))
         return waiting
 
-    def _looked(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:
+    def _threads_behind_look(self, thread: Thread, look: LookAround, after: int) -> list[Thread]:
         """Return the thread behind a look-around; none where a look-behind does not hold."""
         if look.ahead:
-            number = self._ahead(look, thread.behind, thread.first)
+            number = self._number_ahead(look, thread.behind_states, thread.first)
             if not len(self._aheads[number].trans):
                 return []
             return [thread._replace(pc=after, duties=thread.duties | {(number, 0)})]
         at = self._around.number[look]
-        accept, state = self._around.behinds[at][1], thread.behind[at]
+        accept, state = self._around.behinds[at][1], thread.behind_states[at]
         return [thread._replace(pc=after)] if (state >= 0 and bool(accept[state])) == look.holds else []
 
-    def _ahead(self, look: LookAround, behind: Behind, first: bool) -> int:
+    def _number_ahead(self, look: LookAround, behind_states: BehindStates, first: bool) -> int:
         """Return the number of the automaton of what must follow for a look-ahead to hold."""
-        key = look, behind, first
+        key = look, behind_states, first
         if key not in self._ahead_numbers:
-            trans, accept = PatternSearch(self._around, look.of, behind, anywhere=False, first=first).table()
+            trans, accept = PatternSearch(
+                self._around, look.of, behind_states, anywhere=False, first=first
+            ).make_table()
             if not look.holds:
                 trans, accept = minimal_table(*of_other_texts(trans, accept))
             if not accept.any():
                 trans, accept = trans[:0], accept[:0]
             self._ahead_numbers[key] = len(self._aheads)
-            self._aheads.append(_Ahead(trans, accept, closed(trans, accept > 0)))
+            self._aheads.append(_Ahead(trans, accept, closed_states(trans, accept > 0)))
         return self._ahead_numbers[key]
 
 
@@ -369,7 +379,7 @@ def _ends_of(lists: Sequence[Sequence[object]]) -> Longs:
     return np.cumsum([0, *map(len, lists)], dtype=np.int64)
 
 
-def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
+def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts in which a search finds a pattern.
 
     Look-aheads at the very start, `^(?!a)(?=b)c`, become the product of not `^a`, `^b` and `^c`; the others
@@ -380,21 +390,21 @@ def automaton_of(tree: Node, most: int = MOST_STATES) -> Automaton:
     todo = [(tree, True)]
     while todo:
         tree, holds = todo.pop()
-        aheads, rest = _leading(tree)
+        aheads, rest = _leading_look_aheads(tree)
         if not holds and aheads:
             rest, aheads = tree, []
         todo += aheads
         around = _Surroundings(rest)
         search = PatternSearch(around, rest, (0,) * len(around.behinds), anywhere=True)
-        made = minimal(around.alphabet, *search.subsets(most))
-        parts.append(made if holds else complement(made))
-    return both(parts, most)
+        automaton = minimal_automaton(around.alphabet, *search.subsets(max_states))
+        parts.append(automaton if holds else complement(automaton))
+    return intersect_automata(parts, max_states)
 
 
-def _leading(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
+def _leading_look_aheads(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
     """Return the look-aheads at the start of a pattern that is anchored there, each as an anchored pattern
     with whether it must hold; and the pattern without them."""
-    parts = concatenated(tree, EMPTY)
+    parts = concatenate_nodes(tree, EMPTY)
     if not isinstance(parts, Concatenation) or not parts.parts or not isinstance(parts.parts[0], TextStart):
         return [], tree
     aheads: list[tuple[Node, bool]] = []
@@ -402,8 +412,8 @@ def _leading(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
     while len(rest) > 1:
         part = rest[1]
         if isinstance(part, LookAround) and part.ahead:
-            aheads.append((concatenated(TEXT_START, part.of), part.holds))
+            aheads.append((concatenate_nodes(TEXT_START, part.of), part.holds))
         elif not isinstance(part, TextStart):
             break
         del rest[1]
-    return aheads, concatenated(*rest) if aheads else tree
+    return aheads, concatenate_nodes(*rest) if aheads else tree

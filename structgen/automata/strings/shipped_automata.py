@@ -22,7 +22,7 @@ import numpy as np
 
 from structgen.automata.strings.alphabets import Alphabet
 from structgen.automata.strings.automata import Automaton
-from structgen.base.system.cache import warn
+from structgen.base.system.cache import warn_of_file
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
 FILE: Final = Path(__file__).with_name("shipped_automata.bin")
@@ -43,7 +43,7 @@ class ShippedAutomaton(NamedTuple):
     runs: int
 
     @classmethod
-    def pack(cls, automaton: Automaton, steps: int) -> ShippedAutomaton:
+    def pack_automaton(cls, automaton: Automaton, steps: int) -> ShippedAutomaton:
         """Return an automaton as the file has it. `steps`: what making it has cost."""
         starts, kinds = automaton.alphabet.starts, automaton.alphabet.kinds
         arrays = (automaton.trans.ravel(), automaton.accept, kinds, starts & 0xFFFF, starts >> 16)
@@ -51,7 +51,7 @@ class ShippedAutomaton(NamedTuple):
         states, classes = automaton.trans.shape
         return cls(data, steps, states, classes, len(starts))
 
-    def unpack(self) -> Automaton:
+    def unpack_automaton(self) -> Automaton:
         """Return the automaton. Cost: 0.1 ms."""
         _, _, states, classes, runs = self
         numbers = np.frombuffer(zlib.decompress(self.data), "<i2").astype(np.int32)
@@ -69,40 +69,44 @@ def digest_of(meaning: object) -> bytes:
 
 def write_entries(entries: Iterable[tuple[bytes, ShippedAutomaton]]) -> bytes:
     """Return the file of some automata, each behind the digest of what it is made from."""
-    packed = b"".join([HEAD.pack(name, len(one.data), *one[1:]) + one.data for name, one in entries])
-    return blake2b(packed, digest_size=DIGEST_BYTES).digest() + packed
+    packed_entries = b"".join(
+        [HEAD.pack(name, len(entry.data), *entry[1:]) + entry.data for name, entry in entries]
+    )
+    return blake2b(packed_entries, digest_size=DIGEST_BYTES).digest() + packed_entries
 
 
 def read_entries(file: bytes) -> dict[bytes, ShippedAutomaton] | None:
     """Return the automata of a file by digest, or None where it is damaged. Cost: 0.1 ms."""
     if blake2b(file[DIGEST_BYTES:], digest_size=DIGEST_BYTES).digest() != file[:DIGEST_BYTES]:
         return None
-    at, found = DIGEST_BYTES, dict[bytes, ShippedAutomaton]()
+    at, entries = DIGEST_BYTES, dict[bytes, ShippedAutomaton]()
     while at < len(file):
         name, size, *numbers = HEAD.unpack_from(file, at)
         at += HEAD.size
-        found[name] = ShippedAutomaton(file[at : at + size], *numbers)
+        entries[name] = ShippedAutomaton(file[at : at + size], *numbers)
         at += size
-    return found
+    return entries
 
 
 @cache
 def shipped_entries() -> Mapping[bytes, ShippedAutomaton]:
     """Return the automata of the package by digest; none, with a StoreWarning, where the file is damaged."""
     try:
-        found = read_entries(FILE.read_bytes())
+        entries = read_entries(FILE.read_bytes())
     except OSError:
-        found = None
-    if found is None:
-        warn(f"{FILE} is damaged or missing: what it held is made anew.", cure="Install structgen again.")
-    return found or {}
+        entries = None
+    if entries is None:
+        warn_of_file(
+            f"{FILE} is damaged or missing: what it held is made anew.", cure="Install structgen again."
+        )
+    return entries or {}
 
 
 def shipped_automaton(meaning: object) -> Automaton | None:
     """Return the automaton that comes with the package for a formula, or for a specification of numbers and a
-    policy; None where none does. The call pays the steps of making it. Errors: `THIS_CALL.work`."""
-    found = shipped_entries().get(digest_of(meaning))
-    if found is None:
+    policy; None where none does. The call pays the steps of making it. Errors: `THIS_CALL.count_work`."""
+    entry = shipped_entries().get(digest_of(meaning))
+    if entry is None:
         return None
-    THIS_CALL.work(NUMBERS * (found.steps - 1))
-    return found.unpack()
+    THIS_CALL.count_work(NUMBERS * (entry.steps - 1))
+    return entry.unpack_automaton()

@@ -16,19 +16,19 @@ from structgen.automata.formats.named_formats import meaning_of
 from structgen.automata.strings.automata import EVERY, MOST_STATES
 from structgen.automata.strings.automaton_pool import AutomatonPool, Outcome
 from structgen.automata.strings.completions import StringCompletions
-from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, grouped
+from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, group_outcomes
 from structgen.automata.strings.held_automata import HeldByContent
-from structgen.automata.strings.kernels import FAR, Row, Table, longest
-from structgen.automata.strings.length_phases import Phase, at_length, cuts, in_phases, phase_at
+from structgen.automata.strings.kernels import FAR, Row, Table, longest_rests
+from structgen.automata.strings.length_phases import Phase, at_length, in_phases, length_cuts, phase_at
 from structgen.automata.strings.live_strings import (
     UNASKED,
     LiveState,
     Make,
     TextDemand,
     TextReader,
-    named,
-    refusal,
+    name_texts,
     speaks_of_texts,
+    unsupported_error,
     ways_of,
 )
 from structgen.automata.strings.utf8_rows import PLACE_BYTES, ByteRows, byte_rows
@@ -39,8 +39,8 @@ from structgen.automata.unicode.decoded_text import (
     TOTAL_COLUMN,
     WIDTH,
     count_characters,
-    encode,
-    escaped,
+    encode_text,
+    escape_surrogates,
 )
 from structgen.automata.unicode.partition import ASCII, JSON, PLAIN
 from structgen.automata.unicode.utf8 import DONE, ByteNode, node_of
@@ -59,7 +59,7 @@ from structgen.base.language.ir import (
     Texts,
     conjuncts,
 )
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
@@ -106,7 +106,7 @@ def _free_string() -> tuple[_Part, Table, Row]:
     local = np.array(rows.free_places(1), np.int32)
     places = np.append(np.argsort(local), DEAD).astype(np.int32)
     table = np.empty((PLACES, WIDTH), np.int32)
-    rows.write(local, places, table)
+    rows.write_rows(local, places, table)
     ends = np.where(np.arange(PLACES) == StringPool.FREE, 0, -1).astype(np.int32)
     return _Part(local, places[:-1], rows), table, ends
 
@@ -118,7 +118,7 @@ def _with_open_format(formula: Formula) -> Formula:
     others = [part for part in parts if not isinstance(part, Length)]
     if len(others) != 1 or not isinstance(others[0], Format):
         return formula
-    meaning = meaning_of(others[0].name, denied=False, alone=True)
+    meaning = meaning_of(others[0].name, is_denied=False, alone=True)
     return All(tuple([meaning if part is others[0] else part for part in parts]))
 
 
@@ -148,15 +148,15 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         super().__init__(limits, WIDTH)
         self._texts = texts
         self._live: dict[LiveState, int] = {}
-        self._told = set[int]()
+        self._noted_states = set[int]()
         """Live states of which the dead characters of ASCII are noted."""
         self._outcomes: dict[int, Outcome] = {}
         """Live state -> the function that numbers the sets of demands that its strings meet."""
         self._spelling, self.lone, self._missing = spelling, lone, missing
-        self._most = min(limits.automaton_states, MOST_STATES)
-        self._reader = FormulaReader(self._most)
+        self._max_states = min(limits.automaton_states, MOST_STATES)
+        self._reader = FormulaReader(self._max_states)
         part, rows, ends = _free_string()
-        self._add(part, rows, ends)
+        self._add_states(part, rows, ends)
         self._completions: dict[int, StringCompletions] = {}
 
     # Specs.
@@ -164,7 +164,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def _has_states(self, spec: Spec, outcome: Outcome, formulas: tuple[Formula, ...]) -> bool:
         """Return whether the lengths of a spec, whose formulas are these with their formats opened, are
         states: they are few, and no bound on all texts."""
-        bounds = cuts(formulas)
+        bounds = length_cuts(formulas)
         many = len(bounds) // 10
         is_bound = not many and all(at_length(formula, bounds[-1]) == FALSE for formula in formulas)
         if is_bound or bounds[-1] >= _FEWEST_TO_COUNT * max(many, 1):
@@ -175,35 +175,37 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             return False
         return True
 
-    @remembered
-    def phased(self, spec: Spec, outcome: Outcome) -> int | None:
-        """Return where a spec starts if whoever reads its strings counts their characters, in `phases`: the
-        first of its states, which are numbered one behind another, or DEAD. None where it has no lengths, or
-        where they are so few that they are states. Errors: those of `start`."""
+    @remember_answers
+    def start_in_phases(self, spec: Spec, outcome: Outcome) -> int | None:
+        """Return where a spec starts if whoever reads its strings counts their characters, in `phases_of`:
+        the first of its states, which are numbered one behind another, or DEAD. None where it has no lengths,
+        or where they are so few that they are states. Errors: those of `start`."""
         if spec.groups is not None or any(map(speaks_of_texts, spec.formulas)):
             return None
         formulas = tuple(map(_with_open_format, spec.formulas))
-        if not cuts(formulas) or self._has_states(spec, outcome, formulas):
+        if not length_cuts(formulas) or self._has_states(spec, outcome, formulas):
             return None
-        made = in_phases(formulas, self._rows_of)
-        if made is None or not made[1][0].alive(0)[0]:
+        rows_and_phases = in_phases(formulas, self._rows_of)
+        if rows_and_phases is None or not rows_and_phases[1][0].alive_states(0)[0]:
             return DEAD
-        rows, phases = made
+        rows, phases = rows_and_phases
         name = repr([(phase.end, *map(sorted, phase.outcomes)) for phase in phases]).encode()
         digest = blake2b(rows.digest + name, digest_size=16).digest()
         local = np.arange(rows.states, dtype=np.int32)
         places = self.count + local
         part = _Part(local, places, replace(rows, digest=digest), phases)
-        rows.write(local, np.append(places, np.int32(DEAD)), self._reserve(part, np.full_like(local, -1)))
+        rows.write_rows(
+            local, np.append(places, np.int32(DEAD)), self._reserve_states(part, np.full_like(local, -1))
+        )
         return int(places[0])
 
-    def phases(self, state: int) -> tuple[tuple[Phase, ...], Row]:
+    def phases_of(self, state: int) -> tuple[tuple[Phase, ...], Row]:
         """Return the phases of the spec of a state (none: it has no more lengths than those that are states),
         and of each state of its automaton the number of the outcome."""
-        part, _ = self._place(state)
+        part, _ = self._locate_row(state)
         return part.phases, part.rows.automaton.accept
 
-    def _started(self, spec: Spec, outcome: Outcome) -> int:
+    def _start_of_spec(self, spec: Spec, outcome: Outcome) -> int:
         if spec.groups is None and any(map(speaks_of_texts, spec.formulas)):
             return self._started_live(spec, outcome)
         rows = self._rows_of(spec)
@@ -218,51 +220,53 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         local = np.flatnonzero(places < 0).astype(np.int32)
         places[local] = np.arange(self.count, self.count + len(local))
         ends = np.full(rows.states, -1, np.int32)
-        known = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
-        ends[: rows.automaton.states] = known[rows.automaton.accept]
-        table = self._reserve(_Part(local, places, rows), ends[local])
-        rows.write(local, np.append(places, np.int32(DEAD)), table)
+        outcome_numbers = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
+        ends[: rows.automaton.states] = outcome_numbers[rows.automaton.accept]
+        table = self._reserve_states(_Part(local, places, rows), ends[local])
+        rows.write_rows(local, np.append(places, np.int32(DEAD)), table)
         return int(places[0])
 
     def _rows_of(self, spec: Spec) -> ByteRows:
         """Return the rows of a spec; they are shared by the process."""
 
-        def make() -> ByteRows:
+        def make_rows() -> ByteRows:
             if spec.groups is None:
-                divided = self._reader.spec(spec, lone=self.lone)
+                spec_automaton = self._reader.automaton_of_spec(spec, lone=self.lone)
             else:
-                divided = grouped(self._divided(spec.formulas), spec.groups)
-            return byte_rows(divided.automaton, divided.outcomes, self.lone, _ROWS_A_STATE * self._most)
+                spec_automaton = group_outcomes(self._dividing_automaton(spec.formulas), spec.groups)
+            return byte_rows(
+                spec_automaton.automaton, spec_automaton.outcomes, self.lone, _ROWS_A_STATE * self._max_states
+            )
 
-        return HELD.get((spec, self.lone, self._most), make)
+        return HELD.get((spec, self.lone, self._max_states), make_rows)
 
-    def _divided(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
+    def _dividing_automaton(self, formulas: tuple[Formula, ...]) -> SpecAutomaton:
         """Return the automaton that tells which of some formulas are true of a text."""
-        key = formulas, self.lone, self._most
-        return _DIVIDED.get(key, lambda: self._reader.spec(Spec(formulas), lone=self.lone))
+        key = formulas, self.lone, self._max_states
+        return _DIVIDED.get(key, lambda: self._reader.automaton_of_spec(Spec(formulas), lone=self.lone))
 
-    def classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:
+    def text_classes(self, formulas: tuple[Formula, ...]) -> dict[frozenset[int], bool]:
         """Return the sets of formulas that are true together, and no others, of some text, but for the empty
         set; each with whether infinitely many texts are such. Cost and errors: those of `start`."""
-        divided = self._divided(formulas)
-        trans, accept = divided.automaton.trans, divided.automaton.accept
+        spec_automaton = self._dividing_automaton(formulas)
+        trans, accept = spec_automaton.automaton.trans, spec_automaton.automaton.accept
         # States that no cycle leads to are taken away: few texts end there.
         tails, kinds = np.nonzero(trans >= 0)
         edges = np.unique(tails * len(trans) + trans[tails, kinds])
         tails, heads = np.divmod(edges, len(trans))
         begins = np.searchsorted(tails, np.arange(len(trans) + 1)).tolist()
         ways = np.bincount(heads, minlength=len(trans))
-        gone, left, after = np.flatnonzero(ways == 0).tolist(), ways.tolist(), heads.tolist()
+        gone, remaining_ways, after = np.flatnonzero(ways == 0).tolist(), ways.tolist(), heads.tolist()
         for state in gone:  # it grows meanwhile
             for to in after[begins[state] : begins[state + 1]]:
-                left[to] -= 1
-                if not left[to]:
+                remaining_ways[to] -= 1
+                if not remaining_ways[to]:
                     gone.append(to)
         endless = np.ones(len(trans), bool)
         endless[gone] = False
         infinite = set(accept[endless].tolist())
         met = np.unique(accept).tolist()
-        return {divided.outcomes[number - 1]: number in infinite for number in met if number > 0}
+        return {spec_automaton.outcomes[number - 1]: number in infinite for number in met if number > 0}
 
     # Live states.
 
@@ -283,37 +287,39 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         live = LiveState(tuple(ways), tuple([way.reader.start for way in ways]), start)
         return self._live_state(live, outcome)
 
-    @remembered
+    @remember_answers
     def _reader_of(self, texts: Texts, beside: Formula) -> TextReader | None:
         """Return the reader of the texts of a grammar that meet a regular formula; None where there are
         none."""
         if self._texts is None:
-            raise refusal(f"A string is asked to be {named(texts)}.", "Write a regular grammar.")
+            raise unsupported_error(
+                f"A string is asked to be {name_texts(texts)}.", "Write a regular grammar."
+            )
         return self._texts(texts.of if beside == TRUE else texts.of.narrowed(beside))
 
     def _live_state(self, live: LiveState, outcome: Outcome) -> int:
         """Return the number of a live state, made if it is new."""
         number = self._live.get(live)
         if number is None:
-            met = {way.demand for way, state in live.alive() if way.reader.machine.may_end(state)}
+            met = {way.demand for way, state in live.alive_ways() if way.reader.machine.may_end(state)}
             if live.regular >= 0:
-                met |= self.met(live.regular)
+                met |= self.demands_met(live.regular)
             ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
             number = self.count
-            self._reserve(live, ends)[:] = _LIVE_ROW
+            self._reserve_states(live, ends)[:] = _LIVE_ROW
             self._outcomes[number] = outcome
             self._live[live] = number
         return number
 
-    def met(self, state: int) -> frozenset[int]:
+    def demands_met(self, state: int) -> frozenset[int]:
         """Return the demands that a string meets which ends in a state of an automaton."""
-        part, local = self._place(state)
+        part, local = self._locate_row(state)
         number = int(part.rows.automaton.accept[local]) if local < part.rows.automaton.states else 0
         return part.rows.outcomes[number - 1] if number > 0 else frozenset()
 
     def is_live(self, state: int) -> LiveState | None:
         """Return what a live state is; None of a state of an automaton."""
-        part, _ = self._at(state)
+        part, _ = self._locate_state(state)
         return part if isinstance(part, LiveState) else None
 
     def step(self, state: int, column: int) -> int:
@@ -322,7 +328,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if after == UNASKED:
             live = self.is_live(state)
             assert live is not None, "states of automata are whole"
-            if column < _ASCII and state not in self._told:
+            if column < _ASCII and state not in self._noted_states:
                 self._tell_dead(state, live)
             after = self._after_live(live, column, self._outcomes[state])
             self.trans[state, column] = after
@@ -331,17 +337,17 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def _tell_dead(self, state: int, live: LiveState) -> None:
         """Note the characters of ASCII with which no string goes on from a live state."""
         goes_on = np.zeros(_ASCII, np.bool_)
-        for way, at in live.alive():
+        for way, at in live.alive_ways():
             goes_on |= way.reader.machine.after_ascii(at) >= 0
         if live.regular >= 0:
             goes_on |= self.trans[live.regular, :_ASCII] >= 0
         self.trans[state, :_ASCII][~goes_on] = DEAD
-        self._told.add(state)
+        self._noted_states.add(state)
 
-    def kinds(self, live: LiveState, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def token_kinds(self, live: LiveState, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return a number for each of some tokens: equal ones lead from a live state to one; -1 for tokens
         that close the string, or escape characters. No regular way goes on."""
-        after = np.stack([way.reader.after_tokens(at, tokens) for way, at in live.alive()])
+        after = np.stack([way.reader.after_tokens(at, tokens) for way, at in live.alive_ways()])
         alike: npt.NDArray[np.int64] = np.unique(after, axis=1, return_inverse=True)[1].reshape(-1)
         return np.where(after.max(axis=0) < 0, -1, alike)
 
@@ -357,16 +363,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     # States.
 
-    def _place(self, state: int) -> tuple[_Part, int]:
+    def _locate_row(self, state: int) -> tuple[_Part, int]:
         """Return the part of a state of an automaton, and its number in the part's rows."""
-        part, at = self._at(state)
+        part, at = self._locate_state(state)
         assert isinstance(part, _Part), "a live state has no rows"
         return part, int(part.local[at])
 
-    def bans(self, state: int) -> bool:
+    def may_end_anywhere(self, state: int) -> bool:
         """Return whether a string of the state's spec may end between any two characters, as where texts are
         banned and nothing else is asked: then the tokens of its states differ little."""
-        part, _ = self._at(state)
+        part, _ = self._locate_state(state)
         if state < PLACES or isinstance(part, LiveState):
             return False
         return bool((part.rows.automaton.accept > 0).all())
@@ -380,23 +386,23 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         columns = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in columns]
 
-    def targets(self, state: int, low: int, high: int) -> dict[int, int]:
+    def states_after(self, state: int, low: int, high: int) -> dict[int, int]:
         """Return the states after a character of low..high, each with the smallest such character; none
         inside a character. Cost: some microseconds for each run of characters that the automaton tells
         apart."""
         live = self.is_live(state)
         if live is not None:
             targets = dict[int, int]()
-            for point, after in self._characters(state, node_of(((low, high),)), b"", set()):
+            for point, after in self._list_characters(state, node_of(((low, high),)), b"", set()):
                 targets.setdefault(after, point)
             # surrogates that stand alone are in no text of a grammar
             low, high = max(low, SURROGATES[0]), min(high, SURROGATES[1])
             return (
-                targets | self.targets(live.regular, low, high)
+                targets | self.states_after(live.regular, low, high)
                 if live.regular >= 0 and low <= high
                 else targets
             )
-        part, local = self._place(state)
+        part, local = self._locate_row(state)
         of, targets = part.rows.automaton, dict[int, int]()
         starts, kinds = of.alphabet.starts, of.alphabet.kinds
         at = int(np.searchsorted(starts, low, "right")) - 1
@@ -411,7 +417,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             at += 1
         return targets
 
-    def _alike(self, state: int) -> LiveState | int:
+    def _alike_key(self, state: int) -> LiveState | int:
         """Return what states have in common that are completed alike, as far as readers know."""
         live = self.is_live(state)
         if live is None:
@@ -419,34 +425,42 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         pairs = zip(live.ways, live.states, strict=True)
         return live._replace(states=tuple([at if at < 0 else way.reader.alike(at) for way, at in pairs]))
 
-    def _characters(
-        self, state: int, node: ByteNode, read: bytes, tried: set[tuple[LiveState | int, ByteNode]]
+    def _list_characters(
+        self,
+        state: int,
+        node: ByteNode,
+        bytes_read: bytes,
+        tried_pairs: set[tuple[LiveState | int, ByteNode]],
     ) -> Iterator[tuple[int, int]]:
         """Yield the characters of a node that may follow in a live state, ascending, each with the state
         after it; some alike are left out."""
         if node is DONE:
-            yield ord(read.decode()), state
+            yield ord(bytes_read.decode()), state
         for byte, below in enumerate(node.after):
             after = DEAD if below is None else self.step(state, byte)
-            if below is not None and after >= 0 and (like := self._alike(after), below) not in tried:
-                tried.add((like, below))
-                yield from self._characters(after, below, read + bytes((byte,)), tried)
+            if (
+                below is not None
+                and after >= 0
+                and (like := self._alike_key(after), below) not in tried_pairs
+            ):
+                tried_pairs.add((like, below))
+                yield from self._list_characters(after, below, bytes_read + bytes((byte,)), tried_pairs)
 
     def is_infinite(self, state: int) -> bool:
         """Return whether infinitely many completions go on from a state between two characters. Of a live
         state that is not known, and False."""
         if self.is_live(state) is not None:
             return False
-        part, local = self._place(state)
-        return int(longest(part.rows.automaton.trans)[local]) >= FAR
+        part, local = self._locate_row(state)
+        return int(longest_rests(part.rows.automaton.trans)[local]) >= FAR
 
-    def is_finite(self, state: int, most: int) -> list[bytes] | None:
-        """Return all completions from a state between two characters, sorted, if there are at most `most`;
-        otherwise None. In phases the state is the start.
+    def is_finite(self, state: int, max_count: int) -> list[bytes] | None:
+        """Return all completions from a state between two characters, sorted, if there are at most
+        `max_count`; otherwise None. In phases the state is the start.
 
-        Cost: a few times `most` rows for each byte of the longest word, where there are finitely many.
+        Cost: a few times `max_count` rows for each byte of the longest word, where there are finitely many.
         """
-        phases, accept = ((), np.empty(0, np.int32)) if self.is_live(state) else self.phases(state)
+        phases, accept = ((), np.empty(0, np.int32)) if self.is_live(state) else self.phases_of(state)
         numbers = np.append(accept, np.int32(0))
         if not phases and self.is_infinite(state):
             return None
@@ -455,7 +469,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         # the shortest come first: each of them that is gone on with is many
         branching, later = deque([(state, b"")]), deque[tuple[int, bytes]]()
         while branching or later:
-            THIS_CALL.work(256)
+            THIS_CALL.count_work(256)
             # what goes on in one way alone is no more than one word so far
             at, text = (branching or later).popleft()
             following = [(after, text + bytes((byte,))) for byte, after in self.going_on(at)]
@@ -464,40 +478,40 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             if phases:
                 met = phase_at(phases, count_characters(text)).outcomes
                 words += [text] * bool(met[numbers[min(at - state, len(accept))]])
-                counts = [(to, more, count_characters(more)) for to, more in following]
+                counts = [(to, longer_text, count_characters(longer_text)) for to, longer_text in following]
                 following = [
-                    (to, more)
-                    for to, more, count in counts
-                    if phase_at(phases, count).alive(count)[to - state]
+                    (to, longer_text)
+                    for to, longer_text, count in counts
+                    if phase_at(phases, count).alive_states(count)[to - state]
                 ]
             (branching if len(following) > 1 else later).extend(following)
-            if len(words) + len(branching) + len(later) > most:
+            if len(words) + len(branching) + len(later) > max_count:
                 return None
         return sorted(words)
 
-    def farthest(self, start: int) -> int:
+    def longest_rest(self, start: int) -> int:
         """Return how many characters the shortest rest has at most, in whichever state of the spec that
         starts in `start`; `FAR` where texts of grammars are asked."""
-        part, _ = self._at(start)
+        part, _ = self._locate_state(start)
         return FAR if isinstance(part, LiveState) else int(part.rows.rests.max())
 
-    def widest(self, start: int) -> int:
+    def widest_character(self, start: int) -> int:
         """Return how many bytes the cheapest characters take as they are spelled, at most, of all that the
-        spec that starts in `start` tells apart. So many for each that `farthest` counts write a rest."""
-        return self._completed(self._place(start)[0]).widest()
+        spec that starts in `start` tells apart. So many for each that `longest_rest` counts write a rest."""
+        return self._completions_of(self._locate_row(start)[0]).max_character_cost()
 
     def farthest_of_many(self, start: int, plain: bytes, widest: int, many: int) -> int:
         """Return how many bytes, at most, the rest of a string takes that is none of fewer than `many`, if
         there is one, in whichever state of the spec that starts in `start`; `FAR` where no bound is known.
-        `plain`: characters of a byte each; `widest`: the bytes of any other.
+        `plain`: characters of a byte each; `widest_character`: the bytes of any other.
 
         Cost: some sweeps over the automaton.
         """
-        of = self._place(start)[0].rows.automaton
+        of = self._locate_row(start)[0].rows.automaton
         kinds = of.alphabet.kinds[np.searchsorted(of.alphabet.starts, list(plain), "right") - 1]
         weights = np.bincount(kinds, minlength=of.alphabet.width).astype(np.float64)
         # a state's strings may be finitely many, each no longer than this; or many of a length are plain
-        finite = longest(of.trans)
+        finite = longest_rests(of.trans)
         far = np.where(finite < FAR, widest * finite, FAR)
         ends = (of.accept > 0).astype(np.float64)
         ways = ends
@@ -516,49 +530,53 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         every = np.ascontiguousarray(self.trans[: self.count, :256].T)
         return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in every)
 
-    def key(self, state: int) -> bytes:
+    def language_key(self, state: int) -> bytes:
         """Return 16 bytes that name the residual language with its outcomes, the same in every process.
 
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
         if self.is_live(state) is not None:
             return b"live %d %d" % (id(self), state)
-        part, local = self._place(state)
+        part, local = self._locate_row(state)
         return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
 
     # Completions.
 
-    def finish(self, state: int, written: int = 0) -> Demands:
+    def shortest_rests(self, state: int, written_count: int = 0) -> Demands:
         """Return, for each demand that can still be met, the completion that is shortest as JSON text, as
-        bytes (`unicode.decoded_text`). `written`: how many characters are written of a string whose lengths
-        are phases, one that was begun not counted.
+        bytes (`unicode.decoded_text`). `written_count`: how many characters are written of a string whose
+        lengths are phases, one that was begun not counted.
 
         Of the shortest it is the one whose JSON text is the smallest: space is the cheapest character; `"`
         and `\\` take two bytes, control characters two or six (RFC 8259, section 7); the pool's spelling says
-        what others take. Cost: `StringCompletions.of`. Raises `LimitError`.
+        what others take. Cost: `StringCompletions.complete_state`. Raises `LimitError`.
         """
-        return self._found_finish(state, written)
+        return self._find_rests(state, written_count)
 
-    def _completed(self, part: _Part) -> StringCompletions:
+    def _completions_of(self, part: _Part) -> StringCompletions:
         """Return the completions of a spec, made once."""
-        known = self._completions.get(id(part))
-        if known is None:
+        completions = self._completions.get(id(part))
+        if completions is None:
             of, outcomes = part.rows.automaton, part.rows.outcomes
-            known = self._completions[id(part)] = StringCompletions(
+            completions = self._completions[id(part)] = StringCompletions(
                 of, outcomes, self._spelling, self.lone, self._missing
             )
-        return known
+        return completions
 
-    @remembered
-    def _found_finish(self, state: int, written: int) -> Demands:
+    @remember_answers
+    def _find_rests(self, state: int, written_count: int) -> Demands:
         live = self.is_live(state)
         if live is not None:
             return self._live_finish(live, state)
-        part, local = self._place(state)
+        part, local = self._locate_row(state)
         if not part.rows.open_bytes[local]:
-            known = self._completed(part)
-            texts = known.in_phases(local, part.phases, written) if part.phases else known.of(local)
-            return {demand: encode(text) for demand, text in sorted(texts.items())}
+            completions = self._completions_of(part)
+            texts = (
+                completions.in_phases(local, part.phases, written_count)
+                if part.phases
+                else completions.complete_state(local)
+            )
+            return {demand: encode_text(text) for demand, text in sorted(texts.items())}
         # the smallest rest of the begun character to each state between two characters
         leads = {state: b""}
         for _ in range(int(part.rows.open_bytes[local])):
@@ -568,39 +586,43 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     if byte not in self._missing:
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
-        rests = ((lead, self.finish(at, written)) for at, lead in leads.items())
-        return self._least({demand: lead + text for demand, text in texts.items()} for lead, texts in rests)
+        rests = ((lead, self.shortest_rests(at, written_count)) for at, lead in leads.items())
+        return self._least_texts(
+            {demand: lead + text for demand, text in texts.items()} for lead, texts in rests
+        )
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
         shortest of several ways."""
-        begun = [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0] if self._missing else []
-        if begun:  # a character: one of those that tokens can write
+        continuations = (
+            [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0] if self._missing else []
+        )
+        if continuations:  # a character: one of those that tokens can write
             ways = [
-                {demand: bytes((byte,)) + rest for demand, rest in self.finish(after).items()}
-                for byte, after in begun
+                {demand: bytes((byte,)) + rest for demand, rest in self.shortest_rests(after).items()}
+                for byte, after in continuations
                 if byte not in self._missing
             ]
         else:
-            ways = [{way.demand: way.reader.rest(at)} for way, at in live.alive()]
+            ways = [{way.demand: way.reader.rest(at)} for way, at in live.alive_ways()]
             if live.regular >= 0:
-                ways.append(dict(self.finish(live.regular)))
-        return self._least(ways)
+                ways.append(dict(self.shortest_rests(live.regular)))
+        return self._least_texts(ways)
 
-    def _least(self, ways: Iterable[Demands]) -> Demands:
+    def _least_texts(self, ways: Iterable[Demands]) -> Demands:
         """Return for each demand the least of the texts that meet it."""
         best: dict[int, bytes] = {}
         for texts in ways:
             for demand, text in texts.items():
-                if demand not in best or self._order(text) < self._order(best[demand]):
+                if demand not in best or self._order_of_text(text) < self._order_of_text(best[demand]):
                     best[demand] = text
         return dict(sorted(best.items()))
 
-    def _order(self, text: bytes) -> tuple[int, bytes]:
+    def _order_of_text(self, text: bytes) -> tuple[int, bytes]:
         """Return what completions are compared by as they are spelled; they may begin inside a character."""
         if self._spelling == PLAIN:
             return len(text), text
-        decoded = text.decode(errors="surrogateescape")
-        written = json.dumps(decoded, ensure_ascii=self._spelling == ASCII)
-        data = escaped(written.encode(errors="surrogateescape"))
+        characters = text.decode(errors="surrogateescape")
+        json_text = json.dumps(characters, ensure_ascii=self._spelling == ASCII)
+        data = escape_surrogates(json_text.encode(errors="surrogateescape"))
         return len(data), data

@@ -22,7 +22,7 @@ from structgen.automata.regex.syntax_tree import (
     SomeOf,
     TextEnd,
     TextStart,
-    descendants,
+    descendants_of,
     looks_ahead,
 )
 from structgen.automata.unicode.charsets import ANY, Ranges
@@ -64,7 +64,7 @@ class PatternInstructions:
         self._places = 0
         self._steps = 0
 
-    def put(self, instruction: PatternInstruction) -> int:
+    def put_instruction(self, instruction: PatternInstruction) -> int:
         """Return the number of an instruction, which may be there already."""
         number = self._numbers.get(instruction)
         if number is None:
@@ -76,10 +76,12 @@ class PatternInstructions:
         """Return the instruction that goes to `start` after any text."""
         loop = len(self.code)
         self.code.append(PatternInstruction(SPLIT))
-        self.code[loop] = PatternInstruction(SPLIT, (start, self.put(PatternInstruction(SET, (loop,), ANY))))
+        self.code[loop] = PatternInstruction(
+            SPLIT, (start, self.put_instruction(PatternInstruction(SET, (loop,), ANY)))
+        )
         return loop
 
-    def emit(self, node: Node, after: int) -> int:
+    def emit_node(self, node: Node, after: int) -> int:
         """Return the instruction at which `node`, followed by `after`, begins. Raises `LimitError` past
         MOST_INSTRUCTIONS."""
         self._steps += 1
@@ -90,59 +92,61 @@ class PatternInstructions:
                 cure="Make the counts in it smaller, or use * in place of a large one.",
             )
         if isinstance(node, CharacterClass):
-            self._trace.append(self.put(PatternInstruction(SET, (after,), node.ranges)))
+            self._trace.append(self.put_instruction(PatternInstruction(SET, (after,), node.ranges)))
             return self._trace[-1]
         if isinstance(node, SomeOf):
             begins = []
             equal: dict[Node, list[tuple[int, int]]] = {}
             for part in reversed(node.parts):
                 first = len(self._trace)
-                begins.append(self.emit(part, after))
-                after = self.put(PatternInstruction(SPLIT, (begins[-1], after)))
+                begins.append(self.emit_node(part, after))
+                after = self.put_instruction(PatternInstruction(SPLIT, (begins[-1], after)))
                 equal.setdefault(part, []).append((first, len(self._trace)))
             for copies in equal.values():
-                self._rank(copies)
-            return self.put(PatternInstruction(SPLIT, tuple(begins[::-1])))
+                self._rank_copies(copies)
+            return self.put_instruction(PatternInstruction(SPLIT, tuple(begins[::-1])))
         if isinstance(node, Concatenation):
             for part in reversed(node.parts):
-                after = self.emit(part, after)
+                after = self.emit_node(part, after)
             return after
         if isinstance(node, Alternation):
-            split = tuple(dict.fromkeys([self.emit(part, after) for part in node.parts]))
-            return split[0] if len(split) == 1 else self.put(PatternInstruction(SPLIT, split))
+            split = tuple(dict.fromkeys([self.emit_node(part, after) for part in node.parts]))
+            return split[0] if len(split) == 1 else self.put_instruction(PatternInstruction(SPLIT, split))
         if isinstance(node, Repetition):
-            return self._repeat(node, after)
+            return self._emit_repetition(node, after)
         if isinstance(node, TextStart):
-            return self.put(PatternInstruction(START, (after,)))
+            return self.put_instruction(PatternInstruction(START, (after,)))
         if isinstance(node, TextEnd):
-            return self.put(PatternInstruction(END, (after,)))
-        return self.put(PatternInstruction(LOOK, (after,), (), node))
+            return self.put_instruction(PatternInstruction(END, (after,)))
+        return self.put_instruction(PatternInstruction(LOOK, (after,), (), node))
 
-    def _repeat(self, node: Repetition, after: int) -> int:
-        least = node.least
-        if node.most is None:
+    def _emit_repetition(self, node: Repetition, after: int) -> int:
+        min_count = node.min_count
+        if node.max_count is None:
             loop = len(self.code)
             self.code.append(PatternInstruction(SPLIT))
-            begin = self.emit(node.of, loop)
+            begin = self.emit_node(node.of, loop)
             self.code[loop] = PatternInstruction(SPLIT, (begin, after))
             # the copy in the loop is the first one
-            begin, least = (begin, least - 1) if least else (loop, 0)
+            begin, min_count = (begin, min_count - 1) if min_count else (loop, 0)
         else:
             begin, copies = after, []
             self._depth += 1
-            for _ in range(node.most - least):
+            for _ in range(node.max_count - min_count):
                 first = len(self._trace)
-                begin = self.put(PatternInstruction(SPLIT, (self.emit(node.of, begin), after)))
+                begin = self.put_instruction(
+                    PatternInstruction(SPLIT, (self.emit_node(node.of, begin), after))
+                )
                 copies.append((first, len(self._trace)))
             self._depth -= 1
-            self._rank(copies)
-        for _ in range(least):
-            before, begin = begin, self.emit(node.of, begin)
-            if begin == before:
+            self._rank_copies(copies)
+        for _ in range(min_count):
+            begin_before, begin = begin, self.emit_node(node.of, begin)
+            if begin == begin_before:
                 break  # a body that matches only the empty text
         return begin
 
-    def _rank(self, copies: list[tuple[int, int]]) -> None:
+    def _rank_copies(self, copies: list[tuple[int, int]]) -> None:
         """Note the ranks of instructions in copies, which are ranges of the trace; more may follow the later
         ones. The node is the same, so that equal places are the same ones of it."""
         if len(copies) < 2 or self._depth >= MOST_RANKS or len({end - first for first, end in copies}) > 1:
@@ -155,7 +159,7 @@ class PatternInstructions:
 
 def sets_of(tree: Node) -> tuple[Ranges, ...]:
     """Return the sets of characters of a pattern, those inside its look-arounds too."""
-    nodes = (node.ranges for node in descendants(tree) if isinstance(node, CharacterClass))
+    nodes = (node.ranges for node in descendants_of(tree) if isinstance(node, CharacterClass))
     return tuple(dict.fromkeys((ANY, *nodes)))
 
 

@@ -16,7 +16,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_RANGE, Alphabet
-from structgen.automata.strings.automata import MOST_PLACES, MOST_STATES, Automaton, closed, refuse, steps_to
+from structgen.automata.strings.automata import (
+    MOST_PLACES,
+    MOST_STATES,
+    Automaton,
+    closed_states,
+    raise_limit_error,
+    steps_to,
+)
 from structgen.automata.strings.kernels import FAR, TOO_MANY_STATES, Flags, Longs, Row, Table
 from structgen.automata.unicode.charsets import LAST, SPACE
 from structgen.automata.unicode.decoded_text import (
@@ -27,7 +34,7 @@ from structgen.automata.unicode.decoded_text import (
     WIDTH,
 )
 from structgen.base.language.ir import DEAD
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.system.public_calls import THIS_CALL, billed_cache
 
 _TAILS: Final = 64
@@ -62,17 +69,17 @@ class _Places:
         self._points, self._classes = alphabet.starts.tolist(), alphabet.kinds.tolist()
         self.rows: tuple[dict[bytes, int], ...] = ({}, {}, {})
 
-    def place(self, left: int, low: int, first: int, last: int) -> int:
-        """Return the row of the place `left` bytes before the end of a character at which the code points
-        from `low` on follow, but for those outside `first` to `last`."""
-        size, high = 1 << 6 * (left - 1), low + (1 << 6 * left) - 1
+    def row_of_place(self, remaining: int, low: int, first: int, last: int) -> int:
+        """Return the row of the place `remaining` bytes before the end of a character at which the code
+        points from `low` on follow, but for those outside `first` to `last`."""
+        size, high = 1 << 6 * (remaining - 1), low + (1 << 6 * remaining) - 1
         run = bisect_right(self._points, low)
         if low >= first and high <= last and run == bisect_right(self._points, high):
-            return self._uniform(left, self._classes[run - 1])
+            return self._uniform_place(remaining, self._classes[run - 1])
         lows = low + size * np.arange(_TAILS)
-        if left == 1:
-            row = np.where((lows >= first) & (lows <= last), self._alphabet.at(lows), -1)
-            return self._number(1, row)
+        if remaining == 1:
+            row = np.where((lows >= first) & (lows <= last), self._alphabet.classes_of(lows), -1)
+            return self._number_row(1, row)
         row = np.full(_TAILS, -1, np.int64)
         begin = np.searchsorted(self._starts, lows, "right") - 1
         end = np.searchsorted(self._starts, lows + size - 1, "right") - 1
@@ -80,27 +87,27 @@ class _Places:
         some = (lows <= last) & (lows + size - 1 >= first)
         for at in np.flatnonzero(some).tolist():
             row[at] = (
-                self._uniform(left - 1, int(self._kinds[begin[at]]))
+                self._uniform_place(remaining - 1, int(self._kinds[begin[at]]))
                 if whole[at]
-                else self.place(left - 1, int(lows[at]), first, last)
+                else self.row_of_place(remaining - 1, int(lows[at]), first, last)
             )
-        return self._number(left, row)
+        return self._number_row(remaining, row)
 
-    @remembered
-    def _uniform(self, left: int, kind: int) -> int:
+    @remember_answers
+    def _uniform_place(self, remaining: int, kind: int) -> int:
         """Return the place after which every character is of one class."""
-        inner = kind if left == 1 else self._uniform(left - 1, kind)
-        return self._number(left, np.full(_TAILS, inner))
+        inner = kind if remaining == 1 else self._uniform_place(remaining - 1, kind)
+        return self._number_row(remaining, np.full(_TAILS, inner))
 
-    def _number(self, left: int, row: Longs) -> int:
-        rows = self.rows[left - 1]
+    def _number_row(self, remaining: int, row: Longs) -> int:
+        rows = self.rows[remaining - 1]
         return rows.setdefault(row.astype(np.int32).tobytes(), len(rows))
 
-    def table(self, left: int) -> Table:
-        return np.frombuffer(b"".join(self.rows[left - 1]), np.int32).reshape(-1, _TAILS)
+    def table_of_places(self, remaining: int) -> Table:
+        return np.frombuffer(b"".join(self.rows[remaining - 1]), np.int32).reshape(-1, _TAILS)
 
 
-def _inside(alphabet: Alphabet, lone: bool) -> _Inside:
+def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
     """Return the places inside the characters of an alphabet (RFC 3629, section 4). `lone`: with surrogates.
 
     Cost: some 2 us for each range beyond ASCII; alphabets that divide what is beyond ASCII alike share them.
@@ -108,26 +115,30 @@ def _inside(alphabet: Alphabet, lone: bool) -> _Inside:
     at = int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1
     starts, kinds = alphabet.starts[at:].copy(), alphabet.kinds[at:]
     starts[0] = 0x80
-    known, first, which = np.unique(kinds, return_index=True, return_inverse=True)
+    distinct_kinds, first, which = np.unique(kinds, return_index=True, return_inverse=True)
     order = np.argsort(first)
     numbers = np.empty(len(order), np.int32)
     numbers[order] = np.arange(len(order))
     inside = _inside_of(starts.tobytes(), numbers[which].tobytes(), len(order), lone)
-    return inside._replace(last=np.append(known[order], np.int32(-1))[inside.last])
+    return inside._replace(last=np.append(distinct_kinds[order], np.int32(-1))[inside.last])
 
 
 @billed_cache(256)
 def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
-    THIS_CALL.work(NUMBERS_OF_A_RANGE * len(kinds))  # `kinds` has four bytes a range
+    THIS_CALL.count_work(NUMBERS_OF_A_RANGE * len(kinds))  # `kinds` has four bytes a range
     places = _Places(Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width))
-    leads = [(byte, 1, places.place(1, (byte & 31) << 6, 0x80, 0x7FF)) for byte in range(0xC2, 0xE0)]
+    leads = [(byte, 1, places.row_of_place(1, (byte & 31) << 6, 0x80, 0x7FF)) for byte in range(0xC2, 0xE0)]
     for byte in range(0xE0, 0xF0):
         low = (byte & 15) << 12
-        leads.append((byte, 2, places.place(2, low, 0x800, 0xD7FF if byte == 0xED else 0xFFFF)))
-    leads += [(byte, 3, places.place(3, (byte & 7) << 18, 0x10000, 0x10FFFF)) for byte in range(0xF0, 0xF5)]
+        leads.append((byte, 2, places.row_of_place(2, low, 0x800, 0xD7FF if byte == 0xED else 0xFFFF)))
+    leads += [
+        (byte, 3, places.row_of_place(3, (byte & 7) << 18, 0x10000, 0x10FFFF)) for byte in range(0xF0, 0xF5)
+    ]
     if lone:
-        leads.append((LONE_COLUMN, 2, places.place(2, 0xD000, 0xD800, 0xDFFF)))
-    return _Inside(places.table(1), places.table(2), places.table(3), tuple(leads))
+        leads.append((LONE_COLUMN, 2, places.row_of_place(2, 0xD000, 0xD800, 0xDFFF)))
+    return _Inside(
+        places.table_of_places(1), places.table_of_places(2), places.table_of_places(3), tuple(leads)
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -180,23 +191,23 @@ class ByteRows:
         row = self.beyond[self.groups[state]]
         return (state, *(int(row[byte - 0x80]) for byte in PLACE_BYTES))
 
-    def write(self, chosen: Row, numbers: Row, into: Table) -> None:
+    def write_rows(self, chosen: Row, numbers: Row, into: Table) -> None:
         """Write the rows of some states, those inside characters last. A row has WIDTH columns: the state
         after a byte, or DEAD; and more (`decoded_text`). `numbers`: what each state is called there, and DEAD
         as the last."""
-        of, kinds = self.automaton, self.automaton.alphabet.at(np.arange(0x80))
-        between = chosen[chosen < of.states]
-        called, ways = numbers[self.beyond], self.groups[between]
+        of, kinds = self.automaton, self.automaton.alphabet.classes_of(np.arange(0x80))
+        whole_states = chosen[chosen < of.states]
+        numbers_beyond, ways = numbers[self.beyond], self.groups[whole_states]
         # in parts: the rows of an automaton may take 150 MB
-        for at in range(0, len(between), 1 << 12):
-            some = slice(at, min(at + (1 << 12), len(between)))
-            into[some, :0x80] = numbers[of.trans[between[some]]][:, kinds]
-            into[some, 0x80:] = called[ways[some]]
-        totals = np.flatnonzero(np.isin(between, self.totals)) if len(self.totals) else self.totals
-        into[totals, TOTAL_COLUMN] = numbers[between[totals]]
-        inside = into[len(between) :]
+        for at in range(0, len(whole_states), 1 << 12):
+            some = slice(at, min(at + (1 << 12), len(whole_states)))
+            into[some, :0x80] = numbers[of.trans[whole_states[some]]][:, kinds]
+            into[some, 0x80:] = numbers_beyond[ways[some]]
+        totals = np.flatnonzero(np.isin(whole_states, self.totals)) if len(self.totals) else self.totals
+        into[totals, TOTAL_COLUMN] = numbers[whole_states[totals]]
+        inside = into[len(whole_states) :]
         inside[:] = DEAD
-        inside[:, 0x80 : 0x80 + _TAILS] = numbers[self.tails[chosen[len(between) :] - of.states]]
+        inside[:, 0x80 : 0x80 + _TAILS] = numbers[self.tails[chosen[len(whole_states) :] - of.states]]
 
 
 PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
@@ -205,34 +216,34 @@ it."""
 
 
 def byte_rows(
-    of: Automaton, outcomes: tuple[frozenset[int], ...], lone: bool, most: int = MOST_STATES
+    of: Automaton, outcomes: tuple[frozenset[int], ...], lone: bool, max_states: int = MOST_STATES
 ) -> ByteRows:
     """Return the rows of an automaton. `lone`: lone surrogates have the column LONE_COLUMN.
 
-    Cost: 1 KB a state. Raises `LimitError` past `most` states, those inside characters counted.
+    Cost: 1 KB a state. Raises `LimitError` past `max_states` states, those inside characters counted.
     """
     alphabet, trans, count = of.alphabet, of.trans, of.states
-    THIS_CALL.work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
+    THIS_CALL.count_work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
     far = steps_to(of.trans, of.accept > 0)
-    above = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
-    goes_on = bool((trans[:, above] >= 0).any())
+    kinds_beyond = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
+    goes_on = bool((trans[:, kinds_beyond] >= 0).any())
     # states with the same ways beyond ASCII share their places
-    alike = _unique_rows(trans[:, above])[1:] if goes_on else (np.zeros(1, int), np.zeros(count, int))
+    alike = _unique_rows(trans[:, kinds_beyond])[1:] if goes_on else (np.zeros(1, int), np.zeros(count, int))
     beyond = _whole_characters(of, alike[0])
-    made: list[Table] = []
+    tail_tables: list[Table] = []
     open_bytes, rests = [np.zeros(count, np.uint8)], [far]
     if goes_on:
-        for tails, left, needed in _inside_rows(of, alike[0], beyond, far, lone, most):
-            made.append(tails)
-            open_bytes.append(np.full(len(tails), left, np.uint8))
-            rests.append(needed)
-    inside = np.concatenate([*made, np.empty((0, _TAILS), np.int32)])
-    if count + len(inside) > most:
-        refuse(TOO_MANY_STATES, most)
-    THIS_CALL.work(_NUMBERS_OF_A_ROW * len(inside))
+        for tails, remaining, needed_characters in _inside_rows(of, alike[0], beyond, far, lone, max_states):
+            tail_tables.append(tails)
+            open_bytes.append(np.full(len(tails), remaining, np.uint8))
+            rests.append(needed_characters)
+    inside = np.concatenate([*tail_tables, np.empty((0, _TAILS), np.int32)])
+    if count + len(inside) > max_states:
+        raise_limit_error(TOO_MANY_STATES, max_states)
+    THIS_CALL.count_work(_NUMBERS_OF_A_ROW * len(inside))
     # nothing follows everywhere unless all characters do
     endless = bool((trans >= 0).all(axis=1).any())
-    totals = np.flatnonzero(closed(trans, np.ones(count, np.bool_))) if endless else np.zeros(0, int)
+    totals = np.flatnonzero(closed_states(trans, np.ones(count, np.bool_))) if endless else np.zeros(0, int)
     digest = blake2b(digest_size=16)
     for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
         digest.update(part.tobytes())
@@ -254,7 +265,7 @@ def _whole_characters(of: Automaton, first: Longs) -> Table:
     """Return what follows beyond ASCII in some states: the columns of whole characters; no byte goes on."""
     alphabet = of.alphabet
     sizes = np.diff(np.maximum(alphabet.starts, 0x80), append=LAST + 1)
-    spaces = np.bincount(alphabet.at(_WIDE_SPACES), minlength=alphabet.width)
+    spaces = np.bincount(alphabet.classes_of(_WIDE_SPACES), minlength=alphabet.width)
     others = np.bincount(alphabet.kinds, sizes, alphabet.width) - spaces
     beyond = np.full((len(first), WIDTH - 0x80), DEAD, np.int32)
     for column, kinds in ((OTHERS_COLUMN, others), (SPACES_COLUMN, spaces)):
@@ -265,33 +276,33 @@ def _whole_characters(of: Automaton, first: Longs) -> Table:
 
 
 def _inside_rows(
-    of: Automaton, first: Longs, beyond: Table, far: Longs, lone: bool, most: int
+    of: Automaton, first: Longs, beyond: Table, far: Longs, lone: bool, max_states: int
 ) -> Iterator[tuple[Table, int, Longs]]:
     """Yield the rows of the states inside characters, those one, two and three bytes before the end of one:
     (what follows each byte that goes on, how many bytes, how many characters each still needs). The first
     bytes of characters are written into `beyond`, the rows of the states `first`. `far`: what the states
     between characters need."""
-    inside = _inside(of.alphabet, lone)
+    inside = _places_inside(of.alphabet, lone)
     if len(first) * sum(map(len, inside[:3])) > MOST_PLACES:
-        refuse(TOO_MANY_STATES, most)
+        raise_limit_error(TOO_MANY_STATES, max_states)
     after, distance, total = of.trans[first], np.append(far, FAR), of.states
     ids: list[Table] = []
-    for left, places in enumerate(inside[:3], 1):
+    for remaining, places in enumerate(inside[:3], 1):
         flat = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places].reshape(-1, _TAILS)
         alive = (flat >= 0).any(axis=1)
-        kept, _, number = _unique_rows(flat[alive])
-        numbered = np.full(len(flat), -1, np.int32)
-        numbered[alive] = total + number
-        needed = distance[kept].min(axis=1)
-        yield kept, left, needed
-        distance = np.concatenate([distance[:-1], needed, distance[-1:]])
-        total += len(kept)
-        if total > most:
-            refuse(TOO_MANY_STATES, most)
-        after = numbered.reshape(len(first), len(places))
+        distinct_rows, _, number = _unique_rows(flat[alive])
+        row_numbers = np.full(len(flat), -1, np.int32)
+        row_numbers[alive] = total + number
+        needed_characters = distance[distinct_rows].min(axis=1)
+        yield distinct_rows, remaining, needed_characters
+        distance = np.concatenate([distance[:-1], needed_characters, distance[-1:]])
+        total += len(distinct_rows)
+        if total > max_states:
+            raise_limit_error(TOO_MANY_STATES, max_states)
+        after = row_numbers.reshape(len(first), len(places))
         ids.append(after)
-    for column, left, place in inside.leads:
-        beyond[:, column - 0x80] = ids[left - 1][:, place]
+    for column, remaining, place in inside.leads:
+        beyond[:, column - 0x80] = ids[remaining - 1][:, place]
 
 
 def _unique_rows(rows: Table) -> tuple[Table, Longs, Longs]:

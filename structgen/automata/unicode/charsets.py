@@ -31,14 +31,14 @@ SPACE: Ranges = (
 
 def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
     """Return the union of any ranges, in normal form; O(n log n)."""
-    merged: list[tuple[int, int]] = []
+    disjoint: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
-        if merged and low <= merged[-1][1] + 1:
-            if high > merged[-1][1]:
-                merged[-1] = (merged[-1][0], high)
+        if disjoint and low <= disjoint[-1][1] + 1:
+            if high > disjoint[-1][1]:
+                disjoint[-1] = (disjoint[-1][0], high)
         else:
-            merged.append((low, high))
-    return tuple(merged)
+            disjoint.append((low, high))
+    return tuple(disjoint)
 
 
 def complement(ranges: Ranges) -> Ranges:

@@ -23,7 +23,7 @@ _UTF8_FORM: Final = re.compile(b"\xed(?=[\xa0-\xbf])")
 _LONE: Final = re.compile(b"\xf8(..)", re.DOTALL)
 
 
-def encode(text: str) -> bytes:
+def encode_text(text: str) -> bytes:
     """Return a decoded text as bytes."""
     try:
         return text.encode()
@@ -31,7 +31,7 @@ def encode(text: str) -> bytes:
         return _UTF8_FORM.sub(b"\xf8", text.encode("utf-8", "surrogatepass"))
 
 
-def decode(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
     """Return the text of such bytes."""
     return data.replace(b"\xf8", b"\xed").decode("utf-8", "surrogatepass")
 
@@ -43,19 +43,19 @@ def count_characters(data: bytes) -> int:
 
 def in_order(words: Iterable[str]) -> list[str]:
     """Return texts in the order of their bytes."""
-    listed = list(words)
+    word_list = list(words)
     try:
-        listed.sort(key=str.encode)
+        word_list.sort(key=str.encode)
     except UnicodeEncodeError:
-        listed.sort(key=encode)
-    return listed
+        word_list.sort(key=encode_text)
+    return word_list
 
 
-def columns(data: bytes) -> list[int]:
+def columns_of(data: bytes) -> list[int]:
     """Return the columns of a string automaton that such bytes take."""
     return [LONE_COLUMN if byte == LONE_BYTE else byte for byte in data]
 
 
-def escaped(data: bytes) -> bytes:
+def escape_surrogates(data: bytes) -> bytes:
     """Return such bytes, which may begin inside a character, with lone surrogates as escapes of JSON."""
-    return _LONE.sub(lambda match: b"\\u%04x" % ord(decode(match[0])), data)
+    return _LONE.sub(lambda match: b"\\u%04x" % ord(decode_text(match[0])), data)

@@ -15,10 +15,12 @@ def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, 
     """Return what each ASCII character in a string is written as: how many bytes, and which (RFC 8259,
     section 7), by an escape where a byte of it is `missing`. PLAIN: a byte each; those that JSON writes as
     themselves come first, so that a completion has no control character where another is as short."""
-    written = [json.dumps(chr(point), ensure_ascii=spelling == ASCII)[1:-1].encode() for point in range(0x80)]
+    spellings = [
+        json.dumps(chr(point), ensure_ascii=spelling == ASCII)[1:-1].encode() for point in range(0x80)
+    ]
     if spelling == PLAIN:
-        return tuple((1, text if len(text) == 1 else b"\xff" + text) for text in written)
-    ways = [text if missing.isdisjoint(text) else b"\\u%04x" % point for point, text in enumerate(written)]
+        return tuple((1, text if len(text) == 1 else b"\xff" + text) for text in spellings)
+    ways = [text if missing.isdisjoint(text) else b"\\u%04x" % point for point, text in enumerate(spellings)]
     return tuple((len(text), text) for text in ways)
 
 

@@ -13,7 +13,7 @@ def read_table(name: str) -> dict[str, str]:
     return dict(line.split("\t") for line in text.splitlines()[1:])
 
 
-def read_ranges(written: str) -> Ranges:
+def read_ranges(text: str) -> Ranges:
     """Return ranges from how a table writes them.
 
     For each: the gap since the end of the one before, and one less than its length where that is not 0, in
@@ -21,9 +21,9 @@ def read_ranges(written: str) -> Ranges:
     """
     ranges: list[tuple[int, int]] = []
     end = 0
-    for word in written.split():
-        gap, _, more = word.partition("-")
+    for word in text.split():
+        gap, _, range_length = word.partition("-")
         low = end + int(gap, 36)
-        end = low + (int(more, 36) if more else 0) + 1
+        end = low + (int(range_length, 36) if range_length else 0) + 1
         ranges.append((low, end - 1))
     return tuple(ranges)

@@ -24,7 +24,7 @@ DONE: Final = ByteNode(())
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def interned(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
+def intern_node(after: tuple[tuple[int, int, ByteNode], ...]) -> ByteNode:
     """Return the node at which some bytes in a row each, the first and the last, have a node behind them."""
     row: list[ByteNode | None] = [None] * 256
     for low, high, node in after:
@@ -38,7 +38,7 @@ def node_of(ranges: Ranges) -> ByteNode:
 
     Cost: some 3 us a range, once for equal sets.
     """
-    return _joined([sequence for low, high in ranges for sequence in _sequences(low, high)])
+    return _join_sequences([sequence for low, high in ranges for sequence in _byte_sequences(low, high)])
 
 
 @functools.lru_cache(maxsize=1 << 12)
@@ -47,13 +47,13 @@ def written_with(node: ByteNode, available: frozenset[int]) -> ByteNode | None:
     edges: list[tuple[int, int, ByteNode]] = []
     for byte, after in enumerate(node.after):
         if after is not None and byte in available:
-            left = after if after is DONE else written_with(after, available)
-            if left is not None:
-                edges.append((byte, byte, left))
-    return interned(tuple(edges)) if edges else None
+            narrowed = after if after is DONE else written_with(after, available)
+            if narrowed is not None:
+                edges.append((byte, byte, narrowed))
+    return intern_node(tuple(edges)) if edges else None
 
 
-def _joined(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
+def _join_sequences(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
     """Return the node of sequences of byte ranges, ascending and disjoint."""
     groups: list[tuple[int, int, list[tuple[tuple[int, int], ...]]]] = []
     for (low, high), *rest in sequences:
@@ -61,12 +61,12 @@ def _joined(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
             groups[-1][2].append(tuple(rest))
         else:
             groups.append((low, high, [tuple(rest)]))
-    return interned(
-        tuple((low, high, DONE if rests == [()] else _joined(rests)) for low, high, rests in groups)
+    return intern_node(
+        tuple((low, high, DONE if rests == [()] else _join_sequences(rests)) for low, high, rests in groups)
     )
 
 
-def _sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
+def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
     """Yield the sequences of byte ranges whose products are the code points, ascending.
 
     The ranges of two sequences are equal or disjoint at the first place in which they differ.
@@ -76,22 +76,22 @@ def _sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
         for size, last in enumerate(_LIMITS):
             a, b = max(start, first), min(end, last)
             if a <= b:
-                yield from _split(a, b, size)
+                yield from _split_by_tail(a, b, size)
             first = last + 1
 
 
-def _split(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, int], ...]]:
+def _split_by_tail(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, int], ...]]:
     """Yield the sequences of code points that all take `size` continuation bytes."""
     for at in range(1, size + 1):
         below = (1 << 6 * at) - 1
         if low & ~below != high & ~below:
             if low & below:
-                yield from _split(low, low | below, size)
-                yield from _split((low | below) + 1, high, size)
+                yield from _split_by_tail(low, low | below, size)
+                yield from _split_by_tail((low | below) + 1, high, size)
                 return
             if high & below != below:
-                yield from _split(low, (high & ~below) - 1, size)
-                yield from _split(high & ~below, high, size)
+                yield from _split_by_tail(low, (high & ~below) - 1, size)
+                yield from _split_by_tail(high & ~below, high, size)
                 return
     if size == 0:
         yield ((low, high),)

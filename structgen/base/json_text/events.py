@@ -55,19 +55,19 @@ class Place:
     A place holds the one above it, so that an event costs the same at any depth.
     """
 
-    __slots__ = ("_above", "_part")
+    __slots__ = ("_parent", "_part")
 
-    def __init__(self, above: Place | None, part: str | int) -> None:
-        self._above, self._part = above, part
+    def __init__(self, parent: Place | None, part: str | int) -> None:
+        self._parent, self._part = parent, part
 
     @property
     def parts(self) -> tuple[str | int, ...]:
         """The keys (decoded) and indices from the root. Cost: the depth."""
         parts: list[str | int] = []
         place: Place = self
-        while place._above is not None:
+        while place._parent is not None:
             parts.append(place._part)
-            place = place._above
+            place = place._parent
         parts.reverse()
         return tuple(parts)
 
@@ -102,14 +102,14 @@ def pointer_of(parts: Iterable[str | int]) -> str:
     return "".join(["/" + escape(part) for part in parts])
 
 
-def spelled(at: Any) -> str:
+def spell_pointer(location: Any) -> str:
     """Return the pointer of a place that is written as the one around it and the segments from there: a
     tuple; the outermost is a text, "#"."""
     parts = []
-    while isinstance(at, tuple):
-        at, *segments = at
+    while isinstance(location, tuple):
+        location, *segments = location
         parts.append(pointer_of(segments))
-    return "".join([at, *reversed(parts)])
+    return "".join([location, *reversed(parts)])
 
 
 class Event(NamedTuple):
@@ -145,9 +145,9 @@ class JsonError(ValueError):
     """A text that no continuation makes JSON (RFC 8259); `at` is the byte that cannot stand where it
     stands."""
 
-    def __init__(self, what: str, at: int) -> None:
-        self.what, self.at = what, at
-        super().__init__(f"{what} at byte {at}")
+    def __init__(self, fault: str, at: int) -> None:
+        self.fault, self.at = fault, at
+        super().__init__(f"{fault} at byte {at}")
 
 
 # What the scanner is in front of, in words; inside of a terminal or a key `part` says more.
@@ -162,7 +162,7 @@ _HINTS: Final = {"'": " (strings are written in double quotes)", "N": _NOT_A_NUM
 """What people often write instead, by its first character."""
 
 
-class _Reached(NamedTuple):
+class _ScannerState(NamedTuple):
     """Where the scanner is: an immutable value, so that a rollback takes an old one."""
 
     mode: str = _VALUE
@@ -260,10 +260,10 @@ class EventLog:
     """
 
     __slots__ = (
-        "_at",
         "_counts",
         "_events",
         "_marks",
+        "_state",
         "text",
     )
 
@@ -272,38 +272,40 @@ class EventLog:
         """What was scanned: all that was written, without what follows the document."""
         self._events: list[Raw] = []
         self._counts = array("i", (0,))
-        self._at = _Reached()
-        self._marks: list[tuple[_Reached, int]] = [(self._at, 0)]
+        self._state = _ScannerState()
+        self._marks: list[tuple[_ScannerState, int]] = [(self._state, 0)]
 
     @property
-    def scanned(self) -> int:
+    def token_count(self) -> int:
         """How many tokens were scanned."""
         return len(self._counts) - 1
 
     @property
     def numeral(self) -> bytes:
         """The numeral that is being read; empty where there is none."""
-        at = self._at
+        at = self._state
         return bytes(self.text[at.start :]) if at.part and at.terminal is TerminalKind.NUMBER else b""
 
-    def read(self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]) -> None:
+    def read_tokens(
+        self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]
+    ) -> None:
         """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
-        for at in range(self.scanned, len(tokens)):
+        for at in range(self.token_count, len(tokens)):
             token = tokens[at]
             if token in ends:
-                self._finish()
+                self._finish_text()
             else:
-                self._scan(token_bytes[token] or b"")
+                self._scan_text(token_bytes[token] or b"")
             self._counts.append(len(self._events))
-            if self.scanned % _STRIDE == 0:
-                self._marks.append((self._at, len(self.text)))
+            if self.token_count % _STRIDE == 0:
+                self._marks.append((self._state, len(self.text)))
 
     @property
     def is_whole(self) -> bool:
         """Whether the document has closed. A numeral that is the document closes where something follows."""
-        return self._at.mode == _AFTER and self._at.frame is None
+        return self._state.mode == _AFTER and self._state.frame is None
 
-    def write(self, data: bytes) -> list[Raw]:
+    def write_text(self, data: bytes) -> list[Raw]:
         """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
         written or read, not both. Errors: `JsonError`, for anything but white space behind the document too.
         """
@@ -313,32 +315,33 @@ class EventLog:
         return self._events
 
     def write_document(self, data: bytes) -> int:
-        """Scan more of a document that may be a part of a text; `recent` is what began and closed in it.
-        Return how much of the data belongs to it. Errors: `JsonError`; `text` ends before the fault then."""
+        """Scan more of a document that may be a part of a text; `recent_events` is what began and closed in
+        it. Return how much of the data belongs to it. Errors: `JsonError`; `text` ends before the fault
+        then."""
         if self._events:
             self._events = []
         try:
-            return self._scan(data)
+            return self._scan_text(data)
         except JsonError as error:
             del self.text[error.at :]
             raise
 
     @property
-    def recent(self) -> list[Raw]:
+    def recent_events(self) -> list[Raw]:
         """What began and closed in what was written last."""
         return self._events
 
-    def since(self, count: int) -> list[Event]:
+    def events_since(self, count: int) -> list[Event]:
         """Return the events of the tokens after the first `count`, in the order of the text."""
-        return [Event(*raw) for raw in self._events[self._counts[min(count, self.scanned)] :]]
+        return [Event(*raw) for raw in self._events[self._counts[min(count, self.token_count)] :]]
 
     def truncate(self, count: int) -> None:
         """Forget all tokens but the first `count`, and up to 31 of those (scanned again when asked)."""
-        if count >= self.scanned:
+        if count >= self.token_count:
             return
         mark = count // _STRIDE
         del self._marks[mark + 1 :]
-        self._at, length = self._marks[mark]
+        self._state, length = self._marks[mark]
         del self.text[length:]
         del self._counts[mark * _STRIDE + 1 :]
         del self._events[self._counts[-1] :]
@@ -347,17 +350,17 @@ class EventLog:
         """Return an independent log of the same tokens."""
         twin = EventLog.__new__(EventLog)
         twin.text, twin._events, twin._counts = self.text[:], self._events[:], self._counts[:]
-        twin._marks, twin._at = self._marks[:], self._at
+        twin._marks, twin._state = self._marks[:], self._state
         return twin
 
     # --- the scanner ---
 
-    def _finish(self) -> None:
+    def _finish_text(self) -> None:
         """Take the end of the text: a numeral that is the whole document ends there."""
-        at = self._at
+        at = self._state
         if at.terminal is TerminalKind.NUMBER and at.part in _WHOLE_NUMERALS:
             self._terminal_end(at.frame, at.place, at.start, len(self.text), at.terminal)
-            self._at = at._replace(mode=_AFTER, part="")
+            self._state = at._replace(mode=_AFTER, part="")
 
     def _terminal_end(
         self, frame: _Frame | None, place: Place, start: int, end: int, terminal: TerminalKind | None
@@ -378,13 +381,13 @@ class EventLog:
         item = frame is not None and frame.items >= 0
         self._events.append((ITEM_END if item else VALUE_END, place, start, end, None))
 
-    def _scan(self, data: bytes) -> int:
+    def _scan_text(self, data: bytes) -> int:
         """Take more text, up to the end of the document. Return how much of it that is."""
         text, events = self.text, self._events
-        before = at = len(text)
+        size_before = at = len(text)
         text += data
         size = len(text)
-        mode, frame, place, start, terminal, part = self._at
+        mode, frame, place, start, terminal, part = self._state
         while at < size:
             if part:
                 if part == "string":
@@ -399,12 +402,12 @@ class EventLog:
                 elif part in _WHOLE_NUMERALS:
                     part = _END
                 else:
-                    raise JsonError(_stuck(part, terminal), at)
+                    raise JsonError(_stuck_fault(part, terminal), at)
                 if part == _END:
                     part = ""
                     if terminal is None:
                         assert frame is not None, "a key is in an object"
-                        place = Place(frame.place, decoded(text[start + 1 : at - 1]))
+                        place = Place(frame.place, decode_string(text[start + 1 : at - 1]))
                         events.append((KEY_END, place, start, at, None))
                         mode = _COLON
                     else:
@@ -427,7 +430,7 @@ class EventLog:
                 start = at - 1
                 terminal, part = _TERMINALS.get(byte, (None, ""))
                 if terminal is None and byte not in b"{[":
-                    raise _misplaced(mode, byte, start)
+                    raise _misplaced_error(mode, byte, start)
                 frame, place = self._value_begin(frame, place, start)
                 if terminal is not None:
                     events.append((TERMINAL_BEGIN, place, start, None, terminal))
@@ -446,13 +449,13 @@ class EventLog:
                 assert frame is not None, "a comma is inside a bracket"
                 mode = _KEY if frame.items < 0 else _VALUE
             else:
-                raise _misplaced(mode, byte, at - 1)
-        self._at = _Reached(mode, frame, place, start, terminal, part)
+                raise _misplaced_error(mode, byte, at - 1)
+        self._state = _ScannerState(mode, frame, place, start, terminal, part)
         if mode == _AFTER and frame is None:
             del text[at:]
         else:
             at = size
-        return at - before
+        return at - size_before
 
 
 def _may_close(mode: str, byte: int, frame: _Frame) -> bool:
@@ -462,12 +465,12 @@ def _may_close(mode: str, byte: int, frame: _Frame) -> bool:
     return frame.items >= 0 and mode in (_AFTER, _ITEM)
 
 
-def _misplaced(mode: str, byte: int, at: int) -> JsonError:
+def _misplaced_error(mode: str, byte: int, at: int) -> JsonError:
     hint = _HINTS.get(chr(byte), "")
     return JsonError(f"{chr(byte)!r} stands where {mode} is expected{hint},", at)
 
 
-def _stuck(part: str, terminal: TerminalKind | None) -> str:
+def _stuck_fault(part: str, terminal: TerminalKind | None) -> str:
     """Return what is wrong where nothing follows a part of a terminal or a key."""
     if part == "string":
         return "A control character stands in a string"
@@ -476,7 +479,7 @@ def _stuck(part: str, terminal: TerminalKind | None) -> str:
     return f"{'A numeral' if terminal is TerminalKind.NUMBER else terminal.value} does not go on so"
 
 
-def decoded(written: bytes | bytearray) -> str:
+def decode_string(literal: bytes | bytearray) -> str:
     """Return the string that its bytes between the quotes write, lone surrogates included."""
-    text = written.decode("utf-8", "surrogatepass")
+    text = literal.decode("utf-8", "surrogatepass")
     return json.loads(f'"{text}"') if "\\" in text else text

@@ -15,10 +15,17 @@ from math import isinf
 from typing import Any, TypeAlias, Union
 
 from structgen.base.errors import LimitError, SchemaError
-from structgen.base.json_text.events import KEY_END, OBJECT_BEGIN, OBJECT_END, EventLog, JsonError, spelled
+from structgen.base.json_text.events import (
+    KEY_END,
+    OBJECT_BEGIN,
+    OBJECT_END,
+    EventLog,
+    JsonError,
+    spell_pointer,
+)
 from structgen.base.json_text.events import escape as escape
 from structgen.base.json_text.growing_json import value_of
-from structgen.base.json_text.raw_json import written
+from structgen.base.json_text.raw_json import write_json
 
 Json: TypeAlias = Union[bool, int, Decimal, str, list["Json"], dict[str, "Json"], None]
 """A JSON value with exact numbers (int, or Decimal where the text has a fraction or an exponent)."""
@@ -32,20 +39,20 @@ _INT_BITS = 3 * _INT_DIGITS  # a digit has more than three bits
 
 
 @cache
-def _reader(of_point: Callable[[str], Json]) -> json.JSONDecoder:
+def _make_decoder(of_point: Callable[[str], Json]) -> json.JSONDecoder:
     return json.JSONDecoder(parse_float=of_point, parse_constant=_no_constant)
 
 
-def read(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
+def read_exact(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
     """Return the value of a JSON text (RFC 8259), numbers exact: int, or Decimal with a fraction or exponent.
 
-    A member named twice has its last value (`repeated` lists such names); integers of more than 4,000 digits
-    are Decimals too. Errors: `SchemaError` with line and column. Cost: the C reader of the standard library;
-    texts that it cannot take (very deep ones) are read by `value_of`, some 50 times slower.
+    A member named twice has its last value (`repeated_members` lists such names); integers of more than 4,000
+    digits are Decimals too. Errors: `SchemaError` with line and column. Cost: the C reader of the standard
+    library; texts that it cannot take (very deep ones) are read by `value_of`, some 50 times slower.
     `of_point` reads numerals with a fraction or exponent, where the C reader does.
     """
     try:
-        value: Json = _reader(of_point).decode(text)
+        value: Json = _make_decoder(of_point).decode(text)
         return value
     except (ValueError, RecursionError, InvalidOperation):
         # Either not JSON, and then the slow reader says where, or beyond what the C reader can hold.
@@ -53,21 +60,21 @@ def read(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
 
 
 def read_any_depth(text: str) -> Json:
-    """Return what `read` returns, without the C reader. Errors: as there."""
+    """Return what `read_exact` returns, without the C reader. Errors: as there."""
     try:
-        value: Json = value_of(text, _number)
+        value: Json = value_of(text, _read_number)
         return value
     except JsonError as error:
         line = text.count("\n", 0, error.at) + 1
         column = error.at - text.rfind("\n", 0, error.at)
         raise SchemaError(
-            f"This is not JSON: {error.what[0].lower()}{error.what[1:].rstrip(',')}.",
+            f"This is not JSON: {error.fault[0].lower()}{error.fault[1:].rstrip(',')}.",
             where=f"line {line}, column {column}",
             cure="Mend the JSON text (to read a file, pass a pathlib.Path).",
         ) from None
 
 
-def _number(numeral: str) -> Json:
+def _read_number(numeral: str) -> Json:
     if numeral.lstrip("-").isdecimal() and len(numeral) <= _INT_DIGITS:
         return int(numeral)
     try:
@@ -84,38 +91,38 @@ def nearest_double(numeral: str) -> Json:
     value = float(numeral)
     if value.is_integer():
         return int(value)
-    return _number(numeral) if isinf(value) else Decimal(repr(value))
+    return _read_number(numeral) if isinf(value) else Decimal(repr(value))
 
 
-def repeated(text: str) -> tuple[str, ...]:
+def repeated_members(text: str) -> tuple[str, ...]:
     """Return the places (`#/...`) of the members that a JSON text names more than once, in text order. Cost:
     the C reader of the standard library; 1 s a MB where there are such members, or where it cannot read."""
     counts: list[int] = []
 
-    def count(pairs: list[tuple[str, object]]) -> None:
+    def count_repeats(pairs: list[tuple[str, object]]) -> None:
         counts.append(len(pairs) - len(dict(pairs)))
 
     # The C reader takes no very deep text, and no very long integer.
     with suppress(ValueError, RecursionError):
-        json.loads(text, object_pairs_hook=count)
+        json.loads(text, object_pairs_hook=count_repeats)
         if not any(counts):
             return ()
-    found: dict[str, None] = {}
+    places: dict[str, None] = {}
     names: list[set[object]] = []
     """The names that each open object has so far, the outermost object first."""
-    for kind, place, *_ in EventLog().write(text.encode("utf-8", "surrogatepass") + b"\n"):
+    for kind, place, *_ in EventLog().write_text(text.encode("utf-8", "surrogatepass") + b"\n"):
         if kind is OBJECT_BEGIN:
             names.append(set())
         elif kind is OBJECT_END:
             names.pop()
         elif kind is KEY_END:
             if place.part in names[-1]:
-                found["#" + place.pointer] = None
+                places["#" + place.pointer] = None
             names[-1].add(place.part)
-    return tuple(found)
+    return tuple(places)
 
 
-def exact(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] = Decimal) -> Json:
+def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] = Decimal) -> Json:
     """Return a deep copy of a Python value as exact JSON; a float stands for its shortest repr. `of_point`
     reads the text of each float and Decimal.
 
@@ -139,11 +146,11 @@ def exact(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] 
             copy = node
         elif isinstance(node, (dict, list)):
             count += len(node) + 3
-            _enter(node, around, todo, path)
+            _enter_container(node, around, todo, path)
             members: Any
             if isinstance(node, dict):
                 is_plain = {*map(type, node)} <= _STR
-                copy = dict(node) if is_plain else {_name(key, path): node[key] for key in node}
+                copy = dict(node) if is_plain else {_plain_key(key, path): node[key] for key in node}
                 members = copy.items()
             else:
                 copy = list(node)
@@ -168,32 +175,34 @@ def exact(value: object, most: int = 4_000_000, of_point: Callable[[str], Json] 
     return out[0]
 
 
-def _enter(node: object, around: set[int], todo: list[tuple[object, Any, Any, Any]], path: Any) -> None:
+def _enter_container(
+    node: object, around: set[int], todo: list[tuple[object, Any, Any, Any]], path: Any
+) -> None:
     """Add a container to those around the values that come next, and its end to what is to be done."""
     if id(node) in around:
         raise LimitError(
             f"This {node.__class__.__name__} holds itself: as JSON it has no end.",
             limit="schema_places",
-            where=spelled(path),
+            where=spell_pointer(path),
             cure="Write a part that repeats once, under $defs, and refer to it by $ref.",
         )
     around.add(id(node))
     todo.append((None, None, id(node), None))
 
 
-def write(value: Json) -> str:
+def write_canonical(value: Json) -> str:
     """Return the canonical JSON text of a value: ASCII, no blanks, members in order, equal numbers alike.
 
-    `read(write(v))` is equal to v. Iterative; some 1 us a value.
+    `read_exact(write(v))` is equal to v. Iterative; some 1 us a value.
     """
-    return written(value, _atom)
+    return write_json(value, _write_atom)
 
 
-def _atom(value: Any) -> str:
-    return numeral(value) if value.__class__ is Decimal else json.dumps(value)
+def _write_atom(value: Any) -> str:
+    return write_numeral(value) if value.__class__ is Decimal else json.dumps(value)
 
 
-def unescape(token: str) -> str:
+def unescape_segment(token: str) -> str:
     """Return the key of a reference token of a JSON pointer: the inverse of `escape`."""
     return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
@@ -205,7 +214,7 @@ _KINDS |= dict.fromkeys((Decimal, float), "number")
 def target_of(root: Any, pointer: str) -> Any:
     """Return the value to which a JSON Pointer, perhaps behind `#`, leads through objects; None where it
     leads to none."""
-    for key in map(unescape, pointer.split("/")[1:]):
+    for key in map(unescape_segment, pointer.split("/")[1:]):
         root = root.get(key) if isinstance(root, Mapping) else None
     return root
 
@@ -231,13 +240,13 @@ def _no_constant(name: str) -> Json:
     raise ValueError(name)
 
 
-def _name(name: object, path: Any) -> str:
+def _plain_key(name: object, path: Any) -> str:
     """Return a key that is a subclass of str (a string enum) as a plain str."""
     if isinstance(name, str):
         return str.__str__(name)
     raise SchemaError(
         f"{name!r} is a key of type {type(name).__name__}; JSON's keys are strings.",
-        where=spelled(path),
+        where=spell_pointer(path),
         cure="Write the keys as strings.",
     )
 
@@ -252,21 +261,21 @@ def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> J
             return of_point(str(number))
         raise SchemaError(
             f"{node} is not a JSON number.",
-            where=spelled(path),
+            where=spell_pointer(path),
             cure="Leave the bound out, or write a finite one.",
         )
     if isinstance(node, str):
         return str.__str__(node)
     raise SchemaError(
         f"A Python {type(node).__name__} is not a JSON value.",
-        where=spelled(path),
+        where=spell_pointer(path),
         cure="Write arrays as list and objects as dict."
         if isinstance(node, tuple)
         else "Use plain JSON values.",
     )
 
 
-def numeral(number: Decimal) -> str:
+def write_numeral(number: Decimal) -> str:
     """Return the one text of a number's value: integers of up to 20 digits plainly, others by exponent."""
     sign, digits, exponent = number.as_tuple()
     assert isinstance(exponent, int)

@@ -32,7 +32,7 @@ from structgen.base.json_text.events import (
     JsonError,
     Place,
     TerminalKind,
-    decoded,
+    decode_string,
 )
 
 MISSING: Final = object()
@@ -57,20 +57,20 @@ class GrowingJson:
     ends, and its JSON value; returns what stands in its place from then on. None: the JSON value.
     """
 
-    __slots__ = ("_begun", "_closed", "_key", "_log", "_number", "_value", "is_whole", "open")
+    __slots__ = ("_key", "_log", "_number", "_on_close", "_string_start", "_value", "is_whole", "open")
 
     def __init__(
         self,
         number: Callable[[str], Any] | None = None,
-        closed: Callable[[Place, int, int, Any], Any] | None = None,
+        on_close: Callable[[Place, int, int, Any], Any] | None = None,
     ) -> None:
         self._log = EventLog()
-        self._number, self._closed = number, closed
+        self._number, self._on_close = number, on_close
         self.open: list[tuple[str | None, Any]] = []
         """The containers that are still open, the outermost first: for each its key in the container around
         it, and the container with the values that have closed in it."""
         self._key: str | None = None
-        self._begun: int | None = None
+        self._string_start: int | None = None
         """Where the string begins that is open."""
         self._value: Any = MISSING
         self.is_whole = False
@@ -83,12 +83,14 @@ class GrowingJson:
         """
         data = piece.encode("utf-8", "surrogatepass") if isinstance(piece, str) else piece
         try:
-            taken = self._log.write_document(data)
+            byte_count = self._log.write_document(data)
         finally:
-            self._add()
-        if taken == len(data):
+            self._add_events()
+        if byte_count == len(data):
             return len(piece)
-        return len(data[:taken].decode("utf-8", "surrogatepass")) if isinstance(piece, str) else taken
+        return (
+            len(data[:byte_count].decode("utf-8", "surrogatepass")) if isinstance(piece, str) else byte_count
+        )
 
     def finish(self) -> Any:
         """Return the value of a text that is over. Errors: `JsonError`, also where the value is
@@ -102,24 +104,24 @@ class GrowingJson:
     def value(self) -> Any:
         """What there is; MISSING where that is nothing. It never changes: open containers are copied. Cost:
         what stands in these, and the string that is open."""
-        if not self.open and self._begun is None:
+        if not self.open and self._string_start is None:
             return self._value
         value, key = MISSING, self._key
-        if self._begun is not None:
-            value = _characters(bytes(self._log.text[self._begun + 1 :]))
-        for above, container in reversed(self.open):
+        if self._string_start is not None:
+            value = _sure_characters(bytes(self._log.text[self._string_start + 1 :]))
+        for outer_key, container in reversed(self.open):
             whole = container.copy()
             if value is not MISSING:
-                put(whole, key, value)
-            value, key = whole, above
+                put_member(whole, key, value)
+            value, key = whole, outer_key
         return value
 
     @property
     def in_string(self) -> bool:
         """Whether a string is open."""
-        return self._begun is not None
+        return self._string_start is not None
 
-    def between(self, start: int, end: int) -> bytes:
+    def text_between(self, start: int, end: int) -> bytes:
         """Return a part of the text."""
         return bytes(self._log.text[start:end])
 
@@ -128,9 +130,9 @@ class GrowingJson:
         """The text so far, as far as it is JSON, without half of a character."""
         return _whole_characters(bytes(self._log.text))
 
-    def _add(self) -> None:
+    def _add_events(self) -> None:
         """Add what began and closed in the last piece."""
-        for kind, place, start, end, terminal in self._log.recent:
+        for kind, place, start, end, terminal in self._log.recent_events:
             if kind is KEY_END:
                 self._key = str(place.part)
             elif kind is OBJECT_BEGIN or kind is ARRAY_BEGIN:
@@ -138,28 +140,33 @@ class GrowingJson:
             elif kind is OBJECT_END or kind is ARRAY_END:
                 assert end is not None, "a container that ended has an end"
                 self._key, value = self.open.pop()
-                self._put(value, place, start, end)
+                self._put_value(value, place, start, end)
             elif kind is TERMINAL_BEGIN and terminal is _STRING:
-                self._begun = start
+                self._string_start = start
             elif kind is TERMINAL_END:
                 assert end is not None and terminal is not None, "a terminal that ended has an end"
-                self._begun = None
-                self._put(self._made(terminal, bytes(self._log.text[start:end]), start), place, start, end)
+                self._string_start = None
+                self._put_value(
+                    self._value_of_terminal(terminal, bytes(self._log.text[start:end]), start),
+                    place,
+                    start,
+                    end,
+                )
 
-    def _put(self, value: Any, place: Place, start: int, end: int) -> None:
-        if self._closed is not None:
-            value = self._closed(place, start, end, value)
+    def _put_value(self, value: Any, place: Place, start: int, end: int) -> None:
+        if self._on_close is not None:
+            value = self._on_close(place, start, end, value)
         if self.open:
-            put(self.open[-1][1], self._key, value)
+            put_member(self.open[-1][1], self._key, value)
         else:
             self._value, self.is_whole = value, True
 
-    def _made(self, terminal: TerminalKind, written: bytes, start: int) -> Any:
+    def _value_of_terminal(self, terminal: TerminalKind, literal: bytes, start: int) -> Any:
         if terminal is _STRING:
-            return decoded(written[1:-1])
+            return decode_string(literal[1:-1])
         if terminal is _NUMBER:
             try:
-                return (self._number or json.loads)(written.decode())
+                return (self._number or json.loads)(literal.decode())
             except ValueError as error:  # Python limits the digits of an int
                 raise JsonError(f"A numeral has no value, for {error},", start) from error
         return _WORDS[terminal]
@@ -168,12 +175,12 @@ class GrowingJson:
 def value_of(
     text: str,
     number: Callable[[str], Any] | None = None,
-    closed: Callable[[Place, int, int, Any], Any] | None = None,
+    on_close: Callable[[Place, int, int, Any], Any] | None = None,
 ) -> Any:
     """Return the value of a whole JSON text, of any depth, as `json.loads` does; NaN and the infinities are
-    none. `number`, `closed`: as of `GrowingJson`. Errors: `JsonError`, a ValueError, with the place in the
+    none. `number`, `on_close`: as of `GrowingJson`. Errors: `JsonError`, a ValueError, with the place in the
     text."""
-    data, reader = text.encode("utf-8", "surrogatepass"), GrowingJson(number, closed)
+    data, reader = text.encode("utf-8", "surrogatepass"), GrowingJson(number, on_close)
     try:
         end = reader.feed(data)
         rest = data[end:].lstrip(b" \t\n\r")
@@ -182,10 +189,10 @@ def value_of(
         return reader.finish()
     except JsonError as error:
         at = len(data[: error.at].decode("utf-8", "surrogatepass"))
-        raise JsonError(error.what, at) from error
+        raise JsonError(error.fault, at) from error
 
 
-def _characters(data: bytes) -> str:
+def _sure_characters(data: bytes) -> str:
     """Return the characters of a string that its text behind the quote is sure of."""
     return GrowingString().feed(_whole_characters(data))
 
@@ -194,19 +201,19 @@ class GrowingString:
     """Takes the JSON text of a string, behind its first quote, in pieces."""
 
     def __init__(self) -> None:
-        self._left = ""
+        self._pending = ""
 
     def feed(self, piece: str) -> str:
         """Return the characters that a piece adds, as far as they are sure. What follows the string adds
         none."""
-        self._left += piece
-        inside = _INSIDE.match(self._left)[0]  # type: ignore[index]
-        sure = inside if self._left[len(inside) :][:1] == '"' else _SURE.match(inside)[0]  # type: ignore[index]
-        self._left = self._left[len(sure) :]
-        return decoded(sure.encode("utf-8", "surrogatepass"))
+        self._pending += piece
+        inside = _INSIDE.match(self._pending)[0]  # type: ignore[index]
+        sure = inside if self._pending[len(inside) :][:1] == '"' else _SURE.match(inside)[0]  # type: ignore[index]
+        self._pending = self._pending[len(sure) :]
+        return decode_string(sure.encode("utf-8", "surrogatepass"))
 
 
-def put(container: Any, key: Any, value: Any) -> None:
+def put_member(container: Any, key: Any, value: Any) -> None:
     """Put a value into an object under a key, or behind the items of an array."""
     if isinstance(container, list):
         container.append(value)

@@ -21,7 +21,7 @@ class RawNumeral(str):
     __slots__ = ()
 
 
-def read(text: str) -> Any:
+def read_as_written(text: str) -> Any:
     """Return the value of a JSON text, numbers as `RawNumeral`; of equal keys the last one counts.
 
     Depth is bounded by memory alone. Raises `json.JSONDecodeError`, also for NaN and Infinity (RFC 8259).
@@ -32,10 +32,10 @@ def read(text: str) -> Any:
         try:
             return value_of(text, RawNumeral)
         except JsonError as error:
-            raise JSONDecodeError(error.what, text, error.at) from error
+            raise JSONDecodeError(error.fault, text, error.at) from error
 
 
-def written(
+def write_json(
     value: Any, atom: Callable[[Any], str], *, name: Callable[[str], str] = json.dumps, space: str = ""
 ) -> str:
     """Return the JSON text of a value of any depth, members in order. `atom` writes what is no list and no
@@ -58,9 +58,11 @@ def written(
             parts.append("[")
         elif kind is dict:
             todo.append(("}",))
-            for left, (key, member) in zip(range(len(node) - 1, -1, -1), reversed(node.items()), strict=True):
+            for remaining, (key, member) in zip(
+                range(len(node) - 1, -1, -1), reversed(node.items()), strict=True
+            ):
                 todo.append(member)
-                todo.append((("," + space if left else "") + name(key) + ":" + space,))
+                todo.append((("," + space if remaining else "") + name(key) + ":" + space,))
             parts.append("{")
         else:
             parts.append(atom(node))
@@ -71,36 +73,36 @@ LONE: Final = re.compile("[\ud800-\udfff]")
 """A lone surrogate, which no UTF-8 text can hold."""
 
 
-def quoted(text: str) -> str:
+def quote_string(text: str) -> str:
     """Return the shortest JSON literal of a string, as `json.dumps(ensure_ascii=False)` writes it; lone
     surrogates are written as escapes."""
-    return LONE.sub(_escaped, json.dumps(text, ensure_ascii=False))
+    return LONE.sub(_escape_surrogate, json.dumps(text, ensure_ascii=False))
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape_surrogate(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 
-def write(value: Any) -> str:
+def write_as_read(value: Any) -> str:
     """Return the text `json.dumps(value, ensure_ascii=False)` writes, with every `RawNumeral` as it was read.
 
     Lone surrogates, which no UTF-8 text can hold, are written as escapes.
     """
-    return written(value, _atom, name=quoted, space=" ")
+    return write_json(value, _write_atom, name=quote_string, space=" ")
 
 
-def _atom(value: Any) -> str:
+def _write_atom(value: Any) -> str:
     if isinstance(value, RawNumeral):
         return value
-    return quoted(value) if isinstance(value, str) else json.dumps(value)
+    return quote_string(value) if isinstance(value, str) else json.dumps(value)
 
 
-def dumped(value: Any) -> str:
+def dump_json(value: Any) -> str:
     """Return the text `json.dumps(value, ensure_ascii=False)` writes, at any depth."""
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
-        return write(value)
+        return write_as_read(value)
 
 
 def _no_constant(name: str) -> NoReturn:

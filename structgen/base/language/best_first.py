@@ -25,19 +25,19 @@ class OpenStates(Generic[S, C, W]):
     def __init__(self) -> None:
         self.costs: dict[S, C] = {}
         """State -> the cost of the cheapest way to it that was met."""
-        self._before: dict[S, tuple[S, W]] = {}
+        self._predecessors: dict[S, tuple[S, W]] = {}
         self._open: list[tuple[C, int, S]] = []
         self._numbers = count()
         self._present: tuple[C, int, S] | None = None
 
-    def put(self, state: S, cost: Any, before: tuple[S, W] | None = None) -> None:
-        """Open a state, unless a way to it is known that costs no more. `before`: the state that the way
+    def open_state(self, state: S, cost: Any, predecessor: tuple[S, W] | None = None) -> None:
+        """Open a state, unless a way to it is known that costs no more. `predecessor`: the state that the way
         comes from, and its last step; None where no way is asked for. O(log n)."""
-        known = self.costs.get(state)
-        if known is None or cost < known:
+        known_cost = self.costs.get(state)
+        if known_cost is None or cost < known_cost:
             self.costs[state] = cost
-            if before is not None:
-                self._before[state] = before
+            if predecessor is not None:
+                self._predecessors[state] = predecessor
             heappush(self._open, (cost, next(self._numbers), state))
 
     def __iter__(self) -> Iterator[tuple[S, C]]:
@@ -51,8 +51,8 @@ class OpenStates(Generic[S, C, W]):
                 yield state, cost
         self._present = None
 
-    def way(self, state: S) -> Iterator[tuple[S, W]]:
+    def path_back(self, state: S) -> Iterator[tuple[S, W]]:
         """Yield the cheapest way to a state from its end: the state before each step, and the step."""
-        while state in self._before:
-            yield self._before[state]
-            state, _ = self._before[state]
+        while state in self._predecessors:
+            yield self._predecessors[state]
+            state, _ = self._predecessors[state]

@@ -33,14 +33,14 @@ _OF_TEXTS: Final = ("type", "text", "refusal", "cache_control", "annotations", "
 """Members of a part that is a text: the text, and those that say nothing to a model."""
 
 
-def check_fields(made: object) -> None:
+def check_fields(instance: object) -> None:
     """Check the fields of a new dataclass, in their order, and keep the normalised values. Raises OptionError
     for the first that is wrong. A default is kept as it is. Cost: some 200 ns beside each check."""
-    kind: Any = type(made)
+    kind: Any = type(instance)
     for name, check, keeps_none, default in _checks_of(kind):
-        value = getattr(made, name)
+        value = getattr(instance, name)
         if value is not default and (value is not None or not keeps_none):
-            object.__setattr__(made, name, check(name, value))
+            object.__setattr__(instance, name, check(name, value))
 
 
 @cache
@@ -56,17 +56,17 @@ def _checks_of(kind: Any) -> tuple[tuple[str, Check, bool, Any], ...]:
     )
 
 
-def Whole(least: int | None = None, most: int | None = None) -> Check:
+def WholeCheck(minimum: int | None = None, maximum: int | None = None) -> Check:
     """Return the check of whole numbers between two inclusive bounds."""
-    return lambda name, value: whole(name, value, least, most)
+    return lambda name, value: check_whole(name, value, minimum, maximum)
 
 
-def Number(least: float, most: float, takes: str, besides: float | None = None) -> Check:
-    """Return the check of numbers as `number` has them."""
-    return lambda name, value: number(name, value, least, most, takes, besides)
+def NumberCheck(minimum: float, maximum: float, takes: str, besides: float | None = None) -> Check:
+    """Return the check of numbers as `check_number` has them."""
+    return lambda name, value: check_number(name, value, minimum, maximum, takes, besides)
 
 
-def Instance(kind: type | UnionType, cure: str) -> Check:
+def InstanceCheck(kind: type | UnionType, cure: str) -> Check:
     """Return the check of objects of a class, or of one of several. None is one of them where `kind` has
     it."""
 
@@ -78,7 +78,7 @@ def Instance(kind: type | UnionType, cure: str) -> Check:
     return check
 
 
-def OneOf(values: Sequence[str]) -> Check:
+def ChoiceCheck(values: Sequence[str]) -> Check:
     """Return the check of texts that are one of a few."""
 
     def check(name: str, value: Any) -> str:
@@ -89,24 +89,28 @@ def OneOf(values: Sequence[str]) -> Check:
     return check
 
 
-def By(check: Callable[[Any], Any]) -> Check:
+def NamedCheck(check: Callable[[Any], Any]) -> Check:
     """Return the check of a function that knows the option's name."""
     return lambda name, value: check(value)
 
 
-def whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+def check_whole(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
     """Return a whole number between two inclusive bounds."""
     takes = "a whole number"
-    if least is not None:
-        takes += f", at least {least:,}" if most is None else f" from {least:,} to {most:,}"
+    if minimum is not None:
+        takes += f", at least {minimum:,}" if maximum is None else f" from {minimum:,} to {maximum:,}"
     number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
-    if number is None or (least is not None and number < least) or (most is not None and number > most):
-        raise wrong(name, value, f"Give {takes}.")
+    if (
+        number is None
+        or (minimum is not None and number < minimum)
+        or (maximum is not None and number > maximum)
+    ):
+        raise option_error(name, value, f"Give {takes}.")
     return number
 
 
-def number(
-    name: str, value: Any, least: float, most: float, takes: str, besides: float | None = None
+def check_number(
+    name: str, value: Any, minimum: float, maximum: float, takes: str, besides: float | None = None
 ) -> float:
     """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
     values for the message."""
@@ -116,40 +120,40 @@ def number(
             number = float(value)
         except OverflowError:
             number = math.inf
-    if not (number == besides or least <= number <= most):
-        raise wrong(name, value, f"Give {takes}.")
+    if not (number == besides or minimum <= number <= maximum):
+        raise option_error(name, value, f"Give {takes}.")
     return number
 
 
-def flag(name: str, value: Any) -> bool | None:
+def check_flag(name: str, value: Any) -> bool | None:
     """Return True or False, or None if it is not given."""
     if value is not None and not isinstance(value, bool):
-        raise wrong(name, value, "Give True or False, or leave it out.")
+        raise option_error(name, value, "Give True or False, or leave it out.")
     return value
 
 
-def switch(name: str, value: Any) -> bool:
+def check_switch(name: str, value: Any) -> bool:
     """Return True or False; False if it is not given."""
-    return flag(name, value) or False
+    return check_flag(name, value) or False
 
 
-def seconds(name: str, value: Any) -> float | None:
+def check_seconds(name: str, value: Any) -> float | None:
     """Return seconds, or None for no limit."""
     takes = "seconds, at least 0, or None for no limit"
-    return None if value is None else number(name, value, 0.0, sys.float_info.max, takes)
+    return None if value is None else check_number(name, value, 0.0, sys.float_info.max, takes)
 
 
-def text(name: str, value: Any) -> str:
+def check_text(name: str, value: Any) -> str:
     """Return a non-empty text that UTF-8 can encode."""
     if not isinstance(value, str) or not value:
-        raise wrong(name, value, "Give a text that is not empty.")
-    return encodable(name, value)
+        raise option_error(name, value, "Give a text that is not empty.")
+    return check_encodable(name, value)
 
 
-def encodable(name: str, value: Any) -> str:
+def check_encodable(name: str, value: Any) -> str:
     """Return a text that UTF-8 can encode; it may be empty."""
     if not isinstance(value, str):
-        raise wrong(name, value, "Give a text.")
+        raise option_error(name, value, "Give a text.")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -161,44 +165,44 @@ def encodable(name: str, value: Any) -> str:
     return value
 
 
-def texts(name: str, value: Any) -> tuple[str, ...]:
+def check_texts(name: str, value: Any) -> tuple[str, ...]:
     """Return a tuple of texts, from one text or a sequence."""
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray):
-        raise wrong(name, value, "Give a text, or a sequence of texts.")
-    return tuple(text(name, item) for item in value)
+        raise option_error(name, value, "Give a text, or a sequence of texts.")
+    return tuple(check_text(name, item) for item in value)
 
 
-def limits(value: Any) -> Limits:
+def check_limits(value: Any) -> Limits:
     """Return the limits that are given, or those where none are."""
     if value is None:
         return DEFAULT
     if not isinstance(value, Limits):
-        raise wrong("limits", value, "Pass sg.Limits(...), or leave it out.")
+        raise option_error("limits", value, "Pass sg.Limits(...), or leave it out.")
     return value
 
 
-def refusal(name: str, value: Any) -> tuple[str, str] | None:
+def check_refusal(name: str, value: Any) -> tuple[str, str] | None:
     """Return an answer and the reason of its refusal, or None."""
     if value is None:
         return None
     if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(part, str) for part in value):
-        raise wrong(name, value, "Give a pair of texts, the answer and why it was refused.")
-    return encodable(name, value[0]), encodable(name, value[1])
+        raise option_error(name, value, "Give a pair of texts, the answer and why it was refused.")
+    return check_encodable(name, value[0]), check_encodable(name, value[1])
 
 
-def prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, Any], ...]:
+def check_prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, Any], ...]:
     """Return a prompt: a text that is not empty, token ids, or chat messages."""
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
-        return messages(name, value)
-    return text(name, value) if isinstance(value, str) else tokens(name, value)
+        return check_messages(name, value)
+    return check_text(name, value) if isinstance(value, str) else check_tokens(name, value)
 
 
-def messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
+def check_messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
     """Return chat messages, at least one. Parts of their contents may be of any type: servers read images."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
-        raise wrong(name, value, _MESSAGES)
+        raise option_error(name, value, _MESSAGES)
     if fault := next(filter(None, map(message_fault, range(len(value)), value)), ""):
         raise OptionError(fault, where=name, cure=_MESSAGES)
     return tuple(value)
@@ -210,17 +214,17 @@ def read_messages(
     """Return chat messages as models of this process read them: with a text as content, under the roles that
     chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
     `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
-    read, given = [], messages(name, value)
-    for at, message in enumerate(given):
+    result, originals = [], check_messages(name, value)
+    for at, message in enumerate(originals):
         where = f"{name}{item.format(at)}{member}content"
         # the answer may go on inside a last turn of the assistant: nothing is put between its parts
-        is_begun = at == len(given) - 1 and message["role"] == "assistant"
-        said = content_text(message.get("content"), where, item, joint="" if is_begun else "\n")
-        made = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": said}
-        if (old := made.pop("function_call", None)) and not made.get("tool_calls"):
-            made["tool_calls"] = [{"type": "function", "function": old}]
-        read.append(made)
-    return read
+        is_begun = at == len(originals) - 1 and message["role"] == "assistant"
+        content = content_text(message.get("content"), where, item, joint="" if is_begun else "\n")
+        message_read = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": content}
+        if (old := message_read.pop("function_call", None)) and not message_read.get("tool_calls"):
+            message_read["tool_calls"] = [{"type": "function", "function": old}]
+        result.append(message_read)
+    return result
 
 
 def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
@@ -236,7 +240,7 @@ def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, j
         if kind not in _TEXTS:
             cure = "Describe it in words."
             raise OptionError(
-                f"It is {shown(kind)}: text alone is read.", where=where + item.format(at), cure=cure
+                f"It is {show_value(kind)}: text alone is read.", where=where + item.format(at), cure=cure
             )
         texts.append(part["refusal" if kind == "refusal" else "text"])
     return joint.join(texts)
@@ -262,11 +266,11 @@ def message_fault(at: int, message: object) -> str:
         kind = part.get("type") if isinstance(part, Mapping) else None
         texts = [part.get("refusal" if kind == "refusal" else "text")] if kind in _TEXTS else []
         if not isinstance(kind, str) or not all(isinstance(text, str) for text in texts):
-            return f"Part {number} of message {at} is {shown(part)}: it says no type, or no text."
+            return f"Part {number} of message {at} is {show_value(part)}: it says no type, or no text."
     return ""
 
 
-def hashable(name: str, value: Any) -> Any:
+def check_hashable(name: str, value: Any) -> Any:
     """Return a grammar. Raises OptionError for one without a hash, as that of a plain `@dataclass` is."""
     kind: type = type(value)
     if kind.__hash__ is None:
@@ -278,19 +282,19 @@ def hashable(name: str, value: Any) -> Any:
     return value
 
 
-def tokens(name: str, value: Any) -> tuple[int, ...]:
+def check_tokens(name: str, value: Any) -> tuple[int, ...]:
     """Return token ids, at least one, from a sequence or an array."""
     takes = "a text, or a sequence of token ids (whole numbers), at least one"
-    listed = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(listed, Sequence) or isinstance(listed, bytes | bytearray | memoryview) or not listed:
-        raise wrong(name, value, f"Give {takes}.")
-    if not all(type(token) is int and token >= 0 for token in listed):
-        for at, token in enumerate(listed):
-            whole(f"{name}[{at}]", token, 0)
-    return tuple(map(int, listed))
+    items = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray | memoryview) or not items:
+        raise option_error(name, value, f"Give {takes}.")
+    if not all(type(token) is int and token >= 0 for token in items):
+        for at, token in enumerate(items):
+            check_whole(f"{name}[{at}]", token, 0)
+    return tuple(map(int, items))
 
 
-def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
+def check_biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     """Return pairs (token id, bias), sorted by id, from a mapping or from pairs. An id may be a decimal
     string, as in JSON."""
     takes = 'a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100} (in JSON "50256")'
@@ -298,28 +302,31 @@ def biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
         pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
         by_token = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
     except (TypeError, ValueError):
-        raise wrong(name, value, f"Give {takes}.") from None
+        raise option_error(name, value, f"Give {takes}.") from None
     return tuple(
         sorted(
-            (whole(f"{name}[{token!r}]", token, 0), number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes))
+            (
+                check_whole(f"{name}[{token!r}]", token, 0),
+                check_number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes),
+            )
             for token, bias in by_token.items()
         )
     )
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value for a message: the beginning of its `repr`; its type, where that fails."""
     try:
-        return shortened(repr(value))
+        return shorten_text(repr(value))
     except Exception:  # of a stranger's class, or too deep
         return f"A value of the type {type(value).__name__}"
 
 
-def shortened(text: str) -> str:
+def shorten_text(text: str) -> str:
     """Return the beginning of a text for a message."""
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
-def wrong(name: str, value: Any, cure: str) -> OptionError:
+def option_error(name: str, value: Any, cure: str) -> OptionError:
     """Return the error for a value that an option does not take."""
-    return OptionError(f"{shown(value)} is not allowed.", where=name, cure=cure)
+    return OptionError(f"{show_value(value)} is not allowed.", where=name, cure=cure)

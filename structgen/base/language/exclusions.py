@@ -19,7 +19,7 @@ class Exclusion(NamedTuple):
 
     names: str | tuple[str, ...]
     """The option, or several, of which the error names the first that is given."""
-    what: str
+    fault: str
     """What is wrong. `{}` stands for what a case returned, else for the option; `{name}` for the option."""
     cure: str
     beside: str | Case | tuple[str, ...] = ()
@@ -38,30 +38,34 @@ class Exclusions:
     def __init__(self, *rows: Exclusion) -> None:
         self.rows = rows
 
-    def refuse(self, *options: Any) -> None:
+    def raise_first(self, *options: Any) -> None:
         """Raise the error of the first row that holds for some options: dataclasses, or containers of the
         names that are given. Cost: some microseconds a row."""
         for row in self.rows:
             others = row.beside or row.without or row.when
-            case = next(filter(None, (_holds(other, options) for other in _each(others))), None)
+            case = next(
+                filter(None, (_find_case(rival_case, options) for rival_case in _split_cases(others))), None
+            )
             if others and bool(case) == bool(row.without):
                 continue
-            names = (name for name in _each(row.names) if row.when or _holds(name, options))
+            names = (name for name in _split_cases(row.names) if row.when or _find_case(name, options))
             if (name := next(names, None)) is None:
                 continue
-            what = row.what.format(name if case in (None, True) else case, name=name)
+            fault = row.fault.format(name if case in (None, True) else case, name=name)
             if row.keyword:
-                raise UnsupportedError(what, keyword=row.keyword, where=name, cure=row.cure)
-            raise OptionError(what, where=name, cure=row.cure)
+                raise UnsupportedError(fault, keyword=row.keyword, where=name, cure=row.cure)
+            raise OptionError(fault, where=name, cure=row.cure)
 
 
-def _each(some: Any) -> tuple[Any, ...]:
+def _split_cases(some: Any) -> tuple[Any, ...]:
     return some if isinstance(some, tuple) else (some,)
 
 
-def _holds(other: str | Case, options: tuple[Any, ...]) -> Any:
+def _find_case(excluded: str | Case, options: tuple[Any, ...]) -> Any:
     """Return what a case found, or whether an option is given."""
-    return other(*options) if callable(other) else any(_is_given(other, holder) for holder in options)
+    return (
+        excluded(*options) if callable(excluded) else any(_is_given(excluded, holder) for holder in options)
+    )
 
 
 def _is_given(name: str, options: Any) -> bool:

@@ -116,10 +116,10 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """Strings of `least` to `most` code points (`most` None: no bound)."""
+    """Strings of `minimum` to `maximum` code points (`maximum` None: no bound)."""
 
-    least: int
-    most: int | None
+    minimum: int
+    maximum: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class Words:
     """Strings that are one of finitely many (decoded) words."""
 
     of: frozenset[str]
-    written: bool = False
+    is_canonical: bool = False
     """The words were written in this document before; there is no end of such sets, and none is worth an
     automaton."""
 
@@ -204,13 +204,13 @@ class ValueMenu(NamedTuple):
 class ObjectMenu(NamedTuple):
     """What may come next in an object at a residue; only what is live is listed.
 
-    `named` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `named` of
+    `names` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `names` of
     any residue of this object (`Network.keys`) may come: one outcome for each class of keys, which is looked
     up in `extra_places`. `close` is the outcome of closing now, or None. The engine itself never offers an
     extra key that the object already holds.
     """
 
-    named: Mapping[str, int]
+    names: Mapping[str, int]
     extra: Spec | None
     extra_places: Mapping[frozenset[int], int]
     close: int | None
@@ -235,17 +235,17 @@ class SimpleObject(NamedTuple):
 
     There is one demand left and one way to meet it: every outcome of a value is 0, no member count,
     obligation or conditional requirement is open, and keys that are not named all fall into one class
-    (`extra`). The first `ordered` keys come in the order of `names`; the others, and keys that are not named,
-    come in any order after them. A key with place -1 never comes. A key may come when it was not written, no
-    key after it in the order was, and no required key before it in the order is missing; the object may close
-    when no required key is missing. `names`, `places`, `required`, `ordered`, `extra` and `close` are the
-    same objects, or equal, in all residues of one object.
+    (`extra`). The first `ordered_count` keys come in the order of `names`; the others, and keys that are not
+    named, come in any order after them. A key with place -1 never comes. A key may come when it was not
+    written, no key after it in the order was, and no required key before it in the order is missing; the
+    object may close when no required key is missing. `names`, `places`, `required`, `ordered_count`, `extra`
+    and `close` are the same objects, or equal, in all residues of one object.
     """
 
     names: tuple[str, ...]
     places: tuple[int, ...]
     required: tuple[bool, ...]
-    ordered: int
+    ordered_count: int
     extra: int
     """The place of values under keys that are not in `names`, or -1."""
     position: int
@@ -264,7 +264,7 @@ class Outcomes(Numbered[frozenset[int]]):
     spec are true of a string. None is empty; {0} is 0."""
 
     __slots__ = ()
-    __call__ = Numbered.of
+    __call__ = Numbered.number_of
 
     def __init__(self) -> None:
         super().__init__((frozenset((0,)),))
@@ -348,26 +348,31 @@ class Network(Protocol):
         """Return whether the object may still need keys that `keys` does not list: then its rest depends on
         those that it holds (`taken`)."""
 
-    def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
+    def finish(self, residue: int, used_keys: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
-        `taken`: the extra keys that the object holds."""
+        `used_keys`: the extra keys that the object holds."""
 
     def finish_with(
-        self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
+        self,
+        residue: int,
+        key: Key,
+        value: Demands,
+        used_keys: Collection[str] = (),
+        text_so_far: bytes = b"",
     ) -> Demands:
         """Return the shortest rest where a value under `key` is being written:
-        `value` says what its rest costs, `written` what was written of an item whose value matters."""
+        `value` says what its rest costs, `text_so_far` what was written of an item whose value matters."""
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
         """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
         come, each with the text that is left to write of it."""
 
-    def owed(self, residue: int) -> tuple[Sequence[str], int]:
+    def owed_keys(self, residue: int) -> tuple[Sequence[str], int]:
         """Return the keys that must still come whatever comes, and how many more members or items there must
         be at least; for messages."""
 
-    def unnamed(self, residue: int) -> Iterable[tuple[Formula, int]]:
+    def unnamed_keys(self, residue: int) -> Iterable[tuple[Formula, int]]:
         """Yield the keys that may come next and that the object does not name, each kind with the place of
         its values; for messages."""
 

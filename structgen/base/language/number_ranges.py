@@ -41,7 +41,7 @@ class Ranges:
         """Return the set of all other numbers."""
         return Ranges(self.cuts, not self.from_below)
 
-    def listed(self) -> list[Number] | None:
+    def finite_numbers(self) -> list[Number] | None:
         """Return the numbers, ascending, or None where they are infinitely many."""
         if self.from_below or any(low[0] != high[0] for low, high in self.ends() if low and high):
             return None
@@ -68,26 +68,26 @@ def points(values: Iterable[Number]) -> Ranges:
     return Ranges(tuple([(value, after) for value in sorted(set(values)) for after in (False, True)]))
 
 
-def united(sets: Sequence[Ranges]) -> Ranges:
+def unite_ranges(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in some of the sets. Cost: n log n in their cuts."""
     if len(sets) == 1:
         return sets[0]
     inside = [ranges.from_below for ranges in sets]
-    count, kept = sum(inside), list[Cut]()
+    count, cuts_kept = sum(inside), list[Cut]()
     cuts = chain.from_iterable([(cut, at) for cut in ranges.cuts] for at, ranges in enumerate(sets))
     for cut, at in sorted(cuts, key=itemgetter(0)):
         inside[at] = not inside[at]
         was, count = count, count + (1 if inside[at] else -1)
         if bool(was) != bool(count):
-            if kept and kept[-1] == cut:
-                kept.pop()  # one set ends where another begins
+            if cuts_kept and cuts_kept[-1] == cut:
+                cuts_kept.pop()  # one set ends where another begins
             else:
-                kept.append(cut)
-    return Ranges(tuple(kept), any(ranges.from_below for ranges in sets))
+                cuts_kept.append(cut)
+    return Ranges(tuple(cuts_kept), any(ranges.from_below for ranges in sets))
 
 
-def common(sets: Sequence[Ranges]) -> Ranges:
-    """Return the numbers that are in all of the sets. Cost: that of `united` over the sets that leave numbers
-    out; sets of all numbers are skipped."""
+def intersect_ranges(sets: Sequence[Ranges]) -> Ranges:
+    """Return the numbers that are in all of the sets. Cost: that of `unite_ranges` over the sets that leave
+    numbers out; sets of all numbers are skipped."""
     left_out = [numbers for ranges in sets if (numbers := ranges.complement()) != Ranges(())]
-    return united(left_out).complement()
+    return unite_ranges(left_out).complement()

@@ -18,7 +18,7 @@ class Numbered(Generic[K]):
         self.values = list(values)
         self._numbers = {value: number for number, value in enumerate(self.values)}
 
-    def of(self, value: K) -> int:
+    def number_of(self, value: K) -> int:
         """Return the number of a value."""
         number = self._numbers.get(value)
         if number is None:

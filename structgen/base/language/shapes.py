@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import OptionError
 from structgen.base.json_text.events import escape
-from structgen.base.language.checks import shown
+from structgen.base.language.checks import show_value
 
 Members: TypeAlias = Mapping[str, str]
 """The types of members; "!" stands behind that of one that must be there."""
@@ -32,9 +32,9 @@ _MOST_NAMED: Final = 30
 """An error names all members that are known where they are fewer."""
 
 
-def nearest(name: Any, known: Iterable[str]) -> str:
+def suggest_name(name: Any, names: Iterable[str]) -> str:
     """Return a sentence with the known name that is most like another one, and a space; "" where none is."""
-    close = get_close_matches(str(name), known, 1, 0.6)
+    close = get_close_matches(str(name), names, 1, 0.6)
     return f"Is {close[0]!r} meant? " if close else ""
 
 
@@ -70,8 +70,8 @@ class TaggedShapes(NamedTuple):
 class JsonShapes:
     """Objects that are declared, with those of another one (`base`)."""
 
-    def __init__(self, declared: str, base: JsonShapes | None = None) -> None:
-        plain, *several = re.sub(r"\n +", " ", declared).strip().split("\n\n")
+    def __init__(self, declarations: str, base: JsonShapes | None = None) -> None:
+        plain, *several = re.sub(r"\n +", " ", declarations).strip().split("\n\n")
         self.objects: dict[str, Members] = {} if base is None else {**base.objects}
         """The members of each object."""
         self.unions: dict[str, TaggedShapes] = {} if base is None else {**base.unions}
@@ -88,10 +88,10 @@ class JsonShapes:
                 own |= dict.fromkeys(names.split(), self.members(f"text {tag}; {members}"))
             self.unions[name] = TaggedShapes(tag, "".join(usual), MappingProxyType(own))
 
-    def members(self, declared: str) -> Members:
+    def members(self, declarations: str) -> Members:
         """Return the members of declarations, with their types."""
         members: dict[str, str] = {}
-        for words in filter(None, map(str.split, declared.split(";"))):
+        for words in filter(None, map(str.split, declarations.split(";"))):
             if words[0][0] == "+":
                 members |= self.objects[words[0][1:]]
             for name in words[1:]:
@@ -104,56 +104,58 @@ class JsonShapes:
         inside, the first of several. Cost: linear."""
         faults: list[OptionError] = []
         for option in kind.rstrip("!").split("|"):
-            if not _outside(option)[1](value):
+            if not _json_kind(option)[1](value):
                 continue
             try:
                 return self._check_parts(value, option, place)
             except OptionError as error:
                 faults.append(error)
-        raise max(faults, key=_order) if faults else _wrong(value, kind, place)
+        raise max(faults, key=_fault_order) if faults else _type_error(value, kind, place)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
         if kind[0] == "[":
             for at, item in enumerate(value):
-                self.check(_plain(item), kind[1:-1].removesuffix("+"), f"{place}/{at}")
+                self.check(_plain_object(item), kind[1:-1].removesuffix("+"), f"{place}/{at}")
         elif kind in self.objects:
             self.check_members(value, self.objects[kind], place)
         elif kind in self.unions:
             tag, usual, shapes = self.unions[kind]
-            said = value.get(tag) or usual
+            part_kind = value.get(tag) or usual
             if value.get(tag) is None:  # perhaps it is misspelt
                 every = {name for members in shapes.values() for name in members} - {"*"}
                 self.check_members(value, dict.fromkeys(every, "any"), place)
-            if not isinstance(said, str) or not (said in shapes or "*" in shapes):
+            if not isinstance(part_kind, str) or not (part_kind in shapes or "*" in shapes):
                 raise OptionError(
-                    f"It is {shown(said)}, and no {tag} that is known." if said != "" else "It is missing.",
+                    f"It is {show_value(part_kind)}, and no {tag} that is known."
+                    if part_kind != ""
+                    else "It is missing.",
                     where=f"{place}/{tag}",
-                    cure=f"{nearest(said, shapes)}Known are {', '.join(shapes)}.",
+                    cure=f"{suggest_name(part_kind, shapes)}Known are {', '.join(shapes)}.",
                 )
-            self.check_members(value, shapes.get(said) or shapes["*"], place)
+            self.check_members(value, shapes.get(part_kind) or shapes["*"], place)
 
-    def check_members(self, value: Mapping[str, Any], known: Members, place: str) -> None:
+    def check_members(self, value: Mapping[str, Any], members: Members, place: str) -> None:
         """Raise OptionError, as `check` does, for an object that has other members."""
-        before = f"{place}/" if place else ""
+        prefix = f"{place}/" if place else ""
         for name, member in value.items():
             if member is None:
                 continue
-            kind = known.get(name) or known.get("*")
-            where = before + escape(str(name))
+            kind = members.get(name) or members.get("*")
+            where = prefix + escape(str(name))
             if kind is None:
-                listed = f"Known are {', '.join(sorted(known))}." if len(known) < _MOST_NAMED else ""
+                known_names = f"Known are {', '.join(sorted(members))}." if len(members) < _MOST_NAMED else ""
                 raise OptionError(
-                    f"{shown(name)} is not known here.",
+                    f"{show_value(name)} is not known here.",
                     where=where,
-                    cure=nearest(name, known) + (listed or "Leave it out."),
+                    cure=suggest_name(name, members) + (known_names or "Leave it out."),
                 )
-            self.check(_plain(member), kind, where)
-        for name, kind in known.items():
+            self.check(_plain_object(member), kind, where)
+        for name, kind in members.items():
             if kind.endswith("!") and value.get(name) is None:
-                raise OptionError("It is missing.", where=before + name, cure=f"Give {name}.")
+                raise OptionError("It is missing.", where=prefix + name, cure=f"Give {name}.")
 
 
-def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:
+def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
     """Return what a kind of value is called, and what has its outside."""
     if kind[0] == "'":
         return kind, lambda value: bool(value == kind[1:-1])
@@ -162,18 +164,24 @@ def _outside(kind: str) -> tuple[str, Callable[[Any], bool]]:
     return _KINDS[kind if kind in _KINDS else "object"]
 
 
-def _order(error: OptionError) -> list[int]:
+def _fault_order(error: OptionError) -> list[int]:
     """Return what tells which of two faults in one list comes later."""
     return [int(part) if part.isdecimal() else 0 for part in error.where.split("/")]
 
 
-def _plain(value: Any) -> Any:
+def _plain_object(value: Any) -> Any:
     """Return an object of a client's library, such as a message that it received, as what it sends."""
     return value.model_dump(exclude_unset=True, mode="json") if hasattr(value, "model_dump") else value
 
 
-def _wrong(value: Any, kind: str, place: str) -> OptionError:
+def _type_error(value: Any, kind: str, place: str) -> OptionError:
     kinds = kind.rstrip("!").split("|")
-    near = nearest(value, [word[1:-1] for word in kinds if word[0] == "'"]) if isinstance(value, str) else ""
-    said = " or ".join(dict.fromkeys(_outside(option)[0] for option in kinds))
-    return OptionError(f"It is {shown(value)}, and must be {said}.", where=place, cure=f"{near}Give {said}.")
+    near = (
+        suggest_name(value, [word[1:-1] for word in kinds if word[0] == "'"])
+        if isinstance(value, str)
+        else ""
+    )
+    kind_names = " or ".join(dict.fromkeys(_json_kind(option)[0] for option in kinds))
+    return OptionError(
+        f"It is {show_value(value)}, and must be {kind_names}.", where=place, cure=f"{near}Give {kind_names}."
+    )

@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.base.system.cache import TrustedFile, tell_unusable, warn, write_atomically
+from structgen.base.system.cache import TrustedFile, warn_of_file, warn_unusable, write_atomically
 
 MAGIC: Final = b"SGARRAY5"
 START: Final = 64
@@ -123,15 +123,17 @@ def read_arrays(file: TrustedFile, kind: str, key: str) -> ArrayFile | None:
     the caller makes its content anew and writes over it. Cost: 50 us, 1 us an array, 0.3 ms a megabyte.
     """
     try:
-        content = file.bytes()
+        content = file.read_bytes()
         if sys.byteorder == "little":
             return decode_arrays(content, kind, key)
     except OSError as error:
-        tell_unusable(file.path, error, f"cannot read {file.path}", "it is made anew.")
+        warn_unusable(file.path, error, f"cannot read {file.path}", "it is made anew.")
         return None
     except DamagedArrays:
         pass  # said below
-    warn(f"{file.path} is damaged or was not made by this version of structgen: what it held is made anew.")
+    warn_of_file(
+        f"{file.path} is damaged or was not made by this version of structgen: what it held is made anew."
+    )
     return None
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 import numpy.typing as npt
 
 from structgen.base.native.array_file import ArrayFile, read_arrays, write_arrays
-from structgen.base.system.cache import is_own, open_trusted, remove_own, warn
+from structgen.base.system.cache import is_own, open_trusted, remove_own, warn_of_file
 from structgen.base.system.source_digests import package_digest
 
 _HOUR: Final = 3600.0
@@ -87,7 +87,7 @@ class CacheEntries(NamedTuple):
         """Delete an entry, with a StoreWarning that says why; return its path."""
         path = self.path(key)
         remove_own(path)
-        warn(f"{path} {why}: what it held is made anew.")
+        warn_of_file(f"{path} {why}: what it held is made anew.")
         return path
 
 

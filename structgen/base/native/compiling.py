@@ -38,7 +38,7 @@ from numba.core.typing.templates import _OverloadFunctionTemplate
 from structgen.base.native.block_types import register_pointers, widen_argument
 from structgen.base.native.noted_functions import ENTRIES, INNER, INSTRUCTIONS
 from structgen.base.native.wrappers import RUNTIME, wrapper_of
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 
 OPTIONS = {
     "nopython": True,
@@ -277,7 +277,7 @@ def module_of(unit: str, prefix: str = "") -> Any:
     """Return the code of the entry points of a module, optimised, as a module of LLVM's. The module is
     imported. `prefix`: of its symbols."""
     entries, context = ENTRIES[unit], cpu_target.target_context
-    with global_compiler_lock, uncollected():
+    with global_compiler_lock, pause_collection():
         _register_all()
         with borrow_functions():
             results = {name: Inner(entry.function).lower(entry.signature) for name, entry in entries.items()}

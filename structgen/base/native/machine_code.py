@@ -29,11 +29,17 @@ from typing import Any, Final
 from structgen.base.native.addresses import CHECKED
 from structgen.base.native.cache_entries import evict_files
 from structgen.base.native.noted_functions import ENTRIES, INSTRUCTIONS
-from structgen.base.system.cache import cache_folder, make_folders, open_trusted, warn, write_atomically
+from structgen.base.system.cache import (
+    cache_folder,
+    make_folders,
+    open_trusted,
+    warn_of_file,
+    write_atomically,
+)
 from structgen.base.system.fork_locks import CODE, new_lock
-from structgen.base.system.installation import needing
-from structgen.base.system.source_digests import digest_below, digest_of, imported, package_digest
-from structgen.base.system.waits import PATIENCE, tell, told
+from structgen.base.system.installation import require_extras
+from structgen.base.system.source_digests import digest_below, digest_of, package_digest, with_imports
+from structgen.base.system.waits import PATIENCE, announce_wait, write_notice
 
 ENVIRONMENT_VARIABLE: Final = "STRUCTGEN_MACHINE_CODE"
 PACKAGE: Final = Path(__file__).resolve().parents[2]
@@ -90,7 +96,7 @@ def library_path() -> Path | None:
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
     if why:
-        tell(f"the library {path} {why}; {_INSTEAD}")
+        write_notice(f"the library {path} {why}; {_INSTEAD}")
     return None if why else path
 
 
@@ -131,7 +137,7 @@ def library() -> Any:
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
-        tell(f"the library {path} cannot be loaded ({error}); {_INSTEAD}")
+        write_notice(f"the library {path} cannot be loaded ({error}); {_INSTEAD}")
         return None
 
 
@@ -184,7 +190,7 @@ def _object_file(unit: str) -> bytes:
         code = object_path and _read_object(object_path)  # another process has made it meanwhile
         if not code:
             tell_compiling()
-            with needing("A process without the library of machine code", "compile"):
+            with require_extras("A process without the library of machine code", "compile"):
                 from structgen.base.native.compiling import object_of  # optional: numba
             code = object_of(unit)
             if object_path is not None:
@@ -196,7 +202,7 @@ def _object_file(unit: str) -> bytes:
 @cache
 def tell_compiling() -> None:
     """Say once why the first calls take long, and what does it ahead."""
-    tell("compiling the inner loops, once after an installation (`structgen warmup` does it ahead)")
+    write_notice("compiling the inner loops, once after an installation (`structgen warmup` does it ahead)")
 
 
 def objects_folder() -> Path:
@@ -210,11 +216,11 @@ def objects_folder() -> Path:
 def _digest_key(unit: str) -> str:
     """Return what stands for all that decides the code of a module."""
     entries = ENTRIES[unit].values()
-    files = {*imported(PACKAGE / "base" / "native" / "compiling.py")}
-    files.update(*(imported(Path(entry.function.__code__.co_filename)) for entry in entries))
+    files = {*with_imports(PACKAGE / "base" / "native" / "compiling.py")}
+    files.update(*(with_imports(Path(entry.function.__code__.co_filename)) for entry in entries))
     for stub, place in INSTRUCTIONS.items():
         if Path(stub.__code__.co_filename) in files:
-            files.update(imported(PACKAGE.parent.joinpath(*place.split(".")).with_suffix(".py")))
+            files.update(with_imports(PACKAGE.parent.joinpath(*place.split(".")).with_suffix(".py")))
     signatures = [(entry.symbol, entry.signature) for entry in entries]
     ingredients = repr((digest_of(files), signatures, processor(), CHECKED))
     return _content_digest(ingredients.encode())
@@ -222,7 +228,7 @@ def _digest_key(unit: str) -> str:
 
 def processor() -> str:
     """Return the processor for which numba compiles, as LLVM names it and its features."""
-    with needing("A process without the library of machine code", "compile"):
+    with require_extras("A process without the library of machine code", "compile"):
         import llvmlite.binding as llvm  # optional: not where there is a library
     name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
     return f"{name or llvm.get_host_cpu_name()} {features or llvm.get_host_cpu_features().flatten()}"
@@ -234,10 +240,10 @@ def _read_object(path: Path) -> bytes:
     if file is None:
         return b""
     with file:
-        content = file.bytes().tobytes()
+        content = file.read_bytes().tobytes()
     if blake2b(content[16:], digest_size=16).digest() == content[:16]:
         return content[16:]
-    warn(f"{path} is damaged: {_LOST}")
+    warn_of_file(f"{path} is damaged: {_LOST}")
     return b""
 
 
@@ -259,7 +265,7 @@ def _one_process(path: Path) -> Iterator[None]:
             handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
             stack.callback(os.close, handle)
             until = time.monotonic() + PATIENCE
-            with told("another process compiles the inner loops, and this one waits"):
+            with announce_wait("another process compiles the inner loops, and this one waits"):
                 while time.monotonic() < until:
                     try:
                         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -273,7 +279,7 @@ class _Linker:
     """Object files, linked in this process's memory by llvmlite."""
 
     def __init__(self) -> None:
-        with needing("A process without the library of machine code", "compile"):
+        with require_extras("A process without the library of machine code", "compile"):
             import llvmlite.binding as llvm  # optional: not where there is a library
         if CHECKED:
             from structgen.base.native.checked import place_exception  # optional: llvmlite

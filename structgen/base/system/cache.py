@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import StoreWarning
 from structgen.base.printable import printable
-from structgen.base.system.text_files import naming
+from structgen.base.system.text_files import name_file_in_errors
 
 ENVIRONMENT_VARIABLE = "STRUCTGEN_CACHE"
 
@@ -109,19 +109,19 @@ class TrustedFile:
         """The bytes that it had when it was opened."""
         return self.facts.st_size
 
-    def bytes(self) -> npt.NDArray[np.uint8]:
+    def read_bytes(self) -> npt.NDArray[np.uint8]:
         """Return all of it, at a multiple of 64 bytes, in memory of its own; nothing where it was cut short
         meanwhile. Raises OSError. Cost: 0.1 ms a megabyte."""
         if self.size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         room = np.empty(self.size + 63, np.uint8)
         start = -room.__array_interface__["data"][0] % 64
-        held = room[start : start + self.size]
+        buffer = room[start : start + self.size]
         with open(self._handle, "rb", buffering=0, closefd=False) as file:
             done = 0
-            while done < len(held) and (count := file.readinto(held[done:].data)):
+            while done < len(buffer) and (count := file.readinto(buffer[done:].data)):
                 done += count
-        return held if done == len(held) else held[:0]
+        return buffer if done == len(buffer) else buffer[:0]
 
 
 def check_owner(facts: os.stat_result) -> None:
@@ -159,7 +159,7 @@ def open_trusted(path: str | os.PathLike[str], lost: str) -> TrustedFile | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        tell_unusable(path, error, f"cannot read {os.fspath(path)}", lost)
+        warn_unusable(path, error, f"cannot read {os.fspath(path)}", lost)
         return None
 
 
@@ -176,7 +176,7 @@ def make_folders(path: Path) -> None:
 
 
 @contextmanager
-def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[IO[bytes]]:
+def open_replacement(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[IO[bytes]]:
     """Lend a file that takes the place of `path` once the block has ended without an error; `path` holds what
     it held before until then, and for good after an error. `sync` forces the data to the disk first. Raises
     OSError."""
@@ -198,15 +198,15 @@ def replacing(path: Path, mode: int = 0o600, *, sync: bool = False) -> Iterator[
 
 
 @contextmanager
-def writing(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
-    """Lend a file that a person has named for results: `replacing`, at the end of symbolic links. A device or
-    a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
+def open_output(path: Path, *, sync: bool = False) -> Iterator[IO[bytes]]:
+    """Lend a file that a person has named for results: `open_replacement`, at the end of symbolic links. A
+    device or a pipe (/dev/stdout) is written to, not replaced. Raises OSError, which names the path."""
     path = path.resolve() if path.is_symlink() else path
     if path.exists() and not path.is_file() and not path.is_dir():
-        with naming(path), path.open("wb") as stream:
+        with name_file_in_errors(path), path.open("wb") as stream:
             yield stream
     else:
-        with replacing(path, 0o666, sync=sync) as file:
+        with open_replacement(path, 0o666, sync=sync) as file:
             yield file
 
 
@@ -221,16 +221,16 @@ def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]
     """
     try:
         make_folders(path.parent)
-        with replacing(path) as file:
+        with open_replacement(path) as file:
             for part in parts:
                 file.write(part)
     except OSError as error:
-        tell_unusable(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
+        warn_unusable(path, error, f"cannot write {path}", "what it would hold stays in memory alone.")
         return False
     return True
 
 
-class _Told:
+class _WarnedCauses:
     causes: ClassVar[list[tuple[int, str]]] = []
     """What was told: the error's number, and the folder."""
 
@@ -241,22 +241,24 @@ DAMAGED_CURE: Final = (
 """The cure where a kept file is damaged: it is not the folder's fault."""
 
 
-def tell_unusable(
-    path: str | os.PathLike[str], error: OSError, what: str, lost: str, cure: str | None = None
+def warn_unusable(
+    path: str | os.PathLike[str], error: OSError, fault: str, lost: str, cure: str | None = None
 ) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
     and cache folder. `cure`: where another setting than the cache folder's mends it."""
-    root, held = os.fspath(cache_folder()), os.fspath(path)
-    place = f"{root if held.startswith(f'{root}{os.sep}') else os.path.dirname(held)}{os.sep}"
+    root, file_path = os.fspath(cache_folder()), os.fspath(path)
+    place = f"{root if file_path.startswith(f'{root}{os.sep}') else os.path.dirname(file_path)}{os.sep}"
     number = error.errno or 0
     if any(
-        cause == number and (place.startswith(other) or other.startswith(place))
-        for cause, other in _Told.causes
+        cause == number and (place.startswith(warned_place) or warned_place.startswith(place))
+        for cause, warned_place in _WarnedCauses.causes
     ):
         return
-    _Told.causes.append((number, place))
+    _WarnedCauses.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
-    warn(f"{what} ({error.strerror or error}): {lost}{others}", 4, cure=cure or _cure_of(error, held))
+    warn_of_file(
+        f"{fault} ({error.strerror or error}): {lost}{others}", 4, cure=cure or _cure_of(error, file_path)
+    )
 
 
 def _cure_of(error: OSError, path: str) -> str:
@@ -273,7 +275,7 @@ def _cure_of(error: OSError, path: str) -> str:
     return f"S{elsewhere[1:]} that can be written."
 
 
-def warn(what: str, level: int = 3, *, cure: str = DAMAGED_CURE) -> None:
+def warn_of_file(fault: str, level: int = 3, *, cure: str = DAMAGED_CURE) -> None:
     """Give a StoreWarning: what is wrong with a kept file, and as its last sentence the cure. `level`: as of
     `warnings.warn`."""
-    warnings.warn(printable(f"{what} {cure}"), StoreWarning, stacklevel=level)
+    warnings.warn(printable(f"{fault} {cure}"), StoreWarning, stacklevel=level)

@@ -30,7 +30,7 @@ _Order: TypeAlias = tuple[int, ...]
 """The place of a lock: its rank, less its height, its number."""
 
 
-class Forked(Protocol):
+class ForkListener(Protocol):
     """What wants to know that it is in a child now."""
 
     def after_fork(self) -> None:
@@ -44,27 +44,27 @@ class _Registry:
     """The last lock: held while another one is entered."""
     locks: ClassVar[WeakValueDictionary[_Order, Any]] = WeakValueDictionary([((len(RANKS),), making)])
     numbers: ClassVar[count[int]] = count()
-    told: ClassVar[WeakSet[Any]] = WeakSet()
+    listeners: ClassVar[WeakSet[Any]] = WeakSet()
     here: ClassVar[Any] = threading.local()
     """`releases` of a thread that forks: lets go of what it holds, one by one."""
-    hooked: ClassVar[bool] = False
+    has_hooks: ClassVar[bool] = False
 
     @classmethod
-    def hook(cls) -> None:
+    def install_hooks(cls) -> None:
         # Hooks cannot be taken back: one set of them, and only in a process that has a lock of ours.
-        if not cls.hooked:
-            cls.hooked = True
+        if not cls.has_hooks:
+            cls.has_hooks = True
             if hasattr(os, "register_at_fork"):
                 # no line of Python: a signal that comes in one would leave all locks taken for good
                 release = map(list, iter(partial(getattr, cls.here, "releases", ()), None)).__next__
-                os.register_at_fork(before=cls.take, after_in_parent=release, after_in_child=release)
+                os.register_at_fork(before=cls.take_locks, after_in_parent=release, after_in_child=release)
                 os.register_at_fork(after_in_child=cls.in_child)
 
     @classmethod
     def in_order(cls) -> list[tuple[_Order, Any]]:
         """Return all locks but the first, with their places, in order."""
-        known = ((reference.key, reference()) for reference in cls.locks.valuerefs())
-        return sorted((order, lock) for order, lock in known if lock is not None)
+        entries = ((reference.key, reference()) for reference in cls.locks.valuerefs())
+        return sorted((order, lock) for order, lock in entries if lock is not None)
 
     @classmethod
     def last_owned(cls) -> _Order:
@@ -73,33 +73,36 @@ class _Registry:
         return max((order for order, lock in cls.in_order() if lock._is_owned()), default=first)
 
     @classmethod
-    def take(cls) -> None:
+    def take_locks(cls) -> None:
         """Take all locks. A thread that holds some waits for earlier ones a second in all: who has them may
         wait for it. What the handler of a signal raises meanwhile is raised at the end."""
         outer, last, until = getattr(cls.here, "releases", ()), cls.last_owned(), time.monotonic() + 1
-        held = [None, SimpleNamespace(release=partial(setattr, cls.here, "releases", outer))]
-        cls.here.releases = map(methodcaller("release"), iter(held.pop, None))
+        locks_taken = [None, SimpleNamespace(release=partial(setattr, cls.here, "releases", outer))]
+        cls.here.releases = map(methodcaller("release"), iter(locks_taken.pop, None))
         try:
-            cls._take(held, last, until)
+            cls._take_missing(locks_taken, last, until)
         except BaseException:
-            cls._take(held, last, until)
+            cls._take_missing(locks_taken, last, until)
             raise
 
     @classmethod
-    def _take(cls, held: list[Any], last: _Order, until: float) -> None:
-        seen = {id(lock) for lock in held}
+    def _take_missing(cls, locks_taken: list[Any], last: _Order, until: float) -> None:
+        tried_ids = {id(lock) for lock in locks_taken}
         while True:
             any(map(methodcaller("release"), filter(methodcaller("acquire"), (cls.making,))))
-            known = [((-1,), cls.forking), *cls.in_order()]  # who had begun to make a lock has made it
-            left = [lock for lock in known if id(lock[1]) not in seen]
-            if not left:
+            locks_in_order = [
+                ((-1,), cls.forking),
+                *cls.in_order(),
+            ]  # who had begun to make a lock has made it
+            missing = [lock for lock in locks_in_order if id(lock[1]) not in tried_ids]
+            if not missing:
                 return
-            for order, lock in left:
+            for order, lock in missing:
                 seconds = -1 if order > last else max(0.0, until - time.monotonic())
                 # one call as above, which no signal interrupts: what was taken is in the list
-                held.extend(filter(methodcaller("acquire", True, seconds), (lock,)))
-                seen.add(id(lock))
-                if lock is cls.forking or len(cls.locks) >= len(known):
+                locks_taken.extend(filter(methodcaller("acquire", True, seconds), (lock,)))
+                tried_ids.add(id(lock))
+                if lock is cls.forking or len(cls.locks) >= len(locks_in_order):
                     break  # who held this one may have made others
 
     @classmethod
@@ -110,8 +113,8 @@ class _Registry:
                 lock._at_fork_reinit()
         if not getattr(cls.here, "releases", ()):
             cls.forking._at_fork_reinit()
-        for forked in list(cls.told):
-            forked.after_fork()
+        for listener in list(cls.listeners):
+            listener.after_fork()
 
 
 def new_lock(rank: int, height: int = 0) -> threading.RLock:
@@ -120,7 +123,7 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
     `height`: how many locks of this rank its holder may take, one inside the other. Waits for a fork that is
     under way, unless this thread holds a lock. Cost: 3 us.
     """
-    _Registry.hook()
+    _Registry.install_hooks()
     lock, order = RLock(), (rank, -height, next(_Registry.numbers))
     is_inside: Any = False
     while True:
@@ -134,7 +137,7 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
                 pass
 
 
-def tell(forked: Forked) -> None:
+def notify_after_fork(listener: ForkListener) -> None:
     """Have `one.after_fork()` called in every child, as long as somebody holds `one`."""
-    _Registry.hook()
-    _Registry.told.add(forked)
+    _Registry.install_hooks()
+    _Registry.listeners.add(listener)

@@ -11,7 +11,7 @@ SLOW: Final = 5.0
 wait for it."""
 
 
-class Guarded:
+class GuardedCall:
     """A function of a caller's: it may raise, take too long, or return what was not asked for.
 
     A call returns what the function returns. Where the function fails, the call returns what `on_fault`
@@ -31,11 +31,11 @@ class Guarded:
         self._call, self._seconds, self._on_fault = call, seconds, on_fault
         self._is_warned = False
 
-    def __call__(self, *given: Any) -> Any:
+    def __call__(self, *arguments: Any) -> Any:
         """Call the function with these arguments."""
         began = perf_counter()
         try:
-            answer = self._call(*given)
+            answer = self._call(*arguments)
             took = perf_counter() - began
             if took > self._seconds:
                 if self._is_warned:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from structgen.base.printable import printable
-from structgen.base.system.cache import writing
+from structgen.base.system.cache import open_output
 
 # ruff: noqa: E501 (markup)
 
@@ -128,11 +128,11 @@ class Column(NamedTuple):
 
 def write_page(path: Path, page: str) -> None:
     """Write a page atomically. Raises OSError."""
-    with writing(path) as file:
+    with open_output(path) as file:
         file.write(page.encode())
 
 
-def rendered(title: str, template: str, style: str = "", script: str = "", **values: Any) -> str:
+def render_page(title: str, template: str, style: str = "", script: str = "", **values: Any) -> str:
     """Return a page as HTML. What is put into the template is escaped, and control characters become visible.
 
     `style` is added to that of all pages. A page with a `script` has a policy: a browser runs this script,
@@ -149,13 +149,13 @@ def rendered(title: str, template: str, style: str = "", script: str = "", **val
     environment.globals["NOTHING"] = NOTHING
     environment.filters |= {
         "css": lambda share: f"{100 * min(max(share, 0.0), 1.0):.2f}%",  # a length, from 0 to 100
-        "percent": percent,
-        "number": number,
-        "counted": counted,
+        "percent": format_percent,
+        "number": format_number,
+        "counted": format_count,
     }
     style = _STYLE + style
     policy = (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; "
+        f"default-src 'none'; style-src {_policy_digest(style)}; script-src {_policy_digest(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
     source = f"{_HEAD}{template}{{% if script %}}<script>{{{{ script|safe }}}}</script>{{% endif %}}</html>\n"
@@ -164,40 +164,41 @@ def rendered(title: str, template: str, style: str = "", script: str = "", **val
     )
 
 
-def _digest(text: str) -> str:
+def _policy_digest(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def framed(page: str, told: str, allowed: str = "") -> str:
-    """Return a page as a notebook shows it, in a frame of its own in which nothing runs but what is `allowed`
-    (a word of the attribute `sandbox`); where it is too long for a notebook, what is `told` of it."""
+def frame_page(page: str, short_text: str, permission: str = "") -> str:
+    """Return a page as a notebook shows it, in a frame of its own in which nothing runs but what is
+    `permission` (a word of the attribute `sandbox`); where it is too long for a notebook, what is
+    `short_text` of it."""
     if len(page) > _MOST_IN_CELL:
-        return f"<p>{html.escape(told)}</p>"
-    frame = f'sandbox="{allowed}" style="width:100%;height:32rem;border:0"'
+        return f"<p>{html.escape(short_text)}</p>"
+    frame = f'sandbox="{permission}" style="width:100%;height:32rem;border:0"'
     return f'<iframe srcdoc="{html.escape(page)}" {frame}></iframe>'
 
 
-def cell(
+def notebook_cell(
     facts: Iterable[tuple[str, Any]], heads: Sequence[str] = (), rows: Iterable[Sequence[Any]] = ()
 ) -> str:
     """Return what a notebook shows: facts with their names, and a table below them. All values are escaped,
     long ones are cut, and the table has twenty rows at most."""
-    shown = "".join(f"<tr><th>{in_cell(name)}</th><td>{in_cell(said)}</td></tr>" for name, said in facts)
-    told = "".join(
+    facts_html = "".join(f"<tr><th>{in_cell(name)}</th><td>{in_cell(fact)}</td></tr>" for name, fact in facts)
+    rows_html = "".join(
         f"<tr>{''.join(f'<td>{in_cell(value)}</td>' for value in row)}</tr>"
         for row in islice(rows, _MOST_ROWS)
     )
     head = "".join(f"<th>{in_cell(name)}</th>" for name in heads)
-    return f"<table>{shown}</table>" + f"<table><tr>{head}</tr>{told}</table>" * bool(told)
+    return f"<table>{facts_html}</table>" + f"<table><tr>{head}</tr>{rows_html}</table>" * bool(rows_html)
 
 
-def in_cell(value: Any, most: int = _LONGEST) -> str:
+def in_cell(value: Any, max_characters: int = _LONGEST) -> str:
     """Return the beginning of a value as HTML: escaped, control characters and half characters visible."""
     text = str(value)
-    return html.escape(printable(text if len(text) <= most else f"{text[:most]} …"))
+    return html.escape(printable(text if len(text) <= max_characters else f"{text[:max_characters]} …"))
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """Return a share from 0 to 1 as a percentage with one decimal place."""
     if share <= 0 or share > 1 - 1e-12:
         return f"{share:.0%}"
@@ -206,11 +207,11 @@ def percent(share: float) -> str:
     return f"{share:.1%}" if share < 1 - NOTHING else "> 99.9%"
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Return a number with three digits."""
     return f"{value:.3g}" if value == 0 or value >= 1e-3 else f"{value:.1e}"
 
 
-def counted(count: int, name: str) -> str:
+def format_count(count: int, name: str) -> str:
     """Return a count before its noun, in the singular or the plural: `1 draw`, `3 draws`."""
     return f"{count:,} {name}{'' if count == 1 else 's'}"

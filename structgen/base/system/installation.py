@@ -79,44 +79,44 @@ def not_installed(
     `except ImportError` too: where all packages are found, the import that failed is told. Cost: a search
     of the import path for each package.
     """
-    packages = _missing(extras)
+    packages = _missing_packages(extras)
     error = "" if packages else f", and an import failed: {sys.exception()}"
     absent = f", which {'is' if len(packages) == 1 else 'are'} not installed"
-    *others, last = packages or _packages(extras)
-    named = f"{', '.join(others)} and {last}" if others else last
-    command = install_command(*extras) or f"pip install --force-reinstall {' '.join(_packages(extras))}"
+    *others, last = packages or _packages_of(extras)
+    package_names = f"{', '.join(others)} and {last}" if others else last
+    command = install_command(*extras) or f"pip install --force-reinstall {' '.join(_packages_of(extras))}"
     cure = command + (otherwise and f" ({otherwise})")
-    return kind(f"{who} needs {named}{error or absent}.", where=where, cure=cure)
+    return kind(f"{who} needs {package_names}{error or absent}.", where=where, cure=cure)
 
 
 @contextmanager
-def needing(who: str, *extras: str, **told: Any) -> Iterator[None]:
+def require_extras(who: str, *extras: str, **error_options: Any) -> Iterator[None]:
     """Raise the error of `not_installed` for an ImportError of a block, which imports what `who` needs."""
     try:
         yield
     except ImportError as error:
-        raise not_installed(who, *extras, **told) from error
+        raise not_installed(who, *extras, **error_options) from error
 
 
 def install_command(*extras: str) -> str:
     """Return the command that installs what is missing of some extras, or packages that no extra has; ""
     where nothing is missing."""
-    packages = _missing(extras)
+    packages = _missing_packages(extras)
     if not packages:
         return ""
-    wanted = [extra for extra in extras if extra in EXTRAS and _missing([extra])]
-    if wanted and (place := _requirement(",".join(wanted))) is not None:
-        packages = [*place, *_missing([extra for extra in extras if extra not in EXTRAS])]
+    missing_extras = [extra for extra in extras if extra in EXTRAS and _missing_packages([extra])]
+    if missing_extras and (place := _pip_requirement(",".join(missing_extras))) is not None:
+        packages = [*place, *_missing_packages([extra for extra in extras if extra not in EXTRAS])]
     return " ".join(("pip install", *packages))
 
 
-def _packages(extras: Iterable[str]) -> list[str]:
+def _packages_of(extras: Iterable[str]) -> list[str]:
     return sorted({package for extra in extras for package in EXTRAS.get(extra, (extra,))})
 
 
-def _missing(extras: Iterable[str]) -> list[str]:
+def _missing_packages(extras: Iterable[str]) -> list[str]:
     """Return the packages of some extras that cannot be found. None is imported."""
-    return [package for package in _packages(extras) if not _is_there(package)]
+    return [package for package in _packages_of(extras) if not _is_there(package)]
 
 
 def _is_there(package: str) -> bool:
@@ -126,7 +126,7 @@ def _is_there(package: str) -> bool:
         return False
 
 
-def _requirement(extras: str) -> tuple[str, ...] | None:
+def _pip_requirement(extras: str) -> tuple[str, ...] | None:
     """Return pip's arguments that install this copy of structgen with some extras; None where nothing is
     known from which it can be installed."""
     # start-up: needed where an error is made alone
@@ -135,24 +135,24 @@ def _requirement(extras: str) -> tuple[str, ...] | None:
     from urllib.request import url2pathname
 
     try:
-        recorded = distribution(DISTRIBUTION).read_text("direct_url.json")
+        record = distribution(DISTRIBUTION).read_text("direct_url.json")
     except PackageNotFoundError:
-        return ("-e", _quoted(f"{_CHECKOUT}[{extras}]")) if _is_checkout() else None
-    if recorded is None:  # it came from an index
-        return (_quoted(f"{DISTRIBUTION}[{extras}]"),)
-    place: dict[str, Any] = json.loads(recorded)
+        return ("-e", _quote_argument(f"{_CHECKOUT}[{extras}]")) if _is_checkout() else None
+    if record is None:  # it came from an index
+        return (_quote_argument(f"{DISTRIBUTION}[{extras}]"),)
+    place: dict[str, Any] = json.loads(record)
     url, version_control = place["url"], place.get("vcs_info")
     if version_control is not None:
         url = f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
     if "subdirectory" in place:
         url += f"#subdirectory={place['subdirectory']}"
     if not url.startswith("file:"):
-        return (_quoted(f"{DISTRIBUTION}[{extras}] @ {url}"),)
+        return (_quote_argument(f"{DISTRIBUTION}[{extras}] @ {url}"),)
     path = Path(url2pathname(urlsplit(url).path))
     if not path.exists():
         return None
     is_editable = place.get("dir_info", {}).get("editable", False)
-    return (*(("-e",) if is_editable else ()), _quoted(f"{path}[{extras}]"))
+    return (*(("-e",) if is_editable else ()), _quote_argument(f"{path}[{extras}]"))
 
 
 def _is_checkout() -> bool:
@@ -163,6 +163,6 @@ def _is_checkout() -> bool:
         return False
 
 
-def _quoted(text: str) -> str:
+def _quote_argument(text: str) -> str:
     """Return an argument for a shell, in the quotes that all shells have where they will do."""
     return shlex.quote(text) if set(text) & set('"$`!') else f'"{text}"'

@@ -18,12 +18,12 @@ def lazy_names(
     names, loaded or not. The error of a name that is not there says where a method is that went.
     """
 
-    def load(name: str) -> object:
+    def load_name(name: str) -> object:
         value: object
         # of `from package import *`, which would take the names that are here alone. A package with modules
         # has none: `help` would read all that lies in them
         if name == "__all__" and not modules:
-            return listed()
+            return list_names()
         if name in modules.split():
             value = import_module(f"{package}.{name}")
         else:
@@ -39,10 +39,10 @@ def lazy_names(
         setattr(sys.modules[package], name, value)
         return value
 
-    def listed() -> list[str]:
+    def list_names() -> list[str]:
         return sorted(" ".join([modules, *homes.values()]).split())
 
-    return load, listed
+    return load_name, list_names
 
 
 def public_name(name: str) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from structgen.base.system.html_pages import rendered
+from structgen.base.system.html_pages import render_page
 
 # ruff: noqa: E501 (markup)
 
@@ -188,9 +188,9 @@ def marked_page(
     in texts, marks and rows; 3 s and 22 MB for 10 MB of text and 50,000 values.
     """
     borders = {name: {block.end() for block in _BLOCK.finditer(text)} for name, text in texts.items()}
-    parts = {name: pieces(len(text), marks[name], borders[name]) for name, text in texts.items()}
+    parts = {name: pieces_of_text(len(text), marks[name], borders[name]) for name, text in texts.items()}
     template = f"{_MACROS}{template}{_BODY}"
-    return rendered(title, template, _STYLE, _SCRIPT, texts=texts, borders=borders, pieces=parts, **values)
+    return render_page(title, template, _STYLE, _SCRIPT, texts=texts, borders=borders, pieces=parts, **values)
 
 
 def field_of(path: str) -> str:
@@ -198,26 +198,26 @@ def field_of(path: str) -> str:
     return re.sub(r"/\d+(?=/|$)", "/*", path)
 
 
-def coloured(fields: Iterable[str]) -> dict[str, str]:
+def colour_classes(fields: Iterable[str]) -> dict[str, str]:
     """Return the class of the colour of each field; from the 25th on colours come again."""
     return {name: f"c{at % (len(_COLOURS) * len(_LINES))}" for at, name in enumerate(dict.fromkeys(fields))}
 
 
-def pieces(
+def pieces_of_text(
     length: int, marks: Iterable[Mark], borders: Collection[int] = ()
 ) -> Iterator[tuple[int, int, list[int], int]]:
     """Yield the pieces of a text, at all of whose characters the same values stand: its ends, the values,
     those of the shortest mark first, and how many more there are. A piece ends at each of the borders. Marks
     are not empty."""
-    opened, closed = (defaultdict[int, list[Mark]](list) for _ in range(2))
+    marks_by_start, marks_by_end = (defaultdict[int, list[Mark]](list) for _ in range(2))
     for mark in marks:
-        opened[mark.start].append(mark)
-        closed[mark.end].append(mark)
+        marks_by_start[mark.start].append(mark)
+        marks_by_end[mark.end].append(mark)
     active = list[Mark]()
-    for start, end in pairwise(sorted({0, length, *borders, *opened, *closed})):
-        for mark in closed[start]:
+    for start, end in pairwise(sorted({0, length, *borders, *marks_by_start, *marks_by_end})):
+        for mark in marks_by_end[start]:
             del active[bisect_left(active, mark)]
-        for mark in opened[start]:
+        for mark in marks_by_start[start]:
             insort(active, mark)
-        told = [*dict.fromkeys(mark.value for mark in active[:MOST_AT_ONCE])]
-        yield start, end, told, max(0, len(active) - MOST_AT_ONCE)
+        first_values = [*dict.fromkeys(mark.value for mark in active[:MOST_AT_ONCE])]
+        yield start, end, first_values, max(0, len(active) - MOST_AT_ONCE)

@@ -9,7 +9,7 @@ import sys
 from structgen.base.system.garbage import glibc_trim
 
 
-def _has(module: str) -> bool:
+def _has_module(module: str) -> bool:
     try:
         __import__(module)
     except ImportError:
@@ -19,7 +19,7 @@ def _has(module: str) -> bool:
 
 HAS_FORK = sys.platform == "linux" and hasattr(os, "fork")
 """Whether a process may begin as a copy of this one. macOS has forks, and its own libraries fail in them."""
-BOUNDS_MEMORY = sys.platform == "linux" and _has("resource")
+BOUNDS_MEMORY = sys.platform == "linux" and _has_module("resource")
 """Whether a process can be held to an amount of memory. macOS takes such a limit, and does not keep it."""
 
 
@@ -37,8 +37,8 @@ def missing_here() -> list[str]:
         "Forks: a checker in a process of its own, and the reader of PDF and HTML, start Python anew; the "
         "checker must be picklable.": HAS_FORK,
         "Limits of memory: the reader of PDF and HTML is bounded by its time alone.": BOUNDS_MEMORY,
-        "Locks of files by fcntl: processes that need the same inner loops compile each its own.": _has(
-            "fcntl"
+        "Locks of files by fcntl: processes that need the same inner loops compile each its own.": (
+            _has_module("fcntl")
         ),
         "Owners of files: files of the cache are read whoever wrote them; protect its folder.": hasattr(
             os, "geteuid"
@@ -52,4 +52,4 @@ def missing_here() -> list[str]:
         "malloc_trim of glibc: a server gives freed memory back late, or not at all.": bool(glibc_trim()),
         "STRUCTGEN_CHECKED: its checks of memory need Linux.": sys.platform == "linux",
     }
-    return [told for told, has in is_here.items() if not has]
+    return [sentence for sentence, has in is_here.items() if not has]

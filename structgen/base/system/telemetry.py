@@ -25,7 +25,7 @@ TRACING: Final = "opentelemetry.trace"
 class CallSpan:
     """The span of one call, a context that ends it. Made by `call_span`.
 
-    An error that leaves the context is told by its type. Inside `current` other spans are its children.
+    An error that leaves the context is told by its type. Inside `make_current` other spans are its children.
     """
 
     def __init__(self, span: Any) -> None:
@@ -38,7 +38,7 @@ class CallSpan:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and not isinstance(error, GeneratorExit):  # whoever leaves a loop has no error
-            self.failed(error)
+            self.record_error(error)
         self.end()
 
     @property
@@ -51,7 +51,7 @@ class CallSpan:
         """Whether prompts and answers are wanted."""
         return not self._is_over and os.environ.get(CONTENT, "").strip().lower() == "true"
 
-    def current(self) -> AbstractContextManager[Any]:
+    def make_current(self) -> AbstractContextManager[Any]:
         """Return a context, not longer than one step of a coroutine's caller, in which this span is the
         current one."""
         if self._span is None:
@@ -61,26 +61,29 @@ class CallSpan:
         )
         return use
 
-    def around(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Return what yields the items, each of which is made inside `current`. Closing it closes them."""
-        return items if self._span is None else self._inside(items)
+    def wrap_items(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+        """Return what yields the items, each of which is made inside `make_current`. Closing it closes
+        them."""
+        return items if self._span is None else self._yield_inside(items)
 
-    async def _inside(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    async def _yield_inside(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         async with aclosing(items):
             while True:
-                with self.current():
+                with self.make_current():
                     try:
                         item = await anext(items)
                     except StopAsyncIteration:
                         return
                 yield item  # outside: the caller's own spans are no children of this one
 
-    def set(self, attributes: Mapping[str, Any]) -> None:
+    def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         """Record attributes; those that are None are left out."""
         if not self._is_over:
-            self._span.set_attributes(_known(attributes))
+            self._span.set_attributes(_without_none(attributes))
 
-    def answered(self, usage: Any, texts: Sequence[tuple[str, str]], error: BaseException | None) -> None:
+    def record_answer(
+        self, usage: Any, texts: Sequence[tuple[str, str]], error: BaseException | None
+    ) -> None:
         """Record what a call cost, a `Usage`; each text with its finish reason; and with which error it
         ended, if any."""
         if self._is_over:
@@ -91,34 +94,38 @@ class CallSpan:
             "gen_ai.usage.output_tokens": usage.tokens + usage.thought_tokens,
             "gen_ai.response.finish_reasons": [reason for _, reason in texts] or None,
             # of a server nobody knows them
-            **{f"structgen.{what}_ms": round(1e3 * took, 3) or None for what, took in seconds.items()},
+            **{f"structgen.{phase}_ms": round(1e3 * took, 3) or None for phase, took in seconds.items()},
         }
         if self.keeps_content:
-            said = [{**_message("assistant", text), "finish_reason": reason} for text, reason in texts]
-            attributes["gen_ai.output.messages"] = json.dumps(said)
-        self.set(attributes)
+            output_messages = [
+                {**_message_of("assistant", text), "finish_reason": reason} for text, reason in texts
+            ]
+            attributes["gen_ai.output.messages"] = json.dumps(output_messages)
+        self.set_attributes(attributes)
         if error is not None:
-            self.failed(error)
+            self.record_error(error)
 
-    def asked(self, prompt: Any) -> None:
+    def record_prompt(self, prompt: Any) -> None:
         """Record a prompt, text or chat messages, where content is wanted. Anything else, as clients may send
         it, is left out."""
         if self.keeps_content:
-            given = prompt if isinstance(prompt, list | tuple) else [prompt]
-            said = [{"content": one} if isinstance(one, str) else one for one in given]
-            messages = [
-                _message(one.get("role", "user"), one.get("content"))
-                for one in said
-                if isinstance(one, Mapping)
+            prompt_parts = prompt if isinstance(prompt, list | tuple) else [prompt]
+            input_messages = [
+                {"content": message} if isinstance(message, str) else message for message in prompt_parts
             ]
-            self.set({"gen_ai.input.messages": json.dumps(messages)})
+            messages = [
+                _message_of(message.get("role", "user"), message.get("content"))
+                for message in input_messages
+                if isinstance(message, Mapping)
+            ]
+            self.set_attributes({"gen_ai.input.messages": json.dumps(messages)})
 
-    def failed(self, error: BaseException | str) -> None:
+    def record_error(self, error: BaseException | str) -> None:
         """Record an error: its type, or what stands for it. What it says may quote the answer, so that is
         recorded where content is wanted."""
         if self._is_over:
             return
-        self.set({"error.type": error if isinstance(error, str) else type(error).__qualname__})
+        self.set_attributes({"error.type": error if isinstance(error, str) else type(error).__qualname__})
         status, is_told = sys.modules[TRACING].StatusCode.ERROR, self.keeps_content
         self._span.set_status(status, str(error) if is_told else None)
         if is_told and isinstance(error, BaseException):
@@ -139,10 +146,10 @@ def call_span(
     model: str,
     attributes: Mapping[str, Any],
     kind: Literal["INTERNAL", "CLIENT", "SERVER"] = "INTERNAL",
-    carried: Mapping[str, str] | None = None,
+    parent_headers: Mapping[str, str] | None = None,
 ) -> CallSpan:
     """Return the span of a call that begins now, a child of the caller's current span. Without one, the
-    parent is the span that `carried` names, the headers of a request (`carried_headers`).
+    parent is the span that `parent_headers` names, the headers of a request (`carried_headers`).
 
     `operation`: "chat" or "text_completion". `attributes`: more that is known from the beginning; those that
     are None are left out. Cost: one look-up where nobody traces, some microseconds under a tracer.
@@ -153,15 +160,15 @@ def call_span(
     parent = None
     if api.get_current_span().get_span_context().is_valid:
         kind = "INTERNAL" if kind == "SERVER" else kind  # a framework around the application has the other
-    elif carried:
+    elif parent_headers:
         from opentelemetry.propagate import extract  # optional: opentelemetry
 
-        parent = extract(carried)
+        parent = extract(parent_headers)
     span = api.get_tracer("structgen", sys.modules["structgen"].__version__).start_span(
         f"{operation} {model}".rstrip(),
         context=parent,
         kind=getattr(api.SpanKind, kind),
-        attributes=_known(
+        attributes=_without_none(
             {
                 "gen_ai.operation.name": operation,
                 "gen_ai.provider.name": "structgen",
@@ -185,17 +192,17 @@ def carried_headers() -> dict[str, str]:
     return headers
 
 
-def _known(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _message(role: Any, content: Any) -> dict[str, Any]:
+def _message_of(role: Any, content: Any) -> dict[str, Any]:
     """Return a message as the conventions write one. Of parts other than text the type is told alone."""
     parts = content if isinstance(content, list | tuple) else [content]
-    return {"role": str(role), "parts": [_part(part) for part in parts if part is not None]}
+    return {"role": str(role), "parts": [_part_of(part) for part in parts if part is not None]}
 
 
-def _part(part: Any) -> dict[str, Any]:
+def _part_of(part: Any) -> dict[str, Any]:
     kind, text = "unknown", part
     if isinstance(part, Mapping):
         kind, text = str(part.get("type", "unknown")), part.get("text")

@@ -31,7 +31,7 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError) -> str:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def name_file_in_errors(path: Path) -> Iterator[None]:
     """Have an OSError of a block that names no file, as that of a full disk does, name this one."""
     try:
         yield
@@ -41,16 +41,16 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def grammar_text(given: str | os.PathLike[str], where: str, cure: str) -> tuple[str, str | None]:
+def grammar_text(source: str | os.PathLike[str], where: str, cure: str) -> tuple[str, str | None]:
     """Return the text of a grammar that is given as one or as a path, without a byte order mark, and its
     file. Raises `OptionError` for something else (`where`, `cure`), `GrammarError` for JSON."""
-    file = os.fspath(given) if isinstance(given, os.PathLike) else None
-    text = given if file is None else read_text(Path(file))
+    file = os.fspath(source) if isinstance(source, os.PathLike) else None
+    text = source if file is None else read_text(Path(file))
     if not isinstance(text, str):
         raise OptionError(
-            f"A grammar is a text or a path, not a {type(given).__name__}.",
+            f"A grammar is a text or a path, not a {type(source).__name__}.",
             where=where,
-            cure=_TO_SCHEMAS if isinstance(given, dict) else cure,
+            cure=_TO_SCHEMAS if isinstance(source, dict) else cure,
         )
     text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):

@@ -24,7 +24,7 @@ _lines = 0
 """How many lines this process has written: a wait inside another one is told in its place."""
 
 
-def tell(line: str) -> None:
+def write_notice(line: str) -> None:
     """Write a line to stderr. A stderr that is closed costs the line alone."""
     global _lines
     _lines += 1
@@ -35,22 +35,22 @@ def tell(line: str) -> None:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Tell `what` is done inside the block, once it takes two seconds, unless something in it was told.
+def announce_wait(activity: str) -> Iterator[None]:
+    """Tell `activity` is done inside the block, once it takes two seconds, unless something in it was told.
 
     Cost: a thread, 0.1 ms. In other threads than the main one, such as a server's, nothing is told.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before, under_way = _lines, threading.Lock()
+    lines_before, under_way = _lines, threading.Lock()
 
-    def late() -> None:
-        if not under_way.acquire(timeout=SECONDS) and _lines == before:
-            tell(f"{what} ...")
+    def announce_late() -> None:
+        if not under_way.acquire(timeout=SECONDS) and _lines == lines_before:
+            write_notice(f"{activity} ...")
 
     with under_way:
         # no `Thread`, whose start waits for ever where the new thread finds no memory
         with suppress(RuntimeError):
-            start_new_thread(late, ())
+            start_new_thread(announce_late, ())
         yield

@@ -59,8 +59,8 @@ class WorkerProcess:
         self._connection: Any = None
         self._end: weakref.finalize[..., Any] | None = None
 
-    def ask(self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str) -> Any:
-        """Return what the function returns for these arguments; its errors are raised here. `asked` and
+    def call_function(self, arguments: tuple[Any, ...], seconds: float, question: str, cure: str) -> Any:
+        """Return what the function returns for these arguments; its errors are raised here. `question` and
         `cure` are for messages: what was asked, and what to do if there is no answer in time.
 
         Raises LateError after so many seconds, NotStartedError if there is no process, EndedError if it has
@@ -71,7 +71,7 @@ class WorkerProcess:
                 self.end()
             try:
                 self._is_asked = True
-                error, answer = self._ask(arguments, seconds, asked, cure)
+                error, answer = self._exchange_call(arguments, seconds, question, cure)
             except BaseException:
                 # After any interruption the process is in an unknown state.
                 self.end()
@@ -84,42 +84,44 @@ class WorkerProcess:
         finally:
             del error  # or it would hold this frame, which holds this object, until garbage is collected
 
-    def _ask(
-        self, arguments: tuple[Any, ...], seconds: float, asked: str, cure: str
+    def _exchange_call(
+        self, arguments: tuple[Any, ...], seconds: float, question: str, cure: str
     ) -> tuple[Exception | None, Any]:
         """Return the function's error, or None and its answer."""
         try:
             if self._process is None:
-                self._start()
+                self._start_process()
             self._connection.send(arguments)
             if not self._connection.poll(seconds):
                 raise LateError(
-                    f"The {self._name} did not answer {asked} within {seconds:g} seconds.",
+                    f"The {self._name} did not answer {question} within {seconds:g} seconds.",
                     where=self._where,
                     cure=cure,
                 )
-            told: tuple[Exception | None, Any] = self._connection.recv()
+            reply: tuple[Exception | None, Any] = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError) as gone:
             self._process.join(1.0)
-            ended = EndedError(
+            end_error = EndedError(
                 f"The process of the {self._name} ended, with exit code {self._process.exitcode}, "
-                f"when it was asked {asked}.",
+                f"when it was asked {question}.",
                 where=self._where,
                 cure="Look for what ends it: a crash in compiled code, os._exit, or too little memory.",
             )
-            ended.code = self._process.exitcode
-            raise ended from gone
-        return told
+            end_error.code = self._process.exitcode
+            raise end_error from gone
+        return reply
 
-    def _start(self) -> None:
+    def _start_process(self) -> None:
         # start-up: few runs have a process for a function
         import multiprocessing
 
         forks = HAS_FORK and not self._is_fresh
         context: Any = multiprocessing.get_context("fork" if forks else "spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._answer, self._begin), daemon=True)
-        self._end = weakref.finalize(self, _ended, self._process, self._connection, os.getpid())
+        self._process = context.Process(
+            target=_serve_calls, args=(theirs, self._answer, self._begin), daemon=True
+        )
+        self._end = weakref.finalize(self, _kill_process, self._process, self._connection, os.getpid())
         try:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -147,7 +149,7 @@ class WorkerProcess:
         self._is_asked = False
 
 
-def _ended(process: Any, connection: Any, owner: int) -> None:
+def _kill_process(process: Any, connection: Any, owner: int) -> None:
     # A fork of the owner has this object too; only the owner may end the process.
     if os.getpid() == owner:
         if process.pid is not None:
@@ -157,7 +159,7 @@ def _ended(process: Any, connection: Any, owner: int) -> None:
     connection.close()
 
 
-def _serve(connection: Any, answer: Callable[..., Any], begin: Callable[[], None] | None) -> None:
+def _serve_calls(connection: Any, answer: Callable[..., Any], begin: Callable[[], None] | None) -> None:
     """Answer calls until the connection closes. Runs in the function's process."""
     # start-up: few runs have a process for a function
     import multiprocessing
@@ -177,7 +179,7 @@ def _serve(connection: Any, answer: Callable[..., Any], begin: Callable[[], None
         try:
             reply = pickle.dumps((None, answer(*arguments)))
         except Exception as error:
-            reply = _told(error)
+            reply = _pickle_error(error)
         connection.send_bytes(reply)
 
 
@@ -187,7 +189,7 @@ def _end_with(parent: Any) -> None:
     os._exit(1)
 
 
-def _told(error: Exception) -> bytes:
+def _pickle_error(error: Exception) -> bytes:
     """Return a reply with the function's error; as a RuntimeError if it cannot be pickled."""
     try:
         reply = pickle.dumps((error, None))

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from structgen.base.system.lazy_names import lazy_names
-from structgen.base.system.waits import told
+from structgen.base.system.waits import announce_wait
 
 if TYPE_CHECKING:
     from structgen.decoding.engine.engine import Engine
@@ -48,7 +48,7 @@ _load, __dir__ = lazy_names(
 def __getattr__(name: str) -> object:
     """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
     try:
-        with told("loading torch"):
+        with announce_wait("loading torch"):
             return _load(name)
     except ModuleNotFoundError as error:
         if error.name != "torch":
@@ -62,6 +62,6 @@ class _EngineWithoutTorch:
     def __init__(self, model: object = "structgen/extract", *_: object, **__: object) -> None:
         """Raise StructgenError, with all that the model needs."""
         # start-up: what finds models
-        from structgen.decoding.engine.models import lacking
+        from structgen.decoding.engine.models import missing_package_error
 
-        raise lacking(model if isinstance(model, str | Path) else "")
+        raise missing_package_error(model if isinstance(model, str | Path) else "")

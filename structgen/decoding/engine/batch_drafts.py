@@ -12,8 +12,8 @@ from collections.abc import Hashable, Sequence
 import torch
 from torch import Tensor
 
-from structgen.decoding.engine.choice import Words, likeliest
-from structgen.decoding.engine.model_faults import failed
+from structgen.decoding.engine.choice import Words, find_likeliest
+from structgen.decoding.engine.model_faults import wrap_model_error
 from structgen.decoding.engine.model_protocol import Model, verifier_of
 from structgen.decoding.engine.text import Text
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
@@ -29,41 +29,44 @@ class BatchDrafts:
         self._ends, self._verifier = ends, verifier_of(model)
         self.speculator = Speculator()
 
-    def propose(self, texts: Sequence[Text]) -> Sequence[Draft]:
+    def propose_drafts(self, texts: Sequence[Text]) -> Sequence[Draft]:
         """Return the draft after the last token of each text; () if all are empty."""
-        mosts = [text.decided.most_guesses for text in texts]
-        if not any(mosts):
+        guess_limits = [text.decided_text.most_guesses for text in texts]
+        if not any(guess_limits):
             return ()
         kinds: frozenset[Hashable] = frozenset(
-            how.kind
-            for text, most in zip(texts, mosts, strict=True)
-            if most and (how := text.start.request.drafts) is not None
+            speculation.kind
+            for text, guess_limit in zip(texts, guess_limits, strict=True)
+            if guess_limit and (speculation := text.start.request.drafts) is not None
         )
         if not self.speculator.wants_drafts(len(texts), kinds):
             return ()
-        draftings = [self._drafting(text) if most else None for text, most in zip(texts, mosts, strict=True)]
+        draftings = [
+            self._update_drafting(text) if guess_limit else None
+            for text, guess_limit in zip(texts, guess_limits, strict=True)
+        ]
         # the engine has checked that prompt, thoughts and max_tokens fit into the context together
         views = [
-            DraftContext(text.written, text.matcher, text.most - len(text.tokens), self._ends)
+            DraftContext(text.all_tokens, text.matcher, text.max_tokens - len(text.tokens), self._ends)
             for text in texts
         ]
-        drafts = self.speculator.propose(draftings, views, mosts)
+        drafts = self.speculator.propose_drafts(draftings, views, guess_limits)
         for text, draft in zip(texts, drafts, strict=True):
             text.usage.drafted += len(draft)
         return drafts if any(map(len, drafts)) else ()
 
-    def _drafting(self, text: Text) -> Drafting | None:
+    def _update_drafting(self, text: Text) -> Drafting | None:
         """Return the drafters, told of all tokens so far; None if there are none."""
         if text.drafts is None and text.start.drafts is not None:
             try:
                 text.drafts = text.start.drafts()
             except Exception as error:  # any error of a drafter: the text continues without drafts
-                forgo(text, f"no drafter could be made: {type(error).__name__}: {error}")
+                stop_drafting(text, f"no drafter could be made: {type(error).__name__}: {error}")
         if text.drafts is not None:
-            text.drafts.follow(text.written, text.accepted)
+            text.drafts.follow_text(text.all_tokens, text.accepted_count)
         return text.drafts
 
-    def read(self, texts: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
+    def read_drafts(self, texts: Sequence[Text], drafts: Sequence[Draft]) -> Tensor:
         """Return the logits of one pass: for each text a row after its last token, and one after each of its
         guesses. Raises errors of the model."""
         assert self._verifier is not None
@@ -75,7 +78,7 @@ class BatchDrafts:
         counts = [1 + len(draft) for draft in drafts]
         return self._verifier.decode_tree(tokens, parents, counts, [text.cache for text in texts])
 
-    def tell(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
+    def tell_drafters(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
         """Tell the drafters that ask for it what the pass knew, before a choice writes into the logits."""
         for text in texts:
             if text.drafts is None or not text.drafts.top or text.place < 0:
@@ -84,35 +87,35 @@ class BatchDrafts:
             size = 1 + len(draft)
             is_free = text.matcher is None and text.phase is None and not are_wider
             mask = None if is_free else masks[text.line : text.line + size]
-            best, ids = likeliest(logits[text.place : text.place + size], mask, text.drafts.top)
+            best, ids = find_likeliest(logits[text.place : text.place + size], mask, text.drafts.top)
             is_known = torch.isfinite(best).cpu()
             if text.guesses is not None:
                 is_known &= torch.from_numpy(text.guesses.ready)[:, None]
             tokens = ids.cpu().where(is_known, -1).int().numpy()
             chances = best.cpu().exp().where(is_known, 0.0).numpy()
-            text.drafts.verified(VerifiedDraft(draft, tokens, chances))
+            text.drafts.tell_verified(VerifiedDraft(draft, tokens, chances))
 
-    def keep(self, texts: Sequence[Text]) -> None:
+    def keep_accepted(self, texts: Sequence[Text]) -> None:
         """Have the model keep the draft nodes that texts accepted. Where it cannot, they have its error."""
         for text in texts:
             if text.drafts is not None:
-                text.drafts.follow(text.written, text.accepted)
-        guessed = [text for text in texts if text.guesses is not None]
+                text.drafts.follow_text(text.all_tokens, text.accepted_count)
+        drafted_texts = [text for text in texts if text.guesses is not None]
         paths = [text.guesses.path for text in texts if text.guesses is not None]
-        if not guessed:
+        if not drafted_texts:
             return
         assert self._verifier is not None
         try:
-            self._verifier.keep(paths, [text.cache for text in guessed])
+            self._verifier.keep(paths, [text.cache for text in drafted_texts])
         except Exception as error:  # any error of the model: the contents of the caches are unknown
-            for text in guessed:
-                text.fail(failed(error))
-        for text in guessed:
+            for text in drafted_texts:
+                text.decide_error(wrap_model_error(error))
+        for text in drafted_texts:
             text.guesses = None
 
 
-def forgo(text: Text, why: str) -> None:
+def stop_drafting(text: Text, why: str) -> None:
     """Stop drafting for a text; `why` goes into the usage."""
-    if text.decided.most_guesses:
-        text.decided.most_guesses = 0
+    if text.decided_text.most_guesses:
+        text.decided_text.most_guesses = 0
         text.usage.speculation = f"no more drafts: {why}"

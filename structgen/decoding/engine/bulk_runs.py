@@ -63,17 +63,17 @@ class Prompt:
     """The prompt: a text, or chat messages."""
     seed: Any
 
-    def request(self, request_of: Callable[[Any], Request]) -> Request:
+    def make_request(self, request_of: Callable[[Any], Request]) -> Request:
         """Return the request. Raises StructgenError if it is refused."""
         request = request_of(self.text)
         if self.seed is None:
             return request
         return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
 
-    def answered(self, said: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
+    def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
         """Return the line of results: what is said of the result, or the error."""
-        said = {"error": str(said)} if isinstance(said, StructgenError) else said
-        return {"line": self.line, "id": self.name, **said}
+        outcome = {"error": str(outcome)} if isinstance(outcome, StructgenError) else outcome
+        return {"line": self.line, "id": self.name, **outcome}
 
 
 Answering: TypeAlias = Callable[[Sequence[Prompt]], Answers]
@@ -106,29 +106,31 @@ def run_bulk(
     A line of prompts is a JSON string, or an object with `prompt`, or `messages` as OpenAI has them, and
     optionally `id` and `seed`. In a file `.txt`, and in one not `.jsonl` whose first line begins neither with
     { nor with ", a line is the prompt itself. A line of results is an object: `line` (from 0), `id`, and the
-    fields of `shown`. A prompt that is refused or fails has a line with its error. Twice as many prompts as
-    the engine has rows are submitted at a time. `start_over` deletes existing results. Errors, before
-    anything is written: OptionError for a line of prompts that cannot be read; those of `results_of`.
+    fields of `show_result`. A prompt that is refused or fails has a line with its error. Twice as many
+    prompts as the engine has rows are submitted at a time. `start_over` deletes existing results. Errors,
+    before anything is written: OptionError for a line of prompts that cannot be read; those of `results_of`.
     """
     answers = engine_answers(engine, request_of) if isinstance(engine, Engine) else engine
-    wanted = {prompt.line: prompt for prompt in read_prompts(prompts)}
-    run = partial(run_of, request_of)
-    return told_progress(results_of(results, wanted, answers, run, start_over=start_over), len(wanted), tell)
+    prompt_by_line = {prompt.line: prompt for prompt in read_prompts(prompts)}
+    run = partial(identify_run, request_of)
+    return report_progress(
+        results_of(results, prompt_by_line, answers, run, start_over=start_over), len(prompt_by_line), tell
+    )
 
 
-def told_progress(
+def report_progress(
     lines: Generator[tuple[dict[str, Any], bool], None, None],
     total: int,
-    tell: Callable[[BulkProgress], None],
+    report: Callable[[BulkProgress], None],
 ) -> BulkProgress:
-    """Return the progress at the end of the lines of `results_of`; `tell` is told of it at each new one."""
+    """Return the progress at the end of the lines of `results_of`; `report` is told of it at each new one."""
     now = BulkProgress(0, 0, total, 0)
     with closing(lines):
         for line, is_new in lines:
-            before, tokens = now.before + (not is_new), now.tokens + is_new * line.get("tokens", 0)
-            now = BulkProgress(now.done + 1, before, now.total, tokens)
+            done_before, tokens = now.before + (not is_new), now.tokens + is_new * line.get("tokens", 0)
+            now = BulkProgress(now.done + 1, done_before, now.total, tokens)
             if is_new:
-                tell(now)
+                report(now)
     return now
 
 
@@ -161,37 +163,44 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
                     cure='Write {"prompt": "..."} or {"messages": [{"role": "user", "content": "..."}]} on a '
                     "line of its own; options are those of the call.",
                 )
-            asked: Any = row.get("prompt")
-            if asked is None:
-                asked = checks.messages(f"{where}, messages", row["messages"])
-            yield Prompt(number, row.get("id"), asked, row.get("seed"))
+            prompt: Any = row.get("prompt")
+            if prompt is None:
+                prompt = checks.check_messages(f"{where}, messages", row["messages"])
+            yield Prompt(number, row.get("id"), prompt, row.get("seed"))
 
 
-def engine_parts(model: str, tokenizer: str, other: str = "") -> dict[str, str]:
-    """Return what answers depend on in an engine: the version, with that of `other`, the digest of the model,
-    and the fingerprint of its tokenizer."""
+def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[str, str]:
+    """Return what answers depend on in an engine: the version, with that of `other_version`, the digest of
+    the model, and the fingerprint of its tokenizer."""
     version = public_name("__version__")
-    version = f"{version} with {other}" if other else version
+    version = f"{version} with {other_version}" if other_version else version
     return {"version of structgen": version, "model": model, "tokenizer": tokenizer}
 
 
-def run_of(
+def identify_run(
     request_of: Callable[[Any], Request], of_engine: Mapping[str, str], prompts: Sequence[Prompt]
 ) -> dict[str, str]:
     """Return what a run is for `result_files`: `engine_parts`, and digests of prompts and requests. Cost:
     making each request."""
     names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
     sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
-    kept = lru_cache(maxsize=64)(_fingerprint_of)  # many prompts share a grammar, or each has its own
+    fingerprint_of = lru_cache(maxsize=64)(
+        _fingerprint_of
+    )  # many prompts share a grammar, or each has its own
     for prompt in prompts:
         try:
-            request = prompt.request(request_of)
+            request = prompt.make_request(request_of)
         except StructgenError as error:
-            said: list[object] = [prompt, "", "", str(error)]
+            dependencies: list[object] = [prompt, "", "", str(error)]
         else:
             options = [getattr(request, name) for name in _OPTIONS]
-            said = [(prompt, request.prompt), kept(request.grammar), request.chosen_by, options]
-        for digest, value in zip(sums.values(), said, strict=True):
+            dependencies = [
+                (prompt, request.prompt),
+                fingerprint_of(request.grammar),
+                request.chosen_by,
+                options,
+            ]
+        for digest, value in zip(sums.values(), dependencies, strict=True):
             digest.update(f"{value!r}\n".encode())
     return {**of_engine, **{name: digest.hexdigest() for name, digest in sums.items()}}
 
@@ -228,26 +237,26 @@ def own_parts(engine: Engine) -> dict[str, str]:
 
 
 def engine_answers(
-    engine: Engine, request_of: Callable[[Any], Request], carried: Mapping[str, str] | None = None
+    engine: Engine, request_of: Callable[[Any], Request], trace_headers: Mapping[str, str] | None = None
 ) -> Answering:
-    """Return what answers prompts with our own engine. `carried`: names the span of the caller in another
-    process. Cost: reading a few megabytes of the model."""
+    """Return what answers prompts with our own engine. `trace_headers`: names the span of the caller in
+    another process. Cost: reading a few megabytes of the model."""
     parts = own_parts(engine)
 
-    def answers(prompts: Sequence[Prompt]) -> Answers:
+    def answer_prompts(prompts: Sequence[Prompt]) -> Answers:
         yield parts
-        left, waiting = deque(prompts), dict[Handle, tuple[Prompt, CallSpan]]()
+        remaining, waiting = deque(prompts), dict[Handle, tuple[Prompt, CallSpan]]()
         try:
-            while left or waiting:
-                while left and len(waiting) < 2 * engine.max_rows:
-                    prompt = left.popleft()
-                    span = _span_of(engine, prompt, carried)
+            while remaining or waiting:
+                while remaining and len(waiting) < 2 * engine.max_rows:
+                    prompt = remaining.popleft()
+                    span = _span_of(engine, prompt, trace_headers)
                     try:
-                        handle = engine.submit(prompt.request(request_of))[0]
+                        handle = engine.submit(prompt.make_request(request_of))[0]
                     except StructgenError as error:
-                        span.failed(error)
+                        span.record_error(error)
                         span.end()
-                        yield prompt.answered(error)
+                        yield prompt.result_line(error)
                     else:
                         waiting[handle] = prompt, span
                 engine.step()
@@ -255,23 +264,25 @@ def engine_answers(
                     result = handle.result
                     assert result is not None
                     prompt, span = waiting.pop(handle)
-                    span.answered(result.usage, [(result.text, result.finish_reason.value)], result.error)
+                    span.record_answer(
+                        result.usage, [(result.text, result.finish_reason.value)], result.error
+                    )
                     span.end()
-                    yield prompt.answered(shown(result, handle.request.grammar))
+                    yield prompt.result_line(show_result(result, handle.request.grammar))
         finally:
             # nobody waits for the remaining handles
             for handle, (_, span) in waiting.items():
                 handle.cancel()
-                span.failed("cancelled")
+                span.record_error("cancelled")
                 span.end()
 
-    return answers
+    return answer_prompts
 
 
-def _span_of(engine: Engine, prompt: Prompt, carried: Mapping[str, str] | None) -> CallSpan:
+def _span_of(engine: Engine, prompt: Prompt, trace_headers: Mapping[str, str] | None) -> CallSpan:
     """Return the span of a line, which begins when its request is submitted."""
-    span = call_span("chat", engine.name, {"structgen.line": prompt.line}, carried=carried)
-    span.asked(prompt.text)
+    span = call_span("chat", engine.name, {"structgen.line": prompt.line}, parent_headers=trace_headers)
+    span.record_prompt(prompt.text)
     return span
 
 
@@ -279,28 +290,28 @@ def _own_answers(
     model: str,
     options: Mapping[str, Any],
     request_of: Callable[[Any], Request],
-    carried: Mapping[str, str] | None = None,
+    trace_headers: Mapping[str, str] | None = None,
 ) -> Answering:
     """Return what an actor does. Shards that come from two threads share the batches of its engine."""
-    return engine_answers(Engine(model, **options), request_of, carried)
+    return engine_answers(Engine(model, **options), request_of, trace_headers)
 
 
-def _checked_maker(
+def _find_maker(
     engine: str, prompts: Path, request_of: Callable[[Any], Request]
 ) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
     """Return what makes the worker of an engine. Raises OptionError for a request that another engine does
     otherwise than our own."""
     if engine == _OWN:
-        carried = carried_headers()
-        return partial(_own_answers, carried=carried) if carried else _own_answers
-    other = import_module(_OTHERS[engine])
+        trace_headers = carried_headers()
+        return partial(_own_answers, trace_headers=trace_headers) if trace_headers else _own_answers
+    module = import_module(_OTHERS[engine])
     for prompt in read_prompts(prompts):
         try:
-            request = prompt.request(request_of)
+            request = prompt.make_request(request_of)
         except StructgenError:  # its line will have the error
             continue
-        other.check_request(request)
-    make: Callable[..., Answering] = other.VllmAnswers
+        module.check_request(request)
+    make: Callable[..., Answering] = module.VllmAnswers
     return make
 
 
@@ -333,33 +344,37 @@ def run_bulk_on_ray(
     With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
     What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
     """
-    checks.OneOf((_OWN, *_OTHERS))("engine", engine)
-    checks.Instance(Mapping | None, 'Give an object, as in {"name": 1}.')("engine_options", engine_options)
+    checks.ChoiceCheck((_OWN, *_OTHERS))("engine", engine)
+    checks.InstanceCheck(Mapping | None, 'Give an object, as in {"name": 1}.')(
+        "engine_options", engine_options
+    )
     if engine == _OWN and engine_options:
         raise OptionError(
             "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
         )
     for name, value in {"shard_size": shard_size, "workers": 1 if workers is None else workers}.items():
-        checks.whole(name, value, 1)
+        checks.check_whole(name, value, 1)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
     if engine != _OWN:
         options["engine_options"] = dict(engine_options or {})
-    make = _checked_maker(engine, prompts, request_of)
-    named = model_name(model)
-    check_causal(named)
-    folder = named if named in NAMED_MODELS else str(Path(named).resolve())
-    made = partial(make, folder, options, request_of)
+    make = _find_maker(engine, prompts, request_of)
+    resolved_name = model_name(model)
+    check_causal(resolved_name)
+    folder = resolved_name if resolved_name in NAMED_MODELS else str(Path(resolved_name).resolve())
+    make_worker = partial(make, folder, options, request_of)
     gpu = None if device is None else device.startswith("cuda")
 
-    def answers(left: Sequence[Prompt]) -> Answers:
-        return ray_answers(made, left, shard_size, workers, gpu=gpu, at_once=2 if engine == _OWN else 1)
+    def answer_on_ray(remaining: Sequence[Prompt]) -> Answers:
+        return ray_answers(
+            make_worker, remaining, shard_size, workers, gpu=gpu, at_once=2 if engine == _OWN else 1
+        )
 
-    return run_bulk(answers, prompts, results, request_of, tell, start_over=start_over)
+    return run_bulk(answer_on_ray, prompts, results, request_of, tell, start_over=start_over)
 
 
-def shown(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
+def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> dict[str, Any]:
     """Return a result as a JSON object; `grammar`: the request's."""
-    compared = probabilities_of(result, grammar)
+    probabilities = probabilities_of(result, grammar)
     return {
         "text": result.text,
         "value": result.value,
@@ -367,32 +382,34 @@ def shown(result: Result, grammar: Grammar | CompiledGrammar | None = None) -> d
         "tokens": len(result.tokens),
         "logprob": result.logprob,
         "constrained_logprob": result.constrained_logprob,
-        **({"probabilities": compared} if compared else {}),
+        **({"probabilities": probabilities} if probabilities else {}),
         "error": None if result.error is None else str(result.error),
     }
 
 
-def shown_usage(usage: Usage) -> dict[str, Any]:
+def show_usage(usage: Usage) -> dict[str, Any]:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
-    said = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
-    return {name: said[name] for name in _ALWAYS} | {name: said[name] for name in _IF_SET if said[name]}
+    usage_fields = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
+    return {name: usage_fields[name] for name in _ALWAYS} | {
+        name: usage_fields[name] for name in _IF_SET if usage_fields[name]
+    }
 
 
-def shown_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
+def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """Return the steps of a result as JSON objects: each token, its log-probability without and with the
     mask, and the recorded likeliest tokens as pairs of text and log-probability."""
 
-    def text(token: int) -> str:
+    def token_text(token: int) -> str:
         return tokenizer.decode([token]).decode("utf-8", "replace")
 
     return [
         {
             "token": step.token,
-            "text": text(step.token),
+            "text": token_text(step.token),
             "logprob": step.logprob,
             "constrained_logprob": step.constrained,
-            "likeliest": [[text(token), p] for token, p in step.likeliest],
-            "likeliest_allowed": [[text(token), p] for token, p in step.likeliest_allowed],
+            "likeliest": [[token_text(token), p] for token, p in step.likeliest],
+            "likeliest_allowed": [[token_text(token), p] for token, p in step.likeliest_allowed],
         }
         for step in result.steps
     ]

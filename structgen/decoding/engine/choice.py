@@ -41,10 +41,10 @@ class Choice(NamedTuple):
 
     token: int
     logprob: float
-    constrained: float
-    removed: float
-    allowed: int
-    wanted: int
+    constrained_logprob: float
+    removed_mass: float
+    allowed_count: int
+    likeliest_token: int
     faulty: int
     """Not 0: the model's logits are NaN in this row, or no token is allowed. The token is then
     meaningless."""
@@ -74,13 +74,20 @@ class ChoiceRow:
     """Whether top-k, top-p or min-p drop tokens."""
 
     def __post_init__(self) -> None:
-        how = self.sampling
-        self.stream = sample_key(how.seed, self.sample)
-        added = how.presence_penalty, how.frequency_penalty, how.logit_bias, how.min_tokens
-        self.is_penalised = how.repetition_penalty != 1.0 or any(added)
-        self.is_filtered = bool(how.temperature and (how.top_k or how.top_p < 1 or how.min_p))
+        sampling = self.sampling
+        self.stream = sample_key(sampling.seed, self.sample)
+        additions = (
+            sampling.presence_penalty,
+            sampling.frequency_penalty,
+            sampling.logit_bias,
+            sampling.min_tokens,
+        )
+        self.is_penalised = sampling.repetition_penalty != 1.0 or any(additions)
+        self.is_filtered = bool(
+            sampling.temperature and (sampling.top_k or sampling.top_p < 1 or sampling.min_p)
+        )
 
-    def biases(self) -> tuple[list[int], list[float]]:
+    def list_biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
         on the end tokens while there are fewer than `min_tokens`."""
         changes = dict(self.sampling.logit_bias)
@@ -89,7 +96,7 @@ class ChoiceRow:
         return list(changes), list(changes.values())
 
 
-def choose(
+def choose_tokens(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
@@ -100,38 +107,38 @@ def choose(
     has `places[i]` of the logits and `lines[i]` of the mask (None: i).
 
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
-    Cost: on a CPU 1 to 2 ns a logit, and 10 us; with a filter that of `filtered`; elsewhere that of
+    Cost: on a CPU 1 to 2 ns a logit, and 10 us; with a filter that of `filter_mask`; elsewhere that of
     `choose_anywhere`.
     """
-    every = range(len(rows))
-    where = every if places is None else places, every if lines is None else lines
-    choose_there = _chosen_here if logits.device.type == "cpu" else choose_anywhere
+    all_rows = range(len(rows))
+    where = all_rows if places is None else places, all_rows if lines is None else lines
+    choose_there = _choose_on_cpu if logits.device.type == "cpu" else choose_anywhere
     return choose_there(logits, mask, rows, *where)
 
 
-def candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
+def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
     """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
     with their log-probabilities among the allowed tokens."""
-    best, ids = likeliest(logits[None], None if mask is None else mask[None], count)
-    kept = int(torch.isfinite(best).sum())
-    return tuple(zip(ids[0, :kept].tolist(), best[0, :kept].tolist(), strict=True))
+    best, ids = find_likeliest(logits[None], None if mask is None else mask[None], count)
+    possible_count = int(torch.isfinite(best).sum())
+    return tuple(zip(ids[0, :possible_count].tolist(), best[0, :possible_count].tolist(), strict=True))
 
 
-def likeliest(logits: Tensor, mask: Words | None, count: int) -> tuple[Tensor, Tensor]:
+def find_likeliest(logits: Tensor, mask: Words | None, count: int) -> tuple[Tensor, Tensor]:
     """Return log-probabilities [rows, count] among the tokens that a mask [rows, words] allows (None: all
     tokens), and the tokens, likeliest first; -inf where a row has fewer. Cost: on a CPU 5 ns a logit."""
-    masked, width = logits.float(), logits.shape[-1]
+    masked_logits, width = logits.float(), logits.shape[-1]
     if mask is not None:
         bits = np.unpackbits(mask.view(np.uint8), axis=1, count=width, bitorder="little")
-        masked = masked.masked_fill(torch.from_numpy(bits).to(masked.device) == 0, NEVER)
-    best, ids = torch.log_softmax(masked, -1).topk(min(count, width))
+        masked_logits = masked_logits.masked_fill(torch.from_numpy(bits).to(masked_logits.device) == 0, NEVER)
+    best, ids = torch.log_softmax(masked_logits, -1).topk(min(count, width))
     return best, ids
 
 
 # --- in the memory of the CPU -------------------------------------------------------------------------------
 
 
-def _chosen_here(
+def _choose_on_cpu(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
@@ -142,58 +149,58 @@ def _chosen_here(
     mask."""
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
-    adjusted: list[npt.NDArray[np.float64]] = []
-    kept: list[Words] = []
+    score_rows: list[npt.NDArray[np.float64]] = []
+    filter_masks: list[Words] = []
     texts: list[tuple[int, int, int, int]] = []
     for row, place, line in zip(rows, places, lines, strict=True):
-        own = None if mask is None else words[line]
+        row_mask = None if mask is None else words[line]
         which = narrow = -1
         # what the row draws from in place of its logits
-        penalised = partial(penalised_scores, row=row) if row.is_penalised else None
+        apply_penalties = partial(penalised_scores, row=row) if row.is_penalised else None
         scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
-            scores = row.law.adjusted(raw[place], own, row.sampling.temperature, penalised)
-        elif penalised is not None:
-            scores = penalised(raw[place])
+            scores = row.law.adjust_scores(raw[place], row_mask, row.sampling.temperature, apply_penalties)
+        elif apply_penalties is not None:
+            scores = apply_penalties(raw[place])
         if scores is not None:
-            which = len(adjusted)
-            adjusted.append(scores)
+            which = len(score_rows)
+            score_rows.append(scores)
         if row.is_filtered:
-            narrow = len(kept)
-            kept.append(filtered(raw[place] if scores is None else scores, own, row.sampling))
+            narrow = len(filter_masks)
+            filter_masks.append(filter_mask(raw[place] if scores is None else scores, row_mask, row.sampling))
         texts.append((place, 0 if mask is None else line, which, narrow))
     numbers, figures = np.empty((len(rows), 4), np.int64), np.empty((len(rows), 3))
     choose_rows(
         raw,
         words,
-        np.array(adjusted) if adjusted else _NO_SCORES,
-        np.array(kept) if kept else _NO_WORDS,
+        np.array(score_rows) if score_rows else _NO_SCORES,
+        np.array(filter_masks) if filter_masks else _NO_WORDS,
         np.array(texts, np.int64),
         np.array([(row.stream, row.position) for row in rows], np.int64).view(np.uint64),
         np.array([row.sampling.temperature for row in rows]),
         numbers,
         figures,
     )
-    token, allowed, wanted, faulty = numbers.T.tolist()
-    return [*map(Choice, token, *figures.T.tolist(), allowed, wanted, faulty)]
+    token, allowed_counts, likeliest_tokens, faulty = numbers.T.tolist()
+    return [*map(Choice, token, *figures.T.tolist(), allowed_counts, likeliest_tokens, faulty)]
 
 
-def filtered(scores: npt.NDArray[Any], words: Words | None, how: Sampling) -> Words:
+def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Sampling) -> Words:
     """Return the mask of the tokens that top-k, top-p and min-p leave of those that a mask [words] allows
     (None: all tokens), at a temperature above 0. Cost: 10 ns for each allowed token, and 30 us."""
     ids = allowed_ids(words, len(scores))
-    levels = scores[ids] / np.float64(how.temperature)
+    levels = scores[ids] / np.float64(sampling.temperature)
     top = levels.max(initial=-np.inf)
     if math.isfinite(top):
         below = top - levels
-        if 0 < how.top_k < len(ids):
-            is_best = _leading(below, None, how.top_k)
+        if 0 < sampling.top_k < len(ids):
+            is_best = _find_leading(below, None, sampling.top_k)
             ids, below = ids[is_best], below[is_best]
-        if how.top_p < 1 or how.min_p:
+        if sampling.top_p < 1 or sampling.min_p:
             shares = np.exp(-below)
-            is_kept = shares >= how.min_p
-            if how.top_p < 1:
-                is_kept &= _leading(below, shares, how.top_p * float(shares.sum()))
+            is_kept = shares >= sampling.min_p
+            if sampling.top_p < 1:
+                is_kept &= _find_leading(below, shares, sampling.top_p * float(shares.sum()))
             ids = ids[is_kept]
     return words_of(ids, len(scores))
 
@@ -205,7 +212,7 @@ def words_of(tokens: Any, size: int) -> Words:
     return np.packbits(bits, bitorder="little").view(np.int32)
 
 
-def _leading(
+def _find_leading(
     below: npt.NDArray[np.float64], shares: npt.NDArray[np.float64] | None, enough: float
 ) -> npt.NDArray[np.bool_]:
     """Return which tokens, told by how far their scores lie below the greatest, come before the sum of their
@@ -214,29 +221,31 @@ def _leading(
     this step alone are sorted."""
     steps = np.minimum(8 * below, _STEPS).astype(np.uint8)
     sums = np.bincount(steps, shares)
-    before = sums.cumsum() - sums
-    last = int(before.searchsorted(enough)) - 1
+    sum_before = sums.cumsum() - sums
+    last = int(sum_before.searchsorted(enough)) - 1
     is_leading = steps < last
     (ids,) = (steps == last).nonzero()
     ids = ids[below[ids].argsort(kind="stable")]
-    own = np.ones(len(ids)) if shares is None else shares[ids]
-    is_leading[ids[before[last] + own.cumsum() - own < enough]] = True
+    step_shares = np.ones(len(ids)) if shares is None else shares[ids]
+    is_leading[ids[sum_before[last] + step_shares.cumsum() - step_shares < enough]] = True
     return is_leading
 
 
 def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     """Return logits [V] with the penalties and biases of a row."""
-    scores, how = raw.astype(np.float64), row.sampling
-    if how.repetition_penalty != 1.0:
-        seen = np.unique(np.array([*row.prompt, *row.text], np.int64))
-        old = scores[seen]
-        scores[seen] = np.where(old > 0, old / how.repetition_penalty, old * how.repetition_penalty)
-    if (how.presence_penalty or how.frequency_penalty) and row.text:
+    scores, sampling = raw.astype(np.float64), row.sampling
+    if sampling.repetition_penalty != 1.0:
+        tokens_so_far = np.unique(np.array([*row.prompt, *row.text], np.int64))
+        old = scores[tokens_so_far]
+        scores[tokens_so_far] = np.where(
+            old > 0, old / sampling.repetition_penalty, old * sampling.repetition_penalty
+        )
+    if (sampling.presence_penalty or sampling.frequency_penalty) and row.text:
         ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
-        scores[ids] -= how.presence_penalty + how.frequency_penalty * counts
-    changed, amounts = row.biases()
-    if changed:
-        scores[changed] += amounts
+        scores[ids] -= sampling.presence_penalty + sampling.frequency_penalty * counts
+    biased_tokens, amounts = row.list_biases()
+    if biased_tokens:
+        scores[biased_tokens] += amounts
     return scores
 
 
@@ -250,59 +259,63 @@ def choose_anywhere(
     places: Sequence[int],
     lines: Sequence[int],
 ) -> list[Choice]:
-    """Choose one token a row as `choose` does, on any device.
+    """Choose one token a row as `choose_tokens` does, on any device.
 
     Rows with penalties or strategies are chosen in main memory. Cost: the masks go to the device whole, 16 KB
     a row for 128,000 tokens, and the numbers of all rows in one copy; on a GPU one read of the logits, three
     if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
-    logits, and that of `choose` on a CPU.
+    logits, and that of `choose_tokens` on a CPU.
     """
-    at, of = list(places), list(lines)
-    words = None if mask is None else _sent(torch.from_numpy(mask[of]), logits.device)
-    numbers = _numbers(rows, at, logits)
-    if at == list(range(len(logits))):
+    logit_rows, mask_lines = list(places), list(lines)
+    words = None if mask is None else _copy_to_device(torch.from_numpy(mask[mask_lines]), logits.device)
+    numbers = _pack_arguments(rows, logit_rows, logits)
+    if logit_rows == list(range(len(logits))):
         del numbers["rows"]
     if not any(row.is_filtered for row in rows):
         for name in ("top_k", "top_p", "min_p"):
             del numbers[name]
-    chosen = _read(masked_sample(logits, words, **numbers).figures.cpu().numpy())
+    chosen = _read_figures(masked_sample(logits, words, **numbers).figures.cpu().numpy())
     for i, row in enumerate(rows):
         if row.law is not None or row.is_penalised:
-            line = None if mask is None else mask[of[i]][None]
-            (chosen[i],) = _chosen_here(logits[at[i]].cpu()[None], line, [row], [0], [0])
+            line = None if mask is None else mask[mask_lines[i]][None]
+            (chosen[i],) = _choose_on_cpu(logits[logit_rows[i]].cpu()[None], line, [row], [0], [0])
     return chosen
 
 
-def _numbers(rows: Sequence[ChoiceRow], places: Sequence[int], logits: Tensor) -> dict[str, Tensor]:
+def _pack_arguments(rows: Sequence[ChoiceRow], places: Sequence[int], logits: Tensor) -> dict[str, Tensor]:
     """Return the arguments of `masked_sample` for rows, on the device of the logits, in one copy."""
-    hows = [row.sampling for row in rows]
-    packed = np.empty((7, len(rows)), np.int64)
-    packed[0], packed[1], packed[2] = [row.stream for row in rows], [row.position for row in rows], places
-    packed[3] = [min(how.top_k, logits.shape[1]) for how in hows]
-    floats = np.array([(how.temperature, how.top_p, how.min_p) for how in hows]).reshape(-1, 3)
-    packed[4:] = floats.T.copy().view(np.int64)
-    sent = _sent(torch.from_numpy(packed), logits.device)
+    samplings = [row.sampling for row in rows]
+    columns = np.empty((7, len(rows)), np.int64)
+    columns[0], columns[1], columns[2] = [row.stream for row in rows], [row.position for row in rows], places
+    columns[3] = [min(sampling.top_k, logits.shape[1]) for sampling in samplings]
+    floats = np.array(
+        [(sampling.temperature, sampling.top_p, sampling.min_p) for sampling in samplings]
+    ).reshape(-1, 3)
+    columns[4:] = floats.T.copy().view(np.int64)
+    device_columns = _copy_to_device(torch.from_numpy(columns), logits.device)
     return dict(
         zip(
             ("seed", "position", "rows", "top_k", "temperature", "top_p", "min_p"),
-            (*sent[:4], *sent[4:].view(torch.float64)),
+            (*device_columns[:4], *device_columns[4:].view(torch.float64)),
             strict=True,
         )
     )
 
 
-def _read(figures: npt.NDArray[np.int64]) -> list[Choice]:
+def _read_figures(figures: npt.NDArray[np.int64]) -> list[Choice]:
     """Return the tokens, with the log-probabilities of what the kernels found for each row."""
-    token, allowed, likeliest = figures[[0, 4, 5]]
-    every, left, logprob = figures[1:4].view(np.float64)
-    faulty, wanted = token < 0, likeliest.clip(min=0)
+    token, allowed_counts, likeliest = figures[[0, 4, 5]]
+    log_all, log_allowed, logprob = figures[1:4].view(np.float64)
+    faulty, likeliest_tokens = token < 0, likeliest.clip(min=0)
     with np.errstate(invalid="ignore", over="ignore"):
-        removed = (-np.expm1(left - every)).clip(0.0, 1.0) + 0.0
-        shares = np.where(faulty, np.nan, (logprob, logprob + every - left, removed))
-    numbers = np.stack((np.where(faulty, wanted, token), allowed, wanted, faulty)).tolist()
+        removed_mass = (-np.expm1(log_allowed - log_all)).clip(0.0, 1.0) + 0.0
+        shares = np.where(faulty, np.nan, (logprob, logprob + log_all - log_allowed, removed_mass))
+    numbers = np.stack(
+        (np.where(faulty, likeliest_tokens, token), allowed_counts, likeliest_tokens, faulty)
+    ).tolist()
     return [*map(Choice, numbers[0], *shares.tolist(), *numbers[1:])]
 
 
-def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+def _copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a copy of a CPU tensor on a device. The copy to a GPU is asynchronous."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from structgen.base.native.jit import entry, jit
-from structgen.decoding.engine.row_loops import Array, Real, exponentials, highest, total
+from structgen.decoding.engine.row_loops import Array, Real, row_maximum, sum_range, write_exponentials
 
 TILE = 1024
 """Tokens of a tile, as in `structgen_kernels.reference`."""
@@ -40,7 +40,7 @@ _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 @jit
-def mixed(word: Any) -> Any:
+def mix_word(word: Any) -> Any:
     """Return SplitMix64's mix of a 64-bit word (Steele, Lea, Flood: Fast splittable pseudorandom number
     generators, 2014)."""
     word = (word ^ (word >> np.uint64(30))) * _FIRST
@@ -51,14 +51,14 @@ def mixed(word: Any) -> Any:
 @jit
 def position_key(sample: Any, position: Any) -> Any:
     """Return the key of the noise at one position of a sample whose key is given; all three are uint64."""
-    return mixed(sample + position + _GOLDEN)
+    return mix_word(sample + position + _GOLDEN)
 
 
 @jit
 def uniform_of(key: Any, index: int) -> Any:
     """Return the uniform number of an index: 53 bits, strictly between 0 and 1. The index of a token is
     token + 1, that of a tile -(tile + 1)."""
-    word = mixed(key + np.uint64(index) * _GOLDEN)
+    word = mix_word(key + np.uint64(index) * _GOLDEN)
     return (np.float64(np.int64(word >> np.uint64(11))) + 0.5) * 2.0**-53
 
 
@@ -77,7 +77,7 @@ def bits_of(words: Array, word: int) -> Any:
 
 
 @jit
-def allows(words: Array, token: int) -> Any:
+def allows_token(words: Array, token: int) -> Any:
     """Return whether a mask allows a token."""
     return bits_of(words, token >> 5) & np.int32(1 << (token & 31)) != 0
 
@@ -94,33 +94,33 @@ def memory_of(width: int) -> Any:
 def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> Any:
     """Write for each tile the sums of e^(logit - top), of all tokens and of the allowed ones. Return how many
     are allowed."""
-    allowed = 0
+    allowed_count = 0
     for tile in range(sums.shape[1]):
         start = tile * TILE
         length = min(TILE, len(raw) - start)
-        exponentials(raw, start, length, top, part)
-        every = some = 0.0
+        write_exponentials(raw, start, length, top, part)
+        all_mass = allowed_mass = 0.0
         for first in range(0, length, _WORD):
             width = min(_WORD, length - first)
-            mass = total(part, first, width)
-            every += mass
+            mass = sum_range(part, first, width)
+            all_mass += mass
             bits = bits_of(words, (start + first) >> 5)
             if bits == _EVERY:
-                some += mass
-                allowed += width
+                allowed_mass += mass
+                allowed_count += width
             elif bits != 0:
                 # without branches: half-full masks would be mispredicted half the time
                 for i in range(width):
                     bit = (bits >> np.int32(i)) & np.int32(1)
                     part[np.uint64(first + i)] *= np.float32(bit)
-                    allowed += bit
-                some += total(part, first, width)
-        sums[0, tile], sums[1, tile] = every, some
-    return allowed
+                    allowed_count += bit
+                allowed_mass += sum_range(part, first, width)
+        sums[0, tile], sums[1, tile] = all_mass, allowed_mass
+    return allowed_count
 
 
 @jit
-def gathered(scores: Array, words: Array, start: int, heat: Real, out: Array) -> Any:
+def gather_tile(scores: Array, words: Array, start: int, heat: Real, out: Array) -> Any:
     """Write the scores of the tile from `start` on, divided by the temperature, minus infinity for tokens
     that are not allowed; at temperature 0 undivided. Return how many numbers are written."""
     length, divisor = min(TILE, len(scores) - start), heat if heat > 0.0 else 1.0
@@ -142,16 +142,16 @@ def level_tiles(scores: Array, words: Array, heat: Real, memory: Any) -> None:
     temperature 0 the greatest score; minus infinity if no token is possible."""
     part, out, _, levels = memory
     for tile in range(len(levels)):
-        count = gathered(scores, words, tile * TILE, heat, out)
-        top = highest(out[:count])
+        count = gather_tile(scores, words, tile * TILE, heat, out)
+        top = row_maximum(out[:count])
         levels[tile] = top
         if heat > 0.0 and top > -np.inf:
-            exponentials(out, 0, count, top, part)
-            levels[tile] += math.log(total(part, 0, count))
+            write_exponentials(out, 0, count, top, part)
+            levels[tile] += math.log(sum_range(part, 0, count))
 
 
 @jit
-def drawn(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any:
+def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any:
     """Return the token with the greatest score plus noise, of the tile with the greatest level plus noise; at
     temperature 0 without noise; of equal ones the first. Return -1 if no token is possible."""
     _, out, _, levels = memory
@@ -163,7 +163,7 @@ def drawn(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any
     if tile < 0:
         return -1
     start = tile * TILE
-    count = gathered(scores, words, start, heat, out)
+    count = gather_tile(scores, words, start, heat, out)
     at = int(np.argmax(out[:count]))
     if heat > 0.0:
         first, best = at, out[at] + gumbel_of(uniform_of(key, start + at + 1))
@@ -182,14 +182,14 @@ def drawn(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any
 @jit
 def likeliest_of(raw: Array) -> Any:
     """Return the first token with the greatest logit, and this logit. NaN is ignored."""
-    wanted, top = 0, np.float32(-np.inf)
+    likeliest, top = 0, np.float32(-np.inf)
     for start in range(0, len(raw), TILE):
-        here = highest(raw[start : start + TILE])
+        here = row_maximum(raw[start : start + TILE])
         if here > top:
-            wanted, top = start, here
-    while raw[wanted] != top and wanted < len(raw) - 1:
-        wanted += 1
-    return wanted, top
+            likeliest, top = start, here
+    while raw[likeliest] != top and likeliest < len(raw) - 1:
+        likeliest += 1
+    return likeliest, top
 
 
 @jit
@@ -198,25 +198,25 @@ def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
     of the allowed ones. The levels of the memory are then those of the allowed tokens at temperature 1."""
     part, _, sums, levels = memory
     # if the maximum is infinite, only a NaN of the sums matters
-    allowed = sum_tiles(raw, words, top if math.isfinite(top) else np.float32(0.0), part, sums)
-    every, some = sums[0].sum(), sums[1].sum()
-    if some > _FAINT * every:
+    allowed_count = sum_tiles(raw, words, top if math.isfinite(top) else np.float32(0.0), part, sums)
+    all_mass, allowed_mass = sums[0].sum(), sums[1].sum()
+    if allowed_mass > _FAINT * all_mass:
         for tile in range(len(levels)):
             levels[tile] = math.log(sums[1, tile]) if sums[1, tile] > 0.0 else -np.inf
-        return allowed, every, math.log(some)
+        return allowed_count, all_mass, math.log(allowed_mass)
     level_tiles(raw, words, 1.0, memory)
-    own, rest = highest(levels), 0.0
+    own, rest = row_maximum(levels), 0.0
     # a loop: numba names an expression of arrays by an address, and two compilations would differ
     for level in levels:
         rest += math.exp(level - own)
-    return allowed, every, own - top + math.log(rest)
+    return allowed_count, all_mass, own - top + math.log(rest)
 
 
 @jit
-def write_figures(logit: float, whole: float, left: float, figures: Array) -> None:
+def write_figures(logit: float, log_all: float, log_allowed: float, figures: Array) -> None:
     """Write the log-probabilities of a token, from the logarithms of the sums of all and of the allowed."""
-    figures[LOGPROB], figures[CONSTRAINED] = logit - whole, logit - left
-    figures[REMOVED] = 0.0 if left >= whole else -math.expm1(left - whole)
+    figures[LOGPROB], figures[CONSTRAINED] = logit - log_all, logit - log_allowed
+    figures[REMOVED] = 0.0 if log_allowed >= log_all else -math.expm1(log_allowed - log_all)
 
 
 @entry(
@@ -227,7 +227,7 @@ def choose_rows(
     logits: Array,
     masks: Array,
     scores: Array,
-    kept: Array,
+    filter_masks: Array,
     texts: Array,
     noise: Array,
     temperatures: Array,
@@ -245,22 +245,22 @@ def choose_rows(
     for text in range(len(texts)):
         raw, words = logits[texts[text, PLACE]], masks[texts[text, LINE]]
         which, narrow, heat = texts[text, SCORES], texts[text, KEPT], temperatures[text]
-        wanted, top = likeliest_of(raw)
-        allowed, every, left = sums_of(raw, words, top, memory)
-        faulty = not (math.isfinite(top) and math.isfinite(every) and math.isfinite(left))
-        token = wanted
-        if not faulty and not (heat == 0.0 and which < 0 and allows(words, wanted)):
-            own_words = words if narrow < 0 else kept[narrow]
+        likeliest, top = likeliest_of(raw)
+        allowed_count, all_mass, log_allowed = sums_of(raw, words, top, memory)
+        faulty = not (math.isfinite(top) and math.isfinite(all_mass) and math.isfinite(log_allowed))
+        token = likeliest
+        if not faulty and not (heat == 0.0 and which < 0 and allows_token(words, likeliest)):
+            own_words = words if narrow < 0 else filter_masks[narrow]
             key = position_key(noise[text, 0], noise[text, 1])
             if which >= 0:
                 level_tiles(scores[which], own_words, heat, memory)
-                token = drawn(scores[which], own_words, heat, key, memory)
+                token = draw_token(scores[which], own_words, heat, key, memory)
             else:
                 if heat != 1.0 or narrow >= 0:
                     level_tiles(raw, own_words, heat, memory)
-                token = drawn(raw, own_words, heat, key, memory)
+                token = draw_token(raw, own_words, heat, key, memory)
         if faulty or token < 0:
-            token, faulty, every, left = wanted, True, np.nan, np.nan
-        numbers[text, TOKEN], numbers[text, ALLOWED] = token, allowed
-        numbers[text, WANTED], numbers[text, FAULTY] = wanted, faulty
-        write_figures(raw[token] - np.float64(top), math.log(every), left, figures[text])
+            token, faulty, all_mass, log_allowed = likeliest, True, np.nan, np.nan
+        numbers[text, TOKEN], numbers[text, ALLOWED] = token, allowed_count
+        numbers[text, WANTED], numbers[text, FAULTY] = likeliest, faulty
+        write_figures(raw[token] - np.float64(top), math.log(all_mass), log_allowed, figures[text])

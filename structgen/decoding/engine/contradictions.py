@@ -8,57 +8,59 @@ from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.decoding.engine.strategies.strategy import Mixture, Narrowing, SearchStrategy
 
 
-def _are(how: Any, property: str) -> str:
+def _names_with_property(sampling: Any, property: str) -> str:
     """Return the names of the strategies with a property of their class."""
-    return ", ".join(strategy.name for strategy in how.strategy if getattr(strategy, property))
+    return ", ".join(strategy.name for strategy in sampling.strategy if getattr(strategy, property))
 
 
-def _of(how: Any, kind: Any) -> list[str]:
+def _names_of_kind(sampling: Any, kind: Any) -> list[str]:
     """Return the names of the strategies of a class, or of one of several."""
-    return [strategy.name for strategy in how.strategy if isinstance(strategy, kind)]
+    return [strategy.name for strategy in sampling.strategy if isinstance(strategy, kind)]
 
 
-def _pair(how: Any) -> tuple[str, str, str] | None:
+def _find_exclusive_pair(sampling: Any) -> tuple[str, str, str] | None:
     """Return the names of two strategies that exclude one another, and why they do."""
     for kind, why in (
         (Mixture, "each makes another law of the model's own"),
         (Narrowing, "each decides alone which of the allowed tokens stay"),
     ):
-        same = _of(how, kind)
-        if len(same) > 1:
-            return same[0], same[1], why
-    searches = _of(how, SearchStrategy)
-    if not searches or len(how.strategy) == 1:
+        names = _names_of_kind(sampling, kind)
+        if len(names) > 1:
+            return names[0], names[1], why
+    searches = _names_of_kind(sampling, SearchStrategy)
+    if not searches or len(sampling.strategy) == 1:
         return None
-    others = [strategy.name for strategy in how.strategy if strategy.name not in searches]
+    others = [strategy.name for strategy in sampling.strategy if strategy.name not in searches]
     return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
 
 
 OF_SAMPLING: Final = Exclusions(
-    Exclusion("strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_pair),
+    Exclusion(
+        "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_find_exclusive_pair
+    ),
     Exclusion(
         "temperature",
         "{} takes the best token and draws none.",
         "Give temperature=0.",
-        when=lambda how: how.temperature != 0 and _are(how, "is_greedy"),
+        when=lambda how: how.temperature != 0 and _names_with_property(how, "is_greedy"),
     ),
     Exclusion(
         "temperature",
         "{} is about draws, and nothing is drawn at temperature 0.",
         "Give a temperature above 0.",
-        when=lambda how: how.temperature == 0 and _are(how, "draws"),
+        when=lambda how: how.temperature == 0 and _names_with_property(how, "draws"),
     ),
     Exclusion(
         ("top_k", "top_p", "min_p"),
         "{} is a truncation itself, and {name} another.",
         "Leave one of them out.",
-        beside=lambda how: _are(how, "truncates"),
+        beside=lambda how: _names_with_property(how, "truncates"),
     ),
     Exclusion(
         "min_tokens",
         "{} may drop all tokens but the end token.",
         "Leave one of them out.",
-        beside=lambda how: ", ".join(_of(how, Mixture)),
+        beside=lambda how: ", ".join(_names_of_kind(how, Mixture)),
     ),
 )
 """Of a sampling; every row is about a strategy."""
@@ -89,7 +91,7 @@ OF_REQUESTS: Final = Exclusions(
         "healing",
         "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
         "Leave out healing or the strategy.",
-        beside=lambda asked, how: bool(_of(how, Mixture | SearchStrategy)),
+        beside=lambda asked, how: bool(_names_of_kind(how, Mixture | SearchStrategy)),
     ),
     Exclusion(
         "thinking",

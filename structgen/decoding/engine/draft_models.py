@@ -26,7 +26,7 @@ class SharedModel:
 
     model: Model
     tokenizer: Tokenizer
-    given: Any
+    original: Any
     """The object that it was made of. It is kept alive so that no other object gets its id."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -42,8 +42,12 @@ def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1
     Cost: microseconds; the first use of a draft model loads it. Errors: those of `own_drafters` and
     `draft_model_of`.
     """
-    made, shared = own_drafters(speculation, samples), draft_model_of(speculation, tokenizer)
-    return made if shared is None else [*made, DraftModel(shared.model, lock=shared.lock)]
+    drafters, shared_model = own_drafters(speculation, samples), draft_model_of(speculation, tokenizer)
+    return (
+        drafters
+        if shared_model is None
+        else [*drafters, DraftModel(shared_model.model, lock=shared_model.lock)]
+    )
 
 
 def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
@@ -67,48 +71,59 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     Raises OptionError if its tokens are not those of `tokenizer`; StructgenError if there is no such model,
     or torch is not installed.
     """
-    wanted = speculation.draft_model
-    if wanted is None:
+    draft_model = speculation.draft_model
+    if draft_model is None:
         return None
-    key = (id(wanted[0]), id(wanted[1])) if isinstance(wanted, tuple) else model_name(wanted)
+    key = (
+        (id(draft_model[0]), id(draft_model[1]))
+        if isinstance(draft_model, tuple)
+        else model_name(draft_model)
+    )
     with _LOCK:
         try:
-            shared = _LOADED.pop(key, None)
-            if shared is None:
-                own = given_model(*wanted) if isinstance(wanted, tuple) else load_model(str(wanted))
-                shared = SharedModel(*own, wanted)
+            shared_model = _LOADED.pop(key, None)
+            if shared_model is None:
+                model_and_tokenizer = (
+                    given_model(*draft_model)
+                    if isinstance(draft_model, tuple)
+                    else load_model(str(draft_model))
+                )
+                shared_model = SharedModel(*model_and_tokenizer, draft_model)
         except StructgenError as error:
             if error.where != "model":
                 raise
             raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
-        _LOADED[key] = shared
+        _LOADED[key] = shared_model
         if len(_LOADED) > MOST_MODELS:
             del _LOADED[next(iter(_LOADED))]
-    _check_tokens(shared, tokenizer)
-    return shared
+    _check_tokens(shared_model, tokenizer)
+    return shared_model
 
 
-def _check_tokens(shared: SharedModel, tokenizer: Tokenizer) -> None:
+def _check_tokens(shared_model: SharedModel, tokenizer: Tokenizer) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
     cure = "Give one with the tokenizer of the model, or leave draft_model out."
-    theirs, ours = shared.tokenizer.token_bytes, tokenizer.token_bytes
+    theirs, ours = shared_model.tokenizer.token_bytes, tokenizer.token_bytes
     if theirs != ours:
         for token, (there, here) in enumerate(zip_longest(theirs, ours)):
             if there != here:
-                what = f"token {token} is {_said(there)} there, and {_said(here)} here"
+                difference = (
+                    f"token {token} is {_describe_token(there)} there, and {_describe_token(here)} here"
+                )
                 raise OptionError(
-                    f"It has another tokenizer: {what}.",
+                    f"It has another tokenizer: {difference}.",
                     where="draft_model",
                     cure=cure,
                 )
-    if shared.model.vocab_size < min(len(theirs), len(ours)):
+    if shared_model.model.vocab_size < min(len(theirs), len(ours)):
         raise OptionError(
-            f"It has logits for {shared.model.vocab_size:,} tokens, and the tokenizer has {len(theirs):,}.",
+            f"It has logits for {shared_model.model.vocab_size:,} tokens, and the tokenizer "
+            f"has {len(theirs):,}.",
             where="draft_model",
             cure=cure,
         )
 
 
-def _said(token: bytes | None) -> str:
+def _describe_token(token: bytes | None) -> str:
     return "special or missing" if token is None else repr(token)

@@ -24,17 +24,17 @@ from structgen.decoding.engine.requests import Handle
 class Driver:
     """The threads of one engine. Thread-safe.
 
-    `most`: how many texts there may be, those that wait included; None: any number.
+    `max_texts`: how many texts there may be, those that wait included; None: any number.
     """
 
-    def __init__(self, loop: Loop, most: int | None) -> None:
-        self._loop, self.most = loop, most
-        self._begin()
-        fork_locks.tell(self)
+    def __init__(self, loop: Loop, max_texts: int | None) -> None:
+        self._loop, self.max_texts = loop, max_texts
+        self._reset_state()
+        fork_locks.notify_after_fork(self)
 
-    def _begin(self) -> None:
+    def _reset_state(self) -> None:
         self._lock = threading.Lock()
-        self._watched: list[Handle] = []
+        self._watched_handles: list[Handle] = []
         self._entering = 0
         """How many texts requests will have that are being read."""
         self._is_driving = False
@@ -49,49 +49,50 @@ class Driver:
 
     # --- texts come in --------------------------------------------------------------------------------------
 
-    def enter(self, count: int) -> None:
-        """Count texts that are about to come, until `entered`. Raises BusyError where there are too many."""
+    def announce_texts(self, count: int) -> None:
+        """Count texts that are about to come, until `confirm_texts`. Raises BusyError where there are too
+        many."""
         with self._lock:
-            there = 0 if self.most is None else self._loop.count + self._entering
-            if self.most is not None and there + count > self.most:
+            there = 0 if self.max_texts is None else self._loop.count + self._entering
+            if self.max_texts is not None and there + count > self.max_texts:
                 raise BusyError(
-                    f"{there:,} texts are being written or wait, and {self.most:,} may.",
+                    f"{there:,} texts are being written or wait, and {self.max_texts:,} may.",
                     where="max_waiting",
                     cure="Ask again later, or for fewer samples.",
                 )
             self._entering += count
 
-    def entered(self, count: int) -> None:
+    def confirm_texts(self, count: int) -> None:
         """Note that texts have come, or will not."""
         with self._lock:
             self._entering -= count
 
-    async def submitted(self, count: int, submit: Callable[[], list[Handle]]) -> list[Handle]:
+    async def submit_in_thread(self, count: int, submit: Callable[[], list[Handle]]) -> list[Handle]:
         """Return the handles of a request of `count` texts that `submit` reads in a thread; they are watched.
         If the waiting is cancelled, so are they, and the reading ends at its next step. Raises what `submit`
         raises, and BusyError."""
         stop = Stop()
 
-        def read() -> list[Handle]:
+        def read_request() -> list[Handle]:
             try:
-                handles = THIS_CALL.until(stop, submit)
+                handles = THIS_CALL.run_until(stop, submit)
             except StopIteration as error:  # no future of asyncio takes it: the caller would wait for ever
                 raise RuntimeError("What reads the request raised StopIteration.") from error
-            self.watch(handles)
+            self.watch_handles(handles)
             return handles
 
-        self.enter(count)
+        self.announce_texts(count)
         try:
-            reading = self._readers.submit(read)
+            reading = self._readers.submit(read_request)
         except RuntimeError as error:
-            self.entered(count)
-            raise _closing() from error
-        reading.add_done_callback(lambda _: self.entered(count))
+            self.confirm_texts(count)
+            raise _closing_error() from error
+        reading.add_done_callback(lambda _: self.confirm_texts(count))
         try:
             return await asyncio.wrap_future(reading)
         except asyncio.CancelledError:
             stop.set()
-            reading.add_done_callback(_cancel)
+            reading.add_done_callback(_cancel_read)
             raise
         finally:
             # an error holds this frame: if the frame held the error, what was compiled would stay until
@@ -100,50 +101,50 @@ class Driver:
 
     # --- and are written ------------------------------------------------------------------------------------
 
-    def watch(self, handles: Sequence[Handle]) -> None:
+    def watch_handles(self, handles: Sequence[Handle]) -> None:
         """Take steps until these are done. Raises OptionError where they are none of this engine's."""
-        held = self._loop.held(handles)
-        if any(handle not in held and not handle.is_done for handle in handles):
+        open_handles = self._loop.unfinished_handles(handles)
+        if any(handle not in open_handles and not handle.is_done for handle in handles):
             raise foreign_handle()
         with self._lock:
             if not self._is_driving:
                 try:
-                    self._steps.submit(self._step, self._steps)
+                    self._steps.submit(self._take_step, self._steps)
                 except RuntimeError as error:
                     for handle in handles:
                         handle.cancel()
-                    raise _closing() from error
+                    raise _closing_error() from error
                 self._is_driving = True
-            self._watched += handles
+            self._watched_handles += handles
 
-    def _step(self, steps: ThreadPoolExecutor) -> None:
+    def _take_step(self, steps: ThreadPoolExecutor) -> None:
         """Take a step, and leave the next one to another task."""
         with self._lock:
-            self._watched = self._loop.held(self._watched)
-            if not self._watched:
+            self._watched_handles = self._loop.unfinished_handles(self._watched_handles)
+            if not self._watched_handles:
                 self._is_driving = False
                 return
         try:
-            self._loop.sweep()
+            self._loop.end_cancelled()
             self._loop.step()
             self._has_failed = False
         except BaseException as error:  # nobody waits in this thread: it goes into results
             # once, the next step makes everything again from the decided tokens; not for ever
             if self._has_failed:
-                self._loop.fail(error)
+                self._loop.fail_batch(error)
             self._has_failed = not self._has_failed
         try:
-            steps.submit(self._step, steps)
+            steps.submit(self._take_step, steps)
         except RuntimeError:  # the engine is closed, or the interpreter ends
-            self._end()
+            self._end_watched()
 
-    def _end(self) -> None:
+    def _end_watched(self) -> None:
         """End the texts that are watched."""
         with self._lock:
-            left, self._watched, self._is_driving = self._watched, [], False
-        for handle in left:
+            handles, self._watched_handles, self._is_driving = self._watched_handles, [], False
+        for handle in handles:
             handle.cancel()
-        self._loop.sweep()
+        self._loop.end_cancelled()
 
     def close(self) -> None:
         """End the texts that are watched, and the threads. Later texts have threads of their own."""
@@ -155,28 +156,28 @@ class Driver:
 
     def after_fork(self) -> None:
         """Forget the threads, and the texts that event loops of the parent wait for."""
-        self._loop.after_fork(self._watched)
-        self._begin()
+        self._loop.after_fork(self._watched_handles)
+        self._reset_state()
 
 
-def listening(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
+def event_of_handles(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
     """Return an event of the running loop that is set at the end of each text and, with `pieces`, whenever a
     text or its thoughts have grown. With `pieces` it is set from the beginning: what was written before does
     not wait for the model's next token."""
-    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
 
-    def wake(piece: str | None) -> None:
+    def wake_loop(piece: str | None) -> None:
         if pieces or piece is None:
-            loop.call_soon_threadsafe(woken.set)
+            loop.call_soon_threadsafe(event.set)
 
     for handle in handles:
-        handle.listen(wake)
+        handle.listen(wake_loop)
     if pieces:
-        woken.set()
-    return woken
+        event.set()
+    return event
 
 
-def _cancel(reading: Future[list[Handle]]) -> None:
+def _cancel_read(reading: Future[list[Handle]]) -> None:
     """Cancel the texts of a request that was read."""
     if not reading.cancelled() and reading.exception() is None:
         for handle in reading.result():
@@ -192,7 +193,7 @@ def foreign_handle() -> OptionError:
     )
 
 
-def _closing() -> StructgenError:
+def _closing_error() -> StructgenError:
     return StructgenError(
         "No text can be begun: the engine is being closed, or the interpreter ends.",
         where="engine",

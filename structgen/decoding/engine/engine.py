@@ -24,24 +24,24 @@ from structgen.base.language import checks
 from structgen.base.limits import CACHE_BYTES
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.draft_models import check_speculation, drafters_of
-from structgen.decoding.engine.driver import Driver, foreign_handle, listening
+from structgen.decoding.engine.driver import Driver, event_of_handles, foreign_handle
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
 from structgen.decoding.engine.loop import Loop
 from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.decoding.engine.model_protocol import Model, draft_support_of
 from structgen.decoding.engine.models import given_model, load_model, tokenizer_of
 from structgen.decoding.engine.requests import Handle, Request, Result, Usage
-from structgen.decoding.engine.searches.whole_values import comparing
+from structgen.decoding.engine.searches.whole_values import compare_whole
 from structgen.decoding.engine.special_texts import special_texts, warn_of_special_texts, without_bytes
 from structgen.decoding.engine.strategies.strategy import Mixture, SearchStrategy
 from structgen.decoding.engine.strategies.strategy_loading import strategies_of
-from structgen.decoding.engine.text import Decided, PromptBorder, RequestStart, Text
+from structgen.decoding.engine.text import DecidedText, PromptBorder, RequestStart, Text
 from structgen.decoding.engine.thinking import closing_of
 from structgen.decoding.engine.trace import Trace, text_page
 from structgen.decoding.speculation.drafts.drafter import RequestFacts
 from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY, Drafting
 from structgen.grammars.compilation.compiler import compile
-from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts, without_tokens
+from structgen.grammars.compilation.request_bans import check_bans, without_banned_texts, without_tokens
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.forced_text import AnyText, half_character, prompt_border, with_forced_text
@@ -86,9 +86,11 @@ class Engine:
         cache_bytes: int = CACHE_BYTES,
         allow_specials: bool = False,
     ) -> None:
-        self.cache_bytes = checks.whole("cache_bytes", cache_bytes, 0)
-        max_rows = checks.whole("max_rows", max_rows, 1)
-        most = None if max_waiting is None else max_rows + checks.whole("max_waiting", max_waiting, 0)
+        self.cache_bytes = checks.check_whole("cache_bytes", cache_bytes, 0)
+        max_rows = checks.check_whole("max_rows", max_rows, 1)
+        max_texts = (
+            None if max_waiting is None else max_rows + checks.check_whole("max_waiting", max_waiting, 0)
+        )
         self.name = model_name(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
@@ -97,13 +99,13 @@ class Engine:
         self.prompts = ModelPrompts(
             self.name or getattr(model, "asked_as", ""),
             tokenizer,
-            allow_specials=bool(checks.flag("allow_specials", allow_specials)),
+            allow_specials=bool(checks.check_flag("allow_specials", allow_specials)),
         )
         """How the model is asked."""
         self.model: Model
         if isinstance(model, str | Path):
-            given = None if tokenizer is None else tokenizer_of(tokenizer)
-            self.model, tokenizer = load_model(model, device=device, dtype=dtype, tokenizer=given)
+            given_tokenizer = None if tokenizer is None else tokenizer_of(tokenizer)
+            self.model, tokenizer = load_model(model, device=device, dtype=dtype, tokenizer=given_tokenizer)
         else:
             self.model, tokenizer = given_model(model, tokenizer, device=device, dtype=dtype)
         if tokenizer.vocab_size > self.model.vocab_size:
@@ -114,12 +116,12 @@ class Engine:
             )
         self.tokenizer, self.max_rows = tokenizer, max_rows
         self._loop = Loop(self.model, tokenizer, max_rows)
-        self._driver = Driver(self._loop, most)
-        self._compiled: dict[tuple[Grammar, str], CompiledGrammar] = {}
+        self._driver = Driver(self._loop, max_texts)
+        self._grammar_cache: dict[tuple[Grammar, str], CompiledGrammar] = {}
         """What was asked for least recently comes first."""
         self._policies = lru_cache(_MOST_POLICIES)(with_forced_text)
         """What requests made of these by their options for forced text: a grammar does not hold it."""
-        self._asked = 0
+        self._lookup_count = 0
         self._of_grammars = threading.Lock()
 
     def __repr__(self) -> str:
@@ -132,31 +134,31 @@ class Engine:
         A request that cannot be begun (max_tokens that no document fits, a prompt longer than the context)
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
-        given: Any = requests
-        is_one = isinstance(given, str) or not isinstance(given, Iterable)
-        wanted: list[Any] = [given] if is_one else list(given)
+        argument: Any = requests
+        is_one = isinstance(argument, str) or not isinstance(argument, Iterable)
+        all_requests: list[Any] = [argument] if is_one else list(argument)
         handles: list[Handle] = []
-        with _awaiting(handles):
-            for request in wanted:
+        with _cancel_on_error(handles):
+            for request in all_requests:
                 handles += self.submit(request)
             self.drive(handles)
-        return _results(handles)
+        return _results_of(handles)
 
     def stream(self, request: Request) -> Iterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
-        (handle,) = self.submit(_single(request))
+        (handle,) = self.submit(_check_single(request))
         yield from self.pieces(handle)
         _raise_error(handle)
 
     def pieces(self, handle: Handle) -> Generator[str, None, None]:
         """Yield a text that was submitted in pieces, as it comes, until it has a result; leaving the loop
         cancels it."""
-        at = 0
+        yielded_size = 0
         try:
             while True:
-                is_done, written = handle.is_done, handle.written
-                if len(written) > at:
-                    piece, at = written[at:], len(written)
+                is_done, text = handle.is_done, handle.written
+                if len(text) > yielded_size:
+                    piece, yielded_size = text[yielded_size:], len(text)
                     yield piece
                 elif is_done:
                     break
@@ -170,14 +172,14 @@ class Engine:
         """Return the results of a request; others may run meanwhile, in the same batches. Cancelling it
         cancels its texts."""
         handles = await self.asubmit(request)
-        with _awaiting(handles):
+        with _cancel_on_error(handles):
             for handle in handles:
-                await listening([handle], pieces=False).wait()
-        return _results(handles)
+                await event_of_handles([handle], pieces=False).wait()
+        return _results_of(handles)
 
     async def astream(self, request: Request) -> AsyncIterator[str]:
         """Yield the text of a request (n = 1) in pieces, as it comes; leaving the loop cancels it."""
-        (handle,) = await self.asubmit(_single(request))
+        (handle,) = await self.asubmit(_check_single(request))
         async with aclosing(self.apieces(handle)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -186,16 +188,16 @@ class Engine:
     async def apieces(self, handle: Handle) -> AsyncGenerator[str, None]:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
-        self._driver.watch([handle])
-        woken, at = listening([handle], pieces=True), 0
+        self._driver.watch_handles([handle])
+        event, yielded_size = event_of_handles([handle], pieces=True), 0
         try:
             while True:
-                await woken.wait()
-                woken.clear()
+                await event.wait()
+                event.clear()
                 # read in this order: what comes between the two wakes again
-                is_over, written = handle.result is not None, handle.written
-                if len(written) > at:
-                    piece, at = written[at:], len(written)
+                is_over, text = handle.result is not None, handle.written
+                if len(text) > yielded_size:
+                    piece, yielded_size = text[yielded_size:], len(text)
                     yield piece
                 if is_over:
                     break
@@ -205,8 +207,8 @@ class Engine:
     async def asubmit(self, request: Request) -> list[Handle]:
         """Return the handles of `submit`. The request is read in a thread, and the engine's own thread brings
         its texts on, until they are done or cancelled: listen to them (`Handle.listen`, `apieces`)."""
-        count = _checked(request).n
-        return await self._driver.submitted(count, lambda: self._submitted(request))
+        count = _check_request(request).n
+        return await self._driver.submit_in_thread(count, lambda: self._submit_checked(request))
 
     def submit(self, request: Request) -> list[Handle]:
         """Return a handle for each sample of a request, which waits for its turn. Whoever drives the engine
@@ -216,14 +218,14 @@ class Engine:
         wait; OptionError where the prompt does not fit the context, and where a draft model or a history is
         of another tokenizer.
         """
-        count = _checked(request).n
-        self._driver.enter(count)
+        count = _check_request(request).n
+        self._driver.announce_texts(count)
         try:
-            return self._submitted(request)
+            return self._submit_checked(request)
         finally:
-            self._driver.entered(count)
+            self._driver.confirm_texts(count)
 
-    def _submitted(self, request: Request) -> list[Handle]:
+    def _submit_checked(self, request: Request) -> list[Handle]:
         """Return the handles of a request that was checked: read, bounded, compiled, and put into the
         loop."""
         reading, token_by_token = self.reading, ""
@@ -231,47 +233,49 @@ class Engine:
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
             besides = request.thinking.max_tokens + len(closing.tokens)
-        read = reading.read(request, besides=besides)
-        if read.question.turn is not None:
-            request = replace(request, begun=read.question.begun, continue_final_message=None)
+        read_prompt = reading.read_request(request, besides=besides)
+        if read_prompt.question.turn is not None:
+            request = replace(request, begun=read_prompt.question.begun, continue_final_message=None)
         if not self.prompts.is_embedded:  # those write token by token
-            request, token_by_token = comparing(request, self.prompts)
-        request = reading.bounded(request, len(read.tokens), besides)
+            request, token_by_token = compare_whole(request, self.prompts)
+        request = reading.bound_tokens(request, len(read_prompt.tokens), besides)
         compiling = time.perf_counter()
-        compiled, prompt, border = self._forced_text(request, read.tokens)
-        compiling = 0.0 if compiled is None else time.perf_counter() - compiling
-        least = 0 if compiled is None else None
-        if compiled is not None and not (begun := Matcher(compiled)).budget_suffices(request.most_tokens):
-            least = begun.tokens_to_finish()
-            check_budget(request, least)
+        compiled_grammar, prompt, border = self._forced_text(request, read_prompt.tokens)
+        compiling = 0.0 if compiled_grammar is None else time.perf_counter() - compiling
+        shortest_length = 0 if compiled_grammar is None else None
+        if compiled_grammar is not None and not (matcher := Matcher(compiled_grammar)).budget_suffices(
+            request.most_tokens
+        ):
+            shortest_length = matcher.tokens_to_finish()
+            check_budget(request, shortest_length)
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, besides)
         search = None if strategies is None else strategies.search
         if request.drafts is not None and search is not None and not search.is_once:
-            drafts, less = None, "the strategy reads ahead itself"
+            drafts, why_less = None, "the strategy reads ahead itself"
         else:
-            drafts, less = self._draft_start(request, prompt, compiled)
-        named = self.specials if request.special_texts else {}
+            drafts, why_less = self._draft_start(request, prompt, compiled_grammar)
+        special_ids = self.specials if request.special_texts else {}
         start = RequestStart(
             request=request,
             prompt=prompt,
             tokenizer=self.tokenizer,
-            grammar=compiled,
-            least=least,
+            grammar=compiled_grammar,
+            shortest_length=shortest_length,
             border=border,
             closing=closing,
             drafts=drafts,
-            specials={token: text.encode() for text, token in named.items()},
+            specials={token: text.encode() for text, token in special_ids.items()},
             strategies=strategies,
         )
         texts = []
         for sample in range(request.n):
-            usage = Usage(len(prompt), outline=request.shortened or read.shortened)
-            usage.choices, usage.speculation = token_by_token, less
+            usage = Usage(len(prompt), outline=request.shortened or read_prompt.shortening)
+            usage.choices, usage.speculation = token_by_token, why_less
             usage.compile_seconds = compiling if sample == 0 else 0.0
             most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
-            texts.append(Text(start, Decided(Handle(request, sample), usage, most_guesses)))
+            texts.append(Text(start, DecidedText(Handle(request, sample), usage, most_guesses)))
         self._loop.add(texts)
         return [text.handle for text in texts]
 
@@ -280,54 +284,56 @@ class Engine:
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
         """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
         that the model reads, and the border behind them, if any. Raises OptionError, TokenizerError."""
-        compiled, grammar, bans = None, request.grammar, checked_bans(request.chosen_by.banned)
+        compiled_grammar, grammar, bans = None, request.grammar, check_bans(request.chosen_by.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
-            compiled = self.compiled(grammar, warns=not request.special_texts, bans=bans)
-        begun = request.begun.encode()
+            compiled_grammar = self.compiled(grammar, warns=not request.special_texts, bans=bans)
+        prefix = request.begun.encode()
         reads_ahead = any(
             isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
         )
         # one that was handed over compiled is its owner's alone
         policies = with_forced_text if isinstance(grammar, CompiledGrammar) else self._policies
-        if not request.healing and (not begun or reads_ahead):
-            if compiled is not None and (request.canonical or begun):
-                compiled = policies(compiled, canonical=request.canonical, begun=begun)
-            return compiled, prompt, None
-        is_free = compiled is None
-        if compiled is None:
-            compiled = self._any_text
-        kept = len(prompt) - prompt_border(compiled, prompt, begun)
-        behind = self.tokenizer.decode(prompt[kept:])
-        policy = policies(compiled, canonical=request.canonical, behind=behind, begun=begun)
-        half = half_character(self.tokenizer, prompt) if is_free and not begun else b""
-        border = PromptBorder(len(behind), half, is_free)
-        return None if is_free and not behind else policy, prompt[:kept], border
+        if not request.healing and (not prefix or reads_ahead):
+            if compiled_grammar is not None and (request.canonical or prefix):
+                compiled_grammar = policies(compiled_grammar, canonical=request.canonical, prefix=prefix)
+            return compiled_grammar, prompt, None
+        is_free = compiled_grammar is None
+        if compiled_grammar is None:
+            compiled_grammar = self._any_text
+        kept_count = len(prompt) - prompt_border(compiled_grammar, prompt, prefix)
+        border_bytes = self.tokenizer.decode(prompt[kept_count:])
+        policy = policies(compiled_grammar, canonical=request.canonical, border=border_bytes, prefix=prefix)
+        half = half_character(self.tokenizer, prompt) if is_free and not prefix else b""
+        border = PromptBorder(len(border_bytes), half, is_free)
+        return None if is_free and not border_bytes else policy, prompt[:kept_count], border
 
     def _draft_start(
-        self, request: Request, prompt: list[int], compiled: CompiledGrammar | None
+        self, request: Request, prompt: list[int], compiled_grammar: CompiledGrammar | None
     ) -> tuple[Callable[[], Drafting] | None, str]:
         """Return what makes the drafters of a text, None where it has none, and why it has less of them than
         was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
-        how = request.drafts
-        if how is None or (request.speculation == "auto" and not getattr(self.model, "drafts_pay", True)):
+        speculation = request.drafts
+        if speculation is None or (
+            request.speculation == "auto" and not getattr(self.model, "drafts_pay", True)
+        ):
             return None, ""
-        check_speculation(how, self.tokenizer)
+        check_speculation(speculation, self.tokenizer)
         support = draft_support_of(self.model)
         if support.shape == "none":
             return None, support.reason
         # the fingerprint of a large schema takes time, and only a history asks for it
         schema = ""
-        if how.history is not None and request.grammar is not None and compiled is not None:
-            schema = compiled.grammar.fingerprint
-        facts = RequestFacts(prompt, self.tokenizer, how.edit.encode(), schema, how.tenant)
-        chain = how.chain or support.shape == "chain"
+        if speculation.history is not None and request.grammar is not None and compiled_grammar is not None:
+            schema = compiled_grammar.grammar.fingerprint
+        facts = RequestFacts(prompt, self.tokenizer, speculation.edit.encode(), schema, speculation.tenant)
+        chain = speculation.chain or support.shape == "chain"
 
-        def made() -> Drafting:
-            return Drafting(drafters_of(how, self.tokenizer, request.n), facts, chain=chain)
+        def make_drafting() -> Drafting:
+            return Drafting(drafters_of(speculation, self.tokenizer, request.n), facts, chain=chain)
 
-        return made, support.reason
+        return make_drafting, support.reason
 
     def compiled(
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
@@ -349,42 +355,42 @@ class Engine:
         tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
         key = grammar, tokenizer.fingerprint
         with self._of_grammars:
-            compiled = self._compiled.pop(key, None)
-        is_new = compiled is None
-        if compiled is None:
+            compiled_grammar = self._grammar_cache.pop(key, None)
+        is_new = compiled_grammar is None
+        if compiled_grammar is None:
             if warns and isinstance(plain := grammar.innermost, TextGrammar):
                 warn_of_special_texts(plain, self._named_tokens)
-            compiled = compile(grammar, tokenizer)
-        elif (newer := compiled.fresh()) is not compiled:
+            compiled_grammar = compile(grammar, tokenizer)
+        elif (newer := compiled_grammar.fresh()) is not compiled_grammar:
             self._policies.cache_clear()
-            compiled = newer
+            compiled_grammar = newer
         with self._of_grammars:
-            self._compiled[key] = compiled
-            self._asked += 1
-        if is_new or self._asked % MEASURED_EVERY == 0:  # grammars grow as texts are written
+            self._grammar_cache[key] = compiled_grammar
+            self._lookup_count += 1
+        if is_new or self._lookup_count % MEASURED_EVERY == 0:  # grammars grow as texts are written
             self._let_go()
-        return compiled
+        return compiled_grammar
 
     def let_go_of(self, grammar: Grammar) -> None:
         """Keep the compiled form of a grammar no longer: no later request has it."""
         with self._of_grammars:
-            self._compiled.pop((grammar, self.tokenizer.fingerprint), None)
+            self._grammar_cache.pop((grammar, self.tokenizer.fingerprint), None)
         self._policies.cache_clear()
 
     @property
     def held_grammars(self) -> int:
         """The number of compiled grammars that are kept."""
-        return len(self._compiled)
+        return len(self._grammar_cache)
 
     @property
     def held_bytes(self) -> int:
         """The bytes, about, of the compiled grammars that are kept, here or by their mask stores, and of the
         masks that they share."""
         with self._of_grammars:
-            held = set(self._compiled.values())
-        stores = {grammar.store for grammar in held}
-        held.update(*(store.recent for store in stores))
-        return sum(grammar.nbytes for grammar in held) + sum(store.nbytes for store in stores)
+            grammars = set(self._grammar_cache.values())
+        stores = {grammar.store for grammar in grammars}
+        grammars.update(*(store.recent for store in stores))
+        return sum(grammar.nbytes for grammar in grammars) + sum(store.nbytes for store in stores)
 
     def _let_go(self) -> None:
         """Drop the compiled grammars that were asked for least recently while all hold too much; first those
@@ -393,13 +399,13 @@ class Engine:
             return
         self._policies.cache_clear()
         with self._of_grammars:
-            stores = {compiled.store for compiled in self._compiled.values()}
+            stores = {compiled_grammar.store for compiled_grammar in self._grammar_cache.values()}
         for store in stores:
             store.let_go()
         much = self.held_bytes - self.cache_bytes
         with self._of_grammars:
-            while much > 0 and len(self._compiled) > 1:
-                much -= self._compiled.pop(next(iter(self._compiled))).nbytes
+            while much > 0 and len(self._grammar_cache) > 1:
+                much -= self._grammar_cache.pop(next(iter(self._grammar_cache))).nbytes
 
     @cached_property
     def specials(self) -> dict[str, int]:
@@ -433,21 +439,21 @@ class Engine:
     def _bring_on(self, handle: Handle) -> None:
         """Take a step for a text that is not done; end it where it was cancelled, without one."""
         if handle.cancelled:
-            self._loop.sweep()
+            self._loop.end_cancelled()
         if not handle.is_done and not self.step() and not handle.is_done:
             raise foreign_handle()
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
         """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
         what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
-        given = getattr(result, "result", result)
-        if not isinstance(given, Result):
+        plain_result = getattr(result, "result", result)
+        if not isinstance(plain_result, Result):
             raise OptionError(
                 f"A {type(result).__name__} is no result of an engine.",
                 where="result",
                 cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
             )
-        return Trace(text_page(given, self.tokenizer, title))
+        return Trace(text_page(plain_result, self.tokenizer, title))
 
     def close(self) -> None:
         """End the texts that event loops wait for, and let go of the engine's threads; a later request starts
@@ -464,10 +470,10 @@ class Engine:
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens that the model reads of a request: those of its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
-        return self.reading.read(request).tokens
+        return self.reading.read_request(request).tokens
 
 
-def _checked(request: Any) -> Request:
+def _check_request(request: Any) -> Request:
     if not isinstance(request, Request):
         raise OptionError(
             f"A {type(request).__name__} is not a request.",
@@ -477,14 +483,14 @@ def _checked(request: Any) -> Request:
     return request
 
 
-def _single(request: Request) -> Request:
-    if _checked(request).n != 1:
+def _check_single(request: Request) -> Request:
+    if _check_request(request).n != 1:
         raise OptionError("A stream is of one text.", where="n", cure="Submit, and listen to each handle.")
     return request
 
 
 @contextmanager
-def _awaiting(handles: Sequence[Handle]) -> Iterator[None]:
+def _cancel_on_error(handles: Sequence[Handle]) -> Iterator[None]:
     """Cancel texts where a block is cut off: nobody waits for them any more."""
     try:
         yield
@@ -494,7 +500,7 @@ def _awaiting(handles: Sequence[Handle]) -> Iterator[None]:
         raise
 
 
-def _results(handles: Sequence[Handle]) -> list[Result]:
+def _results_of(handles: Sequence[Handle]) -> list[Result]:
     return [handle.result for handle in handles if handle.result is not None]
 
 

@@ -22,9 +22,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from structgen.base.errors import OptionError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.decoding.engine.forward_pass.draft_trees import check_paths, depths_of
-from structgen.decoding.engine.forward_pass.quiet_loading import pretrained, reading
+from structgen.decoding.engine.forward_pass.quiet_loading import guard_reading, load_pretrained
 from structgen.decoding.engine.model_protocol import DraftSupport
 
 _PASS = 16_384
@@ -53,8 +53,8 @@ class HuggingFaceCache:
 
     def copy(self) -> HuggingFaceCache:
         """Return another that goes on from here by itself."""
-        self._owner.settle(self)
-        return HuggingFaceCache(_columns(self.layers, slice(self.length)), self.length, self._owner)
+        self._owner.detach_cache(self)
+        return HuggingFaceCache(_take_columns(self.layers, slice(self.length)), self.length, self._owner)
 
 
 class HuggingFace:
@@ -75,26 +75,26 @@ class HuggingFace:
         self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
         self._rows: list[HuggingFaceCache] = []
         self._batch: Any = None
-        self._own: Tensor = torch.empty(0)
+        self._is_own: Tensor = torch.empty(0)
         """bool [rows, columns]: the columns of the batch that belong to each row."""
         self._tree_at: int | None = None
         """The first of the batch's last columns that hold nodes of which it is not known who is kept."""
 
     @classmethod
-    def read(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
+    def read_folder(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> HuggingFace:
         """Return the model of a local folder. Raises StructgenError."""
-        with needing("The model", "transformers", where=str(folder)):
+        with require_extras("The model", "transformers", where=str(folder)):
             # optional: transformers
             from transformers import AutoModelForCausalLM
         cure = "Check that the folder holds a whole causal language model (AutoModelForCausalLM reads it)."
-        with reading(folder, cure):
-            model = pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
+        with guard_reading(folder, cure):
+            model = load_pretrained(AutoModelForCausalLM, folder, dtype=dtype, local_files_only=True)
         return cls(model.to(device))
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, HuggingFaceCache]:
         """Return the logits [V] behind a prompt, and its cache."""
-        (read,) = self._read_together([tokens])
-        return read
+        (result,) = self._read_together([tokens])
+        return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
         """Return the logits [V] behind each prompt, and its cache.
@@ -102,16 +102,16 @@ class HuggingFace:
         Prompts of nearly the same length are read in one pass, filled up on the left; few enough that the
         filling is a fourth at most, and a pass at most 16,384 tokens, unless one prompt has more.
         """
-        if self._model.dtype == torch.float64 and _backend(self._model) == "eager":
+        if self._model.dtype == torch.float64 and _backend_name(self._model) == "eager":
             # its mask is minus infinity in single precision, and what is filled up would be no number
             return [self.prefill(prompt) for prompt in prompts]
         order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
         caches: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
         while order:
-            longest, count, read = len(prompts[order[0]]), 1, len(prompts[order[0]])
+            longest, count, token_count = len(prompts[order[0]]), 1, len(prompts[order[0]])
             while count < len(order) and longest * (count + 1) <= _PASS:
-                read += len(prompts[order[count]])
-                if 4 * read < 3 * longest * (count + 1):
+                token_count += len(prompts[order[count]])
+                if 4 * token_count < 3 * longest * (count + 1):
                     break
                 count += 1
             together, order = order[:count], order[count:]
@@ -127,39 +127,39 @@ class HuggingFace:
             [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device
         )
         columns = torch.arange(longest, device=device)
-        own = columns[None] >= blanks[:, None]
+        is_own = columns[None] >= blanks[:, None]
         with torch.inference_mode():
             out = self._model(
                 ids,
-                attention_mask=own.long(),
+                attention_mask=is_own.long(),
                 position_ids=(columns[None] - blanks[:, None]).clamp(min=0),
                 use_cache=True,
                 logits_to_keep=1,
             )
-        layers = _layers(getattr(out, self._cache_name))
-        read = []
+        layers = _layers_of(getattr(out, self._cache_name))
+        results = []
         for row, prompt in enumerate(prompts):
             # copies: a view would keep the whole pass in memory
             parts = [
                 (k[row : row + 1, :, -len(prompt) :].clone(), v[row : row + 1, :, -len(prompt) :].clone())
                 for k, v in layers
             ]
-            read.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
-        return read
+            results.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+        return results
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
         self._batch_of(caches)
         device = self._model.device
-        own = torch.cat((self._own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
+        is_own = torch.cat((self._is_own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
         places = torch.tensor([[cache.length] for cache in caches])
-        logits = self._run(torch.tensor(tokens)[:, None], places, own.long())
+        logits = self._run_columns(torch.tensor(tokens)[:, None], places, is_own.long())
         for cache in caches:
             cache.length += 1
-        self._own, self._rows = own, list(caches)
+        self._is_own, self._rows = is_own, list(caches)
         return logits[:, -1]
 
-    def _run(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
+    def _run_columns(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
         """Return the logits behind new columns of the batch. It holds nobody's texts then."""
         # while the model runs nobody's keys are known; after a pass that failed they are not either
         self._rows, device = [], self._model.device
@@ -179,9 +179,9 @@ class HuggingFace:
 
         Cost: the first time some ten passes over a few tokens.
         """
-        shape, reason = _allowed(self._model)
+        shape, reason = _draft_shape(self._model)
         while shape != "none":
-            fault = self._fault(shape)
+            fault = self._find_fault(shape)
             if not fault:
                 break
             reason = f"{reason} In the trial of a {shape}, {fault}.".strip()
@@ -208,9 +208,9 @@ class HuggingFace:
                 where="decode_tree",
                 cure="Look at draft_support first, and decode without drafts where it says none.",
             )
-        return self._verified(tokens, parents, counts, caches, shape)
+        return self._verify_trees(tokens, parents, counts, caches, shape)
 
-    def _verified(
+    def _verify_trees(
         self,
         tokens: Sequence[int],
         parents: Sequence[int],
@@ -220,9 +220,9 @@ class HuggingFace:
     ) -> Tensor:
         """Return the logits of the nodes of trees, or of chains for which the model makes its own mask."""
         self._batch_of(caches)
-        device, rows, most = self._model.device, len(caches), max(counts)
+        device, rows, max_nodes = self._model.device, len(caches), max(counts)
         # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
-        sees = torch.eye(most, dtype=torch.bool).repeat(rows, 1, 1)
+        sees = torch.eye(max_nodes, dtype=torch.bool).repeat(rows, 1, 1)
         done = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
             cache.parents = list(parents[done : done + count])
@@ -230,22 +230,22 @@ class HuggingFace:
                 if parent >= 0:
                     sees[row, node] |= sees[row, parent]
             done += count
-        filled = torch.arange(most)[None] < torch.tensor(counts)[:, None]
-        ids = torch.zeros(rows, most, dtype=torch.int64)
-        ids[filled] = torch.tensor(tokens)
+        is_node = torch.arange(max_nodes)[None] < torch.tensor(counts)[:, None]
+        ids = torch.zeros(rows, max_nodes, dtype=torch.int64)
+        ids[is_node] = torch.tensor(tokens)
         positions = sees.sum(-1) + torch.tensor([[cache.length - 1] for cache in caches])
         if shape == "tree":
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
-            seen = torch.cat((self._own[:, None].expand(-1, most, -1), sees.to(device)), 2)
-            mask = nothing.where(seen, torch.finfo(nothing.dtype).min)[:, None]
+            is_visible = torch.cat((self._is_own[:, None].expand(-1, max_nodes, -1), sees.to(device)), 2)
+            mask = nothing.where(is_visible, torch.finfo(nothing.dtype).min)[:, None]
         else:
-            mask = torch.cat((self._own, filled.to(device)), 1).long()
-        logits = self._run(ids, positions, mask)
-        self._tree_at = self._own.shape[1]
-        nobody = torch.zeros(rows, most, dtype=torch.bool, device=device)
-        self._own, self._rows = torch.cat((self._own, nobody), 1), list(caches)
-        return logits[filled.to(device)]
+            mask = torch.cat((self._is_own, is_node.to(device)), 1).long()
+        logits = self._run_columns(ids, positions, mask)
+        self._tree_at = self._is_own.shape[1]
+        nobody = torch.zeros(rows, max_nodes, dtype=torch.bool, device=device)
+        self._is_own, self._rows = torch.cat((self._is_own, nobody), 1), list(caches)
+        return logits[is_node.to(device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
         """Have each cache hold the nodes of a path of its last tree (`VerifiesDrafts`).
@@ -260,50 +260,54 @@ class HuggingFace:
                 at += [(self._rows.index(cache), first + node) for node in path]
             else:  # other texts were read since
                 columns = [*range(cache.length), *(cache.length + node for node in path)]
-                cache.layers, cache.parents = _columns(cache.layers, columns), []
+                cache.layers, cache.parents = _take_columns(cache.layers, columns), []
             cache.length += len(path)
         if first is None:
             return
         with torch.inference_mode():
-            row, column = torch.tensor(at, dtype=torch.int64, device=self._own.device).view(-1, 2).T
-            self._own[row, column] = True
+            row, column = torch.tensor(at, dtype=torch.int64, device=self._is_own.device).view(-1, 2).T
+            self._is_own[row, column] = True
             self._end_tree(max([first, *(column + 1 for _, column in at)]))
             longest = max(cache.length for cache in self._rows)
-            if self._own.shape[1] - longest >= max(_GARBAGE, longest // 4):
-                self._gather(self._rows)
+            if self._is_own.shape[1] - longest >= max(_GARBAGE, longest // 4):
+                self._gather_batch(self._rows)
 
     def _end_tree(self, columns: int) -> None:
         """Let go the columns from `columns` on, where no text has a node that is kept."""
-        self._own, self._tree_at = self._own[:, :columns], None
+        self._is_own, self._tree_at = self._is_own[:, :columns], None
         for cache in self._rows:
             cache.parents = []
         for layer in self._batch.layers:
             layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
 
-    def _fault(self, shape: str) -> str:
+    def _find_fault(self, shape: str) -> str:
         """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
         the model's error, or that the logits are not those of the same texts read as prompts."""
         texts, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [4, 2], [14, 15]
         parents = [-1, 0, 0, 1, -1, 0] if shape == "tree" else [-1, 0, 1, 2, -1, 0]
         paths = [[0, 2], [0]] if shape == "tree" else [[0, 1], [0]]
-        tokens, read = [8, 9, 10, 11, 12, 13], list[list[int]]()
+        tokens, whole_texts = [8, 9, 10, 11, 12, 13], list[list[int]]()
         for node, parent in enumerate(parents):
             first, text = (0, texts[0]) if node < counts[0] else (counts[0], texts[1])
-            read.append([*(text if parent < 0 else read[first + parent]), tokens[node]])
-        read += [[*read[paths[0][-1]], ends[0]], [*read[counts[0]], ends[1]]]
+            whole_texts.append([*(text if parent < 0 else whole_texts[first + parent]), tokens[node]])
+        whole_texts += [[*whole_texts[paths[0][-1]], ends[0]], [*whole_texts[counts[0]], ends[1]]]
 
-        def known(tokens: list[int]) -> list[int]:
+        def wrap_tokens(tokens: list[int]) -> list[int]:
             return [token % self.vocab_size for token in tokens]
 
         try:
-            caches = [self.prefill(known(text))[1] for text in texts]
-            nodes = self._verified(known(tokens), parents, counts, caches, shape)
+            caches = [self.prefill(wrap_tokens(text))[1] for text in texts]
+            nodes = self._verify_trees(wrap_tokens(tokens), parents, counts, caches, shape)
             self.keep(paths, caches)
-            logits = torch.cat((nodes, self.decode(known(ends), caches))).double()
-            expected = torch.stack([self.prefill(known(text))[0] for text in read]).double()
+            logits = torch.cat((nodes, self.decode(wrap_tokens(ends), caches))).double()
+            expected_logits = torch.stack(
+                [self.prefill(wrap_tokens(text))[0] for text in whole_texts]
+            ).double()
         except Exception as error:
             return f"the model failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
-        off = (logits - expected).norm(dim=1) / (expected - expected.mean(1, keepdim=True)).norm(dim=1)
+        off = (logits - expected_logits).norm(dim=1) / (
+            expected_logits - expected_logits.mean(1, keepdim=True)
+        ).norm(dim=1)
         # numbers of half precision are rounded otherwise for another number of rows
         limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
         return (
@@ -313,45 +317,48 @@ class HuggingFace:
     def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
         """Have the batch be one of these texts, in this order."""
         if list(caches) != self._rows:
-            self._gather(list(caches))
+            self._gather_batch(list(caches))
         elif self._tree_at is not None:
             self._end_tree(self._tree_at)
 
     def nbytes_of(self, cache: HuggingFaceCache) -> int:
         """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
         whose pass failed, as it holds none any more."""
-        layers = _layers(self._batch) if cache in self._rows else cache.layers
+        layers = _layers_of(self._batch) if cache in self._rows else cache.layers
         of_column: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
         return cache.length * of_column
 
-    def settle(self, cache: HuggingFaceCache) -> None:
+    def detach_cache(self, cache: HuggingFaceCache) -> None:
         """Have a text's keys and values by themselves, out of the batch that holds them."""
         if cache in self._rows:
             row = self._rows.index(cache)
-            own = self._own[row].clone()
+            is_own = self._is_own[row].clone()
             if self._tree_at is not None:
-                own[self._tree_at : self._tree_at + len(cache.parents)] = True
-            layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers(self._batch)]
-            cache.layers = _columns(layers, own)
+                is_own[self._tree_at : self._tree_at + len(cache.parents)] = True
+            layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers_of(self._batch)]
+            cache.layers = _take_columns(layers, is_own)
 
-    def _gather(self, caches: list[HuggingFaceCache]) -> None:
+    def _gather_batch(self, caches: list[HuggingFaceCache]) -> None:
         """Make a batch of these texts, each padded on the left to the longest."""
         # optional: transformers
         from transformers import DynamicCache
 
         for cache in self._rows:
-            self.settle(cache)
+            self.detach_cache(cache)
         longest = max(cache.length for cache in caches)
-        batch, known = DynamicCache(), [_columns(cache.layers, slice(cache.length)) for cache in caches]
-        for layer in range(len(known[0])):
+        batch, parts_of_texts = (
+            DynamicCache(),
+            [_take_columns(cache.layers, slice(cache.length)) for cache in caches],
+        )
+        for layer in range(len(parts_of_texts[0])):
             keys, values = (
                 torch.cat([pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts])
-                for parts in zip(*(each[layer] for each in known), strict=True)
+                for parts in zip(*(each[layer] for each in parts_of_texts), strict=True)
             )
             batch.update(keys, values, layer)
         columns = torch.arange(longest, device=self._model.device)
         lengths = torch.tensor([cache.length for cache in caches], device=self._model.device)
-        self._rows, self._batch, self._own = caches, batch, columns[None] >= longest - lengths[:, None]
+        self._rows, self._batch, self._is_own = caches, batch, columns[None] >= longest - lengths[:, None]
         self._tree_at = None
         for cache in caches:
             cache.layers, cache.parents = [], []
@@ -364,23 +371,23 @@ def _cache_name(model: Any) -> str:
 
     # another name since transformers 5.24; code that comes with its weights may have kept the old one
     old = "past_key_values"
-    kept = old in signature(model.forward).parameters or not hasattr(CausalLMOutputWithPast, "cache")
-    return old if kept else "cache"
+    has_old_name = old in signature(model.forward).parameters or not hasattr(CausalLMOutputWithPast, "cache")
+    return old if has_old_name else "cache"
 
 
-def _columns(layers: list[tuple[Tensor, Tensor]], some: Any) -> list[tuple[Tensor, Tensor]]:
+def _take_columns(layers: list[tuple[Tensor, Tensor]], columns: Any) -> list[tuple[Tensor, Tensor]]:
     """Return some columns of keys and values."""
-    return [(keys[:, :, some], values[:, :, some]) for keys, values in layers]
+    return [(keys[:, :, columns], values[:, :, columns]) for keys, values in layers]
 
 
-def _layers(cache: Any) -> list[tuple[Tensor, Tensor]]:
+def _layers_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
 _Shape = Literal["tree", "chain", "none"]
 
 
-def _allowed(model: Any) -> tuple[_Shape, str]:
+def _draft_shape(model: Any) -> tuple[_Shape, str]:
     """Return which drafts a model may verify by what it says of itself, and why not more."""
     # optional: transformers
     from transformers import DynamicCache
@@ -392,11 +399,11 @@ def _allowed(model: Any) -> tuple[_Shape, str]:
         return "none", f"transformers does not say what cache {name} needs ({type(error).__name__}: {error})."
     local = "local" in (getattr(config, "attention_layers", None) or ())
     if local or any(getattr(layer, "is_sliding", False) for layer in layers):
-        told = (
+        reason = (
             f"{name} has sliding windows: they count the columns of the cache, rejected guesses among them."
         )
-        return "none", told
-    backend = _backend(model)
+        return "none", reason
+    backend = _backend_name(model)
     if backend not in _MASKED:
         return "chain", f"The attention back end {backend} takes no mask for each node."
     settings = getattr(config, "attn_config", None)
@@ -412,6 +419,6 @@ def _allowed(model: Any) -> tuple[_Shape, str]:
     return "tree", ""
 
 
-def _backend(model: Any) -> str:
+def _backend_name(model: Any) -> str:
     """Return the name of a model's attention back end."""
     return getattr(model.config.get_text_config(), "_attn_implementation", None) or "eager"

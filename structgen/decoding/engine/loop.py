@@ -6,7 +6,7 @@
     run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
 
 The loop knows nothing of strategies, thoughts or repetitions. What a request brings besides its grammar is an
-edit of the text (`text.Edit`), called before each choice, or acts in `Text.take`. If texts have drafts
+edit of the text (`text.Edit`), called before each choice, or acts in `Text.take_step`. If texts have drafts
 (`batch_drafts`), choose and commit are repeated at the node of a guessed token.
 
 One thread at a time runs a step. A thread that waits for a result runs steps until the result is there.
@@ -26,9 +26,9 @@ A step begins and ends with all rows `read`. Exceptions:
 - An exception in a forward pass is the error of all texts of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
   driver of event loops takes another step, and ends the batch with the error if that fails too. What is
-  decided (`text.Decided`) is still valid; all other state is discarded. The next step, in whichever thread,
-  compiles the grammars again, makes texts of what is decided, takes new memory for the masks, and reads all
-  rows as if they had waited.
+  decided (`text.DecidedText`) is still valid; all other state is discarded. The next step, in whichever
+  thread, compiles the grammars again, makes texts of what is decided, takes new memory for the masks, and
+  reads all rows as if they had waited.
 - The same happens after a machine failed in an unforeseen way, once its text has the error.
 
 Noise is a function of the position in the text, so a token that is chosen again is the same token. Between
@@ -48,14 +48,14 @@ import torch
 from torch import Tensor
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.decoding.engine.batch_drafts import BatchDrafts, forgo
-from structgen.decoding.engine.choice import Choice, choose
+from structgen.decoding.engine.batch_drafts import BatchDrafts, stop_drafting
+from structgen.decoding.engine.choice import Choice, choose_tokens
 from structgen.decoding.engine.mask_rows import MaskFiller
-from structgen.decoding.engine.model_faults import failed, is_memory
+from structgen.decoding.engine.model_faults import is_memory, wrap_model_error
 from structgen.decoding.engine.model_protocol import Model, ReadsMany
 from structgen.decoding.engine.requests import FinishReason, Handle, fault_of
 from structgen.decoding.engine.text import Edit, SecondChoice, Text, step_of
-from structgen.decoding.engine.thinking import forbid
+from structgen.decoding.engine.thinking import forbid_tokens
 from structgen.decoding.speculation.drafts.draft import Draft
 from structgen.machines.core.batch import allow_all
 from structgen.tokens.token_mask import TokenMask, allocate_mask
@@ -71,7 +71,7 @@ class Loop:
 
     def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
         self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
-        self._wider = model.vocab_size > tokenizer.vocab_size
+        self._is_wider = model.vocab_size > tokenizer.vocab_size
         """Whether the logits have more columns than there are tokens. Then free texts need a mask too."""
         self._texts: list[Text] = []
         """All unfinished texts, in order of arrival. Only atomic list operations change it, so threads need
@@ -83,14 +83,14 @@ class Loop:
         `Text.row` has the options of its choice."""
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
         """The masks of the batch; a text has the row `Text.line`."""
-        self._used = 0
+        self._used_rows = 0
         """Rows of the masks in use."""
         self._filler = MaskFiller()
-        self._again = SecondChoice(tokenizer, self.logits_of)
+        self._second_choice = SecondChoice(tokenizer, self.logits_of)
         self.drafts = BatchDrafts(model, frozenset(tokenizer.eos_token_ids))
         self._is_cut = False
         """Whether a step is running, or was interrupted."""
-        self._ran = 0.0
+        self._pass_seconds = 0.0
         """Seconds of the last forward pass."""
         self._lock = threading.Lock()
         self._driver = 0
@@ -108,47 +108,47 @@ class Loop:
         with self._lock:
             if not self._texts:
                 return False
-            self._alone(self._advance)
+            self._run_step(self._advance_texts)
         return True
 
-    def _advance(self) -> None:
-        self._admit()
+    def _advance_texts(self) -> None:
+        self._admit_texts()
         began = time.perf_counter()
         at: Sequence[Text] = self._rows
         edits = {type(edit): edit for text in at for edit in text.edits}
-        has_drafts = any(text.decided.most_guesses for text in at)
+        has_drafts = any(text.decided_text.most_guesses for text in at)
         if has_drafts:
-            self.drafts.tell(at, self._logits, self._mask.array, are_wider=self._wider)
+            self.drafts.tell_drafters(at, self._logits, self._mask.array, are_wider=self._is_wider)
         while at:
             if edits:
-                at = self._edited(at, edits.values())
-            at = self._commit(at, self._choose(at)) if at else at
+                at = self._apply_edits(at, edits.values())
+            at = self._commit_choices(at, self._choose_next(at)) if at else at
         if has_drafts:
-            self.drafts.keep(self._rows)
-            self._settle()
-            self.drafts.speculator.took(time.perf_counter() - began)
+            self.drafts.keep_accepted(self._rows)
+            self._finish_ended()
+            self.drafts.speculator.note_other_time(time.perf_counter() - began)
         rows = [text for text in self._rows if text.search is None] if edits else self._rows
         if rows:
-            self._run(rows, has_drafts=has_drafts)
+            self._run_model(rows, has_drafts=has_drafts)
 
-    def _admit(self) -> None:
+    def _admit_texts(self) -> None:
         """Read waiting texts into free rows. Samples of one request share their prompt."""
         fresh: list[Text] = []
         while (at := len(self._rows) + len(fresh)) < min(self._max_rows, len(self._texts)):
             text = self._texts[at]
-            if (reason := text.reason()) is None:
+            if (reason := text.end_reason()) is None:
                 fresh.append(text)
             else:
-                self._finish(text, reason)
+                self._hand_out_result(text, reason)
         if fresh:
             self._read_prompts(fresh)
             self._rows += fresh
             self._end_masks(fresh, self._begin_masks(fresh))
-            self._settle()
+            self._finish_ended()
             if self._filler.has_fault:
                 raise _Fault
 
-    def _edited(self, texts: Sequence[Text], edits: Iterable[Edit]) -> Sequence[Text]:
+    def _apply_edits(self, texts: Sequence[Text], edits: Iterable[Edit]) -> Sequence[Text]:
         """Call the edits that requests bring. Returns the texts that choose now."""
         began = time.perf_counter()
         for edit in edits:
@@ -160,12 +160,12 @@ class Loop:
         came_back = [text for text in texts if text.line < 0]
         if came_back:
             self._end_masks(came_back, self._begin_masks(came_back))
-        self._settle()
+        self._finish_ended()
         return [text for text in texts if text.handle.result is None]
 
-    def _choose(self, texts: Sequence[Text]) -> list[Choice]:
+    def _choose_next(self, texts: Sequence[Text]) -> list[Choice]:
         """Return a token for each text."""
-        logits, is_masked, rows, places, lines = self._logits, self._wider, [], [], []
+        logits, is_masked, rows, places, lines = self._logits, self._is_wider, [], [], []
         for text in texts:
             rows.append(text.row)
             places.append(text.place)
@@ -174,9 +174,9 @@ class Loop:
         if -1 in places:  # the logits after a prompt are not in the batch's tensor
             logits = torch.stack([self.logits_of(text) for text in texts])
             places = list(range(len(texts)))
-        return choose(logits, self._mask.array if is_masked else None, rows, places, lines)
+        return choose_tokens(logits, self._mask.array if is_masked else None, rows, places, lines)
 
-    def _commit(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
+    def _commit_choices(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
         """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
         further = []
         for text, choice in zip(texts, choices, strict=True):
@@ -187,7 +187,9 @@ class Loop:
                         where=f"token {len(text.tokens)}",
                         cure="Look at the model: its weights or its dtype.",
                     )
-                text.take(step_of(choice, text, self.logits_of, self._mask.array[text.line]), self._again)
+                text.take_step(
+                    step_of(choice, text, self.logits_of, self._mask.array[text.line]), self._second_choice
+                )
                 is_guessed = text.guesses is not None and text.follows_draft()
                 if text.sure > len(text.handle.written):
                     text.handle.written = text.text[: text.sure]
@@ -196,56 +198,56 @@ class Loop:
                 if is_guessed:
                     further.append(text)
             except StructgenError as error:
-                text.decided.error = error
+                text.decided_text.error = error
             except Exception as error:  # any error of a machine: the other texts continue
-                text.decided.error = fault_of(error, "The text could not take its next token")
+                text.decided_text.error = fault_of(error, "The text could not take its next token")
                 raise _Fault from error
-        self._settle()
+        self._finish_ended()
         return [text for text in further if text.handle.result is None] if further else further
 
-    def _run(self, rows: Sequence[Text], *, has_drafts: bool) -> None:
+    def _run_model(self, rows: Sequence[Text], *, has_drafts: bool) -> None:
         """Have the model read the chosen tokens, and fill the next masks meanwhile."""
-        started = time.perf_counter()
-        drafts = self.drafts.propose(rows) if has_drafts else ()
+        start_time = time.perf_counter()
+        drafts = self.drafts.propose_drafts(rows) if has_drafts else ()
         # on other devices passes run asynchronously, and their duration is not known here
-        is_long = self._ran > _SHORT or self._logits.device.type != "cpu"
-        self._used = 0
-        known = self._begin_masks(rows, drafts, apart=is_long)
+        is_long = self._pass_seconds > _SHORT or self._logits.device.type != "cpu"
+        self._used_rows = 0
+        known_seconds = self._begin_masks(rows, drafts, apart=is_long)
         began = time.perf_counter()
         try:
-            self._read(rows, drafts)
+            self._read_tokens(rows, drafts)
         except Exception as error:  # any error of the model
-            self._recover(rows, error)
-        self._ran = ran = time.perf_counter() - began
+            self._recover_texts(rows, error)
+        self._pass_seconds = ran = time.perf_counter() - began
         for text in rows:
             text.usage.model_seconds += ran
             text.usage.calls += 1
-            text.ran = ran
+            text.model_seconds = ran
         if has_drafts:
-            self.drafts.speculator.ran(len(rows) + sum(map(len, drafts)), ran)
-        self._end_masks(rows, known)
+            self.drafts.speculator.note_model_time(len(rows) + sum(map(len, drafts)), ran)
+        self._end_masks(rows, known_seconds)
         if has_drafts:
-            self.drafts.speculator.took(time.perf_counter() - started)
-        self._settle()
+            self.drafts.speculator.note_other_time(time.perf_counter() - start_time)
+        self._finish_ended()
 
-    def _settle(self) -> None:
+    def _finish_ended(self) -> None:
         """Finish the texts that ended, failed, were cancelled or timed out."""
         going = []
         for text in self._rows:
-            if (reason := text.reason()) is None:
+            if (reason := text.end_reason()) is None:
                 going.append(text)
             else:
-                self._finish(text, reason)
+                self._hand_out_result(text, reason)
         self._rows = going
 
-    def _finish(self, text: Text, reason: FinishReason) -> None:
+    def _hand_out_result(self, text: Text, reason: FinishReason) -> None:
         """Hand out the result of a text."""
         try:
-            text.finish(reason)
+            text.hand_out_result(reason)
         except Exception as error:  # a model's cache that does not know its size
-            text.fail(failed(error))
+            text.decide_error(wrap_model_error(error))
             text.cache = None
-            text.finish(FinishReason.ERROR)
+            text.hand_out_result(FinishReason.ERROR)
         self._texts.remove(text)
 
     # --- masks ----------------------------------------------------------------------------------------------
@@ -256,9 +258,9 @@ class Loop:
         """Write the masks that are known after the last tokens of texts, in rows after those in use, and
         begin to fill the others, in a thread if `apart`. Returns seconds."""
         began = time.perf_counter()
-        first, self._used = self._used, self._used + len(texts) + sum(map(len, drafts))
-        if self._used > len(self._mask.array):
-            wider = allocate_mask(2 * self._used, self._mask.vocab_size)
+        first, self._used_rows = self._used_rows, self._used_rows + len(texts) + sum(map(len, drafts))
+        if self._used_rows > len(self._mask.array):
+            wider = allocate_mask(2 * self._used_rows, self._mask.vocab_size)
             wider.array[:first] = self._mask.array[:first]
             self._mask = wider
         mask, unknown, line = self._mask, [], first
@@ -269,20 +271,22 @@ class Loop:
             elif text.matcher is None:
                 allow_all(mask, text.line)
                 if text.phase is not None:
-                    forbid(mask, text.line, text.phase.ends)
+                    forbid_tokens(mask, text.line, text.phase.ends)
             elif not text.matcher.fill_known(mask, text.line):
                 unknown.append(text)
         if unknown:
-            self._filler.begin(unknown, drafts, mask, apart=apart)
+            self._filler.begin_masks(unknown, drafts, mask, apart=apart)
         return time.perf_counter() - began
 
     def _end_masks(self, texts: Sequence[Text], known_seconds: float) -> None:
         """Wait until all masks are written. `known_seconds`: what those took that were known."""
-        seconds, waited = (0.0, 0.0) if self._filler.under_way is None else self._filler.wait()
+        seconds, wait_seconds = (
+            (0.0, 0.0) if self._filler.under_way is None else self._filler.wait_for_masks()
+        )
         for text in texts:
-            text.filled = known_seconds + seconds
+            text.mask_seconds = known_seconds + seconds
             text.usage.mask_seconds += known_seconds + seconds
-            text.usage.waited_seconds += known_seconds + waited
+            text.usage.waited_seconds += known_seconds + wait_seconds
 
     # --- the model ------------------------------------------------------------------------------------------
 
@@ -299,66 +303,68 @@ class Loop:
         began = time.perf_counter()
         firsts: dict[int, Text] = {}
         # a text that is read again after an interrupted step has tokens of its own
-        pairs = [(t, firsts.setdefault(id(t.decided if t.written else t.start), t)) for t in texts]
-        prefilled: list[tuple[Tensor, Any]] = []
+        pairs = [(t, firsts.setdefault(id(t.decided_text if t.all_tokens else t.start), t)) for t in texts]
+        results: list[tuple[Tensor, Any]] = []
         if len(firsts) > 1 and isinstance(self._model, ReadsMany):
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
-                prefilled = list(
+                results = list(
                     self._model.prefill_many(
-                        [[*text.start.prompt, *text.written] for text in firsts.values()]
+                        [[*text.start.prompt, *text.all_tokens] for text in firsts.values()]
                     )
                 )
-        prefilled = prefilled if len(prefilled) == len(firsts) else []
+        results = results if len(results) == len(firsts) else []
         for text, first in pairs:
             try:
-                if first is not text and first.decided.error is None:
+                if first is not text and first.decided_text.error is None:
                     text.logits, text.cache = first.logits, first.cache.copy()
                 else:
-                    read = [*text.start.prompt, *text.written]
-                    logits, text.cache = prefilled.pop(0) if prefilled else self._model.prefill(read)
-                    text.logits = self._checked(logits)
+                    tokens = [*text.start.prompt, *text.all_tokens]
+                    logits, text.cache = results.pop(0) if results else self._model.prefill(tokens)
+                    text.logits = self._check_logits(logits)
             except Exception as error:  # any error of the model: the other texts continue
-                text.decided.error = failed(error)
+                text.decided_text.error = wrap_model_error(error)
         ran = time.perf_counter() - began
         for text in texts:
-            text.place, text.ran = -1, ran
+            text.place, text.model_seconds = -1, ran
             text.usage.model_seconds += ran
 
-    def _read(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
+    def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
         """Have the logits stand after the last tokens of texts and after their guesses, text by text. Raises
         errors of the model."""
         if drafts:
-            logits = self.drafts.read(rows, drafts)
+            logits = self.drafts.read_drafts(rows, drafts)
         else:
             logits = self._model.decode([text.last for text in rows], [text.cache for text in rows])
-        self._logits = self._checked(logits, len(rows) + sum(map(len, drafts)))
+        self._logits = self._check_logits(logits, len(rows) + sum(map(len, drafts)))
         for text in rows:
             text.place = text.line
 
-    def _checked(self, logits: Tensor, *rows: int) -> Tensor:
+    def _check_logits(self, logits: Tensor, *rows: int) -> Tensor:
         """Return the logits if they have the promised shape: one row, or as many as given. Raises
         StructgenError."""
-        wanted = (*rows, self._model.vocab_size)
-        if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
-            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise StructgenError(f"It gave {given} where logits of the shape {wanted} were asked for.")
+        expected_shape = (*rows, self._model.vocab_size)
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != expected_shape:
+            shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise StructgenError(
+                f"It gave {shape} where logits of the shape {expected_shape} were asked for."
+            )
         return logits
 
-    def _recover(self, rows: Sequence[Text], error: Exception) -> None:
+    def _recover_texts(self, rows: Sequence[Text], error: Exception) -> None:
         """Continue after a failed forward pass. The contents of the caches are unknown. If it had drafts, the
         texts are read again and get no more of them. If it had none and memory ran out, the newest text gives
         up its memory, and the others are read again."""
         had_drafts, is_full = any(text.guesses is not None for text in rows), is_memory(error)
         if not had_drafts and not is_full:
             for text in rows:
-                text.decided.error = failed(error)
+                text.decided_text.error = wrap_model_error(error)
             return
         why = "there was no memory for them" if is_full else f"the model failed at one: {error}"
         for text in rows:
-            text.release()
-            forgo(text, why)
+            text.release_memory()
+            stop_drafting(text, why)
         if not had_drafts:
-            rows[-1].decided.error = failed(error)
+            rows[-1].decided_text.error = wrap_model_error(error)
         for text in rows if had_drafts else rows[:-1]:
             self._read_prompts([text])
 
@@ -379,41 +385,41 @@ class Loop:
         """The number of texts without a result."""
         return sum(text.handle.result is None for text in list(self._texts))
 
-    def held(self, handles: Sequence[Handle]) -> list[Handle]:
+    def unfinished_handles(self, handles: Sequence[Handle]) -> list[Handle]:
         """Return those of some handles whose texts are not finished."""
         mine = {text.handle for text in list(self._texts)}
         return [handle for handle in handles if handle in mine]
 
-    def sweep(self) -> None:
+    def end_cancelled(self) -> None:
         """End the texts that were cancelled or timed out, also those that wait, without a step."""
         self.check_driver()
         with self._lock:
-            if any(text.reason() is not None for text in list(self._texts)):
-                self._alone(self._end)
+            if any(text.end_reason() is not None for text in list(self._texts)):
+                self._run_step(self._finish_all_ended)
 
-    def _end(self) -> None:
+    def _finish_all_ended(self) -> None:
         for text in list(self._texts):
-            if (reason := text.reason()) is not None:
-                self._finish(text, reason)
+            if (reason := text.end_reason()) is not None:
+                self._hand_out_result(text, reason)
         self._rows = [row for row in self._rows if row.handle.result is None]
 
-    def fail(self, error: BaseException) -> None:
+    def fail_batch(self, error: BaseException) -> None:
         """End the texts of the batch with an error that belongs to none of them."""
         with self._lock:
             self._is_cut = True
             for text in self._texts[: self._max_rows]:
-                text.fail(fault_of(error, "A step of the engine failed"))
+                text.decide_error(fault_of(error, "A step of the engine failed"))
                 try:
-                    self._finish(text, FinishReason.ERROR)
+                    self._hand_out_result(text, FinishReason.ERROR)
                 except BaseException:  # its listener's: nobody is left who could be told
                     self._texts.remove(text)
 
-    def after_fork(self, gone: Sequence[Handle]) -> None:
+    def after_fork(self, parent_handles: Sequence[Handle]) -> None:
         """In a child: let go of the parent's threads, and of the texts of some handles."""
         self._lock, self._driver = threading.Lock(), 0
         self._filler.after_fork()
         for text in self._texts:
-            text.handle.after_fork(is_left=text.handle in gone)
+            text.handle.after_fork(is_left=text.handle in parent_handles)
 
     def check_driver(self) -> None:
         """Raise OptionError in a listener: the thread that runs a step cannot wait for its end."""
@@ -424,12 +430,12 @@ class Loop:
                 cure="Submit there, and drive elsewhere.",
             )
 
-    def _alone(self, work: Callable[[], None]) -> None:
+    def _run_step(self, work: Callable[[], None]) -> None:
         """Do some work as a step: after one that was cut short, first make all states again."""
         try:
             self._driver = threading.get_ident()
             if self._is_cut:
-                self._mend()
+                self._restore_texts()
             self._is_cut = True
             work()
             self._is_cut = self._filler.has_fault
@@ -438,25 +444,27 @@ class Loop:
         finally:
             self._driver = 0
 
-    def _mend(self) -> None:
+    def _restore_texts(self) -> None:
         """After an interrupted step, reset each text that may be a row to what is decided, with nothing read.
         May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
-        compiled = [text.compiled for text in texts]
-        for known in {id(grammar): grammar for grammar in compiled if grammar is not None}.values():
+        grammars = [text.newest_grammar for text in texts]
+        for compiled_grammar in {
+            id(grammar): grammar for grammar in grammars if grammar is not None
+        }.values():
             try:
-                known.generation.replace(known)
+                compiled_grammar.generation.replace(compiled_grammar)
             except Exception as error:  # the error of this grammar's texts alone
-                for text, own in zip(texts, compiled, strict=True):
-                    if own is known:
-                        text.fail(fault_of(error, "The grammar could not be compiled anew"))
+                for text, text_grammar in zip(texts, grammars, strict=True):
+                    if text_grammar is compiled_grammar:
+                        text.decide_error(fault_of(error, "The grammar could not be compiled anew"))
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._filler.close(wait=False)
         self._filler = MaskFiller()
-        self._mask, self._used = allocate_mask(self._max_rows, self._tokenizer.vocab_size), 0
+        self._mask, self._used_rows = allocate_mask(self._max_rows, self._tokenizer.vocab_size), 0
         for at, text in enumerate(texts):
-            text.release()
-            self._texts[at] = text.restarted()
+            text.release_memory()
+            self._texts[at] = text.restart_text()
         self._rows = []
 
 

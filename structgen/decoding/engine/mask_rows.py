@@ -12,7 +12,7 @@ from structgen.base.errors import LimitError
 from structgen.decoding.engine.requests import fault_of
 from structgen.decoding.engine.text import Text
 from structgen.decoding.engine.text_drafts import Guesses
-from structgen.decoding.engine.thinking import forbid
+from structgen.decoding.engine.thinking import forbid_tokens
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.machines.core.batch import RowStatus
 from structgen.machines.core.draft_masks import DraftMasks
@@ -30,27 +30,29 @@ class MaskFiller:
         self.has_fault = False
         """Whether a machine failed in an unforeseen way."""
 
-    def begin(self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool) -> None:
+    def begin_masks(
+        self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool
+    ) -> None:
         """Fill the masks after the last tokens of texts, in the rows of their `line`, and after the guesses
         of each in the rows behind that (`drafts`: () if no text has one). Each text then stands at the root
         of its draft. Masks that are known are written before this returns; the others in a thread if `apart`,
-        else by `wait`."""
+        else by `wait_for_masks`."""
         rows: list[int] = []
-        own = drafts or [NO_DRAFT] * len(texts)
-        counts = [1 + len(draft) for draft in own]
-        for text, draft, count in zip(texts, own, counts, strict=True):
+        all_drafts = drafts or [NO_DRAFT] * len(texts)
+        counts = [1 + len(draft) for draft in all_drafts]
+        for text, draft, count in zip(texts, all_drafts, counts, strict=True):
             rows += range(text.line, text.line + count)
             if drafts:
                 text.guesses = Guesses(draft, text.line, text.matcher, text.phase)
-        tokens = np.concatenate([draft.tokens for draft in own])
-        parents = np.concatenate([draft.parents for draft in own])
+        tokens = np.concatenate([draft.tokens for draft in all_drafts])
+        parents = np.concatenate([draft.parents for draft in all_drafts])
         # the matchers of now: a text restarted while the thread works gets another matcher
         matchers, sizes = [text.matcher for text in texts], [count - 1 for count in counts]
         masks = DraftMasks(matchers, tokens, parents, sizes, mask, np.array(rows))
         for text, count in zip(texts, counts, strict=True):
             if text.phase is not None:
                 for row in range(text.line, text.line + count):
-                    forbid(mask, row, text.phase.ends)
+                    forbid_tokens(mask, row, text.phase.ends)
         future = None
         if apart and masks.left:
             if self._thread is None:
@@ -66,26 +68,26 @@ class MaskFiller:
             self.has_fault = True
         return time.perf_counter() - began
 
-    def wait(self) -> tuple[float, float]:
+    def wait_for_masks(self) -> tuple[float, float]:
         """Wait until all masks are written. Returns the seconds of filling them, and of waiting. A text whose
         own mask could not be computed fails; guesses without a mask are not followed."""
         assert self.under_way is not None
         (masks, texts, counts, future), self.under_way = self.under_way, None
         began = time.perf_counter()
         seconds = self.work_out(masks) if future is None else future.result()
-        waited = seconds if future is None else time.perf_counter() - began
+        wait_seconds = seconds if future is None else time.perf_counter() - began
         at, statuses = 0, masks.statuses
         for number, (text, count) in enumerate(zip(texts, counts, strict=True)):
             fault = masks.faults.get(number)
             if fault is not None:
-                text.fail(fault_of(fault, "The mask could not be filled"))
+                text.decide_error(fault_of(fault, "The mask could not be filled"))
             elif statuses[at] == RowStatus.LIMIT:
-                told = "A limit was met while the mask was filled."
-                text.fail(LimitError(told, limit="parser_states", where="grammar"))
+                message = "A limit was met while the mask was filled."
+                text.decide_error(LimitError(message, limit="parser_states", where="grammar"))
             elif text.guesses is not None:
                 text.guesses.ready[1:] = statuses[at + 1 : at + count] <= RowStatus.FREE
             at += count
-        return seconds, waited
+        return seconds, wait_seconds
 
     def close(self, *, wait: bool = True) -> None:
         """Stop the thread: after its work, or at once (`wait=False`). Another is started when needed."""

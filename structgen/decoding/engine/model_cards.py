@@ -28,25 +28,27 @@ _TOLD: Final = set[tuple[str, str]]()
 """The models with the forms that were told in this process."""
 
 
-def warn_of_form(name: str, asked: str, grammar: Grammar | None) -> None:
+def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
     """Warn (`ModelWarning`), once in a process for a model and a form, where the card of a model does not
     list the form that is asked for.
 
-    `name` is the name or folder of the model, as `model_name` gives it; "" for one without. `asked` is a key
-    of `FORMS`, `grammar` that of the answer, None for free text. Cost: the card is read once in a process. A
-    grammar of texts is compiled over bytes, and kept, where the model knows JSON alone.
+    `name` is the name or folder of the model, as `model_name` gives it; "" for one without. `asked_form` is a
+    key of `FORMS`, `grammar` that of the answer, None for free text. Cost: the card is read once in a
+    process. A grammar of texts is compiled over bytes, and kept, where the model knows JSON alone.
     """
-    listed = answers_of(name)
-    if not listed or asked in listed or (name, asked) in _TOLD:
+    listed_forms = answers_of(name)
+    if not listed_forms or asked_form in listed_forms or (name, asked_form) in _TOLD:
         return
-    if asked == "grammar" and "JSON" in listed and _takes_json(grammar):
+    if asked_form == "grammar" and "JSON" in listed_forms and _takes_json(grammar):
         return
-    _TOLD.add((name, asked))
-    known = " and ".join(FORMS.get(form, form) for form in listed)
-    instead = "structgen/extract" if asked == "JSON" else f"{SMOLLM2} (structgen models says how to get it)"
+    _TOLD.add((name, asked_form))
+    form_names = " and ".join(FORMS.get(form, form) for form in listed_forms)
+    instead = (
+        "structgen/extract" if asked_form == "JSON" else f"{SMOLLM2} (structgen models says how to get it)"
+    )
     warnings.warn(
         ModelWarning(
-            f"{name} is asked for {FORMS[asked]}, and its card lists {known} alone. The form "
+            f"{name} is asked for {FORMS[asked_form]}, and its card lists {form_names} alone. The form "
             f"of the answer will be right, its content hardly. Ask {instead}, or a model of your own."
         ),
         stacklevel=warning_level(),
@@ -58,16 +60,18 @@ def answers_of(name: str) -> tuple[str, ...]:
     """Return the forms that the card of a model lists; () where it has no card, or no such line."""
     try:
         card = model_path(name) / "README.md"
-        found = _LINE.match(card.read_text(encoding="utf-8")) if name and card.is_file() else None
+        front_matter = _LINE.match(card.read_text(encoding="utf-8")) if name and card.is_file() else None
     except (StructgenError, OSError, ValueError):  # whoever loads the model says what is wrong with it
         return ()
-    return () if found is None else tuple(form.strip() for form in found[1].split(","))
+    return () if front_matter is None else tuple(form.strip() for form in front_matter[1].split(","))
 
 
 def _takes_json(grammar: Grammar | None) -> bool:
     """Tell whether a text of a grammar may begin as an object or an array does: it may then be JSON."""
     try:
-        compiled = over_bytes(grammar)
+        compiled_grammar = over_bytes(grammar)
     except StructgenError:  # of a grammar that needs tokens, or that its compilation refuses in its own words
         return False
-    return any(compiled.step_bytes(compiled.start, begin) is not None for begin in (b"{", b"["))
+    return any(
+        compiled_grammar.step_bytes(compiled_grammar.start, begin) is not None for begin in (b"{", b"[")
+    )

@@ -7,17 +7,17 @@ import torch
 from structgen.base.errors import StructgenError
 
 
-def failed(error: Exception) -> StructgenError:
+def wrap_model_error(error: Exception) -> StructgenError:
     """Return what the texts of a pass are told of an error of the model."""
     if isinstance(error, StructgenError):
-        what, cure = "The model failed", "Look at the model."
+        fault, cure = "The model failed", "Look at the model."
     elif is_memory(error):
-        what, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
+        fault, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
     else:
-        what, cure = f"The model failed: {type(error).__name__}", "Look at the model."
-    told = StructgenError(f"{what}: {error}", where="model", cure=cure)
-    told.__cause__ = error
-    return told
+        fault, cure = f"The model failed: {type(error).__name__}", "Look at the model."
+    text_error = StructgenError(f"{fault}: {error}", where="model", cure=cure)
+    text_error.__cause__ = error
+    return text_error
 
 
 def is_memory(error: Exception) -> bool:

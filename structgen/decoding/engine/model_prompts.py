@@ -19,14 +19,14 @@ from typing import Any, Final, TypeAlias, Union
 
 from structgen.base.errors import BudgetError, OptionError
 from structgen.base.language import checks
-from structgen.base.language.checks import encodable
-from structgen.base.system.installation import needing
+from structgen.base.language.checks import check_encodable
+from structgen.base.system.installation import require_extras
 from structgen.base.system.resources import is_embedded
 from structgen.decoding.engine.forward_pass.gguf_header import GgufHeader
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_tokenizer
-from structgen.decoding.engine.forward_pass.quiet_loading import quietly
+from structgen.decoding.engine.forward_pass.quiet_loading import silence_transformers
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, Request
-from structgen.decoding.engine.searches.listed_values import listed
+from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.decoding.engine.special_texts import special_texts
 from structgen.decoding.engine.thinking import text_behind
 from structgen.grammars.json_grammars.outline_writer import (
@@ -36,7 +36,7 @@ from structgen.grammars.json_grammars.outline_writer import (
     shorter_outlines,
 )
 from structgen.machines.core.compiled import CompiledGrammar
-from structgen.machines.core.forced_text import start_behind
+from structgen.machines.core.forced_text import start_after_prefix
 from structgen.tokens.control_tokens import ControlTokens
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -84,12 +84,12 @@ class ModelQuestion:
     """The JSON Schema itself, for a model that nothing holds to it. It stands in place of the outline."""
     template: Mapping[str, Any] = field(default_factory=dict)
     """More that the chat template reads, such as `tools`."""
-    told: str = ""
+    preface: str = ""
     """A text that stands before the first words of the user. It is guarded: its marks are our own."""
     marks: str = ""
     """The texts of a format of calls, whose tokens are control tokens too."""
     is_guarded: bool = False
-    """Whether the prompt, a plain text, is guarded by `ModelPrompts.controls`."""
+    """Whether the prompt, a plain text, is guarded by `ModelPrompts.find_controls`."""
     turn: Mapping[str, Any] | None = None
     """The turn of the assistant that the answer continues; the prompt ends with it."""
     examples: Sequence[tuple[Prompt, str]] = ()
@@ -103,7 +103,7 @@ class ModelQuestion:
         """The beginning of the answer."""
         return "" if self.turn is None else self.turn["content"]
 
-    def messages(self, system: str | None = None) -> list[dict[str, Any]]:
+    def to_messages(self, system: str | None = None) -> list[dict[str, Any]]:
         """Return the question as chat messages: the prompt, the outline if it is wanted, the refusal.
         Examples are turns behind the first messages of the system; the outline is then in the first of them.
 
@@ -111,38 +111,43 @@ class ModelQuestion:
         that the chat template itself writes there. None: there is no such message, and they go below the
         outline (docs/decisions/086-descriptions.md has the forms that were tried).
         """
-        messages = _turns(self.prompt)
+        messages = _messages_of(self.prompt)
         begins = next(
             (at for at, message in enumerate(messages) if message["role"] not in _OF_SYSTEM), len(messages)
         )
         messages[begins:begins] = [
             turn
-            for asked, answer in self.examples
-            for turn in (*_turns(asked), {"role": "assistant", "content": answer})
+            for example_prompt, answer in self.examples
+            for turn in (*_messages_of(example_prompt), {"role": "assistant", "content": answer})
             if turn["role"] not in _OF_SYSTEM
         ]
         first = next((at for at, message in enumerate(messages) if message["role"] == "user"), None)
-        if first is not None and self.told:
-            messages[first] = {**messages[first], "content": f"{self.told}\n\n{messages[first]['content']}"}
+        if first is not None and self.preface:
+            messages[first] = {
+                **messages[first],
+                "content": f"{self.preface}\n\n{messages[first]['content']}",
+            }
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
-        told = _told_outline(outline) if self.with_outline and outline else ""
+        outline_text = _outline_request(outline) if self.with_outline and outline else ""
         if self.schema:
-            told = f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
-        if told:
+            outline_text = (
+                f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
+            )
+        if outline_text:
             last = {message["role"].replace("developer", "system"): at for at, message in enumerate(messages)}
             at = last.get("user", last.get("system"))
             if self.examples:  # the question then looks as they do; a model copies less from them
                 at = first
             if at is None:
-                messages.insert(0, {"role": "user", "content": told.strip()})
+                messages.insert(0, {"role": "user", "content": outline_text.strip()})
             else:
-                messages[at] = _longer(messages[at], told, self.instruction)
-        if told and descriptions and not self.schema:
+                messages[at] = _extend_message(messages[at], outline_text, self.instruction)
+        if outline_text and descriptions and not self.schema:
             if messages[0]["role"] != "system":
                 messages.insert(0, {"role": "system", "content": system})
-            messages[0] = _longer(
+            messages[0] = _extend_message(
                 messages[0], f"\n{descriptions}" if messages[0]["content"] else descriptions
             )
         if self.refused is not None:
@@ -157,23 +162,23 @@ class ModelQuestion:
         """What people say in it, whose texts may write no control token."""
         return tuple(getattr(self, name) for name in _SAID)
 
-    def guarded(self, controls: ControlTokens) -> ModelQuestion:
+    def guard_texts(self, controls: ControlTokens) -> ModelQuestion:
         """Return the question, in whose texts other characters stand for the signs of control tokens."""
-        return replace(self, **{name: controls.guarded(getattr(self, name)) for name in _SAID})
+        return replace(self, **{name: controls.guard_value(getattr(self, name)) for name in _SAID})
 
 
-def _turns(prompt: Prompt) -> list[dict[str, Any]]:
+def _messages_of(prompt: Prompt) -> list[dict[str, Any]]:
     """Return the messages of a prompt."""
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
     return [dict(message) for message in prompt]
 
 
-def _longer(message: dict[str, Any], text: str, behind: str = "") -> dict[str, Any]:
+def _extend_message(message: dict[str, Any], text: str, beginning: str = "") -> dict[str, Any]:
     """Return a message with more text at its end, or behind what it begins with."""
     content = message["content"]
-    if behind and content.startswith(behind):
-        return {**message, "content": f"{behind}{text}{content[len(behind) :]}"}
+    if beginning and content.startswith(beginning):
+        return {**message, "content": f"{beginning}{text}{content[len(beginning) :]}"}
     has_parts = isinstance(content, list)  # such as images
     return {
         **message,
@@ -215,9 +220,9 @@ class ModelPrompts:
         is_untold = question.is_choice and not question.is_described
         if self.is_embedded or is_untold or not self._is_chat(question):
             return self.is_embedded
-        return not question.thinks_until or self._shows(question.thinks_until)
+        return not question.thinks_until or self._shows_closing(question.thinks_until)
 
-    def _shows(self, closing: str) -> bool:
+    def _shows_closing(self, closing: str) -> bool:
         """Tell whether the chat template shows the tag that closes thoughts. A tag has letters: full stops
         and line ends stand in any template."""
         if not self.has_template() or not any(map(str.isalpha, closing)):
@@ -230,65 +235,71 @@ class ModelPrompts:
             return question.chat
         return not isinstance(question.prompt, str) or self.has_template()
 
-    def text(self, question: ModelQuestion) -> str:
+    def render_text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
-        made = self._made(self._plainly(question))
-        if isinstance(made, str):
-            return self.controls(question.marks).plain(made) if question.is_guarded else made
-        return self._rendered(made, question)
+        prompt = self._form_prompt(self._with_plain_preface(question))
+        if isinstance(prompt, str):
+            return self.find_controls(question.marks).restore_signs(prompt) if question.is_guarded else prompt
+        return self._render_messages(prompt, question)
 
-    def tokens(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
+    def encode_question(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
         template alone, and for no text of a message, unless `allow_specials`. Errors: OptionError."""
-        plain = self._plainly(question)
-        made = self._made(plain)
-        if isinstance(made, str):
-            encodable("prompt", made)
+        plain = self._with_plain_preface(question)
+        prompt = self._form_prompt(plain)
+        if isinstance(prompt, str):
+            check_encodable("prompt", prompt)
             if self.allow_specials:
-                return ControlTokens(self._named_tokens()).encoded(self.text(question), tokenizer)
+                return ControlTokens(self._named_tokens()).encode_guarded(
+                    self.render_text(question), tokenizer
+                )
             if question.is_guarded:
-                return self.controls(question.marks).encoded_plainly(made, tokenizer)
-            return tokenizer.encode(made.encode())
-        controls, has_turn = self.controls(question.marks), question.turn is not None
-        is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, plain.told))
+                return self.find_controls(question.marks).encoded_plainly(prompt, tokenizer)
+            return tokenizer.encode(prompt.encode())
+        controls, has_turn = self.find_controls(question.marks), question.turn is not None
+        is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, plain.preface))
         if has_turn or is_guarded:
-            guarded = question.guarded(controls) if is_guarded else plain
-            text = self._rendered(self._made(guarded), guarded)
+            guarded_question = question.guard_texts(controls) if is_guarded else plain
+            text = self._render_messages(self._form_prompt(guarded_question), guarded_question)
             if has_turn or controls.stand_in(question.texts) or controls.are_made_in(text):
-                return controls.encoded(encodable("prompt", text), tokenizer)
+                return controls.encode_guarded(check_encodable("prompt", text), tokenizer)
         try:
-            tokens: Sequence[int] = self._templated(made, question.template, tokenize=True)
+            tokens: Sequence[int] = self._apply_template(prompt, question.template, tokenize=True)
         except OptionError:
-            encodable("prompt", self.text(question))  # perhaps the tokenizer refuses it, and not the template
+            check_encodable(
+                "prompt", self.render_text(question)
+            )  # perhaps the tokenizer refuses it, and not the template
             raise
         return tokens
 
-    def _plainly(self, question: ModelQuestion) -> ModelQuestion:
-        """Return the question, whose text of our own (`told`) has the signs of its marks."""
-        told = question.told and self.controls(question.marks).plain(question.told)
-        return replace(question, told=told)
+    def _with_plain_preface(self, question: ModelQuestion) -> ModelQuestion:
+        """Return the question, whose text of our own (`preface`) has the signs of its marks."""
+        preface = question.preface and self.find_controls(question.marks).restore_signs(question.preface)
+        return replace(question, preface=preface)
 
-    def controls(self, marks: str = "") -> ControlTokens:
+    def find_controls(self, marks: str = "") -> ControlTokens:
         """Return the tokens that only marks of prompts may write: the special ones, and other added ones that
         stand in the chat template or in `marks`, the texts of a format of calls. Without a chat template the
         latter alone: nothing else writes special ones."""
         controls = self._controls.get(marks)
         if controls is None:
-            named, special, backend = self._named_tokens(), set[str](), None
-            shown = marks
+            named_tokens, special, backend = self._named_tokens(), set[str](), None
+            template_text = marks
             if self.has_template():
                 holder = self.template_holder()
-                added = _added_tokens(holder)
-                named = {str(token): id for id, token in added.items()}
-                special = {str(token) for token in added.values() if token.special}
+                added_tokens = _added_tokens(holder)
+                named_tokens = {str(token): id for id, token in added_tokens.items()}
+                special = {str(token) for token in added_tokens.values() if token.special}
                 backend = getattr(holder, "backend_tokenizer", None)
-                shown += str(holder.chat_template)
+                template_text += str(holder.chat_template)
             ids = {
                 text: token
-                for text, token in named.items()
-                if text in special or (text in shown and _is_mark(text))
+                for text, token in named_tokens.items()
+                if text in special or (text in template_text and _is_mark(text))
             }
-            alike = (other for other in self._controls.values() if other.ids == ids)  # with its own tokenizer
+            alike = (
+                known_controls for known_controls in self._controls.values() if known_controls.ids == ids
+            )  # with its own tokenizer
             controls = self._controls[marks] = next(alike, None) or ControlTokens(ids, backend)
         return controls
 
@@ -296,25 +307,25 @@ class ModelPrompts:
         """Return the ids of the special tokens, and of others that were added, by their texts."""
         return special_texts(self.name, self.template_holder() if self.has_template() else self._templates)
 
-    def _rendered(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
+    def _render_messages(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
         """Return messages as the chat template writes them, up to the answer or behind its beginning: the
         turn that is continued, as far as its own text goes. A template may trim texts."""
         if question.turn is None:
-            return str(self._templated(messages, question.template, tokenize=False))
+            return str(self._apply_template(messages, question.template, tokenize=False))
         messages = [*messages, {**question.turn, "content": _ANSWER}]
-        how = {"tokenize": False, "add_generation_prompt": False, "continue_final_message": True}
-        text = self._templated(messages, question.template, **how)
+        options = {"tokenize": False, "add_generation_prompt": False, "continue_final_message": True}
+        text = self._apply_template(messages, question.template, **options)
         return str(text).rpartition(_ANSWER)[0] + question.begun
 
-    def _made(self, question: ModelQuestion) -> Any:
+    def _form_prompt(self, question: ModelQuestion) -> Any:
         """Return a text, or messages that the chat template is for."""
-        made = self._asked(question)
-        if question.turn is None or not isinstance(made, str):
-            return made
-        guard = self.controls(question.marks).guarded if question.is_guarded else str
-        return type(made)(made + guard(question.begun))
+        prompt = self._form_question(question)
+        if question.turn is None or not isinstance(prompt, str):
+            return prompt
+        guard = self.find_controls(question.marks).guard_value if question.is_guarded else str
+        return type(prompt)(prompt + guard(question.begun))
 
-    def _asked(self, question: ModelQuestion) -> Any:
+    def _form_question(self, question: ModelQuestion) -> Any:
         """Return the same without the turn that is continued."""
         prompt = question.prompt
         if isinstance(prompt, ModelPrompt):
@@ -323,19 +334,19 @@ class ModelPrompts:
         has_outline = bool(question.with_outline and question.outline)
         if self.is_embedded and question.chat is not True:
             # these models know no roles, no instructions, and nothing of earlier answers
-            said = (
+            question_text = (
                 "\n".join(question.values or (prompt,)) if isinstance(prompt, str) else last_question(prompt)
             )
             if has_outline:
-                return extraction_prompt_under(question.outline, said)
+                return extraction_prompt_under(question.outline, question_text)
             if not isinstance(prompt, str):
-                question, prompt = replace(question, chat=False), said
+                question, prompt = replace(question, chat=False), question_text
         if not self._is_chat(question):
             if not all(isinstance(text, str) for text in (prompt, *dict(question.examples))):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
                 )
-            return _plain(question, str(prompt))
+            return _plain_prompt(question, str(prompt))
         if not self.has_template():
             raise OptionError(
                 f"{self.name or 'The model'} has no chat template.",
@@ -343,21 +354,21 @@ class ModelPrompts:
                 cure="Give text, or a model whose folder has chat_template.jinja.",
             )
         system = self._system_text(question.template) if has_outline and "\n" in question.outline else None
-        return question.messages(system)
+        return question.to_messages(system)
 
     def _system_text(self, template: Mapping[str, Any]) -> str | None:
         """Return the text that the chat template writes as the system's where no message says one; None for
         a template that has no place for it. Cost: two short prompts."""
         system = ModelQuestion([{"role": "system", "content": _SYSTEM}, *ANY], template=template)
         try:
-            before, mark, after = self.text(system).partition(_SYSTEM)
+            prefix, mark, after = self.render_text(system).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
         if not mark:
             return None
-        bare = self.text(ModelQuestion(ANY, template=template))
-        is_own = bare.startswith(before) and bare.endswith(after) and len(bare) >= len(before) + len(after)
-        return bare[len(before) : len(bare) - len(after)] if is_own else ""
+        bare = self.render_text(ModelQuestion(ANY, template=template))
+        is_own = bare.startswith(prefix) and bare.endswith(after) and len(bare) >= len(prefix) + len(after)
+        return bare[len(prefix) : len(bare) - len(after)] if is_own else ""
 
     def has_template(self) -> bool:
         """Tell whether the model has a chat template. Cost: that of looking into its folder, once."""
@@ -371,7 +382,7 @@ class ModelPrompts:
         if not self.name or self.is_embedded:
             return False
         if (file := gguf_file(self.name)) is not None:
-            return "tokenizer.chat_template" in GgufHeader.read(file).metadata
+            return "tokenizer.chat_template" in GgufHeader.read_file(file).metadata
         is_there = Path(self.name, "chat_template.jinja").is_file()
         return is_there or _has_key(self.name, "tokenizer_config.json", "chat_template")
 
@@ -380,8 +391,8 @@ class ModelPrompts:
         prompts, once for a template."""
         if self._tells_tools is None:
             both = (template, {**template, "tools": None})
-            told, bare = (self.text(ModelQuestion(ANY, template=options)) for options in both)
-            self._tells_tools = told != bare
+            with_tools, bare = (self.render_text(ModelQuestion(ANY, template=options)) for options in both)
+            self._tells_tools = with_tools != bare
         return self._tells_tools
 
     @property
@@ -389,8 +400,8 @@ class ModelPrompts:
         """What the caller of a chat template says itself, and no message or request does."""
         if self.is_embedded or not self.has_template():
             return set()
-        said = inspect.signature(self.template_holder().apply_chat_template).parameters
-        return {*said, "messages", "add_generation_prompt"}
+        parameters = inspect.signature(self.template_holder().apply_chat_template).parameters
+        return {*parameters, "messages", "add_generation_prompt"}
 
     def use_template(self, template: str) -> None:
         """Have messages go through the text of a chat template. Errors: OptionError for a text that is no
@@ -402,27 +413,34 @@ class ModelPrompts:
         self.template_holder().chat_template = template
         self._tells_tools = None
         self._controls.clear()
-        self.text(ModelQuestion(ANY))
+        self.render_text(ModelQuestion(ANY))
 
     def template_holder(self) -> Any:
         """Return the tokenizer of transformers that has the chat template, loaded once. Errors:
         StructgenError where transformers is missing."""
         with self._lock:
             if self._templates is None:
-                with needing("A chat template", "transformers", where="chat", otherwise="or chat=False"):
+                with require_extras(
+                    "A chat template", "transformers", where="chat", otherwise="or chat=False"
+                ):
                     from transformers import AutoTokenizer  # optional: transformers
                 if (file := gguf_file(self.name)) is not None:
                     self._templates = gguf_tokenizer(file)
                     return self._templates
-                with quietly():
+                with silence_transformers():
                     self._templates = AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             return self._templates
 
-    def _templated(self, messages: list[dict[str, Any]], more: Mapping[str, Any], **how: bool) -> Any:
-        holder, how = self.template_holder(), {"add_generation_prompt": True, "return_dict": False, **how}
+    def _apply_template(
+        self, messages: list[dict[str, Any]], template_fields: Mapping[str, Any], **options: bool
+    ) -> Any:
+        holder, options = (
+            self.template_holder(),
+            {"add_generation_prompt": True, "return_dict": False, **options},
+        )
         with self._lock:
             try:
-                return holder.apply_chat_template(messages, **how, **more)
+                return holder.apply_chat_template(messages, **options, **template_fields)
             except Exception as error:  # a template may raise whatever its expressions do
                 raise OptionError(
                     f"The chat template refuses them: {error or type(error).__name__}.",
@@ -456,75 +474,78 @@ def last_question(messages: Sequence[Message]) -> str:
     return "\n".join(message["content"] for message in (messages[first], *results))
 
 
-def _plain(question: ModelQuestion, prompt: str) -> str:
+def _plain_prompt(question: ModelQuestion, prompt: str) -> str:
     """Return the prompt of a model without a chat template."""
     if question.with_outline and question.outline:
-        begun = question.instruction if prompt.startswith(question.instruction) else ""
-        at = len(begun) or len(prompt)
-        prompt = f"{prompt[:at]}{_told_outline(question.outline)}{prompt[at:]}"
+        instruction = question.instruction if prompt.startswith(question.instruction) else ""
+        at = len(instruction) or len(prompt)
+        prompt = f"{prompt[:at]}{_outline_request(question.outline)}{prompt[at:]}"
     if question.refused is not None:
         answer, why = question.refused
         prompt += f"\n\nThis answer was refused: {answer}\n{why}\nAnswer again:"
-    told = [f"{_ready(str(asked), question)}{answer}\n\n" for asked, answer in question.examples]
-    return "".join((*told, _ready(prompt, question)))
+    example_texts = [
+        f"{_open_for_answer(str(example_prompt), question)}{answer}\n\n"
+        for example_prompt, answer in question.examples
+    ]
+    return "".join((*example_texts, _open_for_answer(prompt, question)))
 
 
-def _ready(prompt: str, question: ModelQuestion) -> str:
+def _open_for_answer(prompt: str, question: ModelQuestion) -> str:
     """Return a prompt behind which its answer may begin."""
     return f"{prompt}\n" if question.is_json and not prompt.endswith("\n") else prompt
 
 
-def _told_outline(outline: str) -> str:
+def _outline_request(outline: str) -> str:
     return f"\n\nAnswer in JSON: {outline}"
 
 
 # --- a last turn of the assistant: the beginning of the answer, or history ---------------------------------
 
 
-def continued(
+def split_continued_turn(
     prompt: Any,
-    wanted: bool | None,
-    compiled: Callable[[], CompiledGrammar] | None,
+    is_wanted: bool | None,
+    compile_grammar: Callable[[], CompiledGrammar] | None,
     ways: Callable[[str], Iterable[tuple[str, str]]] = lambda text: [(text, "")],
     where: str = "messages[{}].content",
 ) -> tuple[Any, dict[str, Any] | None]:
     """Return the messages of a prompt before the turn that the answer goes on with, and this turn; the prompt
     and None where the answer is a turn of its own.
 
-    A last turn of the assistant is continued where that is `wanted`, or its `prefix` says so; where nothing
-    is said, if it begins a text of the grammar and is none. `compiled`: gives the grammar; None: free text.
-    `ways`: of a turn, how it may begin what is written, and what would then close it. `where`: the place of a
-    turn in errors.
+    A last turn of the assistant is continued where that is `is_wanted`, or its `prefix` says so; where
+    nothing is said, if it begins a text of the grammar and is none. `compile_grammar`: gives the grammar;
+    None: free text. `ways`: of a turn, how it may begin what is written, and what would then close it.
+    `where`: the place of a turn in errors.
 
     Errors: OptionError for a turn that is to be continued and is not there, calls tools, or begins no text.
     Cost: linear in the turn; the grammar is compiled where a turn is asked about.
     """
     last: Any = prompt[-1] if prompt and not isinstance(prompt, str) else {}
-    is_asked = checks.flag("prefix", last.get("prefix")) if wanted is None else wanted
+    is_asked = checks.check_flag("prefix", last.get("prefix")) if is_wanted is None else is_wanted
     if last.get("role") != "assistant" or last.get("tool_calls"):
         if is_asked:
-            what = "The prompt does not end with a turn of the assistant that could go on."
+            fault = "The prompt does not end with a turn of the assistant that could go on."
             cure = 'End the messages with {"role": "assistant", "content": "..."}, or leave it out.'
-            raise OptionError(what, where="continue_final_message", cure=cure)
+            raise OptionError(fault, where="continue_final_message", cure=cure)
         return prompt, None
     text, where = last["content"], where.format(len(prompt) - 1)
     if is_asked and not text:  # it is about to begin
         return prompt[:-1], None
-    if wanted is False or not (is_asked or (compiled and text.strip())):
+    if is_wanted is False or not (is_asked or (compile_grammar and text.strip())):
         return prompt, None
-    encodable(where, text)
-    if compiled is None:
+    check_encodable(where, text)
+    if compile_grammar is None:
         return prompt[:-1], last
-    grammar, beginnings = compiled(), list(ways(text))
-    for begun, closing in beginnings:
-        state = grammar.step_bytes(grammar.start, begun.encode())
+    grammar, beginnings = compile_grammar(), list(ways(text))
+    for beginning, closing in beginnings:
+        state = grammar.step_bytes(grammar.start, beginning.encode())
         end = None if state is None else grammar.step_bytes(state, closing.encode())
         if state is not None and (is_asked or end is None or not grammar.accepts_end(end)):
-            return prompt[:-1], {**last, "content": begun}
+            return prompt[:-1], {**last, "content": beginning}
     if is_asked:
-        begun = beginnings[0][0]
-        before = begun.removesuffix(text) if begun.endswith(text) else ""
-        start_behind(grammar, begun.encode(), where, before)
+        beginning = beginnings[0][0]
+        text_before = beginning.removesuffix(text) if beginning.endswith(text) else ""
+        start_after_prefix(grammar, beginning.encode(), where, text_before)
     return prompt, None
 
 
@@ -537,7 +558,7 @@ class ReadPrompt:
 
     question: ModelQuestion
     tokens: list[int]
-    shortened: str = ""
+    shortening: str = ""
     """How much the prompt tells of the schema, or of examples, where all of it does not fit; else ""."""
 
 
@@ -551,39 +572,41 @@ class RequestTokens:
     """Width of the model's logits."""
     context: int
     """The most tokens of a text, prompt included."""
-    compiled: Callable[[Any], CompiledGrammar]
+    compile_grammar: Callable[[Any], CompiledGrammar]
     """Returns a grammar, compiled for the tokenizer."""
 
-    def read(
+    def read_request(
         self, request: Request, instead: str | Sequence[int] | None = None, besides: int = 0
     ) -> ReadPrompt:
         """Return a request's prompt in the form that the model needs, or the ids that were given. `instead`:
         another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError for ids that are none of the model's."""
-        asked: Any = request.prompt if instead is None else instead
-        is_text = isinstance(asked, str) or isinstance(next(iter(asked), None), Mapping)
-        if is_text and not isinstance(asked, str):
-            asked = checks.read_messages(asked)
+        prompt: Any = request.prompt if instead is None else instead
+        is_text = isinstance(prompt, str) or isinstance(next(iter(prompt), None), Mapping)
+        if is_text and not isinstance(prompt, str):
+            prompt = checks.read_messages(prompt)
         turn: Any = {"role": "assistant", "content": request.begun} if request.begun else None
         if turn is None:
-            grammar = None if request.grammar is None else partial(self.compiled, request.grammar)
-            before, turn = continued(asked if is_text else "", request.continue_final_message, grammar)
-            asked = before if is_text else asked
+            grammar = None if request.grammar is None else partial(self.compile_grammar, request.grammar)
+            messages_before, turn = split_continued_turn(
+                prompt if is_text else "", request.continue_final_message, grammar
+            )
+            prompt = messages_before if is_text else prompt
         if is_text:
             outlines = None if request.language is None else request.language.outline
-            question = replace(_question(request, asked), turn=turn)
-            prompt_read = self.fitted(question, outlines, request.max_tokens, besides)
+            question = replace(_question_of(request, prompt), turn=turn)
+            prompt_read = self.fit_context(question, outlines, request.max_tokens, besides)
         else:
-            prompt_read = ReadPrompt(ModelQuestion("", turn=turn), list(asked))
-        most = self.vocab_size
-        cure = f"Give ids from 0 to {most - 1:,}"
+            prompt_read = ReadPrompt(ModelQuestion("", turn=turn), list(prompt))
+        id_limit = self.vocab_size
+        cure = f"Give ids from 0 to {id_limit - 1:,}"
         for token in dict(request.chosen_by.logit_bias):
-            if token >= most:
+            if token >= id_limit:
                 raise OptionError(
                     f"Token {token} is none of the model's.", where="logit_bias", cure=f"{cure}."
                 )
         for at, token in enumerate(prompt_read.tokens):
-            if not 0 <= token < most:
+            if not 0 <= token < id_limit:
                 raise OptionError(
                     f"Token {token} is none of the model's.",
                     where=f"prompt[{at}]",
@@ -591,7 +614,7 @@ class RequestTokens:
                 )
         return prompt_read
 
-    def fitted(
+    def fit_context(
         self,
         question: ModelQuestion,
         outlines: Outlines | None,
@@ -603,33 +626,33 @@ class RequestTokens:
         answer is left out, then examples, the oldest first, then the descriptions, then the outline is less
         deep, then it is left out. Where that is not enough either, the shortest is returned. `outlines`:
         gives those of the schema; None: there is no schema.
-        `read`: gives the tokens of a question, in place of `ModelPrompts.tokens`.
+        `read_request`: gives the tokens of a question, in place of `ModelPrompts.encode_question`.
 
         Cost: a prompt for each form that is tried, at most ten, and one for each example. Errors: those of
-        `ModelPrompts.tokens`.
+        `ModelPrompts.encode_question`.
         """
         text = min(DEFAULT_MAX_TOKENS, self.context // 4)
         if max_tokens is not None and max_tokens < self.context:
             text = max_tokens
         prompt = ReadPrompt(question, [])
-        for form, told in _with_fewer_examples(self._shorter(question, outlines)):
-            tokens = self.prompts.tokens(form, self.tokenizer) if read is None else read(form)
-            prompt = ReadPrompt(form, list(tokens), told)
+        for form, shortening in _with_fewer_examples(self._shorter_forms(question, outlines)):
+            tokens = self.prompts.encode_question(form, self.tokenizer) if read is None else read(form)
+            prompt = ReadPrompt(form, list(tokens), shortening)
             if len(prompt.tokens) + text + besides <= self.context:
                 break
         lost, whole = list[str](), list[str]()
-        if (kept := len(prompt.question.examples)) < len(question.examples):
-            lost.append(f"has {kept} of {len(question.examples)} examples")
+        if (kept_count := len(prompt.question.examples)) < len(question.examples):
+            lost.append(f"has {kept_count} of {len(question.examples)} examples")
             whole.append("all examples")
-        if prompt.shortened:
-            lost.append(f"tells {prompt.shortened} of the schema")
+        if prompt.shortening:
+            lost.append(f"tells {prompt.shortening} of the schema")
             whole.append("the whole outline")
         if not lost:
             return prompt
-        what = f"The prompt {' and '.join(lost)}: {', '.join(whole)} and {text:,} tokens of text"
-        return replace(prompt, shortened=f"{what} do not fit the model's context of {self.context:,}.")
+        message = f"The prompt {' and '.join(lost)}: {', '.join(whole)} and {text:,} tokens of text"
+        return replace(prompt, shortening=f"{message} do not fit the model's context of {self.context:,}.")
 
-    def _shorter(
+    def _shorter_forms(
         self, question: ModelQuestion, outlines: Outlines | None
     ) -> Iterator[tuple[ModelQuestion, str]]:
         """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
@@ -652,15 +675,15 @@ class RequestTokens:
             return
         whole = question if question.refused is not None else None
         # the embedded models were trained on outlines without descriptions
-        for told, less in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
+        for outline, shortening in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
             if whole is not None:
-                yield replace(whole, outline=told), less
+                yield replace(whole, outline=outline), shortening
                 whole = None
-            yield replace(bare, outline=told), less
+            yield replace(bare, outline=outline), shortening
         if not self.prompts.is_embedded:  # which know no prompt without one
             yield bare, "nothing"
 
-    def bounded(self, request: Request, prompt: int, besides: int = 0) -> Request:
+    def bound_tokens(self, request: Request, prompt: int, besides: int = 0) -> Request:
         """Return the request with a bound on its tokens: where it says none, what the context leaves.
         `prompt`: the size of its prompt; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError where all of them do not fit the context."""
@@ -687,17 +710,17 @@ class RequestTokens:
 def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
     """Yield forms of a question; behind the first without a refused answer, it with fewer and fewer examples,
     and the others without any."""
-    for form, told in forms:
-        yield form, told
+    for form, shortening in forms:
+        yield form, shortening
         if form.refused is None:
             for first in range(1, len(form.examples) + 1):
-                yield replace(form, examples=form.examples[first:]), told
+                yield replace(form, examples=form.examples[first:]), shortening
             break
-    for form, told in forms:
-        yield replace(form, examples=()), told
+    for form, shortening in forms:
+        yield replace(form, examples=()), shortening
 
 
-def _question(request: Request, prompt: Prompt) -> ModelQuestion:
+def _question_of(request: Request, prompt: Prompt) -> ModelQuestion:
     """Return what a request asks of the model, without an outline."""
     language = request.language
     is_json = language is not None and language.policies is not None
@@ -707,17 +730,18 @@ def _question(request: Request, prompt: Prompt) -> ModelQuestion:
         with_outline=request.outline,
         chat=request.chat,
         refused=request.refused,
-        is_choice=is_json and bool(listed(language).texts),
+        is_choice=is_json and bool(find_listed_values(language).texts),
         thinks_until=text_behind(request.thinking),
     )
 
 
-def check_budget(request: Request, least: int) -> None:
-    """Raise BudgetError where the shortest text, of `least` tokens, is longer than a request allows."""
-    if least > request.most_tokens:
+def check_budget(request: Request, shortest_length: int) -> None:
+    """Raise BudgetError where the shortest text, of `shortest_length` tokens, is longer than a request
+    allows."""
+    if shortest_length > request.most_tokens:
         raise BudgetError(
-            f"No document fits max_tokens={request.most_tokens:,}: the shortest takes {least:,}.",
-            minimum=least,
+            f"No document fits max_tokens={request.most_tokens:,}: the shortest takes {shortest_length:,}.",
+            minimum=shortest_length,
             where="max_tokens",
-            cure=f"Give at least {least:,}.",
+            cure=f"Give at least {shortest_length:,}.",
         )

@@ -10,7 +10,7 @@ from typing import Any
 from structgen.base.errors import OptionError, StructgenError, TokenizerError
 from structgen.base.system.installation import not_installed
 from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, is_embedded, model_name, model_path
-from structgen.base.system.waits import told
+from structgen.base.system.waits import announce_wait
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file, gguf_model, gguf_tokenizer
 from structgen.decoding.engine.model_protocol import Model
 from structgen.tokens.tokenizer import Tokenizer
@@ -32,12 +32,12 @@ def load_model(
     then not read. Nothing is downloaded. Errors: `StructgenError` where the folder is missing or is no model,
     where torch or transformers is not installed; `TokenizerError`.
     """
-    with told(f"loading the model {name}"):
+    with announce_wait(f"loading the model {name}"):
         try:
             # optional: torch
             import torch
         except ImportError as error:
-            raise lacking(name) from error
+            raise missing_package_error(name) from error
         where, kind = device_of(device, dtype, StructgenError)
         check_causal(name)
         folder = model_path(model_name(name))
@@ -49,15 +49,15 @@ def load_model(
             from structgen.decoding.engine.forward_pass.llama import Llama
             from structgen.decoding.engine.forward_pass.weights import Weights
 
-            weights = Weights.read(folder)
-            if Llama.serves(weights):
+            weights = Weights.read_folder(folder)
+            if Llama.can_run(weights):
                 # a pass takes 0.1 ms, less than to ask drafters; by transformers it takes 3 ms
                 return Llama(weights, drafts_pay=False), tokenizer or Tokenizer.from_huggingface(str(folder))
         # optional: transformers and torch
         from structgen.decoding.engine.huggingface import HuggingFace
 
         own = tokenizer or _folder_tokenizer(folder)
-        return HuggingFace.read(folder, where, kind), own
+        return HuggingFace.read_folder(folder, where, kind), own
 
 
 def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
@@ -70,19 +70,19 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
-        told = str(error).partition("\n")[0]
+        message = str(error).partition("\n")[0]
         raise refusal(
-            f"torch has no device {device!r} here: {told.rstrip('.')}.",
+            f"torch has no device {device!r} here: {message.rstrip('.')}.",
             where="device",
             cure="Use cpu, or leave it out.",
         ) from error
-    wanted = dtype or ("float32" if where.type == "cpu" else "bfloat16")
-    if wanted not in ("float32", "bfloat16"):
-        raise refusal(f"dtype={wanted!r}.", where="dtype", cure="Use float32 or bfloat16.")
-    return where, getattr(torch, wanted)
+    dtype_name = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    if dtype_name not in ("float32", "bfloat16"):
+        raise refusal(f"dtype={dtype_name!r}.", where="dtype", cure="Use float32 or bfloat16.")
+    return where, getattr(torch, dtype_name)
 
 
-def lacking(name: str | Path) -> StructgenError:
+def missing_package_error(name: str | Path) -> StructgenError:
     """Return the error of a model that cannot be run, as what it needs is not installed."""
     if is_embedded(model_name(name)):
         return not_installed("The engine", "torch", "tokenizers")
@@ -92,37 +92,38 @@ def lacking(name: str | Path) -> StructgenError:
 def check_model(name: str | Path) -> None:
     """Raise StructgenError where a name is none of `NAMED_MODELS`, of a local folder with a model or of a
     GGUF file, with what to do about a server and a name of the Hugging Face hub. Nothing is loaded."""
-    named = model_name(name)
-    if named.startswith(ON_A_SERVER):
-        folder = Path(named)
-    elif gguf_file(name) is not None or ((folder := model_path(named)) / "config.json").is_file():
+    resolved_name = model_name(name)
+    if resolved_name.startswith(ON_A_SERVER):
+        folder = Path(resolved_name)
+    elif gguf_file(name) is not None or ((folder := model_path(resolved_name)) / "config.json").is_file():
         return
     if folder.exists():
-        what, cure = _told_of_format(folder)
-        raise StructgenError(f"{named!r} {what}", where="model", cure=cure)
-    if (server := _server_name(named)) is not None:
+        fault, cure = _describe_format(folder)
+        raise StructgenError(f"{resolved_name!r} {fault}", where="model", cure=cure)
+    if (server := _server_name(resolved_name)) is not None:
         raise StructgenError(
-            f"{named!r} is a server, and this runs a model in this process.",
+            f"{resolved_name!r} is a server, and this runs a model in this process.",
             where="model",
             cure=f'A server is asked by sg.run("{server}", prompt, type), sg.arun and sg.generate; in a '
             "shell by structgen generate and structgen bulk.",
         )
-    if _HOSTED.match(named):
+    if _HOSTED.match(resolved_name):
         raise StructgenError(
-            f"There is no folder {named!r}: a model of this name is on a server.",
+            f"There is no folder {resolved_name!r}: a model of this name is on a server.",
             where="model",
             cure="Name the server too: "
-            f"openai:https://api.openai.com/v1#{named.removeprefix('openai/')}; the key is in OPENAI_API_KEY."
-            if _OPENAI.match(named)
+            f"openai:https://api.openai.com/v1#{resolved_name.removeprefix('openai/')}; "
+            "the key is in OPENAI_API_KEY."
+            if _OPENAI.match(resolved_name)
             else "Name the server too: anthropic:{0}, or openai:URL#{0}, where the URL is its address that "
-            "speaks OpenAI's protocol.".format(named.rpartition("/")[2]),
+            "speaks OpenAI's protocol.".format(resolved_name.rpartition("/")[2]),
         )
     raise StructgenError(
-        f"There is no folder {named!r}, and structgen downloads nothing.",
+        f"There is no folder {resolved_name!r}, and structgen downloads nothing.",
         where="model",
-        cure=f"Download the model (hf download {named} --local-dir FOLDER) and name the folder; or pass the "
-        f"objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
-        if _HUB_NAME.fullmatch(named)
+        cure=f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; or pass "
+        f"the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
+        if _HUB_NAME.fullmatch(resolved_name)
         else f"Check the path. {_NAMES}",
     )
 
@@ -149,10 +150,10 @@ def architecture_of(name: str | Path) -> str:
     none."""
     path = model_path(model_name(name)) / "config.json"
     try:
-        named = json.loads(path.read_text(encoding="utf-8"))["architectures"]
+        architectures = json.loads(path.read_text(encoding="utf-8"))["architectures"]
     except (OSError, ValueError, KeyError, TypeError):  # whoever loads the model says what is wrong
         return ""
-    return str(named[0]) if isinstance(named, list) and named else ""
+    return str(architectures[0]) if isinstance(architectures, list) and architectures else ""
 
 
 def _server_name(name: str) -> str | None:
@@ -165,7 +166,7 @@ def _server_name(name: str) -> str | None:
     return f"openai:{address[1]}" + ("" if "#" in name else "#NAME")
 
 
-def _told_of_format(path: Path) -> tuple[str, str]:
+def _describe_format(path: Path) -> tuple[str, str]:
     """Return what a path that is there and is no model of transformers is, and what to do about it."""
     if path.is_dir() and (files := sorted(path.glob("*.gguf"))):
         return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
@@ -219,12 +220,14 @@ def given_model(
                 where=name,
                 cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
             )
-    lacking = [name for name in _MEMBERS if not hasattr(model, name)]
-    of_transformers = bool(lacking) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
-    if lacking and not of_transformers:
+    missing_members = [name for name in _MEMBERS if not hasattr(model, name)]
+    of_transformers = (
+        bool(missing_members) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
+    )
+    if missing_members and not of_transformers:
         is_pipeline = hasattr(model, "model") and hasattr(model, "tokenizer")
         raise OptionError(
-            f"A {type(model).__name__} is no model: it has no {' and no '.join(lacking)}.",
+            f"A {type(model).__name__} is no model: it has no {' and no '.join(missing_members)}.",
             where="model",
             cure="Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
             if is_pipeline
@@ -240,8 +243,8 @@ def given_model(
             cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
         )
     if not of_transformers:
-        given: Model = model
-        return given, tokenizer_of(tokenizer)
+        own_model: Model = model
+        return own_model, tokenizer_of(tokenizer)
     # optional: transformers and torch
     from structgen.decoding.engine.huggingface import HuggingFace
 
@@ -262,20 +265,24 @@ def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
     if isinstance(tokenizer, Tokenizer):
         return tokenizer
     if isinstance(tokenizer, str | Path):
-        named = model_name(tokenizer)
-        if (file := gguf_file(named)) is not None:
+        resolved_name = model_name(tokenizer)
+        if (file := gguf_file(resolved_name)) is not None:
             return tokenizer_of(gguf_tokenizer(file))
-        if not (path := model_path(named)).exists():
+        if not (path := model_path(resolved_name)).exists():
             raise TokenizerError(
                 "there is no such file, and nothing is downloaded.",
-                where=named,
+                where=resolved_name,
                 cure=f"Pass a tokenizer's file, a folder with a tokenizer.json, or a model's name. {_NAMES}",
             )
         return Tokenizer.from_huggingface(path)
-    made = Tokenizer.from_huggingface(tokenizer)
+    own_tokenizer = Tokenizer.from_huggingface(tokenizer)
     end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
     several = [] if end is None else [end] if isinstance(end, int) else list(end)
-    ends = {end for end in several if 0 <= end < made.vocab_size and made.token_bytes[end] is None}
-    if ends <= set(made.eos_token_ids):
-        return made
-    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | set(made.eos_token_ids)))
+    ends = {
+        end
+        for end in several
+        if 0 <= end < own_tokenizer.vocab_size and own_tokenizer.token_bytes[end] is None
+    }
+    if ends <= set(own_tokenizer.eos_token_ids):
+        return own_tokenizer
+    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | set(own_tokenizer.eos_token_ids)))

@@ -12,14 +12,21 @@ from typing import Annotated, Any, Final, cast
 
 from structgen.base.errors import OF_MONITORS, StructgenError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import By, Instance, Number, OneOf, Whole, check_fields
+from structgen.base.language.checks import (
+    ChoiceCheck,
+    InstanceCheck,
+    NamedCheck,
+    NumberCheck,
+    WholeCheck,
+    check_fields,
+)
 from structgen.base.printable import short_repr
 from structgen.decoding.engine.contradictions import OF_REQUESTS, OF_SAMPLING
 from structgen.decoding.engine.strategies.repetitions import ENDS, Repetitions
 from structgen.decoding.engine.strategies.strategy import Strategy, checked_strategies
 from structgen.decoding.engine.thinking import Thinking
 from structgen.decoding.speculation.speculation_options import AUTO, Speculation, checked_speculation
-from structgen.grammars.compilation.request_bans import checked_bans
+from structgen.grammars.compilation.request_bans import check_bans
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
 
@@ -54,18 +61,18 @@ DEFAULT_MAX_TOKENS = 512
 MOST_SAMPLES: Final = 65_536
 """The upper bound of `Request.n` and of `sg.most_probable(k=)`. A sample takes a few thousand bytes before
 its first token."""
-_A_REPETITION = Instance(
+_A_REPETITION = InstanceCheck(
     Repetitions | None,
     "Pass sg.strategies.Repetitions(length=..., times=..., digits=..., share=...), or None.",
 )
-_A_THINKING = Instance(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
+_A_THINKING = InstanceCheck(Thinking, "Pass sg.Thinking(until=..., max_tokens=...).")
 
 
-def _grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
+def _read_grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     """Return the grammar of a target, with the reader of a type."""
     if isinstance(value, Grammar | CompiledGrammar):
-        given: Grammar | CompiledGrammar = checks.hashable(name, value)
-        return given
+        hashable_grammar: Grammar | CompiledGrammar = checks.check_hashable(name, value)
+        return hashable_grammar
     # start-up: most requests are made with a grammar
     from structgen.asking.request_reading.targets import read_target
 
@@ -86,31 +93,31 @@ class Sampling:
     top-p, min-p, draw. Temperature 0 takes the most probable token. A strategy acts before the penalties or
     after the mask (docs/strategies.md)."""
 
-    temperature: Annotated[float, Number(*_TEMPERATURE, besides=0.0)] = 1.0
-    top_p: Annotated[float, Number(*_ABOVE_ZERO)] = 1.0
+    temperature: Annotated[float, NumberCheck(*_TEMPERATURE, besides=0.0)] = 1.0
+    top_p: Annotated[float, NumberCheck(*_ABOVE_ZERO)] = 1.0
     """Keep the most probable allowed tokens up to this mass (the nucleus, Holtzman et al. 2020)."""
-    top_k: Annotated[int, Whole(0)] = 0
+    top_k: Annotated[int, WholeCheck(0)] = 0
     """Keep this number of the most probable allowed tokens; 0: all."""
-    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    min_p: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.0
     """Keep tokens with at least this share of the greatest token probability (Nguyen et al. 2024)."""
-    repetition_penalty: Annotated[float, Number(*_FACTOR)] = 1.0
+    repetition_penalty: Annotated[float, NumberCheck(*_FACTOR)] = 1.0
     """Divides the logits of tokens in prompt and text; negative logits are multiplied (Keskar et al.
     2019)."""
-    presence_penalty: Annotated[float, Number(*_PENALTY)] = 0.0
+    presence_penalty: Annotated[float, NumberCheck(*_PENALTY)] = 0.0
     """Subtracted from the logits of tokens that are in the text."""
-    frequency_penalty: Annotated[float, Number(*_PENALTY)] = 0.0
+    frequency_penalty: Annotated[float, NumberCheck(*_PENALTY)] = 0.0
     """Subtracted once for each occurrence in the text."""
-    seed: Annotated[int, Whole()] = 0
-    logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.biases] = ()
+    seed: Annotated[int, WholeCheck()] = 0
+    logit_bias: Annotated[Mapping[int, float] | tuple[tuple[int, float], ...], checks.check_biases] = ()
     """Added to the logits of tokens, by id, after the penalties, as on servers: -100 usually bans a token,
     100 usually forces one. No bias overrides the grammar's mask. Kept as a tuple of pairs."""
-    min_tokens: Annotated[int, Whole(0)] = 0
+    min_tokens: Annotated[int, WholeCheck(0)] = 0
     """The minimum number of tokens of a free text. With a grammar, the grammar decides where its texts may
     end."""
-    strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
+    strategy: Annotated[Strategy | Sequence[Strategy], NamedCheck(checked_strategies)] = ()
     """One or several decoding strategies that can be combined, such as `sg.strategies.Mirostat()`. A
     strategy changes the distribution of the next token. Kept as a tuple."""
-    banned: Annotated[int | str | Sequence[int | str], By(checked_bans)] = ()
+    banned: Annotated[int | str | Sequence[int | str], NamedCheck(check_bans)] = ()
     """Banned texts, in any tokens (in a JSON document: banned in strings and keys), and banned tokens, by
     id. Kept as a tuple."""
 
@@ -121,7 +128,7 @@ class Sampling:
     def __post_init__(self) -> None:
         check_fields(self)
         if self.strategy:
-            OF_SAMPLING.refuse(self)
+            OF_SAMPLING.raise_first(self)
 
     @property
     def strategies(self) -> tuple[Strategy, ...]:
@@ -138,28 +145,32 @@ NUMBERS: Final = tuple(
 
 
 def with_strategy(
-    how: Sampling | None, strategy: Strategy | Sequence[Strategy], temperature: float
+    sampling: Sampling | None, strategy: Strategy | Sequence[Strategy], temperature: float
 ) -> Sampling:
     """Return a sampling with further strategies. Where none is given (None), it has the `temperature`, but 1
     beside a strategy that draws, and 0 beside one that takes the best token. Raises OptionError for
     strategies that exclude one another."""
-    given = checked_strategies(strategy) if strategy else ()
-    if how is not None:
-        return replace(how, strategy=(*how.strategies, *given)) if given else how
-    heats = [1.0 if strategy.draws else 0.0 for strategy in given if strategy.draws or strategy.is_greedy]
-    return Sampling(temperature=heats[0] if heats else temperature, strategy=given)
+    strategies = checked_strategies(strategy) if strategy else ()
+    if sampling is not None:
+        return replace(sampling, strategy=(*sampling.strategies, *strategies)) if strategies else sampling
+    heats = [
+        1.0 if strategy.draws else 0.0 for strategy in strategies if strategy.draws or strategy.is_greedy
+    ]
+    return Sampling(temperature=heats[0] if heats else temperature, strategy=strategies)
 
 
-def redrawn(how: Sampling, attempt: int) -> Sampling:
+def sampling_of_attempt(sampling: Sampling, attempt: int) -> Sampling:
     """Return the sampling for an attempt, numbered from 0. Later attempts draw, with other seeds: the same
     choice would fail again. They are without strategies that take the best token."""
     if attempt == 0:
-        return how
-    drawing = tuple(strategy for strategy in how.strategies if not strategy.is_greedy)
-    return replace(how, temperature=how.temperature or 0.7, seed=how.seed + attempt, strategy=drawing)
+        return sampling
+    drawing = tuple(strategy for strategy in sampling.strategies if not strategy.is_greedy)
+    return replace(
+        sampling, temperature=sampling.temperature or 0.7, seed=sampling.seed + attempt, strategy=drawing
+    )
 
 
-A_SAMPLING: Final = Instance(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
+A_SAMPLING: Final = InstanceCheck(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
 IN_SAMPLING: Final = OF_MONITORS | {
     name: f"Write sampling=sg.Sampling({name}=...)" for name in Sampling.__slots__
 }
@@ -174,74 +185,74 @@ IN_SAMPLING: Final = OF_MONITORS | {
 class Request:
     """A request for one text, or for `n` samples of it."""
 
-    prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.prompt]
+    prompt: Annotated[str | Sequence[int] | Sequence[Mapping[str, Any]], checks.check_prompt]
     """Text, token ids, or chat messages (both kept as a tuple)."""
-    grammar: Annotated[Any, _grammar] | None = None
+    grammar: Annotated[Any, _read_grammar] | None = None
     """A grammar, which the engine compiles if it is not yet compiled for this tokenizer; or any other target
     of `sg.run` (a pattern, a type, a schema), kept as its grammar. With a type, `Result.value` is an object
     of the type. If its validators refuse the document, the value is None, and `Result.error` says why."""
     sampling: Annotated[Sampling, A_SAMPLING] | None = None
     """None: greedy for a document of a JSON Schema (n = 1), else draws at temperature 1."""
-    max_tokens: Annotated[int, Whole(1)] | None = None
+    max_tokens: Annotated[int, WholeCheck(1)] | None = None
     """The maximum number of tokens of each sample, without the end token. With a grammar the text is complete
     within it. None: 512, or fewer if the model's context leaves fewer."""
-    end_margin: Annotated[int, Whole(0)] = 0
+    end_margin: Annotated[int, WholeCheck(0)] = 0
     """The engine takes the shortest completion when at most this number of spare tokens is left, so that the
     text does not end abruptly at the last tokens."""
-    stop: Annotated[str | Sequence[str], checks.texts] = ()
+    stop: Annotated[str | Sequence[str], checks.check_texts] = ()
     """A string at which a free text ends, or several (kept as a tuple); the text does not include it.
     Thoughts are not searched. Not allowed with a grammar, which decides where a text ends."""
-    n: Annotated[int, Whole(1, MOST_SAMPLES)] = 1
-    timeout: Annotated[float | None, checks.seconds] = None
+    n: Annotated[int, WholeCheck(1, MOST_SAMPLES)] = 1
+    timeout: Annotated[float | None, checks.check_seconds] = None
     """Seconds since submission."""
-    logprobs: Annotated[int, Whole(0)] = 0
+    logprobs: Annotated[int, WholeCheck(0)] = 0
     """How many of the most probable tokens of each step are recorded (`Step.likeliest`,
     `Step.likeliest_allowed`)."""
     thinking: Annotated[Thinking, _A_THINKING] | None = None
     """Free text before the document, with a separate token budget."""
-    speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
+    speculation: Annotated[str | Speculation, NamedCheck(checked_speculation)] = "auto"
     """How the next tokens are drafted, so that one pass of the model verifies many: "auto", "off" (one token
     a pass), or an `sg.Speculation`. It changes the time of a text, never its tokens."""
-    outline: Annotated[bool | None, checks.flag] = None
+    outline: Annotated[bool | None, checks.check_flag] = None
     """Whether a text prompt gets the outline of the schema; None: for the embedded models, and with a chat
     template unless the schema lists its values (docs/engine.md)."""
-    chat: Annotated[bool | None, checks.flag] = None
+    chat: Annotated[bool | None, checks.check_flag] = None
     """Whether a text prompt gets the chat template; None: if the model has one. Token ids are used
     unchanged."""
-    canonical: Annotated[bool, checks.switch] = False
+    canonical: Annotated[bool, checks.check_switch] = False
     """Whether forced text is written in the tokenizer's own tokens. It changes the distribution of the
     tokens, not the set of texts (docs/engine.md)."""
-    healing: Annotated[bool, checks.switch] = False
+    healing: Annotated[bool, checks.check_switch] = False
     """Whether the model may write the last tokens of the prompt again, so that one token crosses the end of
     the prompt. The text does not include the bytes of the prompt."""
-    special_texts: Annotated[bool, checks.switch] = False
+    special_texts: Annotated[bool, checks.check_switch] = False
     """Whether the text has the texts of special tokens, such as `[TOOL_CALLS]`, which have no bytes. There is
     then no warning if the grammar names a special token."""
-    refused: Annotated[tuple[str, str] | None, checks.refusal] = None
+    refused: Annotated[tuple[str, str] | None, checks.check_refusal] = None
     """An earlier answer to a prompt that is text, and the reason of its refusal. Both are added to the
     prompt, except for the embedded models, which follow no instructions."""
-    strategy: Annotated[Strategy | Sequence[Strategy], By(checked_strategies)] = ()
+    strategy: Annotated[Strategy | Sequence[Strategy], NamedCheck(checked_strategies)] = ()
     """A decoding strategy, such as `sg.strategies.Mirostat()`: the same as in `Sampling`, also with the
     default sampling. Kept as a tuple."""
-    choices: Annotated[str, OneOf(CHOICES)] | None = None
+    choices: Annotated[str, ChoiceCheck(CHOICES)] | None = None
     """How a greedy text is chosen if the grammar lists at most 64 values. "whole" writes the value that is
     the most probable as a whole, "tokens" chooses token by token. None: "whole" without `sampling` and
     `strategy`, else "tokens". The embedded models write token by token."""
-    continue_final_message: Annotated[bool | None, checks.flag] = None
+    continue_final_message: Annotated[bool | None, checks.check_flag] = None
     """Whether the answer goes on with the last message, which is the assistant's; False: that is history, and
     the answer a new turn. None: where its `prefix` is true, or where it begins a document of the grammar and
     is none (docs/engine.md)."""
-    begun: Annotated[str, checks.encodable] = ""
+    begun: Annotated[str, checks.check_encodable] = ""
     """The beginning of the text, with which the model goes on, and which the text has. A prompt of token ids
     ends with its tokens; it is put behind any other."""
-    shortened: Annotated[str, checks.encodable] = ""
+    shortened: Annotated[str, checks.check_encodable] = ""
     """For a prompt of token ids: the value of `Usage.outline` for the outline in it."""
 
     def __post_init__(self) -> None:
         check_fields(self)
-        how = self.chosen_by
-        if self.stop or self.canonical or self.healing or self.begun or how.min_tokens:
-            OF_REQUESTS.refuse(self, how)  # each row is about one of these
+        sampling = self.chosen_by
+        if self.stop or self.canonical or self.healing or self.begun or sampling.min_tokens:
+            OF_REQUESTS.raise_first(self, sampling)  # each row is about one of these
 
     @property
     def most_tokens(self) -> int:
@@ -251,8 +262,8 @@ class Request:
     @property
     def language(self) -> Grammar | None:
         """The grammar, also of a compiled one; None for free text."""
-        given: Grammar | CompiledGrammar | None = self.grammar
-        return given.grammar if isinstance(given, CompiledGrammar) else given
+        grammar: Grammar | CompiledGrammar | None = self.grammar
+        return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
     @property
     def chosen_by(self) -> Sampling:
@@ -358,14 +369,14 @@ class Usage:
 def total_usage(usages: Sequence[Usage]) -> Usage:
     """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
     last one."""
-    accepted = sum((Counter(usage.accepted) for usage in usages), Counter[str]())
+    accepted_counts = sum((Counter(usage.accepted) for usage in usages), Counter[str]())
     names = [
         option.name
         for option in fields(Usage)
         if option.type in ("int", "float") and option.name != "cache_bytes"
     ]
     counts = {name: sum(getattr(usage, name) for usage in usages) for name in names}
-    return replace(usages[-1], accepted=dict(accepted), **counts)
+    return replace(usages[-1], accepted=dict(accepted_counts), **counts)
 
 
 _AS_TEXT: Final = object()
@@ -401,8 +412,8 @@ class Result:
 
     def __repr__(self) -> str:
         error = "" if self.error is None else f", {type(self.error).__name__}: {self.error}"
-        said = f"{self.finish_reason.value}, {len(self.tokens):,} tokens"
-        return f"<Result {said}: {short_repr(self.text)}{error}>"
+        summary = f"{self.finish_reason.value}, {len(self.tokens):,} tokens"
+        return f"<Result {summary}: {short_repr(self.text)}{error}>"
 
     @property
     def logprob(self) -> float:
@@ -452,13 +463,13 @@ class Handle:
             self.listeners.append(listener)
             late = self.is_done
         if late:
-            listener.end(self.written)
+            listener.end_text(self.written)
 
     def think(self, thoughts: str) -> None:
         """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
         has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
         if has_grown:
-            self._call(lambda listener: listener.want(""))
+            self._call_listeners(lambda listener: listener.want(""))
 
     def after_fork(self, *, is_left: bool) -> None:
         """In a child: forget who held the lock; cancel a text that is left to the parent, and its
@@ -470,14 +481,14 @@ class Handle:
     def tell(self) -> None:
         """Call each listener with the part of `written` that is new to it. Raises StructgenError if one
         fails; it gets no more parts."""
-        self._call(lambda listener: listener.hear(self.written))
+        self._call_listeners(lambda listener: listener.hear_text(self.written))
 
-    def _call(self, tell: Callable[[_Listener], None]) -> None:
+    def _call_listeners(self, tell_listener: Callable[[_Listener], None]) -> None:
         for listener in self.listeners:
             try:
-                tell(listener)
+                tell_listener(listener)
             except Exception as error:
-                raise _of_listener(error) from error
+                raise _listener_fault(error) from error
 
     def finish(self, result: Result) -> None:
         """Set the result, and call all listeners with None. A second call completes an interrupted one."""
@@ -488,10 +499,10 @@ class Handle:
         while not self.is_done:
             for listener in list(self.listeners):
                 try:
-                    listener.end(self.written)
+                    listener.end_text(self.written)
                 except Exception as error:
                     if self.result.error is None:
-                        self.result.error = _of_listener(error)
+                        self.result.error = _listener_fault(error)
                         self.result.finish_reason = FinishReason.ERROR
             with self._lock:  # another listener may have been added
                 self.is_done = all(listener.is_over for listener in self.listeners)
@@ -507,7 +518,7 @@ class _Listener:
     failed, and a further part would not continue what was received."""
     is_over: bool = False
 
-    def hear(self, text: str) -> None:
+    def hear_text(self, text: str) -> None:
         """Call the function with the new part of a text. Raises its errors, and StructgenError after an
         interrupted call."""
         at = self.at
@@ -528,22 +539,22 @@ class _Listener:
             raise
         self.at = len(text)
 
-    def end(self, text: str) -> None:
+    def end_text(self, text: str) -> None:
         """Call the function with the new part of a whole text, then with None. Raises its errors."""
         if self.is_over:
             return
-        failed: Exception | None = None
-        for call in (partial(self.hear, text), partial(self.want, None)):
+        first_error: Exception | None = None
+        for call in (partial(self.hear_text, text), partial(self.want, None)):
             try:
                 call()
             except Exception as error:
-                failed = failed or error
+                first_error = first_error or error
         self.is_over = True
-        if failed is not None:
-            raise failed
+        if first_error is not None:
+            raise first_error
 
 
-def _of_listener(error: Exception) -> StructgenError:
+def _listener_fault(error: Exception) -> StructgenError:
     return fault_of(
         error, "A listener of the text failed", "listen", "Mend the function given to Handle.listen."
     )
@@ -551,13 +562,13 @@ def _of_listener(error: Exception) -> StructgenError:
 
 def fault_of(
     error: BaseException,
-    what: str,
+    fault: str,
     where: str = "",
     cure: str = "This is a fault of structgen: please report it.",
 ) -> StructgenError:
     """Return the StructgenError for an error of a text: the error itself if it is one already."""
     if isinstance(error, StructgenError):
         return error
-    told = StructgenError(f"{what}: {type(error).__name__}: {error}", where=where, cure=cure)
-    told.__cause__ = error
-    return told
+    wrapped_error = StructgenError(f"{fault}: {type(error).__name__}: {error}", where=where, cure=cure)
+    wrapped_error.__cause__ = error
+    return wrapped_error

@@ -38,14 +38,14 @@ def exponential(x: Real) -> Any:
 
 
 @jit
-def exponentials(row: Array, start: int, count: int, top: Real, out: Array) -> None:
+def write_exponentials(row: Array, start: int, count: int, top: Real, out: Array) -> None:
     """Write e^(row - top) for `count` numbers from `start` to `out`."""
     for i in range(count):
         out[i] = exponential(np.float32(row[np.uint64(start + i)] - top))
 
 
 @jit
-def highest(row: Array) -> Any:
+def row_maximum(row: Array) -> Any:
     """Return the maximum of a row, NaN ignored."""
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) & ~3
@@ -60,7 +60,7 @@ def highest(row: Array) -> Any:
 
 
 @jit
-def total(values: Array, start: int, count: int) -> Any:
+def sum_range(values: Array, start: int, count: int) -> Any:
     """Return the sum of `count` numbers from `start`."""
     a = b = c = d = 0.0
     whole = start + (count & ~3)

@@ -18,32 +18,32 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
     """Return the id of each special token by its text, from a model's folder or from a given tokenizer of
     transformers. Cost: reading the folder's tokenizer.json."""
     if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
-        named: dict[str, int] = {
+        special_ids: dict[str, int] = {
             text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens
         }
         others: dict[str, int] = tokenizer.get_added_vocab() if hasattr(tokenizer, "get_added_vocab") else {}
-        return others | named
+        return others | special_ids
     if not name:
         return {}
     file = model_path(name) / "tokenizer.json"
     if not file.is_file():
         return {}
-    added = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
-    return {token["content"]: token["id"] for token in added if isinstance(token.get("content"), str)}
+    added_tokens = json.loads(file.read_text(encoding="utf-8")).get("added_tokens") or []
+    return {token["content"]: token["id"] for token in added_tokens if isinstance(token.get("content"), str)}
 
 
-def without_bytes(named: dict[str, int], tokenizer: Tokenizer) -> dict[str, int]:
+def without_bytes(token_ids: dict[str, int], tokenizer: Tokenizer) -> dict[str, int]:
     """Return the ids of those tokens that have no bytes, by their texts: grammars may name these."""
     texts = tokenizer.token_bytes
-    return {text: id for text, id in named.items() if id < len(texts) and texts[id] is None}
+    return {text: id for text, id in token_ids.items() if id < len(texts) and texts[id] is None}
 
 
 def warn_of_special_texts(grammar: TextGrammar, specials: dict[str, int]) -> None:
     """Warn if a grammar spells the text of a special token. The model writes that token; to the model, the
     same text in ordinary tokens means something else."""
-    written = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), grammar.canonical).replace("\\", "")
+    grammar_text = _ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), grammar.canonical).replace("\\", "")
     for text, token in specials.items():
-        if len(text) > 2 and text in written:
+        if len(text) > 2 and text in grammar_text:
             warnings.warn(
                 f"The grammar spells {text!r} in ordinary tokens, and the model has a special token of that "
                 f"name, {token}. To have the token itself, write sg.special({token}), or in a structural tag "

@@ -1,9 +1,9 @@
 """One text of a batch: `Text(start, decided)`. `take` decides a token, `reason` says why the text ends.
 
 What is decided is never taken back: the tokens of the thoughts, the steps, an error, and what a search chose
-(`Decided`). One assignment decides. All other state follows from that and the `RequestStart`: the matcher,
-the characters, the logits, the cache. So a restart is another `Text` of the same two, with nothing read, and
-an exception at any line loses nothing.
+(`DecidedText`). One assignment decides. All other state follows from that and the `RequestStart`: the
+matcher, the characters, the logits, the cache. So a restart is another `Text` of the same two, with nothing
+read, and an exception at any line loses nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.decoding.engine.choice import Choice, ChoiceRow, Words, candidates, choose, words_of
+from structgen.decoding.engine.choice import (
+    Choice,
+    ChoiceRow,
+    Words,
+    choose_tokens,
+    list_candidates,
+    words_of,
+)
 from structgen.decoding.engine.requests import (
     COMPLETE,
     FinishReason,
@@ -31,7 +38,7 @@ from structgen.decoding.engine.requests import (
 from structgen.decoding.engine.strategies.repetitions import LAST_STAGE, OpenRun, ends_numeral
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
 from structgen.decoding.engine.text_drafts import Guesses
-from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, forbid
+from structgen.decoding.engine.thinking import ThoughtClosing, ThoughtPhase, forbid_tokens
 from structgen.decoding.speculation.planning.drafting import Drafting
 from structgen.machines.core.batch import allow_all
 from structgen.machines.core.compiled import CompiledGrammar
@@ -44,7 +51,7 @@ LogitsOf: TypeAlias = Callable[["Text"], Tensor]
 Edit: TypeAlias = Callable[[Sequence["Text"], LogitsOf], Sequence["Text"]]
 """What a request brings into the steps of the loop: it is called before each choice with the texts that
 choose, and may change the logits that they draw from (`ChoiceRow.law`). It returns the texts that choose now:
-a search holds its text back. An error of one text goes into its `Decided.error`."""
+a search holds its text back. An error of one text goes into its `DecidedText.error`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class RequestStart:
     tokenizer: Tokenizer
     grammar: CompiledGrammar | None
     """None: free text. Behind a border that is free text, the grammar of the border alone."""
-    least: int | None
+    shortest_length: int | None
     """The length of the shortest text, in tokens (None: not counted yet)."""
     border: PromptBorder | None = None
     closing: ThoughtClosing | None = None
@@ -82,7 +89,7 @@ class RequestStart:
 
 
 @dataclass(slots=True, eq=False)
-class Decided:
+class DecidedText:
     """What of one text is never taken back."""
 
     handle: Handle
@@ -104,12 +111,12 @@ class Text:
     Cost: taking all tokens, some microseconds each. Raises whatever the machines and strategies raise.
     """
 
-    def __init__(self, start: RequestStart, decided: Decided) -> None:
+    def __init__(self, start: RequestStart, decided_text: DecidedText) -> None:
         request = start.request
-        self.start, self.decided, self.handle = start, decided, decided.handle
-        self.steps, self.thought, self.usage = decided.steps, decided.thought, decided.usage
-        self.most, self.stops = request.most_tokens, request.stops
-        self.least = start.least
+        self.start, self.decided_text, self.handle = start, decided_text, decided_text.handle
+        self.steps, self.thought, self.usage = decided_text.steps, decided_text.thought, decided_text.usage
+        self.max_tokens, self.stops = request.most_tokens, request.stops
+        self.shortest_length = start.shortest_length
         """The length of the shortest completion, in tokens (None: not counted yet)."""
         self.tokens: list[int] = []
         """The tokens of the text, without an end token."""
@@ -130,12 +137,12 @@ class Text:
         """The logits after the prompt, while `place` is -1."""
         self.place = self.line = -1
         """The text's rows in the logits of the last step, and in the masks of the batch; -1: it has none."""
-        self.ran = self.filled = 0.0
+        self.model_seconds = self.mask_seconds = 0.0
         """Seconds of the forward pass before the next token, and of filling the masks of that batch."""
         # what its request brings
-        how = request.chosen_by
+        sampling = request.chosen_by
         self.row = ChoiceRow(
-            how, self.handle.sample, 0, start.prompt, self.tokens, start.tokenizer.eos_token_ids
+            sampling, self.handle.sample, 0, start.prompt, self.tokens, start.tokenizer.eos_token_ids
         )
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
@@ -148,19 +155,19 @@ class Text:
         """What repeats itself at the end of the text; None: nothing is closed."""
         search = None if start.strategies is None else start.strategies.search
         is_free = search is None or search.is_once
-        if how.repetition is not None and request.grammar is not None and is_free:
+        if sampling.repetition is not None and request.grammar is not None and is_free:
             repeats = getattr(request.grammar, "repeats", None)
             language = request.language
             schema = None if language is None else language.schema
-            self.run = OpenRun(how.repetition, schema, self.most, repeats)
+            self.run = OpenRun(sampling.repetition, schema, self.max_tokens, repeats)
             if request.begun:
-                self.run.write(request.begun.encode())
+                self.run.write_bytes(request.begun.encode())
         self.phase: ThoughtPhase | None = None
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
         """The text of closed thoughts."""
-        compiled = self.compiled
-        self.matcher = None if compiled is None else Matcher(compiled)
+        compiled_grammar = self.newest_grammar
+        self.matcher = None if compiled_grammar is None else Matcher(compiled_grammar)
         if start.closing is not None:
             assert request.thinking is not None
             self.phase = ThoughtPhase(request.thinking, start.closing, start.tokenizer, self.matcher)
@@ -169,42 +176,42 @@ class Text:
             self._begin_strategies()
         for token in self.thought:
             assert self.phase is not None
-            self.phase.forced()
-            self.phase.take(token, self.most)
+            self.phase.forced_token()
+            self.phase.take_token(token, self.max_tokens)
             self._follow_thought(token)
         for step in self.steps:
             if self.matcher is not None:
                 self.matcher.advance(step.token)
-            self._follow(step)
+            self._follow_step(step)
         if self.matcher is not None and self.steps:
-            self.least = None
+            self.shortest_length = None
 
-    def restarted(self) -> Text:
+    def restart_text(self) -> Text:
         """Return the text as it is after its decided tokens, with nothing read. Where that fails, it is this
         one, which has the error."""
         try:
-            return Text(self.start, self.decided)
+            return Text(self.start, self.decided_text)
         except Exception as error:  # any error of a machine: the other texts continue
-            self.fail(fault_of(error, "The text could not be read again"))
+            self.decide_error(fault_of(error, "The text could not be read again"))
             return self
 
-    def fail(self, error: StructgenError) -> None:
+    def decide_error(self, error: StructgenError) -> None:
         """Decide an error, unless there is one."""
-        self.decided.error = self.decided.error or error
+        self.decided_text.error = self.decided_text.error or error
 
     @property
-    def compiled(self) -> CompiledGrammar | None:
+    def newest_grammar(self) -> CompiledGrammar | None:
         """The compiled grammar for a restart; None: free text."""
-        compiled = self.start.grammar
-        return None if compiled is None else compiled.generation.newest(compiled)
+        compiled_grammar = self.start.grammar
+        return None if compiled_grammar is None else compiled_grammar.generation.newest(compiled_grammar)
 
     @property
-    def written(self) -> list[int]:
+    def all_tokens(self) -> list[int]:
         """The tokens of thoughts and text."""
         return [*self.thought, *self.tokens] if self.thought else self.tokens
 
     @property
-    def accepted(self) -> int:
+    def accepted_count(self) -> int:
         """How many guesses of its draft were accepted."""
         return 0 if self.guesses is None else len(self.guesses.path) - 1
 
@@ -212,64 +219,72 @@ class Text:
     def room(self) -> int:
         """The token budget of the rest of the document: the tokens left; or the shortest completion, if at
         most `end_margin` tokens would be spare."""
-        if self.least is None:
+        if self.shortest_length is None:
             assert self.matcher is not None, "free text needs no tokens"
-            self.least = self.matcher.tokens_to_finish()
-        left = self.most - len(self.tokens)
-        return left if left - self.least > self.start.request.end_margin else self.least
+            self.shortest_length = self.matcher.tokens_to_finish()
+        remaining = self.max_tokens - len(self.tokens)
+        return (
+            remaining
+            if remaining - self.shortest_length > self.start.request.end_margin
+            else self.shortest_length
+        )
 
     # --- a token is decided ---------------------------------------------------------------------------------
 
-    def take(self, step: Step, again: SecondChoice) -> None:
+    def take_step(self, step: Step, second_choice: SecondChoice) -> None:
         """Decide a chosen token; or another one, so that what repeats itself is closed, and the document can
         be completed within max_tokens. Where the budget is known to suffice, nobody counts."""
         if self.phase is not None:
-            self._think(self.phase, step.token, again)
+            self._take_thought(self.phase, step.token, second_choice)
             return
         matcher = self.matcher
         if matcher is not None:
             if self.run is not None:
-                step = self._amended(self.run, matcher, step, again)
+                step = self._amend_step(self.run, matcher, step, second_choice)
             # so many tokens may the rest take, and `room` is still all that are left
-            if matcher.budget_suffices(self.most - len(self.tokens) - self.start.request.end_margin - 1):
+            if matcher.budget_suffices(
+                self.max_tokens - len(self.tokens) - self.start.request.end_margin - 1
+            ):
                 matcher.advance(step.token)
-                self.least = None
+                self.shortest_length = None
             else:
-                step = self._in_budget(matcher, step, again)
+                step = self._take_in_budget(matcher, step, second_choice)
         if self.row.law is not None:
-            step.state = self.row.law.noted(step.token)
+            step.state = self.row.law.note_token(step.token)
         self.steps.append(step)
-        self._follow(step)
+        self._follow_step(step)
 
-    def _amended(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+    def _amend_step(self, run: OpenRun, matcher: Matcher, step: Step, second_choice: SecondChoice) -> Step:
         """Return a chosen step, or another one in its place, chosen with the same noise: where a number would
         have too many digits, or where a run is to be closed."""
         data = self.start.tokenizer.token_bytes[step.token] or b""
         if run.has_too_many_digits(data):
-            closed = "a number of too many digits"
-            step = again.within(self, self.room, closed, ends_numeral) or step
+            description = "a number of too many digits"
+            step = second_choice.choose_within(self, self.room, description, ends_numeral) or step
         if not run.is_long:
             return step
-        awaited = run.awaited(matcher)
-        if not awaited:
-            return self._towards_end(run, matcher, step, again)
-        if len(data) <= len(awaited) or not data.startswith(awaited):
+        bytes_ahead = run.bytes_to_await(matcher)
+        if not bytes_ahead:
+            return self._step_towards_end(run, matcher, step, second_choice)
+        if len(data) <= len(bytes_ahead) or not data.startswith(bytes_ahead):
             return step
 
         def is_part(data: bytes) -> bool:
-            return data != b"" and awaited.startswith(data)
+            return data != b"" and bytes_ahead.startswith(data)
 
-        return again.within(self, self.room, run.told, is_part) or step
+        return second_choice.choose_within(self, self.room, run.description, is_part) or step
 
-    def _towards_end(self, run: OpenRun, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+    def _step_towards_end(
+        self, run: OpenRun, matcher: Matcher, step: Step, second_choice: SecondChoice
+    ) -> Step:
         """Return the step behind a run: another one where the chosen one leads away from the end of what
         repeats itself. The matcher stays where it is."""
-        self.least = least = matcher.tokens_to_finish()
+        self.shortest_length = shortest_length = matcher.tokens_to_finish()
         completion = matcher.compiled.completion(matcher.state)
-        stage, end = run.stage(len(completion)), completion[:1]
+        stage, end = run.find_stage(len(completion)), completion[:1]
         room, is_last = self.room, stage == LAST_STAGE
         after = least_after(matcher, step.token)
-        is_away = after > (min(room, least) if is_last else room) - 1
+        is_away = after > (min(room, shortest_length) if is_last else room) - 1
         if not (is_last or is_away or step.token in self.row.ends):
             data = self.start.tokenizer.token_bytes[step.token] or b""
             is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
@@ -277,32 +292,32 @@ class Text:
         matcher.rollback(1)
         if not is_away:
             return step
-        budget = min(room, least + (not is_last))
+        budget = min(room, shortest_length + (not is_last))
         begins = None if is_last else lambda data: data[:1] == end
-        other = again.within(self, budget, run.told, begins)
-        return other or again.within(self, budget, run.told) or step
+        other_step = second_choice.choose_within(self, budget, run.description, begins)
+        return other_step or second_choice.choose_within(self, budget, run.description) or step
 
-    def _in_budget(self, matcher: Matcher, step: Step, again: SecondChoice) -> Step:
+    def _take_in_budget(self, matcher: Matcher, step: Step, second_choice: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
         room = self.room
-        self.least = least_after(matcher, step.token)
-        if self.least > room - 1:
+        self.shortest_length = least_after(matcher, step.token)
+        if self.shortest_length > room - 1:
             matcher.rollback(1)
-            other = again.within(self, room)
-            assert other is not None
-            step, step.steered = other, True
-            self.least = least_after(matcher, step.token)
+            other_step = second_choice.choose_within(self, room)
+            assert other_step is not None
+            step, step.steered = other_step, True
+            self.shortest_length = least_after(matcher, step.token)
         return step
 
-    def _think(self, phase: ThoughtPhase, token: int, again: SecondChoice) -> None:
+    def _take_thought(self, phase: ThoughtPhase, token: int, second_choice: SecondChoice) -> None:
         """Decide a token of the thoughts. If it closes them and no document can begin with its rest, decide
         another."""
-        forced = phase.forced()
-        token = token if forced is None else forced
-        banned: list[int] = []
-        while not phase.take(token, self.most):
-            banned.append(token)
-            token = again.besides(self, (*phase.ends, *banned))
+        forced_token = phase.forced_token()
+        token = token if forced_token is None else forced_token
+        banned_tokens: list[int] = []
+        while not phase.take_token(token, self.max_tokens):
+            banned_tokens.append(token)
+            token = second_choice.choose_besides(self, (*phase.ends, *banned_tokens))
         self.thought.append(token)
         self._follow_thought(token)
 
@@ -311,23 +326,23 @@ class Text:
         assert phase is not None
         self.last = token
         self.row.position += 1
-        self.handle.think(phase.told)
+        self.handle.think(phase.settled_thoughts)
         if phase.is_over:
             self.matcher, self.phase, self.thoughts = phase.matcher, None, phase.thoughts
             if self.matcher is not None:
-                self.least = self.matcher.tokens_to_finish()
+                self.shortest_length = self.matcher.tokens_to_finish()
             self._begin_strategies()
-            self._write(phase.rest)
+            self._write_bytes(phase.rest)
 
     def _begin_strategies(self) -> None:
         if self.start.strategies is not None:
             self.row.law = self.start.strategies.begun()
-            self.row.law.decision = self.decided.decision
+            self.row.law.decision = self.decided_text.decision
 
-    def _follow(self, step: Step) -> None:
+    def _follow_step(self, step: Step) -> None:
         """Append the token's characters to the text, and note whether the text ends."""
         if self.row.law is not None:
-            self.row.law.follow(step.token, step.state, self.matcher)
+            self.row.law.follow_token(step.token, step.state, self.matcher)
         if step.closed and self.run is not None and self.run.is_long:
             self.run.count_closing()
         if step.token in self.row.ends:
@@ -336,71 +351,75 @@ class Text:
             self.tokens.append(step.token)
             self.last = step.token
             self.row.position += 1
-            written = self.start.tokenizer.token_bytes[step.token]
-            written = written or self.start.specials.get(step.token, b"")
-            self._write(written if self.start.border is None else self._behind_border(written))
+            step_bytes = self.start.tokenizer.token_bytes[step.token]
+            step_bytes = step_bytes or self.start.specials.get(step.token, b"")
+            self._write_bytes(
+                step_bytes if self.start.border is None else self._bytes_behind_border(step_bytes)
+            )
         if self.stop is not None:
             if self.matcher is not None and any(step.steered for step in self.steps):
                 self.stop = FinishReason.STEERED
             elif self.matcher is not None and any(step.closed for step in self.steps):
                 self.stop = FinishReason.REPETITION
-        elif len(self.tokens) >= self.most:
+        elif len(self.tokens) >= self.max_tokens:
             # with a grammar the document is complete, though the end token was not chosen
             is_free = self.start.request.grammar is None
             self.stop = FinishReason.MAX_TOKENS if is_free else FinishReason.STEERED
 
-    def _behind_border(self, written: bytes) -> bytes:
+    def _bytes_behind_border(self, step_bytes: bytes) -> bytes:
         """Return the bytes of a token that belong to the text. Behind the border a free text has no
         matcher; if it completes the prompt's last character, it has the whole character."""
         assert self.start.border is not None
-        cut = min(self._border_left, len(written))
+        cut = min(self._border_left, len(step_bytes))
         self._border_left -= cut
         if self.start.border.is_free and not self._border_left:
             self.matcher = None
-        written = written[cut:]
-        if not written:
-            return written
+        step_bytes = step_bytes[cut:]
+        if not step_bytes:
+            return step_bytes
         half, self._half = self._half, b""
-        return half + written if written[0] & 0xC0 == 0x80 else written
+        return half + step_bytes if step_bytes[0] & 0xC0 == 0x80 else step_bytes
 
-    def _write(self, written: bytes) -> None:
+    def _write_bytes(self, new_bytes: bytes) -> None:
         """Append characters to the text, and find stop strings."""
-        before, held = len(self.text), 0
-        self.text += self.decoder.decode(written)
+        old_length, unsure_count = len(self.text), 0
+        self.text += self.decoder.decode(new_bytes)
         if self.run is not None:
-            self.run.write(written)
+            self.run.write_bytes(new_bytes)
         if self.stops:
-            held = max(map(len, self.stops)) - 1  # so many of the last characters may begin a stop string
-            start = max(before - held, len(self.start.request.begun))
+            unsure_count = (
+                max(map(len, self.stops)) - 1
+            )  # so many of the last characters may begin a stop string
+            start = max(old_length - unsure_count, len(self.start.request.begun))
             ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
                 end, self.stopped_by = min(ends, key=lambda pair: pair[0])
                 self.text, self.stop = self.text[:end], FinishReason.STOP
-        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - held, self.sure)
+        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - unsure_count, self.sure)
 
     def follows_draft(self) -> bool:
         """If the last token was a guess, go to its node. Returns whether the next token can be chosen there
         without a forward pass."""
         guesses = self.guesses
         token = self.steps[-1].token if self.phase is None and self.steps else self.last
-        if guesses is None or self.drafts is None or not guesses.holds(token):
+        if guesses is None or self.drafts is None or not guesses.holds_token(token):
             return False
-        names = self.drafts.sources(token)
+        names = self.drafts.drafters_of_token(token)
         for name in names:
             self.usage.accepted[name] = self.usage.accepted.get(name, 0) + 1
         if self.steps:
             self.steps[-1].drafter = ", ".join(names)
-        if not guesses.follow(token, self.matcher, self.phase):
+        if not guesses.follow_token(token, self.matcher, self.phase):
             return False
         self.place = self.line = guesses.row
-        self.ran = self.filled = 0.0
+        self.model_seconds = self.mask_seconds = 0.0
         return True
 
     # --- and how it ends ------------------------------------------------------------------------------------
 
-    def reason(self) -> FinishReason | None:
+    def end_reason(self) -> FinishReason | None:
         """Return why the text ends here; None if it continues."""
-        if self.decided.error is not None:
+        if self.decided_text.error is not None:
             return FinishReason.ERROR
         if self.stop is not None:
             return self.stop
@@ -408,7 +427,7 @@ class Text:
             return FinishReason.CANCELLED
         timeout = self.start.request.timeout
         if timeout is not None and time.monotonic() - self.start.began > timeout:
-            self.fail(
+            self.decide_error(
                 StructgenError(
                     f"The text was not complete after {timeout} s.", where="timeout", cure="Allow more time."
                 )
@@ -416,7 +435,7 @@ class Text:
             return FinishReason.ERROR
         return None
 
-    def release(self) -> None:
+    def release_memory(self) -> None:
         """Let go of what the model has read, and of what a search holds."""
         self.cache = self.guesses = None
         if self.row.law is not None and self.row.law.second is not None:
@@ -429,36 +448,45 @@ class Text:
         """Close the drafters. Remember a complete answer, if the request asks for it."""
         if self.drafts is not None:
             drafting, self.drafts = self.drafts, None
-            drafting.follow(self.written, self.accepted)
-            drafting.end()
-            dropped = [f"{name} was dropped: {why}" for name, why in drafting.dropped.items()]
-            self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *dropped])
-        how, compiled = self.start.request.drafts, self.start.grammar
+            drafting.follow_text(self.all_tokens, self.accepted_count)
+            drafting.end_drafters()
+            drop_notes = [f"{name} was dropped: {why}" for name, why in drafting.drop_reasons.items()]
+            self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *drop_notes])
+        speculation, compiled_grammar = self.start.request.drafts, self.start.grammar
         is_whole = reason in COMPLETE and not self.start.request.begun
-        is_known = self.start.request.grammar is not None and compiled is not None and is_whole
-        if is_known and compiled is not None and how is not None and how.history is not None:
+        is_known = self.start.request.grammar is not None and compiled_grammar is not None and is_whole
+        if (
+            is_known
+            and compiled_grammar is not None
+            and speculation is not None
+            and speculation.history is not None
+        ):
             try:
-                how.history.add(how.tenant, compiled.grammar.fingerprint, [step.token for step in self.steps])
+                speculation.history.add(
+                    speculation.tenant,
+                    compiled_grammar.grammar.fingerprint,
+                    [step.token for step in self.steps],
+                )
             except Exception as error:  # the answer is complete all the same
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
-    def _value(self, reason: FinishReason) -> Any:
+    def _read_value(self, reason: FinishReason) -> Any:
         """Return what the text stands for: itself, where it is no complete JSON document, or one that Python
         cannot read (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
-        read: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
+        reader: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
         try:
-            if read is not None:
-                return read(self.text)
+            if reader is not None:
+                return reader(self.text)
             return self.start.grammar.value(self.text.encode("utf-8", "surrogatepass"))
         except ValidatorError as error:
-            self.decided.error = error
+            self.decided_text.error = error
             return None
         except (ValueError, RecursionError):
             return self.text
 
-    def finish(self, reason: FinishReason) -> None:
+    def hand_out_result(self, reason: FinishReason) -> None:
         """Hand out the result. May be called again after an interrupt."""
         self.text += self.decoder.decode(b"", True) if self.stop is None else ""
         usage, law = self.usage, self.row.law
@@ -470,14 +498,22 @@ class Text:
             self._end_drafting(reason)
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
         if self.start.strategies is not None:
-            usage.strategy = self.start.strategies.told([step.state for step in self.steps])
-        self.release()
+            usage.strategy = self.start.strategies.summarise_states([step.state for step in self.steps])
+        self.release_memory()
         self.logits = None
-        value = self._value(reason)
+        value = self._read_value(reason)
         thoughts = self.thoughts if self.phase is None else self.phase.thoughts
-        figures = self.text, reason, self.tokens, self.steps, usage, self.handle.sample, self.decided.error
-        begun = self.start.request.begun
-        self.handle.finish(Result(*figures, value, thoughts, begun=begun, stopped_by=self.stopped_by))
+        figures = (
+            self.text,
+            reason,
+            self.tokens,
+            self.steps,
+            usage,
+            self.handle.sample,
+            self.decided_text.error,
+        )
+        prefix = self.start.request.begun
+        self.handle.finish(Result(*figures, value, thoughts, begun=prefix, stopped_by=self.stopped_by))
 
 
 def least_after(matcher: Matcher, token: int) -> int:
@@ -489,10 +525,10 @@ def least_after(matcher: Matcher, token: int) -> int:
 
 def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
     """Return the step of a choice among the tokens of a mask."""
-    step = Step(*choice[:-1], False, text.ran, text.filled)
+    step = Step(*choice[:-1], False, text.model_seconds, text.mask_seconds)
     if (count := text.start.request.logprobs) and text.phase is None:
-        step.likeliest = candidates(logits(text), None, count)
-        step.likeliest_allowed = candidates(logits(text), words, count)
+        step.likeliest = list_candidates(logits(text), None, count)
+        step.likeliest_allowed = list_candidates(logits(text), words, count)
     return step
 
 
@@ -504,33 +540,35 @@ class SecondChoice:
         self._tokenizer, self._logits = tokenizer, logits
         self._mask: TokenMask = allocate_mask(1, tokenizer.vocab_size)
 
-    def within(
+    def choose_within(
         self,
         text: Text,
         budget: int,
-        closed: str = "",
+        description: str = "",
         is_wanted: Callable[[bytes], bool] | None = None,
     ) -> Step | None:
-        """Choose for what is `closed`, among the tokens after which the document can be completed in `budget`
-        tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if none is.
-        Cost: 0.1 us for each token that is asked whether it is wanted."""
+        """Choose for what is `description`, among the tokens after which the document can be completed in
+        `budget` tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if
+        none is. Cost: 0.1 us for each token that is asked whether it is wanted."""
         assert text.matcher is not None
         text.matcher.fill_mask(self._mask, budget=budget)
         if is_wanted is not None:
-            known = self._tokenizer.token_bytes
-            kept = [token for token in self._mask.allowed(0).tolist() if is_wanted(known[token] or b"")]
-            if not kept:
+            token_bytes = self._tokenizer.token_bytes
+            wanted_tokens = [
+                token for token in self._mask.allowed(0).tolist() if is_wanted(token_bytes[token] or b"")
+            ]
+            if not wanted_tokens:
                 return None
-            self._mask.array[0] = words_of(kept, self._mask.vocab_size)
-        step = step_of(self._chosen(text), text, self._logits, self._mask.array[0])
-        step.closed = closed
+            self._mask.array[0] = words_of(wanted_tokens, self._mask.vocab_size)
+        step = step_of(self._choose_token(text), text, self._logits, self._mask.array[0])
+        step.closed = description
         return step
 
-    def besides(self, text: Text, tokens: Sequence[int]) -> int:
+    def choose_besides(self, text: Text, tokens: Sequence[int]) -> int:
         """Choose among all tokens but some."""
         allow_all(self._mask, 0)
-        forbid(self._mask, 0, tokens)
-        return self._chosen(text).token
+        forbid_tokens(self._mask, 0, tokens)
+        return self._choose_token(text).token
 
-    def _chosen(self, text: Text) -> Choice:
-        return choose(self._logits(text)[None], self._mask.array, [text.row])[0]
+    def _choose_token(self, text: Text) -> Choice:
+        return choose_tokens(self._logits(text)[None], self._mask.array, [text.row])[0]

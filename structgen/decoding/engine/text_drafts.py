@@ -40,11 +40,11 @@ class Guesses:
         """The row of the text's node."""
         return self.first + self.path[-1]
 
-    def holds(self, token: int) -> bool:
+    def holds_token(self, token: int) -> bool:
         """Return whether a token is guessed after the node."""
         return token in self._children[self.path[-1]]
 
-    def follow(self, token: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> bool:
+    def follow_token(self, token: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> bool:
         """Go to the node of a decided token. Returns False if there is no such node, if its mask could not be
         filled, or if the thoughts have ended since (the masks after them are not the grammar's)."""
         node = self._children[self.path[-1]].get(token)

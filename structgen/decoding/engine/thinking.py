@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import Whole, check_fields
+from structgen.base.language.checks import WholeCheck, check_fields
 from structgen.machines.core.matcher import Matcher
 from structgen.tokens.token_mask import TokenMask
 from structgen.tokens.tokenizer import Tokenizer
@@ -26,17 +26,17 @@ class Thinking:
     """Free text before the document: `sg.Request(..., thinking=sg.Thinking())`. It is in
     `Result.thoughts`."""
 
-    until: Annotated[str | int, _until] = "</think>"
+    until: Annotated[str | int, _check_until] = "</think>"
     """The closing tag: a text of one or more tokens, or a special token, given by its text or its id."""
-    max_tokens: Annotated[int, Whole(0)] = 1024
+    max_tokens: Annotated[int, WholeCheck(0)] = 1024
     """The most tokens of the thoughts. After them the tag is forced."""
 
     def __post_init__(self) -> None:
         check_fields(self)
 
 
-def _until(name: str, value: Any) -> str | int:
-    return checks.text(name, value) if isinstance(value, str) else checks.whole(name, value, 0)
+def _check_until(name: str, value: Any) -> str | int:
+    return checks.check_text(name, value) if isinstance(value, str) else checks.check_whole(name, value, 0)
 
 
 def most_tokens(thinking: Thinking | None) -> int:
@@ -102,69 +102,69 @@ class ThoughtPhase:
     is_over: bool = False
     rest: bytes = b""
     """The bytes after the tag in the token that closed the thoughts."""
-    _forced: list[int] = field(default_factory=list)
+    _forced_tokens: list[int] = field(default_factory=list)
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The tokens that thoughts may not contain: the end tokens."""
         return tuple(token for token in self.tokenizer.eos_token_ids if token != self.closing.token)
 
-    def forced(self) -> int | None:
+    def forced_token(self) -> int | None:
         """Return the forced token once the budget is spent; None while the model chooses."""
-        if not self._forced and len(self.tokens) >= self.thinking.max_tokens:
-            self._forced = list(self._tail())
-        return self._forced[0] if self._forced else None
+        if not self._forced_tokens and len(self.tokens) >= self.thinking.max_tokens:
+            self._forced_tokens = list(self._missing_tail())
+        return self._forced_tokens[0] if self._forced_tokens else None
 
-    def _tail(self) -> tuple[int, ...]:
+    def _missing_tail(self) -> tuple[int, ...]:
         """Return the tokens that write the missing rest of the tag."""
         tag = self.closing.text
         if self.closing.token is not None:
             return self.closing.tokens
-        begun = self._begun_tag()
-        return tuple(self.tokenizer.encode(tag[begun:])) if begun else self.closing.tokens
+        prefix_size = self._tag_prefix_size()
+        return tuple(self.tokenizer.encode(tag[prefix_size:])) if prefix_size else self.closing.tokens
 
-    def _begun_tag(self) -> int:
+    def _tag_prefix_size(self) -> int:
         """Return how many bytes at the end are perhaps the beginning of the tag."""
         tag = self.closing.text
-        most = 0 if self.closing.token is not None else min(len(tag) - 1, len(self.data))
-        return next((size for size in range(most, 0, -1) if self.data.endswith(tag[:size])), 0)
+        max_size = 0 if self.closing.token is not None else min(len(tag) - 1, len(self.data))
+        return next((size for size in range(max_size, 0, -1) if self.data.endswith(tag[:size])), 0)
 
-    def take(self, token: int, room: int) -> bool:
+    def take_token(self, token: int, room: int) -> bool:
         """Take a token. Returns False, and takes nothing, if the token closes the thoughts but its remaining
         bytes begin no document, or none that fits into `room` tokens."""
-        written = self.tokenizer.token_bytes[token] or b""
+        new_bytes = self.tokenizer.token_bytes[token] or b""
         over, rest = token == self.closing.token, b""
         if not over and self.closing.text and self.closing.token is None:
             tag = self.closing.text
-            data = bytes(self.data[-len(tag) :]) + written
+            data = bytes(self.data[-len(tag) :]) + new_bytes
             at = data.find(tag)
             over, rest = at >= 0, data[at + len(tag) :] if at >= 0 else b""
-        if over and rest.strip() and not self._begin(rest, room):
+        if over and rest.strip() and not self._begin_document(rest, room):
             return False
-        if self._forced:
-            del self._forced[0]
+        if self._forced_tokens:
+            del self._forced_tokens[0]
         self.tokens.append(token)
-        self.data += written
+        self.data += new_bytes
         self.is_over, self.rest = over, rest if rest.strip() else b""
         return True
 
-    def _begin(self, rest: bytes, room: int) -> bool:
+    def _begin_document(self, rest: bytes, room: int) -> bool:
         """Begin the document with these bytes, if a document can."""
         if self.matcher is None:
             return True
-        compiled = self.matcher.compiled
-        state = compiled.step_bytes(self.matcher.state, rest)
-        if state is None or compiled.tokens_to_finish(state) > room:
+        compiled_grammar = self.matcher.compiled
+        state = compiled_grammar.step_bytes(self.matcher.state, rest)
+        if state is None or compiled_grammar.tokens_to_finish(state) > room:
             return False
-        self.matcher = Matcher(compiled, state)
+        self.matcher = Matcher(compiled_grammar, state)
         return True
 
     @property
-    def told(self) -> str:
+    def settled_thoughts(self) -> str:
         """The beginning of `thoughts` that no later token changes. Cost: linear in them."""
         if self.is_over:
             return self.thoughts
-        sure = self.data[: len(self.data) - self._begun_tag()]
+        sure = self.data[: len(self.data) - self._tag_prefix_size()]
         return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(sure))
 
     @property
@@ -176,7 +176,7 @@ class ThoughtPhase:
         return data.decode("utf-8", "replace")
 
 
-def forbid(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
+def forbid_tokens(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
     """Clear the bits of tokens in a row of a mask."""
     for token in tokens:
         mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from structgen.base.system.html_pages import NOTHING, Column, framed, rendered, write_page
+from structgen.base.system.html_pages import NOTHING, Column, frame_page, render_page, write_page
 from structgen.decoding.engine.requests import Result, Step, Usage
 from structgen.tokens.tokenizer import Tokenizer
-
-# ruff: noqa: E501 (markup)
 
 _TEMPLATE: Final = """\
 {% macro told(pieces) %}
@@ -54,7 +52,8 @@ class ShownToken(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Trace:
-    """The page of a text (`Engine.trace`): a notebook shows it in a frame of its own, in which nothing runs."""
+    """The page of a text (`Engine.trace`): a notebook shows it in a frame of its own, in which nothing
+    runs."""
 
     page: str
     """One file of HTML."""
@@ -68,37 +67,37 @@ class Trace:
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; what it is, where it is too long for a notebook."""
-        return framed(self.page, repr(self))
+        return frame_page(self.page, repr(self))
 
 
-def speculation_told(usage: Usage) -> str:
+def describe_speculation(usage: Usage) -> str:
     """Return in words how many passes of the model a text took, and what became of the guesses."""
     each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
-    taken = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
-    told = (
+    accepted_counts = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
+    parts = (
         f"{usage.calls:,} calls of the model behind the prompt{each}",
-        f"{usage.drafted:,} guesses checked, taken: {taken}" if usage.drafted else "",
+        f"{usage.drafted:,} guesses checked, taken: {accepted_counts}" if usage.drafted else "",
         f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
         usage.strategy,
         usage.speculation,
     )
-    return "; ".join(filter(None, told))
+    return "; ".join(filter(None, parts))
 
 
-def trace_page(title: str, rows: Sequence[dict[str, Any]], **more: Any) -> str:
+def trace_page(title: str, rows: Sequence[dict[str, Any]], **template_fields: Any) -> str:
     """Return the page as HTML: a text, facts, and a table of steps, without columns that are empty.
 
-    A cell of a row is a text or a list of pieces. `more`: `pieces` and `legend` of the text, pairs `in_all`,
-    and perhaps `removed`, the plot of what masks removed.
+    A cell of a row is a text or a list of pieces. `template_fields`: `pieces` and `legend` of the text, pairs
+    `in_all`, and perhaps `removed`, the plot of what masks removed.
     """
     names = [name for name in next(iter(rows), ()) if any(row[name] for row in rows)]
-    return rendered(title, _TEMPLATE, rows=rows, names=names, **more)
+    return render_page(title, _TEMPLATE, rows=rows, names=names, **template_fields)
 
 
 def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
     """Return the page of a text as HTML."""
     steps, usage = result.steps, result.usage
-    rows = [_row(at, step, tokenizer) for at, step in enumerate(steps)]
+    rows = [_facts_of_step(at, step, tokenizer) for at, step in enumerate(steps)]
     in_all = [
         ("finish reason", result.finish_reason.value),
         ("error", "" if result.error is None else str(result.error)),
@@ -110,21 +109,21 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
             f"another token was likeliest: {sum(step.wanted != step.token for step in steps)}",
         ),
         ("steered", f"{sum(step.steered for step in steps)} tokens chosen again to fit max_tokens"),
-        ("calls", speculation_told(usage)),
+        ("calls", describe_speculation(usage)),
         ("model", f"{usage.model_seconds:.3f} s"),
         ("masks", f"{usage.mask_seconds:.3f} s beside the model, {usage.waited_seconds:.3f} s waited for"),
         ("cache", f"{usage.cache_bytes:,} bytes"),
     ]
     pieces = [
         ShownToken(
-            _shown(step.token, tokenizer),
+            _show_token(step.token, tokenizer),
             0.75 * step.removed,
-            "; ".join(f"{name} {said}" for name, said in row.items() if said),
+            "; ".join(f"{name} {figure}" for name, figure in row.items() if figure),
             "forced" * (step.allowed == 1) + " steered" * step.steered,
         )
         for step, row in zip(steps, rows, strict=True)
     ]
-    removed = [
+    removed_columns = [
         Column(step.removed, at + 0.5, f"token {at:,}" * (at in (0, len(steps) - 1)), pieces[at].hint)
         for at, step in enumerate(steps)
     ]
@@ -135,30 +134,30 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
         pieces=pieces,
         legend="The redder a token, the more the mask took from the model there; blue below: no other token "
         "could come; red frame: chosen again to fit the budget.",
-        removed=removed if any(step.removed >= NOTHING for step in steps) else (),
+        removed=removed_columns if any(step.removed >= NOTHING for step in steps) else (),
     )
 
 
-def _shown(token: int, tokenizer: Tokenizer) -> str:
+def _show_token(token: int, tokenizer: Tokenizer) -> str:
     if token in tokenizer.eos_token_ids:
         return "⟨end⟩"
     return tokenizer.decode([token]).decode("utf-8", "replace")
 
 
-def _row(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
+def _facts_of_step(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
     """Return the facts of a token, in the order of the table's columns."""
 
-    def visible(token: int) -> str:
-        return _shown(token, tokenizer).replace("\n", "⏎").replace(" ", "·")
+    def visible_token(token: int) -> str:
+        return _show_token(token, tokenizer).replace("\n", "⏎").replace(" ", "·")
 
-    def pairs(tokens: Sequence[tuple[int, float]]) -> str:
-        return "  ".join(f"{visible(token)} {math.exp(p):.3f}" for token, p in tokens)
+    def show_pairs(tokens: Sequence[tuple[int, float]]) -> str:
+        return "  ".join(f"{visible_token(token)} {math.exp(p):.3f}" for token, p in tokens)
 
     return {
         "#": f"{at:,}",
-        "token": visible(step.token),
-        "likeliest": pairs(step.likeliest) or visible(step.wanted) * (step.wanted != step.token),
-        "likeliest allowed": pairs(step.likeliest_allowed),
+        "token": visible_token(step.token),
+        "likeliest": show_pairs(step.likeliest) or visible_token(step.wanted) * (step.wanted != step.token),
+        "likeliest allowed": show_pairs(step.likeliest_allowed),
         "p": f"{math.exp(step.logprob):.3f}",
         "p given mask": f"{math.exp(step.constrained):.3f}",
         "allowed": f"{step.allowed:,}",

@@ -68,19 +68,21 @@ class HoleLanguage:
     scalars": a value of which the schema says nothing is no object and no array. "named keys alone": an
     object of which the schema names keys has no others. "keys may repeat": also texts in which an object has
     an unnamed key twice; json.loads keeps the last one, and the value is valid."""
-    read: Callable[[str], Any] | None
+    read_value: Callable[[str], Any] | None
     """Makes a value of a text; None: the text is the value."""
 
 
-def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
+def grammar_of(target: Any, where: str) -> tuple[Grammar | CompiledGrammar, Callable[[str], Any] | None]:
     """Return the grammar of an argument, and the function that makes values of its texts (or None).
 
-    `given`: any target of `sg.run` that says which texts are wanted; a text is a regular expression, and the
+    `target`: any target of `sg.run` that says which texts are wanted; a text is a regular expression, and the
     type `str` the strings of JSON. Raises OptionError for anything else.
     """
-    if isinstance(given, str):
-        given = regex(given)
-    grammar, reader = read_target(TYPES["str"] if given is str else given, usual=READABLE_DUMPS, where=where)
+    if isinstance(target, str):
+        target = regex(target)
+    grammar, reader = read_target(
+        TYPES["str"] if target is str else target, usual=READABLE_DUMPS, where=where
+    )
     if grammar is None:
         raise OptionError(
             "Free text has no automaton.", where=where, cure="Give a grammar, or a type that has a schema."
@@ -93,7 +95,7 @@ def grammar_of(given: Any, where: str) -> tuple[Grammar | CompiledGrammar, Calla
 
 
 def language_of(
-    given: Any,
+    target: Any,
     tokenizer: Tokenizer,
     where: str,
     *,
@@ -110,7 +112,7 @@ def language_of(
     grammar, and 0.1 us for each byte of the vocabulary. Raises OptionError if the grammar has no automaton:
     infinitely many states, more than `max_states`, or a kind of grammar that has none.
     """
-    grammar, read = grammar_of(given, where)
+    grammar, read_value = grammar_of(target, where)
     if isinstance(grammar, CompiledGrammar) and grammar.tokenizer != tokenizer:
         raise OptionError(
             f"It was compiled for {grammar.tokenizer!r}, and the model has {tokenizer!r}.",
@@ -133,12 +135,12 @@ def language_of(
             depth is not None or plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
         )
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
-    automaton, exactness = _automaton(plain, tokenizer, depth, max_states, where)
-    return HoleLanguage(automaton, exactness, read)
+    automaton, exactness = _find_automaton(plain, tokenizer, depth, max_states, where)
+    return HoleLanguage(automaton, exactness, read_value)
 
 
 @lru_cache(maxsize=64)
-def _kept(
+def _build_automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
 ) -> tuple[TokenAutomaton, str]:
     """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
@@ -148,31 +150,33 @@ def _kept(
         under: Callable[[Any], Grammar] = methodcaller("under", replace(policies, any_value=0))
         narrow = grammar.inside(under)
     is_scalar = narrow is not grammar
-    compiled: Any = compile(narrow, tokenizer, first_mask=False)
-    grammar = compiled.grammar  # of the machine: one around a schema may have another
+    compiled_grammar: Any = compile(narrow, tokenizer, first_mask=False)
+    grammar = compiled_grammar.grammar  # of the machine: one around a schema may have another
     is_schema = grammar.policies is not None
-    refused = None
-    for tried, (cut, named, repeated) in enumerate(_ways(grammar, depth)):
+    first_error = None
+    for attempt, (cut, is_named_only, may_repeat) in enumerate(_list_attempts(grammar, depth)):
         # fewer states in the end: else the refusal of a schema would take half a minute
-        is_late = tried > 1 and is_schema
-        most = max_states // 4 + 1 if is_late else max_states
-        keys = {"named_keys": named, "repeated_keys": repeated} if named or repeated else {}
+        is_late = attempt > 1 and is_schema
+        state_limit = max_states // 4 + 1 if is_late else max_states
+        keys = (
+            {"named_keys": is_named_only, "repeated_keys": may_repeat} if is_named_only or may_repeat else {}
+        )
         try:
-            dfa = compiled.to_dfa(most, cut, minimal=True, **keys)
+            dfa = compiled_grammar.to_dfa(state_limit, cut, minimal=True, **keys)
         except (LimitError, UnsatisfiableSchema, OptionError) as error:
-            if refused is None and getattr(error, "limit", "") != "max_states":
+            if first_error is None and getattr(error, "limit", "") != "max_states":
                 raise
-            refused = refused or error
+            first_error = first_error or error
             continue
         notes = [f"depth<={cut}"] * (cut is not None)
-        notes += [SCALARS] * (is_scalar and is_schema and compiled.network.tables.has_bounded_values)
-        notes += [NAMED_KEYS] * named + [REPEATED_KEYS] * repeated
+        notes += [SCALARS] * (is_scalar and is_schema and compiled_grammar.network.tables.has_bounded_values)
+        notes += [NAMED_KEYS] * is_named_only + [REPEATED_KEYS] * may_repeat
         return token_automaton(dfa), ", ".join(notes) or "exact-fsa"
-    assert refused is not None
-    raise refused
+    assert first_error is not None
+    raise first_error
 
 
-def _ways(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, bool, bool]]:
+def _list_attempts(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | None, bool, bool]]:
     """Yield what to try in turn, until there is an automaton: the depth, whether objects of which the schema
     names keys have no others, and whether other keys may repeat."""
     yield depth, False, False
@@ -200,13 +204,13 @@ def _may_repeat_keys(grammar: Grammar) -> bool:
     return keys.isdisjoint(_NEEDS_MEMBERS)
 
 
-def _automaton(
+def _find_automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
 ) -> tuple[TokenAutomaton, str]:
     """Return the automaton of a grammar, and how exact it is. Raises OptionError where there is none, or one
     of too many states."""
     try:
-        automaton, exactness = _kept(grammar, tokenizer, depth, max_states)
+        automaton, exactness = _build_automaton(grammar, tokenizer, depth, max_states)
     except LimitError as error:
         if error.limit != "max_states":
             raise

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError, TokenError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Ids: TypeAlias = npt.NDArray[np.int64]
@@ -30,10 +30,10 @@ Ids: TypeAlias = npt.NDArray[np.int64]
 class _Layer:
     """The weights of one layer, transposed: row vectors are multiplied from the left."""
 
-    before: Floats
+    input_norm: Floats
     qkv: Floats
     out: Floats
-    between: Floats
+    middle_norm: Floats
     gate_up: Floats
     down: Floats
 
@@ -53,7 +53,7 @@ class _Prefix:
     keys: tuple[Floats, ...]
     values: tuple[Floats, ...]
 
-    def first(self, count: int) -> _Prefix:
+    def cut_to(self, count: int) -> _Prefix:
         """Return the part that covers the first `count` ids."""
         return _Prefix(
             self.ids[:count],
@@ -97,7 +97,7 @@ class BidirectionalLlama:
             self._embedding = tensors["model.embed_tokens.weight"]
             self._norm = tensors["model.norm.weight"]
             self._layers = [
-                _layer(tensors, number, np.float32(head**-0.5))
+                _layer_weights(tensors, number, np.float32(head**-0.5))
                 for number in range(config["num_hidden_layers"])
             ]
         except KeyError as error:
@@ -114,16 +114,16 @@ class BidirectionalLlama:
         self._prefix = _Prefix(np.empty(0, np.int64), states, blank, blank)
 
     @classmethod
-    def read(cls, folder: Path) -> BidirectionalLlama:
+    def read_folder(cls, folder: Path) -> BidirectionalLlama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
-        with needing("The model", "safetensors", "tokenizers", where=str(folder)):
+        with require_extras("The model", "safetensors", "tokenizers", where=str(folder)):
             # optional: safetensors
             from safetensors import deserialize
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            stored: list[tuple[str, dict[str, Any]]]
-            stored = deserialize((folder / "model.safetensors").read_bytes())  # type: ignore[no-untyped-call]
-            tensors = {name: _float32(tensor) for name, tensor in stored}
+            stored_tensors: list[tuple[str, dict[str, Any]]]
+            stored_tensors = deserialize((folder / "model.safetensors").read_bytes())  # type: ignore[no-untyped-call]
+            tensors = {name: _as_float32(tensor) for name, tensor in stored_tensors}
         except StructgenError:
             raise
         except Exception as error:  # safetensors raises its own class, which it does not export everywhere
@@ -143,33 +143,35 @@ class BidirectionalLlama:
     def forward_rows(self, ids: npt.ArrayLike, rows: npt.ArrayLike) -> Floats:
         """Return the logits [len(rows), V] of some rows of a canvas: those of `forward(ids)[rows]` up to
         rounding. Raises as `forward` does, and OptionError for a row outside the canvas."""
-        canvas = self._checked(ids)
-        asked = np.asarray(rows, np.int64)
-        if asked.ndim != 1 or (len(asked) and not 0 <= asked.min() <= asked.max() < len(canvas)):
+        canvas = self._check_ids(ids)
+        row_numbers = np.asarray(rows, np.int64)
+        if row_numbers.ndim != 1 or (
+            len(row_numbers) and not 0 <= row_numbers.min() <= row_numbers.max() < len(canvas)
+        ):
             raise OptionError(
-                f"Rows of shape {asked.shape} for {len(canvas)} ids.",
+                f"Rows of shape {row_numbers.shape} for {len(canvas)} ids.",
                 where="rows",
                 cure="Pass a list of rows, each from 0 to len(ids) - 1.",
             )
-        states = self._all_states(canvas)[asked]
-        return _normed(states, self._norm, self._epsilon) @ self._embedding.T
+        states = self._all_states(canvas)[row_numbers]
+        return _normalise_rows(states, self._norm, self._epsilon) @ self._embedding.T
 
-    def _checked(self, ids: npt.ArrayLike) -> Ids:
+    def _check_ids(self, ids: npt.ArrayLike) -> Ids:
         """Return the ids as a new array, or raise."""
-        given = np.asarray(ids)
-        if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        array = np.asarray(ids)
+        if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
             raise OptionError(
-                f"ids of shape {given.shape} and type {given.dtype}.",
+                f"ids of shape {array.shape} and type {array.dtype}.",
                 where="ids",
                 cure="Pass one canvas: a list or an array of int ids, one per position.",
             )
-        if not 1 <= len(given) <= self.context:
+        if not 1 <= len(array) <= self.context:
             raise OptionError(
-                f"{len(given)} positions; the model reads 1 to {self.context}.",
+                f"{len(array)} positions; the model reads 1 to {self.context}.",
                 where="ids",
                 cure="Shorten the prompt or the canvas.",
             )
-        canvas: Ids = given.astype(np.int64)
+        canvas: Ids = array.astype(np.int64)
         outside = np.flatnonzero((canvas < 0) | (canvas >= self.vocab_size))
         if len(outside):
             raise TokenError(
@@ -183,26 +185,26 @@ class BidirectionalLlama:
         """Return how many positions attend to the left only."""
         if not self._is_prefix_causal:
             return 0
-        masked = np.flatnonzero(canvas == self.mask_id)
-        return max(int(masked[0]) - 1, 0) if len(masked) else len(canvas)
+        masked_slots = np.flatnonzero(canvas == self.mask_id)
+        return max(int(masked_slots[0]) - 1, 0) if len(masked_slots) else len(canvas)
 
     def _all_states(self, canvas: Ids) -> Floats:
         """Return the last hidden states [L, width] of a canvas. Whole chunks of its causal prefix are reused
         if the last canvas had them, and kept for the next one."""
         end = self._causal_rows(canvas) // _CHUNK * _CHUNK
-        known = self._prefix
-        length = min(end, len(known.ids))
-        differ = np.flatnonzero(known.ids[:length] != canvas[:length])
-        same = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
-        prefix = known.first(same)
-        for stop in range(same + _CHUNK, end + 1, _CHUNK):
-            states, keys, values = self._states(canvas, stop, prefix)
+        cached_prefix = self._prefix
+        length = min(end, len(cached_prefix.ids))
+        differ = np.flatnonzero(cached_prefix.ids[:length] != canvas[:length])
+        common_length = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
+        prefix = cached_prefix.cut_to(common_length)
+        for stop in range(common_length + _CHUNK, end + 1, _CHUNK):
+            states, keys, values = self._run_chunk(canvas, stop, prefix)
             prefix = _Prefix(canvas[:stop].copy(), np.concatenate((prefix.states, states)), keys, values)
-        if end > same:
+        if end > common_length:
             self._prefix = prefix
-        return np.concatenate((prefix.states, self._states(canvas, len(canvas), prefix)[0]))
+        return np.concatenate((prefix.states, self._run_chunk(canvas, len(canvas), prefix)[0]))
 
-    def _states(
+    def _run_chunk(
         self, canvas: Ids, stop: int, past: _Prefix
     ) -> tuple[Floats, tuple[Floats, ...], tuple[Floats, ...]]:
         """Return the last hidden states [stop - start, width] of the positions from the end of `past` to
@@ -210,78 +212,82 @@ class BidirectionalLlama:
         start = len(past.ids)
         cos, sin = self._cos[start:stop], self._sin[start:stop]
         causal = min(self._causal_rows(canvas), stop)
-        closed = None
+        hidden_columns = None
         if causal > start:
             rows = np.arange(start, stop)[:, None]
-            closed = (np.arange(stop) > rows) & (rows < causal)
+            hidden_columns = (np.arange(stop) > rows) & (rows < causal)
         x = self._embedding[canvas[start:stop]]
         keys, values = [], []
         for layer, old_keys, old_values in zip(self._layers, past.keys, past.values, strict=True):
-            q, k, v = self._split(_normed(x, layer.before, self._epsilon) @ layer.qkv)
-            q, k = _rotated(q, cos, sin), _rotated(k, cos, sin)
+            q, k, v = self._split_heads(_normalise_rows(x, layer.input_norm, self._epsilon) @ layer.qkv)
+            q, k = _rotate_heads(q, cos, sin), _rotate_heads(k, cos, sin)
             k, v = np.concatenate((old_keys, k), 1), np.concatenate((old_values, v), 1)
             keys.append(k)
             values.append(v)
-            x = x + _attended(q, k, v, closed) @ layer.out
-            gate, up = np.split(_normed(x, layer.between, self._epsilon) @ layer.gate_up, 2, -1)
+            x = x + _attend_columns(q, k, v, hidden_columns) @ layer.out
+            gate, up = np.split(_normalise_rows(x, layer.middle_norm, self._epsilon) @ layer.gate_up, 2, -1)
             # exp overflows to infinity where the quotient is 0 anyway
             with np.errstate(over="ignore"):
                 share: Floats = np.reciprocal(np.float32(1.0) + np.exp(-gate))
             x = x + (gate * share * up) @ layer.down
         return x, tuple(keys), tuple(values)
 
-    def _split(self, qkv: Floats) -> tuple[Floats, Floats, Floats]:
+    def _split_heads(self, qkv: Floats) -> tuple[Floats, Floats, Floats]:
         """Return queries, keys and values [heads, rows, head] of the rows of the joint product."""
         rows, columns = qkv.shape
         q, k, v = qkv.reshape(rows, 3, self._heads, columns // 3 // self._heads).transpose(1, 2, 0, 3)
         return q, k, v
 
 
-def _layer(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer:
+def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -> _Layer:
     """Return the weights of a layer; the queries' come multiplied by the scale of attention."""
 
-    def part(name: str) -> Floats:
+    def part_weights(name: str) -> Floats:
         return tensors[f"model.layers.{number}.{name}.weight"]
 
     qkv = np.concatenate(
-        (part("self_attn.q_proj") * scale, part("self_attn.k_proj"), part("self_attn.v_proj"))
+        (
+            part_weights("self_attn.q_proj") * scale,
+            part_weights("self_attn.k_proj"),
+            part_weights("self_attn.v_proj"),
+        )
     )
     return _Layer(
-        part("input_layernorm"),
+        part_weights("input_layernorm"),
         np.ascontiguousarray(qkv.T),
-        np.ascontiguousarray(part("self_attn.o_proj").T),
-        part("post_attention_layernorm"),
-        np.ascontiguousarray(np.concatenate((part("mlp.gate_proj"), part("mlp.up_proj"))).T),
-        np.ascontiguousarray(part("mlp.down_proj").T),
+        np.ascontiguousarray(part_weights("self_attn.o_proj").T),
+        part_weights("post_attention_layernorm"),
+        np.ascontiguousarray(np.concatenate((part_weights("mlp.gate_proj"), part_weights("mlp.up_proj"))).T),
+        np.ascontiguousarray(part_weights("mlp.down_proj").T),
     )
 
 
-def _normed(x: Floats, weight: Floats, epsilon: np.float32) -> Floats:
+def _normalise_rows(x: Floats, weight: Floats, epsilon: np.float32) -> Floats:
     """Return RMSNorm of the rows of x: divided by their root mean square, times a weight per column."""
     squares = np.einsum("ij,ij->i", x, x)[:, None] / np.float32(x.shape[1])
-    normed: Floats = x * (np.float32(1.0) / np.sqrt(squares + epsilon)) * weight
-    return normed
+    result: Floats = x * (np.float32(1.0) / np.sqrt(squares + epsilon)) * weight
+    return result
 
 
-def _rotated(x: Floats, cos: Floats, sin: Floats) -> Floats:
+def _rotate_heads(x: Floats, cos: Floats, sin: Floats) -> Floats:
     """Return heads [heads, rows, head] with rotary positions applied (by halves)."""
-    left, right = np.split(x, 2, -1)
-    return np.concatenate((left * cos - right * sin, right * cos + left * sin), -1)
+    first_half, second_half = np.split(x, 2, -1)
+    return np.concatenate((first_half * cos - second_half * sin, second_half * cos + first_half * sin), -1)
 
 
-def _attended(q: Floats, k: Floats, v: Floats, closed: npt.NDArray[np.bool_] | None) -> Floats:
+def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray[np.bool_] | None) -> Floats:
     """Return the attention's output [rows, heads x head] of queries [heads, rows, head] over keys and values,
     without the columns that are closed to a row [rows, columns]."""
     weights = q @ k.transpose(0, 2, 1)
-    if closed is not None:
-        weights[:, closed] = -np.inf
+    if hidden_columns is not None:
+        weights[:, hidden_columns] = -np.inf
     weights -= weights.max(-1, keepdims=True)
     np.exp(weights, out=weights)
-    read: Floats = (weights @ v) / weights.sum(-1, keepdims=True)
-    return read.transpose(1, 0, 2).reshape(q.shape[1], -1)
+    output: Floats = (weights @ v) / weights.sum(-1, keepdims=True)
+    return output.transpose(1, 0, 2).reshape(q.shape[1], -1)
 
 
-def _float32(tensor: dict[str, Any]) -> Floats:
+def _as_float32(tensor: dict[str, Any]) -> Floats:
     """Return a tensor as safetensors describes it (dtype, shape, data), in float32."""
     kind, data = tensor["dtype"], tensor["data"]
     if kind == "BF16":

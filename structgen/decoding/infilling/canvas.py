@@ -36,11 +36,11 @@ class Piece:
     """The hole's name; "": fixed text."""
     slots: int = 0
     """The number of slots of a hole."""
-    least: int = 0
+    min_tokens: int = 0
     """The least number of tokens of a hole. The remaining slots may stay empty, at its end."""
-    behind: str = ""
+    suffix: str = ""
     """The template's text that the hole took over (`text_behind`)."""
-    more: int = 0
+    suffix_slots: int = 0
     """The slots for that, of `slots`."""
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class MaskedSlot(NamedTuple):
     """Its place in that lattice."""
 
 
-class Committed(NamedTuple):
+class FilledSlot(NamedTuple):
     """A slot that was filled."""
 
     position: int
@@ -87,7 +87,7 @@ class LatticePart:
     """A lattice, and the positions of its slots in the canvas: [occurrences, slots]."""
 
     lattice: Lattice
-    at: Numbers
+    positions: Numbers
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Canvas:
     none."""
 
     @classmethod
-    def of(
+    def from_pieces(
         cls,
         prompt: Sequence[int],
         pieces: Sequence[Piece],
@@ -122,56 +122,57 @@ class Canvas:
         parts = [] if whole is None else [whole_part(pieces, whole, marks, **ends)]
         starts = np.cumsum([0, *map(len, pieces)])
         for name in dict.fromkeys(piece.name for piece in pieces if piece.name and whole is None):
-            same = [at for at, piece in enumerate(pieces) if piece.name == name]
-            part = whole_part([pieces[same[0]]], holes[name], NO_MARKS, **ends)
-            parts.append(LatticePart(part.lattice, starts[same][:, None] + part.at))
+            occurrences = [at for at, piece in enumerate(pieces) if piece.name == name]
+            part = whole_part([pieces[occurrences[0]]], holes[name], NO_MARKS, **ends)
+            parts.append(LatticePart(part.lattice, starts[occurrences][:, None] + part.positions))
         last = pieces[-1]
-        tail = len(tokens) - last.slots if last.name and last.least < last.slots else len(tokens)
+        tail = len(tokens) - last.slots if last.name and last.min_tokens < last.slots else len(tokens)
         return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
 
     # --- for the model --------------------------------------------------------------------------------------
 
-    def ids(self) -> Numbers:
+    def model_ids(self) -> Numbers:
         """Return the model's input: the prompt, then the slots; masked slots have the mask's id.
 
         Slots that are known to be empty are left out. Only those at the very end are included, as end token
         and padding. If there are none, an end token follows the canvas.
         """
-        kept = self._kept()
-        said = self.tokens[kept].astype(np.int64)
-        said[said == OPEN] = self.conventions.mask_id
-        nulls = np.flatnonzero(said == NULL)
-        said[nulls] = self.conventions.pad_id
-        said[nulls[:1]] = self.conventions.end_id
-        behind = [self.conventions.end_id] if self.tail == len(self.tokens) else []
-        return np.concatenate([np.array(self.prompt, np.int64), said, np.array(behind, np.int64)])
+        input_slots = self._input_slots()
+        contents = self.tokens[input_slots].astype(np.int64)
+        contents[contents == OPEN] = self.conventions.mask_id
+        nulls = np.flatnonzero(contents == NULL)
+        contents[nulls] = self.conventions.pad_id
+        contents[nulls[:1]] = self.conventions.end_id
+        end_ids = [self.conventions.end_id] if self.tail == len(self.tokens) else []
+        return np.concatenate([np.array(self.prompt, np.int64), contents, np.array(end_ids, np.int64)])
 
-    def _kept(self) -> Numbers:
+    def _input_slots(self) -> Numbers:
         """Return the slots that are part of the model's input."""
-        shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
-        return np.flatnonzero(shown)
+        is_shown = (self.tokens != NULL) | (np.arange(len(self.tokens)) >= self.tail)
+        return np.flatnonzero(is_shown)
 
-    def rows(self) -> Numbers:
+    def masked_rows(self) -> Numbers:
         """Return the rows of the model's logits that predict masked slots, ascending."""
         row_of = self.row_of()
         return np.unique(row_of[self.tokens == OPEN])
 
-    def read(self, logits: npt.NDArray[np.float32], rows: Numbers) -> None:
-        """Take the model's logits [len(rows), V] for the rows `rows()`. Raises StructgenError for NaN."""
+    def take_logits(self, logits: npt.NDArray[np.float32], rows: Numbers) -> None:
+        """Take the model's logits [len(rows), V] for the rows `masked_rows()`. Raises StructgenError for
+        NaN."""
         row_of = self.row_of()
         for part in self.parts:
             for slot in part.lattice.open_slots.tolist():
-                places = np.searchsorted(rows, row_of[part.at[:, slot]])
+                places = np.searchsorted(rows, row_of[part.positions[:, slot]])
                 row = logits[places[0]]
-                for other in places[1:]:
-                    row = row + logits[other]
+                for next_place in places[1:]:
+                    row = row + logits[next_place]
                 part.lattice.set_logits(slot, row)
 
     def row_of(self) -> Numbers:
         """Return the row of the logits that predicts each slot; meaningless for slots outside the input."""
-        kept = self._kept()
+        input_slots = self._input_slots()
         row_of = np.full(len(self.tokens), -1)
-        row_of[kept] = np.arange(len(kept)) + len(self.prompt) - int(self.conventions.shift)
+        row_of[input_slots] = np.arange(len(input_slots)) + len(self.prompt) - int(self.conventions.shift)
         return row_of
 
     # --- for the loop ---------------------------------------------------------------------------------------
@@ -179,26 +180,26 @@ class Canvas:
     def open_slots(self) -> list[MaskedSlot]:
         """Return the masked slots, once for each name, in canvas order."""
         return sorted(
-            self._place(number, slot)
+            self._masked_slot(number, slot)
             for number, part in enumerate(self.parts)
             for slot in part.lattice.open_slots.tolist()
         )
 
-    def _place(self, part: int, slot: int) -> MaskedSlot:
-        return MaskedSlot(int(self.parts[part].at[0, slot]), part, slot)
+    def _masked_slot(self, part: int, slot: int) -> MaskedSlot:
+        return MaskedSlot(int(self.parts[part].positions[0, slot]), part, slot)
 
-    def commit(self, place: MaskedSlot, token: int, probability: float = 1.0) -> Committed:
+    def commit_token(self, place: MaskedSlot, token: int, probability: float = 1.0) -> FilledSlot:
         """Write a token or NULL into a masked slot, in every hole of that name."""
-        self.parts[place.part].lattice.commit(place.slot, token)
-        self.tokens[self.parts[place.part].at[:, place.slot]] = token
-        return Committed(place.position, None if token == NULL else token, probability)
+        self.parts[place.part].lattice.commit_token(place.slot, token)
+        self.tokens[self.parts[place.part].positions[:, place.slot]] = token
+        return FilledSlot(place.position, None if token == NULL else token, probability)
 
-    def commit_forced(self) -> list[Committed]:
+    def commit_forced(self) -> list[FilledSlot]:
         """Commit the slots that are the same in every valid filling, and return them."""
         return [
-            self.commit(self._place(number, slot), token)
+            self.commit_token(self._masked_slot(number, slot), token)
             for number, part in enumerate(self.parts)
-            for slot, token in part.lattice.forced()
+            for slot, token in part.lattice.forced_slots()
         ]
 
     def hole_tokens(self, piece: int) -> list[int]:
@@ -213,19 +214,19 @@ def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1."""
-    slots, at, start = list[LatticeSlot](), list[int](), 0
+    slots, positions, start = list[LatticeSlot](), list[int](), 0
     for piece in pieces:
-        mark = marks.before.get(piece.name)
+        mark = marks.columns_before.get(piece.name)
         if mark is not None:
             slots.append(LatticeSlot(NULL, column=mark))
-            at.append(-1)
+            positions.append(-1)
         for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
-            may_stay_empty = bool(piece.name) and number >= piece.least
+            may_stay_empty = bool(piece.name) and number >= piece.min_tokens
             is_last = may_stay_empty and number == piece.slots - 1
             slots.append(LatticeSlot(token, may_stay_empty, is_last))
-            at.append(start + number)
+            positions.append(start + number)
         if mark is not None:
-            slots.append(LatticeSlot(NULL, column=marks.behind))
-            at.append(-1)
+            slots.append(LatticeSlot(NULL, column=marks.column_behind))
+            positions.append(-1)
         start += len(piece)
-    return LatticePart(Lattice(automaton, slots, **options), np.array([at], np.int64))
+    return LatticePart(Lattice(automaton, slots, **options), np.array([positions], np.int64))

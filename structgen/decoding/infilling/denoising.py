@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.base.errors import OptionError
-from structgen.base.system.guarded import SLOW, Guarded
+from structgen.base.system.guarded import SLOW, GuardedCall
 from structgen.base.system.held_bytes import held_bytes
-from structgen.decoding.infilling.canvas import Canvas, Committed
+from structgen.decoding.infilling.canvas import Canvas, FilledSlot
 from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.schedulers import CanvasStep, ConfidentPrefix, Scheduler
 
@@ -31,7 +31,7 @@ class DenoisingStep:
     """A step of the loop. Step 0 has what was forced before the first pass of the model."""
 
     number: int
-    committed: tuple[Committed, ...]
+    committed: tuple[FilledSlot, ...]
     canvas: tuple[int, ...]
     """The contents of each slot afterwards: a token, -1 (masked) or -2 (empty)."""
     model_seconds: float
@@ -62,7 +62,7 @@ def denoise(
     temperature: float,
     seed: int,
     deadline: float | None = None,
-    listen: Callable[[DenoisingStep, Canvas], None] | None = None,
+    listener: Callable[[DenoisingStep, Canvas], None] | None = None,
 ) -> tuple[list[DenoisingStep], bool]:
     """Fill a feasible canvas; return its steps, and whether the deadline cut it short.
 
@@ -70,61 +70,61 @@ def denoise(
     """
     steps: list[DenoisingStep] = []
 
-    def add(written: list[Committed], model_seconds: float, began: float) -> None:
+    def add_step(filled_slots: list[FilledSlot], model_seconds: float, began: float) -> None:
         took = time.perf_counter() - began
         usage.model_seconds += model_seconds
         usage.lattice_seconds += took
         contents = tuple(canvas.tokens.tolist())
-        steps.append(DenoisingStep(len(steps), tuple(sorted(written)), contents, model_seconds, took))
-        if listen is not None:
-            listen(steps[-1], canvas)
+        steps.append(DenoisingStep(len(steps), tuple(sorted(filled_slots)), contents, model_seconds, took))
+        if listener is not None:
+            listener(steps[-1], canvas)
 
-    def dropped(error: Exception) -> None:
+    def note_drop(error: Exception) -> None:
         usage.scheduler = f"{type(scheduler).__name__}: {type(error).__name__}: {error}"
 
     began = time.perf_counter()
     slots, state = len(canvas.open_slots()), dict[str, Any]()
-    add(canvas.commit_forced(), 0.0, began)
+    add_step(canvas.commit_forced(), 0.0, began)
     is_own = isinstance(scheduler, ConfidentPrefix)
     default = scheduler if is_own else ConfidentPrefix()
-    ask = Guarded(partial(_ask, scheduler), SLOW, dropped)
+    ask = GuardedCall(partial(_fill_step, scheduler), SLOW, note_drop)
     while canvas.open_slots():
         began = time.perf_counter()
         step = CanvasStep(canvas, usage.steps, slots, temperature, seed, None, state)
         if deadline is not None and time.monotonic() >= deadline:
             step.temperature = 0.0
             ConfidentPrefix(0.0).fill(step)
-            add(step.written, 0.0, began)
+            add_step(step.written, 0.0, began)
             return steps, True
-        _read(model, canvas)
-        read = time.perf_counter()
+        _run_model(model, canvas)
+        read_time = time.perf_counter()
         step.block_length = model.block_length
         if not is_own and not usage.scheduler:
             ask(step)
         if not step.written:
             default.fill(step)
         usage.steps += 1
-        add([*step.written, *canvas.commit_forced()], read - began, read)
+        add_step([*step.written, *canvas.commit_forced()], read_time - began, read_time)
     return steps, False
 
 
-def _read(model: MaskedModel, canvas: Canvas) -> None:
+def _run_model(model: MaskedModel, canvas: Canvas) -> None:
     """Have a canvas take the model's logits for its masked slots."""
-    ids, rows = canvas.ids(), canvas.rows()
-    some: Any = getattr(model, "forward_rows", None)
-    if some is None:
+    ids, rows = canvas.model_ids(), canvas.masked_rows()
+    forward_rows: Any = getattr(model, "forward_rows", None)
+    if forward_rows is None:
         rows = np.arange(len(ids))
-    logits = model.forward(ids) if some is None else some(ids, rows)
+    logits = model.forward(ids) if forward_rows is None else forward_rows(ids, rows)
     if getattr(logits, "shape", None) != (len(rows), model.vocab_size):
         raise OptionError(
             f"forward returned {getattr(logits, 'shape', type(logits).__name__)} for {len(rows)} rows.",
             where="model",
             cure=f"It returns float32 logits [{len(rows)}, {model.vocab_size}].",
         )
-    canvas.read(np.asarray(logits, np.float32), rows)
+    canvas.take_logits(np.asarray(logits, np.float32), rows)
 
 
-def _ask(scheduler: Scheduler, step: CanvasStep) -> None:
+def _fill_step(scheduler: Scheduler, step: CanvasStep) -> None:
     scheduler.fill(step)
     if held_bytes(step.state, MOST_STATE) > MOST_STATE:
         step.state.clear()

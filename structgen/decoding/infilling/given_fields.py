@@ -10,12 +10,12 @@ from itertools import groupby
 from typing import Any
 
 from structgen.base.errors import NoFillingError, OptionError
-from structgen.base.json_text.exact_json import kind_name, read, target_of
+from structgen.base.json_text.exact_json import kind_name, read_exact, target_of
 from structgen.decoding.infilling.template import FixedText, Hole, Parts
 from structgen.schema.reading.model import TYPES
 
 
-def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
+def parts_of_given(schema: Any, fields: Mapping[str, Any]) -> Parts:
     """Return the template of an object's schema in which some fields are known.
 
     Properties are in the order of the schema, with json.dumps' layout. A given field is fixed text; a
@@ -29,7 +29,7 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
     value is not of its schema's `type`.
     """
     texts: list[str | Hole] = []
-    _object(_resolved(schema, schema), schema, given, (), texts)
+    _append_object(_follow_reference(schema, schema), schema, fields, (), texts)
     runs = [list(run) for _, run in groupby(texts, type)]
     parts: Parts = []
     for at, run in enumerate(runs):
@@ -46,23 +46,23 @@ def parts_of_given(schema: Any, given: Mapping[str, Any]) -> Parts:
 
 def value_at(document: Any, path: str) -> Any:
     """Return the value in a document at a hole's path."""
-    for name in _names(document, path):
+    for name in _names_of_path(document, path):
         document = document[name]
     return document
 
 
-def _names(document: Any, path: str) -> list[str]:
+def _names_of_path(document: Any, path: str) -> list[str]:
     """Return the property names of a path; names may hold dots themselves."""
     if path in document:
         return [path]
     for name, inner in document.items():
         if path.startswith(f"{name}.") and isinstance(inner, Mapping):
-            return [name, *_names(inner, path[len(name) + 1 :])]
+            return [name, *_names_of_path(inner, path[len(name) + 1 :])]
     raise KeyError(path)
 
 
-def _object(
-    shape: Any, root: Any, given: Mapping[str, Any], path: Sequence[str], texts: list[str | Hole]
+def _append_object(
+    shape: Any, root: Any, fields: Mapping[str, Any], path: Sequence[str], texts: list[str | Hole]
 ) -> None:
     """Append to `texts` what an object is: its given fields as JSON text, its required others as holes."""
     properties = shape.get("properties") if isinstance(shape, Mapping) else None
@@ -73,30 +73,30 @@ def _object(
             where=where,
             cure="Write a template instead: sg.infill(model, '{...}', grammar=schema).",
         )
-    unknown = [name for name in given if name not in properties]
+    unknown = [name for name in fields if name not in properties]
     if unknown:
         raise OptionError(
             f"{unknown[0]!r} is no property of the schema.",
             where=where,
             cure=f"Give some of {', '.join(map(repr, properties))}.",
         )
-    required = shape.get("required", ())
+    required_names = shape.get("required", ())
     separator = "{"
     for name, inner in properties.items():
-        if name not in given and name not in required:
+        if name not in fields and name not in required_names:
             continue
         texts.append(f"{separator}{json.dumps(name, ensure_ascii=False)}: ")
         separator = ", "
-        if name not in given:
+        if name not in fields:
             texts.append(Hole(".".join((*path, name))))
             continue
-        resolved = _resolved(inner, root)
-        value = given[name]
-        if isinstance(value, Mapping) and isinstance(resolved, Mapping) and resolved.get("properties"):
-            _object(resolved, root, value, (*path, name), texts)
+        inner_shape = _follow_reference(inner, root)
+        value = fields[name]
+        if isinstance(value, Mapping) and isinstance(inner_shape, Mapping) and inner_shape.get("properties"):
+            _append_object(inner_shape, root, value, (*path, name), texts)
         else:
-            text = _written(value, (*path, name))
-            _check_type(text, resolved, f"{where}[{name!r}]")
+            text = _json_text(value, (*path, name))
+            _check_type(text, inner_shape, f"{where}[{name!r}]")
             texts.append(text)
     texts.append("{}" if separator == "{" else "}")
 
@@ -104,27 +104,27 @@ def _object(
 def _check_type(text: str, shape: Any, where: str) -> None:
     """Raise NoFillingError for a value of another type than its schema's `type`: 2.0 is an integer too, and
     each integer a number."""
-    wanted = shape.get("type") if isinstance(shape, Mapping) else None
-    names: list[Any] = wanted if isinstance(wanted, list) else [wanted]
+    type_keyword = shape.get("type") if isinstance(shape, Mapping) else None
+    names: list[Any] = type_keyword if isinstance(type_keyword, list) else [type_keyword]
     if not names or not all(isinstance(name, str) and name in TYPES for name in names):
         return  # an unknown type is the schema's own fault
-    value = read(text)
-    own = kind_name(value)
+    value = read_exact(text)
+    kind = kind_name(value)
     is_whole = isinstance(value, Decimal) and value == value.to_integral_value()
     others = {"integer": "number", "number": "integer" if is_whole else ""}
-    if own in names or others.get(own) in names:
+    if kind in names or others.get(kind) in names:
         return
     kinds = " or ".join(names)
-    shown = text if len(text) <= 40 else f"{text[:37]}..."
+    short_text = text if len(text) <= 40 else f"{text[:37]}..."
     raise NoFillingError(
-        f"{shown} is of the type {own}, and the schema wants {kinds}.",
+        f"{short_text} is of the type {kind}, and the schema wants {kinds}.",
         fixed=text,
         where=where,
         cure=f"Give a value of the type {kinds}, or leave the field out.",
     )
 
 
-def _written(value: Any, path: Sequence[str]) -> str:
+def _json_text(value: Any, path: Sequence[str]) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -133,7 +133,7 @@ def _written(value: Any, path: Sequence[str]) -> str:
         ) from error
 
 
-def _resolved(shape: Any, root: Any) -> Any:
+def _follow_reference(shape: Any, root: Any) -> Any:
     """Return a schema with a local reference at its root followed; other references are left as they are."""
     for _ in range(64):
         reference = shape.get("$ref") if isinstance(shape, Mapping) else None

@@ -22,7 +22,7 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.base.language import checks
-from structgen.base.language.checks import Instance, Number, OneOf, Whole, check_fields
+from structgen.base.language.checks import ChoiceCheck, InstanceCheck, NumberCheck, WholeCheck, check_fields
 from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
@@ -37,13 +37,13 @@ from structgen.decoding.infilling.automata_of_grammars import (
 from structgen.decoding.infilling.canvas import SLOTS, Canvas, Conventions, Piece
 from structgen.decoding.infilling.denoising import CanvasUsage, DenoisingStep, denoise
 from structgen.decoding.infilling.given_fields import parts_of_given, value_at
-from structgen.decoding.infilling.intersection import NO_MARKS, Marks, intersection
+from structgen.decoding.infilling.intersection import NO_MARKS, Marks, intersect_types
 from structgen.decoding.infilling.masked_model import MaskedModel
-from structgen.decoding.infilling.obstacles import refuse
+from structgen.decoding.infilling.obstacles import raise_obstacle
 from structgen.decoding.infilling.results import Infilled, text_of
-from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, named
+from structgen.decoding.infilling.schedulers import GONE, ConfidentPrefix, Scheduler, find_scheduler
 from structgen.decoding.infilling.template import TYPES, FixedText, Hole, Parts, parts_of
-from structgen.decoding.infilling.text_behind import ended, punctuation_behind, without
+from structgen.decoding.infilling.text_behind import add_suffix, drop_suffixes, punctuation_behind
 from structgen.decoding.infilling.token_automaton import TokenAutomaton
 from structgen.decoding.speculation.drafts.model_rows import Tokens
 from structgen.grammars.json_grammars.outline_writer import shorter_outlines
@@ -94,58 +94,60 @@ class InfillOptions(TypedDict, total=False):
     listen: Callable[[DenoisingStep, Canvas], None] | None
 
 
-def _text(name: str, value: Any) -> str:
+def _check_template(name: str, value: Any) -> str:
     """Return a template that UTF-8 can encode. Raises OptionError."""
     cure = "Give a text; fill many by [sg.infill(model, one) for one in texts]."
-    return checks.encodable(name, Instance(str, cure)(name, value))
+    return checks.check_encodable(name, InstanceCheck(str, cure)(name, value))
 
 
 @dataclass(frozen=True, slots=True)
 class InfillSettings:
     """The template and the options of `infill`, with their defaults; they are checked."""
 
-    template: Annotated[str, _text] | None = None
+    template: Annotated[str, _check_template] | None = None
     grammar: Any = None
     holes: (
-        Annotated[Mapping[str, Any], Instance(Mapping, "Give a dict of types by the holes' names.")] | None
+        Annotated[Mapping[str, Any], InstanceCheck(Mapping, "Give a dict of types by the holes' names.")]
+        | None
     ) = None
     given: (
-        Annotated[Mapping[str, Any], Instance(Mapping, "Give a dict of the fields that are known.")] | None
+        Annotated[Mapping[str, Any], InstanceCheck(Mapping, "Give a dict of the fields that are known.")]
+        | None
     ) = None
     prompt: Annotated[
-        str | Sequence[int], Instance(str | Sequence, "Give a text, or a sequence of token ids.")
+        str | Sequence[int], InstanceCheck(str | Sequence, "Give a text, or a sequence of token ids.")
     ] = ""
-    outline: Annotated[bool, checks.flag] | None = None
-    chat: Annotated[bool, checks.flag] | None = None
+    outline: Annotated[bool, checks.check_flag] | None = None
+    chat: Annotated[bool, checks.check_flag] | None = None
     slots: (
         Annotated[
             int | Mapping[str, int],
-            Instance(int | Mapping, "Give a number, or a dict of them by the holes' names."),
+            InstanceCheck(int | Mapping, "Give a number, or a dict of them by the holes' names."),
         ]
         | None
     ) = None
-    length: Annotated[Length, OneOf(get_args(Length))] = "at most"
+    length: Annotated[Length, ChoiceCheck(get_args(Length))] = "at most"
     scheduler: str | Scheduler = "auto"
     sure: float | None = None
-    temperature: Annotated[float, Number(1e-6, 1e6, "0, or a number above it", 0.0)] = 0.0
-    seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
+    temperature: Annotated[float, NumberCheck(1e-6, 1e6, "0, or a number above it", 0.0)] = 0.0
+    seed: Annotated[int, WholeCheck(0, (1 << 64) - 1)] = 0
     tokenizer: Tokenizer | Any | None = None
-    depth: Annotated[int, Whole(0)] | None = None
-    max_states: Annotated[int, Whole(1)] | None = None
-    timeout: Annotated[float, checks.seconds] | None = None
+    depth: Annotated[int, WholeCheck(0)] | None = None
+    max_states: Annotated[int, WholeCheck(1)] | None = None
+    timeout: Annotated[float, checks.check_seconds] | None = None
     listen: (
         Annotated[
             Callable[[DenoisingStep, Canvas], None],
-            Instance(Callable, "Give a function of a step and a canvas."),
+            InstanceCheck(Callable, "Give a function of a step and a canvas."),
         ]
         | None
     ) = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        said = {"template": self.template, "given": self.given, "holes": self.holes or None}
-        _EXCLUDED.refuse(
-            {name for name, value in {**said, "grammar": self.grammar}.items() if value is not None}
+        inputs = {"template": self.template, "given": self.given, "holes": self.holes or None}
+        _EXCLUDED.raise_first(
+            {name for name, value in {**inputs, "grammar": self.grammar}.items() if value is not None}
         )
 
 
@@ -204,19 +206,21 @@ def infill(
     grammar without an automaton, a canvas longer than the model's context and wrong options; StructgenError
     for NaN logits.
     """
-    how = InfillSettings(template, **options)
-    scheduler = named(how.scheduler, sure=how.sure)
+    settings = InfillSettings(template, **options)
+    scheduler = find_scheduler(settings.scheduler, sure=settings.sure)
     began = time.monotonic()
-    reads, words = model_of(model, how.tokenizer)
-    parts = _parts_of(how)
-    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", how.tokenizer)
-    prompt = how.prompt
+    reads, words = model_of(model, settings.tokenizer)
+    parts = _parts_of(settings)
+    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", settings.tokenizer)
+    prompt = settings.prompt
     if isinstance(prompt, str) and prompt:
-        question = ModelQuestion(checks.encodable("prompt", prompt), with_outline=how.outline, chat=how.chat)
-        prompt = _prompt_tokens(prompts, question, words, how.grammar)
+        question = ModelQuestion(
+            checks.check_encodable("prompt", prompt), with_outline=settings.outline, chat=settings.chat
+        )
+        prompt = _prompt_tokens(prompts, question, words, settings.grammar)
     # what fills slots anywhere is led by the fixed text that the model sees behind a hole
-    takes_over = how.length == "at most" and isinstance(scheduler, ConfidentPrefix)
-    problem = _Asked(reads, words, how, takes_over).problem(parts, _prompt_ids(prompt, reads))
+    takes_over = settings.length == "at most" and isinstance(scheduler, ConfidentPrefix)
+    problem = _InfillCall(reads, words, settings, takes_over).make_problem(parts, _prompt_ids(prompt, reads))
     usage = CanvasUsage(compile_seconds=time.monotonic() - began)
     canvas = problem.canvas()
     steps, is_late = denoise(
@@ -224,30 +228,32 @@ def infill(
         scheduler,
         canvas,
         usage,
-        temperature=how.temperature,
-        seed=how.seed,
-        deadline=None if how.timeout is None else began + how.timeout,
-        listen=how.listen,
+        temperature=settings.temperature,
+        seed=settings.seed,
+        deadline=None if settings.timeout is None else began + settings.timeout,
+        listener=settings.listen,
     )
-    full = {} if is_late else problem.full(canvas)  # after a deadline a filling is any that is valid
+    full = (
+        {} if is_late else problem.find_full_holes(canvas)
+    )  # after a deadline a filling is any that is valid
     for name, count in full.items():
-        what = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
+        message = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
         cure = "Give it more slots (max_tokens of a typed function)."
-        warnings.warn(FullHoleWarning(f"{what} {cure}", hole=name), stacklevel=warning_level())
-    return problem.result(canvas, steps, usage, is_late, how.given is not None, tuple(full))
+        warnings.warn(FullHoleWarning(f"{message} {cure}", hole=name), stacklevel=warning_level())
+    return problem.make_result(canvas, steps, usage, is_late, settings.given is not None, tuple(full))
 
 
-def _parts_of(how: InfillSettings) -> Parts:
+def _parts_of(settings: InfillSettings) -> Parts:
     """Return the parts of the template; of that of the known fields; or one hole, for the whole text."""
     parts: Parts = [Hole("text")]
-    what, where, cure = "The template has no hole.", "template", "Write {name} where something is to come."
-    if how.given is not None:
-        parts = parts_of_given(_schema_of(how.grammar), how.given)
-        what, where, cure = "All required fields are given.", "given", "Leave some of them out."
-    elif how.template is not None:
-        parts = parts_of(how.template)
+    fault, where, cure = "The template has no hole.", "template", "Write {name} where something is to come."
+    if settings.given is not None:
+        parts = parts_of_given(_schema_of(settings.grammar), settings.given)
+        fault, where, cure = "All required fields are given.", "given", "Leave some of them out."
+    elif settings.template is not None:
+        parts = parts_of(settings.template)
     if not any(isinstance(part, Hole) for part in parts):
-        raise OptionError(what, where=where, cure=cure)
+        raise OptionError(fault, where=where, cure=cure)
     return parts
 
 
@@ -272,12 +278,13 @@ class _Problem:
 
     def canvas(self) -> Canvas:
         """Return a new canvas."""
-        return Canvas.of(self.prompt, self.pieces, self.conventions, *self.automata, self.marks)
+        return Canvas.from_pieces(self.prompt, self.pieces, self.conventions, *self.automata, self.marks)
 
-    def exactly(self, name: str, count: int) -> _Problem:
+    def with_slots(self, name: str, count: int) -> _Problem:
         """Return the problem in which the holes of a name have so many slots and fill them all."""
         pieces = (
-            replace(piece, slots=count, least=count) if piece.name == name else piece for piece in self.pieces
+            replace(piece, slots=count, min_tokens=count) if piece.name == name else piece
+            for piece in self.pieces
         )
         return replace(self, pieces=tuple(pieces))
 
@@ -286,18 +293,18 @@ class _Problem:
         """Whether there is a valid filling. Cost: a Boolean pass over the lattices."""
         return all(part.lattice.is_feasible for part in self.canvas().parts)
 
-    def full(self, canvas: Canvas) -> dict[str, int]:
+    def find_full_holes(self, canvas: Canvas) -> dict[str, int]:
         """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
         empty and the grammar has a longer text; by name, with their numbers of slots."""
         return {
-            piece.name: piece.slots - piece.more
+            piece.name: piece.slots - piece.suffix_slots
             for number, piece in enumerate(self.pieces)
             if piece.name
-            and piece.least < piece.slots == len(canvas.hole_tokens(number))
-            and self.exactly(piece.name, piece.slots + 1).is_feasible
+            and piece.min_tokens < piece.slots == len(canvas.hole_tokens(number))
+            and self.with_slots(piece.name, piece.slots + 1).is_feasible
         }
 
-    def result(
+    def make_result(
         self,
         canvas: Canvas,
         steps: list[DenoisingStep],
@@ -312,11 +319,11 @@ class _Problem:
         values: dict[str, Any] = {}
         for number, piece in enumerate(self.pieces):
             if piece.name:
-                inside = text_of(canvas.hole_tokens(number), self.tokenizer).removesuffix(piece.behind)
+                inside = text_of(canvas.hole_tokens(number), self.tokenizer).removesuffix(piece.suffix)
                 language = self.holes.get(piece.name)
-                read = None if language is None else language.read
-                values[piece.name] = inside if read is None else read(inside)
-        value = text if self.whole is None or self.whole.read is None else self.whole.read(text)
+                read_value = None if language is None else language.read_value
+                values[piece.name] = inside if read_value is None else read_value(inside)
+        value = text if self.whole is None or self.whole.read_value is None else self.whole.read_value(text)
         if is_given:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
@@ -339,41 +346,48 @@ class _Problem:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _InfillCall:
     """A model, and what the caller asks of it."""
 
     model: MaskedModel
     tokenizer: Tokenizer
-    how: InfillSettings
+    settings: InfillSettings
     takes_over: bool
     """Whether holes take over the punctuation behind them (`text_behind`)."""
 
-    def problem(self, parts: Parts, prompt: Tokens) -> _Problem:
+    def make_problem(self, parts: Parts, prompt: Tokens) -> _Problem:
         """Return the problem of a template. Raises OptionError; NoFillingError if there is no filling."""
-        named: dict[str, list[Hole]] = {}
+        holes_by_name: dict[str, list[Hole]] = {}
         for part in parts:
             if isinstance(part, Hole):
-                named.setdefault(part.name, []).append(part)
-        self._check_names(named)
+                holes_by_name.setdefault(part.name, []).append(part)
+        self._check_names(holes_by_name)
         _check_text(parts)
-        types = {name: given for name, same in named.items() for given in self._types_of(name, same)}
-        wanted = {f"hole {name!r}": given for name, given in types.items()}
-        if self.how.grammar is not None:
-            wanted["grammar"] = self.how.grammar
-        languages = self._languages(wanted)
+        types = {
+            name: target
+            for name, hole_group in holes_by_name.items()
+            for target in self._types_of(name, hole_group)
+        }
+        targets = {f"hole {name!r}": target for name, target in types.items()}
+        if self.settings.grammar is not None:
+            targets["grammar"] = self.settings.grammar
+        languages = self._read_languages(targets)
         whole = languages.get("grammar")
         holes = {name: languages[f"hole {name!r}"] for name in types}
-        behind: dict[str, str] = {}
+        suffixes: dict[str, str] = {}
         if whole is None and self.takes_over:
-            ended = self._ended(parts, types)
-            behind = {name: text for name, (text, _) in ended.items()}
-            holes |= {name: replace(language, read=holes[name].read) for name, (_, language) in ended.items()}
-            parts = without(parts, behind)
-        slots = {name: self._told_slots(name, same) for name, same in named.items()}
-        pieces = self._pieces(parts, slots, len(prompt), behind)
+            with_suffixes = self._add_suffixes(parts, types)
+            suffixes = {name: text for name, (text, _) in with_suffixes.items()}
+            holes |= {
+                name: replace(language, read_value=holes[name].read_value)
+                for name, (_, language) in with_suffixes.items()
+            }
+            parts = drop_suffixes(parts, suffixes)
+        slots = {name: self._requested_slots(name, hole_group) for name, hole_group in holes_by_name.items()}
+        pieces = self._make_pieces(parts, slots, len(prompt), suffixes)
         marks = NO_MARKS
         if whole is not None and holes:
-            whole, marks = self._intersection(whole, holes, pieces)
+            whole, marks = self._intersect_holes(whole, holes, pieces)
         problem = _Problem(prompt, pieces, self._conventions, whole, holes, marks, self.tokenizer)
         if self.model.shift and not prompt and isinstance(parts[0], Hole):
             raise OptionError(
@@ -382,7 +396,7 @@ class _Asked:
                 cure="Give a prompt, or begin the template with text.",
             )
         if not problem.is_feasible:
-            refuse(problem.pieces, *problem.automata, problem.marks)
+            raise_obstacle(problem.pieces, *problem.automata, problem.marks)
         return problem
 
     @property
@@ -392,109 +406,118 @@ class _Asked:
         pad = getattr(self.model, "null_id", None)
         return Conventions(self.model.mask_id, end, end if pad is None else int(pad), bool(self.model.shift))
 
-    def _intersection(
+    def _intersect_holes(
         self, whole: HoleLanguage, holes: Mapping[str, HoleLanguage], pieces: Sequence[Piece]
     ) -> tuple[HoleLanguage, Marks]:
         """Return the language of the whole text in which each hole is of its type, and its marks."""
-        most = min(self.how.max_states or MAX_STATES, MOST_STATES)
+        state_limit = min(self.settings.max_states or MAX_STATES, MOST_STATES)
         automata = tuple((name, language.automaton) for name, language in holes.items())
         outline = tuple(piece.name or piece.tokens for piece in pieces)
-        both, marks = intersection(whole.automaton, outline, automata, most)
+        both, marks = intersect_types(whole.automaton, outline, automata, state_limit)
         return replace(whole, automaton=both), marks
 
-    def _ended(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
+    def _add_suffixes(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
         """Return the punctuation that each hole takes over, and its language with that behind; without those
         whose grammar has no automaton of few states then."""
         languages = {}
         for name, text in punctuation_behind(parts).items():
             where = f"hole {name!r}"
-            grammar = ended(types[name], where, text) if text else None
+            grammar = add_suffix(types[name], where, text) if text else None
             if grammar is not None:
                 with suppress(OptionError, LimitError):
-                    languages[name] = text, self._languages({where: grammar, "": types[name]})[where]
+                    languages[name] = text, self._read_languages({where: grammar, "": types[name]})[where]
         return languages
 
-    def _languages(self, wanted: dict[str, Any]) -> dict[str, HoleLanguage]:
+    def _read_languages(self, targets: dict[str, Any]) -> dict[str, HoleLanguage]:
         """Return the language of each grammar. The depth is used for those with brackets or a parser stack;
         an OptionError if none has either."""
         languages: dict[str, HoleLanguage] = {}
-        refused: list[OptionError] = []
-        language = partial(language_of, tokenizer=self.tokenizer, max_states=self.how.max_states)
-        for where, given in wanted.items():
+        depth_errors: list[OptionError] = []
+        language = partial(language_of, tokenizer=self.tokenizer, max_states=self.settings.max_states)
+        for where, target in targets.items():
             try:
-                languages[where] = language(given, where=where, depth=self.how.depth)
+                languages[where] = language(target, where=where, depth=self.settings.depth)
             except OptionError as error:
-                if error.where != "depth" or len(wanted) == 1:
+                if error.where != "depth" or len(targets) == 1:
                     raise
-                refused.append(error)
-                languages[where] = language(given, where=where)
-        if refused and len(refused) == len(wanted):
-            raise refused[0]
+                depth_errors.append(error)
+                languages[where] = language(target, where=where)
+        if depth_errors and len(depth_errors) == len(targets):
+            raise depth_errors[0]
         return languages
 
-    def _check_names(self, named: Mapping[str, list[Hole]]) -> None:
-        for option, known in (("holes", self.how.holes), ("slots", self.how.slots)):
-            for name in known if isinstance(known, Mapping) else ():
-                if name not in named:
+    def _check_names(self, holes_by_name: Mapping[str, list[Hole]]) -> None:
+        for option, values in (("holes", self.settings.holes), ("slots", self.settings.slots)):
+            for name in values if isinstance(values, Mapping) else ():
+                if name not in holes_by_name:
                     raise OptionError(
                         f"The template has no hole {name!r}.",
                         where=option,
-                        cure=f"Its holes are {', '.join(map(repr, named)) or 'none'}.",
+                        cure=f"Its holes are {', '.join(map(repr, holes_by_name)) or 'none'}.",
                     )
 
-    def _types_of(self, name: str, same: list[Hole]) -> list[Any]:
+    def _types_of(self, name: str, hole_group: list[Hole]) -> list[Any]:
         """Return the type of the holes with one name, in a list. Under a grammar of the whole text a type is
         optional, and names must be unique."""
-        if self.how.grammar is not None and len(same) > 1:
+        if self.settings.grammar is not None and len(hole_group) > 1:
             raise OptionError(
                 f"The hole {name!r} stands twice, and the automaton of a grammar of the whole remembers "
                 "no value from one place to another.",
                 where="template",
                 cure="Give the holes different names, or types of their own in place of grammar=.",
             )
-        told, types = {(hole.type, hole.pattern) for hole in same} - {("", "")}, self.how.holes or {}
-        wanted = [
-            *(pattern or TYPES[kind] for kind, pattern in told),
+        template_types, types = (
+            {(hole.type, hole.pattern) for hole in hole_group} - {("", "")},
+            self.settings.holes or {},
+        )
+        targets = [
+            *(pattern or TYPES[kind] for kind, pattern in template_types),
             *([types[name]] if name in types else ()),
         ]
-        if not wanted and self.how.grammar is None:
+        if not targets and self.settings.grammar is None:
             raise OptionError(
                 f"The hole {name!r} has no type.",
                 where="template",
                 cure=f"Write {{{name}: str}} or the like, say holes={{{name!r}: ...}}, or give grammar= for "
                 f"the whole text; in the shell -o holes={name}=FILE, or --schema or --grammar.",
             )
-        if len(wanted) > 1:
+        if len(targets) > 1:
             raise OptionError(
                 f"The hole {name!r} has more than one type.", where="template", cure="Say it once."
             )
-        return wanted
+        return targets
 
-    def _pieces(
-        self, parts: Parts, slots: Mapping[str, int], prompt: int, behind: dict[str, str]
+    def _make_pieces(
+        self, parts: Parts, slots: Mapping[str, int], prompt: int, suffixes: dict[str, str]
     ) -> tuple[Piece, ...]:
         """Return the template's parts with tokens and numbers of slots. `slots`: the numbers that are said, 0
-        for others; `prompt`: its length in tokens; `behind`: the texts that holes took over, for whose tokens
-        they have more slots."""
-        more = {name: len(self._tokens(text)) for name, text in behind.items()}
+        for others; `prompt`: its length in tokens; `suffixes`: the texts that holes took over, for whose
+        tokens they have more slots."""
+        suffix_slots = {name: len(self._encode_text(text)) for name, text in suffixes.items()}
         pieces = [
-            Piece(self._tokens(part.text), part.text)
+            Piece(self._encode_text(part.text), part.text)
             if isinstance(part, FixedText)
             else Piece(
-                (), "", part.name, slots[part.name], 0, behind.get(part.name, ""), more.get(part.name, 0)
+                (),
+                "",
+                part.name,
+                slots[part.name],
+                0,
+                suffixes.get(part.name, ""),
+                suffix_slots.get(part.name, 0),
             )
             for part in parts
         ]
         # One token ends the canvas.
-        left = self.model.context - prompt - 1 - sum(len(piece) + piece.more for piece in pieces)
+        remaining = self.model.context - prompt - 1 - sum(len(piece) + piece.suffix_slots for piece in pieces)
         untold = sum(bool(piece.name) and not piece.slots for piece in pieces)
-        usual = max(1, min(SLOTS, left // max(untold, 1)))
+        usual = max(1, min(SLOTS, remaining // max(untold, 1)))
         for at, piece in enumerate(pieces):
             if piece.name:
-                room = (piece.slots or usual) + piece.more
-                pieces[at] = replace(piece, slots=room, least=room * (self.how.length == "exact"))
+                room = (piece.slots or usual) + piece.suffix_slots
+                pieces[at] = replace(piece, slots=room, min_tokens=room * (self.settings.length == "exact"))
         # The end token follows the canvas, unless the last hole has an empty slot for it.
-        long = prompt + sum(map(len, pieces)) + (pieces[-1].least == pieces[-1].slots)
+        long = prompt + sum(map(len, pieces)) + (pieces[-1].min_tokens == pieces[-1].slots)
         if long > self.model.context:
             raise OptionError(
                 f"The prompt and the canvas are {long:,} tokens, and the model's context is "
@@ -504,23 +527,23 @@ class _Asked:
             )
         return tuple(pieces)
 
-    def _told_slots(self, name: str, same: list[Hole]) -> int:
+    def _requested_slots(self, name: str, hole_group: list[Hole]) -> int:
         """Return the number of slots that the caller or the template gives the holes with one name; 0 if
         neither does."""
-        told: set[Any] = {hole.slots for hole in same} - {None}
-        slots = self.how.slots
+        counts: set[Any] = {hole.slots for hole in hole_group} - {None}
+        slots = self.settings.slots
         if isinstance(slots, Mapping) and name in slots:
-            told = {slots[name]}
-        elif not told and isinstance(slots, int):
-            told = {slots}
-        if len(told) > 1:
+            counts = {slots[name]}
+        elif not counts and isinstance(slots, int):
+            counts = {slots}
+        if len(counts) > 1:
             raise OptionError(
-                f"The hole {name!r} has {' and '.join(map(str, sorted(told)))} slots.",
+                f"The hole {name!r} has {' and '.join(map(str, sorted(counts)))} slots.",
                 where="template",
                 cure="A name that stands twice means the same value: say how many slots once.",
             )
-        count: Any = next(iter(told), 0)
-        if told and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        count: Any = next(iter(counts), 0)
+        if counts and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
             raise OptionError(
                 f"The hole {name!r} has the length {count!r}: nothing could stand there.",
                 where="slots",
@@ -528,7 +551,7 @@ class _Asked:
             )
         return int(count)
 
-    def _tokens(self, text: str) -> Tokens:
+    def _encode_text(self, text: str) -> Tokens:
         """Return the tokens of fixed text."""
         try:
             return tuple(self.tokenizer.encode(text.encode()))
@@ -559,15 +582,15 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
         # optional: torch
         from structgen.decoding.infilling.presets import load_masked_model
 
-        loaded, words = load_masked_model(model)
-        return loaded, words if tokenizer is None else tokenizer_of(tokenizer)
+        masked_model, words = load_masked_model(model)
+        return masked_model, words if tokenizer is None else tokenizer_of(tokenizer)
     members = [name for name in vars(MaskedModel) if not name.startswith("_")]
-    lacking = [name for name in members if not hasattr(model, name)]
-    if lacking:
+    missing_members = [name for name in members if not hasattr(model, name)]
+    if missing_members:
         is_causal = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
-        what = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
+        fault = "is a causal model: it fills no masks" if is_causal else "is no masked-diffusion model"
         raise OptionError(
-            f"A {type(model).__name__} {what} (it has no {', '.join(lacking)}).",
+            f"A {type(model).__name__} {fault} (it has no {', '.join(missing_members)}).",
             where="model",
             cure="Give structgen/infill, a folder of a known family, or an object with the members of "
             "MaskedModel; a causal model writes through sg.Engine.",
@@ -578,29 +601,29 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
             where="tokenizer",
             cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
         )
-    given: MaskedModel = model
-    return given, tokenizer_of(tokenizer)
+    own_model: MaskedModel = model
+    return own_model, tokenizer_of(tokenizer)
 
 
 def _prompt_tokens(
-    prompts: ModelPrompts, asked: ModelQuestion, tokenizer: Tokenizer, grammar: Any
+    prompts: ModelPrompts, question: ModelQuestion, tokenizer: Tokenizer, grammar: Any
 ) -> Sequence[int]:
     """Return the tokens of a prompt in the form that the model needs."""
-    wanted = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
-    if wanted is not None and wanted.outline is not None:
-        outlines = shorter_outlines(wanted.outline, descriptions=not prompts.is_embedded)
-        told = next(outlines)[0] if prompts.needs_outline(asked) else ""
-        asked = replace(asked, is_json=True, outline=told)
-    return prompts.tokens(asked, tokenizer)
+    target_grammar = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
+    if target_grammar is not None and target_grammar.outline is not None:
+        outlines = shorter_outlines(target_grammar.outline, descriptions=not prompts.is_embedded)
+        outline = next(outlines)[0] if prompts.needs_outline(question) else ""
+        question = replace(question, is_json=True, outline=outline)
+    return prompts.encode_question(question, tokenizer)
 
 
 def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
-    ids = tuple(checks.tokens("prompt", prompt)) if len(prompt) else ()
+    ids = tuple(checks.check_tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:
-            what = "is the mask" if token == model.mask_id else "is outside the model's vocabulary"
+            fault = "is the mask" if token == model.mask_id else "is outside the model's vocabulary"
             raise OptionError(
-                f"Token {token} {what}.", where=f"prompt[{at}]", cure="Only the template has holes."
+                f"Token {token} {fault}.", where=f"prompt[{at}]", cure="Only the template has holes."
             )
     return ids
 

@@ -27,9 +27,9 @@ from structgen.decoding.infilling.token_automaton import DEAD, Ints, Numbers, To
 class Marks:
     """The automaton's columns for the edges of holes."""
 
-    before: Mapping[str, int]
+    columns_before: Mapping[str, int]
     """By the hole's name."""
-    behind: int
+    column_behind: int
 
 
 NO_MARKS: Final = Marks({}, DEAD)
@@ -37,42 +37,45 @@ NO_MARKS: Final = Marks({}, DEAD)
 
 
 @lru_cache(maxsize=16)
-def intersection(
+def intersect_types(
     whole: TokenAutomaton,
     outline: tuple[tuple[int, ...] | str, ...],
     types: tuple[tuple[str, TokenAutomaton], ...],
-    most: int,
+    state_limit: int,
 ) -> tuple[TokenAutomaton, Marks]:
     """Return the automaton of a template under a grammar, if some of its holes have types, and its marks.
 
     `outline`: the template, fixed text as tokens and holes by name; `types`: the automata of typed holes.
     Cost: memory and time for each reachable pair of states, times the token classes that any of the automata
-    distinguishes. Raises OptionError beyond `most` states.
+    distinguishes. Raises OptionError beyond `state_limit` states.
     """
     token_class, (outer, *tables) = _common_classes(whole, [automaton for _, automaton in types])
     width, count = outer.shape[1], len(types)
     inner = {name: (automaton, table) for (name, automaton), table in zip(types, tables, strict=True)}
     marks = Marks({name: width + at for at, name in enumerate(inner)}, width + count)
     rows = [np.pad(outer, ((0, 0), (0, count + 1)), constant_values=DEAD)]
-    reached = np.array([whole.start])
+    states_before = np.array([whole.start])
     for piece in outline:
         if isinstance(piece, str):
-            reached = (
-                _inside(rows, reached, piece, *inner[piece], marks, most)
+            states_before = (
+                _add_inside(rows, states_before, piece, *inner[piece], marks, state_limit)
                 if piece in inner
-                else _reachable(reached, outer.__getitem__)
+                else _find_reachable(states_before, outer.__getitem__)
             )
         else:
             for token in piece:
                 # the last column, of a token that the grammar has not, leads nowhere from its states
-                after = rows[0][reached, token_class[token]]
-                reached = np.unique(after[after >= 0])
+                after = rows[0][states_before, token_class[token]]
+                states_before = np.unique(after[after >= 0])
     table = np.concatenate(rows)
     accepting = np.zeros(len(table), np.bool_)
     accepting[: whole.states] = whole.accepting
     product = marked_automaton(whole.start, table, accepting, token_class, count + 1)
-    moved = product.unmarked - width
-    return product, Marks({name: at + moved for name, at in marks.before.items()}, marks.behind + moved)
+    column_shift = product.token_class_count - width
+    return product, Marks(
+        {name: at + column_shift for name, at in marks.columns_before.items()},
+        marks.column_behind + column_shift,
+    )
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:
@@ -93,58 +96,60 @@ def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple
     return key.astype(np.int32), tables
 
 
-def _inside(
+def _add_inside(
     rows: list[Ints],
-    reached: Numbers,
+    states_before: Numbers,
     name: str,
     automaton: TokenAutomaton,
     moves: Ints,
     marks: Marks,
-    most: int,
+    state_limit: int,
 ) -> Numbers:
     """Add the states inside a typed hole to the tables, and the edges of its marks; return the states behind
-    it. `reached`: the grammar's states before it; `moves`: the table of its type.
+    it. `states_before`: the grammar's states before it; `moves`: the table of its type.
 
     A pair of states is the number of the grammar's state, times the states of the type, plus that of its
     state.
     """
     outer, size = rows[0][:, : moves.shape[1]], automaton.states
     count = sum(map(len, rows))
-    left = max(most - count, 0)
+    remaining = max(state_limit - count, 0)
 
-    def after(pairs: Numbers) -> Numbers:
+    def pairs_after(pairs: Numbers) -> Numbers:
         """Return the pair after each pair and each class of tokens, -1 for none."""
         first, second = outer[pairs // size], moves[pairs % size]
         return np.where((first >= 0) & (second >= 0), first.astype(np.int64) * size + second, DEAD)
 
-    starts = reached.astype(np.int64) * size + automaton.start
-    pairs = _reachable(starts, after, left)
-    if len(pairs) > left:
+    starts = states_before.astype(np.int64) * size + automaton.start
+    pairs = _find_reachable(starts, pairs_after, remaining)
+    if len(pairs) > remaining:
         raise OptionError(
             f"The grammar of the whole has {len(outer):,} states and the hole {name!r} a type of "
-            f"{size:,}: inside the hole both together need more than the {left:,} states that are left.",
+            f"{size:,}: inside the hole both together need more than the {remaining:,} states that are left.",
             where="max_states",
             cure="Bound the hole's type or the grammar, lower depth=, or raise max_states= (to 32,768 at "
             "most).",
         )
     numbers = count + np.arange(len(pairs), dtype=np.int32)
-    targets, table = after(pairs), np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)
-    known = targets >= 0
-    table[:, : moves.shape[1]][known] = numbers[np.searchsorted(pairs, targets[known])]
+    targets, table = pairs_after(pairs), np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)
+    has_target = targets >= 0
+    table[:, : moves.shape[1]][has_target] = numbers[np.searchsorted(pairs, targets[has_target])]
     states = pairs // size
     accepts = automaton.accepting[pairs % size]
-    table[accepts, marks.behind] = states[accepts]
-    rows[0][reached, marks.before[name]] = numbers[np.searchsorted(pairs, starts)]
+    table[accepts, marks.column_behind] = states[accepts]
+    rows[0][states_before, marks.columns_before[name]] = numbers[np.searchsorted(pairs, starts)]
     rows.append(table)
     return np.unique(states[accepts])
 
 
-def _reachable(starts: Numbers, after: Callable[[Numbers], Any], most: float = math.inf) -> Numbers:
-    """Return the numbers that are reached from some, ascending; of more than `most` not all. `after`: those
-    after each of an array, -1 for none."""
-    seen = fresh = np.unique(starts)
-    while len(fresh) and len(seen) <= most:
-        reached = np.unique(after(fresh))
-        fresh = np.setdiff1d(reached[reached >= 0], seen, assume_unique=True)
-        seen = np.union1d(seen, fresh)
-    return seen
+def _find_reachable(
+    starts: Numbers, successors_of: Callable[[Numbers], Any], limit: float = math.inf
+) -> Numbers:
+    """Return the numbers that are reached from some, ascending; of more than `limit` not all.
+    `successors_of`: those after each of an array, -1 for none."""
+    visited = fresh = np.unique(starts)
+    while len(fresh) and len(visited) <= limit:
+        targets = np.unique(successors_of(fresh))
+        fresh = np.setdiff1d(targets[targets >= 0], visited, assume_unique=True)
+        visited = np.union1d(visited, fresh)
+    return visited

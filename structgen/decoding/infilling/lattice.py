@@ -7,7 +7,7 @@ slot's own logits (`allowed_law`).
 There is a layer before each slot and one after the last; a node is a layer, a state and a flag
 (`token_automaton`). A step takes sets of nodes over a slot: from right to left those that have a way to the
 end, and from left to right those that are reached. Both give the masks. Sets are taken over a masked slot by
-compiled loops (`lattice_loops`); over any other a path has no choice (`Lattice.after`).
+compiled loops (`lattice_loops`); over any other a path has no choice (`Lattice.nodes_after`).
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ class Lattice:
         self.open_slots = np.flatnonzero(self._column == OPEN)
         """The masked slots, ascending."""
         nodes = np.arange(2 * automaton.states)
-        self._same = np.append(nodes, DEAD)
-        self._reset = np.append(nodes % automaton.states, DEAD)
+        self._node_numbers = np.append(nodes, DEAD)
+        self._reset_nodes = np.append(nodes % automaton.states, DEAD)
         # [slots + 1, nodes + 1]: which nodes of a slot's layer (or of the end's) are reached from the start,
         # known up to a slot; and which have a way to the end, known from a slot on. No path is at the node
         # -1, the last element.
-        self._reached = np.zeros((count + 1, len(nodes) + 1), np.bool_)
-        self._reached[0, automaton.start] = True
+        self._reached_nodes = np.zeros((count + 1, len(nodes) + 1), np.bool_)
+        self._reached_nodes[0, automaton.start] = True
         self._reached_to = 0
         self._leads = np.zeros((count + 1, len(nodes) + 1), np.bool_)
         self._leads[-1, : automaton.states] = automaton.accepting
@@ -115,7 +115,7 @@ class Lattice:
         """[slots]: a token, NULL or OPEN."""
         return self._tokens.copy()
 
-    def commit(self, slot: int, token: int) -> None:
+    def commit_token(self, slot: int, token: int) -> None:
         """Write a token, or NULL, into a masked slot. Does not check that a valid filling is left: that holds
         for any slots of one valid assignment, and for one slot by its mask."""
         if self._column[slot] != OPEN:
@@ -146,55 +146,55 @@ class Lattice:
         if self._nullable[slot]:
             self.null_logits[slot] = (row[self._end], row[self._pad]) if self._end >= 0 else -math.inf
 
-    def behind(self, slot: int) -> Numbers:
+    def nodes_behind(self, slot: int) -> Numbers:
         """Return the node behind a slot of each node that its token, or null, leads to: the flag is reset
         where the slot closes a hole."""
-        return self._reset if self._closes[slot] else self._same
+        return self._reset_nodes if self._closes[slot] else self._node_numbers
 
-    def after(self, slot: int, nodes: Numbers) -> Numbers:
+    def nodes_after(self, slot: int, nodes: Numbers) -> Numbers:
         """Return, of each node before a slot that is not masked, the node behind the slot; -1 where there is
         none."""
-        moved, column, states = np.full_like(nodes, DEAD), int(self._column[slot]), self.automaton.states
+        targets, column, states = np.full_like(nodes, DEAD), int(self._column[slot]), self.automaton.states
         if column == NULL:
-            moved = states + nodes % states
+            targets = states + nodes % states
         elif column >= 0:
             plain = nodes < states
-            moved[plain] = self.automaton.transitions[nodes[plain], column]
-        return self.behind(slot)[moved]
+            targets[plain] = self.automaton.transitions[nodes[plain], column]
+        return self.nodes_behind(slot)[targets]
 
     # --- which tokens fit -----------------------------------------------------------------------------------
 
-    def _steps(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
+    def _loop_arguments(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
         """Return what compiled loops ask of a masked slot: `Successors`, the nodes behind the slot, and
         whether it may stay empty."""
-        return *self.automaton.successors, self.behind(slot), bool(self._nullable[slot])
+        return *self.automaton.successors, self.nodes_behind(slot), bool(self._nullable[slot])
 
-    def _lead(self, slot: int) -> None:
+    def _find_leads(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
         for at in range(self._leads_from - 1, slot - 1, -1):
             leads, after = self._leads[at : at + 2]
             if self._column[at] == OPEN:
-                find_leads(*self._steps(at), after, leads)
+                find_leads(*self._loop_arguments(at), after, leads)
             else:
-                leads[:-1] = after[self.after(at, self._same[:-1])]
+                leads[:-1] = after[self.nodes_after(at, self._node_numbers[:-1])]
         self._leads_from = min(self._leads_from, slot)
 
-    def _reach(self, slot: int) -> None:
-        """Find out which nodes are reached from the start, up to a slot (`_reached`)."""
+    def _find_reached(self, slot: int) -> None:
+        """Find out which nodes are reached from the start, up to a slot (`_reached_nodes`)."""
         for at in range(self._reached_to, slot):
-            here, there = self._reached[at : at + 2]
+            here, there = self._reached_nodes[at : at + 2]
             there[:] = False
             if self._column[at] == OPEN:
-                find_reached(*self._steps(at), here, there)
+                find_reached(*self._loop_arguments(at), here, there)
             else:
-                there[self.after(at, np.flatnonzero(here))] = True
+                there[self.nodes_after(at, np.flatnonzero(here))] = True
                 there[-1] = False
         self._reached_to = max(self._reached_to, slot)
 
     @property
     def is_feasible(self) -> bool:
         """Whether some filling of the masked slots is valid."""
-        self._lead(0)
+        self._find_leads(0)
         return bool(self._leads[0, self.automaton.start])
 
     def first_obstacle(self) -> int | None:
@@ -202,32 +202,32 @@ class Lattice:
         end but none accepts; None if the canvas is feasible."""
         if self.is_feasible:
             return None
-        self._reach(len(self))
-        unknown, dead = self._column == NOWHERE, ~self._reached[1:].any(axis=1)
+        self._find_reached(len(self))
+        unknown, dead = self._column == NOWHERE, ~self._reached_nodes[1:].any(axis=1)
         return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
-    def masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
+    def find_masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
         masks, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
         if len(at):
-            self._reach(int(at[-1]))
-            self._lead(int(at[0]) + 1)
+            self._find_reached(int(at[-1]))
+            self._find_leads(int(at[0]) + 1)
         for row, slot in enumerate(at.tolist()):
             after = self._leads[slot + 1]
-            live = masks[row, : a.unmarked], nulls[row : row + 1]
-            find_live(a.transitions, *self._steps(slot)[2:], self._reached[slot], after, *live)
+            live = masks[row, : a.token_class_count], nulls[row : row + 1]
+            find_live(a.transitions, *self._loop_arguments(slot)[2:], self._reached_nodes[slot], after, *live)
         return masks, nulls
 
     def token_mask(self, slot: int) -> Bools:
         """Return which tokens a masked slot holds in some valid filling, and last whether it may stay empty:
         bool [V of the tokenizer + 1]."""
-        (classes,), nulls = self.masks([slot])
+        (classes,), nulls = self.find_masks([slot])
         # the last element answers for DEAD
         return np.append(np.append(classes, False)[self.automaton.token_class], nulls)
 
-    def allows(self, slot: int, token: int) -> bool:
+    def allows_token(self, slot: int, token: int) -> bool:
         """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
         is_one = token >= 0 or token == NULL
         return bool(is_one and self._column[slot] == OPEN and self.token_mask(slot)[max(token, -1)])
@@ -240,9 +240,11 @@ class Lattice:
         A null has the logit of the end token; behind a null of its hole it has no choice. Raises
         StructgenError if no valid filling has a positive probability here.
         """
-        allowed = self.token_mask(slot)
-        scores: Floats = np.append(self.logits[slot][: len(allowed) - 1], self.null_logits[slot, 0]) * scale
-        scores[~allowed] = -math.inf
+        is_allowed = self.token_mask(slot)
+        scores: Floats = (
+            np.append(self.logits[slot][: len(is_allowed) - 1], self.null_logits[slot, 0]) * scale
+        )
+        scores[~is_allowed] = -math.inf
         top = float(scores.max())
         if top == -math.inf:
             raise StructgenError(
@@ -254,12 +256,12 @@ class Lattice:
         chances /= chances.sum()
         return chances
 
-    def forced(self) -> list[tuple[int, int]]:
+    def forced_slots(self) -> list[tuple[int, int]]:
         """Return the masked slots that are the same in every valid filling, with their token or NULL."""
         if not self.is_feasible:
             return []
         slots = self.open_slots
-        masks, nulls = self.masks(slots)
+        masks, nulls = self.find_masks(slots)
         only = self.automaton.only_token[masks.argmax(axis=1)]
         is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
         is_null = nulls & ~masks.any(axis=1)

@@ -12,8 +12,8 @@ from structgen.base.native.jit import entry
 Array: TypeAlias = npt.NDArray[Any]
 
 # `first`, `target`: an automaton's `Successors`. `jump`: of each node that the slot's token leads to the node
-# behind the slot (`Lattice.behind`). Arrays of nodes have one more element, for the node -1. `is_nullable`:
-# whether the slot may stay empty.
+# behind the slot (`Lattice.nodes_behind`). Arrays of nodes have one more element, for the node -1.
+# `is_nullable`: whether the slot may stay empty.
 
 _STATES = "int64[::1], int64[::1], int64[::1], boolean"
 
@@ -56,17 +56,17 @@ def find_live(
 ) -> None:
     """Mark the classes of tokens, the first ones, that lead from a node `here` to one that has a way to the
     end (`after`); and whether a null does: `null` [1]."""
-    left, count, states = np.arange(len(live)), len(live), len(transitions)
+    remaining, count, states = np.arange(len(live)), len(live), len(transitions)
     for state in range(states):
         if is_nullable and (here[state] or here[states + state]) and after[jump[states + state]]:
             null[0] = True
         if here[state]:
             at = 0
             while at < count:
-                target = transitions[state, left[at]]
+                target = transitions[state, remaining[at]]
                 if target >= 0 and after[jump[target]]:
-                    live[left[at]] = True
+                    live[remaining[at]] = True
                     count -= 1
-                    left[at] = left[count]
+                    remaining[at] = remaining[count]
                 else:
                     at += 1

@@ -16,7 +16,7 @@ _MORE = 4 * SLOTS
 """With so many slots for a hole we test whether more slots would help."""
 
 
-def refuse(
+def raise_obstacle(
     pieces: Sequence[Piece],
     whole: TokenAutomaton | None,
     holes: dict[str, TokenAutomaton],
@@ -26,7 +26,7 @@ def refuse(
     for name, automaton in holes.items():
         piece = next(piece for piece in pieces if piece.name == name)
         if not _is_feasible([piece], automaton):
-            raise _too_short(piece, _least_slots([piece], 0, automaton))
+            raise _too_short(piece, _fewest_slots([piece], 0, automaton))
     if whole is not None:
         raise _of_whole(pieces, whole, marks)
     raise AssertionError("every hole has a filling")
@@ -37,12 +37,12 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
     behind which nothing fits."""
     for number, piece in enumerate(pieces):
         if piece.name:
-            more = _least_slots(pieces, number, automaton, marks)
-            if more is not None:
-                return _too_short(piece, more)
+            needed_slots = _fewest_slots(pieces, number, automaton, marks)
+            if needed_slots is not None:
+                return _too_short(piece, needed_slots)
     pieces = [Piece(name=piece.name, slots=_MORE) if piece.name else piece for piece in pieces]
-    grown = whole_part(pieces, automaton, marks).lattice
-    at = grown.first_obstacle()
+    long_lattice = whole_part(pieces, automaton, marks).lattice
+    at = long_lattice.first_obstacle()
     if at is None:
         return NoFillingError(
             "The holes have too few slots together for any text of the grammar.",
@@ -51,26 +51,26 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
         )
     start = 0
     for piece in pieces:
-        is_typed = piece.name in marks.before
+        is_typed = piece.name in marks.columns_before
         size = len(piece) + 2 * is_typed
         if at < start + size:
             break
         start += size
     else:
-        fixed = next((piece.text for piece in reversed(pieces) if piece.text), "")
+        fixed_text = next((piece.text for piece in reversed(pieces) if piece.text), "")
         return NoFillingError(
-            f"No text of the grammar ends with {short_repr(fixed)}.",
-            fixed=fixed,
+            f"No text of the grammar ends with {short_repr(fixed_text)}.",
+            fixed=fixed_text,
             where="template",
             cure="Add what is missing behind it, or put a hole there.",
         )
     if piece.name:
-        before = _before(pieces, piece)
-        behind = f"Behind {short_repr(before)} the" if before else "The"
+        text_before = _text_before(pieces, piece)
+        message_start = f"Behind {short_repr(text_before)} the" if text_before else "The"
         return NoFillingError(
-            f"{behind} grammar has no text that fills the hole {piece.name!r}"
+            f"{message_start} grammar has no text that fills the hole {piece.name!r}"
             + (" and is of the hole's type." if is_typed else "."),
-            fixed=before,
+            fixed=text_before,
             where="template",
             cure="Change the hole's type, or the text before it."
             if is_typed
@@ -78,56 +78,57 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
         )
     return NoFillingError(
         f"The fixed text {short_repr(piece.text)} prevents every filling: no text of the grammar "
-        "there" + (f" behind {short_repr(_before(pieces, piece))}." if start else "."),
+        "there" + (f" behind {short_repr(_text_before(pieces, piece))}." if start else "."),
         fixed=piece.text,
         where="template",
         cure="Change it, or put a hole in its place; tokens do not cross the edges of holes.",
     )
 
 
-def _before(pieces: Sequence[Piece], piece: Piece) -> str:
+def _text_before(pieces: Sequence[Piece], piece: Piece) -> str:
     """Return the text before a part, with holes by their names."""
-    at = next(number for number, other in enumerate(pieces) if other is piece)
+    at = next(number for number, candidate in enumerate(pieces) if candidate is piece)
     return "".join(f"{{{piece.name}}}" if piece.name else piece.text for piece in pieces[:at])
 
 
-def _too_short(piece: Piece, least: int | None) -> NoFillingError:
-    """Return the error of a hole whose slots fit no text. `least`: the slots that would do, of up to _MORE;
-    None: no number does."""
-    name, slots = piece.name, piece.slots - piece.more
-    if least is None:
+def _too_short(piece: Piece, needed_slots: int | None) -> NoFillingError:
+    """Return the error of a hole whose slots fit no text. `needed_slots`: the slots that would do, of up to
+    _MORE; None: no number does."""
+    name, slots = piece.name, piece.slots - piece.suffix_slots
+    if needed_slots is None:
         return NoFillingError(
             f"The hole {name!r} cannot be filled with {slots} slots, nor with up to {_MORE}.",
             where=name,
             cure="Look at its grammar: its texts may be longer, or have other lengths in tokens.",
         )
-    if least < piece.slots:
+    if needed_slots < piece.slots:
         return NoFillingError(
-            f"No text of the hole {name!r} has exactly {piece.slots} tokens; one has {least}.",
+            f"No text of the hole {name!r} has exactly {piece.slots} tokens; one has {needed_slots}.",
             where=name,
             cure='Say length="at most", or another number of slots.',
         )
-    least -= piece.more
+    needed_slots -= piece.suffix_slots
     return NoFillingError(
-        f"The hole {name!r} has {slots} slots and needs {least}.",
-        slots=least,
+        f"The hole {name!r} has {slots} slots and needs {needed_slots}.",
+        slots=needed_slots,
         where=name,
-        cure=f"Give it at least {least}: slots={{{name!r}: {least}}}; in the shell --slots {name}={least}.",
+        cure=f"Give it at least {needed_slots}: slots={{{name!r}: {needed_slots}}}; in the shell --slots "
+        f"{name}={needed_slots}.",
     )
 
 
-def _least_slots(
+def _fewest_slots(
     pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks = NO_MARKS
 ) -> int | None:
     """Return the fewest slots of one hole, all others unchanged, with which there is a filling; None if
     `_MORE` slots are not enough."""
     name = pieces[number].name
 
-    def feasible(slots: int) -> bool:
+    def is_enough(slots: int) -> bool:
         several = [*pieces[:number], Piece(name=name, slots=slots), *pieces[number + 1 :]]
         return _is_feasible(several, automaton, marks)
 
-    return 1 + bisect_left(range(1, _MORE), True, key=feasible) if feasible(_MORE) else None
+    return 1 + bisect_left(range(1, _MORE), True, key=is_enough) if is_enough(_MORE) else None
 
 
 def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS) -> bool:

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.base.system.resources import NAMED_MODELS, ON_A_SERVER, model_name, model_path
-from structgen.base.system.waits import told
+from structgen.base.system.waits import announce_wait
 from structgen.decoding.engine.forward_pass.gguf_models import gguf_file
-from structgen.decoding.engine.forward_pass.quiet_loading import pretrained
+from structgen.decoding.engine.forward_pass.quiet_loading import load_pretrained
 from structgen.decoding.engine.models import OWN_MASKED_KIND, architecture_of, check_model, device_of
 from structgen.decoding.infilling.bidirectional import BidirectionalLlama
 from structgen.decoding.infilling.masked_model import MaskedModel
@@ -124,28 +124,28 @@ def load_masked_model(
     Errors, each a StructgenError: no such folder; a server; a causal model, by its name or its GGUF file;
     untrusted code in the folder; missing torch, transformers or safetensors; a mask outside the vocabulary.
     """
-    named = model_name(name)
-    check_model(named)
-    if named != _OWN and (named in NAMED_MODELS or gguf_file(named) is not None):
+    resolved_name = model_name(name)
+    check_model(resolved_name)
+    if resolved_name != _OWN and (resolved_name in NAMED_MODELS or gguf_file(resolved_name) is not None):
         raise OptionError(
-            f"{named} is a causal model: it reads from left to right and fills no masks.",
+            f"{resolved_name} is a causal model: it reads from left to right and fills no masks.",
             where="model",
             cure=f"Use {_OWN}; write with this one through sg.Engine or sg.run, in a shell by "
             "structgen generate.",
         )
-    folder = model_path(named) if named == _OWN else Path(named)
-    config = _config(folder)
-    own: dict[str, Any] = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
+    folder = model_path(resolved_name) if resolved_name == _OWN else Path(resolved_name)
+    config = _read_config(folder)
+    overrides: dict[str, Any] = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
     if OWN_MASKED_KIND in config.get("architectures", ()):
-        for option, value in {**own, "device": device, "dtype": dtype}.items():
+        for option, value in {**overrides, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
                     f"{option}={value!r}; this model says it itself, and runs in float32 on the CPU.",
                     where=option,
                     cure="Leave it out.",
                 )
-        return BidirectionalLlama.read(folder), Tokenizer.from_huggingface(str(folder))
-    convention = convention_of(config, str(folder), **own)
+        return BidirectionalLlama.read_folder(folder), Tokenizer.from_huggingface(str(folder))
+    convention = convention_of(config, str(folder), **overrides)
     if not trust_remote_code and "auto_map" in config:
         raise OptionError(
             f"{config['architectures'][0]} is Python code in the folder, which would be run here.",
@@ -153,18 +153,18 @@ def load_masked_model(
             cure="Read it, and pass trust_remote_code=True if you trust it; or wrap your own forward in "
             "FunctionModel.",
         )
-    with told(f"loading the model {name}"):
-        read = _transformers_model(folder, config, convention, trust_remote_code, device, dtype)
-    return read, Tokenizer.from_huggingface(str(folder))
+    with announce_wait(f"loading the model {name}"):
+        model = _transformers_model(folder, config, convention, trust_remote_code, device, dtype)
+    return model, Tokenizer.from_huggingface(str(folder))
 
 
 def fills_masks(name: str | Path) -> bool:
     """Return whether a named model is known to fill masks: `structgen/infill`, or a local folder of a family
     in FAMILIES, by its config.json. False for a folder without a readable one."""
-    named = model_name(name)
-    if named in NAMED_MODELS or named.startswith(ON_A_SERVER):
-        return named == _OWN
-    return architecture_of(named) in (OWN_MASKED_KIND, *FAMILIES)
+    resolved_name = model_name(name)
+    if resolved_name in NAMED_MODELS or resolved_name.startswith(ON_A_SERVER):
+        return resolved_name == _OWN
+    return architecture_of(resolved_name) in (OWN_MASKED_KIND, *FAMILIES)
 
 
 def convention_of(
@@ -181,31 +181,33 @@ def convention_of(
     FAMILIES. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
     unknown architecture if the caller gives no `mask_id` and `shift`.
     """
-    named = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
-    architecture = str(named[0])
-    known = FAMILIES.get(architecture)
-    if known is None:
-        what = f"{architecture} is not known as a masked-diffusion model."
+    architectures = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
+    architecture = str(architectures[0])
+    base_convention = FAMILIES.get(architecture)
+    if base_convention is None:
+        fault = f"{architecture} is not known as a masked-diffusion model."
         cure = f"Pass mask_id= and shift= if it is one; known are {_NAMES}."
         has_no_mask = "diffusiongemma" in architecture.lower()
         if has_no_mask:
-            what = f"{architecture} starts from uniform noise; it has no mask token."
+            fault = f"{architecture} starts from uniform noise; it has no mask token."
             cure = f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}."
         elif architecture.endswith(("ForCausalLM", "LMHeadModel")):
-            what = f"{architecture} is a causal model: it reads from left to right and fills no masks."
+            fault = f"{architecture} is a causal model: it reads from left to right and fills no masks."
             cure = (
                 "Write with it through sg.Engine; for infilling load structgen/infill, or one of "
                 f"{_NAMES}. A masked model that bears such a name needs mask_id= and shift=."
             )
         if has_no_mask or mask_id is None or shift is None:
-            raise OptionError(what, where=where, cure=cure)
-        known = Convention(architecture, mask_id, shift, None, None)
+            raise OptionError(fault, where=where, cure=cure)
+        base_convention = Convention(architecture, mask_id, shift, None, None)
     convention = replace(
-        known,
-        mask_id=_first(mask_id, config.get("mask_token_id"), known.mask_id),
-        shift=known.shift if shift is None else shift,
-        block_length=_first(block_length, *(config.get(key) for key in _BLOCK_NAMES), known.block_length),
-        pad_id=_first(config.get("pad_token_id"), known.pad_id),
+        base_convention,
+        mask_id=_first_value(mask_id, config.get("mask_token_id"), base_convention.mask_id),
+        shift=base_convention.shift if shift is None else shift,
+        block_length=_first_value(
+            block_length, *(config.get(key) for key in _BLOCK_NAMES), base_convention.block_length
+        ),
+        pad_id=_first_value(config.get("pad_token_id"), base_convention.pad_id),
     )
     if convention.block_length is not None and convention.block_length < 1:
         raise OptionError(
@@ -214,19 +216,19 @@ def convention_of(
     return convention
 
 
-def blocks_seen(length: int, block_length: int) -> npt.NDArray[np.bool_]:
+def visible_blocks(length: int, block_length: int) -> npt.NDArray[np.bool_]:
     """Return which positions [L, L] each position attends to in a model of blocks: its own and earlier
     blocks."""
     block = np.arange(length) // block_length
     return block[:, None] >= block[None]
 
 
-def _first(*values: int | None) -> Any:
+def _first_value(*values: int | None) -> Any:
     """Return the first value that is not None."""
     return next((value for value in values if value is not None), None)
 
 
-def _config(folder: Path) -> dict[str, Any]:
+def _read_config(folder: Path) -> dict[str, Any]:
     """Return the config.json of a folder. Raises StructgenError."""
     path = folder / "config.json"
     try:
@@ -244,12 +246,12 @@ def _transformers_model(
     folder: Path,
     config: dict[str, Any],
     convention: Convention,
-    trusted: bool,
+    trust_remote_code: bool,
     device: str | None,
     dtype: str | None,
 ) -> FunctionModel:
     """Return the model of a folder, run by transformers with the code in the folder."""
-    with needing("A model of a folder", "transformers", where=str(folder)):
+    with require_extras("A model of a folder", "transformers", where=str(folder)):
         # optional: transformers
         import transformers
 
@@ -259,8 +261,12 @@ def _transformers_model(
     classes = config.get("auto_map", {})
     auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
     try:
-        loaded = pretrained(
-            getattr(transformers, auto), folder, dtype=kind, trust_remote_code=trusted, local_files_only=True
+        model = load_pretrained(
+            getattr(transformers, auto),
+            folder,
+            dtype=kind,
+            trust_remote_code=trust_remote_code,
+            local_files_only=True,
         )
     except (OSError, ValueError, KeyError, ImportError, AttributeError) as error:
         raise StructgenError(
@@ -268,7 +274,7 @@ def _transformers_model(
             where=str(folder),
             cure="Check the folder, and the release of transformers that the model's code asks for.",
         ) from error
-    return transformers_model(loaded.eval().to(where), convention, str(folder))
+    return transformers_model(model.eval().to(where), convention, str(folder))
 
 
 def transformers_model(model: Any, convention: Convention, where: str = "model") -> FunctionModel:
@@ -281,28 +287,30 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
     import torch
 
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
-    context = _first(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
+    context = _first_value(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
 
-    def attention(length: int) -> dict[str, Tensor]:
+    def attention_arguments(length: int) -> dict[str, Tensor]:
         """Return the argument for the attention mask; none if each position attends to all."""
         if convention.attention == "full" or convention.block_length is None:
             return {}
-        seen = torch.from_numpy(blocks_seen(length, convention.block_length))[None, None].to(model.device)
+        is_visible = torch.from_numpy(visible_blocks(length, convention.block_length))[None, None].to(
+            model.device
+        )
         if convention.attention == "blocks":
-            return {"attention_mask": seen}
-        added = torch.zeros(seen.shape, dtype=model.dtype, device=model.device)
-        return {"attention_mask": added.masked_fill(~seen, -torch.inf)}
+            return {"attention_mask": is_visible}
+        score_mask = torch.zeros(is_visible.shape, dtype=model.dtype, device=model.device)
+        return {"attention_mask": score_mask.masked_fill(~is_visible, -torch.inf)}
 
-    def forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def run_forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            given = torch.from_numpy(ids)[None].to(model.device)
-            logits = model(input_ids=given, **attention(len(ids))).logits[0]
+            id_tensor = torch.from_numpy(ids)[None].to(model.device)
+            logits = model(input_ids=id_tensor, **attention_arguments(len(ids))).logits[0]
         rows: npt.NDArray[np.float32] = logits.float().cpu().numpy()
         return rows
 
-    width = forward(np.full(1, 0, np.int64)).shape[-1]
-    made = FunctionModel(
-        forward,
+    width = run_forward(np.full(1, 0, np.int64)).shape[-1]
+    function_model = FunctionModel(
+        run_forward,
         mask_id=convention.mask_id,
         vocab_size=width,
         shift=convention.shift,
@@ -312,11 +320,12 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
     )
     # In blocks of one slot no position attends to later ones.
     if convention.block_length != 1 and np.array_equal(
-        made.forward(np.array([convention.mask_id, 0]))[0], made.forward(np.array([convention.mask_id, 1]))[0]
+        function_model.forward(np.array([convention.mask_id, 0]))[0],
+        function_model.forward(np.array([convention.mask_id, 1]))[0],
     ):
         raise OptionError(
             f"{type(model).__name__} is a causal model: its first position does not read the second.",
             where=where,
             cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
         )
-    return made
+    return function_model

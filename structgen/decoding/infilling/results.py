@@ -42,28 +42,28 @@ class Infilled:
     for the whole text is called "text"."""
 
     def __repr__(self) -> str:
-        said = f"{self.finish_reason}, {len(self.tokens):,} tokens in {self.usage.steps:,} steps"
-        return f"<Infilled {said}: {short_repr(self.text)}>"
+        summary = f"{self.finish_reason}, {len(self.tokens):,} tokens in {self.usage.steps:,} steps"
+        return f"<Infilled {summary}: {short_repr(self.text)}>"
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
         """Write a page that shows the canvas being filled, step by step: one self-contained HTML file."""
         steps, pieces, rows = self.steps, list[ShownToken](), list[dict[str, Any]]()
         for token in steps[-1].canvas:
-            shown = "∅" if token == NULL else text_of([token], self.tokenizer).replace("\n", "⏎\n")
-            pieces.append(ShownToken(shown, kind="fixed"))
-        drawn = {round(at * (len(steps) - 1) / _ROWS) for at in range(_ROWS + 1)}
+            slot_text = "∅" if token == NULL else text_of([token], self.tokenizer).replace("\n", "⏎\n")
+            pieces.append(ShownToken(slot_text, kind="fixed"))
+        row_steps = {round(at * (len(steps) - 1) / _ROWS) for at in range(_ROWS + 1)}
         for step in steps:
             new = {
-                one.position: pieces[one.position]._replace(
-                    red=0.1 + 0.4 * one.probability,
-                    hint=f"step {step.number}, probability {one.probability:.3f}"
+                entry.position: pieces[entry.position]._replace(
+                    red=0.1 + 0.4 * entry.probability,
+                    hint=f"step {step.number}, probability {entry.probability:.3f}"
                     if step.number
                     else "sure before the first pass",
                     kind="new",
                 )
-                for one in step.committed
+                for entry in step.committed
             }
-            if step.number in drawn:
+            if step.number in row_steps:
                 canvas = [
                     ShownToken("", kind="open")
                     if token == OPEN
@@ -91,7 +91,7 @@ class Infilled:
             ("lattice", f"{usage.lattice_seconds:.3f} s"),
             ("automata", f"{usage.compile_seconds:.3f} s"),
         )
-        pieces = [one for one, token in zip(pieces, steps[-1].canvas, strict=True) if token >= 0]
+        pieces = [entry for entry, token in zip(pieces, steps[-1].canvas, strict=True) if token >= 0]
         legend = (
             "Grey: fixed text. The redder a token, the later it was written. In the table, boxes are masked "
             "slots; framed: written in this step, the paler the less probable; ∅: stays empty."

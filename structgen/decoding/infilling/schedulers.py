@@ -21,7 +21,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.decoding.infilling.canvas import Canvas, Committed, MaskedSlot
+from structgen.decoding.infilling.canvas import Canvas, FilledSlot, MaskedSlot
 from structgen.decoding.infilling.lattice import NULL, Floats
 
 NAMES: Final = ("auto", "confident-prefix", "left-to-right")
@@ -45,7 +45,7 @@ class CanvasStep:
     """The slots of a block, if the model was trained with blocks."""
     state: dict[str, Any] = field(default_factory=dict)
     """The scheduler's own memory of this canvas, empty at step 0."""
-    written: list[Committed] = field(default_factory=list)
+    written: list[FilledSlot] = field(default_factory=list)
     """What the step has filled."""
 
     def masked(self) -> list[MaskedSlot]:
@@ -67,9 +67,9 @@ class CanvasStep:
     def write(self, place: MaskedSlot, token: int, probability: float) -> None:
         """Fill a masked slot with a token, or with NULL, after which it stays empty. Raises ValueError if no
         filling is valid then."""
-        if not self.canvas.parts[place.part].lattice.allows(place.slot, token):
+        if not self.canvas.parts[place.part].lattice.allows_token(place.slot, token):
             raise ValueError(f"no valid filling has the token {token} at position {place.position}")
-        self.written.append(self.canvas.commit(place, token, probability))
+        self.written.append(self.canvas.commit_token(place, token, probability))
 
 
 @runtime_checkable
@@ -122,11 +122,11 @@ class ConfidentPrefix:
             step.write(place, at if at < len(law) - 1 else NULL, float(law[at]))
 
 
-def named(scheduler: str | Scheduler, *, sure: float | None = None) -> Scheduler:
+def find_scheduler(scheduler: str | Scheduler, *, sure: float | None = None) -> Scheduler:
     """Return a scheduler by its name, or the given object. `sure` is that of the default. Raises OptionError
     for an unknown name, and for `sure` beside another scheduler."""
     if sure is not None:
-        checks.number("sure", sure, 0.0, 1.0, "a probability")
+        checks.check_number("sure", sure, 0.0, 1.0, "a probability")
         if scheduler not in ("auto", "confident-prefix"):
             raise OptionError(
                 "Only the default scheduler has a threshold here.",

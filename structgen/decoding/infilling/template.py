@@ -68,7 +68,7 @@ def parts_of(template: str) -> Parts:
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):
-        pending += _plain(template, at, match.start())
+        pending += _plain_text(template, at, match.start())
         at = match.end()
         if match["text"] is not None:
             pending += "{" + match["text"] + "}"
@@ -76,14 +76,14 @@ def parts_of(template: str) -> Parts:
         if pending:
             parts.append(FixedText(pending))
             pending = ""
-        parts.append(_hole(match))
-    pending += _plain(template, at, len(template))
+        parts.append(_read_hole(match))
+    pending += _plain_text(template, at, len(template))
     if pending:
         parts.append(FixedText(pending))
     return parts
 
 
-def _hole(match: re.Match[str]) -> Hole:
+def _read_hole(match: re.Match[str]) -> Hole:
     kind = match["type"] or ""
     if kind and kind not in TYPES:
         raise OptionError(
@@ -102,7 +102,7 @@ def _hole(match: re.Match[str]) -> Hole:
     return Hole(match["name"], kind, match["pattern"] or "", slots)
 
 
-def _plain(template: str, start: int, end: int) -> str:
+def _plain_text(template: str, start: int, end: int) -> str:
     """Return fixed text. Raises OptionError if something in it was probably meant as a hole."""
     text = template[start:end]
     near = _NEAR.search(text)

@@ -23,33 +23,33 @@ _PUNCTUATION: Final = re.compile(r"[^\w\s]*")
 
 def punctuation_behind(parts: Parts) -> dict[str, str]:
     """Return the punctuation that follows each hole, by its name; of holes with one name, what they share."""
-    behind: dict[str, list[str]] = {}
+    texts_behind: dict[str, list[str]] = {}
     for part, then in zip(parts, [*parts[1:], None], strict=True):
         if isinstance(part, Hole):
             match = _PUNCTUATION.match(then.text) if isinstance(then, FixedText) else None
-            behind.setdefault(part.name, []).append("" if match is None else match[0])
-    shared = {name: zip(*texts, strict=False) for name, texts in behind.items()}
+            texts_behind.setdefault(part.name, []).append("" if match is None else match[0])
+    columns_by_name = {name: zip(*texts, strict=False) for name, texts in texts_behind.items()}
     return {
         name: "".join(letters[0] for letters in takewhile(lambda column: len(set(column)) == 1, columns))
-        for name, columns in shared.items()
+        for name, columns in columns_by_name.items()
     }
 
 
-def ended(given: Any, where: str, behind: str) -> Any:
+def add_suffix(target: Any, where: str, suffix: str) -> Any:
     """Return a grammar argument's texts with a text behind them, as a grammar; None where the argument is
     compiled already. Raises OptionError for what is no grammar."""
-    grammar, _read = grammar_of(given, where)
-    return None if isinstance(grammar, CompiledGrammar) else sequence(grammar, literal(behind))
+    grammar, _read = grammar_of(target, where)
+    return None if isinstance(grammar, CompiledGrammar) else sequence(grammar, literal(suffix))
 
 
-def without(parts: Parts, behind: dict[str, str]) -> Parts:
+def drop_suffixes(parts: Parts, suffixes: dict[str, str]) -> Parts:
     """Return the parts without the texts that holes took over."""
-    kept: Parts = []
+    remaining: Parts = []
     for part in parts:
-        last = kept[-1] if kept else None
+        last = remaining[-1] if remaining else None
         if isinstance(part, FixedText) and isinstance(last, Hole):
-            part = FixedText(part.text[len(behind.get(last.name, "")) :])
+            part = FixedText(part.text[len(suffixes.get(last.name, "")) :])
             if not part.text:
                 continue
-        kept.append(part)
-    return kept
+        remaining.append(part)
+    return remaining

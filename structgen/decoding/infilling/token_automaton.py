@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.automata import representatives
+from structgen.automata.strings.automata import first_of_blocks
 from structgen.machines.core.dfa import Dfa, equivalent_states
 
 DEAD: Final = -1
@@ -60,14 +60,14 @@ class TokenAutomaton:
         return int(self.transitions.shape[1])
 
     @cached_property
-    def unmarked(self) -> int:
+    def token_class_count(self) -> int:
         """How many classes have tokens; those of marks come behind them."""
         return int(self.token_class.max(initial=DEAD)) + 1
 
     @cached_property
     def successors(self) -> Successors:
         """The states behind each state."""
-        source, column = np.nonzero(self.transitions[:, : self.unmarked] >= 0)
+        source, column = np.nonzero(self.transitions[:, : self.token_class_count] >= 0)
         pairs = np.unique(source * self.states + self.transitions[source, column])
         first = np.searchsorted(pairs, np.arange(self.states + 1) * self.states)
         return Successors(first, pairs % self.states)
@@ -97,12 +97,12 @@ def marked_automaton(
     """Return the minimal automaton of a table whose last `marks` columns are those of marks. They are
     the last columns of the result, too, behind its `unmarked` ones.
     """
-    chosen, blocks = representatives(equivalent_states(table, accepting))
-    merged = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
-    tokens = merged.shape[1] - marks
-    columns, of_column = _unique_columns(merged[:, :tokens], token_class)
+    chosen, blocks = first_of_blocks(equivalent_states(table, accepting))
+    merged_table = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
+    tokens = merged_table.shape[1] - marks
+    columns, of_column = _unique_columns(merged_table[:, :tokens], token_class)
     classes = np.append(of_column, DEAD).astype(np.int32)[token_class]
-    wide = np.ascontiguousarray(np.concatenate((columns, merged[:, tokens:]), axis=1))
+    wide = np.ascontiguousarray(np.concatenate((columns, merged_table[:, tokens:]), axis=1))
     return TokenAutomaton(int(blocks[start]), wide, accepting[chosen], classes)
 
 

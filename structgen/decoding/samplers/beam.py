@@ -67,25 +67,25 @@ class LookAhead:
         self._states: dict[int, tuple[float, float]] = {}
         """Of a state the same, over all tokens."""
 
-    def learn(self, state: int, token: int, estimate: float) -> None:
+    def learn_estimate(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
         for of, key in ((self._tokens.setdefault(state, {}), token), (self._states, state)):
             count, mean = of.get(key, (0.0, 0.0))
             count = min(count + 1.0, _MEMORY)
             of[key] = count, mean + (estimate - mean) / count
 
-    def guess(self, state: int, tokens: Ids, otherwise: float) -> Floats:
+    def estimate_tokens(self, state: int, tokens: Ids, otherwise: float) -> Floats:
         """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
         ever taken in the state. The mean over all tokens counts as one estimate of each."""
         if state not in self._states:
             return np.full(len(tokens), otherwise)
-        known, whole = self._tokens[state], self._states[state][1]
-        pairs = np.array([known.get(token, (0.0, whole)) for token in tokens.tolist()]).reshape(-1, 2)
+        token_means, whole = self._tokens[state], self._states[state][1]
+        pairs = np.array([token_means.get(token, (0.0, whole)) for token in tokens.tolist()]).reshape(-1, 2)
         counts, means = pairs[:, 0], pairs[:, 1]
         guesses: Floats = (counts * means + whole) / (counts + 1.0)
         return guesses
 
-    def rest(self, state: int, otherwise: float) -> float:
+    def estimate_rest(self, state: int, otherwise: float) -> float:
         """Return an estimate of h after an unknown token."""
         return self._states.get(state, (0.0, otherwise))[1]
 
@@ -130,13 +130,13 @@ class Beam:
         self._target, self._tree, self._random, self._ahead = target, tree, random, ahead
         self._frontier = Frontier(target, tree)
         self.width = width
-        self.found: list[FoundText] = []
+        self.found_texts: list[FoundText] = []
         self.rows: list[int] = []
         """Model rows read at each step."""
         self.tree_rows = 0
         """Rows that came from the tree instead of the model."""
 
-    def run(self, afford: Afford, allowance: Callable[[int], int]) -> bool:
+    def follow_particles(self, afford: Afford, allowance: Callable[[int], int]) -> bool:
         """Follow all particles to their ends.
 
         `afford(rows)` is asked before each forward pass. `allowance(step)` is the most particles of a step;
@@ -147,24 +147,24 @@ class Beam:
         levels: list[list[BeamParticle]] = []
         try:
             while particles:
-                if not self._read(particles, afford):
+                if not self._read_rows(particles, afford):
                     return False
                 levels.append(particles)
-                self._end(particles)
+                self._note_ends(particles)
                 width = min(allowance(len(levels)), self.width)
-                particles = self._next(particles, len(levels), max(width, 1), afford)
+                particles = self._next_particles(particles, len(levels), max(width, 1), afford)
         finally:
             for level in reversed(levels):
                 for particle in level:
-                    self._settle(particle)
+                    self._update_node(particle)
         return particles is not None
 
-    def _read(self, particles: list[BeamParticle], afford: Afford) -> bool:
+    def _read_rows(self, particles: list[BeamParticle], afford: Afford) -> bool:
         """Read the rows of particles whose nodes are unknown."""
         unread = [particle for particle in particles if particle.node is None]
         self.rows.append(len(unread))
         self.tree_rows += len(particles) - len(unread)
-        steps = self._frontier.rows(unread, afford)
+        steps = self._frontier.read_rows(unread, afford)
         if steps is None:
             return False
         weights = np.array([particle.log_weight for particle in particles])
@@ -172,85 +172,87 @@ class Beam:
         for particle, step in zip(unread, steps, strict=True):
             # Keep as many tokens as may become particles, so that draws from the rest are rare.
             share = scale * math.exp(particle.log_weight - float(weights.max()))
-            self._frontier.arrive(particle, step, 4 * int(share))
-            if particle.known.rest > 0:
+            self._frontier.give_node(particle, step, 4 * int(share))
+            if particle.known_node.rest > 0:
                 self._draw_spare(particle, step)
         return True
 
-    def _end(self, particles: list[BeamParticle]) -> None:
+    def _note_ends(self, particles: list[BeamParticle]) -> None:
         """Note the texts that end at a particle, unless they were known before."""
         for particle in particles:
-            node = particle.known
+            node = particle.known_node
             if node.end_upper - node.end_lower <= 0.0 or node.end <= 0.0:
                 continue
-            if not self._target.passes(particle.prefix):
+            if not self._target.accepts_text(particle.prefix):
                 node.end_upper = 0.0
                 continue
             log_end, tokens = math.log(node.end), particle.prefix.tokens
             log_probability, log_weight = particle.log_probability + log_end, particle.log_weight + log_end
-            self.found.append(FoundText(tokens, log_probability, log_weight, particle.is_kept))
+            self.found_texts.append(FoundText(tokens, log_probability, log_weight, particle.is_kept))
             node.end_lower = node.end_upper
 
-    def _next(
+    def _next_particles(
         self, particles: list[BeamParticle], step: int, width: int, afford: Afford
     ) -> list[BeamParticle] | None:
         """Return the particles of the next step; None if a needed row may not be read."""
-        owner, slot, score = self._candidates(particles)
+        owner, slot, score = self._list_candidates(particles)
         ready: dict[int, BeamParticle] = {}
         while True:
             total = float(score.sum())
             if not total > 0:
                 return []
             chances = np.minimum(score * (width / total), 1.0)
-            refused = self._refused(particles, owner, slot, chances, ready)
-            if not refused:
+            refused_indices = self._find_refused(particles, owner, slot, chances, ready)
+            if not refused_indices:
                 break
-            score[refused] = 0.0
-        drawn = self._drawn(chances)
-        rests = [particles[i] for i in owner[drawn[slot[drawn] == REST]].tolist()]
+            score[refused_indices] = 0.0
+        chosen = self._draw_candidates(chances)
+        rests = [particles[i] for i in owner[chosen[slot[chosen] == REST]].tolist()]
         # of these the tree keeps only a part: their rows are read again
         partly = [particle for particle in rests if particle.spare is None]
-        steps = self._frontier.rows(partly, afford)
+        steps = self._frontier.read_rows(partly, afford)
         if steps is None:
             return None
         self.rows[-1] += len(partly)
         for particle, row in zip(partly, steps, strict=True):
             self._draw_spare(particle, row)
         following = (
-            self._following(particles[owner[at]], int(slot[at]), float(chances[at]), step, ready.get(at))
-            for at in drawn.tolist()
+            self._particle_of_candidate(
+                particles[owner[at]], int(slot[at]), float(chances[at]), step, ready.get(at)
+            )
+            for at in chosen.tolist()
         )
         return [particle for particle in following if particle is not None]
 
-    def _candidates(self, particles: list[BeamParticle]) -> tuple[Ids, Ids, Floats]:
+    def _list_candidates(self, particles: list[BeamParticle]) -> tuple[Ids, Ids, Floats]:
         """Return what may follow the particles: the number of the particle, the slot of its node or REST, and
         the score, of each."""
         top = max(particle.log_weight for particle in particles)
         parts = []
         for at, particle in enumerate(particles):
-            node = particle.known
+            node = particle.known_node
             masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
-            scores = math.exp(particle.log_weight - top) * masses * self._scores(particle)
+            scores = math.exp(particle.log_weight - top) * masses * self._score_edges(particle)
             (alive,) = np.nonzero(scores > 0)
             slots = np.where(alive == len(node.tokens), REST, alive)
             parts.append((np.full(len(alive), at), slots, scores[alive]))
         owner, slot, score = map(np.concatenate, zip(*parts, strict=True))
         return owner, slot, score
 
-    def _scores(self, particle: BeamParticle) -> Floats:
+    def _score_edges(self, particle: BeamParticle) -> Floats:
         """Return g of each slot and of the rest, and store the estimates of h."""
-        node = particle.known
+        node = particle.known_node
         mass = float(node.probabilities.sum()) + node.end + node.rest
         otherwise = min(particle.value / mass, 1.0) if mass > 0 else 1.0
-        guesses = self._ahead.guess(particle.prefix.state, node.tokens, otherwise)
+        guesses = self._ahead.estimate_tokens(particle.prefix.state, node.tokens, otherwise)
         for slot, child in node.children.items():
             guesses[slot] = child.estimate
-        rest = self._ahead.rest(particle.prefix.state, otherwise)
+        rest = self._ahead.estimate_rest(particle.prefix.state, otherwise)
         particle.guesses = np.append(guesses, rest)
         room = node.uppers - node.lowers
         return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
 
-    def _refused(
+    def _find_refused(
         self,
         particles: Sequence[BeamParticle],
         owner: Ids,
@@ -261,17 +263,17 @@ class Beam:
         """Return the likely candidates that a checker refuses; store the particles of the others."""
         if not self._target.checkers:
             return []
-        refused = []
+        refused_indices = []
         for at in np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist():
             if at not in ready:
-                after = self._frontier.extend(particles[owner[at]], int(slot[at]))
+                after = self._frontier.extend_particle(particles[owner[at]], int(slot[at]))
                 if after is None:
-                    refused.append(at)
+                    refused_indices.append(at)
                 else:
                     ready[at] = after
-        return refused
+        return refused_indices
 
-    def _drawn(self, chances: Floats) -> Ids:
+    def _draw_candidates(self, chances: Floats) -> Ids:
         """Return the kept candidates: those above the threshold, and a systematic draw of the others."""
         sure = chances >= 1.0
         sums = np.cumsum(np.where(sure, 0.0, chances))
@@ -281,34 +283,34 @@ class Beam:
 
     def _draw_spare(self, particle: BeamParticle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
-        node = particle.known
-        tokens, shares, at = node.beyond(step, self._random.random(), len(node.tokens))
+        node = particle.known_node
+        tokens, shares, at = node.draw_beyond(step, self._random.random(), len(node.tokens))
         particle.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
-    def _following(
+    def _particle_of_candidate(
         self, particle: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
     ) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it."""
         value, share = float(particle.guesses[-1 if slot == REST else slot]), 1.0
         if slot == REST:
-            node = particle.known
+            node = particle.known_node
             assert particle.spare is not None
             token, share = particle.spare
-            before = node.nbytes
-            slot = node.keep(token, node.rest * share)
+            bytes_before = node.nbytes
+            slot = node.keep_token(token, node.rest * share)
             if particle.is_kept:
-                self._tree.nbytes += node.nbytes - before
-        after = after or self._frontier.extend(particle, slot)
+                self._tree.nbytes += node.nbytes - bytes_before
+        after = after or self._frontier.extend_particle(particle, slot)
         if after is not None:
             after.log_multiplier -= math.log(chance)
             after.log_multiplier -= math.log(share)
             after.value = value
         return after
 
-    def _settle(self, particle: BeamParticle) -> None:
+    def _update_node(self, particle: BeamParticle) -> None:
         """Compute the bounds and the estimate of a particle's node; those of its descendants come first."""
-        node = particle.known
-        node.settle()
+        node = particle.known_node
+        node.recompute_bounds()
         estimate = node.end * node.end_upper
         if len(particle.guesses):
             guesses = np.full(len(node.tokens), particle.guesses[-1])
@@ -320,8 +322,8 @@ class Beam:
         node.estimate = min(max(estimate, node.lower), node.upper)
         if particle.parent is None:
             return
-        self._ahead.learn(particle.parent.prefix.state, particle.prefix.tokens[-1], node.estimate)
+        self._ahead.learn_estimate(particle.parent.prefix.state, particle.prefix.tokens[-1], node.estimate)
         if particle.is_kept:
-            parent = particle.parent.known
+            parent = particle.parent.known_node
             parent.uppers[particle.edge] = min(parent.uppers[particle.edge], node.upper)
             parent.lowers[particle.edge] = max(parent.lowers[particle.edge], node.lower)

@@ -181,7 +181,7 @@ class TypeChecker:
             hint, core, schema = reader.hint, reader.core_schema, reader.schema
         self.hint = hint
         self._validators = PlaceValidators(core)
-        marks = [repr(schema), *map(_mark, self._validators.functions)]
+        marks = [repr(schema), *map(_mark_function, self._validators.functions)]
         self.fingerprint = blake2b("\n".join(marks).encode("utf-8", "replace"), digest_size=16).hexdigest()
         """Identifies the type for prefix trees. A type with functions of its own has another fingerprint in
         each process, because their behaviour may have changed."""
@@ -199,7 +199,7 @@ class TypeChecker:
         return self
 
 
-def _mark(function: Callable[..., Any]) -> str:
+def _mark_function(function: Callable[..., Any]) -> str:
     """Return a text that identifies a function in this process."""
     name = f"{function.__module__}.{getattr(function, '__qualname__', function)}"
     return name if name.startswith(("pydantic.", "pydantic_core.")) else f"{name} {id(function)}"

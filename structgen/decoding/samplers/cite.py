@@ -71,32 +71,32 @@ def cite(
     sentence ends within `reach`. Raises OptionError for options out of range, a document without sentences,
     and a document that is longer than the model's context, with its length.
     """
-    text = checks.text("document", document)
+    text = checks.check_text("document", document)
     k, reach, beam = (
-        checks.whole(name_, value, 1) for name_, value in (("k", k), ("reach", reach), ("beam", beam))
+        checks.check_whole(name_, value, 1) for name_, value in (("k", k), ("reach", reach), ("beam", beam))
     )
-    places = _sentences(text, sentences)
+    places = _find_sentences(text, sentences)
     problem = Problem(model, substring_of(text), tokenizer, name)
     try:
-        ids = problem.ids(f"{text}\n\n{checks.text('question', question)}\n", "document", reach)
+        ids = problem.prompt_ids(f"{text}\n\n{checks.check_text('question', question)}\n", "document", reach)
     except OptionError as error:
         if error.where != "max_tokens":
             raise
         raise OptionError(error.what, where="document", cure="Cite parts of it one by one.") from error
     encode = problem.tokenizer.encode
-    begun = [tuple(encode(text[start:end].encode())) for start, end in places]
-    (rows,) = problem.rows([ids])
-    best = _ranked(rows, begun, beam)[:k]
+    sentence_tokens = [tuple(encode(text[start:end].encode())) for start, end in places]
+    (rows,) = problem.row_sources([ids])
+    best = _rank_sentences(rows, sentence_tokens, beam)[:k]
     spans = [
         Span(places[at][0], end, text[places[at][0] : end], score)
         for (score, at), end in zip(
-            best, _ends(problem, ids, text, places, [at for _, at in best], reach), strict=True
+            best, _find_ends(problem, ids, text, places, [at for _, at in best], reach), strict=True
         )
     ]
-    return sorted(_joined(spans, text), key=lambda span: (-span.score, span.start))
+    return sorted(_join_spans(spans, text), key=lambda span: (-span.score, span.start))
 
 
-def _sentences(text: str, pattern: str) -> list[tuple[int, int]]:
+def _find_sentences(text: str, pattern: str) -> list[tuple[int, int]]:
     """Return where the sentences begin and end. Raises OptionError."""
     try:
         places = [match.span() for match in re.finditer(pattern, text) if match.group().strip()]
@@ -109,7 +109,7 @@ def _sentences(text: str, pattern: str) -> list[tuple[int, int]]:
     return places
 
 
-def _ranked(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tuple[float, int]]:
+def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tuple[float, int]]:
     """Return scores and numbers of sentences, best first: the mean log-probability of a sentence's tokens up
     to the one that tells it from all others. Only the `beam` best beginnings of each length go on."""
     done: list[tuple[float, int]] = []
@@ -123,17 +123,17 @@ def _ranked(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tu
                 own = [at for at in members if sentences[at][len(prefix)] == token]
                 after[(*prefix, token)] = total + float(law[token]), own
         length = len(next(iter(after)))
-        kept = sorted(after.items(), key=lambda item: (-item[1][0], item[1][1]))[:beam]
+        kept_prefixes = sorted(after.items(), key=lambda item: (-item[1][0], item[1][1]))[:beam]
         open_ = {}
-        for prefix, (total, members) in kept:
-            ended = [at for at in members if len(members) == 1 or len(sentences[at]) == length]
-            done += [(total / length, at) for at in ended]
-            if rest := [at for at in members if at not in ended]:
+        for prefix, (total, members) in kept_prefixes:
+            finished = [at for at in members if len(members) == 1 or len(sentences[at]) == length]
+            done += [(total / length, at) for at in finished]
+            if rest := [at for at in members if at not in finished]:
                 open_[prefix] = total, rest
     return sorted(done, key=lambda item: (-item[0], item[1]))
 
 
-def _ends(
+def _find_ends(
     problem: Problem,
     ids: list[int],
     text: str,
@@ -155,23 +155,23 @@ def _ends(
             tokens = (*tokens, *piece)
             own.append((places[at][1], tokens))
         candidates.append(own)
-    read = iter(problem.rows([[*ids, *tokens] for own in candidates for _, tokens in own]))
+    row_sources = iter(problem.row_sources([[*ids, *tokens] for own in candidates for _, tokens in own]))
     ends = np.array(sorted(problem.compiled.end_tokens), np.int64)
     offsets = []
     for own in candidates:
-        laws = [log_law(next(read).read([()])[0], 1.0, len(tokens)) for _, tokens in own]
+        laws = [log_law(next(row_sources).read([()])[0], 1.0, len(tokens)) for _, tokens in own]
         scores = [float(np.logaddexp.reduce(law[ends])) for law in laws]
         offsets.append(own[int(np.argmax(scores))][0])
     return offsets
 
 
-def _joined(spans: Sequence[Span], text: str) -> list[Span]:
+def _join_spans(spans: Sequence[Span], text: str) -> list[Span]:
     """Return spans of which none overlaps another."""
-    joined: list[Span] = []
+    joined_spans: list[Span] = []
     for span in sorted(spans, key=lambda span: span.start):
-        if joined and span.start < joined[-1].end:
-            last = joined.pop()
+        if joined_spans and span.start < joined_spans[-1].end:
+            last = joined_spans.pop()
             end = max(last.end, span.end)
             span = Span(last.start, end, text[last.start : end], max(last.score, span.score))
-        joined.append(span)
-    return joined
+        joined_spans.append(span)
+    return joined_spans

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.json_text.events import ITEM_END, VALUE_END, EventLog
-from structgen.base.language.checks import shown
+from structgen.base.language.checks import show_value
 from structgen.decoding.samplers.checkers import METHODS, Checker, ClosedValue, GeneratedText
 
 REMEMBERED: Final = 1 << 14
@@ -27,7 +27,7 @@ they take 1 GiB); of each checker also the most viable ones, and refused ones, w
 monotone."""
 MOST_LOG_WEIGHT: Final = 300.0
 """The greatest log-weight of a checker: exp of it, and its square, are numbers."""
-Read = Callable[[bytes], Any]
+ReadValue = Callable[[bytes], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,101 +46,109 @@ class CheckerStanding:
 class Constraints:
     """The checkers of a target."""
 
-    def __init__(self, checkers: Sequence[Checker], read: Read, *, are_values: bool) -> None:
-        """`read` returns the value of a text for `final`. `are_values`: whether the texts are JSON documents,
-        whose values close. Raises OptionError for an object that is no checker."""
-        self._asked = [_Asked(checker, number, are_values) for number, checker in enumerate(checkers)]
-        self._read = read
-        self.methods = frozenset[str]().union(*(asked.has for asked in self._asked))
+    def __init__(self, checkers: Sequence[Checker], read_value: ReadValue, *, are_values: bool) -> None:
+        """`read_value` returns the value of a text for `final`. `are_values`: whether the texts are JSON
+        documents, whose values close. Raises OptionError for an object that is no checker."""
+        self._callers = [
+            _CheckerCaller(checker, number, are_values) for number, checker in enumerate(checkers)
+        ]
+        self._read_value = read_value
+        self.methods = frozenset[str]().union(*(caller.has for caller in self._callers))
         """The methods that some checker has."""
 
     def __bool__(self) -> bool:
-        return bool(self._asked)
+        return bool(self._callers)
 
     @property
     def checks(self) -> int:
         """The number of calls of checkers' methods."""
-        return sum(asked.calls for asked in self._asked)
+        return sum(caller.calls for caller in self._callers)
 
     def start(self) -> CheckerStanding:
         """Return the states before the first byte."""
         log = EventLog() if "closed" in self.methods else None
-        return CheckerStanding(tuple(asked.checker for asked in self._asked), log)
+        return CheckerStanding(tuple(caller.checker for caller in self._callers), log)
 
-    def _each(self, standing: CheckerStanding) -> Iterator[tuple[_Asked, Any]]:
-        return zip(self._asked, standing.states, strict=True)
+    def _pair_with_states(self, standing: CheckerStanding) -> Iterator[tuple[_CheckerCaller, Any]]:
+        return zip(self._callers, standing.states, strict=True)
 
-    def extend(self, standing: CheckerStanding, before: int, text: bytes) -> CheckerStanding | None:
-        """Return the states after `text`, whose first `before` bytes led to `standing`; None if a checker
-        refuses it."""
+    def extend_standing(
+        self, standing: CheckerStanding, prefix_length: int, text: bytes
+    ) -> CheckerStanding | None:
+        """Return the states after `text`, whose first `prefix_length` bytes led to `standing`; None if a
+        checker refuses it."""
         if standing.is_decided:
             return standing
-        log, closed = standing.log, list[ClosedValue]()
+        log, closed_values = standing.log, list[ClosedValue]()
         if log is not None:
             log = log.copy()
-            closed = _closed(log, text[before:])
+            closed_values = _find_closed_values(log, text[prefix_length:])
         states = []
-        for asked, state in self._each(standing):
-            after = asked.extended(state, closed, before, text)
+        for caller, state in self._pair_with_states(standing):
+            after = caller.extend_state(state, closed_values, prefix_length, text)
             if after is None:
                 return None
             states.append(after)
         return CheckerStanding(tuple(states), log)
 
-    def passes(self, standing: CheckerStanding, text: bytes) -> bool:
+    def accepts_text(self, standing: CheckerStanding, text: bytes) -> bool:
         """Return whether every checker accepts a text that ends here."""
         if standing.is_decided:
             return True
         # A blank after the document closes a top-level number. It changes nothing else.
-        closed = [] if standing.log is None else _closed(standing.log.copy(), b" ")
-        pairs = self._each(standing)
-        if not all(asked.passed(state, closed, text, self._read) for asked, state in pairs):
+        closed_values = [] if standing.log is None else _find_closed_values(standing.log.copy(), b" ")
+        pairs = self._pair_with_states(standing)
+        if not all(
+            caller.accepts_text(state, closed_values, text, self._read_value) for caller, state in pairs
+        ):
             return False
-        self._probe(text)
+        self._probe_prefix(text)
         return True
 
-    def _probe(self, text: bytes) -> None:
+    def _probe_prefix(self, text: bytes) -> None:
         """Ask about a shorter prefix of a valid text: each of them must be viable."""
         start = self.start()
-        pairs = self._each(start)
-        probed = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
-        if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed:
+        pairs = self._pair_with_states(start)
+        probed_pairs = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
+        if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed_pairs:
             return
         cut = 1 + zlib.crc32(text) % (len(text) - 1)
         while text[cut] & 0xC0 == 0x80:  # not inside a character: some tokenizers never split one
             cut -= 1
-        closed = [] if start.log is None else _closed(start.log, text[:cut])
-        for asked, state in probed:
-            if asked.extended(state, closed, 0, text[:cut]) is None:
-                raise asked.not_monotone(text[:cut], text)
+        closed_values = [] if start.log is None else _find_closed_values(start.log, text[:cut])
+        for caller, state in probed_pairs:
+            if caller.extend_state(state, closed_values, 0, text[:cut]) is None:
+                raise caller.not_monotone(text[:cut], text)
 
-    def allowed(
-        self, standing: CheckerStanding, written: GeneratedText, size: int
+    def allowed_tokens(
+        self, standing: CheckerStanding, generated: GeneratedText, size: int
     ) -> npt.NDArray[np.bool_] | None:
         """Return bool [V], the tokens that every `mask` allows, or None where none forbids any."""
-        allowed: npt.NDArray[np.bool_] | None = None
-        for asked, state in self._each(standing):
-            mask = asked.masked(state, written, size)
+        allowed_mask: npt.NDArray[np.bool_] | None = None
+        for caller, state in self._pair_with_states(standing):
+            mask = caller.mask_after(state, generated, size)
             if mask is not None:
-                allowed = mask if allowed is None else allowed & mask
-        return allowed
+                allowed_mask = mask if allowed_mask is None else allowed_mask & mask
+        return allowed_mask
 
     def log_weight(self, standing: CheckerStanding, text: GeneratedText) -> float:
         """Return the sum of the log-weights of a whole text; `text` without its value."""
-        pairs = self._each(standing)
+        pairs = self._pair_with_states(standing)
         return sum(
-            asked.weight(state, "weigh", text._replace(value=self._read(text.text)))
-            for asked, state in pairs
-            if "weigh" in asked.has
+            caller.weigh_text(state, "weigh", text._replace(value=self._read_value(text.text)))
+            for caller, state in pairs
+            if "weigh" in caller.has
         )
 
-    def guess(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
+    def guess_log_weight(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
         """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""
-        pairs = self._each(standing)
-        return sum(asked.weight(state, "guess", prefix) for asked, state in pairs if "guess" in asked.has)
+        pairs = self._pair_with_states(standing)
+        return sum(
+            caller.weigh_text(state, "guess", prefix) for caller, state in pairs if "guess" in caller.has
+        )
 
 
-class _Asked:
+class _CheckerCaller:
     """One checker: its methods, earlier answers, and the number of calls."""
 
     def __init__(self, checker: Any, number: int, are_values: bool) -> None:
@@ -157,133 +165,139 @@ class _Asked:
         """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
         self.calls = 0
-        self._refused: set[bytes] = set()
-        self._passed: list[bytes] = []
+        self._refused_texts: set[bytes] = set()
+        self._viable_texts: list[bytes] = []
         """Prefixes that were viable, ascending."""
 
-    def extended(self, state: Any, closed: Sequence[ClosedValue], before: int, text: bytes) -> Any:
+    def extend_state(
+        self, state: Any, closed_values: Sequence[ClosedValue], prefix_length: int, text: bytes
+    ) -> Any:
         """Return the checker's state after a text; None if it refuses the text."""
-        state = self._copied(state)
-        if not self._accepted(state, closed):
+        state = self._copy_state(state)
+        if not self._accepts_values(state, closed_values):
             return None
         if "viable" in self.has:
-            answer = self._call(state, "viable", text, shown(text))
+            answer = self._ask_yes_or_no(state, "viable", text, show_value(text))
             if self.is_repeatable:
-                self._compare(answer, before, text)
+                self._compare_answers(answer, prefix_length, text)
             if not answer:
                 return None
         return state
 
-    def passed(self, state: Any, closed: Sequence[ClosedValue], text: bytes, read: Read) -> bool:
-        """Return whether the checker accepts a whole text; `closed`: the values that its end closes. Each
-        checker reads a value of its own: a change by one must not affect the next."""
-        if "final" not in self.has and not closed:
+    def accepts_text(
+        self, state: Any, closed_values: Sequence[ClosedValue], text: bytes, read_value: ReadValue
+    ) -> bool:
+        """Return whether the checker accepts a whole text; `closed_values`: the values that its end closes.
+        Each checker reads a value of its own: a change by one must not affect the next."""
+        if "final" not in self.has and not closed_values:
             return True
-        state = self._copied(state)
-        if not self._accepted(state, closed):
+        state = self._copy_state(state)
+        if not self._accepts_values(state, closed_values):
             return False
-        return "final" not in self.has or self._call(state, "final", read(text), shown(text))
-
-    def _accepted(self, state: Any, closed: Sequence[ClosedValue]) -> bool:
-        """Return whether the checker accepts values that closed."""
-        return "closed" not in self.has or all(
-            self._call(state, "closed", value, _event(value)) for value in closed
+        return "final" not in self.has or self._ask_yes_or_no(
+            state, "final", read_value(text), show_value(text)
         )
 
-    def masked(self, state: Any, written: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
+    def _accepts_values(self, state: Any, closed_values: Sequence[ClosedValue]) -> bool:
+        """Return whether the checker accepts values that closed."""
+        return "closed" not in self.has or all(
+            self._ask_yes_or_no(state, "closed", value, _describe_event(value)) for value in closed_values
+        )
+
+    def mask_after(self, state: Any, generated: GeneratedText, size: int) -> npt.NDArray[np.bool_] | None:
         """Return the checker's mask after a prefix. Raises StructgenError for a wrong type or shape."""
         if "mask" not in self.has:
             return None
-        answer = self._ask(self._copied(state), "mask", written, shown(written.text))
+        answer = self._ask_checker(self._copy_state(state), "mask", generated, show_value(generated.text))
         if answer is None:
             return None
         mask = np.asarray(answer)
         if mask.dtype != np.bool_ or mask.ndim != 1 or len(mask) < size:
-            raise self._error(
+            raise self._checker_error(
                 f"returned an array of {mask.dtype} of shape {mask.shape} as a mask",
-                f"behind {shown(written.text)}",
+                f"behind {show_value(generated.text)}",
                 f"Return a bool array with a value for each of the {size:,} tokens, or None.",
             )
         return mask[:size]
 
-    def weight(self, state: Any, method: str, written: GeneratedText) -> float:
+    def weigh_text(self, state: Any, method: str, generated: GeneratedText) -> float:
         """Return a log-weight. Raises StructgenError for what is none."""
-        told = shown(written.text)
-        answer = self._ask(self._copied(state), method, written, told)
+        shown_text = show_value(generated.text)
+        answer = self._ask_checker(self._copy_state(state), method, generated, shown_text)
         if (
             isinstance(answer, bool)
             or not isinstance(answer, int | float | np.floating)
             or not answer <= MOST_LOG_WEIGHT
         ):
-            raise self._error(
-                f"returned {shown(answer)}, which is no log-weight",
-                f"asked {method}({told})",
+            raise self._checker_error(
+                f"returned {show_value(answer)}, which is no log-weight",
+                f"asked {method}({shown_text})",
                 f"Return a number of at most {MOST_LOG_WEIGHT:g}, or minus infinity.",
             )
         return float(answer)
 
-    def _copied(self, state: Any) -> Any:
+    def _copy_state(self, state: Any) -> Any:
         if not self._is_changed:
             return state
         try:
-            return copied(state)
+            return copy_checker(state)
         except Exception as error:
-            raise self._error(
+            raise self._checker_error(
                 f"cannot be copied ({type(error).__name__}: {error})",
                 "for another prefix",
                 "Define copy(self); where the checker keeps no state, it may return self.",
             ) from error
 
-    def _ask(self, state: Any, method: str, argument: Any, told: str) -> Any:
+    def _ask_checker(self, state: Any, method: str, argument: Any, shown_argument: str) -> Any:
         self.calls += 1
         try:
             return getattr(state, method)(argument)
         except StructgenError:
             raise
         except Exception as error:
-            raise self._error(
+            raise self._checker_error(
                 f"raised {type(error).__name__}: {error}",
-                f"asked {method}({told})",
+                f"asked {method}({shown_argument})",
                 "Return False for what is not valid; an exception is taken for a mistake in the checker.",
             ) from error
 
-    def _call(self, state: Any, method: str, argument: Any, told: str) -> bool:
-        answer = self._ask(state, method, argument, told)
+    def _ask_yes_or_no(self, state: Any, method: str, argument: Any, shown_argument: str) -> bool:
+        answer = self._ask_checker(state, method, argument, shown_argument)
         if not isinstance(answer, bool | np.bool_):
-            raise self._error(
-                f"returned {shown(answer)}, which is no bool",
-                f"asked {method}({told})",
+            raise self._checker_error(
+                f"returned {show_value(answer)}, which is no bool",
+                f"asked {method}({shown_argument})",
                 "Return True or False.",
             )
         return bool(answer)
 
-    def _compare(self, answer: bool, before: int, text: bytes) -> None:
+    def _compare_answers(self, answer: bool, prefix_length: int, text: bytes) -> None:
         """Compare an answer of `viable` with those for shorter and longer prefixes."""
         if answer:
-            cuts = range(before + 1, len(text)) if self._refused else ()
-            shorter = next((text[:end] for end in cuts if text[:end] in self._refused), None)
+            cuts = range(prefix_length + 1, len(text)) if self._refused_texts else ()
+            shorter = next((text[:end] for end in cuts if text[:end] in self._refused_texts), None)
             if shorter is not None:
                 raise self.not_monotone(shorter, text)
-            if len(self._passed) < REMEMBERED:
-                bisect.insort(self._passed, text)
+            if len(self._viable_texts) < REMEMBERED:
+                bisect.insort(self._viable_texts, text)
             return
-        at = bisect.bisect_left(self._passed, text)
-        if at < len(self._passed) and self._passed[at].startswith(text):
-            raise self.not_monotone(text, self._passed[at])
-        if len(self._refused) < REMEMBERED:
-            self._refused.add(text)
+        at = bisect.bisect_left(self._viable_texts, text)
+        if at < len(self._viable_texts) and self._viable_texts[at].startswith(text):
+            raise self.not_monotone(text, self._viable_texts[at])
+        if len(self._refused_texts) < REMEMBERED:
+            self._refused_texts.add(text)
 
     def not_monotone(self, shorter: bytes, longer: bytes) -> StructgenError:
         """Return the error of a checker that refuses a prefix but accepts a longer one."""
-        return self._error(
+        return self._checker_error(
             "is not monotone",
-            f"it refuses the prefix {shown(shorter)}, but accepts {shown(longer)}",
+            f"it refuses the prefix {show_value(shorter)}, but accepts {show_value(longer)}",
             "From `viable`, return False only for a prefix with which no valid text begins.",
         )
 
-    def _error(self, what: str, when: str, cure: str) -> StructgenError:
+    def _checker_error(self, fault: str, when: str, cure: str) -> StructgenError:
         return StructgenError(
-            f"The checker {name_of(self.checker)} {what}: {when}.", where=self._where, cure=cure
+            f"The checker {name_of(self.checker)} {fault}: {when}.", where=self._where, cure=cure
         )
 
 
@@ -320,23 +334,23 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
         return Predicate(checker), frozenset(("final",))
     if not names:
         raise OptionError(
-            f"{shown(checker)} has none of the methods {', '.join(METHODS)}.",
+            f"{show_value(checker)} has none of the methods {', '.join(METHODS)}.",
             where=where,
             cure="Define at least one of them, or give a function from a value to a bool.",
         )
     return checker, names
 
 
-def _closed(log: EventLog, data: bytes) -> list[ClosedValue]:
+def _find_closed_values(log: EventLog, data: bytes) -> list[ClosedValue]:
     """Return the values that close in the next bytes of a document."""
     return [
         ClosedValue(place, bytes(log.text[start:end]))
-        for kind, place, start, end, _ in log.write(data)
+        for kind, place, start, end, _ in log.write_text(data)
         if kind is VALUE_END or kind is ITEM_END
     ]
 
 
-def copied(checker: Any) -> Any:
+def copy_checker(checker: Any) -> Any:
     """Return a copy of a checker, by its own method if it has one."""
     own = getattr(checker, "copy", None)
     return copy.deepcopy(checker) if own is None else own()
@@ -347,5 +361,5 @@ def name_of(checker: Any) -> str:
     return getattr(checker, "__name__", None) or type(checker).__name__
 
 
-def _event(event: ClosedValue) -> str:
-    return f"{shown(event.document)} at {event.pointer or 'the root'!r}"
+def _describe_event(event: ClosedValue) -> str:
+    return f"{show_value(event.document)} at {event.pointer or 'the root'!r}"

@@ -10,7 +10,14 @@ from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
-from structgen.decoding.samplers.estimates import CUT_SHORT, Statistics, carriers, is_spent, log, normalised
+from structgen.decoding.samplers.estimates import (
+    CUT_SHORT,
+    Statistics,
+    count_carriers,
+    is_spent,
+    log_or_infinity,
+    normalise_weights,
+)
 from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.figures import (
@@ -113,7 +120,7 @@ class Draws(Generic[T]):
     @property
     def log_z_bounds(self) -> Bounds:
         """`log_z_interval`, or the logarithms of the proven bracket if there is none."""
-        return self.log_z_interval or (log(self.bracket[0]), log(self.bracket[1]))
+        return self.log_z_interval or (log_or_infinity(self.bracket[0]), log_or_infinity(self.bracket[1]))
 
     @cached_property
     def lists_all(self) -> bool:
@@ -145,12 +152,12 @@ class Draws(Generic[T]):
     @property
     def weights(self) -> Floats:
         """The normalised weights, float64 [n]; their sum is 1."""
-        return normalised(self.log_weights)
+        return normalise_weights(self.log_weights)
 
     @property
     def effective_size(self) -> float:
         """The equivalent number of independent draws by weights alone: (sum w)^2 / sum w^2 (Kish 1965)."""
-        return carriers(self.weights)
+        return count_carriers(self.weights)
 
     @cached_property
     def worth(self) -> float | None:
@@ -183,10 +190,10 @@ class Draws(Generic[T]):
             )
         if worth >= ENOUGH:
             return ""
-        asked = f"n = {_rounded(len(self.texts) * ENOUGH / max(worth, 1e-3)):,}"
+        advice = f"n = {_round_up(len(self.texts) * ENOUGH / max(worth, 1e-3)):,}"
         draws = f"{worth:.1f}" if worth < 1 else f"{worth:.0f}"
         cars = "" if self.is_exact else ", or method='cars'"
-        return f"the run is worth {draws} exact draws; about {ENOUGH} are needed: {asked}{cars}"
+        return f"the run is worth {draws} exact draws; about {ENOUGH} are needed: {advice}{cars}"
 
     @cached_property
     def known(self) -> ProvenMass:
@@ -230,32 +237,36 @@ class Draws(Generic[T]):
     @property
     def ending(self) -> str:
         """How the run ended, in the words that follow "ended"."""
-        stopped = self.statistics.stopped
-        if stopped == "n" and len(self.texts) < self.about.get("n", 0):
+        stop_reason = self.statistics.stopped
+        if stop_reason == "n" and len(self.texts) < self.about.get("n", 0):
             return _DIED
-        return ENDS.get(stopped, stopped)
+        return ENDS.get(stop_reason, stop_reason)
 
     @property
     def caveats(self) -> list[str]:
         """The sentences that restrict what the draws stand for: there are fewer than were asked for, or a
         limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
         representation, the tables, the JSON and the page show these sentences."""
-        made, asked, stopped = len(self.texts), self.about.get("n", 0), self.statistics.stopped
+        draw_count, requested_count, stop_reason = (
+            len(self.texts),
+            self.about.get("n", 0),
+            self.statistics.stopped,
+        )
         sentences = []
-        if made < asked and stopped != "until":
-            end = f"The run gave {made:,} of {asked:,} draws, and ended {self.ending}."
-            listed = f"The {made:,} of {asked:,} draws are all valid texts."
-            sentences.append(listed if self.lists_all else end)
-        elif stopped in CUT_SHORT:
-            sentences.append(f"The run ended {ENDS[stopped]}.")
-        if stopped in CUT_SHORT:
+        if draw_count < requested_count and stop_reason != "until":
+            end = f"The run gave {draw_count:,} of {requested_count:,} draws, and ended {self.ending}."
+            all_listed = f"The {draw_count:,} of {requested_count:,} draws are all valid texts."
+            sentences.append(all_listed if self.lists_all else end)
+        elif stop_reason in CUT_SHORT:
+            sentences.append(f"The run ended {ENDS[stop_reason]}.")
+        if stop_reason in CUT_SHORT:
             sentences.append(CUT)
         if self.is_biased:
             sentences.append(OTHER_LAW)
         return sentences
 
 
-def _rounded(number: float) -> int:
+def _round_up(number: float) -> int:
     """Return a number, rounded up to one digit that is not 0."""
     unit = int(10 ** max(math.floor(math.log10(max(number, 1.0))), 0))
     return math.ceil(number / unit - 1e-6) * unit

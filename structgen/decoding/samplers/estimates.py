@@ -44,33 +44,33 @@ def is_spent(bracket: Bounds) -> bool:
     return upper - lower <= ROUNDING * upper
 
 
-def clamped(log_z: float, bracket: Bounds) -> float:
+def clamp_log_z(log_z: float, bracket: Bounds) -> float:
     """Return log Z cut to proven bounds on Z; NaN without an estimate."""
     if math.isnan(log_z):
         return log_z
-    return min(max(log_z, log(bracket[0])), log(bracket[1]))
+    return min(max(log_z, log_or_infinity(bracket[0])), log_or_infinity(bracket[1]))
 
 
-def log_z_of_coins(inverses: Floats, accepted: int, stopped: bool) -> float:
+def log_z_of_coins(inverses: Floats, accepted_count: int, is_stopped: bool) -> float:
     """Return log Z from attempts that were accepted with probability Z / bound, given 1 / bound of each;
-    `stopped`: whether the last one ended the run.
+    `is_stopped`: whether the last one ended the run.
 
     The number of accepted attempts less Z times the sum of 1 / bound is a martingale, whatever the bounds
     learn and wherever the run stops. So the estimate is accepted / sum of 1 / bound.
     """
-    if not accepted:
+    if not accepted_count:
         return -math.inf if len(inverses) else math.nan
     sums = float(inverses.sum())
-    return math.log((accepted - 1) / (sums - inverses[-1]) if stopped else accepted / sums)
+    return math.log((accepted_count - 1) / (sums - inverses[-1]) if is_stopped else accepted_count / sums)
 
 
-def carriers(weights: Floats) -> float:
+def count_carriers(weights: Floats) -> float:
     """Return how many equal weights vary as much as these: (sum w)^2 / sum w^2 (Kish 1965)."""
     squares = float(weights @ weights)
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
-def log(value: float) -> float:
+def log_or_infinity(value: float) -> float:
     """Return the logarithm of a number that may be 0."""
     return math.log(value) if value > 0 else -math.inf
 
@@ -80,10 +80,10 @@ def log_sum(logs: Floats) -> float:
     return float(np.logaddexp.reduce(logs)) if len(logs) else -math.inf
 
 
-def normalised(log_weights: Floats) -> Floats:
+def normalise_weights(log_weights: Floats) -> Floats:
     """Return the weights whose logarithms are given, divided by their sum."""
     if not len(log_weights):
         return np.empty(0)
-    shifted: Floats = np.exp(log_weights - log_weights.max())
-    shifted /= shifted.sum()
-    return shifted
+    weights: Floats = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    return weights

@@ -38,9 +38,9 @@ class Expert:
     ) -> None:
         """`model`, `tokenizer` and `name` are those of `sg.sample`. `power` may be negative: less of what Q
         likes. Raises OptionError as `sg.sample`."""
-        self.power = checks.number("power", power, -1e3, 1e3, "a number from -1,000 to 1,000")
+        self.power = checks.check_number("power", power, -1e3, 1e3, "a number from -1,000 to 1,000")
         problem = Problem(model, text(), tokenizer, name)
-        (rows,) = problem.rows([problem.ids(prompt, "prompt", 1)])
+        (rows,) = problem.row_sources([problem.prompt_ids(prompt, "prompt", 1)])
         self._rows = rows
         self.tokenizer = problem.tokenizer
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
@@ -60,24 +60,26 @@ class Expert:
 
     def weigh(self, written: GeneratedText) -> float:
         """Return the log-weight of a whole text."""
-        return self.power * sum(self._law(written.tokens)) if self.power else 0.0
+        return self.power * sum(self._find_law(written.tokens)) if self.power else 0.0
 
     def guess(self, written: GeneratedText) -> float:
         """Return the log-weight of a prefix."""
-        return self.power * self._law(written.tokens)[0] if self.power else 0.0
+        return self.power * self._find_law(written.tokens)[0] if self.power else 0.0
 
     def copy(self) -> Expert:
         """Return the expert itself: it keeps no state of a prefix."""
         return self
 
-    def _law(self, tokens: Tokens) -> tuple[float, float]:
-        known = len(tokens)
-        while known >= 0 and tokens[:known] not in self._laws:
-            known -= 1
-        for at in range(known + 1, len(tokens) + 1):
+    def _find_law(self, tokens: Tokens) -> tuple[float, float]:
+        known_count = len(tokens)
+        while known_count >= 0 and tokens[:known_count] not in self._laws:
+            known_count -= 1
+        for at in range(known_count + 1, len(tokens) + 1):
             prefix = tokens[:at]
-            before = self._laws[prefix[:-1]][0] + self._row(prefix[:-1])[prefix[-1]] if prefix else 0.0
+            prefix_logprob = (
+                self._laws[prefix[:-1]][0] + self._row(prefix[:-1])[prefix[-1]] if prefix else 0.0
+            )
             if len(self._laws) >= REMEMBERED:
                 del self._laws[next(iter(self._laws))]
-            self._laws[prefix] = before, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
+            self._laws[prefix] = prefix_logprob, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
         return self._laws[tokens]

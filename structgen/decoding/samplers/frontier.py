@@ -35,7 +35,7 @@ class Particle:
     """Whether its node is in the tree, which may be full."""
 
     @property
-    def known(self) -> Node:
+    def known_node(self) -> Node:
         """Its node, after its row was read."""
         assert self.node is not None
         return self.node
@@ -63,31 +63,31 @@ class Frontier:
         root = self.tree.root
         return kind(self.target.start(), root, is_kept=root is not None)
 
-    def rows(self, particles: Sequence[Particle], afford: Afford) -> list[TargetStep] | None:
+    def read_rows(self, particles: Sequence[Particle], afford: Afford) -> list[TargetStep] | None:
         """Return what may follow each particle, read in one pass; None if `afford(rows)` says no. Nothing is
         asked if there is no particle."""
         prefixes = [particle.prefix for particle in particles]
         if prefixes and not afford(len(set(prefixes))):
             return None
-        return self.target.steps(prefixes)
+        return self.target.read_steps(prefixes)
 
-    def arrive(self, particle: Particle, step: TargetStep, kept: int = 0) -> None:
-        """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `kept`
+    def give_node(self, particle: Particle, step: TargetStep, min_kept: int = 0) -> None:
+        """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `min_kept`
         tokens, which the tree stores if it has room. The bounds above stay."""
         parent = particle.parent
-        particle.node = self.tree.root if parent is None else parent.known.children.get(particle.edge)
+        particle.node = self.tree.root if parent is None else parent.known_node.children.get(particle.edge)
         particle.is_kept = particle.node is not None
         if particle.node is None:
-            particle.node = Node(step, max(self.tree.kept, kept))
+            particle.node = Node(step, max(self.tree.kept, min_kept))
             if parent is None or parent.is_kept:
-                above = None if parent is None else parent.node
-                particle.is_kept = self.tree.attach(above, particle.edge, particle.node)
+                parent_node = None if parent is None else parent.node
+                particle.is_kept = self.tree.attach(parent_node, particle.edge, particle.node)
 
-    def extend(self, particle: P, slot: int) -> P | None:
+    def extend_particle(self, particle: P, slot: int) -> P | None:
         """Return the particle after a slot of a particle's node; None if a checker refuses it, which the node
         then stores."""
-        node = particle.known
-        after = self.target.extend(particle.prefix, int(node.tokens[slot]))
+        node = particle.known_node
+        after = self.target.extend_prefix(particle.prefix, int(node.tokens[slot]))
         if after is None:
             node.uppers[slot] = node.lowers[slot] = 0.0
             return None
@@ -97,20 +97,20 @@ class Frontier:
             after, child, log_probability, particle.log_multiplier, particle, slot, is_kept=child is not None
         )
 
-    def learn(self, at: Particle | None, edge: int, upper: float, lower: float) -> None:
+    def learn_bounds(self, at: Particle | None, edge: int, upper: float, lower: float) -> None:
         """Store bounds on h after an edge of a particle's node, and update those above.
 
         Nothing is stored below a node that is not in the tree: the next walk finds that node new, with the
         bound 1.
         """
         while at is not None:
-            node = at.known
+            node = at.known_node
             if edge == END:
                 node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)
             else:
                 node.uppers[edge] = min(node.uppers[edge], upper)
                 node.lowers[edge] = max(node.lowers[edge], lower)
-            node.settle()
+            node.recompute_bounds()
             if not at.is_kept:
                 return
             edge, upper, lower = at.edge, node.upper, node.lower

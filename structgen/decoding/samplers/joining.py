@@ -11,9 +11,9 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.decoding.samplers.draws import Draws
-from structgen.decoding.samplers.estimates import Statistics, clamped, is_spent, log_sum, log_z_of_coins
+from structgen.decoding.samplers.estimates import Statistics, clamp_log_z, is_spent, log_sum, log_z_of_coins
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.methods.raj import masses_of, shared
+from structgen.decoding.samplers.methods.raj import masses_of, share_masses
 from structgen.decoding.samplers.target import Bounds, Floats, Tokens
 
 
@@ -26,33 +26,35 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     """Return the fields of the draws of two runs together, the earlier one first if they share a tree. Raises
     OptionError, see `Samples.joined`, which asks for the name of the target unless the second run goes on
     with the first."""
-    tried = _checked(first, second, are_of_one_run)
-    order = _order(first, second)
+    attempt_pair = _check_joinable(first, second, are_of_one_run)
+    order = _joined_order(first, second)
     names = ("texts", "values", "token_ids", "masses")
     both = {name: [*getattr(first, name), *getattr(second, name)] for name in names}
-    moved = {name: [column[at] for at in order] if column else [] for name, column in both.items()}
-    tokens = moved["token_ids"]
+    columns = {name: [column[at] for at in order] if column else [] for name, column in both.items()}
+    tokens = columns["token_ids"]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
     places = np.arange(len(order))
     if first.method == "raj":  # an attempt is the first draw of its text
         first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
         places = np.array([first_of[text] for text in both["token_ids"]], np.int64)
     count = len(first.texts)
-    attempts = tried[0].renumbered(places[:count]).joined(tried[1], places[count:])
+    attempts = attempt_pair[0].renumber_draws(places[:count]).join_attempts(attempt_pair[1], places[count:])
     bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
-    log_weights = _weights(first, second, attempts, tokens, logprobs, bracket)
-    done, more = first.statistics, second.statistics
-    added = [field.name for field in fields(Statistics) if field.name != "stopped"]
-    counts = {name: getattr(done, name) + getattr(more, name) for name in added}
+    log_weights = _joined_weights(first, second, attempts, tokens, logprobs, bracket)
+    first_statistics, later_statistics = first.statistics, second.statistics
+    summed_names = [field.name for field in fields(Statistics) if field.name != "stopped"]
+    counts = {
+        name: getattr(first_statistics, name) + getattr(later_statistics, name) for name in summed_names
+    }
 
     return {field.name: getattr(first, field.name) for field in fields(Draws)} | {
-        **moved,
+        **columns,
         "logprobs": logprobs,
         "log_weights": log_weights,
         "is_exact": first.is_exact and second.is_exact,
-        "log_z": clamped(log_sum(log_weights), bracket),
+        "log_z": clamp_log_z(log_sum(log_weights), bracket),
         "bracket": bracket,
-        "statistics": replace(more, **counts),
+        "statistics": replace(later_statistics, **counts),
         "attempts": attempts,
         "about": {
             **first.about,
@@ -65,7 +67,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     }
 
 
-def _checked(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Attempts, Attempts]:
+def _check_joinable(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Attempts, Attempts]:
     """Return the attempts of both. Raises OptionError where they cannot be joined."""
     reason = ""
     if not isinstance(second, Draws):
@@ -86,22 +88,22 @@ def _checked(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Atte
     return first.attempts, second.attempts
 
 
-def _order(first: Draws[Any], second: Draws[Any]) -> list[int]:
+def _joined_order(first: Draws[Any], second: Draws[Any]) -> list[int]:
     """Return the order of the draws of both: as they are, or, where known texts are summed, each text before
     its repeats."""
     if first.method != "raj":
         return list(range(len(first.texts) + len(second.texts)))
-    seen: set[Tokens] = set()
+    met_texts: set[Tokens] = set()
     once, repeats = list[int](), list[int]()
     for at, tokens in enumerate([*first.token_ids, *second.token_ids]):
-        (repeats if tokens in seen else once).append(at)
-        seen.add(tokens)
+        (repeats if tokens in met_texts else once).append(at)
+        met_texts.add(tokens)
     # A text that both runs found is one draw, unless it is a repeat of one run.
     is_repeat = ~np.concatenate((first.is_first, second.is_first))
     return [*once, *(at for at in repeats if is_repeat[at])]
 
 
-def _weights(
+def _joined_weights(
     first: Draws[Any],
     second: Draws[Any],
     attempts: Attempts,
@@ -112,11 +114,11 @@ def _weights(
     """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
     if first.method == "raj":
         masses = np.exp(logprobs) if is_spent(bracket) else masses_of(logprobs, attempts)
-        return shared(tokens, masses)
+        return share_masses(tokens, masses)
     if attempts.are_coins:
-        accepted = len(tokens)
-        log_z = log_z_of_coins(1 / attempts.bounds, accepted, stopped=False)
-        return np.full(accepted, log_z - math.log(max(accepted, 1)))
+        draw_count = len(tokens)
+        log_z = log_z_of_coins(1 / attempts.bounds, draw_count, is_stopped=False)
+        return np.full(draw_count, log_z - math.log(max(draw_count, 1)))
     parts = [
         draws.log_weights + math.log(max(len(draws.attempts or ()), 1) / len(attempts))
         for draws in (first, second)

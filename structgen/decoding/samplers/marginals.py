@@ -35,7 +35,7 @@ class Marginal:
         return self.low, self.high
 
 
-def listed(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
+def collect_values(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     """Return all values with the draws that have them. `found`: for each draw its values, by `_name`."""
     places: dict[Any, tuple[Any, list[int]]] = {}
     for at, names in enumerate(values):
@@ -44,7 +44,7 @@ def listed(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
     return places
 
 
-def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
+def estimate_shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Marginal]:
     """Return the share of each value, given the draws that have it. Cost: 0.1 s of CPU for 50 values and 300
     draws."""
     has = np.zeros((len(samples.texts), len(places)))
@@ -52,8 +52,8 @@ def shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) -> list[Mar
         has[draws, at] = 1.0
     means, ends = samples.figures(has, are_seen=True)
     return [
-        Marginal(value, share, low, high, len(draws), proven)
-        for (value, draws), share, low, high, proven in zip(
+        Marginal(value, share, low, high, len(draws), is_proven)
+        for (value, draws), share, low, high, is_proven in zip(
             places,
             np.minimum(means, 1.0).tolist(),
             ends.low.tolist(),

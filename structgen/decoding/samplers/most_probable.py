@@ -84,20 +84,20 @@ def most_probable(
     pass, and memory for the likely tokens after each of them. Raises OptionError for an option that has no
     meaning here, StructgenError if the model's logits are not numbers.
     """
-    given: dict[str, Any] = {**options}
-    how = TargetSettings(**given)
-    most = math.inf if budget is None else checks.whole("budget", budget, 1)
-    k = checks.whole("k", k, 1, MOST_SAMPLES)
-    together = checks.whole("together", together, 1)
-    checks.OneOf(("canonical", "any"))("tokenisation", tokenisation)
-    _problem, target, _mark = how.target(model, prompt, grammar, 1.0)
+    target_options: dict[str, Any] = {**options}
+    settings = TargetSettings(**target_options)
+    max_rows = math.inf if budget is None else checks.check_whole("budget", budget, 1)
+    k = checks.check_whole("k", k, 1, MOST_SAMPLES)
+    together = checks.check_whole("together", together, 1)
+    checks.ChoiceCheck(("canonical", "any"))("tokenisation", tokenisation)
+    _problem, target, _mark = settings.make_target(model, prompt, grammar, 1.0)
     search = _Search(target, k, is_canonical=tokenisation == "canonical")
     try:
-        is_over = search.run(most, together)
-        texts = [search.told(edge) for edge in search.ended[:k]]
+        is_over = search.find_likeliest(max_rows, together)
+        texts = [search.describe_edge(edge) for edge in search.finished_edges[:k]]
     finally:
         target.close()
-    return MostProbable(texts, is_over, search.bound(), target.rows.count)
+    return MostProbable(texts, is_over, search.bound_others(), target.rows.count)
 
 
 @dataclass(slots=True)
@@ -120,62 +120,62 @@ class _Search:
     def __init__(self, target: Target, k: int, *, is_canonical: bool) -> None:
         self._target, self._k, self._is_canonical = target, k, is_canonical
         self._open: list[_Edge] = []
-        self.ended: list[_Edge] = []
+        self.finished_edges: list[_Edge] = []
         """The k + 1 likeliest texts found, likeliest first."""
         self._left_out = math.inf
         """Minus the greatest log-probability of what was never opened."""
         self._numbers = count()
 
-    def run(self, budget: float, together: int) -> bool:
+    def find_likeliest(self, budget: float, together: int) -> bool:
         """Search until the k likeliest texts are known; return False if the budget ended before."""
-        self._read([(self._target.start(), 0.0)])
+        self._read_prefixes([(self._target.start(), 0.0)])
         while not self._is_proved():
             if self._target.rows.count >= budget:
                 return False
-            self._read(list(self._next(together)))
+            self._read_prefixes(list(self._take_likeliest(together)))
         return True
 
     def _is_proved(self) -> bool:
         """Return whether no open prefix is as likely as the k-th text, or none is open."""
-        return not self._open or self._open[0][0] >= self._worst()
+        return not self._open or self._open[0][0] >= self._worst_score()
 
-    def _worst(self) -> float:
+    def _worst_score(self) -> float:
         """Return minus the log-probability of the k-th text; infinity if there are fewer."""
-        return self.ended[self._k - 1][0] if len(self.ended) >= self._k else math.inf
+        return self.finished_edges[self._k - 1][0] if len(self.finished_edges) >= self._k else math.inf
 
-    def _next(self, most: int) -> Iterator[tuple[Prefix, float]]:
+    def _take_likeliest(self, max_count: int) -> Iterator[tuple[Prefix, float]]:
         """Yield the likeliest open prefixes, which are then open no more."""
-        while most and not self._is_proved():
+        while max_count and not self._is_proved():
             score, _, node, rank = heapq.heappop(self._open)
-            self._push(node, rank + 1, score + node.logprobs[rank])
-            prefix = self._target.extend(node.prefix, node.tokens[rank])
+            self._push_edge(node, rank + 1, score + node.logprobs[rank])
+            prefix = self._target.extend_prefix(node.prefix, node.tokens[rank])
             if prefix is not None:
-                most -= 1
+                max_count -= 1
                 yield prefix, score
 
-    def _push(self, node: _Node, rank: int, before: float) -> None:
-        """Open a node's token, if it has one. `before`: minus the node's own log-probability."""
+    def _push_edge(self, node: _Node, rank: int, node_score: float) -> None:
+        """Open a node's token, if it has one. `node_score`: minus the node's own log-probability."""
         if rank < len(node.tokens):
-            edge = before - node.logprobs[rank], next(self._numbers), node, rank
+            edge = node_score - node.logprobs[rank], next(self._numbers), node, rank
             heapq.heappush(self._open, edge)
 
-    def _read(self, prefixes: Sequence[tuple[Prefix, float]]) -> None:
-        steps = self._target.steps([prefix for prefix, _ in prefixes])
-        for (prefix, before), step in zip(prefixes, steps, strict=True):
-            if step.end > 0 and self._target.passes(prefix) and self._is_wanted(prefix):
+    def _read_prefixes(self, prefixes: Sequence[tuple[Prefix, float]]) -> None:
+        steps = self._target.read_steps([prefix for prefix, _ in prefixes])
+        for (prefix, score), step in zip(prefixes, steps, strict=True):
+            if step.end > 0 and self._target.accepts_text(prefix) and self._is_wanted(prefix):
                 node = _Node(prefix, [], [])
-                insort(self.ended, (before - math.log(step.end), next(self._numbers), node, END))
-                del self.ended[self._k + 1 :]
+                insort(self.finished_edges, (score - math.log(step.end), next(self._numbers), node, END))
+                del self.finished_edges[self._k + 1 :]
             with np.errstate(divide="ignore"):
                 logprobs = np.log(step.probabilities)
             # what is less likely than the k texts found is never opened
-            kept = np.flatnonzero(before - logprobs < self._worst())
-            if len(kept) < len(logprobs):
-                late = np.delete(logprobs, kept)
-                self._left_out = min(self._left_out, before - float(late.max()))
-            order = kept[np.argsort(-logprobs[kept], kind="stable")]
+            likely_ranks = np.flatnonzero(score - logprobs < self._worst_score())
+            if len(likely_ranks) < len(logprobs):
+                late = np.delete(logprobs, likely_ranks)
+                self._left_out = min(self._left_out, score - float(late.max()))
+            order = likely_ranks[np.argsort(-logprobs[likely_ranks], kind="stable")]
             node = _Node(prefix, step.tokens[order].tolist(), logprobs[order].tolist())
-            self._push(node, 0, before)
+            self._push_edge(node, 0, score)
 
     def _is_wanted(self, prefix: Prefix) -> bool:
         if not self._is_canonical:
@@ -185,12 +185,12 @@ class _Search:
         except TokenizerError:
             return False
 
-    def bound(self) -> float:
+    def bound_others(self) -> float:
         """Return the greatest log-probability that a text which is not among the best may have."""
-        others = [*self.ended[self._k :], *self._open[:1]]
+        others = [*self.finished_edges[self._k :], *self._open[:1]]
         return -min([self._left_out, *(edge[0] for edge in others)])
 
-    def told(self, edge: _Edge) -> ProbableText:
+    def describe_edge(self, edge: _Edge) -> ProbableText:
         """Return the text, the value and the log-probability of an ended edge."""
         prefix = edge[2].prefix
         text = prefix.text.decode("utf-8", "replace")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.asking.request_reading.targets import read_target
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.language.checks import encodable, flag
+from structgen.base.language.checks import check_encodable, check_flag
 from structgen.decoding.engine.model_protocol import ReadsMany
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.decoding.engine.requests import Request
 from structgen.decoding.samplers.checkers import Checker, TypeChecker
-from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, shown
-from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, ranges
+from structgen.decoding.samplers.intervals.field_paths import LENGTH_OF_TEXT, Path, show_path
+from structgen.decoding.samplers.intervals.value_ranges import ValueRanges, find_value_ranges
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
 from structgen.decoding.samplers.target import NO_TRUNCATION, Bounds, Target, Truncation
 from structgen.decoding.speculation.drafts.model_rows import ModelRows
@@ -53,12 +53,12 @@ class Problem:
         Raises OptionError if a function has no tokenizer or no name, if the engine has another tokenizer than
         the given one, or if the grammar was compiled for another.
         """
-        name = encodable("name", name)
+        name = check_encodable("name", name)
         self._ranges: ValueRanges | None = None
-        self._outline, self._chat = flag("outline", outline), flag("chat", chat)
+        self._outline, self._chat = check_flag("outline", outline), check_flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
-        wanted, self._read, self._own = understood(grammar)
+        plain_grammar, self._read_value, self._own = read_grammar(grammar)
         # a model of transformers is callable too, and is no function
         is_model = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
         if callable(model) and not is_model:
@@ -77,7 +77,7 @@ class Problem:
                     )
             self._function, self.name, self.width, self.together = model, name, 1, 1
             self.tokenizer = tokenizer_of(tokenizer)
-            self.compiled = _compiled(wanted, self.tokenizer)
+            self.compiled = _compile_for(plain_grammar, self.tokenizer)
             self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
             return
         # optional: torch
@@ -93,7 +93,7 @@ class Problem:
         self._engine = engine
         self.name, self.tokenizer = name or engine.name, engine.tokenizer
         self.width, self.together = WALKS, engine.max_rows
-        self.compiled, self._wanted = engine.compiled(wanted), wanted
+        self.compiled, self._plain_grammar = engine.compiled(plain_grammar), plain_grammar
         self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
 
     width: int
@@ -103,34 +103,36 @@ class Problem:
     together: int
     """The most prompts that are read in one pass."""
 
-    def ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, Bounds]:
+    def field_ranges(self, paths: Iterable[Path], max_tokens: int) -> dict[str, Bounds]:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
-            self._ranges = ranges(self.compiled, max_tokens)
-        known = {shown(path): self._ranges.at(path) for path in paths}
+            self._ranges = find_value_ranges(self.compiled, max_tokens)
+        range_by_name = {show_path(path): self._ranges.range_at(path) for path in paths}
         return {
-            name: bounds for name, bounds in known.items() if bounds is not None and bounds[0] < bounds[1]
+            name: bounds
+            for name, bounds in range_by_name.items()
+            if bounds is not None and bounds[0] < bounds[1]
         } | {LENGTH_OF_TEXT: self._ranges.text_length}
 
-    def ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
+    def prompt_ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
 
         Raises OptionError for wrong ids, for a text that UTF-8 cannot encode, and if the prompt and
         `max_tokens` do not fit into the model's context.
         """
         if isinstance(prompt, str):
-            encodable(where, prompt)
+            check_encodable(where, prompt)
             if self._engine is None or not prompt:
                 ids = self.tokenizer.encode(prompt.encode())
             else:
-                wanted = Request(prompt, self._wanted, outline=self._outline, chat=self._chat)
-                ids = self._engine.prompt_tokens(wanted)
+                request = Request(prompt, self._plain_grammar, outline=self._outline, chat=self._chat)
+                ids = self._engine.prompt_tokens(request)
         else:
-            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
-            is_empty = isinstance(listed, list | tuple | range) and not listed
-            tokens = () if is_empty else checks.tokens(where, listed)
+            id_list = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+            is_empty = isinstance(id_list, list | tuple | range) and not id_list
+            tokens = () if is_empty else checks.check_tokens(where, id_list)
             ids = [
-                checks.whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
+                checks.check_whole(f"{where}[{at}]", token, 0, self._vocab_size - 1)
                 for at, token in enumerate(tokens)
             ]
         if self._engine is not None and not ids:
@@ -144,7 +146,7 @@ class Problem:
             )
         return ids
 
-    def target(
+    def make_target(
         self,
         rows: PrefixRows,
         temperature: float,
@@ -157,10 +159,10 @@ class Problem:
         Raises OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
         """
         for at, checker in enumerate(checkers):
-            other = getattr(checker, "tokenizer", self.tokenizer)
-            if other != self.tokenizer:
+            checker_tokenizer = getattr(checker, "tokenizer", self.tokenizer)
+            if checker_tokenizer != self.tokenizer:
                 raise OptionError(
-                    f"It reads tokens of {other!r}, and the model has {self.tokenizer!r}.",
+                    f"It reads tokens of {checker_tokenizer!r}, and the model has {self.tokenizer!r}.",
                     where=f"checkers[{at}]",
                     cure="Give a model with the same tokenizer.",
                 )
@@ -170,28 +172,28 @@ class Problem:
             temperature=temperature,
             max_tokens=max_tokens,
             checkers=(*self._own, *checkers),
-            read=self._read,
+            read=self._read_value,
             truncation=truncation,
         )
 
-    def rows(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
+    def row_sources(self, prompts: Sequence[list[int]]) -> list[PrefixRows]:
         """Return the source of rows after each prompt. The first prompts are read in one pass, if the model
         can do that (`ReadsMany`); a common prefix is then read once."""
         if self._engine is None:
             function = self._function
             assert function is not None
             return [FunctionRows(function, ids, self._vocab_size, self.name) for ids in prompts]
-        model, least = self._engine.model, 2 * self.together
-        begun: Sequence[Any] = [None] * len(prompts)
+        model, min_rows = self._engine.model, 2 * self.together
+        prefilled: Sequence[Any] = [None] * len(prompts)
         if len(prompts) > 1 and isinstance(model, ReadsMany):
-            begun = model.prefill_many(prompts)
+            prefilled = model.prefill_many(prompts)
         return [
-            ModelRows(model, ids, self.name, least=least, begun=first)
-            for ids, first in zip(prompts, begun, strict=True)
+            ModelRows(model, ids, self.name, least=min_rows, begun=first)
+            for ids, first in zip(prompts, prefilled, strict=True)
         ]
 
 
-def understood(
+def read_grammar(
     grammar: Any,
 ) -> tuple[Grammar | CompiledGrammar, Callable[[bytes], Any] | None, tuple[Checker, ...]]:
     """Return a grammar, the reader that makes objects of its texts (None without a type), and the type's
@@ -201,20 +203,20 @@ def understood(
     """
     if isinstance(grammar, CompiledGrammar):
         return grammar, None, ()
-    wanted, reader = read_target(grammar, usual={}, where="grammar")
-    if wanted is None:
+    plain_grammar, reader = read_target(grammar, usual={}, where="grammar")
+    if plain_grammar is None:
         raise OptionError(
             "Free text is not conditioned on anything: the model's own texts are draws already.",
             where="grammar",
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    return wanted, *((None, ()) if reader is None else (reader.read_document, (TypeChecker(reader),)))
+    return plain_grammar, *((None, ()) if reader is None else (reader.read_document, (TypeChecker(reader),)))
 
 
-def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
+def _compile_for(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
     if not isinstance(grammar, CompiledGrammar):
-        compiled: CompiledGrammar = compile(grammar, tokenizer)
-        return compiled
+        compiled_grammar: CompiledGrammar = compile(grammar, tokenizer)
+        return compiled_grammar
     if grammar.tokenizer != tokenizer:
         raise OptionError(
             f"It was compiled for {grammar.tokenizer!r}, and tokenizer= is {tokenizer!r}.",
@@ -224,7 +226,7 @@ def _compiled(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
     return grammar
 
 
-def fingerprint(ids: Sequence[int], target: Target) -> str:
+def target_fingerprint(ids: Sequence[int], target: Target) -> str:
     """Return a digest that identifies a target. Raises OptionError if a part of it has no name."""
     if not target.rows.name:
         raise OptionError(
@@ -237,23 +239,23 @@ def fingerprint(ids: Sequence[int], target: Target) -> str:
             where="checkers",
             cure="Give it an attribute `fingerprint`: a text that changes whenever its answers may.",
         )
-    compiled = target.compiled
-    said = {
+    compiled_grammar = target.compiled
+    facts = {
         "model": target.rows.name,
         "prompt": list(ids),
-        "grammar": compiled.grammar.fingerprint,
-        "tokenizer": compiled.tokenizer.fingerprint,
+        "grammar": compiled_grammar.grammar.fingerprint,
+        "tokenizer": compiled_grammar.tokenizer.fingerprint,
         "temperature": target.temperature,
         "max_tokens": target.max_tokens,
         "checkers": list(map(str, marks)),
         **({} if target.truncation.is_none else {"truncation": astuple(target.truncation)}),
     }
-    return blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+    return blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
 
 
 def known_fingerprint(ids: Sequence[int], target: Target) -> str:
     """Return the fingerprint of a target, or "" if a part of it has no name."""
     try:
-        return fingerprint(ids, target)
+        return target_fingerprint(ids, target)
     except OptionError:
         return ""

@@ -11,7 +11,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.language import checks
 from structgen.base.system.worker_process import LateError, WorkerProcess
 from structgen.decoding.samplers.checkers import Checker
-from structgen.decoding.samplers.constraints import copied, methods_of, name_of
+from structgen.decoding.samplers.constraints import copy_checker, methods_of, name_of
 
 MOST_STATE: Final = 1 << 16
 """The most bytes of a checker's state after a prefix: the 16,384 prefixes that a run remembers then take at
@@ -40,14 +40,14 @@ class InProcess:
 
         Raises OptionError for an object that is no checker, and for a wrong limit.
         """
-        checks.OneOf(("raise", "refuse"))("on_timeout", on_timeout)
-        checks.number("seconds", seconds, 1e-6, 1e9, "a number of seconds above 0")
-        wrapped, self.asks = methods_of(checker, "checker")
+        checks.ChoiceCheck(("raise", "refuse"))("on_timeout", on_timeout)
+        checks.check_number("seconds", seconds, 1e-6, 1e9, "a number of seconds above 0")
+        own_checker, self.asks = methods_of(checker, "checker")
         self._seconds, self._on_timeout = seconds, on_timeout
         self.is_repeatable = on_timeout == "raise"
         """Whether the same call always has the same answer."""
-        self._checker, self._served = wrapped, _Asked(wrapped)
-        self._worker = WorkerProcess(self._served, f"checker {self.__name__}", "checkers")
+        self._checker, self._server = own_checker, _CheckerServer(own_checker)
+        self._worker = WorkerProcess(self._server, f"checker {self.__name__}", "checkers")
         self._state: bytes | None = None
         """The checker's state after the prefix; None: its initial state."""
 
@@ -63,7 +63,7 @@ class InProcess:
 
     def copy(self) -> Self:
         """Return a checker with the same state, in the same process."""
-        if not self._served.has_state:
+        if not self._server.has_state:
             return self
         return copy.copy(self)
 
@@ -77,17 +77,17 @@ class InProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, method: str, argument: Any) -> Any:
+    def _ask_or_refuse(self, method: str, argument: Any) -> Any:
         try:
-            return self._asked(method, argument)
+            return self._ask_process(method, argument)
         except LateError:
             if self._on_timeout == "refuse":
                 return False
             raise
 
-    def _asked(self, method: str, argument: Any) -> Any:
-        told = method, argument, self._state
-        answer, self._state = self._worker.ask(told, self._seconds, method, _LATE)
+    def _ask_process(self, method: str, argument: Any) -> Any:
+        request = method, argument, self._state
+        answer, self._state = self._worker.call_function(request, self._seconds, method, _LATE)
         if self._state is not None and len(self._state) > MOST_STATE:
             raise StructgenError(
                 f"The checker {self.__name__} keeps {len(self._state):,} bytes of state for one prefix, and "
@@ -97,16 +97,16 @@ class InProcess:
             )
         return answer
 
-    viable = partialmethod(_answer, "viable")
-    closed = partialmethod(_answer, "closed")
-    final = partialmethod(_answer, "final")
-    mask = partialmethod(_asked, "mask")
-    weigh = partialmethod(_asked, "weigh")
-    guess = partialmethod(_asked, "guess")
+    viable = partialmethod(_ask_or_refuse, "viable")
+    closed = partialmethod(_ask_or_refuse, "closed")
+    final = partialmethod(_ask_or_refuse, "final")
+    mask = partialmethod(_ask_process, "mask")
+    weigh = partialmethod(_ask_process, "weigh")
+    guess = partialmethod(_ask_process, "guess")
     """The checker's methods, asked there. A late answer of the last three is always an error."""
 
 
-class _Asked:
+class _CheckerServer:
     """A checker as a function of the worker process: a method, its argument and the checker's state make an
     answer and the state after it."""
 
@@ -116,15 +116,15 @@ class _Asked:
         self.has_state = own is None or own() is not checker
 
     def __call__(self, method: str, argument: Any, state: bytes | None) -> tuple[Any, bytes | None]:
-        asked = _restored(self._checker, state) if self.has_state else self._checker
-        answer = getattr(asked, method)(argument)
-        return answer, _state_of(asked) if self.has_state else None
+        restored = _restore_checker(self._checker, state) if self.has_state else self._checker
+        answer = getattr(restored, method)(argument)
+        return answer, _state_of(restored) if self.has_state else None
 
 
-def _restored(checker: Any, state: bytes | None) -> Any:
+def _restore_checker(checker: Any, state: bytes | None) -> Any:
     """Return a copy of the checker with a given state."""
     if state is None:
-        return copied(checker)
+        return copy_checker(checker)
     attributes = pickle.loads(state)
     if not hasattr(checker, "__dict__"):
         return attributes

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from structgen.base.errors import OptionError
-from structgen.base.system.html_pages import NOTHING, counted, percent
+from structgen.base.system.html_pages import NOTHING, format_count, format_percent
 from structgen.decoding.samplers.intervals.columns import column_of
 from structgen.decoding.samplers.intervals.field_paths import (
     LENGTH_OF_TEXT,
     MOST_FIELDS,
     paths_of,
-    shown,
+    show_path,
     values_at,
 )
-from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
-from structgen.decoding.samplers.samples import Samples, between
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, collect_values, estimate_shares
+from structgen.decoding.samplers.samples import Samples, interval_words
 from structgen.decoding.samplers.target import Floats
 
 Report: TypeAlias = "dict[str, Any]"
@@ -41,15 +41,15 @@ class Estimate(NamedTuple):
     high: float | None
     is_proven: bool = False
 
-    def told(self, form: Callable[[float], str] = percent) -> str:
+    def told(self, form: Callable[[float], str] = format_percent) -> str:
         """Return the number and its interval in words; `form` writes a number."""
         return f"{form(self.value)} ({self.interval(form)})"
 
-    def interval(self, form: Callable[[float], str] = percent) -> str:
+    def interval(self, form: Callable[[float], str] = format_percent) -> str:
         """Return the interval in words."""
         if self.low is None or self.high is None:
             return "no interval"
-        return f"{'proven' if self.is_proven else '95 %'}: {between(form(self.low), form(self.high))}"
+        return f"{'proven' if self.is_proven else '95 %'}: {interval_words(form(self.low), form(self.high))}"
 
 
 def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
@@ -60,25 +60,27 @@ def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
     """
     if masked is not None:
         _check_comparable(samples, masked)
-    masks = _masks(samples)
-    fields, left_out = _fields(samples, masked)
+    masks = _masses_of_draws(samples)
+    fields, left_out = _list_fields(samples, masked)
     return {
         "method": samples.method,
         "kind": samples.kind,
         "draws": len(samples.texts),
         "caveats": samples.caveats,
         # n Z / U, the exact draws that the run is worth
-        "worth": None if samples.worth is None else _known(samples.worth),
+        "worth": None if samples.worth is None else _finite_or_none(samples.worth),
         "why_no_interval": samples.why_no_interval,
-        "kish_sample_size": _known(samples.effective_size),
-        "accept_rate": _known(samples.accept_rate),
-        "log_z": list(map(_known, (samples.log_z, *(samples.log_z_interval or (math.nan, math.nan))))),
+        "kish_sample_size": _finite_or_none(samples.effective_size),
+        "accept_rate": _finite_or_none(samples.accept_rate),
+        "log_z": list(
+            map(_finite_or_none, (samples.log_z, *(samples.log_z_interval or (math.nan, math.nan))))
+        ),
         "bracket": samples.bracket,
         "model_rows": samples.statistics.model_rows,
         # KL(target || masked) in nats; a dead end of masking counts as an outcome of its own
-        "divergence_of_masking": None if masks is None else _divergence(samples, masks),
+        "divergence_of_masking": None if masks is None else _estimate_divergence(samples, masks),
         "masked_draws": 0 if masked is None else len(masked.texts),
-        "removed_by_position": [] if masks is None else _positions(samples, masks),
+        "removed_by_position": [] if masks is None else _list_positions(samples, masks),
         "fields": fields,
         "fields_left_out": left_out,
     }
@@ -97,42 +99,45 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
     )
     worst = [place for place in worst[:5] if place["removed"].value >= NOTHING]
     for place in sorted(worst, key=lambda other: int(other["position"])):
-        of = f"of the model's mass; {percent(place['reached'])} of the texts come so far"
+        of = f"of the model's mass; {format_percent(place['reached'])} of the texts come so far"
         rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].told()} {of}"))
     if numbers["removed_by_position"] and not worst:
         rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
     for field in numbers["fields"]:
         name, values = field["field"], field["values"]
         for value in values:
-            masked = "" if value["masked"] is None else f"; {percent(value['masked'].value)} under masking"
-            rows.append((f"{name} = {value['value']}", f"{value['share'].told()}{masked}"))
+            masked_text = (
+                "" if value["masked"] is None else f"; {format_percent(value['masked'].value)} under masking"
+            )
+            rows.append((f"{name} = {value['value']}", f"{value['share'].told()}{masked_text}"))
         if field["distinct"] > len(values):
             rows.append((name, f"and {field['distinct'] - len(values):,} other values"))
         if field["mean"] is not None and field["distinct"] > 1:
             rows.append((f"mean of {name}", field["mean"].told("{:,.4g}".format)))
-    more = numbers["fields_left_out"]
-    return [*rows, ("not shown", counted(more, "more field"))] if more else rows
+    left_out_count = numbers["fields_left_out"]
+    return [*rows, ("not shown", format_count(left_out_count, "more field"))] if left_out_count else rows
 
 
-def _check_comparable(samples: Samples[Any], masked: Samples[Any]) -> None:
-    if masked.method != "masked" or not masked.texts:
+def _check_comparable(samples: Samples[Any], masked_samples: Samples[Any]) -> None:
+    if masked_samples.method != "masked" or not masked_samples.texts:
         raise OptionError(
-            f"It has {len(masked.texts):,} draws by {masked.method}.",
+            f"It has {len(masked_samples.texts):,} draws by {masked_samples.method}.",
             where="masked",
             cure='Give draws that were made with method="masked".',
         )
     differences = [
-        f"Its {name} is {masked.about.get(name)!r}, and that of the draws is {samples.about.get(name)!r}."
+        f"Its {name} is {masked_samples.about.get(name)!r}, and that of the draws is "
+        f"{samples.about.get(name)!r}."
         for name in ("model", "temperature", "max_tokens")
-        if samples.about.get(name) != masked.about.get(name)
+        if samples.about.get(name) != masked_samples.about.get(name)
     ]
-    if samples.target != masked.target and samples.target and masked.target:
+    if samples.target != masked_samples.target and samples.target and masked_samples.target:
         differences.append("Its prompt, grammar or checkers are others than those of the draws.")
     if differences:
         raise OptionError(differences[0], where="masked", cure="Give draws from the same target.")
 
 
-def _masks(samples: Samples[Any]) -> list[Floats] | None:
+def _masses_of_draws(samples: Samples[Any]) -> list[Floats] | None:
     """Return the masses of all draws; None if some are unknown, or the draws are from another law."""
     if samples.is_biased or not samples.texts or not samples.masses:
         return None
@@ -140,25 +145,25 @@ def _masks(samples: Samples[Any]) -> list[Floats] | None:
     return each if len(each) == len(samples.texts) else None
 
 
-def _positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
+def _list_positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
     """Return for each token position the share of the model's mass that is forbidden there, on average under
     the target over the texts that reach it, and the share of these."""
     longest = max(map(len, masks))
-    reach, removed = np.zeros((len(masks), longest)), np.zeros((len(masks), longest))
+    reach, removed_mass = np.zeros((len(masks), longest)), np.zeros((len(masks), longest))
     for at, masses in enumerate(masks):
         reach[at, : len(masses)] = 1.0
-        removed[at, : len(masses)] = np.clip(1 - masses, 0.0, 1.0)
-    reached = samples.weights @ reach
-    common = np.flatnonzero(reached > 0)
-    means, ends = samples.figures(removed[:, common], reach[:, common])
-    columns = (column.tolist() for column in (common, reached[common], means, *ends))
+        removed_mass[at, : len(masses)] = np.clip(1 - masses, 0.0, 1.0)
+    reach_share = samples.weights @ reach
+    common = np.flatnonzero(reach_share > 0)
+    means, ends = samples.figures(removed_mass[:, common], reach[:, common])
+    columns = (column.tolist() for column in (common, reach_share[common], means, *ends))
     return [
-        {"position": at, "removed": _told(*figure), "reached": share}
+        {"position": at, "removed": _share_estimate(*figure), "reached": share}
         for at, share, *figure in zip(*columns, strict=True)
     ]
 
 
-def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
+def _estimate_divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     """Return E[sum of log z] - log Z under the target; None where Z is unknown. It has no interval but a
     point where all texts are listed: a text that was not drawn may have any sum."""
     if math.isnan(samples.log_z):
@@ -169,75 +174,89 @@ def _divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate | None:
     return Estimate(value, value, value, True) if samples.lists_all else Estimate(value, None, None)
 
 
-def _fields(samples: Samples[Any], masked: Samples[Any] | None) -> tuple[list[dict[str, Any]], int]:
+def _list_fields(
+    samples: Samples[Any], masked_samples: Samples[Any] | None
+) -> tuple[list[dict[str, Any]], int]:
     """Return the fields of the draws, and the number of fields left out."""
     if not samples.texts:
         return [], 0
-    values, others = _values(samples), [] if masked is None else _values(masked)
+    values, others = (
+        _values_of_draws(samples),
+        [] if masked_samples is None else _values_of_draws(masked_samples),
+    )
     paths = paths_of([document for _, document in values]) if samples.is_json else []
     reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
-        shown(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
+        show_path(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
         for path in paths[:MOST_FIELDS]
     }
     if not samples.is_json:
         reads["text"] = lambda value: {value[0]: value[0]}
     reads[LENGTH_OF_TEXT] = lambda value: {len(value[0]): len(value[0])}
     columns = [
-        _field(name, samples, masked, list(map(read, values)), list(map(read, others)))
-        for name, read in reads.items()
+        _describe_field(
+            name, samples, masked_samples, list(map(read_values, values)), list(map(read_values, others))
+        )
+        for name, read_values in reads.items()
     ]
     return columns, len(paths[MOST_FIELDS:])
 
 
 def _of_share(marginal: Marginal) -> Estimate:
-    return _told(marginal.share, marginal.low, marginal.high, marginal.is_proven)
+    return _share_estimate(marginal.share, marginal.low, marginal.high, marginal.is_proven)
 
 
-def _told(share: float, low: float, high: float, is_proven: bool) -> Estimate:
+def _share_estimate(share: float, low: float, high: float, is_proven: bool) -> Estimate:
     """Return a share with its interval, or without one where that excludes nothing."""
     excludes = low > 0.0 or high < 1.0
     return Estimate(share, low if excludes else None, high if excludes else None, is_proven)
 
 
-def _values(samples: Samples[Any]) -> list[tuple[str, Any]]:
+def _values_of_draws(samples: Samples[Any]) -> list[tuple[str, Any]]:
     """Return the texts, each with its JSON value if it is JSON."""
     return [(text, json.loads(text) if samples.is_json else None) for text in samples.texts]
 
 
-def _field(
+def _describe_field(
     name: str,
     samples: Samples[Any],
-    masked: Samples[Any] | None,
+    masked_samples: Samples[Any] | None,
     values: list[dict[Any, Any]],
     others: list[dict[Any, Any]],
 ) -> dict[str, Any]:
     """Return a field with its likeliest values. `found` and `others`: for each draw, and each draw by
     masking, its values."""
-    places, other_places = listed(values), listed(others)
+    places, other_places = collect_values(values), collect_values(others)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():
         mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
     top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
-    own = shares(samples, [places.get(key) or (other_places[key][0], []) for key in top])
-    compared: list[Estimate | None] = [None] * len(top)
-    if masked is not None:
-        compared = [
+    own = estimate_shares(samples, [places.get(key) or (other_places[key][0], []) for key in top])
+    masked_estimates: list[Estimate | None] = [None] * len(top)
+    if masked_samples is not None:
+        masked_estimates = [
             _of_share(marginal)
-            for marginal in shares(masked, [other_places.get(key, (None, [])) for key in top])
+            for marginal in estimate_shares(
+                masked_samples, [other_places.get(key, (None, [])) for key in top]
+            )
         ]
     return {
         "field": name,
         "distinct": len(mass),
-        "mean": _mean(samples, name, values),
+        "mean": _mean_of_field(samples, name, values),
         "values": [
-            {"value": marginal.value, "share": _of_share(marginal), "masked": other, "draws": marginal.draws}
-            for marginal, other in zip(own, compared, strict=True)
+            {
+                "value": marginal.value,
+                "share": _of_share(marginal),
+                "masked": masked_estimate,
+                "draws": marginal.draws,
+            }
+            for marginal, masked_estimate in zip(own, masked_estimates, strict=True)
         ],
     }
 
 
-def _mean(samples: Samples[Any], name: str, values: list[dict[Any, Any]]) -> Estimate | None:
+def _mean_of_field(samples: Samples[Any], name: str, values: list[dict[Any, Any]]) -> Estimate | None:
     """Return the mean of a field that has one number in every draw."""
     numbers = [next(iter(names.values())) for names in values if len(names) == 1]
     if len(numbers) != len(values) or not all(
@@ -253,5 +272,5 @@ def _mean(samples: Samples[Any], name: str, values: list[dict[Any, Any]]) -> Est
     return Estimate(mean, low, high, samples.lists_all)
 
 
-def _known(value: float) -> float | None:
+def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None

@@ -9,12 +9,19 @@ from typing import Any, Final
 
 import numpy as np
 
-from structgen.base.system.html_pages import NOTHING, Column, counted, number, percent, rendered
-from structgen.decoding.samplers.estimates import log
+from structgen.base.system.html_pages import (
+    NOTHING,
+    Column,
+    format_count,
+    format_number,
+    format_percent,
+    render_page,
+)
+from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.intervals.figures import ProvenMass, interval_of_mass
 from structgen.decoding.samplers.marginals import MOST_LISTED
 from structgen.decoding.samplers.report import Estimate, Report
-from structgen.decoding.samplers.samples import Samples, between
+from structgen.decoding.samplers.samples import Samples, interval_words
 
 # ruff: noqa: E501 (markup)
 
@@ -140,54 +147,58 @@ def page_of(samples: Samples[Any], report: Report) -> str:
     likeliest = sorted(shares, key=lambda text: -shares[text])[:MOST_LISTED]
     about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
     divergence = report["divergence_of_masking"]
-    return rendered(
+    return render_page(
         f"{len(samples.texts):,} draws from {samples.about.get('model') or 'a model'}",
         _TEMPLATE,
         found=report,
         samples=samples,
-        cards=_cards(samples, report),
+        cards=_list_cards(samples, report),
         proven=dict(samples.facts())["Z, proven"],
         weights=weights,
         half=sum(1 for mass in accumulate(weights) if mass < 0.5) + 1,
         heaviest=[
-            Column(weight, at + 0.5, f"{at + 1}" * (at == 0 or (at + 1) % 10 == 0), percent(weight))
+            Column(weight, at + 0.5, f"{at + 1}" * (at == 0 or (at + 1) % 10 == 0), format_percent(weight))
             for at, weight in enumerate(weights[:_HEAVIEST])
         ],
-        growth=(growth := _growth(samples)),
+        growth=(growth := _growth_columns(samples)),
         growth_most=max((column.high for column in growth), default=1.0),
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
-        **_removed(samples, report),
+        **_removed_columns(samples, report),
         said=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),
-        parts=_parts,
+        parts=_bar_parts,
         number="{:,.4g}".format,
-        texts=[(shares[text], _pieces(samples, report, text)) for text in likeliest],
+        texts=[(shares[text], _text_pieces(samples, report, text)) for text in likeliest],
         is_whole=len(shares) <= MOST_LISTED,
         run=[*samples.facts(), *about],
     )
 
 
-def _cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
+def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
     """Return the main numbers, each with its name and a remark."""
     done = samples.statistics
-    attempts = counted(done.attempts, "attempt")
+    attempts = format_count(done.attempts, "attempt")
     cards = []
     if samples.worth is not None:
         remark = samples.why_no_interval or "exact draws that would say as much"
         remark = "every valid text is known: no sampling error" if math.isinf(samples.worth) else remark
-        shown = "all" if math.isinf(samples.worth) else f"{samples.worth:,.0f}"
-        cards = [(shown, "worth of the run", remark)]
+        worth_text = "all" if math.isinf(samples.worth) else f"{samples.worth:,.0f}"
+        cards = [(worth_text, "worth of the run", remark)]
     if report["accept_rate"] is None:
         cards += [(f"{done.accepted:,}", "valid texts found", f"in {attempts}, each of several texts")]
     else:
         cards += [
-            (percent(samples.accept_rate), "accept rate", f"{done.accepted:,} valid texts in {attempts}")
+            (
+                format_percent(samples.accept_rate),
+                "accept rate",
+                f"{done.accepted:,} valid texts in {attempts}",
+            )
         ]
     if not math.isnan(samples.log_z):
-        told = samples.log_z_interval_told(lambda end: number(math.exp(end)))
-        cards += [(number(math.exp(samples.log_z)), "Z: the model's text is valid", told)]
+        interval_text = samples.log_z_interval_told(lambda end: format_number(math.exp(end)))
+        cards += [(format_number(math.exp(samples.log_z)), "Z: the model's text is valid", interval_text)]
     if (divergence := report["divergence_of_masking"]) is not None:
         nats = divergence.interval("{:.3f}".format)
         cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
@@ -195,52 +206,52 @@ def _cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
     return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
 
 
-def _growth(samples: Samples[Any]) -> list[Column]:
+def _growth_columns(samples: Samples[Any]) -> list[Column]:
     """Return Z and its interval after each part of a run, from the attempts and what they had proved by then;
     no column where the run has no intervals. Cost: some 0.2 s of CPU for 300 draws."""
-    tried = samples.attempts
-    if tried is None or samples.lists_all or not samples.has_intervals:
+    attempts = samples.attempts
+    if attempts is None or samples.lists_all or not samples.has_intervals:
         return []
-    batches, columns = np.unique(tried.batches), list[Column]()
+    batches, columns = np.unique(attempts.batches), list[Column]()
     for last in np.unique(batches[np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)]):
-        part = tried.first(int(last) + 1)
+        part = attempts.first_batches(int(last) + 1)
         texts = np.append(part.texts, part.listed[part.since <= last])
         is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), texts)
-        known = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
+        proven = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
         shares = 1 / np.maximum(part.bounds - part.known, 1e-300)
-        log_z = log(max(float((part.known + part.weights) @ shares / shares.sum()), known.mass))
-        interval = interval_of_mass(part, known, log_z)
+        log_z = log_or_infinity(max(float((part.known + part.weights) @ shares / shares.sum()), proven.mass))
+        interval = interval_of_mass(part, proven, log_z)
         if last == batches[-1]:
             log_z, interval = samples.log_z, samples.log_z_interval
-        low, high = (0.0, known.upper) if interval is None else map(math.exp, interval)
+        low, high = (0.0, proven.upper) if interval is None else map(math.exp, interval)
         z = math.exp(log_z)
         tick = f"{len(part):,}" if len(columns) % 3 == 0 else ""
-        hint = f"{counted(len(part), 'attempt')}: {number(z)} (95 %: {between(number(low), number(high))})"
+        hint = f"{format_count(len(part), 'attempt')}: {format_number(z)} (95 %: {interval_words(format_number(low), format_number(high))})"
         columns.append(Column(z, len(columns) + 0.5, tick, hint, low, high))
     # Before the first texts were drawn next to nothing is excluded: that may not make the rest flat.
-    most = max(column.high for column in columns[len(columns) // 4 :])
-    return [column._replace(low=min(column.low, most), high=min(column.high, most)) for column in columns]
+    top = max(column.high for column in columns[len(columns) // 4 :])
+    return [column._replace(low=min(column.low, top), high=min(column.high, top)) for column in columns]
 
 
-def _removed(samples: Samples[Any], report: Report) -> dict[str, Any]:
+def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
     """Return what the grammar removes: at each position, and from the likeliest texts."""
     positions = [position for position in report["removed_by_position"] if position["reached"] >= NOTHING]
     highs = [position["removed"].high or position["removed"].value for position in positions]
-    most = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
+    top = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
     step = max(1, round(len(positions) / 15))
     columns = []
     for at, (position, high) in enumerate(zip(positions, highs, strict=True)):
-        token, removed, reached = position["position"] + 1, position["removed"], position["reached"]
-        hint = f"token {token}: {percent(removed.value)} removed ({removed.interval()}); "
+        token, removed_share, reach_share = position["position"] + 1, position["removed"], position["reached"]
+        hint = f"token {token}: {format_percent(removed_share.value)} removed ({removed_share.interval()}); "
         columns.append(
             Column(
-                removed.value,
+                removed_share.value,
                 at + 0.5,
                 f"{token}" if at == 0 or token % step == 0 else "",
-                f"{hint}{percent(reached)} of the texts come here",
-                high if removed.low is None else removed.low,
-                min(high, most),
-                reached,
+                f"{hint}{format_percent(reach_share)} of the texts come here",
+                high if removed_share.low is None else removed_share.low,
+                min(high, top),
+                reach_share,
             )
         )
     return {
@@ -248,12 +259,12 @@ def _removed(samples: Samples[Any], report: Report) -> dict[str, Any]:
         "worst": max(
             positions, key=lambda position: position["removed"].value * position["reached"], default=None
         ),
-        "removed_most": most,
+        "removed_most": top,
         "removed_columns": columns,
     }
 
 
-def _pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple[str, float]]:
+def _text_pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple[str, float]]:
     """Return the tokens of a text, each with the share of the model's mass that was forbidden where it
     stands; the text alone, where that is not known."""
     at = samples.texts.index(text)
@@ -264,7 +275,7 @@ def _pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple[str,
     return [(token, 1 - min(mass, 1.0)) for token, mass in zip(tokens, masses, strict=True)]
 
 
-def _parts(value: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _bar_parts(value: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return the parts of a value's bar: its share, its interval, and that under masking."""
     pairs: tuple[tuple[Estimate | None, str], ...] = (value["share"], "ink"), (value["masked"], "amber")
     lines = [

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from structgen.base.errors import OptionError
-from structgen.decoding.speculation.drafts.model_rows import Floats, ModelRows, Tokens, numbers
+from structgen.decoding.speculation.drafts.model_rows import Floats, ModelRows, Tokens, as_float64
 
 
 class RunOver(KeyboardInterrupt):
@@ -44,25 +44,25 @@ class FunctionRows:
             if self.is_over():
                 raise RunOver
             self.count += 1
-            rows[prefix] = self._row(self._function([*self._prompt, *prefix]))
+            rows[prefix] = self._check_row(self._function([*self._prompt, *prefix]))
         return [rows[prefix] for prefix in prefixes]
 
-    def _row(self, said: Any) -> Floats:
+    def _check_row(self, answer: Any) -> Floats:
         """Return a copy of the function's result: it may reuse its array."""
         try:
             # A torch tensor may be on another device, need a gradient, or have a dtype that numpy lacks.
-            given = np.asarray(numbers(said) if hasattr(said, "detach") else said)
+            array = np.asarray(as_float64(answer) if hasattr(answer, "detach") else answer)
         except (TypeError, ValueError) as error:
-            raise self._refused(f"something that is no array ({error})") from error
-        if given.dtype.kind not in "fiu":
-            raise self._refused(f"an array of dtype {given.dtype}")
-        if given.ndim != 1 or len(given) < self._vocab_size:
-            raise self._refused(f"an array of shape {given.shape}")
-        return np.array(given, np.float64)
+            raise self._row_error(f"something that is no array ({error})") from error
+        if array.dtype.kind not in "fiu":
+            raise self._row_error(f"an array of dtype {array.dtype}")
+        if array.ndim != 1 or len(array) < self._vocab_size:
+            raise self._row_error(f"an array of shape {array.shape}")
+        return np.array(array, np.float64)
 
-    def _refused(self, what: str) -> OptionError:
+    def _row_error(self, fault: str) -> OptionError:
         return OptionError(
-            f"The function returned {what}.",
+            f"The function returned {fault}.",
             where="model",
             cure=f"Return one real number for each of the {self._vocab_size:,} tokens.",
         )

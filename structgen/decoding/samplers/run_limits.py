@@ -14,12 +14,12 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.base.errors import LimitError, OptionError
-from structgen.base.system.progress import progress as shown
+from structgen.base.system.progress import open_progress as shown
 from structgen.decoding.samplers.estimates import (
     CUT_SHORT,
     log_sum,
     log_z_of_coins,
-    normalised,
+    normalise_weights,
 )
 from structgen.decoding.samplers.intervals.attempts import NEVER, Attempts
 from structgen.decoding.samplers.rows import RunOver
@@ -53,7 +53,7 @@ Listener = Callable[[RunProgress], None]
 
 
 @contextmanager
-def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
+def progress_listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
     """Yield the listener of a run's progress: the caller's function; for True a line on stderr; for None or
     False nothing. Raises OptionError for anything else."""
     if progress is None or progress is False:
@@ -61,15 +61,15 @@ def listener(progress: Listener | bool | None) -> Iterator[Listener | None]:
     elif callable(progress):
         yield progress
     elif progress is True:
-        with shown("sample", "texts") as tell:
+        with shown("sample", "texts") as show_line:
 
-            def told(now: RunProgress) -> None:
+            def show_progress(now: RunProgress) -> None:
                 low, high = now.bracket
                 of = f", prompt {now.prompt + 1} of {now.prompts}" if now.prompts > 1 else ""
                 rows = f"{now.model_rows:,} rows, {now.model_rows / max(now.seconds, 1e-9):,.0f}/s"
-                tell(now.accepted, now.wanted, f"{rows}, {low:.3g} <= Z <= {high:.3g}{of}")
+                show_line(now.accepted, now.wanted, f"{rows}, {low:.3g} <= Z <= {high:.3g}{of}")
 
-            yield told
+            yield show_progress
     else:
         raise OptionError(
             f"progress={progress!r} is no function.",
@@ -88,7 +88,7 @@ class Particles:
     """Particles are resampled if their effective number is below this share of them."""
     proposal: Any = None
     """See `methods.smc.Proposal`; None: the mask."""
-    replaced: bool = False
+    are_replaced: bool = False
     """Whether particles that died are drawn again from the others at once, so that all draws are made."""
 
 
@@ -117,13 +117,13 @@ class SamplingRun:
     particles: Particles = USUAL
     tree_rows: int = 0
     """Rows that came from the tree instead of the model."""
-    accepted: int = 0
+    accepted_count: int = 0
     """Valid texts at the last report."""
     limit: LimitError | None = None
     """The limit of the grammar that ended the run."""
-    _told: float = 0.0
-    _needed: float = FEWEST
-    _asked: int = 2
+    _reported_at: float = 0.0
+    _needed_texts: float = FEWEST
+    _next_check: int = 2
     """With how many texts the interval is looked at again."""
     _fruitless: int = 0
     _paid: int = 0
@@ -143,13 +143,13 @@ class SamplingRun:
         """Rows that this run asked the model for."""
         return self.target.rows.count
 
-    def afford(self, rows: int) -> bool:
+    def afford_rows(self, rows: int) -> bool:
         """Return whether so many more rows may be read; if not, note the reason."""
         if self.budget is not None and self.model_rows + rows > self.budget:
             self.stopped = "budget"
         elif self.seconds is not None and time.monotonic() - self.began >= self.seconds:
             self.stopped = "seconds"
-        self.tell(self.accepted)
+        self.report_progress(self.accepted_count)
         return not self.stopped
 
     @contextmanager
@@ -165,7 +165,7 @@ class SamplingRun:
         except KeyboardInterrupt:
             self.stopped = "interrupted"
 
-    def tried(self, attempts: int, texts: int) -> None:
+    def note_attempts(self, attempts: int, texts: int) -> None:
         """Note how many attempts gave a text. A run without time limit ends after `FRUITLESS` attempts in a
         row without one; where it has a budget, if they cost no row of it."""
         is_paid = self.budget is not None and self.model_rows > self._paid
@@ -174,37 +174,37 @@ class SamplingRun:
         if self._fruitless >= FRUITLESS and self.seconds is None:
             self.stopped = "fruitless"
 
-    def tell(self, accepted: int) -> None:
+    def report_progress(self, accepted_count: int) -> None:
         """Report the progress, at most every 0.2 s."""
-        self.accepted = accepted
+        self.accepted_count = accepted_count
         now = time.monotonic()
-        if self.progress is not None and now - self._told >= _EVERY:
-            self._told = now
-            self.progress(self.state(accepted))
+        if self.progress is not None and now - self._reported_at >= _EVERY:
+            self._reported_at = now
+            self.progress(self.state(accepted_count))
 
-    def state(self, accepted: int) -> RunProgress:
+    def state(self, accepted_count: int) -> RunProgress:
         """Return the progress."""
         seconds = time.monotonic() - self.began
-        return RunProgress(accepted, self.n, self.model_rows, seconds, self.tree.bracket)
+        return RunProgress(accepted_count, self.n, self.model_rows, seconds, self.tree.bracket)
 
-    def planned(self, accepted: int) -> float:
+    def plan_texts(self, accepted_count: int) -> float:
         """Return how many more texts the run plans: up to `n`, or, where an interval ends it, as many as it
         seems to need, and half as many as there are at least: bets would else be over."""
-        left = self.n - accepted
+        remaining = self.n - accepted_count
         if self.until is None:
-            return float(left)
-        return min(max(self._needed - accepted, accepted / 2), float(left))
+            return float(remaining)
+        return min(max(self._needed_texts - accepted_count, accepted_count / 2), float(remaining))
 
-    def is_enough(self, drawn: Callable[[], Drawn], accepted: int) -> bool:
+    def is_enough(self, collect_draws: Callable[[], Drawn], accepted_count: int) -> bool:
         """Return whether an interval is narrow enough; note it as the reason of the end."""
-        if self.until is None or accepted < self._asked:
+        if self.until is None or accepted_count < self._next_check:
             return False
-        self._asked = math.ceil(1.1 * accepted) + 1
-        needed = self.until(drawn())
-        self._needed = max(needed, FEWEST)
-        if not needed:
+        self._next_check = math.ceil(1.1 * accepted_count) + 1
+        needed_texts = self.until(collect_draws())
+        self._needed_texts = max(needed_texts, FEWEST)
+        if not needed_texts:
             self.stopped = "until"
-        return not needed
+        return not needed_texts
 
 
 @dataclass(slots=True)
@@ -217,7 +217,7 @@ class Drawn:
     attempts: int
     log_z: float
     """The log of the estimate of Z; NaN if the method gives none."""
-    tried: Attempts | None = None
+    attempt_record: Attempts | None = None
     """What the intervals are from; None if nothing bounds the errors."""
     is_exact: bool = False
     is_biased: bool = False
@@ -229,64 +229,68 @@ class Drawn:
     @property
     def weights(self) -> Floats:
         """The normalised weights."""
-        return normalised(self.log_weights)
+        return normalise_weights(self.log_weights)
 
 
 def attempts_of(
     run: SamplingRun,
     walker: Walker,
-    wanted: int | None = None,
-    begun: Sequence[Attempt] = (),
+    wanted_count: int | None = None,
+    first_attempts: Sequence[Attempt] = (),
     as_drawn: Callable[[Sequence[Attempt]], Drawn] | None = None,
 ) -> list[Attempt]:
-    """Return attempts, those `begun` first, until `wanted` (default: `n`) of them gave a text, or the run is
-    over, perhaps as the interval of the draws that `as_drawn` makes of them is narrow enough. Attempts are
-    ordered by their start, whichever ends first; those after the last wanted text are dropped.
+    """Return attempts, those `first_attempts` first, until `wanted_count` (default: `n`) of them gave a text,
+    or the run is over, perhaps as the interval of the draws that `as_drawn` makes of them is narrow enough.
+    Attempts are ordered by their start, whichever ends first; those after the last wanted text are dropped.
 
     The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
     after `FRUITLESS` attempts in a row without a text.
     """
-    attempts, wanted = list(begun), run.n if wanted is None else wanted
-    accepted = sum(attempt.weight > 0 for attempt in attempts)
+    attempts, wanted_count = list(first_attempts), run.n if wanted_count is None else wanted_count
+    accepted_count = sum(attempt.weight > 0 for attempt in attempts)
     with run.cut_short():
         # If the tree answers everything, the time is checked only here.
-        while accepted < wanted and run.afford(0):
+        while accepted_count < wanted_count and run.afford_rows(0):
             if walker.is_spent:
                 run.stopped = "exhausted"
                 break
-            fresh = walker.attempts(min(run.width, wanted - accepted), run.afford, run.planned(accepted))
+            fresh = walker.make_attempts(
+                min(run.width, wanted_count - accepted_count), run.afford_rows, run.plan_texts(accepted_count)
+            )
             attempts += fresh
             valid = sum(attempt.weight > 0 for attempt in fresh)
-            accepted += valid
-            run.tried(len(fresh), valid)
-            run.tell(accepted)
+            accepted_count += valid
+            run.note_attempts(len(fresh), valid)
+            run.report_progress(accepted_count)
             if as_drawn is not None:
-                run.is_enough(partial(as_drawn, attempts), accepted)
+                run.is_enough(partial(as_drawn, attempts), accepted_count)
     run.tree_rows += walker.tree_rows
-    kept, left = 0, wanted
-    while kept < len(attempts) and left:
-        left -= attempts[kept].weight > 0
-        kept += 1
-    return attempts[:kept]
+    kept_count, missing_count = 0, wanted_count
+    while kept_count < len(attempts) and missing_count:
+        missing_count -= attempts[kept_count].weight > 0
+        kept_count += 1
+    return attempts[:kept_count]
 
 
-def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated: bool) -> Drawn:
-    """Return the accepted texts of attempts; `wanted` was the requested number. `weighted`: with their
-    weights, else all equal; `estimated`: whether the weights estimate Z.
+def draws_of_attempts(
+    attempts: Sequence[Attempt], wanted_count: int, *, has_weights: bool, estimates_z: bool
+) -> Drawn:
+    """Return the accepted texts of attempts; `wanted_count` was the requested number. `has_weights`: with
+    their weights, else all equal; `estimates_z`: whether the weights estimate Z.
 
     Attempts that stop at the n-th accepted one contain too many accepted ones. For n > 1 this bias goes away
     if n accepted attempts in N count as n - 1 in N - 1 (Haldane 1945, On a method of estimating frequencies).
     """
     valid = [attempt for attempt in attempts if attempt.weight > 0]
-    stopped = len(valid) == wanted > 1
+    is_stopped = len(valid) == wanted_count > 1
     log_z = math.nan
-    if not weighted:
-        if estimated:
+    if not has_weights:
+        if estimates_z:
             inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
-            log_z = log_z_of_coins(inverses, len(valid), stopped)
-        log_weights = np.full(len(valid), (log_z if estimated else 0.0) - math.log(max(len(valid), 1)))
+            log_z = log_z_of_coins(inverses, len(valid), is_stopped)
+        log_weights = np.full(len(valid), (log_z if estimates_z else 0.0) - math.log(max(len(valid), 1)))
     else:
-        count = len(valid) * (len(attempts) - 1) / (len(valid) - 1) if stopped else max(len(attempts), 1)
+        count = len(valid) * (len(attempts) - 1) / (len(valid) - 1) if is_stopped else max(len(attempts), 1)
         log_weights = np.log([attempt.weight for attempt in valid]) - math.log(count)
         log_z = log_sum(log_weights) if attempts else math.nan
     return Drawn(
@@ -295,24 +299,24 @@ def drawn(attempts: Sequence[Attempt], wanted: int, *, weighted: bool, estimated
         log_weights,
         len(attempts),
         log_z,
-        tried_of(attempts, are_coins=not weighted),
+        record_attempts(attempts, are_coins=not has_weights),
     )
 
 
-def tried_of(
+def record_attempts(
     attempts: Sequence[Attempt],
     *,
     are_coins: bool = False,
     draws: Mapping[Tokens, int] | None = None,
-    known: Sequence[Tokens] = (),
+    known_texts: Sequence[Tokens] = (),
 ) -> Attempts:
     """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
-    `draws` names for its tokens. `known`: the texts that were known before the run."""
+    `draws` names for its tokens. `known_texts`: the texts that were known before the run."""
 
-    def column(name: str) -> Floats:
+    def column_of_attempts(name: str) -> Floats:
         return np.array([getattr(attempt, name) for attempt in attempts], np.float64)
 
-    weights, bounds = column("weight"), column("bound")
+    weights, bounds = column_of_attempts("weight"), column_of_attempts("bound")
     are_valid = weights > 0
     texts = np.where(are_valid, np.cumsum(are_valid) - 1, -1)
     since: dict[int, int] = {}
@@ -320,16 +324,16 @@ def tried_of(
         texts = np.array(
             [draws[attempt.tokens] if attempt.weight > 0 else -1 for attempt in attempts], np.int64
         )
-        since = {draws[tokens]: 0 for tokens in known}
+        since = {draws[tokens]: 0 for tokens in known_texts}
         for attempt in attempts:
             if attempt.weight > 0 and attempt.is_kept:
                 since.setdefault(draws[attempt.tokens], attempt.batch + 1)
     return Attempts(
         np.where(are_valid, bounds, 0.0) if are_coins else weights,
         bounds,
-        column("known"),
-        column("batch").astype(np.int64),
-        column("left"),
+        column_of_attempts("known"),
+        column_of_attempts("batch").astype(np.int64),
+        column_of_attempts("left"),
         texts.astype(np.int64),
         np.array([*since], np.int64),
         np.array([*since.values()], np.int64),

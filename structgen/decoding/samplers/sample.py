@@ -41,17 +41,23 @@ from structgen.base.errors import (
     warning_level,
 )
 from structgen.base.language import checks
-from structgen.base.language.checks import Number, OneOf, Whole, check_fields
+from structgen.base.language.checks import ChoiceCheck, NumberCheck, WholeCheck, check_fields
 from structgen.base.language.exclusions import Exclusion, Exclusions
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.samplers.checkers import Checker
-from structgen.decoding.samplers.estimates import Statistics, clamped
+from structgen.decoding.samplers.estimates import Statistics, clamp_log_z
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import Range
-from structgen.decoding.samplers.intervals.field_paths import MOST_FIELDS, parsed, paths_of, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import (
+    MOST_FIELDS,
+    parse_path,
+    paths_of,
+    show_path,
+    values_at,
+)
 from structgen.decoding.samplers.methods import METHODS, OF_PARTICLES, WEIGHTED, WITH_INTERVALS, raj, walks
 from structgen.decoding.samplers.methods.smc import Proposal
-from structgen.decoding.samplers.problem import Problem, fingerprint, known_fingerprint
+from structgen.decoding.samplers.problem import Problem, known_fingerprint, target_fingerprint
 from structgen.decoding.samplers.rows import FunctionRows, PrefixRows
 from structgen.decoding.samplers.run_limits import (
     USUAL,
@@ -60,7 +66,7 @@ from structgen.decoding.samplers.run_limits import (
     Particles,
     RunProgress,
     SamplingRun,
-    listener,
+    progress_listener,
 )
 from structgen.decoding.samplers.samples import Samples
 from structgen.decoding.samplers.target import Bounds, Target, Tokens, Truncation
@@ -135,10 +141,10 @@ def temperature_above_0(name: str, value: Any) -> float:
             where=name,
             cure="Use sg.Engine with temperature=0 for the likeliest tokens, or a temperature above 0 here.",
         )
-    return checks.number(name, value, *_ABOVE_ZERO)
+    return checks.check_number(name, value, *_ABOVE_ZERO)
 
 
-def _checkers(name: str, value: Any) -> Sequence[Checker]:
+def _check_checkers(name: str, value: Any) -> Sequence[Checker]:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise OptionError(
             f"A {type(value).__name__} is no list of checkers.",
@@ -149,7 +155,7 @@ def _checkers(name: str, value: Any) -> Sequence[Checker]:
 
 
 def _most_tokens(name: str, value: Any) -> int:
-    return 256 if value is None else checks.whole(name, value, 1)
+    return 256 if value is None else checks.check_whole(name, value, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +163,7 @@ class TargetSettings:
     """The options that `sample`, `score` and `most_probable` share: how a model is asked, and what is valid;
     with their defaults."""
 
-    checkers: Annotated[Sequence[Checker], _checkers] = ()
+    checkers: Annotated[Sequence[Checker], _check_checkers] = ()
     max_tokens: Annotated[int, _most_tokens] = 256
     tokenizer: Tokenizer | Any | None = None
     name: str = ""
@@ -167,18 +173,20 @@ class TargetSettings:
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def problem(self, model: Any, grammar: Any) -> Problem:
+    def make_problem(self, model: Any, grammar: Any) -> Problem:
         """Return a model with a grammar. Raises OptionError."""
         return Problem(model, grammar, self.tokenizer, self.name, self.outline, self.chat)
 
-    def target(
+    def make_target(
         self, model: Any, prompt: str | Sequence[int], grammar: Any, temperature: float
     ) -> tuple[Problem, Target, str]:
         """Return the problem, the target law after a prompt, and its digest, "" where a part has no name.
         Raises OptionError."""
-        problem = self.problem(model, grammar)
-        ids = problem.ids(prompt, "prompt", self.max_tokens)
-        target = problem.target(problem.rows([ids])[0], temperature, self.max_tokens, self.checkers)
+        problem = self.make_problem(model, grammar)
+        ids = problem.prompt_ids(prompt, "prompt", self.max_tokens)
+        target = problem.make_target(
+            problem.row_sources([ids])[0], temperature, self.max_tokens, self.checkers
+        )
         return problem, target, known_fingerprint(ids, target)
 
 
@@ -190,12 +198,12 @@ class WantedWidth(NamedTuple):
     range: Range
 
 
-def _until(name: str, value: Any) -> WantedWidth:
+def _read_until(name: str, value: Any) -> WantedWidth:
     """Return what `until` asks for. A list is JSON's, from the command line."""
     if isinstance(value, WantedWidth):
         return value
     if not isinstance(value, tuple | list):
-        return WantedWidth(None, checks.number(name, value, *_ABOVE_ZERO), None)
+        return WantedWidth(None, checks.check_number(name, value, *_ABOVE_ZERO), None)
     if not 2 <= len(value) <= 3 or not (callable(value[0]) or isinstance(value[0], str)):
         raise OptionError(
             f"{value!r} is no function with a width.",
@@ -203,7 +211,9 @@ def _until(name: str, value: Any) -> WantedWidth:
             cure="Give a width of the interval of log Z, or (function, width), (function, width, range), or "
             '("path", width).',
         )
-    return WantedWidth(value[0], checks.number(f"{name}[1]", value[1], *_ABOVE_ZERO), (*value[2:], None)[0])
+    return WantedWidth(
+        value[0], checks.check_number(f"{name}[1]", value[1], *_ABOVE_ZERO), (*value[2:], None)[0]
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,27 +221,27 @@ class SampleSettings(TargetSettings):
     """The other options of `sample`, with their defaults; those that are numbers are checked. Numpy's become
     Python's: a fingerprint and a seed need that."""
 
-    n: Annotated[int, Whole(1)]
+    n: Annotated[int, WholeCheck(1)]
     method: str = "auto"
-    budget: Annotated[int, Whole(1)] | None = None
-    seconds: Annotated[float, Number(*_ABOVE_ZERO)] | None = None
-    until: Annotated[Until, _until] | None = None
-    seed: Annotated[int, Whole(0, (1 << 64) - 1)] = 0
+    budget: Annotated[int, WholeCheck(1)] | None = None
+    seconds: Annotated[float, NumberCheck(*_ABOVE_ZERO)] | None = None
+    until: Annotated[Until, _read_until] | None = None
+    seed: Annotated[int, WholeCheck(0, (1 << 64) - 1)] = 0
     temperature: Annotated[float, temperature_above_0] = 1.0
     tree: PrefixTree | Sequence[PrefixTree] | None = None
     progress: Callable[[RunProgress], None] | bool | None = None
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
-    particles: Annotated[int, Whole(1, 1 << 20)] | None = None
-    resampling_threshold: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
+    particles: Annotated[int, WholeCheck(1, 1 << 20)] | None = None
+    resampling_threshold: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = USUAL.threshold
     proposal: Proposal | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        OneOf(METHODS)("method", self.method)
-        _OF_PARTICLES.refuse(self)
-        _OF_INTERVALS.refuse(self)
+        ChoiceCheck(METHODS)("method", self.method)
+        _OF_PARTICLES.raise_first(self)
+        _OF_INTERVALS.raise_first(self)
         Truncation(self.top_k, self.top_p, self.min_p)
 
 
@@ -372,31 +382,31 @@ def sample(
     biased. Raises OptionError for an option that has no meaning here, such as a penalty;
     StructgenError if Z is proved to be 0 or the model's logits are not numbers.
     """
-    given: dict[str, Any] = {**options}
-    settings = SampleSettings(n, **given)
+    all_options: dict[str, Any] = {**options}
+    settings = SampleSettings(n, **all_options)
     began = time.monotonic()
-    problem = settings.problem(model, grammar)
+    problem = settings.make_problem(model, grammar)
     several = prompts_of(prompt)
     prompts = [
-        problem.ids(asked, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
-        for at, asked in enumerate([prompt] if several is None else several)
+        problem.prompt_ids(one_prompt, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
+        for at, one_prompt in enumerate([prompt] if several is None else several)
     ]
-    trees = _trees(settings.tree, None if several is None else len(prompts))
+    trees = _trees_of_prompts(settings.tree, None if several is None else len(prompts))
     stop = Interruption()
-    with stop.listening(), listener(settings.progress) as told:
-        drawn = _drawn_for_each(problem, settings, prompts, trees, began, told, stop, several is not None)
-        if several is None and drawn[0].bracket[1] == 0.0:
+    with stop.catch_interrupts(), progress_listener(settings.progress) as notify:
+        draws = _draw_for_each(problem, settings, prompts, trees, began, notify, stop, several is not None)
+        if several is None and draws[0].bracket[1] == 0.0:
             raise StructgenError(
                 f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
-                f"{drawn[0].statistics.model_rows:,} model rows.",
+                f"{draws[0].statistics.model_rows:,} model rows.",
                 where="grammar",
                 cure=f"Raise max_tokens={settings.max_tokens}, or look at the checkers.",
             )
-        for at, samples in enumerate(drawn):
+        for at, samples in enumerate(draws):
             if (sentences := samples.caveats) and not samples.lists_all:
                 where = "" if several is None else f"prompt[{at}]: "
                 warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
-        return drawn[0] if several is None else drawn
+        return draws[0] if several is None else draws
 
 
 _OF_INTERVALS: Final = Exclusions(
@@ -431,7 +441,7 @@ class Interruption:
         self.is_over = False
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def catch_interrupts(self) -> Iterator[None]:
         """Within the context, the first Ctrl-C ends the run at its next forward pass; the next one raises
         KeyboardInterrupt. Does nothing outside the main thread, or if SIGINT has another handler; methods
         then return what is known when they meet a KeyboardInterrupt."""
@@ -441,13 +451,13 @@ class Interruption:
         ):
             yield
             return
-        signal.signal(signal.SIGINT, self._pressed)
+        signal.signal(signal.SIGINT, self._handle_interrupt)
         try:
             yield
         finally:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _pressed(self, number: int, frame: FrameType | None) -> None:
+    def _handle_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.is_over:
             raise KeyboardInterrupt
         self.is_over = True
@@ -455,55 +465,59 @@ class Interruption:
             self.run.stopped = "interrupted"
 
 
-def _drawn_for_each(
+def _draw_for_each(
     problem: Problem,
     settings: SampleSettings,
     prompts: list[list[int]],
     trees: Sequence[PrefixTree | None],
     began: float,
-    told: Listener | None,
+    notify: Listener | None,
     stop: Interruption,
     are_several: bool,
 ) -> list[Samples[Any]]:
     """Return the draws for each prompt, one run after another."""
-    drawn: list[Samples[Any]] = []
+    draws: list[Samples[Any]] = []
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
-                waiting = problem.rows(prompts[at : at + problem.together])
+                waiting = problem.row_sources(prompts[at : at + problem.together])
             except KeyboardInterrupt:
                 stop.is_over = True
         if stop.is_over:
-            drawn.append(_nothing(settings))
+            draws.append(_empty_samples(settings))
             continue
         own: dict[str, Any] = {"tree": trees[at]}
-        left = settings.seconds
-        if left is not None:
-            left = max(began + left - time.monotonic(), 0.0) / (len(prompts) - at)
+        seconds_left = settings.seconds
+        if seconds_left is not None:
+            seconds_left = max(began + seconds_left - time.monotonic(), 0.0) / (len(prompts) - at)
         if are_several:  # runs of different prompts share no random numbers
-            own["seed"] = _mixed(settings.seed, at)
-        numbered = None if told is None else _numbered(told, at, len(prompts))
-        drawn.append(drawn_for(problem, replace(settings, **own), waiting.pop(0), ids, left, numbered, stop))
-    return drawn
+            own["seed"] = _mix_seed(settings.seed, at)
+        numbered_notify = None if notify is None else _with_prompt_number(notify, at, len(prompts))
+        draws.append(
+            draw_for_prompt(
+                problem, replace(settings, **own), waiting.pop(0), ids, seconds_left, numbered_notify, stop
+            )
+        )
+    return draws
 
 
-def _numbered(told: Listener, at: int, count: int) -> Listener:
-    return lambda progress: told(replace(progress, prompt=at, prompts=count))
+def _with_prompt_number(notify: Listener, at: int, count: int) -> Listener:
+    return lambda progress: notify(replace(progress, prompt=at, prompts=count))
 
 
-def _mixed(*numbers: int) -> int:
+def _mix_seed(*numbers: int) -> int:
     """Return a seed of a seed and other numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def drawn_for(
+def draw_for_prompt(
     problem: Problem,
     settings: SampleSettings,
     rows: PrefixRows,
     ids: list[int],
     seconds: float | None,
-    told: Listener | None,
+    notify: Listener | None,
     stop: Interruption,
     learnt: PrefixTree | None = None,
 ) -> Samples[Any]:
@@ -512,7 +526,9 @@ def drawn_for(
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
-    target = problem.target(rows, settings.temperature, settings.max_tokens, settings.checkers, truncation)
+    target = problem.make_target(
+        rows, settings.temperature, settings.max_tokens, settings.checkers, truncation
+    )
     if target.has_weights and method not in WEIGHTED:
         raise OptionError(
             f"{method} does not draw from a target with weights (`weigh`).",
@@ -527,7 +543,7 @@ def drawn_for(
         problem.width,
         settings.budget,
         seconds,
-        progress=told,
+        progress=notify,
         stopped="interrupted" if stop.is_over else "",
         began=time.monotonic(),
         particles=Particles(settings.particles, settings.resampling_threshold, settings.proposal),
@@ -535,63 +551,65 @@ def drawn_for(
     stop.run = run
     if settings.until is not None:
         assert isinstance(settings.until, WantedWidth), "checked in SampleSettings"
-        run.until = partial(_needed, settings.until, method, problem, run)
+        run.until = partial(_needed_draws, settings.until, method, problem, run)
     if isinstance(rows, FunctionRows):
-        rows.is_over = lambda: not run.afford(0)
+        rows.is_over = lambda: not run.afford_rows(0)
     try:
-        with run.tree.used("" if tree is None else fingerprint(ids, target)):
-            drawn: Drawn
+        with run.tree.used("" if tree is None else target_fingerprint(ids, target)):
+            method_draws: Drawn
             if run.tree.runs:
                 # What the tree has learnt came from the numbers of the same seed: others are needed.
-                run.seed = _mixed(run.seed, run.tree.runs)
+                run.seed = _mix_seed(run.seed, run.tree.runs)
             if method in walks.WALKS:
-                drawn = walks.draw(run, method)
+                method_draws = walks.draw(run, method)
             elif method == "auto" and learnt is not None:
-                drawn = raj.draw_repeated(run)
+                method_draws = raj.draw_repeated(run)
             else:
-                drawn = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
+                method_draws = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
     finally:
         target.close()
-    if run.limit is not None and not drawn.tokens:
+    if run.limit is not None and not method_draws.tokens:
         raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
-    if told is not None:
-        told(run.state(len(drawn.tokens)))
-    method = drawn.method or method
-    samples = _samples(method, problem, run, drawn, known_fingerprint(ids, target))
+    if notify is not None:
+        notify(run.state(len(method_draws.tokens)))
+    method = method_draws.method or method
+    samples = _samples_of_run(method, problem, run, method_draws, known_fingerprint(ids, target))
     if method not in WITH_INTERVALS or samples.attempts is None:
         return samples
 
     # Neither the run, with its rows, nor a large tree: draws would hold it as long as they live.
-    known = run.tree if tree is not None or run.tree.nbytes <= _KEPT_TREE else None
+    kept_tree = run.tree if tree is not None or run.tree.nbytes <= _KEPT_TREE else None
 
-    def again(n: int, number: int) -> Samples[Any]:
+    def draw_again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
-        more = replace(settings, n=n, seed=_mixed(settings.seed, 0, number))
-        with (after := Interruption()).listening():
-            rows = problem.rows([ids])[0]
-            tree = known or PrefixTree()
-            return drawn_for(problem, more, rows, ids, settings.seconds, None, after, tree)
+        more_settings = replace(settings, n=n, seed=_mix_seed(settings.seed, 0, number))
+        with (after := Interruption()).catch_interrupts():
+            rows = problem.row_sources([ids])[0]
+            tree = kept_tree or PrefixTree()
+            return draw_for_prompt(problem, more_settings, rows, ids, settings.seconds, None, after, tree)
 
-    return replace(samples, again=again)
+    return replace(samples, again=draw_again)
 
 
-def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun, drawn: Drawn) -> float:
+def _needed_draws(
+    until: WantedWidth, method: str, problem: Problem, run: SamplingRun, method_draws: Drawn
+) -> float:
     """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
 
     It is what the normal law asks for with the spread that was seen, and half more: intervals by betting are
     wider, and draws with weights are worth less than exact ones. An error costs draws, and no coverage.
     """
-    samples = _samples(method, problem, run, drawn, "")
-    what, width, given = until
-    tried, count = samples.attempts, len(samples.texts)
-    if tried is None or not count or not tried.worth > 0:
+    samples = _samples_of_run(method, problem, run, method_draws, "")
+    function, width, value_range = until
+    attempts, count = samples.attempts, len(samples.texts)
+    if attempts is None or not count or not attempts.worth > 0:
         return math.inf
-    if what is None:
-        interval, parts = samples.log_z_interval, tried.known + tried.weights
+    if function is None:
+        interval, parts = samples.log_z_interval, attempts.known + attempts.weights
         variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
     else:
-        column = samples.numbers_of(what, given, "until")
+        column = samples.numbers_of(function, value_range, "until")
         if not column.has_range:
             raise OptionError(
                 "The function has no range, so that its mean has no interval.",
@@ -599,33 +617,35 @@ def _needed(until: WantedWidth, method: str, problem: Problem, run: SamplingRun,
                 cure="Give the range, until=(function, width, (least, most)), or return True and False.",
             )
         mean, interval = samples.mean_of(column)
-        spread = column.shares * (column.most - column.least) + column.least - mean
-        variance = float(samples.weights @ spread**2) * count / tried.worth
+        spread = column.shares * (column.maximum - column.minimum) + column.minimum - mean
+        variance = float(samples.weights @ spread**2) * count / attempts.worth
     if interval is not None and interval.high - interval.low <= width:
         return 0.0
     return max(1.5 * variance * (2 * NormalDist().inv_cdf(1 - TAIL) / width) ** 2, 1.0)
 
 
-def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark: str) -> Samples[Any]:
+def _samples_of_run(
+    method: str, problem: Problem, run: SamplingRun, method_draws: Drawn, mark: str
+) -> Samples[Any]:
     """Return what a run drew, as the `Samples` that callers get."""
     target = run.target
-    texts, is_json = [target.text(tokens) for tokens in drawn.tokens], target.compiled.has_events
+    texts, is_json = [target.text_of(tokens) for tokens in method_draws.tokens], target.compiled.has_events
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     return Samples(
         method,
         [text.decode("utf-8", "replace") for text in texts],
         [target.value(text) for text in texts],
-        drawn.tokens,
-        drawn.logprobs,
-        drawn.log_weights,
-        drawn.is_exact and not run.is_cut,
-        drawn.is_biased,
-        clamped(drawn.log_z, bracket),
+        method_draws.tokens,
+        method_draws.logprobs,
+        method_draws.log_weights,
+        method_draws.is_exact and not run.is_cut,
+        method_draws.is_biased,
+        clamp_log_z(method_draws.log_z, bracket),
         bracket,
         Statistics(
-            drawn.attempts,
-            len(drawn.tokens),
+            method_draws.attempts,
+            len(method_draws.tokens),
             run.model_rows,
             time.monotonic() - run.began,
             run.stopped or "n",
@@ -633,8 +653,8 @@ def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark
             tree_rows=run.tree_rows,
             reread_positions=target.rows.reread,
         ),
-        None if target.has_weights else drawn.tried,
-        masses=[_masses(target.masses, tokens, run.tree.root) for tokens in drawn.tokens],
+        None if target.has_weights else method_draws.attempt_record,
+        masses=[_masses_along(target.masses, tokens, run.tree.root) for tokens in method_draws.tokens],
         is_json=is_json,
         about={
             "model": target.rows.name,
@@ -645,30 +665,32 @@ def _samples(method: str, problem: Problem, run: SamplingRun, drawn: Drawn, mark
             "seed": run.seed,
         },
         pieces={
-            token: target.text((token,)).decode("utf-8", "replace")
-            for token in set[int]().union(*drawn.tokens)
+            token: target.text_of((token,)).decode("utf-8", "replace")
+            for token in set[int]().union(*method_draws.tokens)
         },
-        log_z_of_clouds=drawn.log_z_of_clouds,
+        log_z_of_clouds=method_draws.log_z_of_clouds,
         target=mark,
-        find_ranges=cache(partial(_ranges, problem, texts if is_json else [], target.max_tokens)),
+        find_ranges=cache(partial(_find_ranges, problem, texts if is_json else [], target.max_tokens)),
     )
 
 
-def _ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, Bounds]:
+def _find_ranges(problem: Problem, texts: list[bytes], max_tokens: int) -> dict[str, Bounds]:
     """Return the ranges of the paths at which a text has a number, among them the lengths of lists."""
     values = [json.loads(text) for text in texts]
     paths = [
         path
         for path in paths_of(values)
-        if parsed(shown(path)) == path  # a key with a dot has no path of its own
+        if parse_path(show_path(path)) == path  # a key with a dot has no path of its own
         and any(
             isinstance(number, int | float) for value in values for number in values_at(value, path).values()
         )
     ]
-    return problem.ranges(paths[:MOST_FIELDS], max_tokens)
+    return problem.field_ranges(paths[:MOST_FIELDS], max_tokens)
 
 
-def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tuple[float, ...] | None:
+def _masses_along(
+    known_masses: Mapping[int, float], tokens: Tokens, root: Node | None
+) -> tuple[float, ...] | None:
     """Return z at each prefix of a text, from the empty one to the whole text; None if one of them is
     unknown. `root` is the tree's root: it knows texts that earlier runs found.
 
@@ -676,7 +698,7 @@ def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tu
     """
     node, masses = root, []
     for depth in range(len(tokens) + 1):
-        mass = known.get(hash(tokens[:depth]))
+        mass = known_masses.get(hash(tokens[:depth]))
         if mass is None:
             if node is None:
                 return None
@@ -688,7 +710,7 @@ def _masses(known: Mapping[int, float], tokens: Tokens, root: Node | None) -> tu
     return tuple(masses)
 
 
-def _nothing(settings: SampleSettings) -> Samples[Any]:
+def _empty_samples(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
     none, statistics = np.empty(0), Statistics(0, 0, 0, 0.0, "interrupted")
     facts = False, False, math.nan, (0.0, 1.0), statistics
@@ -697,27 +719,29 @@ def _nothing(settings: SampleSettings) -> Samples[Any]:
 
 def prompts_of(prompt: Any) -> list[Any] | None:
     """Return the prompts of a list; None for a single prompt: a text, or a sequence of numbers."""
-    listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt
-    if isinstance(listed, str) or not isinstance(listed, Sequence) or not len(listed):
+    prompt_list = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+    if isinstance(prompt_list, str) or not isinstance(prompt_list, Sequence) or not len(prompt_list):
         return None
-    return list(listed) if isinstance(listed[0], str) or hasattr(listed[0], "__iter__") else None
+    return (
+        list(prompt_list) if isinstance(prompt_list[0], str) or hasattr(prompt_list[0], "__iter__") else None
+    )
 
 
-def _trees(
+def _trees_of_prompts(
     tree: PrefixTree | Sequence[PrefixTree] | None, prompts: int | None
 ) -> Sequence[PrefixTree | None]:
     """Return a tree, or None, for each prompt; `prompts` is None for a single prompt."""
     if tree is None or (prompts is None and isinstance(tree, PrefixTree)):
         return [tree] * (prompts or 1)
-    given = list(tree) if isinstance(tree, Sequence) else []
-    if len(given) != prompts or not all(isinstance(item, PrefixTree) for item in given):
+    tree_list = list(tree) if isinstance(tree, Sequence) else []
+    if len(tree_list) != prompts or not all(isinstance(item, PrefixTree) for item in tree_list):
         raise OptionError(
             "Each prompt has a PrefixTree of its own, or none has one.",
             where="tree",
             cure="Give one tree for one prompt, or a list that has one for each prompt of a list.",
         )
-    if len(set(map(id, given))) < len(given):
+    if len(set(map(id, tree_list))) < len(tree_list):
         raise OptionError(
             "One tree is given for two prompts.", where="tree", cure="Give each prompt a tree of its own."
         )
-    return given
+    return tree_list

@@ -12,14 +12,14 @@ import numpy as np
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
-from structgen.base.system.html_pages import cell, percent
+from structgen.base.system.html_pages import format_percent, notebook_cell
 from structgen.decoding.samplers.draws import ENOUGH, Draws
 from structgen.decoding.samplers.intervals.betting import TAIL
 from structgen.decoding.samplers.intervals.columns import DrawnNumbers, Range, column_of
-from structgen.decoding.samplers.intervals.field_paths import named, parsed, values_at
+from structgen.decoding.samplers.intervals.field_paths import key_values, parse_path, values_at
 from structgen.decoding.samplers.intervals.figures import Interval, refused_shares
 from structgen.decoding.samplers.joining import joined_fields, seeds_of
-from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, listed, shares
+from structgen.decoding.samplers.marginals import MOST_LISTED, Marginal, collect_values, estimate_shares
 from structgen.decoding.samplers.samples_file import read_samples, write_samples
 from structgen.decoding.samplers.target import ROUNDING
 
@@ -73,7 +73,7 @@ class Samples(Draws[T]):
         means, ends = self.figures(column.shares[:, None], tail=tail)
         low, high = float(ends.low[0]), float(ends.high[0])
         is_told = self.has_intervals and (low > 0.0 or high < 1.0)
-        return column.number(float(means[0])), column.interval(low, high) if is_told else None
+        return column.number(float(means[0])), column.unscale_interval(low, high) if is_told else None
 
     def proven(self, function: Callable[[T], float] | str, range: Range = None) -> Interval | None:
         """Return the bounds of a function's mean that the known texts prove; they hold for certain. None
@@ -82,7 +82,7 @@ class Samples(Draws[T]):
         if not column.has_range or self.is_biased:
             return None
         low, high = self.known.bounds_of(column.shares[:, None], np.ones((len(self.values), 1)))
-        return column.interval(float(low[0]), float(high[0]))
+        return column.unscale_interval(float(low[0]), float(high[0]))
 
     def difference(
         self, other: Any, function: Callable[[Any], float] | str, range: Range = None
@@ -114,7 +114,7 @@ class Samples(Draws[T]):
         the share of those below v more. The interval is None if an end is beyond all draws and there is no
         range. Arguments and errors: `expectation`.
         """
-        share = checks.number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
+        share = checks.check_number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
         column = self.numbers_of(function, range, "quantile")
         places = np.unique(column.shares)
         order = np.argsort(column.shares, kind="stable")
@@ -132,11 +132,13 @@ class Samples(Draws[T]):
         is_more, is_less = (np.concatenate(part) for part in zip(*tests, strict=True))
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
-        edges = np.array([column.least, *map(column.number, places.tolist()), column.most])
+        edges = np.array([column.minimum, *map(column.number, places.tolist()), column.maximum])
         gaps, points = ~is_more & ~is_less, ~is_more[:-1] & ~is_less[1:]
         low = float(min((*edges[:-1][gaps], *edges[1:-1][points]), default=value))
         high = float(max((*edges[1:][gaps], *edges[1:-1][points]), default=value))
-        is_told = math.isfinite(low) and math.isfinite(high) and (low, high) != (column.least, column.most)
+        is_told = (
+            math.isfinite(low) and math.isfinite(high) and (low, high) != (column.minimum, column.maximum)
+        )
         return value, Interval(min(low, value), max(high, value)) if is_told else None
 
     def numbers_of(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
@@ -155,8 +157,8 @@ class Samples(Draws[T]):
             of = f"by {self.method}" if self.attempts is None else "of a file"
             cure = 'Draw with method="auto", "raj", "cars", "importance" or "rejection", and add there.'
             raise OptionError(f"Draws {of} are not continued.", where="add", cure=cure)
-        more = self.again(checks.whole("n", n, 1), len(seeds_of(self)))
-        return replace(Samples(**joined_fields(self, more, are_of_one_run=True)), again=self.again)
+        later_draws = self.again(checks.check_whole("n", n, 1), len(seeds_of(self)))
+        return replace(Samples(**joined_fields(self, later_draws, are_of_one_run=True)), again=self.again)
 
     def joined(self, other: Samples[T]) -> Samples[T]:
         """Return these draws and those of another run of the same target and method, as one run with
@@ -169,7 +171,7 @@ class Samples(Draws[T]):
 
     def resample(self, count: int, seed: int = 0) -> list[T]:
         """Return `count` values drawn by weight, with replacement."""
-        count = checks.whole("count", count, 0)
+        count = checks.check_whole("count", count, 0)
         if not self.values:
             raise StructgenError(
                 "There is no draw to resample.", where="resample", cure="Give a larger budget."
@@ -185,19 +187,19 @@ class Samples(Draws[T]):
         `field` is a path such as "city", "address.city" or "tags[]" (any item of a list), or a function of a
         value. Raises StructgenError if there is no draw.
         """
-        most = checks.whole("most", most, 1)
+        most = checks.check_whole("most", most, 1)
         if not self.values:
             raise StructgenError(
                 "There is no draw to take shares of.", where="marginals", cure="Give a larger budget."
             )
         if isinstance(field, str):
-            path = parsed(field)
+            path = parse_path(field)
             values = [values_at(value, path) for value in self.values]
         else:
-            values = [named([field(value)]) for value in self.values]
+            values = [key_values([field(value)]) for value in self.values]
         weights = self.weights
-        places = sorted(listed(values).values(), key=lambda place: -float(weights[place[1]].sum()))
-        return shares(self, places[:most])
+        places = sorted(collect_values(values).values(), key=lambda place: -float(weights[place[1]].sum()))
+        return estimate_shares(self, places[:most])
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
         """Return the same draws with the values `read(text)`."""
@@ -226,51 +228,51 @@ class Samples(Draws[T]):
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
         is_more = self.is_list and size > self.about.get("n", size)
-        more = "; beams list each text that they meet, and n is the least" if is_more else ""
-        if answered := done.tree_rows:
-            rows += f", and {answered:,} answered from the tree"
+        list_remark = "; beams list each text that they meet, and n is the least" if is_more else ""
+        if tree_rows := done.tree_rows:
+            rows += f", and {tree_rows:,} answered from the tree"
         return [
-            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{more}"),
+            ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{list_remark}"),
             *(("caveat", sentence) for sentence in self.caveats),
             ("kind", f"{self.kind}: {_KINDS[self.kind]}"),
-            ("worth", self._worth),
+            ("worth", self._worth_text),
             (
                 "log Z",
                 "not estimated by this method"
                 if math.isnan(self.log_z)
                 else f"{self.log_z:.4f} ({self.log_z_interval_told('{:.4f}'.format)})",
             ),
-            ("Z, proven", between(f"{lower:.4g}", f"{upper:.4g}", "from ")),
-            ("accepted", self._accepted),
+            ("Z, proven", interval_words(f"{lower:.4g}", f"{upper:.4g}", "from ")),
+            ("accepted", self._accept_text),
             ("model rows", rows),
             ("ended", f"{self.ending}, after {done.seconds:.1f} s"),
         ]
 
     def __repr__(self) -> str:
         z = "" if math.isnan(self.log_z) else f", log Z {self.log_z:.3f}"
-        restricted = "".join(f". {sentence[:-1]}" for sentence in self.caveats)
-        worth = "all valid texts" if self.lists_all else f"worth {self._worth}"
+        caveat_text = "".join(f". {sentence[:-1]}" for sentence in self.caveats)
+        worth = "all valid texts" if self.lists_all else f"worth {self._worth_text}"
         return (
             f"<Samples: {len(self.texts):,} draws by {self.method}, {self.kind}, {worth}{z}, "
-            f"{self.statistics.model_rows:,} model rows{restricted}>"
+            f"{self.statistics.model_rows:,} model rows{caveat_text}>"
         )
 
     @property
-    def _accepted(self) -> str:
+    def _accept_text(self) -> str:
         done, rate = self.statistics, self.accept_rate
         if math.isnan(rate) and done.accepted:
             return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
-        share = "" if math.isnan(rate) else f" ({percent(rate)})"
+        share = "" if math.isnan(rate) else f" ({format_percent(rate)})"
         return f"{done.accepted:,} of {done.attempts:,} attempts{share}"
 
     def log_z_interval_told(self, form: Callable[[float], str]) -> str:
         """Return the interval of log Z in words, or why there is none; `form` writes an end."""
         if self.log_z_interval is None:
             return f"no interval: {self.why_no_interval or 'nothing proves how small Z may be'}"
-        return f"95 %: {between(*map(form, self.log_z_interval))}"
+        return f"95 %: {interval_words(*map(form, self.log_z_interval))}"
 
     @property
-    def _worth(self) -> str:
+    def _worth_text(self) -> str:
         """What the run is worth, in words."""
         if self.worth is None:
             return f"not known: {self.why_no_interval}"
@@ -284,9 +286,9 @@ class Samples(Draws[T]):
         weights = self.weights
         heaviest = np.argsort(-weights, kind="stable")[:5]
         rows = ((f"{weights[at]:.4f}", self.texts[at]) for at in heaviest)
-        return cell(self.facts(), ("weight", "text"), rows)
+        return notebook_cell(self.facts(), ("weight", "text"), rows)
 
 
-def between(low: str, high: str, head: str = "") -> str:
+def interval_words(low: str, high: str, head: str = "") -> str:
     """Return the words for an interval with these ends as they are shown; `head` stands before two ends."""
     return f"{low}, to the digits shown" if low == high else f"{head}{low} to {high}"

@@ -22,7 +22,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 import numpy as np
 
 from structgen.base.errors import StructgenError
-from structgen.base.system.cache import writing
+from structgen.base.system.cache import open_output
 from structgen.decoding.samplers.draws import Draws
 from structgen.decoding.samplers.intervals.attempts import EACH, NEVER, Attempts
 from structgen.decoding.samplers.target import Bounds, Tokens
@@ -54,7 +54,7 @@ def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
     """Yield the object of each draw."""
     weights = samples.weights
     for at, text in enumerate(samples.texts):
-        said: dict[str, Any] = {
+        members: dict[str, Any] = {
             "text": text,
             "token_ids": list(samples.token_ids[at]),
             "logprob": float(samples.logprobs[at]),
@@ -62,18 +62,18 @@ def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
             "weight": float(weights[at]),
         }
         if samples.masses and (masses := samples.masses[at]) is not None:
-            said["masses"] = [float(f"{mass:.9g}") for mass in masses]
-        yield said
+            members["masses"] = [float(f"{mass:.9g}") for mass in masses]
+        yield members
 
 
 def write_samples(samples: Draws[Any], path: Path) -> None:
     """Write draws to a file atomically. Raises OSError."""
     head = {"format": _FORMAT, "draws": len(samples.texts)}
     head |= {name: getattr(samples, name) for name in _SHARED}
-    with writing(path) as file:
-        file.write(_line(_for_json(head)))
-        for said in lines_of(samples):
-            file.write(_line(said))
+    with open_output(path) as file:
+        file.write(_json_line(_for_json(head)))
+        for members in lines_of(samples):
+            file.write(_json_line(members))
 
 
 def read_samples(path: Path) -> dict[str, Any]:
@@ -82,20 +82,20 @@ def read_samples(path: Path) -> dict[str, Any]:
     Raises StructgenError, which names the line, if the file is damaged or not ours; OSError.
     """
     head, *lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
-    with _naming(f"{path}, line 1"):
-        said = json.loads(head)
-        if isinstance(said, dict) and said.get("format") != _FORMAT:
+    with _located_errors(f"{path}, line 1"):
+        header = json.loads(head)
+        if isinstance(header, dict) and header.get("format") != _FORMAT:
             raise ValueError(
-                f"its format is {said.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones do "
-                "not say what was tried, without which there is no interval"
+                f"its format is {header.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones "
+                "do not say what was tried, without which there is no interval"
             )
         hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
-        run = _members({name: hints[name] for name in ("draws", *_SHARED)}, said, "it")
+        run = _read_members({name: hints[name] for name in ("draws", *_SHARED)}, header, "it")
         count, ranges = run.pop("draws"), run.pop("ranges")
         bracket, attempts = run["bracket"], run["attempts"]
-        _hold("bracket", 0 <= bracket[0] <= bracket[1] * _ROUNDED > 0)
+        _require_valid("bracket", 0 <= bracket[0] <= bracket[1] * _ROUNDED > 0)
         is_range = (low < high and math.isfinite(high - low) for low, high in ranges.values())
-        _hold("ranges", all(is_range))
+        _require_valid("ranges", all(is_range))
         if attempts is not None:
             _check_attempts(attempts, count)
     if len(lines) != count:
@@ -106,9 +106,9 @@ def read_samples(path: Path) -> dict[str, Any]:
         )
     draws, values = [], []
     for at, line in enumerate(lines):
-        with _naming(f"{path}, line {at + 2}"):
-            draw = _made(_Draw, json.loads(line), "it")
-            _check(draw)
+        with _located_errors(f"{path}, line {at + 2}"):
+            draw = _read_value(_Draw, json.loads(line), "it")
+            _check_draw(draw)
             draws.append(draw)
             values.append(json.loads(draw.text) if run["is_json"] else draw.text)
     return run | {
@@ -123,7 +123,7 @@ def read_samples(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _naming(where: str) -> Iterator[None]:
+def _located_errors(where: str) -> Iterator[None]:
     """Raise what is wrong with a line as StructgenError, with its place."""
     try:
         yield
@@ -136,35 +136,35 @@ def _naming(where: str) -> Iterator[None]:
         ) from error
 
 
-def _check(draw: _Draw) -> None:
+def _check_draw(draw: _Draw) -> None:
     """Raise ValueError for numbers that no draw has."""
-    _hold("logprob", math.isfinite(draw.logprob))
-    _hold("log_weight", math.isfinite(draw.log_weight))
+    _require_valid("logprob", math.isfinite(draw.logprob))
+    _require_valid("log_weight", math.isfinite(draw.log_weight))
     if draw.masses is not None:
-        _hold("masses", len(draw.masses) == len(draw.token_ids) + 1)
-        _hold("masses", all(0 < mass <= _ROUNDED for mass in draw.masses))
+        _require_valid("masses", len(draw.masses) == len(draw.token_ids) + 1)
+        _require_valid("masses", all(0 < mass <= _ROUNDED for mass in draw.masses))
 
 
 def _check_attempts(attempts: Attempts, draws: int) -> None:
     """Raise ValueError for numbers that no run has. A comparison with NaN is false."""
     is_long = all(len(getattr(attempts, name)) == len(attempts) for name in EACH)
-    _hold("attempts", is_long and len(attempts.listed) == len(attempts.since) == len(attempts.until))
+    _require_valid("attempts", is_long and len(attempts.listed) == len(attempts.since) == len(attempts.until))
     room = attempts.bounds * _ROUNDED - attempts.known
-    _hold("weights", bool(((attempts.weights >= 0) & (attempts.weights <= room)).all()))
-    _hold("bounds", bool(((attempts.bounds > 0) & (attempts.bounds <= _ROUNDED)).all()))
-    _hold("known", bool((attempts.known >= 0).all()))
-    _hold("batches", bool((np.diff(attempts.batches) >= 0).all()))
-    _hold("left", bool(((attempts.left >= 0) & (attempts.left <= NEVER)).all()))
-    _hold("pilot", attempts.pilot <= len(attempts) and attempts.repeats <= draws)
-    _hold(
+    _require_valid("weights", bool(((attempts.weights >= 0) & (attempts.weights <= room)).all()))
+    _require_valid("bounds", bool(((attempts.bounds > 0) & (attempts.bounds <= _ROUNDED)).all()))
+    _require_valid("known", bool((attempts.known >= 0).all()))
+    _require_valid("batches", bool((np.diff(attempts.batches) >= 0).all()))
+    _require_valid("left", bool(((attempts.left >= 0) & (attempts.left <= NEVER)).all()))
+    _require_valid("pilot", attempts.pilot <= len(attempts) and attempts.repeats <= draws)
+    _require_valid(
         "are_coins", not attempts.are_coins or bool(np.isin(attempts.weights / attempts.bounds, (0, 1)).all())
     )
     for name in ("texts", "listed"):
         places = getattr(attempts, name)
-        _hold(name, bool(((places >= -1) & (places < draws)).all()))
+        _require_valid(name, bool(((places >= -1) & (places < draws)).all()))
 
 
-def _hold(name: str, valid: bool) -> None:
+def _require_valid(name: str, valid: bool) -> None:
     if not valid:
         raise ValueError(f"{name!r} is out of range")
 
@@ -172,7 +172,7 @@ def _hold(name: str, valid: bool) -> None:
 _hints = cache(get_type_hints)
 
 
-def _members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any]:
+def _read_members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any]:
     """Return the members of a JSON object, made as their annotations say. The masses of a draw need not be
     there. Raises ValueError."""
     if not isinstance(value, dict):
@@ -180,10 +180,10 @@ def _members(hints: dict[str, Any], value: Any, name: str) -> dict[str, Any]:
     for key in hints:
         if key not in value and key != "masses":
             raise ValueError(f"{key!r} is not there")
-    return {key: _made(hint, value[key], key) for key, hint in hints.items() if key in value}
+    return {key: _read_value(hint, value[key], key) for key, hint in hints.items() if key in value}
 
 
-def _made(kind: Any, value: Any, name: str) -> Any:
+def _read_value(kind: Any, value: Any, name: str) -> Any:
     """Return a JSON value as an annotation says: a dataclass, a tuple, an array, a mapping with numbers or
     texts as keys, a text, a flag, a whole number from 0 on, a number; None where it may be. Raises
     ValueError."""
@@ -198,21 +198,21 @@ def _made(kind: Any, value: Any, name: str) -> Any:
         return float(value)
     parts, of = get_args(kind), get_origin(kind)
     if of is UnionType:
-        return None if value is None else _made(parts[0], value, name)
+        return None if value is None else _read_value(parts[0], value, name)
     if of is tuple and isinstance(value, list):
         each = parts[:1] * len(value) if ... in parts else parts
         if len(each) == len(value):
-            return tuple([_made(part, inner, name) for part, inner in zip(each, value, strict=True)])
+            return tuple([_read_value(part, inner, name) for part, inner in zip(each, value, strict=True)])
     if of is np.ndarray and isinstance(value, list):
-        numbers = np.array([_made(float, inner, name) for inner in value], np.float64)
+        numbers = np.array([_read_value(float, inner, name) for inner in value], np.float64)
         (number,) = get_args(parts[1])
         are_whole = (numbers == np.round(numbers)) & (np.abs(numbers) <= NEVER)
-        _hold(name, number is np.float64 or bool(are_whole.all()))
+        _require_valid(name, number is np.float64 or bool(are_whole.all()))
         return numbers.astype(number)
     if of is Mapping and isinstance(value, dict) and (parts[0] is str or all(map(str.isdecimal, value))):
-        return {parts[0](key): _made(parts[1], inner, name) for key, inner in value.items()}
+        return {parts[0](key): _read_value(parts[1], inner, name) for key, inner in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
-        return kind(**_members(_hints(kind), value, name))
+        return kind(**_read_members(_hints(kind), value, name))
     raise ValueError(f"{name!r} holds {value!r}")
 
 
@@ -229,5 +229,5 @@ def _for_json(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _line(value: dict[str, Any]) -> bytes:
+def _json_line(value: dict[str, Any]) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"

@@ -12,8 +12,8 @@ import numpy as np
 
 from structgen.base.errors import OptionError, TokenizerError, options_named
 from structgen.base.language import checks
-from structgen.base.system.html_pages import cell
-from structgen.decoding.samplers.estimates import log
+from structgen.base.system.html_pages import notebook_cell
+from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.sample import (
     DEFAULTS,
     GivenModel,
@@ -51,12 +51,16 @@ class Score:
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         low, high = self.interval
-        given = "not estimated" if math.isnan(self.logprob_given_valid) else f"{self.logprob_given_valid:.4f}"
+        given_text = (
+            "not estimated" if math.isnan(self.logprob_given_valid) else f"{self.logprob_given_valid:.4f}"
+        )
         figures = [
             ("log P", f"{self.logprob:.4f}"),
-            ("log P, given that it is valid", f"{given} ({low:.4f} to {high:.4f})"),
+            ("log P, given that it is valid", f"{given_text} ({low:.4f} to {high:.4f})"),
         ]
-        return cell([("text", self.text), *([("not valid", self.reason)] if self.reason else figures)])
+        return notebook_cell(
+            [("text", self.text), *([("not valid", self.reason)] if self.reason else figures)]
+        )
 
 
 @options_named(
@@ -100,17 +104,17 @@ def score(
     Cost: a model row for each distinct prefix of the valid texts, read once; no row for the others. Raises
     OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
     """
-    given: dict[str, Any] = {**options}
-    how, temperature = TargetSettings(**given), temperature_above_0("temperature", temperature)
-    wanted = _texts(texts)
-    checks.Instance(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
+    target_options: dict[str, Any] = {**options}
+    settings, temperature = TargetSettings(**target_options), temperature_above_0("temperature", temperature)
+    text_list = _check_texts(texts)
+    checks.InstanceCheck(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
     if samples is not None and samples.is_biased and math.isnan(samples.log_z):
         raise OptionError(
             f"Draws of {samples.method!r} say nothing of Z.",
             where="samples",
             cure='Draw with method="beams", "cars", "importance", "smc" or "rejection".',
         )
-    problem, target, mark = how.target(model, prompt, grammar, temperature)
+    problem, target, mark = settings.make_target(model, prompt, grammar, temperature)
     if samples is not None and samples.target and samples.target != (mark or None):
         raise OptionError(
             "The samples are of another model, prompt, grammar, temperature, max_tokens or checkers.",
@@ -118,18 +122,22 @@ def score(
             cure="Draw them for the same target, with the same name=.",
         )
     try:
-        judged = {text: _judged(target, text) for text in dict.fromkeys(wanted)}
+        judgements = {text: _judge_text(target, text) for text in dict.fromkeys(text_list)}
     finally:
         target.close()
-    logprobs = _logprobs(target, [tokens for tokens, reason in judged.values() if not reason], problem.width)
+    logprobs = _read_logprobs(
+        target, [tokens for tokens, reason in judgements.values() if not reason], problem.width
+    )
     log_z = math.nan if samples is None else samples.log_z
     low, high = (-math.inf, 0.0) if samples is None else samples.log_z_bounds
     # The scored texts are valid, so Z is at least the sum of their probabilities.
-    low = max(low, log(math.fsum(map(math.exp, logprobs.values()))))
-    return [_score(text, *judged[text], logprobs, log_z, (low, max(high, low))) for text in wanted]
+    low = max(low, log_or_infinity(math.fsum(map(math.exp, logprobs.values()))))
+    return [
+        _score_text(text, *judgements[text], logprobs, log_z, (low, max(high, low))) for text in text_list
+    ]
 
 
-def _score(
+def _score_text(
     text: str,
     tokens: Tokens,
     reason: str,
@@ -141,11 +149,11 @@ def _score(
     if logprob == -math.inf:
         return Score(text, tokens, logprob, logprob, (logprob, logprob), reason)
     low, high = logprob - of_log_z[1], min(logprob - of_log_z[0], 0.0)
-    given = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
-    return Score(text, tokens, logprob, given, (low, high), "")
+    logprob_given_valid = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
+    return Score(text, tokens, logprob, logprob_given_valid, (low, high), "")
 
 
-def _texts(texts: Sequence[str]) -> list[str]:
+def _check_texts(texts: Sequence[str]) -> list[str]:
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise OptionError(
             f"A {type(texts).__name__} is no list of texts.", where="texts", cure="Give a list of texts."
@@ -157,64 +165,67 @@ def _texts(texts: Sequence[str]) -> list[str]:
                 where=f"texts[{at}]",
                 cure="Write a value as a text of the grammar, as json.dumps does.",
             )
-        checks.encodable(f"texts[{at}]", text)
+        checks.check_encodable(f"texts[{at}]", text)
     return list(texts)
 
 
-def _judged(target: Target, text: str) -> tuple[Tokens, str]:
+def _judge_text(target: Target, text: str) -> tuple[Tokens, str]:
     """Return the canonical tokens of a text, and why it is not valid (or "")."""
-    compiled = target.compiled
+    compiled_grammar = target.compiled
     try:
-        tokens = tuple(compiled.tokenizer.encode(text.encode()))
+        tokens = tuple(compiled_grammar.tokenizer.encode(text.encode()))
     except TokenizerError as error:
         return (), f"no tokens write it: {error.what}"
     prefix = target.start()
     for at, token in enumerate(tokens):
-        if compiled.next_index(prefix.state, token) < 0:
-            begun = target.text(tokens[: at + 1])
-            place = compiled.live_part(begun)[1]
-            what, behind = begun[place : place + 1], _shown(begun[:place])
-            return tokens, f"the grammar refuses byte {place:,}, {what!r}, behind {behind}"
-        after = target.extend(prefix, token)
+        if compiled_grammar.next_index(prefix.state, token) < 0:
+            refused_text = target.text_of(tokens[: at + 1])
+            place = compiled_grammar.live_part(refused_text)[1]
+            refused_byte, shown_prefix = refused_text[place : place + 1], _show_end(refused_text[:place])
+            return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, behind {shown_prefix}"
+        after = target.extend_prefix(prefix, token)
         if after is None:
-            return tokens, f"a checker rules out what begins with {_shown(target.text(tokens[: at + 1]))}"
+            return (
+                tokens,
+                f"a checker rules out what begins with {_show_end(target.text_of(tokens[: at + 1]))}",
+            )
         prefix = after
-    if not compiled.may_end(prefix.state):
+    if not compiled_grammar.may_end(prefix.state):
         return tokens, "the grammar does not let the text end there"
     if len(tokens) > target.max_tokens:
         return tokens, f"it has {len(tokens):,} tokens, and max_tokens={target.max_tokens:,}"
-    if not target.passes(prefix):
+    if not target.accepts_text(prefix):
         return tokens, "a checker refuses the whole text"
     return tokens, ""
 
 
-def _shown(text: bytes) -> str:
+def _show_end(text: bytes) -> str:
     """Return the last bytes of a text, for a message."""
     return f"{'...' if len(text) > checks.MOST_SHOWN else ''}{text[-checks.MOST_SHOWN :]!r}"
 
 
-def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
+def _read_logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Tokens, float]:
     """Return log P(tokens, end) of texts.
 
     `width` texts at a time are read, shorter prefixes first. Texts are sorted by their tokens, so that
     neighbours have long common prefixes, whose caches are still kept. Each prefix is read once.
     """
-    ordered = sorted(set(texts))
+    sorted_texts = sorted(set(texts))
     edges: dict[Tokens, dict[int, float]] = {}
     """The tokens that come next after each prefix in some text (END: none does), with their log P."""
-    for tokens in ordered:
+    for tokens in sorted_texts:
         for depth, token in enumerate((*tokens, END)):
             edges.setdefault(tokens[:depth], {})[token] = math.nan
-    read = set[Tokens]()
+    read_prefixes = set[Tokens]()
     ends = np.array(sorted(target.compiled.end_tokens), np.int64)
     # At most as many rows at a time as one pass may have: each has the vocabulary's length.
-    most = max(1, PASS // (8 * target.compiled.vocab_size))
-    for begin in range(0, len(ordered), width):
-        group = ordered[begin : begin + width]
+    max_rows = max(1, PASS // (8 * target.compiled.vocab_size))
+    for begin in range(0, len(sorted_texts), width):
+        group = sorted_texts[begin : begin + width]
         prefixes = {tokens[:depth] for tokens in group for depth in range(len(tokens) + 1)}
-        unread = sorted(prefixes - read, key=lambda prefix: (len(prefix), prefix))
-        read |= prefixes
-        for some in (unread[at : at + most] for at in range(0, len(unread), most)):
+        unread = sorted(prefixes - read_prefixes, key=lambda prefix: (len(prefix), prefix))
+        read_prefixes |= prefixes
+        for some in (unread[at : at + max_rows] for at in range(0, len(unread), max_rows)):
             for prefix, row in zip(some, target.rows.read(some), strict=True):
                 law = log_law(row, target.temperature, len(prefix))
                 for token in edges[prefix]:
@@ -222,5 +233,5 @@ def _logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[Token
                     edges[prefix][token] = float(log_p)
     return {
         tokens: math.fsum(edges[tokens[:depth]][token] for depth, token in enumerate((*tokens, END)))
-        for tokens in ordered
+        for tokens in sorted_texts
     }

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import StructgenError
-from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import log_softmax
@@ -69,11 +69,11 @@ class Truncation:
     Sources: top-k Fan et al. 2018; top-p Holtzman et al. 2020; min-p Nguyen et al. 2024.
     """
 
-    top_k: Annotated[int, Whole(0)] = 0
+    top_k: Annotated[int, WholeCheck(0)] = 0
     """So many of the likeliest tokens; 0: all. Of equally likely tokens those with the smaller ids."""
-    top_p: Annotated[float, Number(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
+    top_p: Annotated[float, NumberCheck(5e-324, 1.0, "a number above 0, at most 1")] = 1.0
     """The fewest likeliest tokens whose probabilities reach this."""
-    min_p: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.0
+    min_p: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.0
     """Those with at least this share of the greatest probability."""
 
     def __post_init__(self) -> None:
@@ -84,23 +84,23 @@ class Truncation:
         """Whether all tokens stay."""
         return not self.top_k and self.top_p == 1.0 and not self.min_p
 
-    def applied(self, law: Floats) -> Floats:
+    def truncate_law(self, law: Floats) -> Floats:
         """Return the truncated law, float64 [V], its sum 1. Cost: O(V log V)."""
         if self.is_none:
             return law
         order = np.argsort(-law, kind="stable")
-        kept = len(law)
+        kept_count = len(law)
         if self.top_k:
-            kept = min(kept, self.top_k)
+            kept_count = min(kept_count, self.top_k)
         if self.top_p < 1.0:
-            sums = np.cumsum(law[order[:kept]])
-            kept = int(np.searchsorted(sums / sums[-1], self.top_p - ROUNDING)) + 1
+            sums = np.cumsum(law[order[:kept_count]])
+            kept_count = int(np.searchsorted(sums / sums[-1], self.top_p - ROUNDING)) + 1
         if self.min_p:
-            kept = min(kept, int((law >= self.min_p * law[order[0]]).sum()))
-        truncated = np.zeros_like(law)
-        truncated[order[:kept]] = law[order[:kept]]
-        truncated /= truncated.sum()
-        return truncated
+            kept_count = min(kept_count, int((law >= self.min_p * law[order[0]]).sum()))
+        truncated_law = np.zeros_like(law)
+        truncated_law[order[:kept_count]] = law[order[:kept_count]]
+        truncated_law /= truncated_law.sum()
+        return truncated_law
 
 
 NO_TRUNCATION = Truncation()
@@ -170,7 +170,7 @@ class Target:
         the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
         a run are freed where the run ends, and not when garbage is collected."""
         self._constraints = Constraints(self.checkers, self.value, are_values=compiled.has_events)
-        self._extended: OrderedDict[Tokens, Prefix | None] = OrderedDict()
+        self._extended_prefixes: OrderedDict[Tokens, Prefix | None] = OrderedDict()
         self._rests: dict[int, bytes | None] = {}
         self._start = Prefix(
             tokenizer=compiled.tokenizer,
@@ -199,7 +199,7 @@ class Target:
         """Return the empty prefix."""
         return self._start
 
-    def text(self, tokens: Sequence[int]) -> bytes:
+    def text_of(self, tokens: Sequence[int]) -> bytes:
         """Return the bytes of text tokens."""
         return b"".join(self._texts[token] or b"" for token in tokens)
 
@@ -208,38 +208,38 @@ class Target:
         again."""
         self._room = _MOST_STEPS
 
-    def steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
+    def read_steps(self, prefixes: Sequence[Prefix]) -> list[TargetStep]:
         """Return the allowed tokens after each prefix. Cost: one model row for each that is not remembered,
         in one forward pass, and O(V)."""
-        known = {
+        steps_by_tokens = {
             prefix.tokens: self._steps[prefix.tokens] for prefix in prefixes if prefix.tokens in self._steps
         }
-        missing = {prefix.tokens: prefix for prefix in prefixes if prefix.tokens not in known}
+        missing = {prefix.tokens: prefix for prefix in prefixes if prefix.tokens not in steps_by_tokens}
         rows = self.rows.read([*missing]) if missing else []
         for (tokens, prefix), logits in zip(missing.items(), rows, strict=True):
-            step = known[tokens] = self._step(prefix, logits)
+            step = steps_by_tokens[tokens] = self._make_step(prefix, logits)
             if len(self.masses) < _MOST_MASSES:
                 self.masses.setdefault(hash(tokens), step.mass)
             if self._room >= len(step.tokens):
                 self._steps[tokens] = step
                 self._room -= len(step.tokens)
-        return [known[prefix.tokens] for prefix in prefixes]
+        return [steps_by_tokens[prefix.tokens] for prefix in prefixes]
 
-    def _step(self, prefix: Prefix, logits: Floats) -> TargetStep:
+    def _make_step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         """Return the allowed tokens by the softmax of logits over the temperature. Raises StructgenError for
         NaN."""
-        weights: Floats = np.exp(scaled(logits, self.temperature, len(prefix.tokens)))
+        weights: Floats = np.exp(scale_logits(logits, self.temperature, len(prefix.tokens)))
         weights /= weights.sum()
-        probabilities = self.truncation.applied(weights)
-        allowed, ends = self._allowed(prefix), self._ends
+        probabilities = self.truncation.truncate_law(weights)
+        allowed_tokens, ends = self._allowed_tokens(prefix), self._ends
         if "mask" in self._constraints.methods and prefix.standing is not None:
-            mask = self._constraints.allowed(prefix.standing, prefix.written, self.compiled.vocab_size)
+            mask = self._constraints.allowed_tokens(prefix.standing, prefix.written, self.compiled.vocab_size)
             if mask is not None:
-                allowed, ends = allowed[mask[allowed]], ends[mask[ends]]
+                allowed_tokens, ends = allowed_tokens[mask[allowed_tokens]], ends[mask[ends]]
         end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
-        return TargetStep(allowed, probabilities[allowed], end)
+        return TargetStep(allowed_tokens, probabilities[allowed_tokens], end)
 
-    def _allowed(self, prefix: Prefix) -> Ids:
+    def _allowed_tokens(self, prefix: Prefix) -> Ids:
         """Return the text tokens that may follow.
 
         A proven lower bound on the tokens still needed prunes: at `max_tokens` none is allowed, and one token
@@ -256,7 +256,7 @@ class Target:
             tokens = tokens[np.fromiter(map(self.compiled.may_end, after), np.bool_, len(tokens))]
         return tokens
 
-    def extend(self, prefix: Prefix, token: int) -> Prefix | None:
+    def extend_prefix(self, prefix: Prefix, token: int) -> Prefix | None:
         """Return the prefix after one more token, or None if a checker refuses it.
 
         Cost: one call of each checker for each remembered prefix. If the grammar allows only one continuation
@@ -266,47 +266,53 @@ class Target:
         if prefix.standing is None:
             return prefix.after(token)
         tokens = (*prefix.tokens, token)
-        if tokens in self._extended:
-            self._extended.move_to_end(tokens)
+        if tokens in self._extended_prefixes:
+            self._extended_prefixes.move_to_end(tokens)
         else:
-            self._extended[tokens] = self._checked(prefix.after(token), len(prefix.text), prefix.standing)
-            if len(self._extended) > REMEMBERED:
-                self._extended.popitem(last=False)
-        return self._extended[tokens]
+            self._extended_prefixes[tokens] = self._check_prefix(
+                prefix.after(token), len(prefix.text), prefix.standing
+            )
+            if len(self._extended_prefixes) > REMEMBERED:
+                self._extended_prefixes.popitem(last=False)
+        return self._extended_prefixes[tokens]
 
-    def _checked(self, after: Prefix, before: int, standing: CheckerStanding) -> Prefix | None:
-        """Return a prefix with the states of the checkers, from those after its first `before` bytes; None if
-        a checker refuses it."""
+    def _check_prefix(self, after: Prefix, prefix_length: int, standing: CheckerStanding) -> Prefix | None:
+        """Return a prefix with the states of the checkers, from those after its first `prefix_length` bytes;
+        None if a checker refuses it."""
         text = after.text
-        reached = self._constraints.extend(standing, before, text)
-        if reached is None:
+        standing_after = self._constraints.extend_standing(standing, prefix_length, text)
+        if standing_after is None:
             return None
-        rest = None if reached.is_decided else self._rest(after.state)
+        rest = None if standing_after.is_decided else self._only_rest(after.state)
         if rest is not None:
-            end = self._constraints.extend(reached, len(text), text + rest) if rest else reached
-            if end is None or not self._constraints.passes(end, text + rest):
+            end = (
+                self._constraints.extend_standing(standing_after, len(text), text + rest)
+                if rest
+                else standing_after
+            )
+            if end is None or not self._constraints.accepts_text(end, text + rest):
                 return None
             plain = self._constraints.methods.isdisjoint(("mask", "weigh"))
-            reached = replace(reached, is_decided=plain)
-        return replace(after, standing=reached)
+            standing_after = replace(standing_after, is_decided=plain)
+        return replace(after, standing=standing_after)
 
-    def _rest(self, state: int) -> bytes | None:
+    def _only_rest(self, state: int) -> bytes | None:
         """Return the bytes up to the end of the text if the grammar leaves no choice of them, else None."""
         if state not in self._rests:
-            compiled = self.compiled
-            rest = compiled.forced(state)
-            end = compiled.bytes_index(state, rest) if rest else state
-            is_end = end >= 0 and compiled.may_end(end) and not compiled.special_tokens(end)
-            is_whole = is_end and not compiled.next_bytes(State(compiled, end))
+            compiled_grammar = self.compiled
+            rest = compiled_grammar.forced(state)
+            end = compiled_grammar.bytes_index(state, rest) if rest else state
+            is_end = end >= 0 and compiled_grammar.may_end(end) and not compiled_grammar.special_tokens(end)
+            is_whole = is_end and not compiled_grammar.next_bytes(State(compiled_grammar, end))
             self._rests[state] = rest if is_whole else None
         return self._rests[state]
 
-    def passes(self, prefix: Prefix) -> bool:
+    def accepts_text(self, prefix: Prefix) -> bool:
         """Return whether every checker accepts a text that ends here."""
         if prefix.standing is None:
             return True
         if "passes" not in prefix.answers:
-            prefix.answers["passes"] = self._constraints.passes(prefix.standing, prefix.text)
+            prefix.answers["passes"] = self._constraints.accepts_text(prefix.standing, prefix.text)
         return bool(prefix.answers["passes"])
 
     @property
@@ -320,12 +326,12 @@ class Target:
             return 0.0
         return self._constraints.log_weight(prefix.standing, prefix.written)
 
-    def guess(self, prefix: Prefix) -> float:
+    def guess_log_weight(self, prefix: Prefix) -> float:
         """Return the guess at the log-weight of texts with a prefix; 0 where nothing guesses."""
         if prefix.standing is None or "guess" not in self._constraints.methods:
             return 0.0
         if "guess" not in prefix.answers:
-            prefix.answers["guess"] = self._constraints.guess(prefix.standing, prefix.written)
+            prefix.answers["guess"] = self._constraints.guess_log_weight(prefix.standing, prefix.written)
         return prefix.answers["guess"]
 
     def close(self) -> None:
@@ -335,18 +341,18 @@ class Target:
                 checker.close()
 
 
-def scaled(logits: Floats, temperature: float, at: int) -> Floats:
+def scale_logits(logits: Floats, temperature: float, at: int) -> Floats:
     """Return logits / temperature, minus their maximum: their exp is at most 1. Raises StructgenError if a
     softmax of the row after token `at` is undefined."""
     levels: Floats = logits / temperature
-    most = levels.max()
-    if not np.isfinite(most) or np.isnan(levels).any():
+    max_level = levels.max()
+    if not np.isfinite(max_level) or np.isnan(levels).any():
         raise StructgenError(
             "The model's logits are NaN, infinite, or all of them minus infinity.",
             where=f"token {at}",
             cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
         )
-    levels -= most
+    levels -= max_level
     return levels
 
 
@@ -359,11 +365,12 @@ def drawn_edge(masses: Floats, uniform: float) -> int:
 
 
 def log_law(logits: Floats, temperature: float, at: int) -> Floats:
-    """Return the log-probabilities [V] of the token after token `at`. Raises StructgenError as `scaled`."""
-    return log_softmax(scaled(logits, temperature, at))
+    """Return the log-probabilities [V] of the token after token `at`. Raises StructgenError as
+    `scale_logits`."""
+    return log_softmax(scale_logits(logits, temperature, at))
 
 
-def stream(seed: int, number: int) -> np.random.Generator:
+def random_stream(seed: int, number: int) -> np.random.Generator:
     """Return the random numbers of a part of a run. Different seeds from 0 to 2^64 - 1, and different
     numbers, have different ones: a list of integers above 2^63 would lose its last digits as a key."""
     return np.random.Generator(np.random.Philox(key=np.array([seed & ((1 << 64) - 1), number], np.uint64)))

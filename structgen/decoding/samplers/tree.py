@@ -66,10 +66,10 @@ class Node:
     uppers: Floats
     lowers: Floats
 
-    def __init__(self, step: TargetStep, kept: int) -> None:
-        """Keep the `kept` likeliest tokens of a step."""
+    def __init__(self, step: TargetStep, kept_count: int) -> None:
+        """Keep the `kept_count` likeliest tokens of a step."""
         order: Ids = np.argsort(-step.probabilities, kind="stable")  # the likeliest first
-        likeliest, others = order[:kept], order[kept:]
+        likeliest, others = order[:kept_count], order[kept_count:]
         self.tokens = step.tokens[likeliest]
         self.probabilities = step.probabilities[likeliest]
         self.rest = float(step.probabilities[others].sum())
@@ -82,9 +82,9 @@ class Node:
         self.upper, self.lower = 1.0, 0.0
         self.estimate = 1.0
         """An estimate of h between the bounds (see `LookAhead`)."""
-        self.settle()
+        self.recompute_bounds()
 
-    def settle(self) -> None:
+    def recompute_bounds(self) -> None:
         """Recompute the bounds after a child's have changed."""
         upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
         lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
@@ -96,16 +96,16 @@ class Node:
         self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)
 
-    def choose(self, uniform: float, leaves_known: bool = False) -> int:
+    def choose_edge(self, uniform: float, leaves_known: bool = False) -> int:
         """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1).
         `leaves_known`: by upper - lower in place of upper, so that no text is drawn that is known."""
         masses = np.append(self.probabilities * self.uppers, [self.end * self.end_upper, self.rest])
         if leaves_known:
-            masses = self._remainders()
+            masses = self._edge_remainders()
         edge = drawn_edge(masses, uniform)
         return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
 
-    def _remainders(self) -> Floats:
+    def _edge_remainders(self) -> Floats:
         ends = [self.end * (self.end_upper - self.end_lower), self.rest]
         return np.append(self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends)
 
@@ -113,40 +113,40 @@ class Node:
     def remainder(self) -> float:
         """The mass that is neither known to be valid nor proved invalid: upper - lower, summed up without
         cancellation."""
-        return float(self._remainders().sum())
+        return float(self._edge_remainders().sum())
 
     def bound_of(self, edge: int, leaves_known: bool = False) -> float:
-        """Return the bound on h by which `choose` drew an edge that is not REST."""
+        """Return the bound on h by which `choose_edge` drew an edge that is not REST."""
         if edge == END:
             return self.end_upper - self.end_lower * leaves_known
         return float(self.uppers[edge] - self.lowers[edge] * leaves_known)
 
-    def unfold(self, step: TargetStep, uniform: float, kept: int) -> int:
+    def unfold_token(self, step: TargetStep, uniform: float, kept_count: int) -> int:
         """Return the slot of a token drawn from the rest, and give it one if it has none. The rest is that
-        of the time when `kept` tokens had slots.
+        of the time when `kept_count` tokens had slots.
 
         `step` is the model's row, read again. A new token takes its share of the `rest` that was seen first:
         a model whose rows differ by rounding cannot change the tree.
         """
-        tokens, shares, at = self.beyond(step, uniform, kept)
-        (known,) = np.nonzero(self.tokens == tokens[at])
-        if len(known):
-            return int(known[0])  # another walk has added it meanwhile
-        left = ~np.isin(tokens, self.tokens)
-        whole = float(shares[left].sum())
-        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(left.sum()))
-        return self.keep(int(tokens[at]), probability)
+        tokens, shares, at = self.draw_beyond(step, uniform, kept_count)
+        (matching_slots,) = np.nonzero(self.tokens == tokens[at])
+        if len(matching_slots):
+            return int(matching_slots[0])  # another walk has added it meanwhile
+        are_unkept = ~np.isin(tokens, self.tokens)
+        whole = float(shares[are_unkept].sum())
+        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(are_unkept.sum()))
+        return self.keep_token(int(tokens[at]), probability)
 
-    def beyond(self, step: TargetStep, uniform: float, kept: int) -> tuple[Ids, Floats, int]:
-        """Return the rest of a row, and the index of one drawn from it: the tokens beside the first `kept`
-        of this node, and their masses (equal if the row gives them none)."""
-        outside = ~np.isin(step.tokens, self.tokens[:kept])
+    def draw_beyond(self, step: TargetStep, uniform: float, kept_count: int) -> tuple[Ids, Floats, int]:
+        """Return the rest of a row, and the index of one drawn from it: the tokens beside the first
+        `kept_count` of this node, and their masses (equal if the row gives them none)."""
+        outside = ~np.isin(step.tokens, self.tokens[:kept_count])
         tokens, shares = step.tokens[outside], step.probabilities[outside]
         if not shares.sum() > 0:
             shares = np.ones(len(tokens))
         return tokens, shares, drawn_edge(shares, uniform)
 
-    def keep(self, token: int, probability: float) -> int:
+    def keep_token(self, token: int, probability: float) -> int:
         """Move a token out of the rest into a slot of its own; return the slot."""
         self.tokens = np.append(self.tokens, token)
         self.probabilities = np.append(self.probabilities, probability)

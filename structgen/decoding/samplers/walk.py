@@ -30,7 +30,7 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import is_spent
 from structgen.decoding.samplers.frontier import Afford, Frontier, Particle
-from structgen.decoding.samplers.target import END, Target, TargetStep, Tokens, stream
+from structgen.decoding.samplers.target import END, Target, TargetStep, Tokens, random_stream
 from structgen.decoding.samplers.tree import REST, Node, PrefixTree
 
 
@@ -61,7 +61,7 @@ class Attempt:
     is_kept: bool
     """Whether the tree knows the text from now on."""
     batch: int
-    """The number of the call of `Walker.attempts` that made it."""
+    """The number of the call of `Walker.make_attempts` that made it."""
     left: float
     """How many texts the run still planned when that call began."""
 
@@ -74,15 +74,15 @@ class _Walk:
     draws: np.random.Generator
     start: float
     """The bound with which it began, on Z or on the mass of the texts that are not known."""
-    believed: float
+    assumed_bound: float
     """The bound on h that was assumed at its last edge."""
     weight: float = 1.0
-    kept: int = 0
+    kept_count: int = 0
     """How many tokens the node kept when the edge to its rest was drawn."""
     logprob: float = -math.inf
     is_over: bool = False
 
-    def end(self, weight: float, logprob: float = -math.inf) -> None:
+    def end_walk(self, weight: float, logprob: float = -math.inf) -> None:
         self.weight, self.logprob, self.is_over = weight, logprob, True
 
 
@@ -106,7 +106,9 @@ class Walker:
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
 
-    def attempts(self, width: int, afford: Afford = lambda rows: True, left: float = 0.0) -> list[Attempt]:
+    def make_attempts(
+        self, width: int, afford: Afford = lambda rows: True, left: float = 0.0
+    ) -> list[Attempt]:
         """Return `width` attempts, in order; walks that wait for rows share forward passes. `left`: how many
         texts the run still plans.
 
@@ -114,41 +116,43 @@ class Walker:
         dropped: dropping long walks only would bias the others.
         """
         frontier, (lower, bound) = self._frontier, self._tree.bracket
-        known = lower if self._leaves_known else 0.0
+        known_mass = lower if self._leaves_known else 0.0
         starts = (frontier.start(Particle) for _ in range(width))
-        walks = [_Walk(particle, self._draws(), bound - known, bound - known) for particle in starts]
+        walks = [
+            _Walk(particle, self._next_draws(), bound - known_mass, bound - known_mass) for particle in starts
+        ]
         is_new, self._batch = self._tree.root is None, self._batch + 1
         self.tree_rows += sum(walk.at.node is not None for walk in walks)
         active = walks
         while active:
             unread = [walk.at for walk in active if walk.at.node is None]
-            steps = frontier.rows(unread, afford)
+            steps = frontier.read_rows(unread, afford)
             if steps is None:
                 return []
             for at, step in zip(unread, steps, strict=True):
-                frontier.arrive(at, step)
+                frontier.give_node(at, step)
                 if at.is_kept:
-                    frontier.learn(at.parent, at.edge, at.known.upper, at.known.lower)
+                    frontier.learn_bounds(at.parent, at.edge, at.known_node.upper, at.known_node.lower)
             if is_new and self._finish in _WEIGHTED and self._tree.root is not None:
                 # The first row comes before the first random number: its bound is known before the walks.
                 bound, is_new = self._tree.root.upper, False
-            waiting = [walk for walk in active if self._waits(walk)]
-            steps = frontier.rows([walk.at for walk in waiting], afford)
+            waiting = [walk for walk in active if self._needs_row(walk)]
+            steps = frontier.read_rows([walk.at for walk in waiting], afford)
             if steps is None:
                 return []
             for walk, step in zip(waiting, steps, strict=True):
-                self._unfold(walk, step)
+                self._unfold_rest(walk, step)
             active = [walk for walk in active if not walk.is_over]
         for walk in walks:
             if walk.weight:
-                frontier.learn(walk.at, END, 1.0, 1.0)
+                frontier.learn_bounds(walk.at, END, 1.0, 1.0)
         return [
             Attempt(
                 walk.at.prefix.tokens,
                 walk.weight,
                 walk.logprob,
                 bound,
-                known,
+                known_mass,
                 walk.at.is_kept,
                 self._batch,
                 left,
@@ -162,57 +166,57 @@ class Walker:
         bracket = self._tree.bracket
         return is_spent(bracket) if self._leaves_known else bracket[1] <= 0.0
 
-    def _draws(self) -> np.random.Generator:
+    def _next_draws(self) -> np.random.Generator:
         """Return the random numbers of the next walk. They depend on the seed and the walk's number only."""
         self._number += 1
-        return stream(self.seed, self._number)
+        return random_stream(self.seed, self._number)
 
-    def _waits(self, walk: _Walk) -> bool:
+    def _needs_row(self, walk: _Walk) -> bool:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
         while not walk.is_over and walk.at.node is not None:
             node = walk.at.node
             bound = node.remainder if self._leaves_known else node.upper
-            ratio = min(bound / walk.believed, 1.0) if walk.believed > 0.0 else 0.0
+            ratio = min(bound / walk.assumed_bound, 1.0) if walk.assumed_bound > 0.0 else 0.0
             goes_on = ratio > 0.0
             if not self._flips:
                 walk.weight *= ratio
             elif goes_on:
                 goes_on = walk.draws.random() < ratio
             if not goes_on:
-                walk.end(0.0)
+                walk.end_walk(0.0)
                 return False
-            edge = node.choose(walk.draws.random(), self._leaves_known)
+            edge = node.choose_edge(walk.draws.random(), self._leaves_known)
             if edge == REST:
-                walk.kept = len(node.tokens)
+                walk.kept_count = len(node.tokens)
                 return True
-            self._take(walk, edge, node.bound_of(edge, self._leaves_known))
+            self._take_edge(walk, edge, node.bound_of(edge, self._leaves_known))
         return False
 
-    def _unfold(self, walk: _Walk, step: TargetStep) -> None:
+    def _unfold_rest(self, walk: _Walk, step: TargetStep) -> None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
         at = walk.at
         is_full = at.is_kept and not self._tree.has_room(Node.UNFOLDED)
         # The tree learns nothing below a copy, as below a node that it had no room for.
-        node = at.known.copy() if is_full else at.known
-        before = node.nbytes
-        slot = node.unfold(step, walk.draws.random(), walk.kept)
-        if node.nbytes > before and is_full:
+        node = at.known_node.copy() if is_full else at.known_node
+        bytes_before = node.nbytes
+        slot = node.unfold_token(step, walk.draws.random(), walk.kept_count)
+        if node.nbytes > bytes_before and is_full:
             at.node, at.is_kept = node, False
         elif at.is_kept:
-            self._tree.nbytes += node.nbytes - before
-        self._take(walk, slot, believed=1.0)
+            self._tree.nbytes += node.nbytes - bytes_before
+        self._take_edge(walk, slot, assumed_bound=1.0)
 
-    def _take(self, walk: _Walk, edge: int, believed: float) -> None:
+    def _take_edge(self, walk: _Walk, edge: int, assumed_bound: float) -> None:
         """Follow an edge that was drawn with an assumed bound."""
-        at, walk.believed = walk.at, believed
+        at, walk.assumed_bound = walk.at, assumed_bound
         if edge != END:
-            after = self._frontier.extend(at, edge)
+            after = self._frontier.extend_particle(at, edge)
             walk.at = at if after is None else after
             is_valid = after is not None
             self.tree_rows += is_valid and walk.at.node is not None
-        elif is_valid := self._target.passes(at.prefix):
+        elif is_valid := self._target.accepts_text(at.prefix):
             weight = walk.start * walk.weight * math.exp(self._target.log_weight(at.prefix))
-            walk.end(weight, at.log_probability + math.log(at.known.end) if weight else -math.inf)
+            walk.end_walk(weight, at.log_probability + math.log(at.known_node.end) if weight else -math.inf)
         if not is_valid:
-            self._frontier.learn(at, edge, 0.0, 0.0)
-            walk.end(0.0)
+            self._frontier.learn_bounds(at, edge, 0.0, 0.0)
+            walk.end_walk(0.0)

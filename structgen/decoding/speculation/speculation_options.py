@@ -10,7 +10,14 @@ from typing import Annotated, Any, Final
 
 from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import By, Instance, Whole, check_fields, shown, wrong
+from structgen.base.language.checks import (
+    InstanceCheck,
+    NamedCheck,
+    WholeCheck,
+    check_fields,
+    option_error,
+    show_value,
+)
 from structgen.decoding.speculation.drafters.answer_history import AnswerHistory
 from structgen.decoding.speculation.drafters.grammar_tree import ForcedBytes, GrammarTree
 from structgen.decoding.speculation.drafters.ngrams import KnownTexts, callers_text
@@ -28,29 +35,33 @@ _KNOWN_NAMES: Final = (
 )
 MOST_EDIT: Final = 1 << 20
 """The most characters of a caller's text."""
-_A_HISTORY = Instance(AnswerHistory | None, "Make one with sg.speculation.AnswerHistory(tokenizer).")
+_A_HISTORY = InstanceCheck(AnswerHistory | None, "Make one with sg.speculation.AnswerHistory(tokenizer).")
 
 
-def _drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
-    given = (value,) if isinstance(value, str) else value
-    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
-        raise wrong("drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions.")
-    for at, drafter in enumerate(given):
+def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
+    items = (value,) if isinstance(value, str) else value
+    if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray):
+        raise option_error(
+            "drafters", value, f"Give a sequence of names ({', '.join(DRAFTERS)}) or of functions."
+        )
+    for at, drafter in enumerate(items):
         if isinstance(drafter, str):
             if drafter not in DRAFTERS:
-                raise wrong(f"drafters[{at}]", drafter, _KNOWN_NAMES)
+                raise option_error(f"drafters[{at}]", drafter, _KNOWN_NAMES)
         elif not callable(drafter):
             # a drafter holds the state of one text, so one object cannot serve several requests
-            raise wrong(f"drafters[{at}]", drafter, "Give a name, or a function that makes a drafter.")
-        if drafter in given[:at]:
+            raise option_error(f"drafters[{at}]", drafter, "Give a name, or a function that makes a drafter.")
+        if drafter in items[:at]:
             raise OptionError(
-                f"{shown(drafter)} is there twice.", where=f"drafters[{at}]", cure="Name each drafter once."
+                f"{show_value(drafter)} is there twice.",
+                where=f"drafters[{at}]",
+                cure="Name each drafter once.",
             )
-    return tuple(given)
+    return tuple(items)
 
 
-def _edit(value: Any) -> str:
-    if len(checks.encodable("edit", value)) > MOST_EDIT:
+def _check_edit(value: Any) -> str:
+    if len(checks.check_encodable("edit", value)) > MOST_EDIT:
         raise OptionError(
             f"It has {len(value):,} characters.",
             where="edit",
@@ -59,10 +70,12 @@ def _edit(value: Any) -> str:
     return str(value)
 
 
-def _draft_model(value: Any) -> Any:
+def _check_draft_model(value: Any) -> Any:
     is_pair = isinstance(value, tuple) and len(value) == 2 and all(part is not None for part in value)
     if not is_pair and (not isinstance(value, str | PathLike) or not str(value)):
-        raise wrong("draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer.")
+        raise option_error(
+            "draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer."
+        )
     return value
 
 
@@ -76,21 +89,23 @@ class Speculation:
     the field, for a value that is not allowed.
     """
 
-    drafters: Annotated[Sequence[str | Callable[[], Drafter]], By(_drafters)] = tuple(DRAFTERS)
+    drafters: Annotated[Sequence[str | Callable[[], Drafter]], NamedCheck(_check_drafters)] = tuple(DRAFTERS)
     """Names (`forced`, `grammar`, `suffix`, `samples`), or functions (a class, for example) that make a
     `Drafter` for one text. A single name is allowed. Kept as a tuple."""
-    nodes: Annotated[int, Whole(1, MOST_NODES)] = 32
+    nodes: Annotated[int, WholeCheck(1, MOST_NODES)] = 32
     """The most guessed tokens that are checked in one forward pass, 1 to 256."""
-    chain: Annotated[bool, Instance(bool, "Give True or False.")] = False
+    chain: Annotated[bool, InstanceCheck(bool, "Give True or False.")] = False
     """Whether a draft is a single chain of guesses, without alternatives."""
-    edit: Annotated[str, By(_edit)] = ""
+    edit: Annotated[str, NamedCheck(_check_edit)] = ""
     """The text of which the answer is an edited version; the draft follows it. At most 1,048,576
     characters."""
     history: Annotated[AnswerHistory | None, _A_HISTORY] = None
     """Earlier answers to the same grammar. A complete answer is added to it."""
-    tenant: Annotated[str, checks.encodable] = ""
+    tenant: Annotated[str, checks.check_encodable] = ""
     """The owner of the earlier answers. No tenant's drafts come from another tenant's answers."""
-    draft_model: Annotated[str | PathLike[str] | tuple[Any, Any], By(_draft_model)] | None = None
+    draft_model: Annotated[str | PathLike[str] | tuple[Any, Any], NamedCheck(_check_draft_model)] | None = (
+        None
+    )
     """A small model with the same tokenizer, which drafts under the grammar's mask: a name or a folder as for
     `sg.Engine`, or a pair of a model object and its tokenizer."""
 
@@ -106,7 +121,7 @@ class Speculation:
         return names, self.nodes, self.chain, has
 
 
-def own_drafters(how: Speculation, samples: int = 1) -> list[Drafter]:
+def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:
     """Return new drafters for one text, in the order: `drafters`, the caller's text, earlier answers. The
     draft model, which needs an engine's tokenizer, comes behind them (`engine.draft_models.drafters_of`).
 
@@ -114,13 +129,16 @@ def own_drafters(how: Speculation, samples: int = 1) -> list[Drafter]:
     some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
     no drafter.
     """
-    asked = [drafter for drafter in how.drafters if drafter != "samples" or samples > 1]
-    made = [DRAFTERS[drafter]() if isinstance(drafter, str) else _made(drafter) for drafter in asked]
-    if how.edit:
-        made.append(callers_text())
-    if how.history is not None:
-        made.append(how.history.drafter())
-    return made
+    names_or_makers = [drafter for drafter in speculation.drafters if drafter != "samples" or samples > 1]
+    drafters = [
+        DRAFTERS[drafter]() if isinstance(drafter, str) else _make_drafter(drafter)
+        for drafter in names_or_makers
+    ]
+    if speculation.edit:
+        drafters.append(callers_text())
+    if speculation.history is not None:
+        drafters.append(speculation.history.drafter())
+    return drafters
 
 
 def checked_speculation(value: Any) -> str | Speculation:
@@ -128,29 +146,31 @@ def checked_speculation(value: Any) -> str | Speculation:
     `Speculation`."""
     if isinstance(value, Speculation) or (isinstance(value, str) and value in ("auto", "off")):
         return value
-    raise wrong("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
+    raise option_error("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
 
 
-def _made(make: Callable[[], Drafter]) -> Drafter:
+def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
     name = _name_of(make)
     try:
-        made: Any = make()
+        drafter: Any = make()
     except Exception as error:  # any error of the caller's function: the request is refused with it
         raise OptionError(
             f"{name} raised {type(error).__name__}: {error}.",
             where="drafters",
             cure="Give a function that makes a drafter when it is called without arguments.",
         ) from error
-    if not isinstance(made, Drafter):
-        lacking = [
-            member for member in ("name", "begin", "propose", "observe", "end") if not hasattr(made, member)
+    if not isinstance(drafter, Drafter):
+        missing_members = [
+            member
+            for member in ("name", "begin", "propose", "observe", "end")
+            if not hasattr(drafter, member)
         ]
         raise OptionError(
-            f"{name} made a {type(made).__name__}, which has no {' and no '.join(lacking)}.",
+            f"{name} made a {type(drafter).__name__}, which has no {' and no '.join(missing_members)}.",
             where="drafters",
             cure="Make an object with all five members of sg.speculation.Drafter.",
         )
-    return made
+    return drafter
 
 
 def _name_of(make: Callable[[], Drafter]) -> str:

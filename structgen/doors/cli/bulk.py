@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from structgen.base.errors import OptionError
-from structgen.base.system.installation import needing
-from structgen.base.system.progress import progress
+from structgen.base.system.installation import require_extras
+from structgen.base.system.progress import open_progress
 from structgen.doors.cli.flags import OF_ENGINE, OF_TEXTS
 from structgen.doors.cli.model_requests import ModelRequests
 from structgen.doors.cli.named_options import CommandOptions, takes_options
@@ -49,7 +49,7 @@ def bulk(options: CommandOptions) -> None:
             return f"{count / max(time.perf_counter() - start_time, 1e-9):,.0f} {unit}/s"
 
         # the bar shows texts, and the rate of tokens: texts differ in length
-        with progress("bulk", "texts") as report:
+        with open_progress("bulk", "texts") as report:
             last = work(tell=lambda now: report(now.done, now.total, format_rate(now)))
         earlier_text = f", {last.before:,} of them before" if last.before else ""
         echo(f"{last.done:,} of {last.total:,} texts{earlier_text}; {format_rate(last)}", err=True)
@@ -79,7 +79,7 @@ def _read_protocol(options: CommandOptions) -> str:
     if any(file.exists() and file.samefile(path) for file in own_files):
         raise OptionError("It has the prompts or requests.", where="out", cure="Name another file.")
     kind = options.get("format") or protocol_of(path)
-    checks.OneOf(("prompts", "openai", "anthropic"))("format", kind)
+    checks.ChoiceCheck(("prompts", "openai", "anthropic"))("format", kind)
     for name in options.values if kind != "prompts" else ():
         if name not in _OF_BATCHES:
             cure = "Leave it out: its requests say all but the model. -o format=prompts reads prompts."
@@ -95,12 +95,12 @@ def _batch_work(options: CommandOptions, protocol: str) -> Callable[..., BulkPro
 
     path, model_name = options.get("prompts"), options.get("model")
     lines = read_batch(path, protocol, str(path), ServerOptions().max_body)
-    with needing("A batch file", "serve", where=str(path), kind=OptionError):
+    with require_extras("A batch file", "serve", where=str(path), kind=OptionError):
         # optional: serve
         from anyio.from_thread import start_blocking_portal
 
         from structgen.doors.serving.app import ModelServer
-    from structgen.decoding.engine.bulk_runs import told_progress
+    from structgen.decoding.engine.bulk_runs import report_progress
     from structgen.doors.serving.served_model import ServedModel
 
     engine = ModelRequests(options).load_engine()
@@ -110,7 +110,7 @@ def _batch_work(options: CommandOptions, protocol: str) -> Callable[..., BulkPro
     def work(tell: Callable[[BulkProgress], None]) -> BulkProgress:
         with start_blocking_portal() as portal:
             answered = batch_results(portal, server, lines, results, 2 * engine.max_rows, **run_options)
-            return told_progress(answered, len(lines), tell)
+            return report_progress(answered, len(lines), tell)
 
     return work
 

@@ -67,7 +67,7 @@ def extract(
     """
     import structgen as sg
 
-    is_strict = checks.switch("strict", options.get("strict", False))
+    is_strict = checks.check_switch("strict", options.get("strict", False))
     # `strict` of other commands is a policy of schemas
     options = replace(
         options, values={name: value for name, value in options.values.items() if name != "strict"}
@@ -126,7 +126,7 @@ def _read_target(requests: ModelRequests) -> Any:
 def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_strict: bool) -> int:
     """Write the page; print the items unless they have a file, and a summary of what is missing. Return the
     exit status."""
-    from structgen.base.system.html_pages import counted
+    from structgen.base.system.html_pages import format_count
 
     if "out" not in options:
         print_payload(extraction.to_jsonl(), newline=False)
@@ -136,15 +136,14 @@ def _print_extraction(extraction: Extraction[Any], options: CommandOptions, is_s
         echo(f"Failed: {part}", err=True)
     for remark in extraction.remarks:
         echo(f"Hint: {remark}", err=True)
-    items = counted(len(extraction), "item") + (
+    items = format_count(len(extraction), "item") + (
         f" and {len(extraction.doubtful):,} doubtful" if extraction.doubtful else ""
     )
-    summary = (
-        f"{extraction.asked:,} of {counted(extraction.pages, 'page')}, {counted(extraction.tokens, 'token')}"
-    )
+    page_count, token_count = format_count(extraction.pages, "page"), format_count(extraction.tokens, "token")
+    summary = f"{extraction.asked:,} of {page_count}, {token_count}"
     if unasked := extraction.unasked:
         reasons = ", ".join(dict.fromkeys(piece.reason for piece in unasked))
-        summary += f"; not asked: {counted(len(unasked), 'piece')} with {reasons}"
+        summary += f"; not asked: {format_count(len(unasked), 'piece')} with {reasons}"
     echo(f"{items}, {summary}", err=True)
     # stopped by max_requests, or by Ctrl-C
     if extraction.is_stopped:

@@ -223,7 +223,7 @@ def _schema_facts(option: str, has_code: bool) -> dict[str, Any]:
     machine code is there, so that the schema can be compiled. Raises OSError for a file that cannot be
     read."""
     import structgen as sg
-    from structgen.schema.reading.dialects import dialect
+    from structgen.schema.reading.dialects import dialect_of
     from structgen.tokens.tokenizer import byte_tokenizer
 
     source = schema_of(option)
@@ -233,7 +233,7 @@ def _schema_facts(option: str, has_code: bool) -> dict[str, Any]:
         widest: dict[str, Any] = {**sg.WIDEST}
         grammar = sg.json_schema(source, **widest)
         report = grammar.report
-        draft = dialect(report.draft)
+        draft = dialect_of(report.draft)
         names = {*draft.keywords, *draft.annotations}
         keywords = defaultdict[str, Counter[str]](Counter)
         for finding in report.findings:

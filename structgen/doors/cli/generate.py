@@ -136,7 +136,7 @@ def _print_outcome(
     `request`: that of the sample, whose grammar reads the text; `engine`: None for a model that gives whole
     texts. For example, with `--json` the sample is one line of JSON.
     """
-    from structgen.decoding.engine.trace import speculation_told
+    from structgen.decoding.engine.trace import describe_speculation
     from structgen.doors.typed.wrapping import unwrap_document
 
     options, result = requests.options, outcome.result
@@ -151,7 +151,9 @@ def _print_outcome(
         echo(f"Hint: {message}", err=True)
     if "usage" in options:
         attempts_text = f", attempts: {outcome.attempts}" * (outcome.attempts > 1)
-        echo(f"{outcome.usage.tokens:,} tokens{attempts_text}, {speculation_told(outcome.usage)}", err=True)
+        echo(
+            f"{outcome.usage.tokens:,} tokens{attempts_text}, {describe_speculation(outcome.usage)}", err=True
+        )
     if outcome.evidence is not None:
         outcome.evidence.write(options.get("evidence"))
     if "trace" in options and engine is not None:
@@ -170,11 +172,11 @@ def _outcome_object(
 
     `engine`: None for a model that gives whole texts, and no probabilities.
     """
-    from structgen.decoding.engine.bulk_runs import shown, shown_steps, shown_usage
+    from structgen.decoding.engine.bulk_runs import show_result, show_steps, show_usage
     from structgen.decoding.engine.searches.confidence import confidences_of
 
     result, reply = outcome.result, outcome.reply
-    members = shown(result, request.grammar)
+    members = show_result(result, request.grammar)
     if reply is not None:
         del members["value"]
         members["texts"] = reply.texts
@@ -184,15 +186,15 @@ def _outcome_object(
     members |= {
         "thoughts": result.thoughts,
         "attempts": outcome.attempts,
-        "usage": shown_usage(outcome.usage),
+        "usage": show_usage(outcome.usage),
     }
     if outcome.attempts > 1:
-        members["usage"]["attempts"] = list(map(shown_usage, outcome.usages))
+        members["usage"]["attempts"] = list(map(show_usage, outcome.usages))
     if engine is None:
         return {**members, "logprob": None, "constrained_logprob": None}
     if reply is None and not request.chosen_by.strategies:
         sure = confidences_of(result, request.grammar, engine.tokenizer, form.value_pointer)
         members["confidences"] = {pointer: asdict(confidence) for pointer, confidence in sure.items()}
     if request.logprobs:
-        members["steps"] = shown_steps(result, engine.tokenizer)
+        members["steps"] = show_steps(result, engine.tokenizer)
     return members

@@ -14,9 +14,9 @@ import typer
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.language.checks import OneOf
-from structgen.base.system.progress import progress
-from structgen.base.system.text_files import naming
+from structgen.base.language.checks import ChoiceCheck
+from structgen.base.system.progress import open_progress
+from structgen.base.system.text_files import name_file_in_errors
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo, echo_table, print_payload
 
@@ -51,23 +51,26 @@ def maskbench(
     """
     from structgen.doors.maskbench.engines import engine_configs
     from structgen.doors.maskbench.measurements import Verdict
-    from structgen.doors.maskbench.readers import data_digest, select
-    from structgen.doors.maskbench.run_report import report_of, tables
+    from structgen.doors.maskbench.readers import data_digest, select_cases
+    from structgen.doors.maskbench.run_report import report_of, report_tables
     from structgen.doors.maskbench.runner import BenchRun
-    from structgen.doors.maskbench.vocabularies import load
+    from structgen.doors.maskbench.vocabularies import load_tokenizer
     from structgen.schema.reading.policies import WIDEST
 
     start_time, tokenizer = datetime.now(UTC), options.get("tokenizer")
-    policy = OneOf(("default", "widest"))("policy", options.get("policy"))
+    policy = ChoiceCheck(("default", "widest"))("policy", options.get("policy"))
     policies = dict(WIDEST) if policy == "widest" else {}
-    timeout = checks.number("timeout", options.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
+    timeout = checks.check_number("timeout", options.get("timeout"), 0.01, 1e9, "seconds, at least 0.01")
     # workers on Ray leave their results in a file, and are many processes already
     is_ray_alone = "ray" in options and ("out" not in options or options.get("jobs") > 1)
     if is_ray_alone or ("workers" in options and "ray" not in options):
         fault = "--ray takes --out FILE and --workers, not --jobs."
         raise OptionError(fault, where="ray", cure="Add --ray and --out, or leave them out.")
     sample_options = {"sample": options.get("sample"), "seed": options.get("seed")}
-    cases, words = [read_case() for _, read_case in select(paths, **sample_options)], load(tokenizer)
+    cases, words = (
+        [read_case() for _, read_case in select_cases(paths, **sample_options)],
+        load_tokenizer(tokenizer),
+    )
     bench = BenchRun(
         engine_configs(options.get("engine"), tokenizer, policies),
         timeout=timeout,
@@ -97,7 +100,7 @@ def maskbench(
     if "json" in options:
         print_payload(json.dumps({**about, **report}, indent=2))
     else:
-        for title, head, rows in tables(report):
+        for title, head, rows in report_tables(report):
             echo(f"{title}:")
             echo_table(head, rows)
             echo()
@@ -112,10 +115,14 @@ def _run_cases(bench: BenchRun, cases: Sequence[Case], failures: Path) -> list[C
     """Return the results of all cases. Each failure is written to a file as soon as it is known, one a
     line."""
     results: list[CaseResult] = []
-    with naming(failures), failures.open("w", encoding="utf-8") as file, progress("maskbench") as report:
-        for number, case_results in enumerate(bench.results(cases), 1):
+    with (
+        name_file_in_errors(failures),
+        failures.open("w", encoding="utf-8") as file,
+        open_progress("maskbench") as report,
+    ):
+        for number, case_results in enumerate(bench.results_of_cases(cases), 1):
             results += case_results
-            for failure in (failure for result in case_results for failure in result.failures()):
+            for failure in (failure for result in case_results for failure in result.failure_records()):
                 print(json.dumps(failure, ensure_ascii=False), file=file, flush=True)
             report(number, len(cases))
     return results

@@ -138,9 +138,11 @@ def _check_value(name: str, flag: Flag, value: Any) -> Any:
     if flag.kind is Path:
         return Path(str(value))
     if flag.kind is int:
-        return checks.whole(name, value, flag.min_value, flag.max_value)
+        return checks.check_whole(name, value, flag.min_value, flag.max_value)
     if flag.kind is float:
-        return checks.number(name, value, flag.min_value, math.inf, f"a number, at least {flag.min_value:g}")
+        return checks.check_number(
+            name, value, flag.min_value, math.inf, f"a number, at least {flag.min_value:g}"
+        )
     return value
 
 

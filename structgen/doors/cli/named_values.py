@@ -8,7 +8,7 @@ from inspect import signature
 from typing import Any, Final
 
 from structgen.base.errors import GONE, WHERE, OptionError, unknown_option
-from structgen.base.language.checks import OneOf
+from structgen.base.language.checks import ChoiceCheck
 from structgen.decoding.engine.searches.plan import PlanningSearch
 from structgen.decoding.engine.strategies.guidance import Guidance
 from structgen.decoding.engine.strategies.mirostat import Mirostat
@@ -26,7 +26,7 @@ def read_strategy(text: str) -> Strategy:
     name, _colon, rest = text.partition(":")
     if name in GONE:
         raise OptionError(f"{GONE[name]} is no longer in the package.", where="strategy", cure=WHERE)
-    OneOf([*STRATEGIES])("strategy", name)
+    ChoiceCheck([*STRATEGIES])("strategy", name)
     parameters = signature(STRATEGIES[name]).parameters
     strategy_options: dict[str, Any] = {}
     # a value may have commas: `reward=module:function,k=3` ends it at the next name

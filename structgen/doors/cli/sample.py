@@ -42,13 +42,13 @@ def sample(options: CommandOptions) -> None:
     Ctrl-C.
     """
     # start-up time: numpy
-    from structgen.base.language.checks import OneOf
+    from structgen.base.language.checks import ChoiceCheck
     from structgen.decoding.samplers.sample import SampleSettings
 
     requests = ModelRequests(options)
     read_prompt = prompt_reader(requests)
     requests.check()
-    OneOf(METHODS)("method", options.get("method"))
+    ChoiceCheck(METHODS)("method", options.get("method"))
     SampleSettings(**_sample_options(requests))
     if requests.grammar is None:
         raise OptionError(

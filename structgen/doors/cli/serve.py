@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from structgen.base.errors import OptionError, SchemaWarning
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.base.system.text_files import read_text
 from structgen.doors.cli.named_options import CommandOptions, takes_options
 from structgen.doors.cli.output import echo
@@ -42,7 +42,7 @@ def serve(
 
     Exit status: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage, or the model cannot be loaded.
     """
-    with needing("The server", "serve", where="serve", kind=OptionError):
+    with require_extras("The server", "serve", where="serve", kind=OptionError):
         # optional: serve; every model needs torch and tokenizers
         import tokenizers  # noqa: F401
         import torch  # noqa: F401
@@ -59,12 +59,12 @@ def serve(
     warnings.simplefilter("ignore", SchemaWarning)
     name, host = options.get("name"), options.get("host")
     file_options: dict[str, Any] = {
-        name: checks.whole(name, value, 1) for name, value in options.select_given(_OF_FILES).items()
+        name: checks.check_whole(name, value, 1) for name, value in options.select_given(_OF_FILES).items()
     }
     if "files" in options:
         file_options["files"] = options.get("files")
-    max_body = checks.whole("max_body", options.get("max_body", 8), 1)
-    grace = checks.whole("grace", options.get("grace", 30), 0)
+    max_body = checks.check_whole("max_body", options.get("max_body", 8), 1)
+    grace = checks.check_whole("grace", options.get("grace", 30), 0)
     thoughts = options.select_given(("tool_format", "thinking", "thinking_tokens"))
     file = options.get("api_key_file")
     keys = read_keys(file)

@@ -64,27 +64,27 @@ def server_answering(
     from structgen.base.errors import StructgenError
     from structgen.base.system.resources import ON_A_SERVER
     from structgen.base.system.result_files import as_done
-    from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, shown
+    from structgen.decoding.engine.bulk_runs import engine_parts, model_digest, show_result
     from structgen.doors.typed.functions import obtain_outcome
     from structgen.doors.typed.prompts import source_of_prompt
     from structgen.doors.typed.waiting import run_coroutine
 
     def answer_prompt(prompt: Prompt) -> dict[str, Any]:
         try:
-            prompt_request = prompt.request(lambda text: replace(request, prompt=text))
+            prompt_request = prompt.make_request(lambda text: replace(request, prompt=text))
             writer, task = task_of_request(model, prompt_request, form, **grounding)
             outcome = run_coroutine(obtain_outcome(writer, task, source_of_prompt(prompt_request.prompt)))
         except StructgenError as error:
-            return prompt.answered(error)
+            return prompt.result_line(error)
         result = outcome.result
         if result.error is not None and result.error.where == getattr(writer, "url", None):
             raise result.error  # the server is not there: the prompt has no answer yet
         members = {
-            **shown(replace(result, error=outcome.error)),
+            **show_result(replace(result, error=outcome.error)),
             "logprob": None,
             "constrained_logprob": None,
         }
-        return prompt.answered({**members, "tokens": result.usage.tokens})
+        return prompt.result_line({**members, "tokens": result.usage.tokens})
 
     def answer_prompts(prompts: Sequence[Prompt]) -> Answers:
         yield engine_parts(model if model.startswith(ON_A_SERVER) else model_digest(model), "")

@@ -39,7 +39,7 @@ class TargetLanguage:
         from structgen.doors.cli.flag_exclusions import OF_FLAGS
 
         with name_options_in_errors(self.options):
-            OF_FLAGS.refuse(self.options)
+            OF_FLAGS.raise_first(self.options)
 
     @property
     def name(self) -> str:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Never, TypeAlias, TypeVar
 from structgen.asking.documents.documents import TextDocument, documents_of
 from structgen.asking.documents.page_cuts import cut_pages
 from structgen.base.errors import OptionError, ShortenedWarning, options_named, warning_level
-from structgen.base.system.html_pages import counted
-from structgen.base.system.progress import progress
+from structgen.base.system.html_pages import format_count
+from structgen.base.system.progress import open_progress
 from structgen.doors.extraction.extract_options import (
     EXTRACT_DEFAULTS,
     NAMED_IN_OTHERS,
@@ -302,7 +302,7 @@ def _run_extraction(
         question, documents, pages, [*lines, *failed_lines], settings.merge, settings.least_confidence, unread
     )
     if extraction.is_stopped and not is_stopped:
-        unasked_pages = counted(len(pages) - len(lines) - len(failed_lines), "page")
+        unasked_pages = format_count(len(pages) - len(lines) - len(failed_lines), "page")
         remark = (
             f"max_requests={settings.max_requests:,} ended the work: "
             f"{unasked_pages} of {len(pages):,} were not asked. "
@@ -338,7 +338,9 @@ def _ask_pages(
         nonlocal request_count
         # a page may be asked again, so that this is the number when all goes well
         request_count = min(count, settings.max_requests)
-        message = f"extract: {counted(count, 'page')} to ask about, {counted(request_count, 'request')}"
+        message = (
+            f"extract: {format_count(count, 'page')} to ask about, {format_count(request_count, 'request')}"
+        )
         _log.info(message)
         if settings.progress is True and count > MANY:
             print(message, file=sys.stderr, flush=True)
@@ -389,7 +391,7 @@ def _progress_reporter(
     if callable(option):
         yield option
     elif option:
-        with progress("extract", "pages") as report:
+        with open_progress("extract", "pages") as report:
             yield lambda now: report(now.pages, now.total, str(now))
     else:
         yield lambda now: None

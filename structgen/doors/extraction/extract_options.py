@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.base.language.checks import By, Number, OneOf, Whole, check_fields
+from structgen.base.language.checks import ChoiceCheck, NamedCheck, NumberCheck, WholeCheck, check_fields
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, WritingOptions
 
 MERGES: Final = ("places", "none")
@@ -73,7 +73,7 @@ class ExtractOptions(WritingOptions, total=False):
 
 
 def _check_progress(name: str, value: Any) -> Any:
-    return value if callable(value) else checks.switch(name, value)
+    return value if callable(value) else checks.check_switch(name, value)
 
 
 def _check_path(name: str, value: Any) -> Path:
@@ -83,28 +83,28 @@ def _check_path(name: str, value: Any) -> Path:
         if path.name not in ("", "..") and not path.is_dir():
             return path
     cure = "Give the path of a file, such as results.jsonl."
-    raise OptionError(f"{checks.shown(value)} is no path of a file.", where=name, cure=cure)
+    raise OptionError(f"{checks.show_value(value)} is no path of a file.", where=name, cure=cure)
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractSettings:
     """The options of `sg.extract` that are not those of other calls, with their defaults."""
 
-    prompt: Annotated[str, checks.text] | None = None
-    examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
-    page: Annotated[int, Whole(LEAST_PAGE)] | None = None
-    overlap: Annotated[int, Whole(0)] | None = None
-    merge: Annotated[str, OneOf(MERGES)] = "places"
-    least_confidence: Annotated[float, Number(0.0, 1.0, "a probability")] = 0.3
-    grounded: Annotated[bool, checks.switch] = True
-    quotes: Annotated[bool, checks.switch] = True
-    unverified: Annotated[bool, checks.switch] = False
-    at_once: Annotated[int, Whole(1, 1_024)] = 8
-    max_requests: Annotated[int, Whole(1)] = 10_000
+    prompt: Annotated[str, checks.check_text] | None = None
+    examples: Annotated[Pairs, NamedCheck(read_pairs)] = NO_PAIRS
+    page: Annotated[int, WholeCheck(LEAST_PAGE)] | None = None
+    overlap: Annotated[int, WholeCheck(0)] | None = None
+    merge: Annotated[str, ChoiceCheck(MERGES)] = "places"
+    least_confidence: Annotated[float, NumberCheck(0.0, 1.0, "a probability")] = 0.3
+    grounded: Annotated[bool, checks.check_switch] = True
+    quotes: Annotated[bool, checks.check_switch] = True
+    unverified: Annotated[bool, checks.check_switch] = False
+    at_once: Annotated[int, WholeCheck(1, 1_024)] = 8
+    max_requests: Annotated[int, WholeCheck(1)] = 10_000
     out: Annotated[Path, _check_path] | None = None
-    formulas: Annotated[bool, checks.switch] = False
-    start_over: Annotated[bool, checks.switch] = False
-    workers: Annotated[int, Whole(0)] | None = None
+    formulas: Annotated[bool, checks.check_switch] = False
+    start_over: Annotated[bool, checks.check_switch] = False
+    workers: Annotated[int, WholeCheck(0)] | None = None
     progress: Annotated[bool | Callable[[ExtractProgress], None], _check_progress] = True
 
     def __post_init__(self) -> None:

@@ -14,8 +14,8 @@ from structgen.asking.documents.documents import TextDocument
 from structgen.asking.python_types.type_hints import TypeReader, read_type
 from structgen.base.errors import GenerationError, NotStatedError, OptionError, ValidatorError
 from structgen.base.json_text.exact_json import Json
-from structgen.base.json_text.raw_json import written
-from structgen.base.system.html_pages import counted, framed, write_page
+from structgen.base.json_text.raw_json import write_json
+from structgen.base.system.html_pages import format_count, frame_page, write_page
 from structgen.doors.extraction.extraction_page import page_of
 from structgen.doors.extraction.extraction_tables import as_json, build_table, to_csv, to_jsonl
 from structgen.doors.extraction.found_items import FoundItem, PageAnswer
@@ -84,7 +84,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         return self.items[at]
 
     def __repr__(self) -> str:
-        counts = f"{counted(len(self), 'item')} of {counted(len(self.documents), 'document')}"
+        counts = f"{format_count(len(self), 'item')} of {format_count(len(self.documents), 'document')}"
         return f"<Extraction of {counts}; write(path) writes its page>"
 
     @property
@@ -125,7 +125,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
         if further_count := len(self.failed) - len(clauses):
             clauses.append(f"{further_count:,} more failed")
         if unasked_count := self.pages - self._done:
-            clauses.append(f"{counted(unasked_count, 'page')} of {self.pages:,} were not asked")
+            clauses.append(f"{format_count(unasked_count, 'page')} of {self.pages:,} were not asked")
         return "; ".join(clauses)
 
     def to_jsonl(self) -> str:
@@ -169,7 +169,7 @@ class Extraction(Sequence[FoundItem], Generic[R]):
 
     def _repr_html_(self) -> str:
         """Return the page in a frame; where it is too long for a notebook, what it is."""
-        return framed(self.page(), repr(self), "allow-scripts")
+        return frame_page(self.page(), repr(self), "allow-scripts")
 
 
 class _Objects:
@@ -230,7 +230,7 @@ class _Objects:
                 advice = "Make the field optional (`| None`), or mark a conclusion with sg.Inferred."
                 texts = {document.name: document.text}
                 return NotStatedError(item.error, path=nulls[0] if nulls else "", texts=texts, cure=advice)
-            return GenerationError(item.error, text=written(item.value, as_json), cure=cure)
+            return GenerationError(item.error, text=write_json(item.value, as_json), cure=cure)
         sound: list[Json] = [item.value for item in items if not item.error]
         try:
             fault = self._find_fault(sound)
@@ -241,7 +241,7 @@ class _Objects:
 
 def _read_value(value: Json, reader: TypeReader[Any] | None) -> Any:
     """Return the object of a value; without a type, the plain value, with ints where numbers are whole."""
-    text = written(value, as_json)
+    text = write_json(value, as_json)
     return json.loads(text) if reader is None else reader.read_document(text)
 
 

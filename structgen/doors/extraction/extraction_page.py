@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
-from structgen.base.system.html_pages import counted
-from structgen.base.system.marked_texts import Mark, coloured, field_of, marked_page
+from structgen.base.system.html_pages import format_count
+from structgen.base.system.marked_texts import Mark, colour_classes, field_of, marked_page
 from structgen.doors.extraction.extraction_tables import as_json, dotted_path
 from structgen.doors.extraction.found_items import FoundItem, FoundValue
 
@@ -64,7 +64,7 @@ class _Table:
         paths = dict[str, None]()
         for item in items:
             paths |= dict.fromkeys(field.path for field in chain(item.fields, item.conflicts))
-        self.fields = coloured(map(field_of, paths))
+        self.fields = colour_classes(map(field_of, paths))
         tops = dict.fromkeys(map(_top_pointer, paths))
         # too many columns would leave none of them room for a word
         self.tops = tops if len(tops) <= MOST_COLUMNS else {}
@@ -122,7 +122,7 @@ def page_of(
         _ROWS,
         texts,
         table.marks,
-        told=f"{counted(len(items), 'item')} in {counted(len(texts), 'document')}.",
+        told=f"{format_count(len(items), 'item')} in {format_count(len(texts), 'document')}.",
         noun="item",
         remarks=remarks,
         fields=[(dotted_path(field), kind) for field, kind in table.fields.items()],
@@ -157,7 +157,7 @@ def _values_of(item: FoundItem) -> Iterator[tuple[FoundValue, bool, str]]:
 def _find_reasons(item: FoundItem) -> Sequence[str]:
     """Return the reasons to look at an item, the strongest first, "" for one that it does not have."""
     return (
-        counted(len(item.conflicts), "conflict") * bool(item.conflicts),
+        format_count(len(item.conflicts), "conflict") * bool(item.conflicts),
         f"error: {item.error}" * bool(item.error),
         "doubtful" * any(map(_is_doubtful, item.fields)),
         "not verified" * bool(item.unverified),

@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.json_text.exact_json import unescape, values_in
-from structgen.base.json_text.raw_json import written
+from structgen.base.json_text.exact_json import unescape_segment, values_in
+from structgen.base.json_text.raw_json import write_json
 from structgen.base.system.csv_tables import csv_table
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.doors.extraction.found_items import FoundItem
 
 MOST_CELLS: Final = 5_000_000
@@ -65,7 +65,7 @@ def _last_cells(item: FoundItem) -> tuple[Any, ...]:
 
 def dotted_path(path: str) -> str:
     """Return a JSON Pointer as people write it, `party.name`; "value" for that of the whole item."""
-    return ".".join(map(unescape, path.split("/")[1:])) or "value"
+    return ".".join(map(unescape_segment, path.split("/")[1:])) or "value"
 
 
 def as_json(value: Any) -> str:
@@ -95,7 +95,7 @@ def to_jsonl(items: Sequence[FoundItem]) -> str:
     confidence), pages, error, and unverified (paths; not where it is empty). Paths are JSON Pointers in the
     value. Cost: linear.
     """
-    return "".join(f"{written(_json_line(item), as_json)}\n" for item in items)
+    return "".join(f"{write_json(_json_line(item), as_json)}\n" for item in items)
 
 
 def build_table(items: Sequence[FoundItem]) -> Any:
@@ -105,7 +105,7 @@ def build_table(items: Sequence[FoundItem]) -> Any:
     all others hold the Python objects, so that no digit of a Decimal or a long integer is lost. Raises
     StructgenError where pandas is not installed, LimitError as `rows_of`.
     """
-    with needing("A table", "tables"):
+    with require_extras("A table", "tables"):
         import pandas  # optional: the extra `tables`
     rows = rows_of(items)
     columns = {name: [row[name] for row in rows] for name in _column_names(rows)}

@@ -16,7 +16,7 @@ from structgen.asking.grounding.evidence_page import MOST_LISTED
 from structgen.asking.grounding.places import PlaceSearch, Value
 from structgen.asking.grounding.stated_text import stated_text
 from structgen.asking.grounding.unread_values import unverified_text
-from structgen.base.json_text.exact_json import Json, exact, values_in
+from structgen.base.json_text.exact_json import Json, exact_copy, values_in
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
 
 _Place: TypeAlias = tuple[int, int]
@@ -48,7 +48,7 @@ def placed_items(answer: PageAnswer, text: str, *, is_object: bool) -> list[Foun
     is missing. Cost: that of reading the page; for an item at most 10,000 steps, or 50 for
     each of its values, times log n in the places of a value, at most 1,000.
     """
-    value: Any = exact(answer.value)
+    value: Any = exact_copy(answer.value)
     page = _PlacesOfPage(answer, text)
     items = list[FoundItem]()
     last = -1

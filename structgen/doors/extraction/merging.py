@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import SchemaError
-from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write
+from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write_canonical
 from structgen.doors.extraction.found_items import FoundItem, FoundValue, PageAnswer
 from structgen.doors.extraction.item_places import placed_items, scalars_in
 from structgen.schema.reading.quote_keyword import KEY
@@ -85,7 +85,7 @@ def merge_answers(
     Raises as `placed_items`. Cost: that of `placed_items`, and n log n in the items.
     """
     sorted_answers = sorted(
-        answers, key=lambda answer: (answer.page, answer.start, answer.end, write(answer.value))
+        answers, key=lambda answer: (answer.page, answer.start, answer.end, write_canonical(answer.value))
     )
     items_by_source = [
         (source, item)
@@ -97,7 +97,7 @@ def merge_answers(
         return [item for _, item in items_by_source]
     # what an answer says twice of the same places, it says once
     parts = {
-        (source, write(item.value), str(_place_order(item.fields)[1] or number)): _Part(
+        (source, write_canonical(item.value), str(_place_order(item.fields)[1] or number)): _Part(
             source, {field.path: field for field in item.fields}, "", item.value
         )
         for number, (source, item) in enumerate(items_by_source)
@@ -250,7 +250,7 @@ def _match_parts(
     ranking = sorted(
         (
             -_likeness(own_traits[first], own_traits[second]),
-            write(parts[first].value) != write(parts[second].value),
+            write_canonical(parts[first].value) != write_canonical(parts[second].value),
             first,
             second,
         )
@@ -297,7 +297,7 @@ def _keys_differ(first: list[_Trait], second: list[_Trait]) -> bool:
 
 def _comparable_value(value: Json) -> Any:
     """Return what equal values have in common: strings up to white space, numbers by value."""
-    return " ".join(value.split()) if isinstance(value, str) else (write(value),)
+    return " ".join(value.split()) if isinstance(value, str) else (write_canonical(value),)
 
 
 def _join_parts(

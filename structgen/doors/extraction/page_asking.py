@@ -27,10 +27,10 @@ from structgen.base.errors import (
     SchemaError,
     StructgenError,
     ValidatorError,
-    within,
+    prefix_place,
 )
-from structgen.base.json_text.exact_json import Json, read, target_of, write
-from structgen.base.json_text.raw_json import written
+from structgen.base.json_text.exact_json import Json, read_exact, target_of, write_canonical
+from structgen.base.json_text.raw_json import write_json
 from structgen.decoding.engine.requests import FinishReason, Result
 from structgen.decoding.engine.searches.confidence import confidences_of
 from structgen.doors.extraction.extract_options import LEAST_PAGE
@@ -54,7 +54,7 @@ from structgen.doors.typed.wrapping import unwrap_document
 from structgen.doors.typed.writers import Preparation, Writer
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.machines.core.matcher import Matcher
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 from structgen.schema.reading.policies import WIDEST, Policies
 
 _PAGE, _SMALL_PAGE, _SENTENCE = 1_000, 80, 30
@@ -170,7 +170,7 @@ class PageQuestion:
         # a value that was read has lost its spelling
         policies = replace(self._grammar.policies, property_order="any", whitespace="any")
         grammar = self._grammar.in_place_of(whole_schema).under(policies)
-        return accepts(over_bytes(grammar), write(value))
+        return grammar_accepts(over_bytes(grammar), write_canonical(value))
 
     @property
     def _grammar(self) -> JsonSchemaGrammar:
@@ -262,7 +262,7 @@ class PageQuestion:
         if len(arguments) != 1 or named_arguments or not isinstance(arguments[0], str):
             cure = 'Write examples=[("Ada is 36.", [Person(...)]), ...].'
             raise OptionError("It has no text.", where=pair.where, cure=cure)
-        with within(pair.where):
+        with prefix_place(pair.where):
             return self._bare_source(arguments[0])
 
     def _bare_source(self, text: str) -> PromptSource:
@@ -469,11 +469,11 @@ class PageQuestion:
             return None
         widest: Mapping[str, Any] = WIDEST
         item = over_bytes(grammar.under(Policies(**widest)))
-        items = [value for value in answer_value if accepts(item, written(value, as_json))]
+        items = [value for value in answer_value if grammar_accepts(item, write_json(value, as_json))]
         line["remarks"].append(
             f"{len(answer_value) - len(items)} of {len(answer_value)} items are not stated there."
         )
-        return {"answer": written(items, as_json), "confidences": {}}
+        return {"answer": write_json(items, as_json), "confidences": {}}
 
     def _may_pass(self, error: BaseException | None) -> bool:
         """Tell whether an error is a server's, and may pass."""
@@ -495,7 +495,7 @@ class PageQuestion:
     def read_value(self, part: Mapping[str, Any]) -> Any:
         """Return the list of items, or the object, that a part of a line says."""
         answer = part["answer"]
-        return read(unwrap_document(answer) if self.form.is_wrapped else answer)
+        return read_exact(unwrap_document(answer) if self.form.is_wrapped else answer)
 
 
 def _has_repeats(items: list[Any]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write
+from structgen.base.json_text.exact_json import Json, escape, target_of, values_in, write_canonical
 
 OF_ALL_ITEMS: Final = {"minItems", "maxItems", "uniqueItems", "contains", "minContains", "maxContains"}
 """Keywords that are said of all items of a document together."""
@@ -81,7 +81,7 @@ def count_fault(
         if not lower <= count <= upper:
             name = low if count < lower else high
             return f"{name} is {schema.get(name, usual)}, and there are {count:,}."
-    is_twice = len({write(item) for item in items}) < len(items)
+    is_twice = len({write_canonical(item) for item in items}) < len(items)
     return "uniqueItems is true, and two items are equal." if schema.get("uniqueItems") and is_twice else ""
 
 

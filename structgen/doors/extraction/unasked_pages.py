@@ -12,7 +12,7 @@ from structgen.asking.grounding.stated_text import KIND_OF_FORMAT, StatedText
 from structgen.asking.grounding.unread_values import guesses_of
 from structgen.base.errors import NotStatedError
 from structgen.base.printable import short_repr
-from structgen.base.system.html_pages import counted
+from structgen.base.system.html_pages import format_count
 
 MOST_NAMED: Final = 3
 """Pages and places that a sentence names; further ones are counted."""
@@ -80,7 +80,7 @@ def unasked_remarks(
         pages = [f"page {piece.page}" for piece in group]
         places = [place for piece in group for place in piece.places]
         first_pages = _name_first(pages, len(pages))
-        remark = f"{name}: Not asked: {counted(len(group), 'piece')} with {reason} ({first_pages})."
+        remark = f"{name}: Not asked: {format_count(len(group), 'piece')} with {reason} ({first_pages})."
         if places:
             words = (
                 f"characters {start:,} to {end:,} ({short_repr(texts[name][start:end], _LONGEST)})"

@@ -57,8 +57,8 @@ class EngineDrafts:
         # of a new request, a prompt was read in the step, or the engine was idle before it
         if all(request.request in self._drafting_by_request for request in batch):
             seconds = perf_counter() - self._step_start
-            self._speculator.ran(self._rows, seconds)
-            self._speculator.took(seconds)
+            self._speculator.note_model_time(self._rows, seconds)
+            self._speculator.note_other_time(seconds)
         self._step_start = perf_counter()
         followed_requests = [self._follow_request(request) for request in batch]
         drafts = [NO_DRAFT] * len(batch)
@@ -67,7 +67,7 @@ class EngineDrafts:
                 [followed.drafting for followed in followed_requests],
                 list(map(self._make_context, batch)),
             )
-            drafts = self._speculator.propose(draftings, views, [self._max_tokens] * len(batch))
+            drafts = self._speculator.propose_drafts(draftings, views, [self._max_tokens] * len(batch))
         self._rows = len(batch) + sum(map(len, drafts))
         for followed, draft in zip(followed_requests, drafts, strict=True):
             followed.draft = draft
@@ -81,7 +81,7 @@ class EngineDrafts:
             request_drafting = _RequestDrafting(Drafting(own_drafters(AUTO), facts, chain=True))
             self._drafting_by_request[request.request] = request_drafting
         new_tokens = request.tokens[request_drafting.count :]
-        request_drafting.drafting.follow(request.tokens, request_drafting.draft.accepted(new_tokens))
+        request_drafting.drafting.follow_text(request.tokens, request_drafting.draft.accepted(new_tokens))
         request_drafting.count += len(new_tokens)
         return request_drafting
 

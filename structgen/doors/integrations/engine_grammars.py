@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from structgen.asking.request_reading.grammar_forms import requested_grammar
 from structgen.asking.request_reading.request_reader import OF_A_STRANGER, SERVED
 from structgen.base.errors import BudgetError, OptionError, StructgenError
-from structgen.base.language.checks import whole
+from structgen.base.language.checks import check_whole
 from structgen.base.limits import CACHE_BYTES
 from structgen.decoding.engine.special_texts import special_texts, without_bytes
 from structgen.decoding.speculation.planning.drafting import MEASURED_EVERY
@@ -65,7 +65,7 @@ class EngineGrammars:
         self._lock = threading.Lock()
         self._compilation_count = 0
 
-    def preload(self) -> None:
+    def preload_kinds(self) -> None:
         """Load the machine code for the first request of each kind ahead (`sg.preload`)."""
         preload(tokenizer=self.tokenizer)
 
@@ -111,17 +111,18 @@ class EngineGrammars:
                 del sizes[0]
 
     def answer_with(self, constraint: Mapping[str, Any], compiled_grammar: CompiledGrammar) -> None:
-        """Answer a constraint with this grammar until `release`, whatever it says: for a program that makes
-        its requests in the engine's own process. No server calls it, so no request names a grammar there."""
+        """Answer a constraint with this grammar until `release_held`, whatever it says: for a program that
+        makes its requests in the engine's own process. No server calls it, so no request names a grammar
+        there."""
         with self._lock:
             self._fixed_answers[repr(constraint)] = compiled_grammar
 
-    def release(self) -> None:
+    def release_held(self) -> None:
         """Let go of the grammars that are held."""
         with self._lock:
             self._fixed_answers.clear()
 
-    def clear(self) -> None:
+    def clear_grammars(self) -> None:
         """Let go of all compiled grammars."""
         with self._lock:
             self._futures.clear()
@@ -259,7 +260,7 @@ def fill_texts(
 def check_room(compiled_grammar: CompiledGrammar, max_tokens: int, option: str) -> None:
     """Raise BudgetError where the shortest text and its end token take more than `max_tokens` tokens, which
     the engine's `option` says. Raise OptionError where that is no number of tokens."""
-    max_tokens = whole(option, max_tokens, 0)
+    max_tokens = check_whole(option, max_tokens, 0)
     min_tokens = compiled_grammar.cost(compiled_grammar.start.index, max_tokens - 1)
     if min_tokens + 1 > max_tokens:
         raise BudgetError(

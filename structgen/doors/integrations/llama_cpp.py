@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, options_named
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
-with needing("structgen.doors.integrations.llama_cpp", "llama-cpp-python"):
+with require_extras("structgen.doors.integrations.llama_cpp", "llama-cpp-python"):
     import llama_cpp
 
 from structgen.doors.integrations.engine_grammars import allow_only, check_room

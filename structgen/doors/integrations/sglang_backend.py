@@ -202,7 +202,7 @@ def make_backend(tokenizer: Any, vocab_size: int, eos_token_ids: Any) -> BaseGra
         "whitespace_pattern": settings.constrained_json_whitespace_pattern,
     }
     grammars = EngineGrammars(tokenizer, sorted(eos_token_ids or ()), vocab_size)
-    grammars.preload()
+    grammars.preload_kinds()
     backend = SglangBackend(grammars, white_space)
     if not settings.reasoning_parser:
         return backend

@@ -61,11 +61,11 @@ def register() -> None:
     if NAME in GRAMMAR_BACKEND_CHOICES:
         return
     add_grammar_backend_choices([NAME])
-    register_grammar_backend(NAME, make)
-    HookRegistry.register(f"{_MANAGER.replace(':', '.')}.{_HAS_GRAMMAR}", _admit, HookType.AFTER)
+    register_grammar_backend(NAME, create_backend)
+    HookRegistry.register(f"{_MANAGER.replace(':', '.')}.{_HAS_GRAMMAR}", _admit_request, HookType.AFTER)
 
 
-def make(
+def create_backend(
     server_args: Any,
     tokenizer: Any,
     vocab_size: int,
@@ -82,9 +82,9 @@ def make(
     return make_backend(tokenizer, vocab_size, eos_token_ids)
 
 
-def _admit(result: None, manager: Any, request: Any) -> None:
+def _admit_request(result: None, manager: Any, request: Any) -> None:
     """Show a request to its grammar, if that is ours."""
     grammar = getattr(request.grammar, "grammar", request.grammar)  # behind thoughts: wrapped
-    admitted = getattr(grammar, "structgen_admits", None)
-    if admitted is not None:
-        admitted(request, thinks=grammar is not request.grammar)
+    admit = getattr(grammar, "structgen_admits", None)
+    if admit is not None:
+        admit(request, thinks=grammar is not request.grammar)

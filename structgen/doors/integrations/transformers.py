@@ -9,17 +9,17 @@ from contextlib import nullcontext
 from typing import Any, TypeAlias, TypeVar, Union
 
 from structgen.base.errors import BudgetError, OptionError, StructgenError, TokenError, options_named
-from structgen.base.system.installation import needing
-from structgen.base.system.waits import told
+from structgen.base.system.installation import require_extras
+from structgen.base.system.waits import announce_wait
 
-with needing("structgen.doors.integrations.transformers", "transformers"):
+with require_extras("structgen.doors.integrations.transformers", "transformers"):
     import torch
     import transformers
 from structgen_kernels.reference import NEVER, allowed_of
 from torch import Tensor
 
 from structgen.asking.request_reading.targets import read_target
-from structgen.base.language.checks import switch, whole
+from structgen.base.language.checks import check_switch, check_whole
 from structgen.decoding.engine.models import tokenizer_of
 from structgen.doors.integrations.engine_grammars import allow_only
 from structgen.doors.integrations.generation_ends import (
@@ -41,7 +41,7 @@ from structgen.tokens.tokenizer import Tokenizer
 T = TypeVar("T")
 Constraint: TypeAlias = Union[Grammar, CompiledGrammar, None]
 """A language for a row; None: the row is free."""
-Wanted: TypeAlias = Union[Constraint, type, dict[str, Any]]
+RowTarget: TypeAlias = Union[Constraint, type, dict[str, Any]]
 """What a caller gives for a row: a grammar, a type, or a JSON Schema."""
 
 
@@ -73,7 +73,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
     @options_named("LogitsProcessor(grammar, tokenizer)", name="LogitsProcessor")
     def __init__(
         self,
-        grammars: Wanted | Sequence[Wanted],
+        grammars: RowTarget | Sequence[RowTarget],
         tokenizer: Any,
         *,
         max_new_tokens: int | None = None,
@@ -82,8 +82,10 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         model: Any = None,
     ) -> None:
         self.tokenizer = tokenizer_of(tokenizer)
-        self.max_new_tokens = None if max_new_tokens is None else whole("max_new_tokens", max_new_tokens, 0)
-        self.canonical, self.healing = switch("canonical", canonical), switch("healing", healing)
+        self.max_new_tokens = (
+            None if max_new_tokens is None else check_whole("max_new_tokens", max_new_tokens, 0)
+        )
+        self.canonical, self.healing = check_switch("canonical", canonical), check_switch("healing", healing)
         self._given_grammars = _compile_targets(grammars, self.tokenizer)
         self._ends: tuple[int, ...] | None = None
         """The end tokens of the model, as far as its logits reach; None before they are known."""
@@ -97,7 +99,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         if model is not None:
             ends = end_tokens(getattr(model, "generation_config", None), model.config)
             self._learn_ends(ends, model.config.get_text_config().vocab_size)
-        self._compiled = self._make_row_grammars()
+        self._row_grammars = self._make_row_grammars()
         self._last_ids: Tensor | None = None
         self._prompt_length = 0
         self._rows: list[Matcher | None] = []
@@ -157,7 +159,11 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         pad = self.tokenizer.eos_token_ids[0]
         ids = [[*[pad] * (longest - len(prompt)), *prompt] for prompt in short_prompts]
         masks = [[*[0] * (longest - len(prompt)), *[1] * len(prompt)] for prompt in short_prompts]
-        self._compiled, self._healed_ids, self._last_ids = self._make_row_grammars(), torch.tensor(ids), None
+        self._row_grammars, self._healed_ids, self._last_ids = (
+            self._make_row_grammars(),
+            torch.tensor(ids),
+            None,
+        )
         inputs = {"input_ids": self._healed_ids, "attention_mask": torch.tensor(masks)}
         return {name: value.to(input_ids) for name, value in inputs.items()}
 
@@ -169,10 +175,10 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             _repeat_for_rows(self._grammars, len(self._taken_back)), self._taken_back, strict=True
         ):
             if grammar is not None:
-                row_grammars.append(with_forced_text(grammar, canonical=self.canonical, behind=taken_back))
+                row_grammars.append(with_forced_text(grammar, canonical=self.canonical, border=taken_back))
             elif taken_back:
                 free = AnyText(generation_tokenizer(self.tokenizer, ends))
-                row_grammars.append(with_forced_text(free, canonical=False, behind=taken_back))
+                row_grammars.append(with_forced_text(free, canonical=False, border=taken_back))
             else:
                 row_grammars.append(None)
         return row_grammars
@@ -196,7 +202,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
                 cure=f"Pass eos_token_id={[*self.tokenizer.eos_token_ids]} to generate.",
             ) from error
         self._grammars = [ending_grammars[grammar] for grammar in self._given_grammars]
-        self._compiled = self._make_row_grammars()
+        self._row_grammars = self._make_row_grammars()
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return the scores [rows, V], -inf for tokens that may not come. Cost: the masks, a pass over them.
@@ -221,8 +227,8 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         mask, written_count = self._mask, ids.shape[1] - self._prompt_length
         if mask is None or mask.rows < rows or mask.vocab_size != width:
             mask = self._mask = allocate_mask(rows, width)
-        with nullcontext() if written_count else told("filling the first mask"):
-            self._fill(mask, written_count)
+        with nullcontext() if written_count else announce_wait("filling the first mask"):
+            self._fill_rows(mask, written_count)
         is_allowed = allowed_of(torch.from_numpy(mask.array[:rows]).to(scores.device), width)
         masked_scores: Tensor = scores.masked_fill(~is_allowed, NEVER)
         self._check_left(scores, masked_scores)
@@ -260,7 +266,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             return None  # the last one ended before this
         if torch.equal(ids_before, last_ids):
             return list(range(len(ids)))
-        size = len(ids) // len(self._compiled) if len(self._compiled) > 1 else len(ids)
+        size = len(ids) // len(self._row_grammars) if len(self._row_grammars) > 1 else len(ids)
         parents = list[int]()
         for row in range(len(ids)):
             first = row // size * size
@@ -274,7 +280,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         """Begin the texts of new prompts. Errors: OptionError."""
         self._check_healed(ids)
         self._prompt_length = ids.shape[1]
-        each = _repeat_for_rows(self._compiled, len(ids))
+        each = _repeat_for_rows(self._row_grammars, len(ids))
         self._rows = [None if compiled is None else Matcher(compiled) for compiled in each]
         self._dead = [False] * len(ids)
 
@@ -299,7 +305,7 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         prompt_length = self._prompt_length
         self._begin_texts(ids[:, :prompt_length])
         for end in range(prompt_length, ids.shape[1]):
-            self._advance(ids[:, end])
+            self._advance_rows(ids[:, end])
 
     def _follow_parents(self, ids: Tensor, parents: Sequence[int]) -> None:
         """Take a token more in each row."""
@@ -311,9 +317,9 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
             rows.append(row.fork() if row is not None and children[parent] > 1 else row)
         self._rows = rows
         self._dead = [self._dead[parent] for parent in parents]
-        self._advance(ids[:, -1])
+        self._advance_rows(ids[:, -1])
 
-    def _advance(self, tokens: Tensor) -> None:
+    def _advance_rows(self, tokens: Tensor) -> None:
         """Take a token in each row whose text has not ended."""
         for at, (row, token) in enumerate(zip(self._rows, tokens.tolist(), strict=True)):
             if row is None or self._dead[at] or row.is_finished:
@@ -328,13 +334,13 @@ class LogitsProcessor(transformers.LogitsProcessor):  # type: ignore[misc]
         text."""
         return special_ends(self.tokenizer, self._ends or ()) or sorted(row.compiled.end_tokens)
 
-    def _fill(self, mask: TokenMask, written: int) -> None:
+    def _fill_rows(self, mask: TokenMask, written_count: int) -> None:
         """Fill the masks; a text that has ended is padded with an end token."""
         rows = [
             None if dead or (row is not None and row.is_finished) else row
             for row, dead in zip(self._rows, self._dead, strict=True)
         ]
-        remaining = None if self.max_new_tokens is None else self.max_new_tokens - written
+        remaining = None if self.max_new_tokens is None else self.max_new_tokens - written_count
         budgets = None if remaining is None else [remaining] * len(rows)
         statuses = fill_masks(rows, mask, budgets=budgets)
         for at, (row, status) in enumerate(zip(rows, statuses.tolist(), strict=True)):
@@ -368,7 +374,7 @@ def generate_batch(
     model: Any,
     tokenizer: Any,
     inputs: Sequence[Sequence[int]],
-    grammars: Wanted | Sequence[Wanted],
+    grammars: RowTarget | Sequence[RowTarget],
     *,
     max_new_tokens: int,
     generation_config: Any = None,
@@ -406,7 +412,7 @@ def generate_batch(
 
 
 def _compile_targets(
-    grammars: Wanted | Sequence[Wanted], tokenizer: Tokenizer
+    grammars: RowTarget | Sequence[RowTarget], tokenizer: Tokenizer
 ) -> list[CompiledGrammar | None]:
     """Return the compiled grammars of targets, each compiled once. Raises OptionError for none."""
     targets: list[Any] = list(grammars) if isinstance(grammars, list | tuple) else [grammars]

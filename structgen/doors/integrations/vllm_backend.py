@@ -152,9 +152,9 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
     def __init__(self, vllm_config: Any, tokenizer: Any, vocab_size: int) -> None:
         super().__init__(vllm_config, tokenizer, vocab_size)
         self.model_len = vllm_config.model_config.max_model_len
-        self.drafted = vllm_config.num_speculative_tokens
+        self.draft_length = vllm_config.num_speculative_tokens
         self.grammars = grammars_of(vllm_config.model_config, tokenizer)
-        self.grammars.preload()
+        self.grammars.preload_kinds()
         self._wrapped_mask: tuple[torch.Tensor, TokenMask] | None = None
         self.mask_requests: list[MaskRequest] | None = None
         """The masks of a step that are to be written; None: each is written when it is asked for."""
@@ -177,7 +177,9 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
             _log.error("Request %s: %s", request.request_id, error)
             raise
         # thoughts may take tokens unseen, in a draft in which they end
-        text = EngineText(compiled_grammar, tuple(params.all_stop_token_ids), self.drafted if thinks else 0)
+        text = EngineText(
+            compiled_grammar, tuple(params.all_stop_token_ids), self.draft_length if thinks else 0
+        )
         # the first mask finds out, at no cost, whether the text fits
         text.must_fit = not thinks
         return VllmGrammar(self, text, None if _is_prefill(params) else request)
@@ -220,4 +222,4 @@ class VllmBackend(StructuredOutputBackend):  # type: ignore[misc]
 
     def destroy(self) -> None:
         """Let go of the compiled grammars."""
-        self.grammars.clear()
+        self.grammars.clear_grammars()

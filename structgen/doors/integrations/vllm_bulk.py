@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.exclusions import Exclusion, Exclusions
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.base.system.resources import model_path
 from structgen.base.system.result_files import Answers
-from structgen.decoding.engine.bulk_runs import Prompt, engine_parts, model_digest, shown
+from structgen.decoding.engine.bulk_runs import Prompt, engine_parts, model_digest, show_result
 from structgen.decoding.engine.model_prompts import ModelPrompts, RequestTokens, check_budget
 from structgen.decoding.engine.requests import NUMBERS, FinishReason, Request, Result, Usage
 from structgen.decoding.engine.strategies.repetitions import ENDS
@@ -91,7 +91,7 @@ _REFUSED: Final = Exclusions(
 
 def check_request(request: Request) -> None:
     """Raise OptionError for what vLLM cannot do, or would do otherwise than our own engine."""
-    _REFUSED.refuse(request, request.chosen_by)
+    _REFUSED.raise_first(request, request.chosen_by)
 
 
 class VllmAnswers:
@@ -102,7 +102,7 @@ class VllmAnswers:
         not start."""
         # before vLLM is imported: its engine in this process, beside the grammars
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
-        with needing(
+        with require_extras(
             "The engine vLLM", "vllm", where="engine", kind=OptionError, otherwise="on every machine"
         ):
             import vllm  # optional: the engine
@@ -147,16 +147,16 @@ class VllmAnswers:
                 try:
                     tokens, compiled_grammar, sampling_params = self._make_request(prompt)
                 except StructgenError as error:
-                    yield prompt.answered(error)
+                    yield prompt.result_line(error)
                 else:
                     texts.append((prompt, compiled_grammar))
                     prompts.append({"prompt_token_ids": tokens})
                     params.append(sampling_params)
             outputs = self._llm.generate(prompts, params, use_tqdm=False)
         finally:
-            self._grammars.release()
+            self._grammars.release_held()
         for (prompt, compiled_grammar), output in zip(texts, outputs, strict=True):
-            yield prompt.answered(self._make_answer(compiled_grammar, output.outputs[0]))
+            yield prompt.result_line(self._make_answer(compiled_grammar, output.outputs[0]))
 
     def _make_request(self, prompt: Prompt) -> tuple[list[int], CompiledGrammar | None, Any]:
         """Return the request to vLLM for a prompt: its tokens, the grammar, and the parameters. Raises
@@ -165,13 +165,13 @@ class VllmAnswers:
 
         from structgen.doors.integrations.vllm_backend import constraint_of  # optional: the engine
 
-        request = prompt.request(self._request_of)
-        read_prompt = self._reading.read(request)
+        request = prompt.make_request(self._request_of)
+        read_prompt = self._reading.read_request(request)
         check_request(replace(request, begun=read_prompt.question.begun))
         tokens = read_prompt.tokens
         grammar, compiled_grammar, outputs = request.grammar, None, None
         # vLLM counts the end token of a document
-        request = self._reading.bounded(request, len(tokens), int(grammar is not None))
+        request = self._reading.bound_tokens(request, len(tokens), int(grammar is not None))
         if grammar is not None:
             compiled_grammar = with_forced_text(
                 self._compile_grammar(plain_grammar(grammar)), canonical=request.canonical
@@ -209,4 +209,4 @@ class VllmAnswers:
             with suppress(ValueError, RecursionError):
                 result.value = compiled_grammar.value(text.encode())
         # vLLM's own probabilities are those behind the mask, or those before it, as its version has them
-        return shown(result) | {"logprob": None, "constrained_logprob": None}
+        return show_result(result) | {"logprob": None, "constrained_logprob": None}

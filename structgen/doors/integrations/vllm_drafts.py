@@ -68,10 +68,10 @@ def draft_for(manager: Any, versions: Sequence[str]) -> None:
     grammars = grammars_of(config.model_config, manager.tokenizer)
     manager.structgen_drafts = EngineDrafts(grammars.tokenizer, config.num_speculative_tokens)
     if not hasattr(Scheduler.update_draft_token_ids, "__wrapped__"):
-        Scheduler.update_draft_token_ids = _proposing(Scheduler.update_draft_token_ids)
+        Scheduler.update_draft_token_ids = _replace_proposals(Scheduler.update_draft_token_ids)
 
 
-def _proposing(others: Any) -> Any:
+def _replace_proposals(others: Any) -> Any:
     """Return what a scheduler does with the proposals of its workers: here they are replaced by ours."""
     from vllm.platforms import current_platform  # optional: the engine
     from vllm.v1.outputs import DraftTokenIds
@@ -91,31 +91,31 @@ def _proposing(others: Any) -> Any:
                 request,
                 request.prompt_token_ids or (),
                 request.output_token_ids,
-                _text(manager, request),
-                _room(request, self.max_model_len, current_platform.device_type == "cpu"),
+                _constrained_text(manager, request),
+                _draft_room(request, self.max_model_len, current_platform.device_type == "cpu"),
             )
             for request in requests
             if request is not None and not request.is_finished()
         ]
-        proposed = [draft.tokens.tolist() for draft in drafts.plan_drafts(batch)]
-        others(self, DraftTokenIds([request.request.request_id for request in batch], proposed))
+        proposals = [draft.tokens.tolist() for draft in drafts.plan_drafts(batch)]
+        others(self, DraftTokenIds([request.request.request_id for request in batch], proposals))
 
     return update_draft_token_ids
 
 
-def _text(manager: Any, request: Any) -> Any:
+def _constrained_text(manager: Any, request: Any) -> Any:
     """Return the text of a request whose next token a grammar holds, else None."""
     if not request.use_structured_output or manager._get_constraint_bounds(request, ()).constraint_start:
         return None
     return request.structured_output_request.grammar.text
 
 
-def _room(request: Any, model_len: int, on_cpu: bool) -> int:
+def _draft_room(request: Any, model_len: int, on_cpu: bool) -> int:
     """Return how many tokens may be proposed for a request. None, where a seed makes its draws repeatable:
     vLLM's verification draws other tokens than its sampler, of the same law. On a CPU none for any draw:
     there vLLM 0.32 verifies draws at temperatures that it never wrote (vllm#42638)."""
     params = request.sampling_params
     if params.temperature and (on_cpu or params.seed is not None):
         return 0
-    left: int = min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens)
-    return left - 1
+    remaining: int = min(request.max_tokens - request.num_output_tokens, model_len - request.num_tokens)
+    return remaining - 1

@@ -94,7 +94,7 @@ def register() -> None:
         return
     if refusal is None:
         _check_requests()
-        _serve()
+        _install_backend()
 
 
 def _add_name(refusal: StructgenError | None) -> bool:
@@ -104,7 +104,7 @@ def _add_name(refusal: StructgenError | None) -> bool:
     from pydantic.dataclasses import rebuild_dataclass
     from vllm.config import structured_outputs
 
-    def checked(name: str) -> str:
+    def check_name(name: str) -> str:
         if name == NAME and refusal is not None:
             raise ValueError(str(refusal))
         return name
@@ -114,7 +114,7 @@ def _add_name(refusal: StructgenError | None) -> bool:
     if NAME in names:
         return False
     structured_outputs.StructuredOutputsBackend = Literal[(*names, NAME)]
-    kind = Annotated[structured_outputs.StructuredOutputsBackend, AfterValidator(checked)]
+    kind = Annotated[structured_outputs.StructuredOutputsBackend, AfterValidator(check_name)]
     settings.__annotations__["backend"] = kind
     settings.__dataclass_fields__["backend"].type = kind
     rebuild_dataclass(settings, force=True)
@@ -133,9 +133,9 @@ def _check_requests() -> None:
 
     others = SamplingParams._validate_structured_outputs
 
-    def started(begin: Callable[..., None]) -> Callable[..., None]:
+    def wrap_init(begin: Callable[..., None]) -> Callable[..., None]:
         @wraps(begin)
-        def init(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
+        def init_engine(self: Any, vllm_config: Any, *args: Any, **kwargs: Any) -> None:
             if vllm_config.structured_outputs_config.backend != NAME:
                 begin(self, vllm_config, *args, **kwargs)
                 return
@@ -145,18 +145,22 @@ def _check_requests() -> None:
             # start-up: numba, where our back end is chosen
             from structgen.doors.integrations.vllm_backend import grammars_of
 
-            grammars_of(vllm_config.model_config, self.input_processor.tokenizer).preload()
+            grammars_of(vllm_config.model_config, self.input_processor.tokenizer).preload_kinds()
             if getattr(tools._get_tool_schema_from_name_and_params, "structgen", False):
                 return
-            tools._get_tool_schema_from_name_and_params = _closed(tools._get_tool_schema_from_name_and_params)
+            tools._get_tool_schema_from_name_and_params = _close_schema(
+                tools._get_tool_schema_from_name_and_params
+            )
             for request in (ChatCompletionRequest, CompletionRequest):
                 request.to_beam_search_params = _without_beams(
                     request.to_beam_search_params, VLLMValidationError
                 )
 
-        return init
+        return init_engine
 
-    def validate(self: Any, model_config: Any, structured_outputs_config: Any, tokenizer: Any) -> None:
+    def validate_request(
+        self: Any, model_config: Any, structured_outputs_config: Any, tokenizer: Any
+    ) -> None:
         settings = structured_outputs_config
         if self.structured_outputs is None or settings is None or settings.backend != NAME:
             others(self, model_config, settings, tokenizer)
@@ -167,7 +171,7 @@ def _check_requests() -> None:
         self.structured_outputs._backend = NAME
         grammars = grammars_of(model_config, tokenizer)
 
-        def check(room: int | None = None) -> None:
+        def check_room_left(room: int | None = None) -> None:
             try:
                 check_request(self, grammars, room)
             except StructgenError as error:
@@ -175,17 +179,17 @@ def _check_requests() -> None:
 
         checks = _left_to_engine.get()
         if checks is None or self.ignore_eos:
-            check()
+            check_room_left()
         else:
-            checks.append(check)
+            checks.append(check_room_left)
 
     for engine in (AsyncLLM, LLMEngine):
-        engine.__init__ = started(engine.__init__)
-    AsyncLLM.generate = _told_why(AsyncLLM.generate, VLLMValidationError)
-    SamplingParams._validate_structured_outputs = validate
+        engine.__init__ = wrap_init(engine.__init__)
+    AsyncLLM.generate = _with_reasons(AsyncLLM.generate, VLLMValidationError)
+    SamplingParams._validate_structured_outputs = validate_request
 
 
-def _told_why(others: Callable[..., Any], refused: type[Exception]) -> Callable[..., Any]:
+def _with_reasons(others: Callable[..., Any], error_class: type[Exception]) -> Callable[..., Any]:
     """Return a `generate` under which the engine alone compiles the constraint of a request. vLLM's engine
     says only that a request has failed. The server then makes the check in a thread, and raises its error.
     The reason of a text that fails later, at a limit, comes with its last output."""
@@ -209,7 +213,7 @@ def _told_why(others: Callable[..., Any], refused: type[Exception]) -> Callable[
                         await asyncio.to_thread(check, room)
                     for text in output.outputs:
                         if checks and isinstance(text.stop_reason, str):
-                            raise refused(text.stop_reason)
+                            raise error_class(text.stop_reason)
                 yield output
         finally:
             await outputs.aclose()
@@ -247,12 +251,12 @@ def check_configuration(vllm_config: Any) -> None:
         )
 
 
-def _without_beams(others: Callable[..., Any], refused: type[Exception]) -> Callable[..., Any]:
+def _without_beams(others: Callable[..., Any], error_class: type[Exception]) -> Callable[..., Any]:
     """Return what makes the parameters of a beam search, which leave the constraint out: refused with one."""
 
     def to_beam_search_params(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self.extract_structured_outputs() is not None:
-            raise refused(
+            raise error_class(
                 "use_beam_search: a beam search over HTTP leaves the constraint out. Ask for n samples."
             )
         return others(self, *args, **kwargs)
@@ -260,7 +264,7 @@ def _without_beams(others: Callable[..., Any], refused: type[Exception]) -> Call
     return to_beam_search_params
 
 
-def _closed(others: Callable[..., Any]) -> Callable[..., Any]:
+def _close_schema(others: Callable[..., Any]) -> Callable[..., Any]:
     """Return what makes the schema of a tool's call: without members besides those that vLLM names. It leaves
     the object open, and some of its parsers then read the arguments from a member that no schema holds."""
 
@@ -271,14 +275,14 @@ def _closed(others: Callable[..., Any]) -> Callable[..., Any]:
     return schema_of
 
 
-def _serve() -> None:
+def _install_backend() -> None:
     """Put the back end into the engine: vLLM's manager knows its own four by name."""
     from vllm.v1.structured_output import StructuredOutputManager  # optional: the engine
 
     begin, others = StructuredOutputManager.__init__, StructuredOutputManager._create_grammar
     submit, masks = StructuredOutputManager.grammar_init, StructuredOutputManager.grammar_bitmask
 
-    def init(self: Any, vllm_config: Any) -> None:
+    def init_manager(self: Any, vllm_config: Any) -> None:
         if vllm_config.structured_outputs_config.backend != NAME:
             begin(self, vllm_config)
             return
@@ -305,12 +309,12 @@ def _serve() -> None:
             if isinstance(pending, Future):
                 wait((pending,), self.backend.soon)
 
-    def grammar_bitmask(self: Any, *arguments: Any, **named: Any) -> Any:
+    def grammar_bitmask(self: Any, *arguments: Any, **options: Any) -> Any:
         if getattr(self.backend, "name", None) != NAME:
-            return masks(self, *arguments, **named)
-        return self.backend.in_one_call(partial(masks, self, *arguments, **named))
+            return masks(self, *arguments, **options)
+        return self.backend.in_one_call(partial(masks, self, *arguments, **options))
 
-    StructuredOutputManager.__init__ = init
+    StructuredOutputManager.__init__ = init_manager
     StructuredOutputManager.grammar_bitmask = grammar_bitmask
     StructuredOutputManager.grammar_init = grammar_init
     StructuredOutputManager._create_grammar = create_grammar

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from structgen.base.errors import OptionError
-from structgen.doors.maskbench.vocabularies import load
+from structgen.doors.maskbench.vocabularies import load_tokenizer
 
 if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
@@ -34,9 +34,9 @@ class EngineConfig:
     tokenizer: str = "bytes"
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def create(self) -> tuple[MaskEngine, Tokenizer]:
+    def create_engine(self) -> tuple[MaskEngine, Tokenizer]:
         """Return the engine with its tokenizer. Raises what the adapter does where it is not installed."""
-        tokenizer = load(self.tokenizer)
+        tokenizer = load_tokenizer(self.tokenizer)
         module, _, name = self.adapter.partition(":")
         engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **self.options)
         return engine, tokenizer
@@ -49,15 +49,15 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
     Raises `OptionError` for another name, and for two adapters whose functions have the same name.
     """
     configs: dict[str, EngineConfig] = {}
-    for given in map(str.strip, engines.split(",")):
-        module, _, name = given.rpartition(":")
-        if given == "structgen":
+    for entry in map(str.strip, engines.split(",")):
+        module, _, name = entry.rpartition(":")
+        if entry == "structgen":
             config = EngineConfig(name, "structgen.doors.maskbench.ours:structgen", tokenizer, policies)
         elif module and name.isidentifier():
-            config = EngineConfig(name, given, tokenizer)
+            config = EngineConfig(name, entry, tokenizer)
         else:
             raise OptionError(
-                f"{given!r} is no engine.",
+                f"{entry!r} is no engine.",
                 where="--engine",
                 cure="Write structgen, or module:function for another engine's adapter. bench/peers.py of "
                 "structgen's repository has those of llguidance, xgrammar and glrmask: "
@@ -94,13 +94,13 @@ class Session:
     clock: Callable[[], int] = perf_counter_ns
     """Times `fill` and `commit`, in nanoseconds. `time.process_time_ns` is the clock of a busy machine."""
 
-    def allows(self, token: int) -> bool:
+    def allows_token(self, token: int) -> bool:
         """Return whether the row that was filled last has the token."""
         return bool(self.row[token >> 5] >> (token & 31) & 1)
 
     def end_allowed(self) -> bool:
         """Return whether the document may end here; asked after a fill."""
-        return any(self.allows(token) for token in self.ends) or self.may_end()
+        return any(self.allows_token(token) for token in self.ends) or self.may_end()
 
 
 Start: TypeAlias = Callable[[], Session]

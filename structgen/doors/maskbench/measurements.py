@@ -66,15 +66,20 @@ class CaseResult:
         """The worst that happened to the schema; `RIGHT` where all is well."""
         return Verdict(max((step.kind for step in self.steps), key=_FROM_BEST.index, default=Verdict.RIGHT))
 
-    def failures(self) -> Iterator[dict[str, Any]]:
+    def failure_records(self) -> Iterator[dict[str, Any]]:
         """Yield each fault, as --failures writes it; `instance` is None where the schema itself failed."""
         for at, step in enumerate(self.steps):
             if step.kind != Verdict.RIGHT:
-                told = asdict(step)
-                del told["times"], told["cpu"], told["pauses"]
-                yield {"schema": self.name, "engine": self.engine, "instance": at - 1 if at else None, **told}
+                record = asdict(step)
+                del record["times"], record["cpu"], record["pauses"]
+                yield {
+                    "schema": self.name,
+                    "engine": self.engine,
+                    "instance": at - 1 if at else None,
+                    **record,
+                }
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         steps = [
             asdict(step) | {"times": step.times.tolist(), "pauses": step.pauses.tolist()}
@@ -83,10 +88,10 @@ class CaseResult:
         return {**asdict(self), "steps": steps}
 
     @classmethod
-    def of_plain(cls, said: Mapping[str, Any]) -> CaseResult:
-        """Return the result of what `plain` returned."""
+    def of_plain(cls, plain: Mapping[str, Any]) -> CaseResult:
+        """Return the result of what `to_plain` returned."""
         steps = [
             StepResult(**{**step, "times": array("q", step["times"]), "pauses": array("q", step["pauses"])})
-            for step in said["steps"]
+            for step in plain["steps"]
         ]
-        return cls(**{**said, "steps": steps})
+        return cls(**{**plain, "steps": steps})

@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 
 def structgen(tokenizer: Tokenizer, **policies: Any) -> MaskEngine:
-    """Return `sg.json_schema`, `compile` and `Matcher`, under some policies."""
+    """Return `sg.json_schema`, `compile_schema` and `Matcher`, under some policies."""
     sg.preload("json", tokenizer=tokenizer)  # it puts no mask into the store
     mask = sg.allocate_mask(1, tokenizer.vocab_size)
 
-    def compile(schema: str) -> Start:
+    def compile_schema(schema: str) -> Start:
         try:
-            compiled = sg.compile(unwarned_schema(schema, **policies), tokenizer)
+            compiled_grammar = sg.compile(unwarned_schema(schema, **policies), tokenizer)
         except sg.StructgenError as error:
             raise EngineRefusal(reason_of(error), str(error)) from error
-        return partial(session_of, compiled, mask, tokenizer.eos_token_ids)
+        return partial(session_of, compiled_grammar, mask, tokenizer.eos_token_ids)
 
-    return MaskEngine(sg.__version__, compile)
+    return MaskEngine(sg.__version__, compile_schema)
 
 
-def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...]) -> Session:
+def session_of(compiled_grammar: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...]) -> Session:
     """Return a document under a grammar of ours: of the engines, the one that tells the exact byte and what
     was expected there."""
-    matcher = sg.Matcher(compiled)
+    matcher = sg.Matcher(compiled_grammar)
 
-    def why(text: bytes, _start: int) -> tuple[int, str]:
-        state, at = compiled.live_part(text)
-        said = compiled.expected(state)
-        sources = (f" (from {', '.join(item.sources)})" if item.sources else "" for item in said)
-        return at, "; ".join(item.what + source for item, source in zip(said, sources, strict=True))
+    def explain_refusal(text: bytes, _start: int) -> tuple[int, str]:
+        state, at = compiled_grammar.live_part(text)
+        expected_items = compiled_grammar.expected(state)
+        sources = (f" (from {', '.join(item.sources)})" if item.sources else "" for item in expected_items)
+        return at, "; ".join(item.what + source for item, source in zip(expected_items, sources, strict=True))
 
     return Session(
         partial(matcher.fill_mask, mask),
@@ -45,7 +45,7 @@ def session_of(compiled: sg.CompiledGrammar, mask: Any, ends: tuple[int, ...]) -
         memoryview(mask.array[0]),
         ends,
         fill_closing=lambda: matcher.fill_mask(mask, 0, budget=matcher.tokens_to_finish()),
-        why=why,
+        why=explain_refusal,
     )
 
 

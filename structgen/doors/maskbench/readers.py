@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from structgen.base.errors import StructgenError
-from structgen.base.json_text.raw_json import read, write
-from structgen.base.system.installation import needing
+from structgen.base.json_text.raw_json import read_as_written, write_as_read
+from structgen.base.system.installation import require_extras
 
 _NAME_COLUMNS: Final = ("unique_id", "name", "id")
 
@@ -60,7 +60,7 @@ Source: TypeAlias = tuple[str, Callable[[], Case]]
 """The name of a case, and what reads it."""
 
 
-def select(paths: Sequence[Path], *, sample: int | None = None, seed: int = 0) -> list[Source]:
+def select_cases(paths: Sequence[Path], *, sample: int | None = None, seed: int = 0) -> list[Source]:
     """Return the cases under the paths: all, or `sample` of them drawn by the seed over sorted names. Raises
     `ReaderError` where a path holds no case."""
     pool = [source for path in paths for source in sources_of(path)]
@@ -80,7 +80,7 @@ def sources_of(path: Path) -> list[Source]:
         for file in tables or files:
             name = file.relative_to(folder).as_posix()
             if tables:
-                sources += _rows(file, name.rpartition("/")[0], root)
+                sources += _read_rows(file, name.rpartition("/")[0], root)
             elif file == path or file.suffix == ".json":
                 sources.append((name, partial(_of_file, name, file, root)))
     if not sources:
@@ -102,24 +102,24 @@ def split_of(name: str, root: str) -> str:
         return base.partition("---")[0]
     if folder:
         return folder
-    numbered = re.fullmatch(r"(.+)[-_]\d+", base)
-    return numbered[1] if numbered else root
+    match = re.fullmatch(r"(.+)[-_]\d+", base)
+    return match[1] if match else root
 
 
-def parse(name: str, data: bytes, root: str) -> Case:
+def parse_case(name: str, data: bytes, root: str) -> Case:
     """Return the case in the bytes of one JSON file, of either layout; what is wrong is in `problem`."""
     split = split_of(name, root)
     try:
         text = data.decode("utf-8-sig")
-        value = read(text)
+        value = read_as_written(text)
     except UnicodeDecodeError as error:
         return Case(name, split, "", problem=f"not UTF-8 at byte {error.start}")
     except JSONDecodeError as error:
         return Case(name, split, "", problem=f"not JSON at line {error.lineno}, column {error.colno}")
     if not _is_maskbench(value):
         return Case(name, split, text, bare=True)
-    instances = (Instance(write(test["data"]).encode(), test["valid"]) for test in value["tests"])
-    return Case(name, split, write(value["schema"]), tuple(instances))
+    instances = (Instance(write_as_read(test["data"]).encode(), test["valid"]) for test in value["tests"])
+    return Case(name, split, write_as_read(value["schema"]), tuple(instances))
 
 
 def _is_maskbench(value: Any) -> bool:
@@ -133,12 +133,12 @@ def _is_maskbench(value: Any) -> bool:
 
 
 def _of_file(name: str, path: Path, root: str) -> Case:
-    return parse(name, path.read_bytes(), root)
+    return parse_case(name, path.read_bytes(), root)
 
 
-def _rows(file: Path, folder: str, root: str) -> Iterator[Source]:
+def _read_rows(file: Path, folder: str, root: str) -> Iterator[Source]:
     """Yield the rows of a table: bare schemas, as JSONSchemaBench is on the Hugging Face hub."""
-    with needing("A parquet file", "pyarrow", where=str(file), kind=ReaderError):
+    with require_extras("A parquet file", "pyarrow", where=str(file), kind=ReaderError):
         import pyarrow
         from pyarrow.parquet import read_table
     try:
@@ -154,5 +154,5 @@ def _rows(file: Path, folder: str, root: str) -> Iterator[Source]:
             )
         base = next((row[column] for column in _NAME_COLUMNS if column in row), f"{file.stem}/{at}")
         name = f"{folder}/{base}" if folder else str(base)
-        text = schema if isinstance(schema, str) else write(schema)
-        yield name, partial(parse, name, text.encode("utf-8", "surrogatepass"), root)
+        text = schema if isinstance(schema, str) else write_as_read(schema)
+        yield name, partial(parse_case, name, text.encode("utf-8", "surrogatepass"), root)

@@ -17,7 +17,7 @@ from time import perf_counter_ns, process_time_ns
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.json_text.raw_json import read
+from structgen.base.json_text.raw_json import read_as_written
 from structgen.doors.maskbench.engines import EngineConfig, EngineRefusal, Session
 from structgen.doors.maskbench.measurements import NOT_MEASURED, StepResult, Verdict
 from structgen.doors.maskbench.readers import Case
@@ -34,52 +34,52 @@ class Replay:
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
 
-    def __call__(self, question: str, *given: Any) -> Any:
-        return getattr(self, question)(*given)
+    def __call__(self, question: str, *arguments: Any) -> Any:
+        return getattr(self, question)(*arguments)
 
     def start(self) -> str:
         """Make the engine; return its version. Raises what the adapter raises."""
-        self._engine, self._tokenizer = self._config.create()
+        self._engine, self._tokenizer = self._config.create_engine()
         # What is loaded now lives as long as the process: no collection need look at it again.
         gc.collect()
         gc.freeze()
         return self._engine.version
 
-    def _collected(self, phase: str, _about: object) -> None:
+    def _note_collection(self, phase: str, _about: object) -> None:
         """Note how long a garbage collection took."""
         if phase == "start":
             self._paused_at = perf_counter_ns()
         else:
             self._pauses.append(perf_counter_ns() - self._paused_at)
 
-    def _begun(self) -> None:
+    def _begin_step(self) -> None:
         """Begin to count what a step costs."""
-        if self._collected not in gc.callbacks:
-            gc.callbacks.append(self._collected)
+        if self._note_collection not in gc.callbacks:
+            gc.callbacks.append(self._note_collection)
         self._pauses, self._cpu = array("q"), process_time_ns()
 
-    def _counted(self, step: StepResult) -> StepResult:
+    def _add_costs(self, step: StepResult) -> StepResult:
         """Return a step with what it cost."""
         step.cpu, step.pauses = process_time_ns() - self._cpu, self._pauses
-        gc.callbacks.remove(self._collected)
+        gc.callbacks.remove(self._note_collection)
         return step
 
     def compile(self, case: Case) -> StepResult:
         """Compile the schema of a case, and fill the first mask."""
         self._case = case
         gc.collect()
-        self._begun()
+        self._begin_step()
         begin = perf_counter_ns()
         try:
             self._start = self._engine.compile(case.schema)
             session = self._start()
             session.fill()
-            taken = perf_counter_ns() - begin
+            elapsed = perf_counter_ns() - begin
         except EngineRefusal as refusal:
             return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
         except Exception as error:
-            return _raised(error, array("q"))
-        step = self._counted(StepResult(times=array("q", [taken])))
+            return _verdict_on(error, array("q"))
+        step = self._add_costs(StepResult(times=array("q", [elapsed])))
         self._fresh: Session | None = session
         return step
 
@@ -92,31 +92,33 @@ class Replay:
             if self._case.bare:
                 step = self._walked(session, times)
             else:
-                step = self._replayed(session, index, times, is_filled=fresh is not None)
+                step = self._replay_instance(session, index, times, is_filled=fresh is not None)
         except Exception as error:
-            step = _raised(error, times)
+            step = _verdict_on(error, times)
         if len(times) % 2:
             times.append(NOT_MEASURED)
         return step
 
-    def _replayed(self, session: Session, index: int, times: array[int], *, is_filled: bool) -> StepResult:
+    def _replay_instance(
+        self, session: Session, index: int, times: array[int], *, is_filled: bool
+    ) -> StepResult:
         instance = self._case.instances[index]
         tokens = self._tokenizer.encode(instance.text)
-        self._begun()
-        taken = replay(session, tokens, times, is_filled=is_filled)
-        step = self._counted(StepResult(Verdict.RIGHT, times))
-        accepted = session.end_allowed() and taken == len(tokens)
-        if accepted or not instance.valid:
-            if accepted != instance.valid:
+        self._begin_step()
+        taken_count = replay_tokens(session, tokens, times, is_filled=is_filled)
+        step = self._add_costs(StepResult(Verdict.RIGHT, times))
+        is_accepted = session.end_allowed() and taken_count == len(tokens)
+        if is_accepted or not instance.valid:
+            if is_accepted != instance.valid:
                 step.kind = Verdict.INVALID_ACCEPTED
             return step
-        begins = len(self._tokenizer.decode(tokens[:taken]))
+        begins = len(self._tokenizer.decode(tokens[:taken_count]))
         try:
-            byte, expected = session.why(instance.text, begins)
+            byte, expectation = session.why(instance.text, begins)
         except Exception as fault:
             # What is told of a refusal must not change the verdict on it.
-            byte, expected = begins, f"not told: {_describe(fault)}"
-        step.kind, step.byte, step.expected = Verdict.VALID_REFUSED, byte, expected[:_LONGEST]
+            byte, expectation = begins, f"not told: {_describe_error(fault)}"
+        step.kind, step.byte, step.expected = Verdict.VALID_REFUSED, byte, expectation[:_LONGEST]
         return step
 
     def _walked(self, session: Session, times: array[int]) -> StepResult:
@@ -133,32 +135,34 @@ class Replay:
         text, ends = bytearray(), set(session.ends)
         for position in range(WALK_MOST):
             if position:
-                timed(times, session.clock, session.fill)
+                time_call(times, session.clock, session.fill)
             else:
                 times.append(NOT_MEASURED)
             may_end = session.end_allowed()
             if position >= WALK_FREE and not may_end and session.fill_closing is not None:
                 session.fill_closing()
             bits = np.unpackbits(np.asarray(session.row, np.int32).view(np.uint8), bitorder="little")
-            allowed = [token for token in np.flatnonzero(bits).tolist() if token not in ends]
-            if may_end and (not allowed or position >= WALK_FREE or draw.random() < 0.25):
+            allowed_tokens = [token for token in np.flatnonzero(bits).tolist() if token not in ends]
+            if may_end and (not allowed_tokens or position >= WALK_FREE or draw.random() < 0.25):
                 try:
-                    read(text.decode())
+                    read_as_written(text.decode())
                 except (UnicodeDecodeError, JSONDecodeError) as error:
                     return StepResult(
                         Verdict.INVALID_ACCEPTED, times, detail=f"{error}: {bytes(text[:200])!r}"
                     )
                 return StepResult(times=times)
-            if not allowed:
+            if not allowed_tokens:
                 detail = f"after {bytes(text[-80:])!r}"
                 return StepResult(Verdict.DEAD_END, times, byte=len(text), detail=detail)
-            token = allowed[draw.randrange(len(allowed))]
-            commit(session, token, times)
+            token = allowed_tokens[draw.randrange(len(allowed_tokens))]
+            commit_token(session, token, times)
             text += self._tokenizer.token_bytes[token] or b""
         return StepResult(times=times)
 
 
-def replay(session: Session, tokens: Sequence[int], times: array[int], *, is_filled: bool = False) -> int:
+def replay_tokens(
+    session: Session, tokens: Sequence[int], times: array[int], *, is_filled: bool = False
+) -> int:
     """Return how many of the tokens the engine takes, each allowed by the mask before it.
 
     With all taken, one more mask is filled, so that the session can tell whether the end is allowed.
@@ -168,40 +172,40 @@ def replay(session: Session, tokens: Sequence[int], times: array[int], *, is_fil
         if is_filled and not position:
             times.append(NOT_MEASURED)
         else:
-            timed(times, session.clock, session.fill)
-        if not session.allows(token):
+            time_call(times, session.clock, session.fill)
+        if not session.allows_token(token):
             return position
-        commit(session, token, times)
-    timed(times, session.clock, session.fill)
+        commit_token(session, token, times)
+    time_call(times, session.clock, session.fill)
     return len(tokens)
 
 
-def timed(
+def time_call(
     times: array[int],
     clock: Callable[[], int],
     call: Callable[..., object],
-    *given: object,
+    *arguments: object,
 ) -> object:
     """Make a call of the engine, and append its time by a clock; a call that raises has none."""
     begin = clock()
-    answer = call(*given)
+    answer = call(*arguments)
     end = clock()
     times.append(end - begin)
     return answer
 
 
-def commit(session: Session, token: int, times: array[int]) -> None:
+def commit_token(session: Session, token: int, times: array[int]) -> None:
     """Take a token that the mask allows. Raises `RuntimeError` where the engine refuses it."""
-    is_taken = timed(times, session.clock, session.commit, token)
+    is_taken = time_call(times, session.clock, session.commit, token)
     if is_taken is False:
         raise RuntimeError(f"token {token} is in the mask, and refused.")
 
 
-def _raised(error: Exception, times: array[int]) -> StepResult:
+def _verdict_on(error: Exception, times: array[int]) -> StepResult:
     """Return the verdict on an exception of the engine."""
     kind = Verdict.LIMITED if isinstance(error, LimitError) else Verdict.CRASHED
-    return StepResult(kind, times, detail=_describe(error))
+    return StepResult(kind, times, detail=_describe_error(error))
 
 
-def _describe(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip()}"[:_LONGEST]

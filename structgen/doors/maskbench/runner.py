@@ -35,32 +35,32 @@ class EngineProcess:
         self._process = WorkerProcess(Replay(config), f"engine {config.name}", "--engine", is_fresh=True)
         self.end = self._process.end
 
-    def start(self) -> str:
+    def start_engine(self) -> str:
         """Start the process unless it runs, and return its engine's version. Raises StructgenError where it
         cannot run."""
         if not self._process.is_running:
             try:
-                self._version: str = self._asked(_START_SECONDS, "start")
+                self._version: str = self._ask_process(_START_SECONDS, "start")
             except Exception as error:
                 self.end()
-                said = str(error).rstrip(".")
-                reason = f"{self._config.name} cannot run: {type(error).__name__}: {said}."
+                error_text = str(error).rstrip(".")
+                reason = f"{self._config.name} cannot run: {type(error).__name__}: {error_text}."
                 cure = f"Install it, or see whether python can import {self._config.adapter}."
                 raise StructgenError(reason, where="--engine", cure=cure) from error
         return self._version
 
-    def run(self, case: Case) -> CaseResult:
+    def run_case(self, case: Case) -> CaseResult:
         """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
             result.steps.append(StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem))
             return result
-        self.start()
+        self.start_engine()
         try:
-            result.steps.append(self._asked(self._timeout, "compile", case))
+            result.steps.append(self._ask_process(self._timeout, "compile", case))
             if result.steps[0].kind == Verdict.RIGHT:
                 for index in range(1 if case.bare else len(case.instances)):
-                    result.steps.append(self._asked(self._timeout, "replay", index))
+                    result.steps.append(self._ask_process(self._timeout, "replay", index))
         except LateError:
             # the call that hangs has a time, which is a lower bound
             times = [int(self._timeout * 1e9), NOT_MEASURED][: 2 if result.steps else 1]
@@ -70,19 +70,21 @@ class EngineProcess:
             result.steps.append(StepResult(Verdict.CRASHED, detail=f"exit code {death.code}"))
         return result
 
-    def _asked(self, seconds: float, question: str, *given: Any) -> Any:
-        return self._process.ask((question, *given), seconds, f"to {question}", "Give a longer --timeout.")
+    def _ask_process(self, seconds: float, question: str, *arguments: Any) -> Any:
+        return self._process.call_function(
+            (question, *arguments), seconds, f"to {question}", "Give a longer --timeout."
+        )
 
 
 class Engines:
-    """Engines in processes, which start when they are first called and end with `end`."""
+    """Engines in processes, which start when they are first called and end with `end_all`."""
 
     def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
         self._names = [config.name for config in configs]
         self._processes = [[EngineProcess(config, timeout) for config in configs] for _ in range(jobs)]
         """Of each job, one for each engine."""
 
-    def end(self) -> None:
+    def end_all(self) -> None:
         """End every process."""
         for process in chain.from_iterable(self._processes):
             process.end()
@@ -94,19 +96,19 @@ class Engines:
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        yield dict(zip(self._names, [process.start() for process in self._processes[0]], strict=True))
+        yield dict(zip(self._names, [process.start_engine() for process in self._processes[0]], strict=True))
         free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
         for engines in self._processes:
             free.put(engines)
 
-        def work(task: Task) -> dict[str, Any]:
+        def run_task(task: Task) -> dict[str, Any]:
             engines, (number, case) = free.get(), task
             try:
-                return {"line": number, "results": [process.run(case).plain() for process in engines]}
+                return {"line": number, "results": [process.run_case(case).to_plain() for process in engines]}
             finally:
                 free.put(engines)
 
-        yield from as_done(work, tasks, len(self._processes))
+        yield from as_done(run_task, tasks, len(self._processes))
 
 
 @dataclass
@@ -128,33 +130,33 @@ class BenchRun:
     versions: dict[str, str] = field(default_factory=dict)
     """Of the engines, once there are results."""
 
-    def results(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
+    def results_of_cases(self, cases: Iterable[Case]) -> Iterator[list[CaseResult]]:
         """Yield the results of each case, one for each engine: those of an earlier run, then the others as
         they are done. Raises StructgenError where an engine cannot run, and OptionError where `out` is of
         another run."""
         tasks = dict(enumerate(enumerate(cases)))
         with ExitStack() as stack:
             if self.out is None:
-                lines = stack.enter_context(closing(self._answers([*tasks.values()])))
+                lines = stack.enter_context(closing(self._answer_tasks([*tasks.values()])))
                 self.versions = next(lines)
             else:
-                kept = results_of(self.out, tasks, self._answers, self._run_of)
-                lines = (line for line, _ in stack.enter_context(closing(kept)))
+                recorded_lines = results_of(self.out, tasks, self._answer_tasks, self._run_of)
+                lines = (line for line, _ in stack.enter_context(closing(recorded_lines)))
             for line in lines:
-                yield [CaseResult.of_plain(said) for said in line["results"]]
+                yield [CaseResult.of_plain(record) for record in line["results"]]
 
-    def _answers(self, left: Sequence[Task]) -> Answers:
+    def _answer_tasks(self, open_tasks: Sequence[Task]) -> Answers:
         if self.on_ray:
             make = partial(Engines, self.configs, self.timeout)
-            yield from ray_answers(make, left, 1, self.workers, counted=self._count)
+            yield from ray_answers(make, open_tasks, 1, self.workers, report_count=self._set_jobs)
         else:
             engines = Engines(self.configs, self.timeout, self.jobs)
             try:
-                yield from engines(left)
+                yield from engines(open_tasks)
             finally:
-                engines.end()
+                engines.end_all()
 
-    def _count(self, workers: int) -> None:
+    def _set_jobs(self, workers: int) -> None:
         self.jobs = workers
 
     def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-def load(spec: str) -> Tokenizer:
+def load_tokenizer(spec: str) -> Tokenizer:
     """Return the tokenizer of a spec: `small`, which ships with structgen; `bytes`, one token a byte;
     `module:function`, which returns one; the path of a tokenizer, as `Tokenizer.from_huggingface` takes it;
     or a model's name, or its GGUF file.
@@ -27,8 +27,8 @@ def load(spec: str) -> Tokenizer:
     module, _, name = spec.partition(":")
     if module and name.isidentifier():
         try:
-            made: Tokenizer = getattr(import_module(module), name)()
+            tokenizer: Tokenizer = getattr(import_module(module), name)()
         except (ImportError, AttributeError) as error:
             raise TokenizerError(str(error), where=spec, cure="Set PYTHONPATH to its folder.") from error
-        return made
+        return tokenizer
     return tokenizer_of(small_tokenizer() if spec == "small" else spec)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import BudgetError, BusyError, GenerationError, LimitError, StructgenError
 from structgen.base.json_text.events import escape
-from structgen.base.language.checks import shortened
+from structgen.base.language.checks import shorten_text
 from structgen.doors.serving.error_places import (
     MOST_PLACE,
     MOST_SHOWN,
@@ -112,7 +112,7 @@ def client_cure(error: StructgenError) -> str:
 def unsupported_member(name: str, hint: str = "") -> ApiError:
     """Return the answer to a member that is not offered."""
     return ApiError(
-        f"{shortened(name)} is not supported. {hint or 'Leave it out.'}",
+        f"{shorten_text(name)} is not supported. {hint or 'Leave it out.'}",
         param=escape(name),
         code="unsupported_parameter",
     )

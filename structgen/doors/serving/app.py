@@ -40,7 +40,7 @@ from structgen.base.errors import StructgenError
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.public_calls import THIS_CALL, Stop
 from structgen.base.system.telemetry import TRACING, CallSpan, call_span
-from structgen.decoding.engine.driver import listening
+from structgen.decoding.engine.driver import event_of_handles
 from structgen.decoding.engine.requests import Handle, Result, total_usage
 from structgen.doors.serving.answer_shape import AnswerShape, ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to
@@ -222,7 +222,7 @@ class ModelServer:
         # the thread looks at this at each of its steps
         stop = Stop()
         try:
-            reading = partial(THIS_CALL.until, stop, work)
+            reading = partial(THIS_CALL.run_until, stop, work)
             return await run_sync(reading, limiter=self._limiter, abandon_on_cancel=True)
         finally:
             stop.set()
@@ -330,7 +330,7 @@ class _Answer:
             return
         attributes = {"http.request.method": "POST", "http.route": self.kind.path}
         span = call_span(self.kind.operation, self.server.served_model.name, attributes, "SERVER", headers)
-        with span, span.current():
+        with span, span.make_current():
             try:
                 await work
             finally:
@@ -338,17 +338,17 @@ class _Answer:
 
     def describe_in_span(self, span: CallSpan) -> None:
         """Have a span tell what became of its request."""
-        span.set({"http.response.status_code": self.status})
-        span.asked(next((self.body[name] for name in _PROMPTS if self.body.get(name)), ""))
+        span.set_attributes({"http.response.status_code": self.status})
+        span.record_prompt(next((self.body[name] for name in _PROMPTS if self.body.get(name)), ""))
         if done := self.done_results:
             usage = total_usage([result.usage for result in done])
             usage.prompt_tokens = sum(result.usage.prompt_tokens for result in done if result.sample == 0)
             texts = [(result.text, result.finish_reason.value) for result in done]
-            span.answered(
+            span.record_answer(
                 usage, texts, next((result.error for result in done if result.error is not None), None)
             )
         elif self.status >= 500:
-            span.failed(str(self.status))
+            span.record_error(str(self.status))
 
     @property
     def done_results(self) -> list[Result]:
@@ -384,7 +384,7 @@ class _Answer:
             self.body = load()
             store = self.server.store
             responses = None if store is None else StoredResponses(store, self.owner)
-            with THIS_CALL.begin(self.server.served_model.limits):
+            with THIS_CALL.begin_call(self.server.served_model.limits):
                 return self.kind(self.server.served_model, self.body, responses)
         except StructgenError as error:
             raise answer_to(error) from error
@@ -521,7 +521,7 @@ async def _changed_texts(handles: Sequence[Handle], *, pieces: bool) -> AsyncGen
     """Yield the number of a text each time that it may have grown, and when it has ended, until all have
     ended. What came between two looks is one change. `pieces`: whether texts that grow are told, or their
     ends alone."""
-    wake_event = listening(handles, pieces=pieces)
+    wake_event = event_of_handles(handles, pieces=pieces)
     open_ = list(range(len(handles)))
     while open_:
         await wake_event.wait()

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from anyio.to_thread import run_sync
 
-from structgen.base.errors import OptionError, within
+from structgen.base.errors import OptionError, prefix_place
 from structgen.base.language.shapes import JsonShapes
 from structgen.base.system.result_files import Answers, as_done, results_of
 
@@ -64,7 +64,7 @@ def read_batch(
             if not line.strip():
                 continue
             # errors name the line
-            with within(f"{name}:{number}", ", "):
+            with prefix_place(f"{name}:{number}", ", "):
                 if len(line) > max_bytes:
                     raise OptionError(
                         f"The line has more than {max_bytes:,} bytes.", cure="Shorten the request."

@@ -32,7 +32,7 @@ from starlette.routing import Route
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language.shapes import JsonShapes
-from structgen.base.system.cache import replacing
+from structgen.base.system.cache import open_replacement
 from structgen.base.system.result_files import as_line, run_difference
 from structgen.doors.serving.answer_shape import ObjectResponse
 from structgen.doors.serving.api_errors import ApiError, answer_to, unsupported_member
@@ -353,7 +353,7 @@ class Batches:
         # the files say what counts
         counts.update(completed=0, failed=0)
         with ExitStack() as stack:
-            files = {outcome: stack.enter_context(replacing(path)) for outcome, path in paths.items()}
+            files = {outcome: stack.enter_context(open_replacement(path)) for outcome, path in paths.items()}
             for _, outcome, content in store.lines(batch.number):
                 files[outcome].write(content)
                 counts[outcome] += 1

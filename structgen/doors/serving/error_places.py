@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from structgen.base.json_text.exact_json import unescape
+from structgen.base.json_text.exact_json import unescape_segment
 
 MOST_SHOWN: Final = 200
 """Characters of what was sent that a refusal repeats."""
@@ -75,7 +75,7 @@ def shorten_repeats(message: str, max_length: int) -> str:
 def _place_members(place: str) -> list[str]:
     """Return the members that a place leads through: `messages/0/content`, or `prompt[0]`."""
     pointer = re.sub(r"^([a-z_]+)\['?([^\]']*)'?\]", r"\1/\2", place.partition(": ")[0])
-    return [unescape(part) for part in pointer.split("/")]
+    return [unescape_segment(part) for part in pointer.split("/")]
 
 
 def path_of(place: str) -> str:

@@ -27,10 +27,10 @@ from structgen.asking.request_reading.request_members import HANDED, members_of,
 from structgen.asking.tool_calls.custom_tools import INPUT
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.asking.tool_calls.tool_shapes import JsonObject
-from structgen.base.errors import within
+from structgen.base.errors import prefix_place
 from structgen.base.json_text.exact_json import values_in
 from structgen.base.language import checks
-from structgen.base.language.shapes import nearest
+from structgen.base.language.shapes import suggest_name
 from structgen.decoding.engine.requests import NUMBERS, Request, Sampling
 from structgen.decoding.engine.strategies.repetitions import repetitions_of
 from structgen.doors.serving.api_errors import ApiError, Body, unsupported_member
@@ -82,7 +82,7 @@ def check_members(body: Body, address: str) -> JsonObject:
         return read_members(body, address)
     for name, value in body.items():
         if name not in known_members and value is not None and not (name in _INSTEAD and value == {}):
-            near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else nearest(name, known_members)
+            near = f"Write {_INSTEAD[name]}. " if name in _INSTEAD else suggest_name(name, known_members)
             raise unsupported_member(name, f"{near}It is none of the members of {address}.")
         has_turns = address != "completions" and name in ("continue_final_message", "echo")
         is_idle = name in HANDED and name not in _OFFERED and not has_turns
@@ -157,7 +157,7 @@ def sampling_of(body: Body, *, is_greedy: bool) -> Sampling:
         del options["top_k"]
     options["logit_bias"] = body.get("logit_bias") or {}
     if body.get("repetition") is not None:
-        with within("repetition", "/"):
+        with prefix_place("repetition", "/"):
             options["repetition"] = repetitions_of(body["repetition"])
     seed = body.get("seed")
     return Sampling(**options, seed=secrets.randbits(32) if seed is None else seed)

@@ -17,9 +17,14 @@ from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.limits import Limits
 from structgen.decoding.engine.engine import Engine
-from structgen.decoding.engine.model_prompts import ModelQuestion, ReadPrompt, continued, last_question
+from structgen.decoding.engine.model_prompts import (
+    ModelQuestion,
+    ReadPrompt,
+    last_question,
+    split_continued_turn,
+)
 from structgen.decoding.engine.requests import Request
-from structgen.decoding.engine.searches.listed_values import listed
+from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.decoding.engine.thinking import TAG_TOKENS, Thinking, most_tokens, text_behind
 from structgen.doors.serving import request_fields as fields
 from structgen.doors.serving.api_errors import ApiError, Body
@@ -140,7 +145,7 @@ class ServedModel:
         compile_grammar = None if grammar is None else partial(self.engine.compiled, grammar, warns=False)
         continues = body.get("continue_final_message")
         place = where if has_own_shape else f"{where}/{{}}/content"
-        messages, turn = continued(messages, continues, compile_grammar, where=place)
+        messages, turn = split_continued_turn(messages, continues, compile_grammar, where=place)
         thinking, flags = self._read_thoughts(body)
         thinking = thinking if turn is None else None  # they come before a reply, which has begun
         stops = fields.stops_of(body) if format is not None and reading.answer is None else ()
@@ -160,7 +165,7 @@ class ServedModel:
             likeliest=logprob_count,
             special_texts=format is not None,
             thinking=thinking,
-            shortened=prompt.shortened,
+            shortened=prompt.shortening,
             begun=prompt.question.begun,
             # a model that was trained on no conversations goes on with the next question
             ends=() if grammar is not None or self._has_turns else ("\nUser:",),
@@ -266,10 +271,10 @@ class ServedModel:
             **options,
         )
         thoughts = 0 if request.thinking is None else most_tokens(request.thinking)
-        prompt_reading = self.engine.reading.read(request, besides=thoughts)
+        prompt_reading = self.engine.reading.read_request(request, besides=thoughts)
         room = self.engine.model.context - len(prompt_reading.tokens) - thoughts
         max_tokens = max(room if request.max_tokens is None else min(room, request.max_tokens), 1)
-        shortened_outline = request.shortened or prompt_reading.shortened
+        shortened_outline = request.shortened or prompt_reading.shortening
         return replace(
             request, prompt=prompt_reading.tokens, max_tokens=max_tokens, shortened=shortened_outline
         )
@@ -342,7 +347,7 @@ class ServedModel:
             messages,
             outlines is not None,
             with_outline=body.get("outline"),
-            is_choice=answer is not None and bool(listed(answer).texts),
+            is_choice=answer is not None and bool(find_listed_values(answer).texts),
             thinks_until="" if thinking is None else text_behind(thinking),
             template=template,
             marks=marks,
@@ -354,15 +359,15 @@ class ServedModel:
             text = embedded_prompt(choice.tools, last_question(messages), outline)
             question = ModelQuestion(text, turn=turn)
         elif prompts.has_template() and format is not None:
-            question = replace(question, told=tools_beside_template(prompts, choice, format, template))
+            question = replace(question, preface=tools_beside_template(prompts, choice, format, template))
         elif not self._has_turns:
 
             def read_plain(plain_question: ModelQuestion) -> Sequence[int]:
-                turns = replace(plain_question, with_outline=bool(plain_question.outline)).messages()
-                text = plain_chat(turns, choice.tools, format, prompts.controls(marks).guarded)
+                turns = replace(plain_question, with_outline=bool(plain_question.outline)).to_messages()
+                text = plain_chat(turns, choice.tools, format, prompts.find_controls(marks).guard_value)
                 text += " " * (turn is not None)
                 plain = ModelQuestion(text, chat=False, marks=marks, is_guarded=True, turn=turn)
-                return prompts.tokens(plain, self.engine.tokenizer)
+                return prompts.encode_question(plain, self.engine.tokenizer)
 
             question = replace(question, with_outline=bool(body.get("outline")))
 
@@ -370,7 +375,7 @@ class ServedModel:
         max_tokens = _most_tokens(body)
         besides = 0 if thinking is None else min(most_tokens(thinking), context // 4)
         max_tokens = None if max_tokens is None or max_tokens > context // 4 else max_tokens
-        return self.engine.reading.fitted(question, outlines, max_tokens, besides, read_plain)
+        return self.engine.reading.fit_context(question, outlines, max_tokens, besides, read_plain)
 
     def _read_thoughts(self, body: Body) -> tuple[Thinking | None, JsonObject]:
         """Return the thoughts before a reply, and what the chat template is told of them. They are on or off
@@ -422,7 +427,7 @@ class ServedModel:
         prompts = self.engine.prompts
         if prompts.is_embedded or not prompts.has_template():
             return None, None
-        end = prompts.text(ModelQuestion([{"role": "user", "content": "?"}], template=flags)).rstrip()
+        end = prompts.render_text(ModelQuestion([{"role": "user", "content": "?"}], template=flags)).rstrip()
         template = str(prompts.template_holder().chat_template)
         tags = sorted({(row.thinking, row.opened) for row in FORMATS.values() if row.thinking})
         opened_tags = (tag[1] for tag, opens in tags if opens and end.endswith(tag[0].rstrip()))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
 
 
 @fields_named("sg.testing.Failure(status=429)")
@@ -16,19 +16,19 @@ class Failure:
     """What goes wrong with one request to `sg.testing.server`: an entry of its replies. Errors: OptionError
     for options that do not go together."""
 
-    status: Annotated[int, Whole(400, 599)] | None = None
+    status: Annotated[int, WholeCheck(400, 599)] | None = None
     """The status of an answer that is an error of HTTP."""
-    retry_after: Annotated[float, Number(0.0, 86400.0, "seconds, at most a day")] | None = None
+    retry_after: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] | None = None
     """The header of that name, beside a status."""
-    message: Annotated[str, checks.text] = "A failure of the script."
+    message: Annotated[str, checks.check_text] = "A failure of the script."
     """What the server says, beside a status."""
-    delay: Annotated[float, Number(0.0, 86400.0, "seconds, at most a day")] = 0.0
+    delay: Annotated[float, NumberCheck(0.0, 86400.0, "seconds, at most a day")] = 0.0
     """Seconds before anything is sent; a client that waits less has a timeout."""
     reply: Any = None
     """A reply that is sent in spite of the failure; needed by `cut` and `unchecked`."""
-    cut: Annotated[int, Whole(0)] | None = None
+    cut: Annotated[int, WholeCheck(0)] | None = None
     """The connection closes behind so many bytes of the answer: a stream that breaks off."""
-    unchecked: Annotated[bool, checks.switch] = False
+    unchecked: Annotated[bool, checks.check_switch] = False
     """Whether the reply may be a text that the form forbids: servers may ignore forms."""
 
     def __post_init__(self) -> None:

@@ -17,8 +17,8 @@ from structgen.asking.tool_calls.tool_replies import Call
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError
 from structgen.base.json_text.exact_json import target_of
-from structgen.base.language.checks import encodable, shown
-from structgen.base.system.installation import needing
+from structgen.base.language.checks import check_encodable, show_value
+from structgen.base.system.installation import require_extras
 from structgen.doors.cli.position import TextStop
 from structgen.doors.typed.worked.field_values import by_fields
 from structgen.doors.typed.worked.worked_examples import spell_value
@@ -96,7 +96,7 @@ class ReplyForm(NamedTuple):
         if any(isinstance(part, Call) for part in parts):
             yield from self._texts_of_calls(parts, where)
         elif isinstance(reply, str):
-            yield encodable(where, reply)
+            yield check_encodable(where, reply)
             yield from _quoted_texts(reply, schema)
         else:
             for plain_reply in plain_values(reply, where):
@@ -223,7 +223,9 @@ def plain_value(reply: Any, where: str) -> Any:
             return reply
         except (TypeError, ValueError, RecursionError):
             pass  # it holds other objects
-    with needing("A reply that is an object", "typed", where=where, otherwise="or give its JSON as text"):
+    with require_extras(
+        "A reply that is an object", "typed", where=where, otherwise="or give its JSON as text"
+    ):
         # optional: pydantic
         from pydantic_core import PydanticSerializationError, to_jsonable_python
     try:
@@ -245,7 +247,7 @@ def plain_values(reply: Any, where: str) -> Iterator[Any]:
 def _no_json(reply: Any, where: str) -> OptionError:
     """Return the error of a reply that is no value of JSON."""
     return OptionError(
-        f"{shown(reply)} is no value of JSON.",
+        f"{show_value(reply)} is no value of JSON.",
         where=where,
         cure="Give a text, an object of the type, a dict, an sg.Call or a list of these.",
     )

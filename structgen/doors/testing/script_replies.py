@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.language.checks import shown
+from structgen.base.language.checks import show_value
 from structgen.base.printable import short_repr
 
 _MAX_SHOWN: Final = 300
@@ -79,7 +79,7 @@ class Replies:
         elif callable(replies) and not isinstance(replies, type):  # a class may be an exception to raise
             self._function = replies
         elif isinstance(replies, set | frozenset):
-            raise OptionError(f"{shown(replies)} has no order.", where="replies", cure="Pass a list.")
+            raise OptionError(f"{show_value(replies)} has no order.", where="replies", cure="Pass a list.")
         elif (
             isinstance(replies, Iterable) and not isinstance(replies, str | bytes) and not _is_object(replies)
         ):
@@ -136,7 +136,7 @@ def _is_object(replies: Any) -> bool:
 
 def _show_reply(reply: Any) -> str:
     """Return a reply in words, shortened."""
-    return short_repr(reply, _MAX_SHOWN) if isinstance(reply, str) else shown(reply)
+    return short_repr(reply, _MAX_SHOWN) if isinstance(reply, str) else show_value(reply)
 
 
 def _show_prompt_end(prompt: str) -> str:

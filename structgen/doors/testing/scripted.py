@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, options_named
 from structgen.base.printable import short_repr
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.base.system.resources import model_name
 from structgen.decoding.engine import Engine
 from structgen.decoding.engine.model_prompts import ModelPrompts
@@ -26,7 +26,7 @@ from structgen.doors.testing.reply_texts import ReplyForm
 from structgen.doors.testing.script_model import ScriptModel
 from structgen.doors.testing.script_replies import Replies, ScriptError, TakenReply
 from structgen.doors.typed.tool_prompts import model_format
-from structgen.grammars.compilation.request_bans import checked_bans, without_banned_texts
+from structgen.grammars.compilation.request_bans import check_bans, without_banned_texts
 from structgen.tokens.tokenizer import byte_tokenizer
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Scripted(Engine):
 
     @options_named('sg.testing.Scripted(["Ada", {"age": 36}])', name="sg.testing.Scripted")
     def __init__(self, replies: Any, *, like: Any = None, max_rows: int = 32) -> None:
-        with needing("A scripted model", "torch", where="testing.Scripted"):
+        with require_extras("A scripted model", "torch", where="testing.Scripted"):
             # optional: torch
             import torch  # noqa: F401
         self._replies = replies if isinstance(replies, Replies) else Replies(replies)
@@ -129,7 +129,7 @@ class Scripted(Engine):
 
     # --- requests of the engine -----------------------------------------------------------------------------
 
-    def _submitted(self, request: Request) -> list[Handle]:
+    def _submit_checked(self, request: Request) -> list[Handle]:
         return self._submit_samples(request, None)
 
     async def asubmit(self, request: Request) -> list[Handle]:
@@ -138,7 +138,7 @@ class Scripted(Engine):
         count = request.n if isinstance(request, Request) else 1
         submit = partial(self._submit_samples, request, TAKEN.get())
         TAKEN.set(None)
-        return await self._driver.submitted(count, submit)
+        return await self._driver.submit_in_thread(count, submit)
 
     def _submit_samples(self, request: Request, taken_reply: TakenReply | None) -> list[Handle]:
         """Return the handles of a request, each of whose samples has its own reply. `taken_reply`: the reply
@@ -147,13 +147,13 @@ class Scripted(Engine):
         for sample in range(request.n):
             sample_request = replace(request, n=1) if request.n > 1 else request
             # the prompt is read here: it must name its script before the engine has it
-            read_prompt = self.reading.read(sample_request)
+            read_prompt = self.reading.read_request(sample_request)
             beginning = read_prompt.question.begun
             sample_request = replace(
                 sample_request,
                 begun=beginning,
                 continue_final_message=None if beginning else sample_request.continue_final_message,
-                shortened=sample_request.shortened or read_prompt.shortened,
+                shortened=sample_request.shortened or read_prompt.shortening,
                 refused=None,
                 outline=None,
                 chat=None,
@@ -168,7 +168,7 @@ class Scripted(Engine):
             script = reply_text.lead + reply_text.text.removeprefix(beginning)
             prompt = self._script.begin_script(read_prompt.tokens, script)
             try:
-                (handle,) = super()._submitted(replace(sample_request, prompt=prompt))
+                (handle,) = super()._submit_checked(replace(sample_request, prompt=prompt))
             except BaseException:
                 self._script.end_script(prompt)
                 raise
@@ -189,7 +189,7 @@ class Scripted(Engine):
     def prompt_tokens(self, request: Request) -> list[int]:
         """Return the tokens of a prompt behind which the model says the next reply: for `sg.sample` and
         others that read the model themselves."""
-        read_prompt = self.reading.read(request)
+        read_prompt = self.reading.read_request(request)
         if any(token >= self.tokenizer.vocab_size for token in read_prompt.tokens[:1]):
             return read_prompt.tokens  # it has its script
         unbounded_request = replace(request, max_tokens=self.model.context)
@@ -222,7 +222,7 @@ class Scripted(Engine):
         reply, where = taken_reply
         if taken_reply.is_raised:
             raise reply
-        grammar, machine, bans = request.grammar, None, checked_bans(request.chosen_by.banned)
+        grammar, machine, bans = request.grammar, None, check_bans(request.chosen_by.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:

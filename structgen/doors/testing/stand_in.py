@@ -20,8 +20,8 @@ from typing import Any, Final, TypeAlias
 from structgen.asking.tool_calls.tool_replies import Call
 from structgen.asking.tool_calls.tool_shapes import JsonObject
 from structgen.base.errors import OptionError, StructgenError, options_named
-from structgen.base.language.checks import shown
-from structgen.base.system.installation import needing
+from structgen.base.language.checks import show_value
+from structgen.base.system.installation import require_extras
 from structgen.doors.testing.failures import Failure
 from structgen.doors.testing.reply_texts import in_order, plain_values, wrapped_values
 from structgen.doors.testing.script_replies import Replies, TakenReply
@@ -91,7 +91,7 @@ def server(replies: Any, *, like: Any = None) -> Iterator[Address]:
     at its beginning: those of `Scripted`; StructgenError where the extra `serve` is not installed. Then no
     port is open and no thread left. Cost: some milliseconds, and a tenth of a second to end.
     """
-    with needing("A server for tests", "serve", where="testing.server"):
+    with require_extras("A server for tests", "serve", where="testing.server"):
         # optional: serve
         import uvicorn
 
@@ -177,7 +177,9 @@ class _FailureLayer:
             ):  # it would end the server
                 cure = "Give an sg.testing.Failure, or an exception that is an Exception."
                 raise OptionError(
-                    f"{shown(taken_reply.reply)} is for no client.", where=taken_reply.location, cure=cure
+                    f"{show_value(taken_reply.reply)} is for no client.",
+                    where=taken_reply.location,
+                    cure=cure,
                 )
         except BaseException as error:  # too few replies, or of a function that makes them
             self.model.errors.append(error)

@@ -51,12 +51,12 @@ from structgen.base.errors import (
     UnsupportedError,
     ValidatorError,
     options_named,
+    prefix_place,
     warning_level,
-    within,
 )
-from structgen.base.json_text.exact_json import read as read_json
-from structgen.base.language.checks import number, whole
-from structgen.base.system.progress import progress
+from structgen.base.json_text.exact_json import read_exact as read_json
+from structgen.base.language.checks import check_number, check_whole
+from structgen.base.system.progress import open_progress
 from structgen.base.system.telemetry import CallSpan, call_span
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.decoding.engine.searches.confidence import confidences_of, probabilities_of
@@ -182,7 +182,7 @@ class CallSpec:
             return
         with open_span(writer, narrowed_task, source, is_stream=True) as span:
             text_pieces = writer.stream_text(narrowed_task, source, final_results.append)
-            async with aclosing(span.around(text_pieces)) as pieces:
+            async with aclosing(span.wrap_items(text_pieces)) as pieces:
                 async for piece in pieces:
                     if is_refused:
                         continue  # the stream is read to its end all the same: the outcome has the usage
@@ -298,15 +298,15 @@ def open_span(
         },
         "CLIENT" if writer.kind == "server" else "INTERNAL",
     )
-    span.asked(source.prompt)
+    span.record_prompt(source.prompt)
     return span
 
 
 def record_outcome(span: CallSpan, outcome: Outcome[Any]) -> None:
     """Write into a span what became of its call."""
     if span.is_open:  # else nobody traces
-        span.set({"structgen.attempts": outcome.attempts})
-        span.answered(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
+        span.set_attributes({"structgen.attempts": outcome.attempts})
+        span.record_answer(outcome.usage, [(outcome.text, outcome.finish_reason.value)], outcome.error)
 
 
 async def obtain_outcome(
@@ -328,7 +328,7 @@ async def obtain_outcome(
     form, options = task.form, task.options
     best: GenerationError | None = None
     usages = list[Usage]()
-    with running_span or open_span(writer, task, source) as span, span.current():
+    with running_span or open_span(writer, task, source) as span, span.make_current():
         for attempt in range(options.attempts):
             attempt_result = first
             if attempt or attempt_result is None:
@@ -476,7 +476,7 @@ class _FunctionBase(Generic[P, R]):
         if self._examples is None:
             example_sources = []
             for pair in pairs:
-                with within(pair.where):
+                with prefix_place(pair.where):
                     example_sources.append(await self._fill_source(pair.call))
             documents = [example.document for example in self._spec.examples]
             self._examples = Examples(example_sources, documents, pairs.max_told)
@@ -550,7 +550,7 @@ class _FunctionBase(Generic[P, R]):
         pairs = self._read_pairs(pairs)
         spelling, expected_values = Spelling(self._spec.form), write_pair_values(self._spec.form, pairs)
         scored_pairs = list[ScoredPair]()
-        with progress("score", "pairs") as report:
+        with open_progress("score", "pairs") as report:
             for first in range(0, len(pairs), MOST_TOGETHER):
                 calls = [pair.call for pair in pairs[first : first + MOST_TOGETHER]]
                 for outcome in await self._outcomes_or_errors(calls):
@@ -568,12 +568,12 @@ class _FunctionBase(Generic[P, R]):
     ) -> Fitted[Self]:
         """Return what `fit` returns, in an event loop too. Errors: OptionError."""
         if error is not None:
-            error = number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
+            error = check_number("error", error, 1e-6, 0.999, "a share of wrong answers between 0 and 1")
             if not isinstance(self._spec.model(), Local):
                 fault = "This model tells nothing of how sure it is."
                 raise OptionError(fault, where="error", cure="Leave it out, or ask an engine.")
-        held_out = number("held_out", held_out, 0.0, 1.0, "a share of the pairs from 0 to 1")
-        seed = whole("seed", seed, 0)
+        held_out = check_number("held_out", held_out, 0.0, 1.0, "a share of the pairs from 0 to 1")
+        seed = check_whole("seed", seed, 0)
         return await fit_function(self, self._read_pairs(pairs), error, held_out, seed)
 
     def _read_pairs(self, pairs_like: Any) -> Pairs:

@@ -14,7 +14,7 @@ from structgen.asking.python_types.pydantic_formats import make_refusal
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import NoFillingError, OptionError, UnsupportedError, fields_named
 from structgen.base.system.resources import model_name
-from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
+from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, split_continued_turn
 from structgen.decoding.engine.requests import FinishReason, Result, Usage
 from structgen.doors.typed.missing_options import OF_INFILLING
 from structgen.doors.typed.prompts import PromptSource, TextRequest
@@ -52,9 +52,9 @@ class Infilling:
     max_states: int | None = None
 
     def __post_init__(self) -> None:
-        from structgen.decoding.infilling.schedulers import named
+        from structgen.decoding.infilling.schedulers import find_scheduler
 
-        named(self.scheduler, sure=self.sure)
+        find_scheduler(self.scheduler, sure=self.sure)
 
     @property
     def name(self) -> str:
@@ -81,13 +81,13 @@ class Infiller:
 
     def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self._prompts.text(self._build_question(task, source))
+        return self._prompts.render_text(self._build_question(task, source))
 
     def _build_question(self, task: WritingTask, source: PromptSource) -> ModelQuestion:
         """Return the question to the model. Errors: OptionError for a last message to go on with."""
         source = source.in_texts()
-        if continued(source.prompt, None, None)[1] is not None:
-            OF_INFILLING.refuse(("continue_final_message",), ())
+        if split_continued_turn(source.prompt, None, None)[1] is not None:
+            OF_INFILLING.raise_first(("continue_final_message",), ())
         return source.build_question(task)
 
     async def write_texts(self, text_requests: Sequence[TextRequest], attempt: int = 0) -> list[Result]:
@@ -127,7 +127,7 @@ class Infiller:
             )
         with self._lock:
             model, tokenizer = self._loaded_model
-        prompt = self._prompts.tokens(self._build_question(task, source), tokenizer)
+        prompt = self._prompts.encode_question(self._build_question(task, source), tokenizer)
         room = model.context - len(prompt) - 1  # the end token stands behind the canvas
         if room < 1:
             raise OptionError(

@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from structgen.decoding.engine.model_prompts import ReadPrompt, continued
+from structgen.decoding.engine.model_prompts import ReadPrompt, split_continued_turn
 from structgen.decoding.engine.requests import Request, Result
-from structgen.decoding.engine.searches.listed_values import listed
+from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.decoding.engine.thinking import most_tokens
 from structgen.doors.typed.infilled import MOST_MODELS
 from structgen.doors.typed.options import OF_REQUEST
@@ -46,7 +46,7 @@ class Local:
 
     def prompt_text(self, task: WritingTask, source: PromptSource) -> str:
         """Return the text of a prompt, the chat template applied."""
-        return self.engine.prompts.text(self._read_prompt(narrow_task(task, source), source).question)
+        return self.engine.prompts.render_text(self._read_prompt(narrow_task(task, source), source).question)
 
     def _read_prompt(self, task: WritingTask, source: PromptSource) -> ReadPrompt:
         """Return a prompt as the model reads it, shortened where it leaves no room for the document."""
@@ -59,7 +59,7 @@ class Local:
 
         compiled = None if is_free else compile_grammar
         messages, continues = source.in_texts().prompt, options.continue_final_message
-        prompt, turn = continued(messages, continues, compiled, form.openings_of)
+        prompt, turn = split_continued_turn(messages, continues, compiled, form.openings_of)
         source = replace(source, prompt=prompt)
         if tool_prompts is None:
             question = source.build_question(task, "", knows_choices=not self.engine.prompts.is_embedded)
@@ -67,7 +67,7 @@ class Local:
             question = tool_prompts.build_question(source)
         question = replace(question, turn=turn)
         thoughts = 0 if options.thinking is None else most_tokens(options.thinking)
-        return self.engine.reading.fitted(question, form.outlines, options.max_tokens, thoughts)
+        return self.engine.reading.fit_context(question, form.outlines, options.max_tokens, thoughts)
 
     def _grammar_for(self, task: WritingTask) -> Any:
         """Return the grammar of the text that the model writes; None of free text."""
@@ -96,16 +96,16 @@ class Local:
             begun=read_prompt.question.begun,
             special_texts=tool_prompts is not None,
             choices="tokens" if options.choices == "tokens" else "whole",
-            shortened=read_prompt.shortened,
+            shortened=read_prompt.shortening,
         )
         is_calibrated = options.choices == "calibrated" and tool_prompts is None and not request.begun
-        if is_calibrated and listed(form.grammar, first=True).texts:
+        if is_calibrated and find_listed_values(form.grammar, first=True).texts:
             # optional: torch
-            from structgen.decoding.engine.searches.whole_values import comparing
+            from structgen.decoding.engine.searches.whole_values import compare_whole
 
             neutral = PromptSource(source.neutral, (source.neutral,), examples=source.examples)
             neutral_tokens = self._read_prompt(task, neutral).tokens
-            request, _ = comparing(request, self.engine.prompts, neutral_tokens, self._weights)
+            request, _ = compare_whole(request, self.engine.prompts, neutral_tokens, self._weights)
         return request
 
     # --- texts ----------------------------------------------------------------------------------------------

@@ -11,13 +11,13 @@ from structgen.asking.grounding.grounded_grammar import checked_texts
 from structgen.asking.request_reading.example_pairs import NO_PAIRS, Pairs, read_pairs
 from structgen.asking.tool_calls.tool_format import ToolFormat
 from structgen.base.language import checks
-from structgen.base.language.checks import By, Instance, OneOf, Whole, check_fields
+from structgen.base.language.checks import ChoiceCheck, InstanceCheck, NamedCheck, WholeCheck, check_fields
 from structgen.decoding.engine.requests import (
     A_SAMPLING,
     IN_SAMPLING,
     Request,
     Sampling,
-    redrawn,
+    sampling_of_attempt,
     with_strategy,
 )
 from structgen.decoding.engine.strategies.strategy import Strategy
@@ -88,8 +88,8 @@ class FunctionOptions(CallOptions, total=False):
     tools: Any
 
 
-_POLICIES = Instance(Mapping, 'Pass a dict, such as policies={"max_string": 80}.')
-_A_THINKING = Instance(
+_POLICIES = InstanceCheck(Mapping, 'Pass a dict, such as policies={"max_string": 80}.')
+_A_THINKING = InstanceCheck(
     Thinking, 'Pass sg.Thinking(until=..., max_tokens=...); True and "auto" are said beside tools.'
 )
 
@@ -104,25 +104,25 @@ class TypedOptions:
     sampling: Annotated[Sampling, A_SAMPLING] = _UNTIL_MADE
     """With the strategies of the call; by default greedy."""
     strategy: Strategy | Sequence[Strategy] = ()
-    max_tokens: Annotated[int, Whole(1)] | None = None
-    attempts: Annotated[int, Whole(1)] = 3
-    outline: Annotated[bool | None, checks.flag] = None
-    chat: Annotated[bool | None, checks.flag] = None
-    timeout: Annotated[float | None, checks.seconds] = None
+    max_tokens: Annotated[int, WholeCheck(1)] | None = None
+    attempts: Annotated[int, WholeCheck(1)] = 3
+    outline: Annotated[bool | None, checks.check_flag] = None
+    chat: Annotated[bool | None, checks.check_flag] = None
+    timeout: Annotated[float | None, checks.check_seconds] = None
     policies: Annotated[Mapping[str, Any], _POLICIES] | None = None
-    speculation: Annotated[str | Speculation, By(checked_speculation)] = "auto"
-    canonical: Annotated[bool, checks.switch] = False
-    healing: Annotated[bool, checks.switch] = False
-    stop: Annotated[str | Sequence[str], checks.texts] = ()
-    wrap: Annotated[bool | None, checks.flag] = None
-    choices: Annotated[str, OneOf(CHOICES)] = "whole"
-    continue_final_message: Annotated[bool | None, checks.flag] = None
-    grounded: Annotated[bool | str | Mapping[str, str], By(checked_texts)] = False
-    quotes: Annotated[bool, checks.switch] = False
-    missing: Annotated[str, OneOf(("error", "free"))] = "error"
+    speculation: Annotated[str | Speculation, NamedCheck(checked_speculation)] = "auto"
+    canonical: Annotated[bool, checks.check_switch] = False
+    healing: Annotated[bool, checks.check_switch] = False
+    stop: Annotated[str | Sequence[str], checks.check_texts] = ()
+    wrap: Annotated[bool | None, checks.check_flag] = None
+    choices: Annotated[str, ChoiceCheck(CHOICES)] = "whole"
+    continue_final_message: Annotated[bool | None, checks.check_flag] = None
+    grounded: Annotated[bool | str | Mapping[str, str], NamedCheck(checked_texts)] = False
+    quotes: Annotated[bool, checks.check_switch] = False
+    missing: Annotated[str, ChoiceCheck(("error", "free"))] = "error"
     thinking: Annotated[Thinking, _A_THINKING] | None = None
     """Beside tools, True and "auto" are kept in `thoughts`."""
-    examples: Annotated[Pairs, By(read_pairs)] = NO_PAIRS
+    examples: Annotated[Pairs, NamedCheck(read_pairs)] = NO_PAIRS
     tool_choice: Any = None
     parallel: bool | int | None = None
     tool_format: str | ToolFormat | Any = None
@@ -130,7 +130,7 @@ class TypedOptions:
     thoughts: bool | Literal["auto"] = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        WITHOUT_TOOLS.refuse(self)
+        WITHOUT_TOOLS.raise_first(self)
         # beside tools, True and "auto" mean the thoughts of the format
         if self.tools is not None and isinstance(thoughts := cast("Any", self.thinking), bool | str):
             object.__setattr__(self, "thoughts", thoughts)
@@ -141,7 +141,7 @@ class TypedOptions:
 
     def sampling_of(self, attempt: int) -> Sampling:
         """Return how tokens are chosen at an attempt, from 0 (`redrawn`)."""
-        return redrawn(self.sampling, attempt)
+        return sampling_of_attempt(self.sampling, attempt)
 
 
 OF_REQUEST: Final = (CallOptions.__annotations__.keys() & Request.__annotations__) - {"sampling", "choices"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from structgen.asking.tool_calls.tool_replies import Call, Reply
 from structgen.base.errors import GenerationError
-from structgen.base.system.html_pages import cell, counted, percent
+from structgen.base.system.html_pages import format_count, format_percent, notebook_cell
 from structgen.decoding.engine.requests import FinishReason, Result, Usage, total_usage
 from structgen.decoding.engine.searches.confidence import Confidence
 
@@ -90,11 +90,11 @@ class Outcome(Generic[R]):
         facts = [
             ("error", self.error) if self.error is not None else ("value", repr(self._value)),
             ("text", self.text),
-            ("ended", f"{self.finish_reason.value}, {counted(count, 'attempt')}"),
+            ("ended", f"{self.finish_reason.value}, {format_count(count, 'attempt')}"),
             ("tokens", f"{usage.tokens:,} after a prompt of {usage.prompt_tokens:,}"),
         ]
         # the most probable first
         likeliest = sorted(self.probabilities.items(), key=lambda pair: -pair[1])
-        rows = [(percent(probability), value) for value, probability in likeliest]
-        page = cell(facts, ("probability", "value"), rows)
+        rows = [(format_percent(probability), value) for value, probability in likeliest]
+        page = notebook_cell(facts, ("probability", "value"), rows)
         return page if self.evidence is None else page + self.evidence._repr_html_()

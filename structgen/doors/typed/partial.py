@@ -132,7 +132,7 @@ class Progress:
         """How many keys lead from the root of the text to the document."""
         self._is_json, self._is_broken = is_json, not is_json
         """Whether the text is a document; and whether it is no JSON from here on."""
-        self._reader = GrowingJson(closed=self._close_part)
+        self._reader = GrowingJson(on_close=self._close_part)
         self._closed: dict[int, tuple[PartPath, Any]] = {}
         """The parts that have closed, in order: the path and the object of each, by its offset in the
         text."""
@@ -173,7 +173,7 @@ class Progress:
             part = self._type_parts.reader_at(path.parts, self._reader.open)
         if part is not None:
             try:
-                value = part.read_document(self._reader.between(start, end))
+                value = part.read_document(self._reader.text_between(start, end))
             except ValidatorError as refusal:
                 if self._read_calls is not None:  # the end of the text tells whether it is a call
                     return value
@@ -204,7 +204,7 @@ class Progress:
         reader = self._reader
         if pieces < len(self._pieces):  # an earlier partial is asked: its text is read again
             reader = GrowingJson(
-                closed=lambda _path, start, _end, value: self._closed.get(start, (None, value))[1]
+                on_close=lambda _path, start, _end, value: self._closed.get(start, (None, value))[1]
             )
             _feed_reader(reader, self.text_after(pieces))
         value = reader.value

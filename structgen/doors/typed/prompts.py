@@ -97,7 +97,7 @@ class PromptSource:
             contents = [message.get("content") for message in prompt]
         for text in (*contents, *self.values):
             if isinstance(text, str):
-                checks.encodable("prompt", text)
+                checks.check_encodable("prompt", text)
 
 
 def _in_texts(prompt: Prompt) -> Prompt:
@@ -224,7 +224,7 @@ def source_of_prompt(prompt: Any) -> PromptSource:
             fault = "A list of texts is more than one prompt."
             cure = "Call once for each text, or all at once: sg.generate(...) makes functions with .batch."
         case [*_]:
-            return PromptSource([dict(message) for message in checks.messages("prompt", prompt)], ())
+            return PromptSource([dict(message) for message in checks.check_messages("prompt", prompt)], ())
     raise OptionError(fault, where="prompt", cure=cure)
 
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from structgen.asking.tool_calls.tool_replies import Reply
 from structgen.base.errors import StructgenError, ValidatorError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.base.system.telemetry import carried_headers
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS, FinishReason, Result, Usage
 from structgen.doors.typed import anthropic_messages
@@ -90,7 +90,7 @@ class Remote:
         """Errors: StructgenError where the client of its protocol is not installed."""
         self._protocol = PROTOCOLS[server.protocol]
         package = self._protocol.package
-        with needing("A model on a server", package, where="model"):
+        with require_extras("A model on a server", package, where="model"):
             self._library = import_module(package)
         self.url, self.name = server.url, server.name
         host, port = _HOST.findall(server.url)[0]
@@ -133,13 +133,13 @@ class Remote:
             schema = form.server_schema.schema
             if self._habits.breaks_schemas or not self._habits.accepts_schema(schema):
                 question = replace(question, schema=json.dumps(schema, ensure_ascii=False))
-        messages = question.messages()
+        messages = question.to_messages()
         return messages if form.tools is None else rewrite_history(messages, "text")
 
     def _request_body(self, task: WritingTask, source: PromptSource, attempt: int) -> dict[str, Any]:
         """Return a request of chat completions, with the fields that this server takes."""
         form, options = task.form, task.options
-        OF_SERVER_FORMS.refuse(options, form)
+        OF_SERVER_FORMS.raise_first(options, form)
         sampling = options.sampling_of(attempt)
         body: dict[str, Any] = {
             "model": self.name,

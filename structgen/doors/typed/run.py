@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never, Required, TypeAlias, Type
 
 from structgen.asking.request_reading.example_pairs import Pair
 from structgen.asking.tool_calls.tool_replies import Call, Reply
-from structgen.base.errors import OptionError, options_named, within
+from structgen.base.errors import OptionError, options_named, prefix_place
 from structgen.base.language import checks
 from structgen.decoding.engine.model_prompts import Message
 from structgen.doors.typed.functions import CallSpec
@@ -84,7 +84,7 @@ def _prompt_of(pair: Pair) -> PromptSource:
     if len(arguments) != 1 or keywords:
         cure = 'Write examples=[("Ada is 36.", Person(...)), ...].'
         raise OptionError("It has no prompt.", where=pair.where, cure=cure)
-    with within(pair.where):
+    with prefix_place(pair.where):
         return source_of_prompt(*arguments)
 
 
@@ -311,7 +311,7 @@ def run(
     GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
     """
     spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
-    if checks.switch("stream", stream):
+    if checks.check_switch("stream", stream):
         return run_generator(spec.stream_partials(source, detailed=detailed))
     return run_coroutine(spec.write_result(source, detailed=detailed))
 
@@ -471,6 +471,6 @@ def arun(
     loaded in a thread. Errors: those of `sg.run`.
     """
     spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
-    if checks.switch("stream", stream):
+    if checks.check_switch("stream", stream):
         return AsyncStream(spec.stream_partials(source, detailed=detailed))
     return spec.write_result(source, detailed=detailed)

@@ -38,7 +38,7 @@ from structgen.base.json_text.events import JsonError
 from structgen.base.json_text.growing_json import GrowingJson
 from structgen.doors.typed.wrapping import WRAPPER, is_object, unwrap_document, wrap_document
 from structgen.machines.core.compiled import CompiledGrammar, first_fault
-from structgen.machines.core.string_values import accepts
+from structgen.machines.core.string_values import grammar_accepts
 
 _TAG = r"(?:<{0}(?:think|thinking|reasoning)>|\[{0}THINK\])"
 _OPENING = re.compile(_TAG.format(""))
@@ -80,7 +80,7 @@ class SentSchema:
 
     def document_as_sent(self, text: str) -> str | None:
         """Return a text that is a document of the schema, None for any other."""
-        return text if accepts(self.byte_grammar, text) else None
+        return text if grammar_accepts(self.byte_grammar, text) else None
 
     def document_of_bare(self, text: str) -> str | None:
         """Return the document for a text that stands without its wrapper or its quotes; None where the schema

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from structgen.base.errors import OptionError, fields_named
 from structgen.base.language import checks
-from structgen.base.language.checks import By, OneOf, check_fields
+from structgen.base.language.checks import ChoiceCheck, NamedCheck, check_fields
 
 SCHEMA = "response_format"
 """The field that holds the schema."""
@@ -79,7 +79,7 @@ PROTOCOLS: Final = {
 
 def _check_address(value: Any) -> str:
     """Return the address of a server, as it is given. Errors: OptionError."""
-    if not checks.text("url", value).startswith(("http://", "https://")):
+    if not checks.check_text("url", value).startswith(("http://", "https://")):
         raise OptionError(
             f"{value!r} is no address of a server.",
             where="url",
@@ -90,7 +90,9 @@ def _check_address(value: Any) -> str:
 
 def _check_left_out(value: Any) -> tuple[str, ...]:
     """Return the names of fields as a tuple. Errors: OptionError for a field that cannot be left out."""
-    return tuple(OneOf(_OPTIONAL)("leave_out", field) for field in checks.texts("leave_out", value))
+    return tuple(
+        ChoiceCheck(_OPTIONAL)("leave_out", field) for field in checks.check_texts("leave_out", value)
+    )
 
 
 _WORDS = ("error", "message", "msg", "detail", "errors")
@@ -145,15 +147,15 @@ class Server:
     Nobody has to say what a server refuses by name: the request is sent again without it, once in a process.
     """
 
-    url: Annotated[str, By(_check_address)]
+    url: Annotated[str, NamedCheck(_check_address)]
     """The address, which mostly ends in /v1; Anthropic's does not."""
-    name: Annotated[str, checks.text]
+    name: Annotated[str, checks.check_text]
     """The model's name on the server."""
-    leave_out: Annotated[str | Sequence[str], By(_check_left_out)] = ()
+    leave_out: Annotated[str | Sequence[str], NamedCheck(_check_left_out)] = ()
     """Fields that are not sent (kept as a tuple): `temperature`, `seed`, `parallel_tool_calls`,
     `response_format`, `max_tokens`. Without `response_format` the schema stands in the prompt. In the place
     of `max_tokens`, `max_completion_tokens` is sent if that is not left out too."""
-    protocol: Annotated[str, OneOf(tuple(PROTOCOLS))] = "openai"
+    protocol: Annotated[str, ChoiceCheck(tuple(PROTOCOLS))] = "openai"
     """What it speaks: chat completions (`openai`, `ollama`), or Anthropic's messages."""
 
     def __post_init__(self) -> None:

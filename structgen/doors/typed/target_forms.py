@@ -23,10 +23,10 @@ from structgen.base.errors import (
     OptionError,
     TokenizerError,
 )
-from structgen.base.json_text.exact_json import write
+from structgen.base.json_text.exact_json import write_canonical
 from structgen.base.language.ir import Pattern, Words
 from structgen.decoding.engine.requests import Result
-from structgen.decoding.engine.searches.listed_values import listed, listed_values, named_values
+from structgen.decoding.engine.searches.listed_values import find_listed_values, listed_values, named_values
 from structgen.doors.typed.missing_options import OF_TOOLS
 from structgen.doors.typed.options import TypedOptions
 from structgen.doors.typed.server_replies import SentSchema
@@ -102,7 +102,7 @@ class TargetForm:
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The documents, as texts, where they are a few listed values; () where they are not."""
-        return listed(self.grammar).texts
+        return find_listed_values(self.grammar).texts
 
     @property
     def card_form(self) -> str:
@@ -159,7 +159,7 @@ class TargetForm:
         UnsupportedError for a grammar that no schema expresses."""
         schema = self.schema if self.string_schema is None else self.string_schema
         if self.unnarrowed is not None:
-            schema = json.loads(write(schema))  # plain numbers: `json.dumps` writes no exact ones
+            schema = json.loads(write_canonical(schema))  # plain numbers: `json.dumps` writes no exact ones
         is_inside = self.grammar is not None and self.grammar.bare() is not self.grammar.innermost
         if schema is None or is_inside:
             raise make_refusal(
@@ -342,7 +342,7 @@ def form_of_calls(
     beside tools.
     """
     use = read_tool_use(options, hint, where)
-    OF_TOOLS.refuse(options, use)
+    OF_TOOLS.raise_first(options, use)
     is_quoted = any(has_quotes(tool.schema) for tool in use.tools)
     if use.reply_shape.answer is None and not is_quoted:
         return TargetForm(hint, tools=use)

@@ -30,7 +30,7 @@ from structgen.grammars.json_grammars.outline_writer import ModelPrompt, extract
 from structgen.grammars.json_grammars.schema_grammar import unwarned_schema
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.core.grammar import Grammar
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 from structgen.schema.reading.policies import READABLE_DUMPS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ EMBEDDED_POLICIES: Final = READABLE_DUMPS
 
 
 Guard: TypeAlias = Callable[[Any], Any]
-"""`ControlTokens.guarded` of a model: people's texts become none of its control tokens."""
+"""`ControlTokens.guard_value` of a model: people's texts become none of its control tokens."""
 
 
 class ToolPrompts:
@@ -67,7 +67,7 @@ class ToolPrompts:
         if not (self.has_template and format.thinking and self.use.thinking):
             return format
         question = ModelQuestion(ANY, template=self._template_fields)
-        tail = self._prompts.text(question).rstrip()
+        tail = self._prompts.render_text(question).rstrip()
         return replace(format, opened=tail.endswith(format.thinking[0].rstrip()))
 
     @cached_property
@@ -85,7 +85,11 @@ class ToolPrompts:
         text = result.text + (self.ending_text(result.steps[-1].token) if result.steps else "")
         reply = self.read(text, is_complete=True)
         is_call = reply.calls and not reply.problems and not reply.text.strip()
-        if self._answer_grammar is not None and not is_call and accepts(self._answer_grammar, result.text):
+        if (
+            self._answer_grammar is not None
+            and not is_call
+            and grammar_accepts(self._answer_grammar, result.text)
+        ):
             return replace(result, value=self._answer_grammar.value(result.text.encode()))
         thoughts = reply.thinking or result.thoughts
         reply = replace(reply, thinking=thoughts or None)
@@ -137,12 +141,12 @@ class ToolPrompts:
             tools_text = ""
             if self.has_template:
                 tools_text = tools_beside_template(self._prompts, self.use.choice, self.format, template)
-            return replace(question, template=template, told=tools_text)
+            return replace(question, template=template, preface=tools_text)
         if self._prompts.is_embedded:
             text_to_read = "\n".join(source.values) if isinstance(prompt, str) else last_question(messages)
             answer = self._task.form.outline.partition("\n")[0]  # without descriptions
             return ModelQuestion(embedded_prompt(self.use.choice.tools, text_to_read, answer))
-        guard = self._prompts.controls(marks).guarded
+        guard = self._prompts.find_controls(marks).guard_value
         tools = _describe_tools(self.use.choice.tools, self.format, guard)
         parts = [tools, *(_write_message(message, self.format, guard) for message in messages)]
         text = "\n\n".join(filter(None, parts)) + "\n\n"
@@ -185,7 +189,7 @@ def tools_beside_template(
     `Tools:` for a template that passes over `tools`."""
     if not choice.tools or prompts.tells_tools(template):
         return ""
-    return _describe_tools(choice.tools, format, prompts.controls(str(format)).guarded)
+    return _describe_tools(choice.tools, format, prompts.find_controls(str(format)).guard_value)
 
 
 def embedded_prompt(tools: Sequence[Tool], text: str, answer: str = "") -> ModelPrompt:

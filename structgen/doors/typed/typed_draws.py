@@ -60,10 +60,10 @@ def draw_samples(
 
     task = narrow_task(task, source)
     form = task.form
-    OF_DRAWS.refuse(task.options, form, writer)
+    OF_DRAWS.raise_first(task.options, form, writer)
     assert isinstance(writer, Local)
     request = writer.request(task, source)
-    request = writer.engine.reading.bounded(request, len(request.prompt))
+    request = writer.engine.reading.bound_tokens(request, len(request.prompt))
     if request.begun:
         cure = "Leave this message out, or write continue_final_message=False."
         raise OptionError("Draws are whole, and the last message begins one.", where="prompt", cure=cure)

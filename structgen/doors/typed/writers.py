@@ -72,17 +72,17 @@ def writer_of(model: object, options: TypedOptions) -> Callable[[], Writer]:
         # start-up: most models are no servers
         from structgen.doors.typed.remote import Remote
 
-        OF_SERVERS.refuse(options, options.sampling)
-        OF_SERVER_FIELDS.refuse(options, model)
+        OF_SERVERS.raise_first(options, options.sampling)
+        OF_SERVER_FIELDS.raise_first(options, model)
         if model.protocol == "anthropic":
-            OF_ANTHROPIC.refuse(options.sampling)
+            OF_ANTHROPIC.raise_first(options.sampling)
         server_writer = Remote(model)  # made once: it learns what the server refuses
         return lambda: server_writer
     name = _name_of(model)
     if isinstance(model, str | Path) or (name and isinstance(model, Infilling)):
         check_model(name)
     if is_infilling(model):
-        OF_INFILLING.refuse(options, options.sampling)
+        OF_INFILLING.raise_first(options, options.sampling)
         infiller = Infiller(model) if isinstance(model, Infilling) else infiller_of(name)
         return lambda: infiller
     if isinstance(model, str | Path):
@@ -119,7 +119,7 @@ class Preparation:
         if tools is not None and is_infilling(model):
             raise no_calls()
         if self.options.examples and _prompts_of(model).is_embedded:
-            OF_EMBEDDED.refuse(self.options)
+            OF_EMBEDDED.raise_first(self.options)
         # the embedded models were trained on texts of json.dumps, and sg.infill fills such texts
         as_dumps = is_embedded(_name_of(model)) or is_infilling(model)
         self._default_policies = READABLE_DUMPS if as_dumps else None

@@ -34,10 +34,10 @@ class Compilable(Protocol[C]):
         ...
 
 
-_GRAMMAR: Final = checks.Instance(
+_GRAMMAR: Final = checks.InstanceCheck(
     Grammar, "Make one with sg.json_schema(...), sg.lark(...) or sg.regex(...)."
 )
-TOKENIZER: Final = checks.Instance(
+TOKENIZER: Final = checks.InstanceCheck(
     Tokenizer, "Make one with sg.Tokenizer.from_huggingface(...), from_tiktoken(...) or from_bytes(...)."
 )
 _JSON = UTF8_BYTES.difference(range(0x20)) | {9, 10, 13}
@@ -70,35 +70,39 @@ def compile(
     tokens write (docs/tokenizers.md): a byte that stands in no token leaves the grammar's own alphabet, and
     what stands inside longer tokens alone is looked for in each mask (`WrittenTexts`).
     """
-    given: Grammar = checks.hashable("grammar", _GRAMMAR("grammar", grammar))
+    checked_grammar: Grammar = checks.check_hashable("grammar", _GRAMMAR("grammar", grammar))
     TOKENIZER("tokenizer", tokenizer)
     if limits is not None:
-        limits = checks.limits(limits)
-    has_mask = checks.flag("first_mask", first_mask) is not False and given.policies is not None
-    compiled = _compiled(grammar, tokenizer, limits, store_of(store))
+        limits = checks.check_limits(limits)
+    has_mask = (
+        checks.check_flag("first_mask", first_mask) is not False and checked_grammar.policies is not None
+    )
+    compiled_grammar = _compile_writable(grammar, tokenizer, limits, store_of(store))
     # a report of places that are left undecided is of those that texts reach
-    if has_mask and compiled.limits.liveness != "flag":
+    if has_mask and compiled_grammar.limits.liveness != "flag":
         with suppress(LimitError):
-            compiled.compute(compiled.start.index)
-    return compiled
+            compiled_grammar.compute(compiled_grammar.start.index)
+    return compiled_grammar
 
 
-def _compiled(grammar: Compilable[C], tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> C:
+def _compile_writable(
+    grammar: Compilable[C], tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
+) -> C:
     """Return the compiled grammar of those texts that the tokenizer's tokens write."""
     if not tokenizer.missing_bytes:
         return grammar.compiled(tokenizer, limits, store)
-    given: Any = grammar
-    written: Any = given.inside(partial(_written, tokenizer=tokenizer))
+    any_grammar: Any = grammar
+    writable_grammar: Any = any_grammar.inside(partial(_writable_grammar, tokenizer=tokenizer))
     try:
-        compiled: C = written.compiled(tokenizer, limits, store)
+        compiled_grammar: C = writable_grammar.compiled(tokenizer, limits, store)
     except GrammarError as error:
-        if written is grammar:
+        if writable_grammar is grammar:
             raise
-        raise _refusal(given.innermost, tokenizer, error) from error
-    return compiled
+        raise _make_refusal(any_grammar.innermost, tokenizer, error) from error
+    return compiled_grammar
 
 
-def _written(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
+def _writable_grammar(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
     """Return the grammar of those texts that the tokenizer's tokens write."""
     # start-up: a grammar may need no texts, and few vocabularies lack bytes
     from structgen.grammars.text_grammars.text_grammar import as_text
@@ -115,12 +119,14 @@ def _written(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
     return WrittenTexts(as_text(grammar))
 
 
-def _refusal(grammar: Grammar, tokenizer: Tokenizer, error: GrammarError) -> GrammarError | TokenizerError:
+def _make_refusal(
+    grammar: Grammar, tokenizer: Tokenizer, error: GrammarError
+) -> GrammarError | TokenizerError:
     """Return the error for a grammar of which tokens write nothing; of one without any text, its own."""
     # start-up: few grammars are refused
     from structgen.grammars.text_grammars.text_grammar import as_text
-    from structgen.grammars.text_grammars.written_texts import BYTES, refusal
+    from structgen.grammars.text_grammars.written_texts import BYTES, no_text_error
 
     escapes = isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies
     cure = f'Give escapes="any": escapes write what tokens do not; or u{BYTES[1:]}' if escapes else BYTES
-    return refusal(as_text(grammar), tokenizer, error.where, cure)
+    return no_text_error(as_text(grammar), tokenizer, error.where, cure)

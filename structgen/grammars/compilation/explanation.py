@@ -7,14 +7,14 @@ from typing import Any, overload
 from structgen.base.errors import OptionError, options_named
 from structgen.grammars.compilation.compiler import compile
 from structgen.grammars.compilation.grammar_explanation import GrammarExplanation, explain_grammar
-from structgen.grammars.compilation.implied_constraints import proved
+from structgen.grammars.compilation.implied_constraints import prove_redundant
 from structgen.grammars.compilation.schema_explanation import Costs, Explanation
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 from structgen.machines.core.grammar import Grammar
-from structgen.schema.explaining.impossible import impossible
-from structgen.schema.explaining.outline import MOST_LINES, outline
-from structgen.schema.reading.openai import refusals
+from structgen.schema.explaining.impossible import find_impossible
+from structgen.schema.explaining.outline import MOST_LINES, make_outline
+from structgen.schema.reading.openai import find_refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -73,15 +73,15 @@ def explain(
         )
     if sentences or seed:
         raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
-    compiled = compile(of, byte_tokenizer(), store=False, first_mask=False)
-    network = compiled.network
+    compiled_grammar = compile(of, byte_tokenizer(), store=False, first_mask=False)
+    network = compiled_grammar.network
     assert isinstance(network, SchemaNetwork)
-    with compiled.lock:
-        smallest = compiled.completion(compiled.start).decode()
-        table_bytes = compiled.sizes["table_bytes"]
-        tree = outline(network, lines)
-        never, whole = impossible(network, tree.demands)
-    report = proved(of, of.report) if prove else of.report
+    with compiled_grammar.lock:
+        smallest = compiled_grammar.completion(compiled_grammar.start).decode()
+        table_bytes = compiled_grammar.sizes["table_bytes"]
+        tree = make_outline(network, lines)
+        never, whole = find_impossible(network, tree.demands)
+    report = prove_redundant(of, of.report) if prove else of.report
     return Explanation(
         report,
         tree,
@@ -89,5 +89,5 @@ def explain(
         whole and not tree.cut,
         smallest,
         Costs(len({finding.pointer for finding in report.findings}), table_bytes),
-        tuple(refusals(of.schema)) if openai else (),
+        tuple(find_refusals(of.schema)) if openai else (),
     )

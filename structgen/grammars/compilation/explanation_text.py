@@ -31,16 +31,16 @@ class Shown:
         return f"<pre>{in_cell(str(self), _MOST_IN_CELL)}</pre>"
 
 
-def section(title: str, rows: Iterable[str], most: int = SHOWN_LINES) -> Iterator[str]:
-    """Yield a title and at most `most` lines of some rows below it; nothing where there are no rows."""
-    listed = [line for row in rows for line in row.split("\n")]
-    yield from [f"\n{title}"] * bool(listed)
-    yield from (f"  {line}" for line in listed[:most])
-    if len(listed) > most:
-        yield f"  and {len(listed) - most:,} more (--json has all)"
+def section_lines(title: str, rows: Iterable[str], max_lines: int = SHOWN_LINES) -> Iterator[str]:
+    """Yield a title and at most `max_lines` lines of some rows below it; nothing where there are no rows."""
+    lines = [line for row in rows for line in row.split("\n")]
+    yield from [f"\n{title}"] * bool(lines)
+    yield from (f"  {line}" for line in lines[:max_lines])
+    if len(lines) > max_lines:
+        yield f"  and {len(lines) - max_lines:,} more (--json has all)"
 
 
-def shortest_section(title: str, text: str, shown: str) -> Iterator[str]:
+def shortest_section(title: str, text: str, shown_text: str) -> Iterator[str]:
     """Yield a section with the shortest text of a language, as it is shown, as far as it is printed."""
-    cut = shown if len(shown) <= _SHORTEST else shown[:_SHORTEST] + " …"
-    return section(f"{title} ({len(text.encode()):,} bytes)", [cut], most=_SHORTEST)
+    cut = shown_text if len(shown_text) <= _SHORTEST else shown_text[:_SHORTEST] + " …"
+    return section_lines(f"{title} ({len(text.encode()):,} bytes)", [cut], max_lines=_SHORTEST)

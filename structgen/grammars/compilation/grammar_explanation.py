@@ -10,20 +10,25 @@ from typing import Any
 from structgen.base.errors import GrammarError, LimitError
 from structgen.base.language import checks
 from structgen.base.language.remarks import NO_REMARKS, Remarks
-from structgen.grammars.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
-from structgen.grammars.lark_grammars.compiled.beaten import beaten, beaten_in
+from structgen.grammars.compilation.explanation_text import (
+    SHOWN_LINES,
+    Shown,
+    section_lines,
+    shortest_section,
+)
+from structgen.grammars.lark_grammars.compiled.beaten import beaten_terminals_of, find_beaten_terminals
 from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
-from structgen.grammars.text_grammars.context_free.productive_symbols import S, productive
+from structgen.grammars.text_grammars.context_free.productive_symbols import S, productive_symbols
 from structgen.grammars.text_grammars.machine.language import TOKEN, Language
 from structgen.grammars.text_grammars.machine.random_sentences import random_word
 from structgen.grammars.text_grammars.text_grammar import RulesGrammar, TextGrammar
 
 
 @dataclass(frozen=True, slots=True)
-class Beaten:
+class BeatenTerminal:
     """A terminal that no lexeme can be of, in any context of the lexer that looks for it."""
 
     terminal: str
@@ -51,7 +56,7 @@ class GrammarExplanation(Remarks, Shown):
     """What it is, and what reads it."""
     unproductive: tuple[str, ...]
     """Rules that derive no text."""
-    beaten: tuple[Beaten, ...]
+    beaten: tuple[BeatenTerminal, ...]
     shortest: str | None
     """A short text that is accepted; None where none is."""
     sentences: tuple[str, ...]
@@ -79,10 +84,10 @@ class GrammarExplanation(Remarks, Shown):
         for conflict in self.conflicts:
             conflicts += [
                 f"before {conflict.terminal}, lark goes on with",
-                *(f"    {kept}" for kept in conflict.kept),
+                *(f"    {kept_rule}" for kept_rule in conflict.kept),
             ]
             conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in conflict.dropped)]
-        beaten = (
+        beaten_lines = (
             f"{loser.terminal}: its texts become {', '.join(loser.winners) or 'nothing'}"
             for loser in self.beaten
         )
@@ -92,14 +97,14 @@ class GrammarExplanation(Remarks, Shown):
             ("Rules that derive no text", self.unproductive),
             ("Terminals of no use to a rule", self.unused_terminals),
             ("Terminals that never come: they are declared, and nothing makes them", self.never_made),
-            ("Terminals that can never win", beaten),
+            ("Terminals that can never win", beaten_lines),
         ):
-            yield from section(title, rows)
+            yield from section_lines(title, rows)
         if self.shortest is None:
             yield "\nIt accepts no text."
         else:
             yield from shortest_section("A shortest text", self.shortest, repr(self.shortest))
-        yield from section("Random texts", map(repr, self.sentences), most=len(self.sentences))
+        yield from section_lines("Random texts", map(repr, self.sentences), max_lines=len(self.sentences))
 
 
 def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> GrammarExplanation:
@@ -108,41 +113,45 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     Cost: some 10 ms, seconds for grammars like Python's. Raises LimitError where it was not found out
     whether anything is accepted; OptionError.
     """
-    checks.whole("sentences", sentences, 0)
-    language, shortest = _shortest(grammar)
+    checks.check_whole("sentences", sentences, 0)
+    language, shortest = _shortest_text(grammar)
     source = random.Random(seed)
     words: tuple[str, ...] = ()
     if language is not None and shortest is not None:
         words = tuple(random_word(language, source).decode() for _ in range(sentences))
     kind, remarks = grammar.source, NO_REMARKS
-    never_win: tuple[Beaten, ...] = ()
-    barren: Iterable[str] = ()
+    never_win: tuple[BeatenTerminal, ...] = ()
+    barren_names: Iterable[str] = ()
     numbers = {} if language is None else {"parser_states": language.sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
         kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables
         remarks = tables.remarks
-        never_win = _beaten(lark, language)
-        made = {at for at, terminal in enumerate(tables.terminals) if terminal.pattern is not None or at == 0}
+        never_win = _beaten_terminals(lark, language)
+        productive_terminals = {
+            at for at, terminal in enumerate(tables.terminals) if terminal.pattern is not None or at == 0
+        }
         if tables.indentation is not None:
-            made |= {tables.indentation.indent, tables.indentation.dedent}
+            productive_terminals |= {tables.indentation.indent, tables.indentation.dedent}
         rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
-        barren = (tables.nonterminals[-1 - symbol] for symbol in _barren(rules, made))
+        barren_names = (
+            tables.nonterminals[-1 - symbol] for symbol in _barren_symbols(rules, productive_terminals)
+        )
         numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
         numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
     elif isinstance(grammar, RulesGrammar):
         remarks = grammar.remarks
         terminals = (*grammar.terminals, *grammar.bound)
-        barren = _barren(grammar.rules, terminals)
+        barren_names = _barren_symbols(grammar.rules, terminals)
         numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
     # what is made of a rule's parts has no name that a person wrote
-    written = sorted(
-        name for name in set(map(rule_as_written, barren)) if name.strip() == name and name[:1] != "$"
+    rule_names = sorted(
+        name for name in set(map(rule_as_written, barren_names)) if name.strip() == name and name[:1] != "$"
     )
     return GrammarExplanation(
         **{field.name: getattr(remarks, field.name) for field in fields(remarks)},
         kind=kind,
-        unproductive=tuple(written),
+        unproductive=tuple(rule_names),
         beaten=never_win,
         shortest=shortest,
         sentences=words,
@@ -150,13 +159,13 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     )
 
 
-def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
+def _shortest_text(grammar: TextGrammar) -> tuple[Language | None, str | None]:
     """Return the language of a grammar, None where it cannot be made because there is no text; and a short
     text, None where there is none."""
     language = None
     try:
         language = grammar.language(grammar.limits)
-        symbols = language.shortest(language.start())
+        symbols = language.shortest_rest(language.start())
     except GrammarError as error:
         if type(error) is not GrammarError:
             raise
@@ -164,22 +173,25 @@ def _shortest(grammar: TextGrammar) -> tuple[Language | None, str | None]:
     return language, bytes(symbol for symbol in symbols if symbol < TOKEN).decode()
 
 
-def _barren(rules: Sequence[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
+def _barren_symbols(rules: Sequence[tuple[S, tuple[S, ...]]], productive_terminals: Iterable[S]) -> set[S]:
     """Return the symbols on the left of rules that derive no text, where those that are made have one."""
-    return {left for left, _right in rules} - productive(rules, made)
+    return {lhs for lhs, _right in rules} - productive_symbols(rules, productive_terminals)
 
 
-def _beaten(grammar: LarkGrammar, language: Language | None) -> tuple[Beaten, ...]:
+def _beaten_terminals(grammar: LarkGrammar, language: Language | None) -> tuple[BeatenTerminal, ...]:
     """Return the terminals that no lexeme is of; none where that was not found out within the limits."""
     tables = grammar.tables
     try:
         if isinstance(language, LarkLanguage):
-            losers = beaten_in(language.compiled.answers.letters)
+            losers = beaten_terminals_of(language.compiled.answers.letters)
         else:
-            losers = beaten(tables, grammar.is_local, grammar.limits)
+            losers = find_beaten_terminals(tables, grammar.is_local, grammar.limits)
     except LimitError:
         return ()
-    shown = [terminal.shown for terminal in tables.terminals]
+    terminal_names = [terminal.display_name for terminal in tables.terminals]
     return tuple(
-        Beaten(shown[loser.terminal], tuple(sorted(shown[won] for won in loser.winners))) for loser in losers
+        BeatenTerminal(
+            terminal_names[loser.terminal], tuple(sorted(terminal_names[won] for won in loser.winners))
+        )
+        for loser in losers
     )

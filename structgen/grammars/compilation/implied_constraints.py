@@ -14,7 +14,7 @@ from typing import Any
 
 from structgen.automata.formats.named_formats import CUTS
 from structgen.base.errors import LimitError, SchemaError, UnsupportedError
-from structgen.base.json_text.exact_json import Json, escape, unescape
+from structgen.base.json_text.exact_json import Json, escape, unescape_segment
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.schema.explaining.keyword_report import Finding, KeywordReport, KeywordStanding
@@ -26,7 +26,7 @@ IMPLIED = "the rest of the schema asks as much"
 _CAPS = ("max_string", "max_items", "any_value")
 
 
-def proved(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
+def prove_redundant(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
     """Return the report of a grammar with constraints called redundant that a proof shows to be so; a note
     for each that was not decided.
 
@@ -47,7 +47,7 @@ def proved(grammar: JsonSchemaGrammar, report: KeywordReport) -> KeywordReport:
 class _Search:
     def __init__(self, grammar: JsonSchemaGrammar) -> None:
         self._grammar = grammar
-        self._policies = grammar.policies.widened(*WIDEST, *_CAPS)
+        self._policies = grammar.policies.widen_options(*WIDEST, *_CAPS)
         self._limits = replace(grammar.limits, liveness="refuse")
         self.notes: list[str] = []
 
@@ -59,7 +59,7 @@ class _Search:
         if not finding.pointer.startswith("#"):
             return self._undecided(finding, "it stands in another document")
         try:
-            return self._proved(finding)
+            return self._prove_finding(finding)
         except SchemaError:
             return False  # without it, it is no schema: a reference would lead nowhere
         except UnsupportedError:
@@ -67,19 +67,19 @@ class _Search:
         except LimitError as error:
             return self._undecided(finding, f"the limit {error.limit} was met")
 
-    def _proved(self, finding: Finding) -> bool:
-        other = self._read(without_keyword(self._grammar.schema, finding.pointer, finding.keyword))
-        if other.refusals:
+    def _prove_finding(self, finding: Finding) -> bool:
+        reduced = self._read_schema(without_keyword(self._grammar.schema, finding.pointer, finding.keyword))
+        if reduced.refusals:
             return False  # it hides what is not handled, as `$ref` does up to draft 7
-        whole = SchemaDifference(self._read(self._grammar.schema))
-        if whole.difference(other) is not None:
+        whole = SchemaDifference(self._read_schema(self._grammar.schema))
+        if whole.find_difference(reduced) is not None:
             return False
         if whole.cut:
             # What is cut is neither in the format nor in its negation, so that nothing shows on such strings.
             return self._undecided(finding, f"some strings of the format {whole.cut} are left out")
         return True
 
-    def _read(self, value: Json) -> Document:
+    def _read_schema(self, value: Json) -> Document:
         return self._grammar.document(value, policies=self._policies, limits=self._limits)
 
     def _undecided(self, finding: Finding, why: str) -> bool:
@@ -99,40 +99,46 @@ class SchemaDifference:
         self.places = {place.pointer: place for place in _in_text(document)}
         self._next = len(document.schemas)
 
-    def difference(self, other: Document, pointer: str = "#") -> int | None:
+    def find_difference(self, other_document: Document, pointer: str = "#") -> int | None:
         """Return a demand that some value meets, and only values that one of the two documents takes and the
         other does not (or their places at a pointer); None where there is no such value.
 
-        `other` must not be used afterwards: its places then lead to those of this document. Cost: linear in
-        the places of both, more where references lead back, and at most two questions to the liveness oracle.
-        Raises LimitError where the oracle does not decide.
+        `other_document` must not be used afterwards: its places then lead to those of this document. Cost:
+        linear in the places of both, more where references lead back, and at most two questions to the
+        liveness oracle. Raises LimitError where the oracle does not decide.
         """
-        for place in other.schemas:
+        for place in other_document.schemas:
             place.id += self._next
-        self._next += len(other.schemas)
-        equal = self._equal(other)
-        for place in other.schemas:
+        self._next += len(other_document.schemas)
+        equal = self._equal_places(other_document)
+        for place in other_document.schemas:
             if place.id not in equal:
-                for name, held in place.__dict__.items():
-                    setattr(place, name, with_others(held, equal))
-        two = next((place for place in other.schemas if place.pointer == pointer), other.root)
+                for name, value in place.__dict__.items():
+                    setattr(place, name, with_others(value, equal))
+        two = next(
+            (place for place in other_document.schemas if place.pointer == pointer), other_document.root
+        )
         tables, oracle = self.network.tables, self.network.oracle
-        pair = tables.literal(self.places[pointer]), tables.literal(equal.get(two.id, two))
-        for more, less in (pair[::-1], pair):
-            demand = tables.demand((more, tables.negate(less)))
-            if oracle.alive(demand):
+        pair = tables.literal_of(self.places[pointer]), tables.literal_of(equal.get(two.id, two))
+        for accepting, rejecting in (pair[::-1], pair):
+            demand = tables.intern_demand((accepting, tables.negate_literal(rejecting)))
+            if oracle.is_alive(demand):
                 return demand
         return None
 
-    def _equal(self, other: Document) -> dict[int, Schema]:
+    def _equal_places(self, other_document: Document) -> dict[int, Schema]:
         """Return the places of this document that equal another's, by the ids of these: in their own fields,
         and in all that they lead to."""
-        known = self.places
-        equal = {place.id: known[place.pointer] for place in _in_text(other) if place.pointer in known}
-        before = len(equal) + 1
-        while len(equal) < before:
-            before = len(equal)
-            for place in reversed(other.schemas):  # inner places first
+        own_places = self.places
+        equal = {
+            place.id: own_places[place.pointer]
+            for place in _in_text(other_document)
+            if place.pointer in own_places
+        }
+        count_before = len(equal) + 1
+        while len(equal) < count_before:
+            count_before = len(equal)
+            for place in reversed(other_document.schemas):  # inner places first
                 if place.id in equal and with_others(place.__dict__, equal) != equal[place.id].__dict__:
                     del equal[place.id]
         return equal
@@ -145,7 +151,7 @@ def _in_text(document: Document) -> list[Schema]:
 def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
     """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
     here = root = copy(value)
-    for step in map(unescape, pointer.split("/")[1:]):
+    for step in map(unescape_segment, pointer.split("/")[1:]):
         at = int(step) if isinstance(here, list) else step
         here[at] = copy(here[at])
         here = here[at]

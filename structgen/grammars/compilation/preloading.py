@@ -83,23 +83,23 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int | None =
         warnings.warn(message, FutureWarning, stacklevel=warning_level())
     if tokenizer is not None:
         TOKENIZER("tokenizer", tokenizer)
-    wanted = kinds or KINDS
+    chosen_kinds = kinds or KINDS
     default_store()
     if tokenizer is None:
         tokenizer = byte_tokenizer()
-    if "lark" in wanted:  # a kept grammar is read without lark
+    if "lark" in chosen_kinds:  # a kept grammar is read without lark
         Lark('start: "a"', parser="lalr")
-    for kind in wanted:
+    for kind in chosen_kinds:
         grammar, text = _USES[kind]
-        _use(compile(grammar(), tokenizer, store=False), text)
+        _use_grammar(compile(grammar(), tokenizer, store=False), text)
     load_all()
 
 
-def _use(compiled: CompiledGrammar, text: bytes) -> None:
+def _use_grammar(compiled_grammar: CompiledGrammar, text: bytes) -> None:
     """Read a text of a grammar token by token, each under a mask, and the end under a budget."""
-    matcher = Matcher(compiled)
-    mask = allocate_mask(1, compiled.tokenizer.vocab_size)
-    for token in compiled.tokenizer.encode(text):
+    matcher = Matcher(compiled_grammar)
+    mask = allocate_mask(1, compiled_grammar.tokenizer.vocab_size)
+    for token in compiled_grammar.tokenizer.encode(text):
         matcher.fill_mask(mask)
         matcher.advance(token)
     matcher.fill_mask(mask, budget=matcher.tokens_to_finish())

@@ -22,10 +22,10 @@ _KEPT: Final = 8
 """Tokenizers without banned tokens that are kept."""
 
 
-def checked_bans(given: Any) -> tuple[int | str, ...]:
+def check_bans(option: Any) -> tuple[int | str, ...]:
     """Return banned texts and token ids as a tuple. Raises OptionError."""
-    is_list = isinstance(given, Sequence) and not isinstance(given, bytes | str)
-    bans = tuple(given) if is_list else (given,)
+    is_list = isinstance(option, Sequence) and not isinstance(option, bytes | str)
+    bans = tuple(option) if is_list else (option,)
     for ban in bans:
         is_id = isinstance(ban, int) and not isinstance(ban, bool) and ban >= 0
         if not is_id and not (isinstance(ban, str) and ban):
@@ -38,29 +38,29 @@ def checked_bans(given: Any) -> tuple[int | str, ...]:
 
 
 def without_banned_texts(
-    grammar: Grammar | CompiledGrammar | None, banned: Sequence[int | str]
+    grammar: Grammar | CompiledGrammar | None, bans: Sequence[int | str]
 ) -> Grammar | CompiledGrammar | None:
     """Return the grammar of the texts without the banned ones; None stands for free text. Errors: those of
     `sg.without`."""
-    texts = [ban for ban in banned if isinstance(ban, str)]
-    if not banned:
+    texts = [ban for ban in bans if isinstance(ban, str)]
+    if not bans:
         return grammar
     plain = plain_grammar(grammar)
     plain = text() if plain is None else plain
     return without(plain, texts) if texts else plain
 
 
-def without_tokens(tokenizer: Tokenizer, banned: Sequence[int | str]) -> Tokenizer:
+def without_tokens(tokenizer: Tokenizer, bans: Sequence[int | str]) -> Tokenizer:
     """Return a tokenizer without the banned tokens; the same one if none is banned. The last eight are kept.
 
     Raises OptionError for ids that are no tokens, for end tokens, and for special tokens without bytes.
     """
-    ids = frozenset(ban for ban in banned if isinstance(ban, int))
-    return _reduced(tokenizer, ids) if ids else tokenizer
+    ids = frozenset(ban for ban in bans if isinstance(ban, int))
+    return _without_ids(tokenizer, ids) if ids else tokenizer
 
 
 @lru_cache(maxsize=_KEPT)
-def _reduced(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
+def _without_ids(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
     for token in ids:
         if token >= tokenizer.vocab_size:
             raise OptionError(
@@ -80,5 +80,5 @@ def _reduced(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
                 where="banned",
                 cure="Leave it out, or take it out of the grammar.",
             )
-    known = [None if token in ids else data for token, data in enumerate(tokenizer.token_bytes)]
-    return Tokenizer(known, tokenizer.eos_token_ids)
+    remaining_bytes = [None if token in ids else data for token, data in enumerate(tokenizer.token_bytes)]
+    return Tokenizer(remaining_bytes, tokenizer.eos_token_ids)

@@ -7,7 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from structgen.base.printable import printable
-from structgen.grammars.compilation.explanation_text import SHOWN_LINES, Shown, section, shortest_section
+from structgen.grammars.compilation.explanation_text import (
+    SHOWN_LINES,
+    Shown,
+    section_lines,
+    shortest_section,
+)
 from structgen.schema.explaining.impossible import Impossible
 from structgen.schema.explaining.keyword_report import KeywordReport
 from structgen.schema.explaining.outline import Line, Outline
@@ -70,14 +75,16 @@ class Explanation(Shown):
         yield f"{name}{': ' * bool(name)}JSON Schema draft {report.draft}"
         yield f"under {report.options}"
         yield "\nA document is"
-        yield from _tree(lines[:most])
+        yield from _tree_lines(lines[:most])
         if len(lines) > most:
             yield f"and {len(lines) - most:,} more lines (--lines)"
         never = (f"{part.pointer}  {part.what}: {part.why}" for part in self.impossible)
-        yield from section("What can never hold", never)
-        yield from section("Places that may dead-end", self.may_dead_end)
-        refused = (f"{refusal.pointer}  {refusal.why}" for refusal in self.openai)
-        yield from section("What a server for OpenAI's strict structured outputs refuses", refused)
+        yield from section_lines("What can never hold", never)
+        yield from section_lines("Places that may dead-end", self.may_dead_end)
+        refusal_lines = (f"{refusal.pointer}  {refusal.why}" for refusal in self.openai)
+        yield from section_lines(
+            "What a server for OpenAI's strict structured outputs refuses", refusal_lines
+        )
         if not self.complete:
             yield "The schema is larger than what was searched for parts that cannot hold."
         idle: dict[str, list[str]] = {}
@@ -86,9 +93,9 @@ class Explanation(Shown):
                 idle.setdefault(f"{finding.keyword}: {finding.why}", []).append(finding.pointer)
         rows = []
         for words, pointers in idle.items():
-            more = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
-            rows.append(f"{', '.join(pointers[:3])}{more}  {words}")
-        yield from section("What says nothing here", [*report.notes, *rows])
+            more_places = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
+            rows.append(f"{', '.join(pointers[:3])}{more_places}  {words}")
+        yield from section_lines("What says nothing here", [*report.notes, *rows])
         plain = sorted({finding.keyword for finding in report.annotations if not finding.why})
         if plain:
             yield f"Annotations: {', '.join(plain)}"
@@ -96,48 +103,52 @@ class Explanation(Shown):
         yield from shortest_section("The smallest one", self.smallest, self.smallest)
         many = f"{costs.subschemas:,} subschema{'s' * (costs.subschemas != 1)}"
         tables = f"{costs.table_bytes / 1024:,.0f} KiB of tables for its first masks"
-        yield from section("What it costs", [f"{many}, {tables}"])
+        yield from section_lines("What it costs", [f"{many}, {tables}"])
 
 
-def _tree(lines: Sequence[Line]) -> Iterator[str]:
+def _tree_lines(lines: Sequence[Line]) -> Iterator[str]:
     """Yield the lines of an outline as a tree, of at most _LEVELS levels."""
-    guides = _guides([min(line.depth, _LEVELS) for line in lines])
+    guides = _draw_guides([min(line.depth, _LEVELS) for line in lines])
     labels = [
         guide
         + f"(level {line.depth}) " * (line.depth > _LEVELS)
-        + _label(line)
+        + _line_label(line)
         + "?" * (line.need == "optional")
         for line, guide in zip(lines, guides, strict=True)
     ]
     width = min(max(map(len, labels)), _LABEL)
     for line, label in zip(lines, labels, strict=True):
-        what = "never" if line.need == "never" else line.what
+        description = "never" if line.need == "never" else line.what
         if line.same_as >= 0:
-            what += f", as {' of '.join(_path(lines[line.same_as], lines)[:3]) or 'the document'}"
-        more = ", …" if len(line.sources) > 2 else ""
-        source = f"  ({', '.join(line.sources[:2])}{more})" if line.sources and line.depth <= _LEVELS else ""
-        yield f"{label:<{width}}  {what}{source}".rstrip()
+            description += (
+                f", as {' of '.join(_path_labels(lines[line.same_as], lines)[:3]) or 'the document'}"
+            )
+        ellipsis = ", …" if len(line.sources) > 2 else ""
+        source = (
+            f"  ({', '.join(line.sources[:2])}{ellipsis})" if line.sources and line.depth <= _LEVELS else ""
+        )
+        yield f"{label:<{width}}  {description}{source}".rstrip()
 
 
-def _guides(depths: Sequence[int]) -> list[str]:
+def _draw_guides(depths: Sequence[int]) -> list[str]:
     """Return what is drawn before the lines of a tree, four columns for each level."""
     later: set[int] = set()
-    drawn = []
+    guides = []
     for depth in reversed(depths):
         marks = ["│   " if level in later else "    " for level in range(1, depth)]
-        drawn.append("".join([*marks, *["├── " if depth in later else "└── "] * (depth > 0)]))
+        guides.append("".join([*marks, *["├── " if depth in later else "└── "] * (depth > 0)]))
         later = {level for level in later if level < depth} | {depth}
-    return drawn[::-1]
+    return guides[::-1]
 
 
-def _label(line: Line) -> str:
+def _line_label(line: Line) -> str:
     return printable(line.label, lines=False) if line.parent >= 0 else "the document"
 
 
-def _path(line: Line, lines: Sequence[Line]) -> list[str]:
+def _path_labels(line: Line, lines: Sequence[Line]) -> list[str]:
     """Return the labels from a line outwards."""
     labels = []
     while line.parent >= 0:
-        labels += [_label(line)] * bool(line.label)
+        labels += [_line_label(line)] * bool(line.label)
         line = lines[line.parent]
     return labels

@@ -20,7 +20,7 @@ from structgen.grammars.json_grammars.completion import Completer
 from structgen.grammars.json_grammars.document_values import value_of
 from structgen.grammars.json_grammars.text_readers import TextReaders
 from structgen.machines.core.compiled import CompiledGrammar
-from structgen.machines.json_machine.expected import expected
+from structgen.machines.json_machine.expected import list_expected
 from structgen.machines.json_machine.inspection import Inspection
 from structgen.machines.json_machine.masks import mask_filling, state_walk
 from structgen.machines.json_machine.meaning import expander_of
@@ -64,7 +64,7 @@ def _writing_of(
 ) -> tuple[list[int], npt.NDArray[np.int64], object]:
     """Return the words of the context that say how texts are written, what stands there, and the arrays whose
     addresses are among that: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
-    kind, blanks, most = space
+    kind, blanks, max_blanks = space
     indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
     absent = np.zeros(256, np.uint8)
     absent[[*missing]] = 1
@@ -72,7 +72,7 @@ def _writing_of(
     lacks |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
     words = {
         "space": _SPACE[kind],
-        "most_space": -1 if most is None else min(most, L.UNBOUNDED),
+        "most_space": -1 if max_blanks is None else min(max_blanks, L.UNBOUNDED),
         "indent": address_of(indent),
         "indent_length": len(blanks),
         "escapes": _ESCAPES[escapes][0],
@@ -88,26 +88,26 @@ def compiled_schema(
     grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: StoreOption
 ) -> CompiledSchema:
     """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
-    still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.network`. Cost of one that
-    is found: 30 us, 1 us for each KB of schema."""
+    still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.make_network`. Cost of one
+    that is found: 30 us, 1 us for each KB of schema."""
     if limits.liveness == "flag":  # each grammar is flagged with the places that the oracle leaves undecided
         return CompiledSchema(grammar, tokenizer, limits, store)
-    recent = key = compiled = None
+    recent = key = compiled_grammar = None
     if store is not False:
-        vocabulary = Vocabulary.of(tokenizer)  # held: the store's part goes with it
+        vocabulary = Vocabulary.of_tokenizer(tokenizer)  # held: the store's part goes with it
         store = store or default_store()
         recent = store.of(vocabulary).recent
         # what is found holds the tokenizer: no other has its id
         key = grammar.spelling, id(tokenizer), None if limits == grammar.limits else limits
-        compiled = recent.get(key)
-    if compiled is not None:
-        compiled = compiled.generation.newest(compiled)
-    if compiled is None or compiled.used > 1:
-        with THIS_CALL.begin(limits):
-            compiled = CompiledSchema(grammar, tokenizer, limits, store)
+        compiled_grammar = recent.get(key)
+    if compiled_grammar is not None:
+        compiled_grammar = compiled_grammar.generation.newest(compiled_grammar)
+    if compiled_grammar is None or compiled_grammar.used > 1:
+        with THIS_CALL.begin_call(limits):
+            compiled_grammar = CompiledSchema(grammar, tokenizer, limits, store)
         if recent is not None:
-            recent.put(key, compiled)
-    return compiled
+            recent.put(key, compiled_grammar)
+    return compiled_grammar
 
 
 class CompiledSchema(CompiledGrammar):
@@ -143,12 +143,14 @@ class CompiledSchema(CompiledGrammar):
         tokens = partial(string_tokens, tokenizer, grammar.quoting.is_ascii, lacks_tails)
         self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, grammar.quoting)
         self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
-        if self._texts.made:
-            self.height = 1 + max(compiled.height for compiled in self._texts.made)
+        if self._texts.compiled_grammars:
+            self.height = 1 + max(text_grammar.height for text_grammar in self._texts.compiled_grammars)
             self.lock = new_lock(GRAMMARS, self.height)
         self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokens)
-        answer = recorder.answer
-        self._retry = retry = partial(call_answered, self.lock, self._begin_call, answer, self.address)
+        answer = recorder.answer_questions
+        self._call_until_answered = retry = partial(
+            call_answered, self.lock, self._begin_call, answer, self.address
+        )
         self._machine = Inspection(expander, self._tables, self._space, retry)
         self._start = retry(state_walk.start_node)
 
@@ -157,24 +159,26 @@ class CompiledSchema(CompiledGrammar):
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
         tables, limits = self._tables, self.limits
         size = self.nbytes + self._recorder.nbytes + ENTRY_BYTES * tables.count(L.T_RES)
-        most = max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
+        automaton_share = (
+            max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
+        )
         rows = tables.most_interned / limits.parser_states
-        texts = [compiled.used for compiled in self._texts.made]
-        return max(size / limits.grammar_memory, 2 * most, 2 * rows, *texts)
+        texts = [text_grammar.used for text_grammar in self._texts.compiled_grammars]
+        return max(size / limits.grammar_memory, 2 * automaton_share, 2 * rows, *texts)
 
     @property
     def network(self) -> Network:
         """The network of the language, for whoever asks it himself."""
         return self._expander.network
 
-    def _compute(self, index: int, target: int) -> int:
-        return self._retry(mask_filling.compute, index, target)
+    def _compute_mask(self, index: int, target: int) -> int:
+        return self._call_until_answered(mask_filling.compute_mask, index, target)
 
     def walk_bound(self, index: int) -> int:
         """Return `mask_filling.compute_bound` of a state."""
         with self.lock, self._begin_call():
-            self._attached()
-            return self._retry(mask_filling.compute_bound, index)
+            self._attach_workspace()
+            return self._call_until_answered(mask_filling.compute_bound, index)
 
     def _compute_bounded(self, index: int) -> int | None:
         """Work out and memoise the mask of a state, and its bound in the same walk."""
@@ -184,24 +188,24 @@ class CompiledSchema(CompiledGrammar):
                 self._keep_large(index, 0)
                 return None
             # where all is known nobody asks the completions, which may have to be made
-            return self._remember(index, code or self.completions.sufficient_as_walked(index, code))
+            return self._remember_budget(index, code or self.completions.sufficient_as_walked(index, code))
 
     # --- states ---------------------------------------------------------------------------------------------
 
     def _next_bytes(self, index: int) -> bytes:
         return self._machine.next_bytes(index)
 
-    def _expected(self, index: int) -> list[Expected]:
-        return expected(self._machine, index)
+    def _list_expected(self, index: int) -> list[Expected]:
+        return list_expected(self._machine, index)
 
     def value(self, text: bytes) -> Any:
         """Return the value of a document; see CompiledGrammar."""
         return value_of(text, self._takes_only_integers, self.limits.number_chars)
 
-    def _takes_only_integers(self, before: bytes) -> bool:
+    def _takes_only_integers(self, text_before: bytes) -> bool:
         """Return whether every numeral that begins with the last byte of a text is an integer."""
         with self.lock:
-            index = self._machine.after(self._start, before)
+            index = self._machine.state_after(self._start, text_before)
             return index >= 0 and self._machine.takes_only_integers(index)
 
     def to_dfa(
@@ -225,11 +229,11 @@ class CompiledSchema(CompiledGrammar):
         state and byte, 0.1 us a byte of the vocabulary.
         """
         # start-up: few grammars become explicit automata
-        from structgen.machines.core.dfa import explicit
+        from structgen.machines.core.dfa import explicit_automaton
 
         after = partial(self._machine.after_all, repeated_keys=repeated_keys, named_keys=named_keys)
         with self.lock:
-            return explicit(self, after, max_states, depth, minimal, leaves_out=named_keys)
+            return explicit_automaton(self, after, max_states, depth, minimal, leaves_out=named_keys)
 
     @property
     def has_depth(self) -> bool:
@@ -242,7 +246,7 @@ class CompiledSchema(CompiledGrammar):
             regs = self._machine.registers(index)
             live = self._machine.live(regs)
             depths = (
-                [way.reader.machine.depth_of(state) for way, state in live.alive()]
+                [way.reader.machine.depth_of(state) for way, state in live.alive_ways()]
                 if live is not None
                 else []
             )

@@ -30,17 +30,17 @@ def value_of(text: bytes, only_integers: Callable[[bytes], bool], most_digits: i
         return json.loads(text)
     json.loads(text)  # what follows reads JSON alone
 
-    def closed(_place: object, start: int, end: int, value: Any) -> Any:
+    def replace_float(_place: object, start: int, end: int, value: Any) -> Any:
         if value.__class__ is float:
-            exact = _integer(text[start:end].decode(), most_digits)
+            exact = _integer_value(text[start:end].decode(), most_digits)
             if exact is not None and only_integers(text[: start + 1]):
                 return int(exact)
         return value
 
-    return json_value(text.decode("utf-8", "surrogatepass"), closed=closed)
+    return json_value(text.decode("utf-8", "surrogatepass"), on_close=replace_float)
 
 
-def _integer(numeral: str, most_digits: int) -> Decimal | None:
+def _integer_value(numeral: str, most_digits: int) -> Decimal | None:
     """Return the value of a numeral that is an integer of so many digits; None for all others."""
     try:
         exact = Decimal(numeral)

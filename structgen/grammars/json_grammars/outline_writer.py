@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import LimitError, StructgenError
-from structgen.base.json_text.exact_json import Json, write
+from structgen.base.json_text.exact_json import Json, write_canonical
 from structgen.base.language.ir import All, Length, Pattern
 from structgen.machines.core.grammar import Grammar
 from structgen.machines.core.string_values import over_bytes
@@ -73,17 +73,17 @@ def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple
     """Yield the outlines of a schema, each with what it tells of the schema: the whole one (""), then the
     same without descriptions, then shallower ones, at last the type of the whole. Those that are no shorter
     than the one before, or longer than MOST_OUTLINE, are left out. `descriptions`: whether any has them."""
-    known: str | None = None
+    last_outline: str | None = None
     whole = [(None, True, ""), (None, False, "no descriptions")] if descriptions else [(None, False, "")]
     forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
-    for depth, described, told in forms:
+    for depth, has_descriptions, scope_text in forms:
         try:
-            shorter = outline(depth=depth, descriptions=described)
+            shorter = outline(depth=depth, descriptions=has_descriptions)
         except LimitError:
             continue  # a shorter form follows
-        if known is None or len(shorter) < len(known):
-            yield shorter, told
-            known = shorter
+        if last_outline is None or len(shorter) < len(last_outline):
+            yield shorter, scope_text
+            last_outline = shorter
 
 
 class ModelPrompt(str):
@@ -102,11 +102,11 @@ class OutlineWriter:
 
     def __init__(self, depth: int | None, descriptions: bool) -> None:
         self.depth, self.descriptions = depth, descriptions
-        self.described: set[int] = set()
+        self.described_ids: set[int] = set()
         """The subschemas whose descriptions are written, by `id` of their JSON."""
         self.pieces: list[str] = []
         self.length = 0
-        self.begun: dict[tuple[int, ...], int] = {}
+        self.piece_numbers: dict[tuple[int, ...], int] = {}
         """Where the text began of each demand that is written, or being written."""
         self.sizes: dict[tuple[int, ...], int] = {}
         """The characters of each demand that is written, and not being written again."""
@@ -117,9 +117,9 @@ class OutlineWriter:
         self.lines: list[str] = []
         """The descriptions."""
 
-    def written(self, root: _Demand) -> str:
+    def write_outline(self, root: _Demand) -> str:
         """Return the outline of a value that meets some schemas, and the lines below it."""
-        self._enter(_Part(root))
+        self._enter_part(_Part(root))
         while self.stack:
             pieces, key, start, _ = self.stack[-1]
             piece = next(pieces, None)
@@ -127,16 +127,16 @@ class OutlineWriter:
                 self.stack.pop()
                 self.sizes[key] = self.length - start
             elif isinstance(piece, str):
-                self._put(piece)
+                self._put_text(piece)
             else:
-                self._enter(piece)
+                self._enter_part(piece)
         return "\n".join(["".join(self.pieces), *self.lines])
 
-    def _put(self, text: str) -> None:
+    def _put_text(self, text: str) -> None:
         self.pieces.append(text)
-        self._count(len(text))
+        self._count_characters(len(text))
 
-    def _count(self, characters: int) -> None:
+    def _count_characters(self, characters: int) -> None:
         self.length += characters
         if self.length > MOST_OUTLINE:
             raise LimitError(
@@ -146,44 +146,44 @@ class OutlineWriter:
                 cure="Describe the schema in the prompt yourself, or outline a part of it.",
             )
 
-    def _enter(self, part: _Part) -> None:
+    def _enter_part(self, part: _Part) -> None:
         parts = tuple(conjuncts_of(part.demand))
-        self._describe(parts, part.label)
+        self._add_descriptions(parts, part.label)
         if not part.is_told:
             return
         # One that only refers says nothing of its own; without it, two references to one place are equal.
-        parts = tuple(part for part in parts if part.ref is None or _says(part)) or parts
+        parts = tuple(part for part in parts if part.ref is None or _has_outline(part)) or parts
         key = tuple(part.id for part in parts)
-        if key in self.begun and self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION:
+        if key in self.piece_numbers and self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION:
             if key not in self.names:
                 self.names[key] = self._fresh_name(parts)
-                self.pieces[self.begun[key]] = f"{self.names[key]}="
-            self._put(self.names[key])
+                self.pieces[self.piece_numbers[key]] = f"{self.names[key]}="
+            self._put_text(self.names[key])
         elif self.depth is not None and len(self.stack) >= self.depth:
-            self._put("|".join(_types(parts) or ["any"]))
+            self._put_text("|".join(_common_types(parts) or ["any"]))
         else:
-            self.begun[key] = len(self.pieces)
+            self.piece_numbers[key] = len(self.pieces)
             self.sizes.pop(key, None)
-            self._put("")  # the place for a name, should one be needed
-            self.stack.append((_meaning(parts), key, self.length, part.label))
+            self._put_text("")  # the place for a name, should one be needed
+            self.stack.append((_outline_pieces(parts), key, self.length, part.label))
 
-    def _describe(self, parts: _Demand, label: str) -> None:
+    def _add_descriptions(self, parts: _Demand, label: str) -> None:
         """List the descriptions of a value that are not listed yet, behind its place."""
-        told: dict[str, None] = {}
+        texts: dict[str, None] = {}
         for part in parts if self.descriptions else ():
             raw = part.raw
-            if isinstance(raw, dict) and id(raw) not in self.described:
-                self.described.add(id(raw))
+            if isinstance(raw, dict) and id(raw) not in self.described_ids:
+                self.described_ids.add(id(raw))
                 if text := short_description(raw.get("description")):
-                    told[text] = None
-        if not told:
+                    texts[text] = None
+        if not texts:
             return
         labels = filter(None, [*(entry[-1] for entry in self.stack), label])
         place = "".join(name if name.startswith("[") else f".{name}" for name in labels).removeprefix(".")
         values = [part.enum[0] for part in parts if part.enum is not None and len(part.enum) == 1]
-        named = " = ".join(filter(None, [place, *map(literal, values[:1])]))
-        self.lines.append(": ".join(filter(None, [named, "; ".join(told)])))
-        self._count(len(self.lines[-1]) + 1)
+        heading = " = ".join(filter(None, [place, *map(json_literal, values[:1])]))
+        self.lines.append(": ".join(filter(None, [heading, "; ".join(texts)])))
+        self._count_characters(len(self.lines[-1]) + 1)
 
     def _fresh_name(self, parts: _Demand) -> str:
         last = parts[-1].pointer.rsplit("/", 1)[-1]
@@ -195,12 +195,12 @@ class OutlineWriter:
         return name
 
 
-def short_description(given: object) -> str:
+def short_description(description: object) -> str:
     """Return a description as prompts have it: on one line, without control characters, and no longer than
     MOST_DESCRIPTION; "" where there is none."""
-    if not isinstance(given, str):
+    if not isinstance(description, str):
         return ""
-    words = _UNTOLD.sub(" ", given).split()
+    words = _UNTOLD.sub(" ", description).split()
     text = " ".join(words)
     if len(text) <= MOST_DESCRIPTION:
         return text
@@ -208,52 +208,54 @@ def short_description(given: object) -> str:
     return f"{cut.rpartition(' ')[0] or cut}..."
 
 
-def _meaning(parts: _Demand) -> Iterator[_Piece]:
+def _outline_pieces(parts: _Demand) -> Iterator[_Piece]:
     """Yield the texts and the inner values that tell what a value is."""
     if any(part.verdict is False for part in parts):
         yield "never"
         return
-    listed = [part.enum for part in parts if part.enum is not None]
+    value_lists = [part.enum for part in parts if part.enum is not None]
     choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
-    if listed:
-        allowed = [set(map(write, values)) for values in listed[1:]]
-        values = {write(value): value for value in listed[0]}
-        common = (value for text, value in values.items() if all(text in others for others in allowed))
-        yield "|".join(map(literal, common)) or "never"
+    if value_lists:
+        other_texts = [set(map(write_canonical, values)) for values in value_lists[1:]]
+        values = {write_canonical(value): value for value in value_lists[0]}
+        common = (value for text, value in values.items() if all(text in others for others in other_texts))
+        yield "|".join(map(json_literal, common)) or "never"
         yield from (_Part((branch,), is_told=False) for branch in chain(*choices))
         return
-    types = _types(parts)
-    said = [] if types is None and choices else list(_joined(_typed(parts, types), "|"))
+    types = _common_types(parts)
+    pieces = [] if types is None and choices else list(_join_groups(_pieces_by_type(parts, types), "|"))
     for at, branches in enumerate(choices):
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
-        if said and not all(any(map(_says, conjuncts_of((branch,)))) for branch in branches):
-            said.extend(_Part((branch,), is_told=False) for branch in branches)
+        if pieces and not all(any(map(_has_outline, conjuncts_of((branch,)))) for branch in branches):
+            pieces.extend(_Part((branch,), is_told=False) for branch in branches)
             continue
-        many = len(branches) > 1 and (bool(said) or len(choices) > at + 1 or at > 0)
-        said.extend(["&"] * bool(said) + ["("] * many)
-        said.extend(_joined([[_Part((branch,))] for branch in branches], "|"))
-        said.extend([")"] * many)
-    yield from said or ["any"]
+        many = len(branches) > 1 and (bool(pieces) or len(choices) > at + 1 or at > 0)
+        pieces.extend(["&"] * bool(pieces) + ["("] * many)
+        pieces.extend(_join_groups([[_Part((branch,))] for branch in branches], "|"))
+        pieces.extend([")"] * many)
+    yield from pieces or ["any"]
 
 
-def literal(value: Json) -> str:
+def json_literal(value: Json) -> str:
     """Return a listed value as JSON; a fraction as people write it, `1.5`."""
     if isinstance(value, Decimal) and -20 < value.adjusted() < 20:
         return format(value, "f")
-    return write(value)
+    return write_canonical(value)
 
 
-def _says(part: Schema) -> bool:
+def _has_outline(part: Schema) -> bool:
     """Tell whether one schema, without those that it joins, has something that an outline writes."""
     return any(getattr(part, name) not in (None, {}, ()) for name in _TOLD + _CHOICES)
 
 
-def _types(parts: _Demand) -> list[str] | None:
+def _common_types(parts: _Demand) -> list[str] | None:
     """Return the types that all parts allow, in a fixed order; None where none of them says."""
-    said = [part.types for part in parts if part.types is not None]
-    if said:
-        shared = [name for name in _TYPES if all(name in types or _MORE.get(name) in types for types in said)]
-        return [name for name in shared if _MORE.get(name) not in shared]
+    type_lists = [part.types for part in parts if part.types is not None]
+    if type_lists:
+        shared_types = [
+            name for name in _TYPES if all(name in types or _MORE.get(name) in types for types in type_lists)
+        ]
+        return [name for name in shared_types if _MORE.get(name) not in shared_types]
     if any(part.properties or part.additional or part.pattern_properties for part in parts):
         return ["object"]
     if any(part.items is not None or part.prefix for part in parts):
@@ -262,67 +264,69 @@ def _types(parts: _Demand) -> list[str] | None:
     return ["string"] if is_text else None
 
 
-def _typed(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
+def _pieces_by_type(parts: _Demand, types: list[str] | None) -> Iterator[list[_Piece]]:
     """Yield for each type the texts and values that tell of its values."""
     for name in types or []:
         if name == "object":
-            yield list(_object(parts))
+            yield list(_object_pieces(parts))
         elif name == "array":
-            yield list(_array(parts))
+            yield list(_array_pieces(parts))
         else:
             formats = (part.format for part in parts if part.format and name == "string")
             texts = [part for part in parts if part.grammar is not None and name == "string"]
-            yield [next(formats, name), *map(_of_grammar, texts[:1])]
+            yield [next(formats, name), *map(_describe_grammar, texts[:1])]
     if types == []:
         yield ["never"]
 
 
-def _of_grammar(part: Schema) -> str:
+def _describe_grammar(part: Schema) -> str:
     """Return what is told of a string's grammar: its name, and a shortest text if there is a short one."""
     grammar = part.grammar
     if part.min_length or part.max_length is not None or part.pattern is not None:
-        sized = Length(part.min_length, part.max_length)
-        grammar = grammar.narrowed(All((sized, Pattern(part.pattern or ""))))
-    example = _shortest(grammar)
-    shown = f", such as {literal(example)}" if example is not None else ""
-    return f" ({grammar.texts_named}{shown})"
+        length = Length(part.min_length, part.max_length)
+        grammar = grammar.narrowed(All((length, Pattern(part.pattern or ""))))
+    example = _shortest_text(grammar)
+    example_text = f", such as {json_literal(example)}" if example is not None else ""
+    return f" ({grammar.texts_named}{example_text})"
 
 
-def _shortest(grammar: Grammar) -> str | None:
+def _shortest_text(grammar: Grammar) -> str | None:
     """Return a shortest text of a grammar; None where there is none of MOST_DESCRIPTION bytes."""
     try:
-        compiled = over_bytes(grammar)
+        byte_grammar = over_bytes(grammar)
     except StructgenError:  # whoever compiles the schema is told
         return None
-    text = compiled.completion(compiled.start)
+    text = byte_grammar.completion(byte_grammar.start)
     return text.decode() if len(text) <= MOST_DESCRIPTION else None
 
 
-def _object(parts: _Demand) -> Iterator[_Piece]:
-    required = {key for part in parts for key in part.required}
+def _object_pieces(parts: _Demand) -> Iterator[_Piece]:
+    required_keys = {key for part in parts for key in part.required}
     properties: dict[str, list[Schema]] = {}
     for part in parts:
         for key, schema in part.properties.items():
             properties.setdefault(key, []).append(schema)
-    for key in sorted(required - properties.keys()):
+    for key in sorted(required_keys - properties.keys()):
         properties[key] = []
     members: list[list[_Piece]] = []
     for key, schemas in properties.items():
         if all(schema.verdict is not False for schema in schemas):
-            name = key if _PLAIN_KEY.fullmatch(key) else write(key)
-            members.append([name + "?" * (key not in required) + ": ", _Part(tuple(schemas), name)])
-    matched = [(f"/{pattern}/", schema) for part in parts for pattern, schema in part.pattern_properties]
+            name = key if _PLAIN_KEY.fullmatch(key) else write_canonical(key)
+            members.append([name + "?" * (key not in required_keys) + ": ", _Part(tuple(schemas), name)])
+    pattern_members = [
+        (f"/{pattern}/", schema) for part in parts for pattern, schema in part.pattern_properties
+    ]
     others = [part.additional for part in parts if part.additional is not None]
-    matched += [("...", schema) for schema in others if schema.verdict is None]
-    members += [[f"{name}: ", _Part((schema,), name)] for name, schema in matched]
+    pattern_members += [("...", schema) for schema in others if schema.verdict is None]
+    members += [[f"{name}: ", _Part((schema,), name)] for name, schema in pattern_members]
     if not members:
         yield "{}" if any(schema.verdict is False for schema in others) else "object"
     else:
-        yield from ("{", *_joined(members, ", "), "}")
+        yield from ("{", *_join_groups(members, ", "), "}")
     yield from (_Part((schema,), "...", is_told=False) for schema in others)
 
 
-def _array(parts: _Demand) -> Iterator[_Piece]:
+def _array_pieces(parts: _Demand) -> Iterator[_Piece]:
     prefix = next((part.prefix for part in parts if part.prefix), ())
     items = next((part.items for part in parts if part.items is not None), None)
     if not prefix and (items is None or items.verdict is True):
@@ -331,11 +335,11 @@ def _array(parts: _Demand) -> Iterator[_Piece]:
         members: list[list[_Piece]] = [[_Part((schema,), f"[{at}]")] for at, schema in enumerate(prefix)]
         if items is not None and items.verdict is None:
             members.append([*["..."] * bool(prefix), _Part((items,), "[]")])
-        yield from ("[", *_joined(members, ", "), "]")
+        yield from ("[", *_join_groups(members, ", "), "]")
     if items is not None:
         yield _Part((items,), "[]", is_told=False)
 
 
-def _joined(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:
+def _join_groups(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:
     for at, group in enumerate(groups):
         yield from [*[mark] * (at > 0), *group]

@@ -16,7 +16,7 @@ def network_of(document: Document) -> SchemaNetwork:
     its own, or a part of the one that asks: the steps to find a document are counted."""
     limits, policies = document.limits, document.policies
     pool = StringPool(limits, lone=policies.escapes == "any", texts=TextReaders(None, limits, None))
-    strings = Strings(pool, document.quoting.literal)
+    strings = Strings(pool, document.quoting.write_literal)
     numbers = NumberPool(policies.numbers, limits, document.missing)
-    with THIS_CALL.begin(limits):
+    with THIS_CALL.begin_call(limits):
         return SchemaNetwork(document, strings, Numbers(numbers, strings.outcomes))

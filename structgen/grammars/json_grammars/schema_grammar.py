@@ -20,10 +20,16 @@ from structgen.base.errors import (
     SchemaWarning,
     UnsupportedError,
     options_named,
+    prefix_place,
     warning_level,
-    within,
 )
-from structgen.base.json_text.exact_json import Json, exact, read, repeated, write
+from structgen.base.json_text.exact_json import (
+    Json,
+    exact_copy,
+    read_exact,
+    repeated_members,
+    write_canonical,
+)
 from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.base.system.lazy_names import public_name
@@ -35,7 +41,7 @@ from structgen.schema.reading.keywords import idle_keywords
 from structgen.schema.reading.missing_bytes import Quoting, quoting_of
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.remotes import Remotes, check_resources
-from structgen.schema.reading.string_grammars import GRAMMAR, Held
+from structgen.schema.reading.string_grammars import GRAMMAR, HeldGrammars
 from structgen.schema.schema_source import SchemaSource
 
 if TYPE_CHECKING:
@@ -101,7 +107,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         remotes: Remotes | None = None,
         banned: tuple[str, ...] = (),
         missing: frozenset[int] = frozenset(),
-        grammars: Held = None,
+        grammars: HeldGrammars = None,
     ) -> None:
         """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
 
@@ -128,7 +134,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         self._canonical = self._spelling = ""
         self._networks: list[ref[SchemaNetwork]] = []
         self._spare = [document]  # documents that were read already, one use each
-        self.root_types = document.written.types
+        self.root_types = document.text_root.types
         """The types of which a value is one, as the root's `type` names them; None where it says nothing."""
         self._read_as = document.draft
         if document.references.has_custom_dialects:
@@ -140,7 +146,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         if not self._canonical:
             formats = self.policies.custom_formats
             own: dict[str, Json] = {
-                name: said if isinstance(said, str) else dict(said) for name, said in formats
+                name: definition if isinstance(definition, str) else dict(definition)
+                for name, definition in formats
             }
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
@@ -154,7 +161,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 options["banned"] = list(self.banned)
             if self._missing:
                 options["missing"] = [*sorted(self._missing)]
-            self._canonical = write([options, self.schema])
+            self._canonical = write_canonical([options, self.schema])
         return self._canonical
 
     @property
@@ -167,8 +174,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             except RecursionError:
                 return self.canonical
             options = schema, self._read_as, _text_of(self.policies), _text_of(self.limits), resources
-            more = self.banned, sorted(self._missing)
-            self._spelling = "\0".join((*options, repr(more)) if any(more) else options)
+            rare_options = self.banned, sorted(self._missing)
+            self._spelling = "\0".join((*options, repr(rare_options)) if any(rare_options) else options)
         return self._spelling
 
     @property
@@ -178,11 +185,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     def without(self, banned: tuple[str, ...]) -> JsonSchemaGrammar:
         """Return this grammar with more texts banned from strings and keys; `sg.without` checks them."""
-        return self._with(banned=tuple(sorted({*self.banned, *banned})))
+        return self._copy_with(banned=tuple(sorted({*self.banned, *banned})))
 
     def under(self, policies: Policies) -> JsonSchemaGrammar:
         """Return the grammar of the same schema under other policies."""
-        return self._with(policies=policies)
+        return self._copy_with(policies=policies)
 
     def in_place_of(self, schema: Json) -> JsonSchemaGrammar:
         """Return the grammar of another schema under the same draft and options, which prompts tell as this
@@ -197,31 +204,33 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             )
         if isinstance(schema, dict) and isinstance(self.schema, dict) and "$schema" in self.schema:
             schema = {"$schema": self.schema["$schema"], **schema}
-        held = dict(self._grammars or {})
-        return self._with(schema=schema, _text=None, _notes=(), told=self.told or self, _grammars=held)
+        held_grammars = dict(self._grammars or {})
+        return self._copy_with(
+            schema=schema, _text=None, _notes=(), told=self.told or self, _grammars=held_grammars
+        )
 
-    def _holding(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
+    def _with_grammars(self, grammars: Mapping[str, Grammar | str]) -> JsonSchemaGrammar:
         """Return this grammar, which nobody has yet, with grammars at places of its schema."""
         # start-up: few schemas have grammars at their places
         from structgen.schema.explaining.keyword_report import report_of
-        from structgen.schema.reading.grammar_places import refused, with_grammars
+        from structgen.schema.reading.grammar_places import pointer_error, with_grammars
 
         if not isinstance(grammars, Mapping) or not all(isinstance(pointer, str) for pointer in grammars):
-            raise checks.wrong("grammars", grammars, 'Give {"#/properties/query": grammar}.')
-        given: dict[str, Grammar] = {}
+            raise checks.option_error("grammars", grammars, 'Give {"#/properties/query": grammar}.')
+        grammars_by_pointer: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
-            with within(f"grammars, {pointer}"):
-                given[pointer] = public_name("sequence")(part)
+            with prefix_place(f"grammars, {pointer}"):
+                grammars_by_pointer[pointer] = public_name("sequence")(part)
         both = "extends" if self._read_as.startswith("3") else "allOf"
-        changed, places = with_grammars(self.schema, given, both)
-        made = self._with(schema=changed, _text=None, _notes=self._reading_notes())
+        new_schema, places = with_grammars(self.schema, grammars_by_pointer, both)
+        new_grammar = self._copy_with(schema=new_schema, _text=None, _notes=self._reading_notes())
         # under a cap (max_string) a redundant grammar counts as enforced: ask under the default policies
-        report = report_of(made.document(policies=Policies()))
+        report = report_of(new_grammar.document(policies=Policies()))
         idle = {finding.pointer: finding.why for finding in report.findings if finding.keyword == GRAMMAR}
         for place in places:
             if why := idle.get(place, "no value is held to it"):
-                raise refused(f"A grammar says nothing at {place}: {why}.")
-        return made
+                raise pointer_error(f"A grammar says nothing at {place}: {why}.")
+        return new_grammar
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
@@ -231,30 +240,32 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         missing |= self._missing
         document = self._spare.pop() if self._spare else None
         if document is not None:
-            document.lose(missing)
-        return self._with(document, _missing=missing)
+            document.lose_bytes(missing)
+        return self._copy_with(document, _missing=missing)
 
-    def _with(self, document: Document | None = None, **others: Any) -> JsonSchemaGrammar:
+    def _copy_with(self, document: Document | None = None, **others: Any) -> JsonSchemaGrammar:
         """Return a grammar that differs in some attributes; `document`: what was read of its schema."""
-        made = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
+        new_grammar = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
         for name in self.__slots__:
-            setattr(made, name, others.get(name, getattr(self, name)))
-        made._take_over(document or made.document())
-        return made
+            setattr(new_grammar, name, others.get(name, getattr(self, name)))
+        new_grammar._take_over(document or new_grammar.document())
+        return new_grammar
 
     @property
     def outline(self) -> Callable[..., str]:
         """What writes the outline for prompts: `schema_outline` without the schema."""
-        return self._outline
+        return self._write_outline
 
-    def _outline(self, *, depth: int | None = None, descriptions: bool = False) -> str:
+    def _write_outline(self, *, depth: int | None = None, descriptions: bool = False) -> str:
         # start-up: not every schema is in a prompt
         from structgen.grammars.json_grammars.outline_writer import OutlineWriter
 
         # a format that the caller defined himself is read as a pattern, and the outline says its name
-        held, told = self.policies, self.told or self
-        policies = replace(held, custom_formats=()) if held.custom_formats else held
-        return OutlineWriter(depth, descriptions).written((told.document(policies=policies).written,))
+        own_policies, outlined = self.policies, self.told or self
+        policies = replace(own_policies, custom_formats=()) if own_policies.custom_formats else own_policies
+        return OutlineWriter(depth, descriptions).write_outline(
+            (outlined.document(policies=policies).text_root,)
+        )
 
     @property
     def quoting(self) -> Quoting:
@@ -270,16 +281,23 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         # start-up: the report is worked out when asked
         from structgen.schema.explaining.keyword_report import report_of
 
-        networks = [network for network in (known() for known in self._networks) if network is not None]
-        flagged = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
-        return report_of(self.document(), self._reading_notes(), flagged)
+        networks = [
+            network for network in (reference() for reference in self._networks) if network is not None
+        ]
+        flagged_places = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
+        return report_of(self.document(), self._reading_notes(), flagged_places)
 
     def suspects(self) -> tuple[Suspect, ...]:
         """Return what of the schema looks misspelt or misplaced; see `suspect_keywords`. For a grammar that
         was just made."""
         document = self._spare[0]
-        known = (document.unknown, document.patterns, document.unknown_formats, document.undeclared)
-        if not any(known) and not any(map(idle_keywords, document.schemas)):
+        suspect_parts = (
+            document.unknown,
+            document.patterns,
+            document.unknown_formats,
+            document.undeclared_schemas,
+        )
+        if not any(suspect_parts) and not any(map(idle_keywords, document.schemas)):
             return ()
         # start-up: most schemas have nothing to look at
         from structgen.schema.reading.suspect_keywords import all_suspects
@@ -289,23 +307,23 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def warn_of_suspects(self, *, strict: bool = False) -> None:
         """Warn (`SchemaWarning`) of `suspects`; `SCHEMA_REMARKS` takes them instead where it is set. With
         `strict` they are a `SchemaError` that names the first."""
-        said = self.suspects()
-        if strict and said:
-            others = f" {len(said) - 1} more such places." if len(said) > 1 else ""
+        suspects = self.suspects()
+        if strict and suspects:
+            others = f" {len(suspects) - 1} more such places." if len(suspects) > 1 else ""
             raise SchemaError(
-                f"{said[0].what}{others}",
-                where=said[0].where,
-                cure=f"{said[0].cure} (strict=True refuses it.)",
+                f"{suspects[0].fault}{others}",
+                where=suspects[0].where,
+                cure=f"{suspects[0].cure} (strict=True refuses it.)",
             )
         remarks = SCHEMA_REMARKS.get()
-        level = warning_level() if said and remarks is None else 0
-        for suspect in said:
-            what = f"{suspect.where}: {suspect.what} {suspect.cure}"
+        level = warning_level() if suspects and remarks is None else 0
+        for suspect in suspects:
+            message = f"{suspect.where}: {suspect.fault} {suspect.cure}"
             if remarks is None:
-                warning = SchemaWarning(what, where=suspect.where, likely=suspect.likely)
+                warning = SchemaWarning(message, where=suspect.where, likely=suspect.likely)
                 warnings.warn(warning, stacklevel=level)
             else:
-                remarks.append(what)
+                remarks.append(message)
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledSchema:
         """Return the grammar compiled against a tokenizer, or an equal one that the store has."""
@@ -314,7 +332,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
         return compiled_schema(self, tokenizer, limits or self.limits, store)
 
-    def network(
+    def make_network(
         self,
         strings: StringOracle,
         numbers: NumberOracle,
@@ -331,8 +349,10 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         # start-up: who only reads schemas needs no network
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-        document = self._take() if limits is None or limits == self.limits else self.document(limits=limits)
-        with within(self._file, ", "):
+        document = (
+            self._take_document() if limits is None or limits == self.limits else self.document(limits=limits)
+        )
+        with prefix_place(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
             if document.has_grammars:
@@ -340,11 +360,11 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 from structgen.schema.recogniser.early_refusals import refuse_early
 
                 refuse_early(network)
-        self._networks[:] = [known for known in self._networks if known() is not None]
+        self._networks[:] = [reference for reference in self._networks if reference() is not None]
         self._networks.append(ref(network))
         return network
 
-    def _take(self) -> Document:
+    def _take_document(self) -> Document:
         """Return the document that the constructor made, the first time, and then new ones."""
         try:
             return self._spare.pop()  # one step, so that two threads never share a document
@@ -366,8 +386,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             draft=self._draft,
             policies=policies or self.policies,
             limits=limits or self.limits,
-            remotes=Remotes.holding(self._resources) if remotes is None else remotes,
-            banned=self.banned,
+            remotes=Remotes.from_used(self._resources) if remotes is None else remotes,
+            banned_texts=self.banned,
             missing=self._missing,
             grammars=self._grammars,
         )
@@ -376,12 +396,12 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         if self._text is None:
             return self._notes
         return tuple(
-            f"{place} is given more than once; the last one counts." for place in repeated(self._text)
+            f"{place} is given more than once; the last one counts." for place in repeated_members(self._text)
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        more = self._reading_notes(), self.reader, self._grammars, self.told
-        return _restored, (self.canonical, self._draft, *more)
+        rest = self._reading_notes(), self.reader, self._grammars, self.told
+        return _restore_grammar, (self.canonical, self._draft, *rest)
 
 
 @options_named(
@@ -453,8 +473,8 @@ def json_schema(
     looks like a key of `properties`, and a schema none of whose keys is a keyword. With `strict=True` they
     raise a `SchemaError`, and with `strict=None` there is no warning.
     """
-    checks.Instance(bool | None, "Give True, False or None.")("strict", strict)
-    policies = _policies(
+    checks.InstanceCheck(bool | None, "Give True, False or None.")("strict", strict)
+    policies = _make_policies(
         whitespace,
         property_order,
         numbers,
@@ -465,14 +485,14 @@ def json_schema(
         any_value,
         custom_formats,
     )
-    for name, given, known in (("draft", draft, DRAFTS), ("subset", subset, ("openai",))):
-        if given is not None:
-            checks.OneOf(known)(name, given)
+    for name, choice, choices in (("draft", draft, DRAFTS), ("subset", subset, ("openai",))):
+        if choice is not None:
+            checks.ChoiceCheck(choices)(name, choice)
     check_resources(resources)
-    limits = checks.limits(limits)
+    limits = checks.check_limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
     value, text = _given_schema(schema)
-    with within(file, ", "):
+    with prefix_place(file, ", "):
         if subset is not None:
             # start-up: few schemas are held to this subset
             from structgen.schema.reading.openai import check_subset
@@ -488,7 +508,7 @@ def json_schema(
             grammars=None if grammars is False else {},
         )
         if grammars is not None and grammars is not False:
-            grammar = grammar._holding(grammars)
+            grammar = grammar._with_grammars(grammars)
         grammar._file = file
         if strict is not None:
             grammar.warn_of_suspects(strict=strict)
@@ -499,7 +519,7 @@ def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str
     """Return a schema as exact JSON, and the text that it was read from. Errors: `SchemaError` with the file,
     the line and the column; `OptionError`."""
     if isinstance(schema, (dict, bool)):
-        return exact(schema), None
+        return exact_copy(schema), None
     if not isinstance(schema, (str, Path)):
         raise OptionError(
             f"A schema is not given as a {type(schema).__name__}.",
@@ -510,7 +530,7 @@ def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str
         )
     text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
     try:
-        return read(text), text
+        return read_exact(text), text
     except SchemaError as error:
         cure, where = error.cure, error.where
         if isinstance(schema, Path):
@@ -525,17 +545,17 @@ def _names_file(text: str) -> bool:
     return text.isprintable() and (text.endswith(".json") or isfile(text))
 
 
-_checked = lru_cache(64, typed=True)(Policies)
+_cached_policies = lru_cache(64, typed=True)(Policies)
 _text_of = lru_cache(64)(repr)
 """Returns the text of policies or limits, of which most grammars have the same."""
 
 
-def _policies(*options: Any) -> Policies:
+def _make_policies(*options: Any) -> Policies:
     """Return `Policies` of the same arguments: where the last, the caller's own formats, is None, the same
     object for arguments that were seen before. So a request with tools does not check them anew."""
     with suppress(TypeError):  # one of them has no hash
         if options[-1] is None:
-            return _checked(*options)
+            return _cached_policies(*options)
     return Policies(*options)
 
 
@@ -561,27 +581,27 @@ def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", top[""])
 
 
-def _restored(
+def _restore_grammar(
     canonical: str,
     draft: str | None,
     notes: tuple[str, ...],
     reader: Callable[[str], Any] | None,
-    grammars: Held = None,
-    told: JsonSchemaGrammar | None = None,
+    grammars: HeldGrammars = None,
+    outlined: JsonSchemaGrammar | None = None,
 ) -> JsonSchemaGrammar:
     """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
-    options, value = cast("tuple[dict[str, Any], Json]", read(canonical))
-    known = {field.name for field in fields(Limits)}
-    made = JsonSchemaGrammar(
+    options, value = cast("tuple[dict[str, Any], Json]", read_exact(canonical))
+    limit_names = {field.name for field in fields(Limits)}
+    grammar = JsonSchemaGrammar(
         value,
         draft=draft,
         policies=Policies(**options["policies"]),
-        limits=Limits(**{name: value for name, value in options["limits"].items() if name in known}),
+        limits=Limits(**{name: value for name, value in options["limits"].items() if name in limit_names}),
         notes=notes,
-        remotes=Remotes.holding(options.get("resources", {})),
+        remotes=Remotes.from_used(options.get("resources", {})),
         banned=tuple(options.get("banned", ())),
         missing=frozenset(options.get("missing", ())),
         grammars=grammars,
     )
-    made.reader, made.told = reader, told
-    return made
+    grammar.reader, grammar.told = reader, outlined
+    return grammar

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.live_strings import refusal
+from structgen.automata.strings.live_strings import unsupported_error
 from structgen.base.errors import GrammarError, LimitError, StructgenError, UnsatisfiableSchema
 from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import Pattern
@@ -29,8 +29,8 @@ _one_byte_each: Final = lru_cache(1)(byte_tokenizer)
 class CompiledTexts:
     """A compiled grammar, read byte by byte. The lock of the schema is held by the caller."""
 
-    def __init__(self, compiled: CompiledGrammar) -> None:
-        self.machine, self.start = compiled, compiled.start.index
+    def __init__(self, compiled_grammar: CompiledGrammar) -> None:
+        self.machine, self.start = compiled_grammar, compiled_grammar.start.index
         self._ways: dict[int, tuple[int, int]] = {}
         """State -> the next byte of its shortest rest, and the state after that."""
 
@@ -55,7 +55,7 @@ class CompiledTexts:
         """Return what may follow, in words that name the grammar."""
         grammar = self.machine.grammar.texts_named
         following = self.machine.expected(State(self.machine, state))
-        return [replace(expected, what=f"{expected.what} in {grammar}") for expected in following]
+        return [replace(item, what=f"{item.what} in {grammar}") for item in following]
 
     def rest(self, state: int) -> bytes:
         """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
@@ -63,12 +63,12 @@ class CompiledTexts:
         rest = bytearray()
         while not self.machine.may_end(state):
             if state not in self._ways:
-                self._learn(state)
+                self._learn_rest(state)
             byte, state = self._ways[state]
             rest.append(byte)
         return bytes(rest)
 
-    def _learn(self, state: int) -> None:
+    def _learn_rest(self, state: int) -> None:
         with self.machine.lock:
             text = self.machine.completions.text(state)
         path: list[tuple[int, int]] = []
@@ -77,9 +77,9 @@ class CompiledTexts:
                 break
             path.append((state, byte))
             state = self.step(state, byte)
-        for before, byte in reversed(path):
-            self._ways[before] = byte, state
-            state = before
+        for state_before, byte in reversed(path):
+            self._ways[state_before] = byte, state
+            state = state_before
 
 
 class TextReaders:
@@ -96,14 +96,14 @@ class TextReaders:
         self._quoting = quoting
         self._tokenizer = tokenizer or _one_byte_each
         self._limits, self._store = limits, store
-        self.made: list[CompiledGrammar] = []
+        self.compiled_grammars: list[CompiledGrammar] = []
         """The compiled grammars of the readers."""
 
     def __call__(self, grammar: Grammar) -> CompiledTexts | None:
         """Return the reader of a grammar; None where it has no text. Raises `UnsupportedError` where its
         texts are not told by their bytes."""
         try:
-            compiled = self._compiled(self._writable(grammar))
+            compiled_grammar = self._compile_grammar(self._writable_grammar(grammar))
         except LimitError as error:  # the caller adds the place, so drop it here
             StructgenError.__init__(error, error.what, cure=error.cure)
             raise
@@ -111,31 +111,33 @@ class TextReaders:
             if type(error) not in (GrammarError, UnsatisfiableSchema):
                 raise  # subclasses are real errors, and no lack of texts
             return None
-        if not compiled.reads_bytes_alone:
-            raise refusal(
+        if not compiled_grammar.reads_bytes_alone:
+            raise unsupported_error(
                 f"A string cannot be {grammar.texts_named}: it has special tokens, or counts tokens.",
                 "Put the grammar outside of strings; maxLength bounds how long a string is.",
             )
-        self.made.append(compiled)
-        return CompiledTexts(compiled)
+        self.compiled_grammars.append(compiled_grammar)
+        return CompiledTexts(compiled_grammar)
 
-    def _writable(self, grammar: Any) -> Grammar:
+    def _writable_grammar(self, grammar: Any) -> Grammar:
         """Return the grammar of those texts that can be written in a string."""
-        bytes_lost, pattern = self._quoting.unwritable if self._quoting is not None else (frozenset(), None)
+        bytes_lost, pattern = (
+            self._quoting.unwritable_characters if self._quoting is not None else (frozenset(), None)
+        )
         part = grammar.without_bytes(bytes_lost) if bytes_lost else grammar
         writable: Grammar = part.narrowed(Pattern(pattern)) if pattern is not None else part
         return writable
 
-    def _compiled(self, grammar: Grammar) -> CompiledGrammar:
+    def _compile_grammar(self, grammar: Grammar) -> CompiledGrammar:
         """Return a grammar compiled, or the one that another schema of the store has, unless that has used up
         its limits (`used` above 1)."""
         tokenizer = self._tokenizer()
         if self._store is None:
             return grammar.compiled_part(tokenizer, self._limits, False)
-        recent = self._store.of(Vocabulary.of(tokenizer)).recent
+        recent = self._store.of(Vocabulary.of_tokenizer(tokenizer)).recent
         key = "the text of a string", grammar.spelling, self._limits
-        compiled: CompiledGrammar | None = recent.get(key)
-        if compiled is None or compiled.used > 1:
-            compiled = grammar.compiled_part(tokenizer, self._limits, self._store)
-            recent.put(key, compiled)
-        return compiled
+        compiled_grammar: CompiledGrammar | None = recent.get(key)
+        if compiled_grammar is None or compiled_grammar.used > 1:
+            compiled_grammar = grammar.compiled_part(tokenizer, self._limits, self._store)
+            recent.put(key, compiled_grammar)
+        return compiled_grammar

@@ -12,7 +12,7 @@ from structgen.base.language import checks
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.base.system.text_files import grammar_text
-from structgen.base.system.waits import told
+from structgen.base.system.waits import announce_wait
 from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
 from structgen.grammars.lark_grammars.kept.kept_grammars import KeptRules, KeptTables
@@ -21,7 +21,7 @@ from structgen.grammars.lark_grammars.reading.lark_loader import (
     Importer,
     check_options,
     indenter_of,
-    load,
+    load_tables,
 )
 from structgen.grammars.lark_grammars.reading.pattern_places import patterns_placed
 from structgen.grammars.lark_grammars.reading.plain_rules import load_rules
@@ -33,7 +33,7 @@ _NUMBERS_TO_READ: Final = 500
 """Lark takes some 10 us for a character of a grammar: as many numbers could be read."""
 
 
-def _again(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
+def _restore_grammar(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
     """Return a grammar from what `__reduce__` says of it."""
     whole = lark(**arguments)
     return whole.without_bytes(missing) if missing else whole
@@ -127,12 +127,12 @@ def lark(
             f"text_only={text_only!r} is neither True nor False.", where="text_only", cure="Pass one."
         )
     check_options(start, import_paths)
-    bounds = checks.limits(limits)
-    bound = _bound(bind)
-    text, source = _text_alone(grammar, import_paths) if text_only else _read(grammar)
-    THIS_CALL.work(_NUMBERS_TO_READ * len(text))
-    names, asked = tuple(bound), (text, start, source, import_paths)
-    given: dict[str, Any] = {
+    bounds = checks.check_limits(limits)
+    bound = _bound_grammars(bind)
+    text, source = _text_alone(grammar, import_paths) if text_only else _read_grammar(grammar)
+    THIS_CALL.count_work(_NUMBERS_TO_READ * len(text))
+    names, source_options = tuple(bound), (text, start, source, import_paths)
+    load_options: dict[str, Any] = {
         "start": start,
         "source": source,
         "import_paths": import_paths,
@@ -145,22 +145,22 @@ def lark(
             raise OptionError(
                 "Without a lexer there is no post-lexer.", where="postlex", cure='Choose lexer="contextual".'
             )
-        kept_rules = KeptRules(*asked, None, names)
-        plain = kept_rules.read(bounds)
+        kept_rules = KeptRules(*source_options, None, names)
+        plain = kept_rules.read_rules(bounds)
         if plain is None:
-            with told(_READING), patterns_placed(text, source, import_paths):
-                plain = load_rules(text, **given)
-            kept_rules.write(plain)
-        terminals = plain.terminals()
-        return RulesGrammar(plain.rules, terminals, start, plain.ignored, bounds, bound, plain.remarks)
+            with announce_wait(_READING), patterns_placed(text, source, import_paths):
+                plain = load_rules(text, **load_options)
+            kept_rules.write_rules(plain)
+        terminals = plain.parse_terminals()
+        return RulesGrammar(plain.rules, terminals, start, plain.ignored_names, bounds, bound, plain.remarks)
     indenter = None if postlex is None else indenter_of(postlex)
 
-    kept = KeptTables(*asked, indenter, names)
-    tables = kept.read(bounds)
+    kept_tables = KeptTables(*source_options, indenter, names)
+    tables = kept_tables.read_tables(bounds)
     if tables is None:
-        with told(_READING), patterns_placed(text, source, import_paths):
-            loaded = load(text, postlex=indenter, **given)
-        tables = kept.write(loaded)
+        with announce_wait(_READING), patterns_placed(text, source, import_paths):
+            loaded_grammar = load_tables(text, postlex=indenter, **load_options)
+        tables = kept_tables.write_tables(loaded_grammar)
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -171,12 +171,14 @@ def lark(
         "text_only": text_only,
         "limits": limits,
     }
-    said = {"syntax": "lark", "definition": text, "start": start}
-    made = LarkGrammar(tables, (_again, arguments), bounds, said if indenter is None else None)
-    return BoundLark(made, bound) if bound else made
+    definition = {"syntax": "lark", "definition": text, "start": start}
+    lark_grammar = LarkGrammar(
+        tables, (_restore_grammar, arguments), bounds, definition if indenter is None else None
+    )
+    return BoundLark(lark_grammar, bound) if bound else lark_grammar
 
 
-def _bound(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
+def _bound_grammars(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar]:
     """Return the bound grammars, sorted by name. Raises OptionError for a value that is no grammar."""
     if bind is None:
         return {}
@@ -206,7 +208,7 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, st
     return grammar_text(grammar, "grammar", "")
 
 
-def _read(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
+def _read_grammar(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the text of a grammar, and its path (None for a text)."""
     if isinstance(grammar, str) and "\n" not in grammar and grammar.endswith(".lark"):
         grammar = Path(grammar)

@@ -46,7 +46,7 @@ def is_llguidance(text: str) -> bool:
     return _HEAD.match(text) is not None
 
 
-def llguidance(
+def llguidance_grammar(
     text: str,
     limits: Limits | None,
     specials: Mapping[str, int | None] = _NO_TOKENS,
@@ -61,7 +61,7 @@ def llguidance(
     """
     bound: dict[str, Grammar] = {}
 
-    def bind(grammar: Grammar) -> str:
+    def bind_grammar(grammar: Grammar) -> str:
         name = f"BOUND_{len(bound)}"
         while name in text:
             name += "_"
@@ -69,23 +69,23 @@ def llguidance(
         return name
 
     def without_attributes(rule: re.Match[str]) -> str:
-        head, inside, colon, body, more = rule.groups("")
+        head, inside, colon, body, following_bar = rule.groups("")
         if not _ATTRIBUTE_LIST.fullmatch(inside):
             return rule[0]
-        said = {
+        attributes = {
             attribute[1]: attribute[2]
             for attribute in _ATTRIBUTE.finditer(inside)
             if attribute[1] != "capture"
         }
         if (
             body.strip() in free
-            and not more
-            and re.fullmatch("[1-9][0-9]{0,8}", said.get("max_tokens") or "")
+            and not following_bar
+            and re.fullmatch("[1-9][0-9]{0,8}", attributes.get("max_tokens") or "")
         ):
-            body = bind(any_text(max_tokens=int(said.pop("max_tokens")), limits=limits))
-        if said:
-            raise _refused(f"{next(iter(said))} of a rule", next(iter(said)))
-        return f"{head}{colon}{body}{more}"
+            body = bind_grammar(any_text(max_tokens=int(attributes.pop("max_tokens")), limits=limits))
+        if attributes:
+            raise _unsupported_error(f"{next(iter(attributes))} of a rule", next(iter(attributes)))
+        return f"{head}{colon}{body}{following_bar}"
 
     text = text.removeprefix("\ufeff")
     at, pieces = 0, list[str]()
@@ -93,41 +93,41 @@ def llguidance(
         pieces.append(text[at : piece.start()])
         at = piece.end()
         if piece[3] is not None:
-            pieces.append(bind(_token(piece[3], specials)))
+            pieces.append(bind_grammar(_token_grammar(piece[3], specials)))
             continue
         if piece[1] is None:
             is_comment = piece[0].startswith(("//", "#"))
             pieces.append("" if is_comment else "()" if piece[0] == '""' else piece[0])
             continue
         if piece[1] not in ("json", "llguidance") or piece[2] is None:
-            raise _refused(f"%{piece[1]}", piece[1])
+            raise _unsupported_error(f"%{piece[1]}", piece[1])
         try:
             _, at = _JSON.raw_decode(text, at)
-            value: Any = exact_json.read(text[piece.end() : at])
+            value: Any = exact_json.read_exact(text[piece.end() : at])
         except (ValueError, RecursionError) as error:
             raise GrammarError(f"%{piece[1]}: {error}. Write a JSON object behind it.") from None
         if piece[1] == "json":
-            pieces.append(bind(_document(value, limits, policies)))
+            pieces.append(bind_grammar(_document_grammar(value, limits, policies)))
         elif value.keys() - {"no_forcing"}:
-            raise _refused("%llguidance with options", "llguidance")
+            raise _unsupported_error("%llguidance with options", "llguidance")
     rules = "".join([*pieces, text[at:]])
     free = set(_FREE.findall(rules))
     rules = _ATTRIBUTES.sub(without_attributes, rules)
-    name, same = "start", dict(_SAME.findall(rules))
-    while name in same:
-        name = same.pop(name)
+    name, aliases = "start", dict(_SAME.findall(rules))
+    while name in aliases:
+        name = aliases.pop(name)
     rules += f"\n%declare {' '.join(bound)}" if bound else ""
     whole = lark(rules, lexer="characters", bind=bound, text_only=True, limits=limits)
     return bound.get(name, whole)
 
 
-def _token(said: str, specials: Mapping[str, int | None]) -> Grammar:
+def _token_grammar(token_name: str, specials: Mapping[str, int | None]) -> Grammar:
     """Return the grammar of a special token, which is named by its text or its id."""
-    number = _TOKEN_ID.fullmatch(said)
-    token = int(number[1]) if number else specials.get(said)
+    number = _TOKEN_ID.fullmatch(token_name)
+    token = int(number[1]) if number else specials.get(token_name)
     if token is None:
         raise UnsupportedError(
-            f"{said} names no special token that is known.",
+            f"{token_name} names no special token that is known.",
             keyword="token",
             where="grammar",
             cure='Name it in specials, or by its id as in <[7]>; a text stands in quotes ("<a>").',
@@ -135,17 +135,17 @@ def _token(said: str, specials: Mapping[str, int | None]) -> Grammar:
     return special(token)
 
 
-def _document(schema: dict[str, Any], limits: Limits | None, policies: Mapping[str, Any]) -> Grammar:
+def _document_grammar(schema: dict[str, Any], limits: Limits | None, policies: Mapping[str, Any]) -> Grammar:
     options = schema.pop("x-guidance", {})
     usual = isinstance(options, dict) and not options.get("whitespace_pattern")
     if not usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
-        raise _refused("x-guidance with other separators", "x-guidance")
+        raise _unsupported_error("x-guidance with other separators", "x-guidance")
     return json_schema(schema, **{**policies, "limits": limits})
 
 
-def _refused(what: str, keyword: str) -> UnsupportedError:
+def _unsupported_error(fault: str, keyword: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{what} (llguidance's dialect of Lark) is not read.",
+        f"{fault} (llguidance's dialect of Lark) is not read.",
         keyword=keyword,
         where="grammar",
         cure="Leave it out, or write the grammar in Lark.",

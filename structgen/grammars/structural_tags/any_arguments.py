@@ -17,10 +17,10 @@ from structgen.grammars.text_grammars.composition.argument_grammar import blank_
 from structgen.grammars.text_grammars.composition.argument_styles import JSON_TYPES, ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
 from structgen.grammars.text_grammars.composition.quoted_values import quoted_values, writes_as_json
-from structgen.grammars.text_grammars.composition.templates import TEXT, pieces
-from structgen.grammars.text_grammars.context_free.rules import grouped
+from structgen.grammars.text_grammars.composition.templates import TEXT, template_pieces
+from structgen.grammars.text_grammars.context_free.rules import group_by_first
 from structgen.grammars.text_grammars.regular import RegularGrammar, literal, regex
-from structgen.grammars.text_grammars.regular_formulas import holding, shown
+from structgen.grammars.text_grammars.regular_formulas import containing_words, show_words
 from structgen.grammars.text_grammars.text_grammar import TextGrammar, as_text
 from structgen.machines.core.grammar import Grammar
 
@@ -46,34 +46,36 @@ def any_arguments(
     bound: dict[str, Grammar] = {
         "KEY": without(regex(_KEY), excludes),
         "BLANK": blank or literal(""),
-        "STRING_VALUE": RegularGrammar(Not(holding(stops)), f"a string without {shown(stops)}"),
+        "STRING_VALUE": RegularGrammar(Not(containing_words(stops)), f"a string without {show_words(stops)}"),
     }
     values = {"string": "STRING_VALUE", **({kind: kind for kind in _NESTED} if style.nested else {})}
 
-    def value(kind: str) -> str:
+    def value_symbol(kind: str) -> str:
         """Return the symbol of the values of a type; others than strings are JSON where nothing nests."""
         if kind not in values:
             values[kind] = f"{kind.upper()}_VALUE"  # lark calls the text "null" NULL
             bound[values[kind]] = without(json_schema({"type": kind}, **policies), (*style.stops, *excludes))
         return values[kind]
 
-    words = grouped((style.types[kind], kind) for kind in JSON_TYPES) if style.types else {"": ["string"]}
-    words |= grouped((word, kind) for kind, word in style.open_types.items())
+    words = (
+        group_by_first((style.types[kind], kind) for kind in JSON_TYPES) if style.types else {"": ["string"]}
+    )
+    words |= group_by_first((word, kind) for kind, word in style.open_types.items())
     rules = ["start: object", "object: BLANK (member BLANK)*", "array: BLANK (item BLANK)*"]
     for rule, template in (("member", style.member), ("item", style.item or "$value")):
-        said = (
+        alternatives = (
             " ".join(
                 {
                     TEXT: json.dumps(text, ensure_ascii=False),
                     "key": "KEY",
                     "gap": "BLANK",
                     "type": json.dumps(word),
-                    "value": f"({' | '.join(map(value, kinds))})",
+                    "value": f"({' | '.join(map(value_symbol, kinds))})",
                 }[piece]
-                for piece, text in pieces(template)
+                for piece, text in template_pieces(template)
             )
             for word, kinds in words.items()
         )
-        rules.append(f"{rule}: {' | '.join(said)}")
+        rules.append(f"{rule}: {' | '.join(alternatives)}")
     text = "\n".join([*rules, f"%declare {' '.join(bound)}"])
     return as_text(lark(text, lexer="characters", bind=bound, text_only=True, limits=policies.get("limits")))

@@ -13,31 +13,37 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from structgen.base.errors import OptionError, UnsupportedError, options_named, within
-from structgen.base.json_text.exact_json import exact, read
+from structgen.base.errors import OptionError, UnsupportedError, options_named, prefix_place
+from structgen.base.json_text.exact_json import exact_copy, read_exact
 from structgen.base.language import checks
 from structgen.base.language.ir import All, Formula, Not, Pattern
 from structgen.base.language.shapes import JsonShapes
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.grammars.json_grammars.schema_grammar import json_schema
-from structgen.grammars.lark_grammars.llguidance_text import llguidance
+from structgen.grammars.lark_grammars.llguidance_text import llguidance_grammar
 from structgen.grammars.structural_tags.any_arguments import any_arguments
 from structgen.grammars.text_grammars.composition.argument_grammar import argument_grammar, blank_of
 from structgen.grammars.text_grammars.composition.argument_plan import plan_of
 from structgen.grammars.text_grammars.composition.argument_styles import ARGUMENT_STYLES, ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
 from structgen.grammars.text_grammars.composition.dispatching import (
-    dispatched,
+    dispatch_grammar,
     free_of,
-    interrupted,
-    triggered,
+    interrupted_text,
+    make_triggered_tags,
 )
 from structgen.grammars.text_grammars.ebnf_grammar import ebnf
 from structgen.grammars.text_grammars.free_text import text
 from structgen.grammars.text_grammars.regular import RegularGrammar, choice, literal, regex
-from structgen.grammars.text_grammars.regular_formulas import holding, shown
+from structgen.grammars.text_grammars.regular_formulas import containing_words, show_words
 from structgen.grammars.text_grammars.special_tokens import SpecialToken, special
-from structgen.grammars.text_grammars.text_grammar import TextGrammar, as_text, either, meet, sequence
+from structgen.grammars.text_grammars.text_grammar import (
+    TextGrammar,
+    as_text,
+    either,
+    intersect_grammars,
+    sequence,
+)
 from structgen.schema.reading.model import TYPES
 from structgen.schema.reading.policies import counted_space
 
@@ -105,11 +111,11 @@ def structural_tag(
     `UnsupportedError` for a format that is not supported, and the errors of the parts. Cost: that of reading
     the parts; nothing is compiled yet.
     """
-    checks.Instance(str | Mapping, "Pass a dict, or its JSON text.")("structural_tag", tag)
-    value: Any = read(tag) if isinstance(tag, str) else dict(tag)
+    checks.InstanceCheck(str | Mapping, "Pass a dict, or its JSON text.")("structural_tag", tag)
+    value: Any = read_exact(tag) if isinstance(tag, str) else dict(tag)
     reader, place = _Reader(specials or {}, policies), "structural_tag"
     if isinstance(value, dict) and "structures" in value:
-        return reader.legacy(value, place)
+        return reader.legacy_tags(value, place)
     alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
     if isinstance(alone, str) and alone in _KINDS:
         raise OptionError(
@@ -124,8 +130,8 @@ def structural_tag(
             where=place,
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
-    with uncollected():
-        return reader.read(value["format"], f"{place}/format")
+    with pause_collection():
+        return reader.read_format(value["format"], f"{place}/format")
 
 
 class _Reader:
@@ -135,7 +141,7 @@ class _Reader:
         self.specials, self.policies, self.depth = specials, policies, 0
         self.ends: Ends = ()
 
-    def read(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
+    def read_format(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
         """Return the grammar of a format; `ends`: of the tag whose end follows it."""
         if not isinstance(value, dict):
             raise OptionError("It is no format.", where=place, cure='Write {"type": ...}.')
@@ -145,7 +151,7 @@ class _Reader:
                 f"The format {kind!r} is not offered.",
                 keyword=str(kind),
                 where=f"{place}/type",
-                cure=self._likely(value),
+                cure=self._suggest_cure(value),
             )
         if self.depth > MOST_NESTED:
             raise OptionError(
@@ -158,7 +164,7 @@ class _Reader:
         self.ends, self.depth = around, self.depth - 1
         return grammar
 
-    def _likely(self, value: Format) -> str:
+    def _suggest_cure(self, value: Format) -> str:
         """Return how to mend a format of an unknown type: the schema, or the type, that is probably meant."""
         kind = value.get("type")
         names = kind if isinstance(kind, list) else [kind]
@@ -173,14 +179,14 @@ class _Reader:
         return literal(value["value"])
 
     def regex(self, value: Format, place: str) -> TextGrammar:
-        with within(f"{place}/pattern"):
+        with prefix_place(f"{place}/pattern"):
             return regex(value["pattern"])
 
     def grammar(self, value: Format, place: str) -> TextGrammar:
         limits = self.policies.get("limits")
-        with within(f"{place}/grammar"):
+        with prefix_place(f"{place}/grammar"):
             if value.get("syntax") == "lark":
-                return as_text(llguidance(value["grammar"], limits, self.specials, self.policies))
+                return as_text(llguidance_grammar(value["grammar"], limits, self.specials, self.policies))
             return ebnf(value["grammar"], limits=limits)
 
     def json_schema(self, value: Format, place: str) -> TextGrammar:
@@ -192,23 +198,23 @@ class _Reader:
                 where=f"{place}/style",
                 cure=f"Offered are json, {', '.join(ARGUMENT_STYLES)}.",
             )
-        return self.styled(value, style, place)
+        return self.styled_values(value, style, place)
 
     def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
-        return self.styled(value, "qwen_xml", place)
+        return self.styled_values(value, "qwen_xml", place)
 
-    def styled(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
+    def styled_values(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
         """Return the grammar of the values of the schema at a key, as JSON or as arguments one by one."""
-        most, excludes = value.get("max_whitespace_cnt"), _texts(value, "excludes")
+        max_blanks, excludes = value.get("max_whitespace_cnt"), _text_list(value, "excludes")
         policies = {**self.policies}
         if value.get("any_order"):
             policies["property_order"] = "any"
         schema = value[key]
-        with within(f"{place}/{key}"):
-            if most is not None:
-                policies["whitespace"] = counted_space(policies.get("whitespace", "any"), most)
+        with prefix_place(f"{place}/{key}"):
+            if max_blanks is not None:
+                policies["whitespace"] = counted_space(policies.get("whitespace", "any"), max_blanks)
             if style != "json" or not isinstance(schema, dict):
-                schema = exact(schema)  # `json_schema` copies a dict itself
+                schema = exact_copy(schema)  # `json_schema` copies a dict itself
             if style == "json":
                 return as_text(without(json_schema(schema, **policies), excludes))
             row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
@@ -221,21 +227,23 @@ class _Reader:
                     "It names no arguments.", where="#", cure="Give an object that describes them."
                 )
             if "properties" not in schema and schema.get("additionalProperties") is True:
-                schema = {name: said for name, said in schema.items() if name != "additionalProperties"}
+                schema = {
+                    name: subschema for name, subschema in schema.items() if name != "additionalProperties"
+                }
             plan = plan_of(schema, policies)
             blank = blank_of(plan.written.whitespace)
             if plan.is_open and takes_any:
-                made = any_arguments(schema, policies, row, excludes)
+                arguments = any_arguments(schema, policies, row, excludes)
             else:
-                made = argument_grammar(schema, policies, row, excludes)
-            return made + (blank or "")
+                arguments = argument_grammar(schema, policies, row, excludes)
+            return arguments + (blank or "")
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
     def token(self, value: Format, place: str) -> SpecialToken:
-        return self.special(value["token"], f"{place}/token")
+        return self.special_token(value["token"], f"{place}/token")
 
-    def special(self, token: Any, place: str) -> SpecialToken:
+    def special_token(self, token: Any, place: str) -> SpecialToken:
         """Return the grammar of a special token, which is named by its id or its text."""
         if isinstance(token, str) and token not in self.specials:
             raise UnsupportedError(
@@ -244,17 +252,17 @@ class _Reader:
                 where=place,
                 cure=f"Give its id, or pass specials={{{token!r}: its id}}.",
             )
-        with within(place):
+        with prefix_place(place):
             return special(self.specials[token] if isinstance(token, str) else token)
 
     def exclude_token(self, value: Format, place: str) -> TextGrammar:
-        return meet(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
+        return intersect_grammars(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
         for index, token in enumerate(value.get("exclude_tokens") or ()):
             there = f"{place}/exclude_tokens/{index}"
-            self.special(token, there)
+            self.special_token(token, there)
             if token not in self.specials and token not in self.specials.values():
                 raise UnsupportedError(
                     f"Nothing says that the token {token} is special.",
@@ -264,14 +272,17 @@ class _Reader:
                 )
 
     def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
-        listed = enumerate(value["trigger_tokens"])
-        triggers = {self.special(token, f"{place}/trigger_tokens/{index}").token for index, token in listed}
+        numbered_tokens = enumerate(value["trigger_tokens"])
+        triggers = {
+            self.special_token(token, f"{place}/trigger_tokens/{index}").token
+            for index, token in numbered_tokens
+        }
         begins, tags = set(), []
         for index, element in enumerate(value["tags"]):
             there = f"{place}/tags/{index}"
             begin = self.token(element["begin"], f"{there}/begin")
             begins.add(begin.token)
-            tags.append(begin + self.after(element, there))
+            tags.append(begin + self.rest_of_tag(element, there))
         if begins != triggers:
             raise OptionError(
                 f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
@@ -280,28 +291,30 @@ class _Reader:
             )
         tag, free, stops = either(*tags), free_of(self.ends), value.get("stop_after_first")
         if not value.get("at_least_one"):
-            return interrupted(free + tag, free, 1 if stops else None)
-        return tag if stops else tag + interrupted(free + tag, free, None)
+            return interrupted_text(free + tag, free, 1 if stops else None)
+        return tag if stops else tag + interrupted_text(free + tag, free, None)
 
     def token_dispatch(self, value: Format, place: str) -> TextGrammar:
         bodies = [
-            self.special(token, f"{there}/0") + self.read(of, f"{there}/1")
-            for there, token, of in self.rules(value, place, (str, int))
+            self.special_token(token, f"{there}/0") + self.read_format(of, f"{there}/1")
+            for there, token, of in self.read_rules(value, place, (str, int))
         ]
-        return interrupted(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
+        return interrupted_text(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
 
     def any_text(self, value: Format, place: str) -> TextGrammar:
         tokens, chars = value.get("max_tokens"), value.get("max_chars")
         if 0 in (tokens, chars):
             return literal("")
-        avoided = (*_texts(value, "excludes"), *self.ends)
-        what = f"any text without {shown(avoided)}" if avoided else "any text"
-        of: list[Formula] = [] if chars is None else [Pattern(rf"^[\s\S]{{0,{chars}}}$")]
-        of += [Not(holding(avoided))] if avoided else []
-        if not of:
+        avoided_texts = (*_text_list(value, "excludes"), *self.ends)
+        description = f"any text without {show_words(avoided_texts)}" if avoided_texts else "any text"
+        formulas: list[Formula] = [] if chars is None else [Pattern(rf"^[\s\S]{{0,{chars}}}$")]
+        formulas += [Not(containing_words(avoided_texts))] if avoided_texts else []
+        if not formulas:
             return text(max_tokens=tokens)
-        bounded = RegularGrammar(of[0] if len(of) == 1 else All(tuple(of)), what)
-        return bounded if tokens is None else text(max_tokens=tokens) & bounded
+        bounded_text = RegularGrammar(
+            formulas[0] if len(formulas) == 1 else All(tuple(formulas)), description
+        )
+        return bounded_text if tokens is None else text(max_tokens=tokens) & bounded_text
 
     # --- made of others -------------------------------------------------------------------------------------
 
@@ -309,7 +322,7 @@ class _Reader:
         elements, last = value["elements"], len(value["elements"]) - 1
         return sequence(
             *(
-                self.read(element, f"{place}/elements/{index}", self.ends if index == last else ())
+                self.read_format(element, f"{place}/elements/{index}", self.ends if index == last else ())
                 for index, element in enumerate(elements)
             )
         )
@@ -317,36 +330,36 @@ class _Reader:
     def either(self, value: Format, place: str) -> TextGrammar:
         return either(
             *(
-                self.read(element, f"{place}/elements/{index}", self.ends)
+                self.read_format(element, f"{place}/elements/{index}", self.ends)
                 for index, element in enumerate(value["elements"])
             )
         )
 
     def some(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of so many texts of a format as its type says."""
-        return self.content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
+        return self.read_content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
     def repeat(self, value: Format, place: str) -> TextGrammar:
-        least, most = checks.whole(f"{place}/min", value["min"], 0), value["max"]
-        most = None if most == -1 else checks.whole(f"{place}/max", most, least)
-        return self.content(value, place, self.ends).repeat(least, most)
+        minimum, maximum = checks.check_whole(f"{place}/min", value["min"], 0), value["max"]
+        maximum = None if maximum == -1 else checks.check_whole(f"{place}/max", maximum, minimum)
+        return self.read_content(value, place, self.ends).repeat(minimum, maximum)
 
-    def content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
-        return self.read(value["content"], f"{place}/content", ends)
+    def read_content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        return self.read_format(value["content"], f"{place}/content", ends)
 
     # --- tags -----------------------------------------------------------------------------------------------
 
     def tag(self, value: Format, place: str) -> TextGrammar:
-        return self.edge(value["begin"], f"{place}/begin") + self.after(value, place)
+        return self.edge_of_tag(value["begin"], f"{place}/begin") + self.rest_of_tag(value, place)
 
-    def after(self, value: Format, place: str) -> TextGrammar:
+    def rest_of_tag(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of a tag behind its beginning."""
         end, there = value["end"], f"{place}/end"
         ends = () if isinstance(end, dict) else (end,) if isinstance(end, str) else tuple(dict.fromkeys(end))
-        inside = self.content(value, place, tuple(filter(None, ends)))
-        return inside + (choice(ends) if ends else self.edge(end, there))
+        inside = self.read_content(value, place, tuple(filter(None, ends)))
+        return inside + (choice(ends) if ends else self.edge_of_tag(end, there))
 
-    def edge(self, value: Any, place: str) -> TextGrammar:
+    def edge_of_tag(self, value: Any, place: str) -> TextGrammar:
         """Return the grammar of a text or a token at the beginning or the end of a tag."""
         return literal(value) if isinstance(value, str) else self.token(value, place)
 
@@ -358,36 +371,46 @@ class _Reader:
             texts = texts + (value["separator"] + texts).repeat()
         return texts if value.get("at_least_one") else texts.optional()
 
-    def legacy(self, value: Format, place: str) -> TextGrammar:
+    def legacy_tags(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
         _SHAPES.check(value, "structures", place)
         tags = [
-            (tag["begin"], self.styled(tag, "json", f"{place}/structures/{index}", "schema") + tag["end"])
+            (
+                tag["begin"],
+                self.styled_values(tag, "json", f"{place}/structures/{index}", "schema") + tag["end"],
+            )
             for index, tag in enumerate(value["structures"])
         ]
         return self.among_text(value, tags, place)
 
     def triggered_tags(self, value: Format, place: str) -> TextGrammar:
-        tags = [(tag["begin"], self.after(tag, f"{place}/tags/{i}")) for i, tag in enumerate(value["tags"])]
+        tags = [
+            (tag["begin"], self.rest_of_tag(tag, f"{place}/tags/{i}")) for i, tag in enumerate(value["tags"])
+        ]
         return self.among_text(value, tags, place)
 
     def among_text(self, value: Format, tags: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
         """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
-        triggers, avoided = _texts(value, "triggers"), (*_texts(value, "excludes"), *self.ends)
+        triggers, avoided_texts = _text_list(value, "triggers"), (*_text_list(value, "excludes"), *self.ends)
         stops = value.get("stop_after_first")
         if not value.get("at_least_one"):
-            return triggered(tags, triggers, place, avoided, 1 if stops else None)
+            return make_triggered_tags(tags, triggers, place, avoided_texts, 1 if stops else None)
         first = either(*(begin + rest for begin, rest in tags))
-        return first if stops else first + triggered(tags, triggers, place, avoided)
+        return first if stops else first + make_triggered_tags(tags, triggers, place, avoided_texts)
 
     def dispatch(self, value: Format, place: str) -> TextGrammar:
-        rules = {begin: self.read(of, f"{there}/1") for there, begin, of in self.rules(value, place, (str,))}
-        most = 1 if value.get("loop") is False else None
-        return dispatched(rules, place, _texts(value, "excludes"), most)
+        rules = {
+            begin: self.read_format(of, f"{there}/1")
+            for there, begin, of in self.read_rules(value, place, (str,))
+        }
+        max_bodies = 1 if value.get("loop") is False else None
+        return dispatch_grammar(rules, place, _text_list(value, "excludes"), max_bodies)
 
-    def rules(self, value: Format, place: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any, Any]]:
+    def read_rules(
+        self, value: Format, place: str, kinds: tuple[type, ...]
+    ) -> Iterator[tuple[str, Any, Any]]:
         """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
-        known: list[Any] = []
+        beginnings: list[Any] = []
         for index, rule in enumerate(value["rules"]):
             there = f"{place}/rules/{index}"
             if (
@@ -397,12 +420,12 @@ class _Reader:
                 or rule[0] == ""
             ):
                 raise OptionError("It is no rule.", where=there, cure='Write ["a text", {"type": ...}].')
-            if rule[0] in known:
+            if rule[0] in beginnings:
                 raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
-            known.append(rule[0])
+            beginnings.append(rule[0])
             yield there, rule[0], rule[1]
 
 
-def _texts(value: Format, name: str) -> list[str]:
+def _text_list(value: Format, name: str) -> list[str]:
     """Return a list of texts, each once; [] where there is none."""
     return list(dict.fromkeys(value.get(name) or ()))

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Final, TypeAlias
 
 from structgen.base.language.expectation import Expected
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 from structgen.grammars.text_grammars.machine.language import Config, InsidePart, Language
 from structgen.grammars.text_grammars.machine.scanning import common_classes
@@ -44,29 +44,30 @@ class Parts(Language):
 
     def part(self, number: int) -> Language:
         """Return the part of the places with a number."""
-        return self._part(number) if number >= 0 else _NOTHING
+        return self._make_part(number) if number >= 0 else _NOTHING
 
-    def _part(self, number: int) -> Language:
+    def _make_part(self, number: int) -> Language:
         return self.parts[number]
 
     @abstractmethod
-    def _before(self) -> Behind:
+    def _places_before(self) -> Behind:
         """Return the places before the first part, and whether the whole text may be empty."""
 
     @abstractmethod
-    def _behind(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> Behind:
         """Return what is behind the part of a place."""
 
     def start(self) -> Config:
-        return self._ended(*self._before())
+        return self._with_end(*self._places_before())
 
-    def _ended(self, places: frozenset[Place], ends: bool) -> frozenset[Place]:
+    def _with_end(self, places: frozenset[Place], ends: bool) -> frozenset[Place]:
         """Return places, and the end where the whole text may end and they do not tell."""
         return places | {_END} if ends and not self.accepts(places) else places
 
     def accepts(self, config: Config) -> bool:
         return any(
-            number < 0 or (self.part(number).accepts(at) and self._behind(number)[1]) for number, at in config
+            number < 0 or (self.part(number).accepts(at) and self._places_after(number)[1])
+            for number, at in config
         )
 
     @cached_property
@@ -80,108 +81,118 @@ class Parts(Language):
     def height(self, config: Config) -> int:
         return max(self.part(number).height(at) for number, at in config)
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         places = sorted(config, key=lambda place: place[0])
-        return list(dict.fromkeys(told for number, at in places for told in self.part(number).expected(at)))
+        return list(
+            dict.fromkeys(item for number, at in places for item in self.part(number).expected_items(at))
+        )
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        reached: set[Place] = set()
+        new_places: set[Place] = set()
         if steps := len(config) // 8:  # a place takes some 2 us
-            THIS_CALL.work(steps * NUMBERS)
+            THIS_CALL.count_work(steps * NUMBERS)
         for number, at in config:
             part = self.part(number)
             after = part.step(at, symbol)
             if after is not None:
-                reached |= self._after(number, part, after)
-        return frozenset(reached) or None
+                new_places |= self._after_part(number, part, after)
+        return frozenset(new_places) or None
 
-    def places(self, config: Config) -> Iterable[Config]:
+    def single_configs(self, config: Config) -> Iterable[Config]:
         if self.accepts(config):
             return (config,)
         # where a part may end and the whole may not, the place behind the part is there too
-        begun = ((number, at) for number, at in config if not self.part(number).accepts(at))
+        open_places = ((number, at) for number, at in config if not self.part(number).accepts(at))
         return (
-            frozenset({(number, config)}) for number, at in begun for config in self.part(number).places(at)
+            frozenset({(number, config)})
+            for number, at in open_places
+            for config in self.part(number).single_configs(at)
         )
 
-    def _after(self, number: int, part: Language, after: Config) -> frozenset[Place]:
+    def _after_part(self, number: int, part: Language, after: Config) -> frozenset[Place]:
         """Return the places after a part has moved on to `after`: inside it unless nothing can follow there,
         and behind it if its text may end. `number`: of the part's place."""
         here = frozenset({(number, after)})
         if not part.accepts(after):
             return here
-        places, ends = self._behind(number)
+        places, ends = self._places_after(number)
         if not places:
             return here
-        behind = self._ended(places, ends)
-        return here | behind if self._goes_on(part, after) else behind
+        places_after = self._with_end(places, ends)
+        return here | places_after if self._goes_on(part, after) else places_after
 
-    @remembered
+    @remember_answers
     def _goes_on(self, part: Language, config: Config) -> bool:
         """Return whether a word of a part goes on."""
         return part.goes_on(config)
 
-    def told(self, config: Config) -> bytes | None:
-        firsts = [told for number, at in config if (told := self.part(number).told(at)) is not None]
+    def cheap_next_bytes(self, config: Config) -> bytes | None:
+        firsts = [
+            next_bytes
+            for number, at in config
+            if (next_bytes := self.part(number).cheap_next_bytes(at)) is not None
+        ]
         return bytes(sorted(set(b"".join(firsts)))) if len(firsts) == len(config) else None
 
-    def run(self, config: Config) -> tuple[bytes, Config] | None:
+    def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
         if len(config) != 1:
             return None
         ((number, at),) = config
         part = self.part(number)
-        run = part.run(at)
-        return None if run is None else (run[0], self._after(number, part, run[1]))
+        run = part.forced_run(at)
+        return None if run is None else (run[0], self._after_part(number, part, run[1]))
 
-    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
-        told: list[InsidePart] = []
+    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        parts: list[InsidePart] = []
         others: set[Place] = set()
         for number, at in config:
-            insides, left = self.part(number).inside(at)
-            told += [self._lifted(number, inside) for inside in insides]
-            if left is not None or not insides:
-                others.add((number, left))
-        return tuple(told), frozenset(others) or None
+            insides, other_config = self.part(number).inside_parts(at)
+            parts += [self._lift_place(number, inside) for inside in insides]
+            if other_config is not None or not insides:
+                others.add((number, other_config))
+        return tuple(parts), frozenset(others) or None
 
-    def _lifted(self, number: int, inside: InsidePart) -> InsidePart:
+    def _lift_place(self, number: int, inside: InsidePart) -> InsidePart:
         """Return a place inside a part of this language's part, as a place of this language. `number`: of
         the place."""
-        behind: set[Place] = set() if inside.after_end is None else {(number, inside.after_end)}
+        places_after: set[Place] = set() if inside.after_end is None else {(number, inside.after_end)}
         ends = False
         if inside.ends:
-            places, ends = self._behind(number)
-            behind |= places
-        return inside._replace(after_end=frozenset(behind) or None, ends=ends)
+            places, ends = self._places_after(number)
+            places_after |= places
+        return inside._replace(after_end=frozenset(places_after) or None, ends=ends)
 
     def after_inside(self, config: Config, state: int) -> Config:
         after: set[Place] = set()
         for number, at in config:
             part = self.part(number)
-            after |= self._after(number, part, part.after_inside(at, state))
+            after |= self._after_part(number, part, part.after_inside(at, state))
         return frozenset(after)
 
-    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
+    def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
         """Return the parts of which words must still follow the part of a place, and how many of each."""
         return ()
 
-    def shortest(self, config: Config) -> Sequence[int]:
+    def shortest_rest(self, config: Config) -> Sequence[int]:
         ways: list[tuple[int, tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
         for number, at in config:
-            rest = tuple(self.part(number).shortest(at))
-            words = [(self._least_word(part), count) for part, count in self._needed(number) if number >= 0]
+            rest = tuple(self.part(number).shortest_rest(at))
+            words = [
+                (self._least_word(part), count) for part, count in self._needed_parts(number) if number >= 0
+            ]
             ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
         size, rest, words = min(ways)
         if steps := size // 400:  # what is made of a rest takes some 50 ns a symbol
-            THIS_CALL.work(steps * NUMBERS)
+            THIS_CALL.count_work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
-    @remembered
+    @remember_answers
     def _least_word(self, part: Language) -> tuple[int, ...]:
         """Return the shortest word of a part."""
-        return tuple(part.shortest(part.start()))
+        return tuple(part.shortest_rest(part.start()))
 
-    def boundary(self, config: Config) -> Config | None:
-        every = ((number, self.part(number).boundary(at)) for number, at in config)
+    def after_token_end(self, config: Config) -> Config | None:
+        every = ((number, self.part(number).after_token_end(at)) for number, at in config)
         return frozenset(place for place in every if place[1] is not None) or None
 
 
@@ -190,68 +201,68 @@ class Chain(Parts):
 
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
-        self._begun: list[Behind] = [(frozenset(), True)]
+        self._places_by_part: list[Behind] = [(frozenset(), True)]
         """What is before each part, and behind the last."""
         for number, part in reversed(list(enumerate(parts))):
-            places, ends = self._begun[0]
+            places, ends = self._places_by_part[0]
             start = part.start()
             may_be_empty = part.accepts(start)
             here = frozenset({(number, start), *(places if may_be_empty else ())})
-            self._begun.insert(0, (here, ends and may_be_empty))
+            self._places_by_part.insert(0, (here, ends and may_be_empty))
 
-    def _before(self) -> Behind:
-        return self._begun[0]
+    def _places_before(self) -> Behind:
+        return self._places_by_part[0]
 
-    def _behind(self, number: int) -> Behind:
-        return self._begun[number + 1]
+    def _places_after(self, number: int) -> Behind:
+        return self._places_by_part[number + 1]
 
-    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
+    def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
         return ((part, 1) for part in self.parts[number + 1 :])
 
 
 class Union(Parts):
     """Union: a word of any part."""
 
-    def _before(self) -> Behind:
+    def _places_before(self) -> Behind:
         return frozenset((number, part.start()) for number, part in enumerate(self.parts)), False
 
-    def _behind(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> Behind:
         return frozenset(), True
 
 
 class RepeatedLanguage(Parts):
-    """`least` to `most` words of a language, one after another (`most` None: no bound). The number of a place
-    is that of the copies read before, counted as far as it matters."""
+    """`minimum` to `maximum` words of a language, one after another (`maximum` None: no bound). The number of
+    a place is that of the copies read before, counted as far as it matters."""
 
-    def __init__(self, of: Language, least: int, most: int | None) -> None:
+    def __init__(self, of: Language, minimum: int, maximum: int | None) -> None:
         super().__init__((of,))
-        self.of, self.most = of, most
+        self.of, self.maximum = of, maximum
         self._first = of.start()
         # empty copies may make up the number
-        self.least = 0 if of.accepts(self._first) else least
+        self.minimum = 0 if of.accepts(self._first) else minimum
 
-    def _part(self, number: int) -> Language:
+    def _make_part(self, number: int) -> Language:
         return self.of
 
-    def _before(self) -> Behind:
-        return self._behind(-1)
+    def _places_before(self) -> Behind:
+        return self._places_after(-1)
 
-    def _behind(self, number: int) -> Behind:
-        read = number + 1
-        place = min(read, self.least) if self.most is None else read, self._first
-        return frozenset(() if read == self.most else (place,)), read >= self.least
+    def _places_after(self, number: int) -> Behind:
+        read_count = number + 1
+        place = min(read_count, self.minimum) if self.maximum is None else read_count, self._first
+        return frozenset(() if read_count == self.maximum else (place,)), read_count >= self.minimum
 
     def step(self, config: Config, symbol: int) -> Config | None:
         places = super().step(config, symbol) or ()
         # once enough copies were read, fewer leave more to come: only the fewest count
         fewest: dict[Config, int] = {}
         for number, at in places:
-            if number >= self.least:
+            if number >= self.minimum:
                 fewest[at] = min(number, fewest.get(at, number))
         return frozenset(place for place in places if place[0] <= fewest.get(place[1], place[0])) or None
 
-    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
-        return ((self.of, max(0, self.least - number - 1)),)
+    def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
+        return ((self.of, max(0, self.minimum - number - 1)),)
 
 
 class AnyOrder(Parts):
@@ -261,29 +272,35 @@ class AnyOrder(Parts):
     The number of a place says which words were read before, a bit each, and which language is being read.
     """
 
-    def __init__(self, of: Sequence[Language], needed: int, between: Language) -> None:
-        later = list(of) if not between.goes_on(between.start()) else [Chain((between, word)) for word in of]
+    def __init__(self, of: Sequence[Language], needed_count: int, separator: Language) -> None:
+        later = (
+            list(of)
+            if not separator.goes_on(separator.start())
+            else [Chain((separator, word)) for word in of]
+        )
         super().__init__((*of, *later))
-        self._count, self._needs = len(of), (1 << needed) - 1
+        self._count, self._needs = len(of), (1 << needed_count) - 1
 
-    def _part(self, number: int) -> Language:
-        read, word = divmod(number, self._count)
-        return self.parts[word + self._count * bool(read)]
+    def _make_part(self, number: int) -> Language:
+        words_read, word = divmod(number, self._count)
+        return self.parts[word + self._count * bool(words_read)]
 
-    def _before(self) -> Behind:
-        return self._ready(0)
+    def _places_before(self) -> Behind:
+        return self._after_words(0)
 
-    def _behind(self, number: int) -> Behind:
-        read, word = divmod(number, self._count)
-        return self._ready(read | 1 << word)
+    def _places_after(self, number: int) -> Behind:
+        words_read, word = divmod(number, self._count)
+        return self._after_words(words_read | 1 << word)
 
-    def _ready(self, read: int) -> Behind:
+    def _after_words(self, words_read: int) -> Behind:
         """Return what is behind some words."""
-        ready = (read * self._count + word for word in range(self._count) if not read >> word & 1)
-        return frozenset((place, self._part(place).start()) for place in ready), not self._needs & ~read
+        ready = (words_read * self._count + word for word in range(self._count) if not words_read >> word & 1)
+        return frozenset(
+            (place, self._make_part(place).start()) for place in ready
+        ), not self._needs & ~words_read
 
-    def _needed(self, number: int) -> Iterable[tuple[Language, int]]:
-        read, word = divmod(number, self._count)
-        read |= 1 << word
-        missing = (word for word in range(self._count) if self._needs & ~read & 1 << word)
+    def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
+        words_read, word = divmod(number, self._count)
+        words_read |= 1 << word
+        missing = (word for word in range(self._count) if self._needs & ~words_read & 1 << word)
         return ((self.parts[word + self._count], 1) for word in missing)

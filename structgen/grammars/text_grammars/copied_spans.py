@@ -50,8 +50,8 @@ def without_spans_of(corpus: str, longest: int) -> SpanFree:
     larger the vocabulary. Raises OptionError for a corpus that is no text, and a `longest` that is not 1 to
     1,000; LimitError for a corpus of more than 67,108,864 characters.
     """
-    checks.Instance(str, "Give its text.")("corpus", corpus)
-    longest = checks.whole("longest", longest, 1, _LONGEST)
+    checks.InstanceCheck(str, "Give its text.")("corpus", corpus)
+    longest = checks.check_whole("longest", longest, 1, _LONGEST)
     if len(corpus) > _MOST:
         raise LimitError(f"The corpus has {len(corpus):,} characters, of at most {_MOST:,}.", limit="corpus")
     return SpanFree(corpus, longest)
@@ -82,32 +82,32 @@ class SpanFree(TextFilter):
         return self._name
 
     @cached_property
-    def index(self) -> CorpusIndex:
+    def corpus_index(self) -> CorpusIndex:
         """The sorted places of the corpus."""
         return CorpusIndex(self.corpus, self.longest + 1)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return SpanFreeLanguage(self.index, self.longest)
+        return SpanFreeLanguage(self.corpus_index, self.longest)
 
-    def refusal(self, text: str) -> GrammarError:
+    def refusal_error(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
-        spans = self.copied(text)
-        shown = repr(text[spans[0].start : spans[0].end]) if spans else "one"
+        spans = self.find_copied(text)
+        first_run = repr(text[spans[0].start : spans[0].end]) if spans else "one"
         return GrammarError(
             f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
-            f"corpus, such as {shown}.",
+            f"corpus, such as {first_run}.",
             where="grammar",
             cure="Raise longest, or ask for something else.",
         )
 
-    def copied(self, text: str) -> list[CopiedSpan]:
+    def find_copied(self, text: str) -> list[CopiedSpan]:
         """Return the runs of more than `longest` characters of a text that stand in the corpus, each with its
         first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
         character."""
         spans: list[CopiedSpan] = []
         at, size = 0, self.longest + 1
         while at + size <= len(text):
-            place = self.index.place_of(text[at : at + size])
+            place = self.corpus_index.place_of(text[at : at + size])
             if place is None:
                 at += 1
                 continue
@@ -128,7 +128,7 @@ class CorpusIndex:
     def __init__(self, corpus: str, reach: int) -> None:
         self.corpus, self.characters = corpus, frozenset(corpus)
         self._places = sorted_places(corpus, reach)
-        self._known: dict[str, bool] = {}
+        self._answers: dict[str, bool] = {}
 
     def place_of(self, text: str) -> int | None:
         """Return a place of a text that is not longer than the reach; None where it does not stand."""
@@ -139,14 +139,14 @@ class CorpusIndex:
         place = int(self._places[at])
         return place if self.corpus.startswith(text, place) else None
 
-    def has(self, text: str) -> bool:
+    def has_text(self, text: str) -> bool:
         """Return whether a text that is not longer than the reach stands in the corpus."""
-        known = self._known.get(text)
-        if known is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[text] = self.place_of(text) is not None
-        return known
+        answer = self._answers.get(text)
+        if answer is None:
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            answer = self._answers[text] = self.place_of(text) is not None
+        return answer
 
 
 def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
@@ -171,15 +171,17 @@ def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
 class SpanFreeLanguage(Language):
     """All texts in UTF-8 but those with a long run of the corpus. Each text that is read so far is a word."""
 
-    what = "a text without spans of the corpus"
+    description = "a text without spans of the corpus"
 
     def __init__(self, index: CorpusIndex, longest: int) -> None:
         self._index, self._longest = index, longest
-        seen = set("".join(index.characters).encode("utf-8", "surrogatepass"))
+        corpus_bytes = set("".join(index.characters).encode("utf-8", "surrogatepass"))
         kinds: dict[int, int] = {}
         self.classes = bytes(
             # bytes that the corpus lacks differ by what they are in UTF-8 alone
-            kinds.setdefault(byte if byte in seen else -bisect_right(_UTF8_CUTS, byte) - 1, len(kinds))
+            kinds.setdefault(
+                byte if byte in corpus_bytes else -bisect_right(_UTF8_CUTS, byte) - 1, len(kinds)
+            )
             for byte in range(256)
         )
 
@@ -187,47 +189,51 @@ class SpanFreeLanguage(Language):
         return "", b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        matched, read = config
+        suffix, partial = config
         if symbol > 255:
             return None
-        read += bytes((symbol,))
+        partial += bytes((symbol,))
         try:
-            char = read.decode()
+            char = partial.decode()
         except UnicodeDecodeError:
-            return None if self._end(matched, read) is None else (matched, read)
-        after = self._after(matched, char)
+            return None if self._complete_character(suffix, partial) is None else (suffix, partial)
+        after = self._suffix_after(suffix, char)
         return None if after is None else (after, b"")
 
-    def _after(self, matched: str, char: str) -> str | None:
+    def _suffix_after(self, suffix: str, char: str) -> str | None:
         """Return the longest end that stands in the corpus, after one more character; None where it is too
         long."""
         if char not in self._index.characters:
             return ""
-        text = matched + char
+        text = suffix + char
         # an end of what stands there stands there too
         low, high = 0, len(text) - 1
         while low < high:
             middle = (low + high) // 2
-            if self._index.has(text[middle:]):
+            if self._index.has_text(text[middle:]):
                 high = middle
             else:
                 low = middle + 1
         return None if len(text) - low > self._longest else text[low:]
 
-    def _end(self, matched: str, read: bytes) -> bytes | None:
+    def _complete_character(self, suffix: str, partial: bytes) -> bytes | None:
         """Return bytes that complete a character which may stand there; None where there are none."""
-        rest = _first_rest(read)
-        if rest is None or self._after(matched, (read + rest).decode()) is not None:
+        rest = _first_rest(partial)
+        if rest is None or self._suffix_after(suffix, (partial + rest).decode()) is not None:
             return rest
-        others = (rest for rest in _rests(read) if self._after(matched, (read + rest).decode()) is not None)
+        others = (
+            rest
+            for rest in _character_rests(partial)
+            if self._suffix_after(suffix, (partial + rest).decode()) is not None
+        )
         return next(others, None)
 
     def accepts(self, config: Config) -> bool:
         return not config[1]
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        matched, read = config
-        rest = self._end(matched, read) if read else b""
+    def shortest_rest(self, config: Config) -> Sequence[int]:
+        suffix, partial = config
+        rest = self._complete_character(suffix, partial) if partial else b""
         assert rest is not None
         return rest
 
@@ -237,15 +243,15 @@ class SpanFreeLanguage(Language):
 
 
 @lru_cache(maxsize=4096)
-def _first_rest(read: bytes) -> bytes | None:
+def _first_rest(partial: bytes) -> bytes | None:
     """Return the first bytes that complete a character, or None."""
-    return next(_rests(read), None)
+    return next(_character_rests(partial), None)
 
 
-def _rests(read: bytes) -> Iterator[bytes]:
+def _character_rests(partial: bytes) -> Iterator[bytes]:
     """Yield the bytes that complete a character which begins with some bytes; nothing if none does."""
     node: ByteNode | None = node_of(ANY)
-    for byte in read:
+    for byte in partial:
         node = None if node is None else node.after[byte]
     todo = [(b"", node)]
     while todo:

@@ -7,13 +7,13 @@ import warnings
 from collections.abc import Mapping
 
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
-from structgen.base.errors import GrammarError, GrammarWarning, options_named, warning_level, within
+from structgen.base.errors import GrammarError, GrammarWarning, options_named, prefix_place, warning_level
 from structgen.base.language import checks
 from structgen.base.language.remarks import Remarks
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.base.system.text_files import grammar_text
-from structgen.grammars.text_grammars.context_free.rules import reached
+from structgen.grammars.text_grammars.context_free.rules import reachable_symbols
 from structgen.grammars.text_grammars.ebnf_reader import parse_ebnf
 from structgen.grammars.text_grammars.text_grammar import MOST_LETTERS, RulesGrammar
 
@@ -36,26 +36,36 @@ def ebnf(
     linear in the text.
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
-    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
-    bounds = checks.limits(limits)
-    known = checks.Instance(Mapping, 'Write specials={"<think>": 7}.')("specials", specials or {})
-    with within(file, ", "):
-        read = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, known)
-        if start not in read.lines:
+    THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))
+    bounds = checks.check_limits(limits)
+    special_tokens = checks.InstanceCheck(Mapping, 'Write specials={"<think>": 7}.')(
+        "specials", specials or {}
+    )
+    with prefix_place(file, ", "):
+        parsed = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, special_tokens)
+        if start not in parsed.lines:
             raise GrammarError(
                 f"There is no rule {start}.",
                 where="start",
-                cure=f"Name one of {', '.join(list(read.lines)[:8])}.",
+                cure=f"Name one of {', '.join(list(parsed.lines)[:8])}.",
             )
     cure = "is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
-    told = [f"{rule} {cure}" for rule in read.replaced]
-    told += [f"{construct} says nothing of texts, and has no effect. Take it out." for construct in read.idle]
-    for what in told:
-        warnings.warn(GrammarWarning(what), stacklevel=warning_level())
-    unused = set(read.lines).difference(reached(read.rules, [start]))
-    remarks = Remarks(unused_rules=(*read.replaced, *sorted(unused)))
+    notes = [f"{rule} {cure}" for rule in parsed.replaced_rules]
+    notes += [
+        f"{construct} says nothing of texts, and has no effect. Take it out." for construct in parsed.idle
+    ]
+    for note in notes:
+        warnings.warn(GrammarWarning(note), stacklevel=warning_level())
+    unused = set(parsed.lines).difference(reachable_symbols(parsed.rules, [start]))
+    remarks = Remarks(unused_rules=(*parsed.replaced_rules, *sorted(unused)))
     # it is warned once; and the text of a grammar that stands in a schema names no tokens
-    said = None if told or specials else {"syntax": "ebnf", "definition": source, "start": start}
+    keyword_value = None if notes or specials else {"syntax": "ebnf", "definition": source, "start": start}
     return RulesGrammar(
-        read.rules, read.terminals, start, limits=bounds, bound=read.bound, remarks=remarks, written=said
+        parsed.rules,
+        parsed.terminals,
+        start,
+        limits=bounds,
+        bound=parsed.bound,
+        remarks=remarks,
+        written=keyword_value,
     )

@@ -19,15 +19,15 @@ from structgen.base.limits import DEFAULT, Limits
 from structgen.grammars.text_grammars.free_text import text
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
 from structgen.grammars.text_grammars.regular import RegularGrammar, regex
-from structgen.grammars.text_grammars.regular_formulas import shown
+from structgen.grammars.text_grammars.regular_formulas import show_words
 from structgen.grammars.text_grammars.special_tokens import special
-from structgen.grammars.text_grammars.text_grammar import TextBefore, TextGrammar, meet
+from structgen.grammars.text_grammars.text_grammar import TextBefore, TextGrammar, intersect_grammars
 from structgen.grammars.text_grammars.word_runs import Spans
 
 AGAIN: Final = ""
 """In a way, the macro itself."""
 Way: TypeAlias = "tuple[TextGrammar | str, ...]"
-Named: TypeAlias = Mapping[str, Any]
+NamedArguments: TypeAlias = Mapping[str, Any]
 
 
 class RuleName(str):
@@ -64,15 +64,15 @@ _FLAGS: Final = MappingProxyType({"i": re.IGNORECASE, "s": re.DOTALL, "u": 0})
 _IN_STRINGS: Final = r'[^"\\\x00-\x1f]*'
 
 
-def _respelled(match: re.Match[str]) -> str:
+def _respell_escape(match: re.Match[str]) -> str:
     point, control = match.groups()
     if point or control:
         return f"\\U{int(point, 16) if point else ord(control) & 31:08x}"
     return "(?P<" if match[0] == "(?<" else match[0]
 
 
-def _regex(given: Sequence[str], named: Named) -> Iterator[Way]:
-    letters = named.get("flags", "s")
+def _regex_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> Iterator[Way]:
+    letters = named_arguments.get("flags", "s")
     unknown = set(letters).difference(_FLAGS)
     if unknown:
         raise GrammarError(
@@ -81,65 +81,75 @@ def _regex(given: Sequence[str], named: Named) -> Iterator[Way]:
     flags = re.ASCII
     for letter in letters:
         flags |= _FLAGS[letter]
-    grammar = regex(_SPELLED.sub(_respelled, given[0]), flags=flags)
-    yield (meet(grammar, regex(_IN_STRINGS)) if named.get("json_string") else grammar,)
+    grammar = regex(_SPELLED.sub(_respell_escape, arguments[0]), flags=flags)
+    yield (
+        intersect_grammars(grammar, regex(_IN_STRINGS)) if named_arguments.get("json_string") else grammar,
+    )
 
 
-def _substring(given: Sequence[str], named: Named) -> Iterator[Way]:
+def _substring_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> Iterator[Way]:
     yield ()
-    if any(given):
-        yield (Spans("".join(given), DEFAULT, tuple(map(len, given))),)
+    if any(arguments):
+        yield (Spans("".join(arguments), DEFAULT, tuple(map(len, arguments))),)
 
 
-def _token(given: Sequence[int], named: Named = MappingProxyType({})) -> Iterator[Way]:
-    return ((special(token),) for token in dict.fromkeys(given))
+def _token_macro(
+    arguments: Sequence[int], named_arguments: NamedArguments = MappingProxyType({})
+) -> Iterator[Way]:
+    return ((special(token),) for token in dict.fromkeys(arguments))
 
 
-def _exclude_token(given: Sequence[int], named: Named = MappingProxyType({})) -> Iterator[Way]:
-    yield (PlainText(meet(text(max_tokens=1), regex(r"[\s\S]+")), tuple(sorted(set(given)))),)
+def _exclude_token(
+    arguments: Sequence[int], named_arguments: NamedArguments = MappingProxyType({})
+) -> Iterator[Way]:
+    yield (
+        PlainText(intersect_grammars(text(max_tokens=1), regex(r"[\s\S]+")), tuple(sorted(set(arguments)))),
+    )
 
 
-def _tag_dispatch(given: Sequence[tuple[str, str]], named: Named) -> Iterator[Way]:
-    words, avoided = tuple(word for word, _ in given), named.get("excludes", ())
-    before = TextBefore(words, avoided)
-    before.check()
-    every = (*words, *avoided)
-    what = f"any text without {shown(every)}" if every else "any text"
-    free, *ends = before.formulas
-    yield (RegularGrammar(free, what),)
-    for (word, rule), end in zip(given, ends, strict=True):
-        yield RegularGrammar(end, f"any text up to {word!r}"), rule, *_behind(named)
+def _tag_dispatch(arguments: Sequence[tuple[str, str]], named_arguments: NamedArguments) -> Iterator[Way]:
+    words, avoided_texts = tuple(word for word, _ in arguments), named_arguments.get("excludes", ())
+    text_before = TextBefore(words, avoided_texts)
+    text_before.check_words()
+    every = (*words, *avoided_texts)
+    description = f"any text without {show_words(every)}" if every else "any text"
+    free, *ends = text_before.word_formulas
+    yield (RegularGrammar(free, description),)
+    for (word, rule), end in zip(arguments, ends, strict=True):
+        yield RegularGrammar(end, f"any text up to {word!r}"), rule, *_rules_after_tag(named_arguments)
 
 
-def _token_tag_dispatch(given: Sequence[tuple[int, str]], named: Named) -> Iterator[Way]:
-    avoided = named.get("excludes", ())
-    both = set(avoided).intersection(token for token, _ in given)
+def _token_tag_dispatch(
+    arguments: Sequence[tuple[int, str]], named_arguments: NamedArguments
+) -> Iterator[Way]:
+    avoided_tokens = named_arguments.get("excludes", ())
+    both = set(avoided_tokens).intersection(token for token, _ in arguments)
     if both:
         raise GrammarError(
             f"The token {min(both)} is a trigger, and excluded.", where="excludes", cure="Leave one out."
         )
-    free = PlainText(text(), tuple(sorted(set(avoided))))
+    free = PlainText(text(), tuple(sorted(set(avoided_tokens))))
     yield (free,)
-    for token, rule in given:
-        yield free, special(token), rule, *_behind(named)
+    for token, rule in arguments:
+        yield free, special(token), rule, *_rules_after_tag(named_arguments)
 
 
-def _behind(named: Named) -> tuple[str, ...]:
-    return (AGAIN,) if named.get("loop_after_dispatch", True) else ()
+def _rules_after_tag(named_arguments: NamedArguments) -> tuple[str, ...]:
+    return (AGAIN,) if named_arguments.get("loop_after_dispatch", True) else ()
 
 
 # --- how a macro is called ------------------------------------------------------------------------------
 
 
-def _some(of: str) -> str:
+def _shape_pattern(of: str) -> str:
     """Return a pattern of some shapes, or none."""
     return f"(?:{of}(?:, {of})*)?"
 
 
-def shape(value: object) -> str:
+def value_shape(value: object) -> str:
     """Return what a value is: a text, an empty text, an id, a rule, a flag, or a tuple of these."""
     if isinstance(value, tuple):
-        return f"({', '.join(map(shape, value))})"
+        return f"({', '.join(map(value_shape, value))})"
     kinds = {bool: "flag", int: "id", RuleName: "rule"}
     return kinds.get(type(value), "text" if value else "empty")
 
@@ -150,26 +160,28 @@ class _Macro(NamedTuple):
     named: Mapping[str, str]
     """Of those that have names."""
     example: str
-    ways: Callable[[Sequence[Any], Named], Iterable[Way]]
+    ways: Callable[[Sequence[Any], NamedArguments], Iterable[Way]]
 
 
 _TEXT: Final = "(?:text|empty)"
 _LOOP: Final = {"loop_after_dispatch": "flag"}
 _MACROS: Final[Mapping[str, _Macro]] = MappingProxyType(
     {
-        "Regex": _Macro(_TEXT, {"json_string": "flag", "flags": _TEXT}, 'Regex("[a-z]+", flags="i")', _regex),
-        "Substring": _Macro(_some(_TEXT), {}, 'Substring("one ", "two ")', _substring),
+        "Regex": _Macro(
+            _TEXT, {"json_string": "flag", "flags": _TEXT}, 'Regex("[a-z]+", flags="i")', _regex_macro
+        ),
+        "Substring": _Macro(_shape_pattern(_TEXT), {}, 'Substring("one ", "two ")', _substring_macro),
         "TagDispatch": _Macro(
-            _some(r"\(text, rule\)"),
-            {**_LOOP, "excludes": rf"\({_some('text')}\)"},
+            _shape_pattern(r"\(text, rule\)"),
+            {**_LOOP, "excludes": rf"\({_shape_pattern('text')}\)"},
             'TagDispatch(("<tool>", tool), loop_after_dispatch=false, excludes=("</s>",))',
             _tag_dispatch,
         ),
-        "Token": _Macro("id(?:, id)*", {}, "Token(7, 8)", _token),
+        "Token": _Macro("id(?:, id)*", {}, "Token(7, 8)", _token_macro),
         "ExcludeToken": _Macro("id(?:, id)*", {}, "ExcludeToken(7, 8)", _exclude_token),
         "TokenTagDispatch": _Macro(
-            _some(r"\(id, rule\)"),
-            {**_LOOP, "excludes": rf"\({_some('id')}\)"},
+            _shape_pattern(r"\(id, rule\)"),
+            {**_LOOP, "excludes": rf"\({_shape_pattern('id')}\)"},
             "TokenTagDispatch((7, tool), excludes=(8,))",
             _token_tag_dispatch,
         ),
@@ -186,18 +198,26 @@ def check_macro(name: str) -> None:
         )
 
 
-def ways_of_macro(name: str, given: Sequence[Any], named: Named) -> Iterable[Way]:
+def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArguments) -> Iterable[Way]:
     """Return what a macro derives. Raises `GrammarError` for wrong arguments."""
     macro = _MACROS[name]
-    told = ", ".join([*map(shape, given), *(f"{name}={shape(value)}" for name, value in named.items())])
-    fits = re.fullmatch(macro.given, ", ".join(map(shape, given))) and all(
-        re.fullmatch(macro.named.get(name, "(?!)"), shape(value)) for name, value in named.items()
+    call_shape = ", ".join(
+        [
+            *map(value_shape, arguments),
+            *(f"{name}={value_shape(value)}" for name, value in named_arguments.items()),
+        ]
+    )
+    fits = re.fullmatch(macro.given, ", ".join(map(value_shape, arguments))) and all(
+        re.fullmatch(macro.named.get(name, "(?!)"), value_shape(value))
+        for name, value in named_arguments.items()
     )
     if not fits:
-        raise GrammarError(f"{name} takes other arguments than ({told}).", cure=f"Write {macro.example}.")
-    return macro.ways(given, named)
+        raise GrammarError(
+            f"{name} takes other arguments than ({call_shape}).", cure=f"Write {macro.example}."
+        )
+    return macro.ways(arguments, named_arguments)
 
 
-def ways_of_token(token: int, negated: bool) -> Iterable[Way]:
+def ways_of_token(token: int, is_negated: bool) -> Iterable[Way]:
     """Return what GBNF's `<[token]>` derives, and `!<[token]>`."""
-    return (_exclude_token if negated else _token)((token,))
+    return (_exclude_token if is_negated else _token_macro)((token,))

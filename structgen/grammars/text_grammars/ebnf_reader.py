@@ -22,7 +22,7 @@ from typing import Any, Final, NoReturn
 
 from structgen.automata.regex.syntax_tree import CharacterClass, Concatenation, Node, Repetition
 from structgen.automata.unicode.charsets import ANY, Ranges, complement, union
-from structgen.base.errors import GrammarError, LimitError, within
+from structgen.base.errors import GrammarError, LimitError, prefix_place
 from structgen.grammars.text_grammars.context_free.counted_rules import CountedRules
 from structgen.grammars.text_grammars.context_free.rules import Rule
 from structgen.grammars.text_grammars.ebnf_macros import (
@@ -87,7 +87,7 @@ class Ebnf:
     rules: tuple[Rule, ...]
     terminals: dict[str, Node]
     lines: dict[str, int]
-    replaced: list[str]
+    replaced_rules: list[str]
     """Rules that a later one of the same name replaces: `The rule a of line 2`."""
     bound: dict[str, TextGrammar]
     """The symbols that are grammars."""
@@ -96,23 +96,24 @@ class Ebnf:
 
 
 def parse_ebnf(
-    text: str, most: int, most_letters: int, specials: Mapping[str, int] = MappingProxyType({})
+    text: str, max_rules: int, most_letters: int, specials: Mapping[str, int] = MappingProxyType({})
 ) -> Ebnf:
     """Return the rules of a text. Raises `GrammarError` with line and column, `LimitError` (grammar_rules)
-    past `most` rules; O(n). `most_letters`: as of `CountedRules`; `specials`: ids of tokens, by texts."""
-    return _Reader(text, most, most_letters, specials).read()
+    past `max_rules` rules; O(n). `most_letters`: as of `CountedRules`; `specials`: ids of tokens, by
+    texts."""
+    return _Reader(text, max_rules, most_letters, specials).read_rules()
 
 
 class _Reader(CountedRules):
-    def __init__(self, text: str, most: int, most_letters: int, specials: Mapping[str, int]) -> None:
+    def __init__(self, text: str, max_rules: int, most_letters: int, specials: Mapping[str, int]) -> None:
         super().__init__(most_letters)
-        self.text, self.most, self.at, self.depth = text, most, 0, 0
+        self.text, self.max_rules, self.at, self.depth = text, max_rules, 0, 0
         self.specials = specials
         self.grammars: dict[str, tuple[str, TextGrammar]] = {}
         """The symbol and the grammar of each spelling."""
         self.idle: list[str] = []
         self.lines: dict[str, int] = {}
-        self.replaced: list[str] = []
+        self.replaced_rules: list[str] = []
         self.starts: dict[str, int] = {}
         """Where the alternatives of a rule, the last of its name, begin among all."""
         self.used: dict[str, int] = {}
@@ -120,91 +121,93 @@ class _Reader(CountedRules):
         """The names of all rules: those before a `::=`."""
 
     @property
-    def here(self) -> str:
+    def next_character(self) -> str:
         """The character that is read next; "" at the end."""
         return self.text[self.at : self.at + 1]
 
-    def place(self, at: int) -> str:
+    def place_text(self, at: int) -> str:
         column = at - (self.text.rfind("\n", 0, at) + 1) + 1
-        return f"line {self.line(at)}, column {column}"
+        return f"line {self.skip_to_line(at)}, column {column}"
 
-    def line(self, at: int) -> int:
+    def skip_to_line(self, at: int) -> int:
         return self.text.count("\n", 0, at) + 1
 
-    def fail(self, what: str, cure: str, at: int | None = None) -> NoReturn:
-        raise GrammarError(what, where=self.place(self.at if at is None else at), cure=cure)
+    def raise_error(self, fault: str, cure: str, at: int | None = None) -> NoReturn:
+        raise GrammarError(fault, where=self.place_text(self.at if at is None else at), cure=cure)
 
-    def foreign(self) -> None:
+    def refuse_notation(self) -> None:
         """Raise for a construct of another notation."""
-        construct = _FOREIGN.get(self.here)
+        construct = _FOREIGN.get(self.next_character)
         if construct is not None:
-            self.fail(f"not supported: {construct[0]}.", construct[1])
+            self.raise_error(f"not supported: {construct[0]}.", construct[1])
 
-    def read(self) -> Ebnf:
-        self.taken(_SPACE)
+    def read_rules(self) -> Ebnf:
+        self.read_pattern(_SPACE)
         while self.at < len(self.text):
             at = self.at
-            name = self.taken(_NAME)
+            name = self.read_pattern(_NAME)
             if not name:
-                self.foreign()
-                self.fail("Here a rule should begin.", "Write a name and ::=.")
-            self.options(name)
-            self.taken(_SPACE)
+                self.refuse_notation()
+                self.raise_error("Here a rule should begin.", "Write a name and ::=.")
+            self.read_options(name)
+            self.read_pattern(_SPACE)
             if not self.text.startswith("::=", self.at):
                 self.no_rule(name)
             if name in self.lines:
-                self.replaced.append(f"The rule {name} of line {self.lines[name]}")
+                self.replaced_rules.append(f"The rule {name} of line {self.lines[name]}")
             self.starts[name] = len(self.rules)
-            self.lines[name] = self.line(at)
+            self.lines[name] = self.skip_to_line(at)
             self.at += 3
-            self.taken(_SPACE)
-            self.alternatives(name)
+            self.read_pattern(_SPACE)
+            self.read_alternatives(name)
             if self.text.startswith("(=", self.at):
-                self.idle.append(f"The look-ahead of line {self.line(self.at)}")
+                self.idle.append(f"The look-ahead of line {self.skip_to_line(self.at)}")
                 self.at += 1  # what is left is read as an item, and is in no rule
                 self.in_parentheses(self.at - 1)
-                self.taken(_SPACE)
+                self.read_pattern(_SPACE)
         if not self.lines:
-            self.fail("There is no rule.", 'Write at least root ::= "...".')
+            self.raise_error("There is no rule.", 'Write at least root ::= "...".')
         for name, at in self.used.items():
             if name not in self.lines:
                 if self.text[max(at - 1, 0)] in "\"']":
-                    self.fail(
+                    self.raise_error(
                         f"not supported: {name} right behind a string or a class (flags of Lark).",
                         f"Write [aA] for a letter in either case; if {name} is a rule, define it.",
                         at,
                     )
-                self.fail(f"The rule {name} is not defined.", f"Write {name} ::= ...", at)
+                self.raise_error(f"The rule {name} is not defined.", f"Write {name} ::= ...", at)
         starts, rules = self.starts, enumerate(self.rules)
-        kept = tuple(rule for at, rule in rules if at >= starts.get(rule[0], 0))
+        last_rules = tuple(rule for at, rule in rules if at >= starts.get(rule[0], 0))
         bound = dict(self.grammars.values())
-        return Ebnf(kept, self.terminals, self.lines, self.replaced, bound, self.idle)
+        return Ebnf(last_rules, self.terminals, self.lines, self.replaced_rules, bound, self.idle)
 
-    def options(self, name: str) -> None:
+    def read_options(self, name: str) -> None:
         """Read the options of a rule, in brackets behind its name. Raises for one that bounds texts."""
         at = self.at
-        options = self.taken(_OPTIONS)
+        options = self.read_pattern(_OPTIONS)
         for option in filter(None, map(str.strip, options[1:-1].split(","))):
             if not _NO_TEXTS.match(option):
-                self.fail(
+                self.raise_error(
                     f"not supported: {option} (an option of a rule).",
                     "Write it as a count, such as [^]{0,80}; sg.text counts tokens.",
                     at,
                 )
-            self.idle.append(f"The option {option} of line {self.line(at)}")
+            self.idle.append(f"The option {option} of line {self.skip_to_line(at)}")
 
     def no_rule(self, name: str) -> NoReturn:
         """Raise where the name of a rule is not followed by `::=`."""
         if self.text.startswith("(", self.at):
-            self.fail(
+            self.raise_error(
                 f"not supported: {name}(...) (rules with parameters).",
                 "Write a rule for each of their values.",
             )
         for mark in (":=", "->", "\u2192"):
             if self.text.startswith(mark, self.at):
-                self.fail(f"not supported: {mark} behind a rule's name.", "Write a rule as name ::= items.")
-        self.foreign()
-        self.fail(f"After the name {name} there should be ::=.", "Write a rule as name ::= items.")
+                self.raise_error(
+                    f"not supported: {mark} behind a rule's name.", "Write a rule as name ::= items."
+                )
+        self.refuse_notation()
+        self.raise_error(f"After the name {name} there should be ::=.", "Write a rule as name ::= items.")
 
     def is_macro(self, name: str) -> bool:
         """Return whether a name that no rule has is followed at once by a parenthesis."""
@@ -214,79 +217,81 @@ class _Reader(CountedRules):
             self.heads = frozenset(_HEAD.findall(self.text))
         return name not in self.heads
 
-    def taken(self, what: re.Pattern[str]) -> str:
+    def read_pattern(self, pattern: re.Pattern[str]) -> str:
         """Read what a pattern matches here; "" where there is nothing."""
-        match = what.match(self.text, self.at)
-        said = match[0] if match else ""
-        self.at += len(said)
-        return said
+        match = pattern.match(self.text, self.at)
+        text = match[0] if match else ""
+        self.at += len(text)
+        return text
 
-    def alternatives(self, name: str) -> None:
+    def read_alternatives(self, name: str) -> None:
         """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
         while True:
-            self.rules.append((name, tuple(self.sequence())))
-            self.bound()
-            if self.here != "|":
+            self.rules.append((name, tuple(self.read_sequence())))
+            self.is_bound()
+            if self.next_character != "|":
                 return
             self.at += 1
-            self.taken(_SPACE)
+            self.read_pattern(_SPACE)
 
-    def bound(self) -> None:
-        if len(self.rules) > self.most:
+    def is_bound(self) -> None:
+        if len(self.rules) > self.max_rules:
             raise LimitError(
-                f"The grammar comes to more than {self.most:,} rules.", limit="grammar_rules", where="grammar"
+                f"The grammar comes to more than {self.max_rules:,} rules.",
+                limit="grammar_rules",
+                where="grammar",
             )
 
-    def sequence(self) -> Iterator[str]:
+    def read_sequence(self) -> Iterator[str]:
         while self.at < len(self.text):
             char = self.text[self.at]
             if not self.depth and self.text.startswith("(=", self.at):
                 return
             if char in "|)":
                 if char == ")" and not self.depth:
-                    self.fail("There is no parenthesis to close.", "Take it out.")
+                    self.raise_error("There is no parenthesis to close.", "Take it out.")
                 return
             if _RULE.match(self.text, self.at):
                 return
-            yield self.counted(self.item())
+            yield self.read_quantifiers(self.read_item())
 
-    def item(self) -> str | Node:
+    def read_item(self) -> str | Node:
         """Read one item: the name of a symbol, or a pattern."""
         text, start = self.text, self.at
         char = text[start]
         if char in "\"'":
-            points = [CharacterClass(((ord(letter), ord(letter)),)) for letter in self.literal()]
+            points = [CharacterClass(((ord(letter), ord(letter)),)) for letter in self.read_literal()]
             return points[0] if len(points) == 1 else Concatenation(tuple(points))
         if char == "[":
-            return CharacterClass(self.char_class())
+            return CharacterClass(self.read_class())
         if char == ".":
             self.at += 1
             return CharacterClass(ANY)
         if char == "(":
             if text.startswith("(=", start):
-                self.fail("A look-ahead stands in parentheses.", "Write it at the end of a rule.")
+                self.raise_error("A look-ahead stands in parentheses.", "Write it at the end of a rule.")
             return self.in_parentheses(start)
         token = _TOKEN.match(text, start)
         if token is not None:
-            return self.token(token)
-        name = self.taken(_NAME)
+            return self.read_token(token)
+        name = self.read_pattern(_NAME)
         if not name:
             if char in _COUNTS:
-                self.fail(f"There is nothing before {char} to repeat.", "Write an item before it.")
-            self.foreign()
-            self.fail(
+                self.raise_error(f"There is nothing before {char} to repeat.", "Write an item before it.")
+            self.refuse_notation()
+            self.raise_error(
                 f"not supported: {char!r}.",
                 'Write a string in "", a class in [], a name, or alternatives in ().',
             )
         if self.is_macro(name):
-            with within(self.place(start)):
+            with prefix_place(self.place_text(start)):
                 check_macro(name)
-            named: dict[str, Any] = {}
-            given = self.values(named)
-            with within(self.place(start)):
-                return self.bind(ways_of_macro(name, given, named))
+            named_arguments: dict[str, Any] = {}
+            arguments = self.read_values(named_arguments)
+            with prefix_place(self.place_text(start)):
+                return self.bind_symbol(ways_of_macro(name, arguments, named_arguments))
         if name.startswith("-"):
-            self.fail(
+            self.raise_error(
                 "not supported: - (exceptions of ISO's and W3C's EBNF).",
                 "Write what is left, or take grammars from each other with -.",
                 start,
@@ -294,15 +299,15 @@ class _Reader(CountedRules):
         self.used.setdefault(name, start)
         return name
 
-    def literal(self) -> str:
+    def read_literal(self) -> str:
         """Read a text in quotation marks."""
-        start, mark = self.at, self.here
+        start, mark = self.at, self.next_character
         self.at += 1
         text = ""
-        while self.here not in (mark, "\n", ""):
-            text += chr(self.character())
-        if self.here != mark:
-            self.fail("The string does not end in its line.", f"Write {mark} behind it.", start)
+        while self.next_character not in (mark, "\n", ""):
+            text += chr(self.read_character())
+        if self.next_character != mark:
+            self.raise_error("The string does not end in its line.", f"Write {mark} behind it.", start)
         self.at += 1
         return text
 
@@ -310,77 +315,77 @@ class _Reader(CountedRules):
         """Read alternatives behind a parenthesis, or a mark, as rules; return their symbol."""
         self.depth += 1
         if self.depth > DEPTH:
-            self.fail(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
+            self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
         self.at += 1
-        self.taken(_SPACE)
-        name = self.new()
-        self.alternatives(name)
-        if self.here != ")":
-            self.fail("The parenthesis is not closed.", "Write ) where the alternatives end.", start)
+        self.read_pattern(_SPACE)
+        name = self.new_symbol()
+        self.read_alternatives(name)
+        if self.next_character != ")":
+            self.raise_error("The parenthesis is not closed.", "Write ) where the alternatives end.", start)
         self.at += 1
         self.depth -= 1
         return name
 
-    def token(self, match: re.Match[str]) -> str:
+    def read_token(self, match: re.Match[str]) -> str:
         """Read a token of GBNF, given by its id or its text."""
-        negated, number, text = match.groups()
+        negation, number, text = match.groups()
         if number is None and f"<{text}>" not in self.specials:
-            self.fail(
+            self.raise_error(
                 f"Nothing says which token <{text}> is.",
                 f'Pass specials={{"<{text}>": its id}}, or write <[id]>; the name of a rule has no brackets.',
             )
         token = int(number) if number else self.specials[f"<{text}>"]
-        with within(self.place(self.at)):
+        with prefix_place(self.place_text(self.at)):
             self.at = match.end()
-            return self.bind(ways_of_token(token, bool(negated)))
+            return self.bind_symbol(ways_of_token(token, bool(negation)))
 
-    def bind(self, ways: Iterable[Way]) -> str:
+    def bind_symbol(self, ways: Iterable[Way]) -> str:
         """Return a new symbol with these right sides."""
-        made = self.new()
+        new_symbol = self.new_symbol()
         for way in ways:
-            self.rules.append((made, tuple(self.symbol(symbol) or made for symbol in way)))
-        self.bound()
-        return made
+            self.rules.append((new_symbol, tuple(self.symbol_of(symbol) or new_symbol for symbol in way)))
+        self.is_bound()
+        return new_symbol
 
-    def symbol(self, part: TextGrammar | str) -> str:
+    def symbol_of(self, part: TextGrammar | str) -> str:
         if isinstance(part, str):
             return part
-        return self.grammars.setdefault(part.spelling, (self.new(), part))[0]
+        return self.grammars.setdefault(part.spelling, (self.new_symbol(), part))[0]
 
-    def values(self, named: dict[str, Any] | None = None) -> tuple[Any, ...]:
-        """Read values in parentheses; those that have a name go into `named`, where it is given."""
+    def read_values(self, named_arguments: dict[str, Any] | None = None) -> tuple[Any, ...]:
+        """Read values in parentheses; those that have a name go into `named_arguments`, where it is given."""
         values: list[Any] = []
         self.at += 1
-        self.taken(_SPACE)
-        while self.here != ")":
+        self.read_pattern(_SPACE)
+        while self.next_character != ")":
             start = self.at
-            name = self.taken(_NAMED).rstrip("= \t\r\n") if named is not None else ""
-            value = self.value(named is not None)
-            if named is not None and name:
-                if name in named:
-                    self.fail(f"The argument {name} stands twice.", "Take one out.", start)
-                named[name] = value
+            name = self.read_pattern(_NAMED).rstrip("= \t\r\n") if named_arguments is not None else ""
+            value = self.read_value(named_arguments is not None)
+            if named_arguments is not None and name:
+                if name in named_arguments:
+                    self.raise_error(f"The argument {name} stands twice.", "Take one out.", start)
+                named_arguments[name] = value
             else:
                 values.append(value)
-            self.taken(_SPACE)
-            if self.here == ",":
+            self.read_pattern(_SPACE)
+            if self.next_character == ",":
                 self.at += 1
-                self.taken(_SPACE)
-            elif self.here != ")":
-                self.fail("Here a comma or ) should stand.", "Write the arguments with commas, and ).")
+                self.read_pattern(_SPACE)
+            elif self.next_character != ")":
+                self.raise_error("Here a comma or ) should stand.", "Write the arguments with commas, and ).")
         self.at += 1
         return tuple(values)
 
-    def value(self, may_nest: bool) -> Any:
+    def read_value(self, may_nest: bool) -> Any:
         """Read an argument of a macro."""
         start = self.at
-        if self.here and self.here in "\"'":
-            return self.literal()
-        if may_nest and self.here == "(":
-            return self.values()
-        word = self.taken(_NAME)
+        if self.next_character and self.next_character in "\"'":
+            return self.read_literal()
+        if may_nest and self.next_character == "(":
+            return self.read_values()
+        word = self.read_pattern(_NAME)
         if not word:
-            self.fail(
+            self.raise_error(
                 "This is no argument of a macro.", 'Write a text in "", an id, true, false, a rule, or (...).'
             )
         if word in ("true", "false"):
@@ -390,14 +395,14 @@ class _Reader(CountedRules):
         self.used.setdefault(word, start)
         return RuleName(word)
 
-    def character(self) -> int:
+    def read_character(self) -> int:
         """Read one character of a string or a class, or an escape."""
         text, start = self.text, self.at
         char = text[start]
         self.at += 1
         if char != "\\":
-            return self.scalar(ord(char), start)
-        char = self.here
+            return self.read_scalar(ord(char), start)
+        char = self.next_character
         self.at += 1
         if char in _CONTROL:
             return ord(_CONTROL[char])
@@ -407,71 +412,73 @@ class _Reader(CountedRules):
         digits = text[self.at : self.at + size]
         if size and len(digits) == size and _HEX.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
             self.at += size
-            return self.scalar(int(digits, 16), start)
-        self.fail(
+            return self.read_scalar(int(digits, 16), start)
+        self.raise_error(
             f"\\{char} is no escape.", "Write \\\\ for a backslash, \\xHH, \\uHHHH or \\UHHHHHHHH.", start
         )
 
-    def scalar(self, point: int, at: int) -> int:
+    def read_scalar(self, point: int, at: int) -> int:
         if 0xD800 <= point < 0xE000:
-            self.fail(
+            self.raise_error(
                 "A lone surrogate cannot be written in UTF-8.", "Write the character as \\UHHHHHHHH.", at
             )
         return point
 
-    def char_class(self) -> Ranges:
+    def read_class(self) -> Ranges:
         text, start = self.text, self.at
         self.at += 1
-        negated = self.here == "^"
-        self.at += negated
+        is_negated = self.next_character == "^"
+        self.at += is_negated
         ranges: list[tuple[int, int]] = []
-        while self.here not in ("]", ""):
+        while self.next_character not in ("]", ""):
             at = self.at
-            low = high = self.character()
-            if self.here == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
+            low = high = self.read_character()
+            if self.next_character == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.at += 1
-                high = self.character()
+                high = self.read_character()
                 if high < low:
-                    self.fail("The range is empty.", "Write the smaller character first.", at)
+                    self.raise_error("The range is empty.", "Write the smaller character first.", at)
             ranges.append((low, high))
         if self.at >= len(text):
-            self.fail("The class is not closed.", "Write ] where it ends.", start)
+            self.raise_error("The class is not closed.", "Write ] where it ends.", start)
         self.at += 1
-        return complement(union(ranges)) if negated else union(ranges)
+        return complement(union(ranges)) if is_negated else union(ranges)
 
-    def counted(self, item: str | Node) -> str:
+    def read_quantifiers(self, item: str | Node) -> str:
         """Return the symbol of an item with its quantifiers."""
         while True:
-            self.taken(_SPACE)  # llama.cpp has blanks before a quantifier
-            char = self.here
+            self.read_pattern(_SPACE)  # llama.cpp has blanks before a quantifier
+            char = self.next_character
             if char in _COUNTS:
-                (least, most), self.at = _COUNTS[char], self.at + 1
+                (minimum, maximum), self.at = _COUNTS[char], self.at + 1
             elif char == "{":
-                least, most = self.counts()
+                minimum, maximum = self.read_counts()
             else:
                 break
             if isinstance(item, str):
-                item = self.repeated(item, least, most)
-                self.bound()
+                item = self.repeat_symbol(item, minimum, maximum)
+                self.is_bound()
             else:
-                item = Repetition(item, least, most, True)
-        return item if isinstance(item, str) else self.pattern(item)
+                item = Repetition(item, minimum, maximum, True)
+        return item if isinstance(item, str) else self.pattern_symbol(item)
 
-    def counts(self) -> tuple[int, int | None]:
+    def read_counts(self) -> tuple[int, int | None]:
         start = self.at
         match = _COUNT.match(self.text, start)
         low, comma, high = match.groups("") if match else ("", "", "")
         if match is None or not (low or high):
-            self.fail(
+            self.raise_error(
                 "A count is {m}, {m,}, {,n} or {m,n}.",
                 "Write it so; a repetition without one is (...)*.",
                 start,
             )
         self.at = match.end()
-        least = int(low or 0)
-        most = least if not comma else int(high) if high not in ("", "-1") else None
-        if most is not None and most < least:
-            self.fail(
-                f"At least {least} and at most {most} are never both.", "Write the smaller one first.", start
+        minimum = int(low or 0)
+        maximum = minimum if not comma else int(high) if high not in ("", "-1") else None
+        if maximum is not None and maximum < minimum:
+            self.raise_error(
+                f"At least {minimum} and at most {maximum} are never both.",
+                "Write the smaller one first.",
+                start,
             )
-        return least, most
+        return minimum, maximum

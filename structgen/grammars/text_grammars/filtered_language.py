@@ -24,7 +24,7 @@ class FilteredMeet(WrittenMeet):
     def __init__(self, inner: CompiledGrammar, by: RegularLanguage, limits: Limits) -> None:
         super().__init__(inner, by, limits, restarts=False, haste=1)
 
-    def state(self, config: Config) -> int:
+    def machine_state(self, config: Config) -> int:
         """Return the state of the machine; a token may end in each."""
         return self.number_of(config[0])
 
@@ -35,30 +35,32 @@ class FilteredText(WrittenText):
 
     _language: FilteredMeet
 
-    def _after(self, config: Config, token: int) -> Config | None:
+    def _config_after(self, config: Config, token: int) -> Config | None:
         language, data = self._language, self.tokenizer.token_bytes[token]
         if data is None:
             return language.step(config, TOKEN + token)
-        reached = language.inner.next_index(language.state(config), token)
-        right = None if reached < 0 else language.filter.through(config[1], data)
+        inner_state = language.inner.next_index(language.machine_state(config), token)
+        right = None if inner_state < 0 else language.filter.config_after(config[1], data)
         if right is None:
             return None
-        pair = language.between(reached)[0], right
-        return pair if language.lives(pair) else None
+        pair = language.config_of_state(inner_state)[0], right
+        return pair if language.is_live(pair) else None
 
     def after_ascii(self, index: int) -> Tokens:
-        language, (left, right) = self._language, self._config(index)
+        language, (text_config, filter_config) = self._language, self._config_of(index)
         states = np.full(128, -1, np.int64)
         with self.lock, self._begin_call():
-            after = language.inner.after_ascii(language.number_of(left))
-            filtered = language.filter.after_each(np.full(128, right), np.arange(128, dtype=np.uint8))
-            for byte in np.flatnonzero((after >= 0) & (filtered >= 0)).tolist():
-                pair = language.between(int(after[byte]))[0], int(filtered[byte])
-                if language.lives(pair):
-                    states[byte] = self._number(pair)
+            after = language.inner.after_ascii(language.number_of(text_config))
+            filter_states = language.filter.after_each(
+                np.full(128, filter_config), np.arange(128, dtype=np.uint8)
+            )
+            for byte in np.flatnonzero((after >= 0) & (filter_states >= 0)).tolist():
+                pair = language.config_of_state(int(after[byte]))[0], int(filter_states[byte])
+                if language.is_live(pair):
+                    states[byte] = self._number_of(pair)
         return states
 
-    def _alike(self, config: Config, state: int, tokens: Tokens) -> Tokens:
+    def _group_tokens(self, config: Config, state: int, tokens: Tokens) -> Tokens:
         vocabulary = self.vocabulary
         right = np.full(len(tokens), config[1], np.int64)
         first, last = vocabulary.token_offset[tokens], vocabulary.token_offset[tokens + 1]

@@ -11,7 +11,7 @@ from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import TRUE, All, Formula, Not, Pattern
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.grammars.text_grammars.regular_formulas import ANY, any_of, holding
+from structgen.grammars.text_grammars.regular_formulas import ANY, any_of, containing_words
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
 
 
@@ -31,10 +31,10 @@ def text(
     counts. Raises `OptionError`.
     """
     if until is not None:
-        checks.text("until", until)
+        checks.check_text("until", until)
     if max_tokens is not None:
-        checks.whole("max_tokens", max_tokens, 1)
-    return FreeText(until, included, max_tokens, checks.limits(limits))
+        checks.check_whole("max_tokens", max_tokens, 1)
+    return FreeText(until, included, max_tokens, checks.check_limits(limits))
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -52,17 +52,17 @@ class FreeText(TextGrammar):
         return f"text {self.until!r} {self.included} {self.max_tokens}"
 
     @property
-    def formula(self) -> Formula:
+    def text_formula(self) -> Formula:
         """The formula of the texts, where tokens are not counted."""
         if self.until is None:
             return TRUE
         end = any_of((self.until,))
         first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
-        return All(first) if self.included else Not(holding((self.until,)))
+        return All(first) if self.included else Not(containing_words((self.until,)))
 
     @property
     def strings(self) -> Formula:
-        return self.formula if self.max_tokens is None else super(FreeText, self).strings
+        return self.text_formula if self.max_tokens is None else super(FreeText, self).strings
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return TextLanguage(self, limits)
@@ -76,47 +76,47 @@ class TextLanguage(Language):
         from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
         until = of.until
-        self._has_end, self._included = until is not None, of.included and until is not None
-        self._most = -1 if of.max_tokens is None else of.max_tokens
-        self.counts_tokens = self._most >= 0
-        self._shown = repr(until)
-        self._of = RegularLanguage(of.formula, "any text", limits)
+        self._has_end, self._includes_end = until is not None, of.included and until is not None
+        self._max_tokens = -1 if of.max_tokens is None else of.max_tokens
+        self.counts_tokens = self._max_tokens >= 0
+        self._end_text = repr(until)
+        self._of = RegularLanguage(of.text_formula, "any text", limits)
         self.classes = self._of.classes
 
     def start(self) -> Config:
-        return self._of.start(), self._most, False
+        return self._of.start(), self._max_tokens, False
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, left, _ = config
-        if left == 0 and symbol < 256:
+        at, tokens_left, _ = config
+        if tokens_left == 0 and symbol < 256:
             # a character that is begun is completed; then the end alone may come, if it is part of the text
-            rest = self._of.shortest(at)
+            rest = self._of.shortest_rest(at)
             is_begun = len(rest) > 0 and 0x80 <= rest[0] < 0xC0
-            if not is_begun and (not self._included or symbol != rest[0]):
+            if not is_begun and (not self._includes_end or symbol != rest[0]):
                 return None
         after = self._of.step(at, symbol)
         if after is None:
             return None
-        if self._included and self._of.accepts(after):
+        if self._includes_end and self._of.accepts(after):
             return after, -1, False
-        return after, left, left > 0
+        return after, tokens_left, tokens_left > 0
 
     def accepts(self, config: Config) -> bool:
         return self._of.accepts(config[0])
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        return self._of.shortest(config[0])
+    def shortest_rest(self, config: Config) -> Sequence[int]:
+        return self._of.shortest_rest(config[0])
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         if not first:
             return []
-        left = config[1]
-        what = "the rest of " + self._shown if left == 0 and self._included else "any text"
-        if left != 0 and self._has_end:
-            what += f" up to {self._shown}" if self._included else f" without {self._shown}"
+        tokens_left = config[1]
+        what = "the rest of " + self._end_text if tokens_left == 0 and self._includes_end else "any text"
+        if tokens_left != 0 and self._has_end:
+            what += f" up to {self._end_text}" if self._includes_end else f" without {self._end_text}"
         return [Expected(what, (), first)]
 
-    def boundary(self, config: Config) -> Config | None:
-        at, left, read = config
-        return (at, left - 1, False) if read else config
+    def after_token_end(self, config: Config) -> Config | None:
+        at, tokens_left, has_read = config
+        return (at, tokens_left - 1, False) if has_read else config

@@ -46,18 +46,18 @@ def regex(
     because nothing was said. Raises `RegexError` with the place, or `OptionError`. Cost: that of reading it;
     the automaton is determinised as texts reach it.
     """
-    flags = checks.whole("flags", flags)
-    checks.OneOf(("python", "ecma"))("dialect", dialect)
+    flags = checks.check_whole("flags", flags)
+    checks.ChoiceCheck(("python", "ecma"))("dialect", dialect)
     is_compiled = isinstance(pattern, re.Pattern)
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags
         pattern = pattern.pattern
-    checks.Instance(str, 'Write sg.regex(r"[0-9]+").')("pattern", pattern)
+    checks.InstanceCheck(str, 'Write sg.regex(r"[0-9]+").')("pattern", pattern)
     assert isinstance(pattern, str)
-    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(pattern))
+    THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(pattern))
     if dialect == "python":
         if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
-            warnings.warn(PatternWarning(checks.shown(pattern)), stacklevel=warning_level())
+            warnings.warn(PatternWarning(checks.show_value(pattern)), stacklevel=warning_level())
         source = ecma_of_form(pattern, flags)
     else:
         if flags:
@@ -67,12 +67,12 @@ def regex(
                 cure='Leave them out, or use dialect="python".',
             )
         try:
-            ecma_syntax.parse(pattern, True)
+            ecma_syntax.parse_ecma(pattern, True)
         except RegexError as error:
             raise RegexError(error.what, where=error.where or "pattern", cure=error.cure) from None
         source = f"^(?:{pattern})$"
-    what = f"a text that /{checks.shortened(pattern)}/ matches"
-    return RegularGrammar(Pattern(source), what, limits=limits)
+    description = f"a text that /{checks.shorten_text(pattern)}/ matches"
+    return RegularGrammar(Pattern(source), description, limits=limits)
 
 
 @options_named('sg.literal("yes")')

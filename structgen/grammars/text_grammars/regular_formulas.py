@@ -17,7 +17,7 @@ from structgen.automata.regex.syntax_tree import (
     Repetition,
     TextEnd,
     TextStart,
-    descendants,
+    descendants_of,
 )
 from structgen.base.language import checks
 from structgen.base.language.ir import All, Any_, Format, Formula, Length, Not, Pattern, Words
@@ -26,13 +26,13 @@ ANY: Final = r"[\s\S]*"
 """A pattern of any text."""
 
 
-def holding(words: Sequence[str]) -> Formula:
+def containing_words(words: Sequence[str]) -> Formula:
     """Return the formula of texts that contain one of some words."""
     return Pattern(f"^{ANY}(?:{any_of(words)}){ANY}$")
 
 
 @lru_cache(maxsize=16)
-def writable(missing: frozenset[int]) -> Formula:
+def only_writable(missing: frozenset[int]) -> Formula:
     """Return the formula of the texts that have none of some bytes."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
@@ -47,22 +47,22 @@ def writable(missing: frozenset[int]) -> Formula:
     return Pattern(pattern_of_characters(np.flatnonzero(np.diff(characters, prepend=False, append=False))))
 
 
-def shown(words: Sequence[str]) -> str:
+def show_words(words: Sequence[str]) -> str:
     return ", ".join(map(repr, words[:4])) + (", ..." if len(words) > 4 else "")
 
 
 def any_of(words: Collection[str]) -> str:
     """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
     for word in words:
-        checks.encodable("texts", word)
-    return "|".join("".join(map(_escaped, word)) for word in sorted(words))
+        checks.check_encodable("texts", word)
+    return "|".join("".join(map(_escape_text, word)) for word in sorted(words))
 
 
-def _escaped(char: str) -> str:
+def _escape_text(char: str) -> str:
     return char if char.isascii() and char.isalnum() else f"\\u{{{ord(char):x}}}"
 
 
-def spelled(formula: Formula) -> str:
+def spell_formula(formula: Formula) -> str:
     """Return a formula as text, the same for equal formulas in every process."""
     match formula:
         case Pattern(source):
@@ -72,12 +72,12 @@ def spelled(formula: Formula) -> str:
         case Format(name):
             return f"format({json.dumps(name)})"
         case Length():
-            return f"length({formula.least},{formula.most})"
+            return f"length({formula.minimum},{formula.maximum})"
         case Not():
-            return f"not({spelled(formula.of)})"
+            return f"not({spell_formula(formula.of)})"
         case All() | Any_():
             name = "all" if isinstance(formula, All) else "any"
-            return f"{name}({','.join(map(spelled, formula.of))})"
+            return f"{name}({','.join(map(spell_formula, formula.of))})"
     raise AssertionError(f"{type(formula).__name__} is no formula of texts")
 
 
@@ -86,13 +86,13 @@ def body_of(formula: Formula) -> tuple[str | None, int]:
     characters it has once its counts are written out; (None, 0) where there is none."""
     if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
         body = formula.source[4:-2]
-        tree = ecma_syntax.parse(f"(?:{body})")
-        if not asserts(tree):
+        tree = ecma_syntax.parse_ecma(f"(?:{body})")
+        if not has_assertion(tree):
             return body, written_out(tree)
     return None, 0
 
 
-def wrapped(body: str) -> str:
+def wrap_pattern(body: str) -> str:
     """Return a pattern as a part of a concatenation. Its tree does not say whether it needs brackets: the
     parser reads `a|b` as a set of characters."""
     return f"(?:{body})" if "|" in body else body
@@ -108,9 +108,9 @@ def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ..
         ]
     reading = [at for at, part in enumerate(parts) if not _is_assertion(part)]
     first, last = (reading[0], reading[-1] + 1) if reading else (0, 0)
-    before = tuple(node for node in parts[:first] if not _asserts_end(node, TextStart))
-    behind = tuple(node for node in parts[last:] if not _asserts_end(node, TextEnd))
-    return before, Concatenation(tuple(parts[first:last])), behind
+    nodes_before = tuple(node for node in parts[:first] if not _asserts_end(node, TextStart))
+    nodes_after = tuple(node for node in parts[last:] if not _asserts_end(node, TextEnd))
+    return nodes_before, Concatenation(tuple(parts[first:last])), nodes_after
 
 
 def _is_assertion(node: Node) -> bool:
@@ -128,11 +128,11 @@ def _asserts_end(node: Node, end: type[Node]) -> bool:
 def written_out(node: Node) -> int:
     """Return how many characters a pattern has once its counts are written out."""
     if isinstance(node, Repetition):
-        return written_out(node.of) * max(node.least, node.most or 1)
+        return written_out(node.of) * max(node.min_count, node.max_count or 1)
     return sum(map(written_out, node.parts)) if isinstance(node, (Concatenation, Alternation)) else 1
 
 
-def asserts(node: Node) -> bool:
+def has_assertion(node: Node) -> bool:
     """Return whether a tree has an assertion, so that its matches depend on the text around them."""
     plain = (CharacterClass, Concatenation, Alternation, Repetition)
-    return not all(isinstance(inner, plain) for inner in descendants(node))
+    return not all(isinstance(inner, plain) for inner in descendants_of(node))

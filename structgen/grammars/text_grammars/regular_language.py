@@ -19,9 +19,9 @@ from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import ALL_BYTES, Config, Language
 
 
-def _no_text(what: str) -> GrammarError:
+def _no_text(description: str) -> GrammarError:
     return GrammarError(
-        f"No text is {what}.", where="grammar", cure="Ask for less, or for something that can be."
+        f"No text is {description}.", where="grammar", cure="Ask for less, or for something that can be."
     )
 
 
@@ -31,17 +31,17 @@ class RegularLanguage(Language):
     def __init__(
         self,
         formula: Formula,
-        what: str,
+        description: str,
         limits: Limits,
         *,
         others: Iterable[Formula] = (),
     ) -> None:
         """`others`: texts of these formulas are words too."""
         self._pool = StringPool(limits, spelling=PLAIN)
-        self.what = what
+        self.description = description
         self._start = self._pool.start(Spec((formula, *others)), min)
         if self._start == DEAD:
-            raise _no_text(what)
+            raise _no_text(description)
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
@@ -63,14 +63,14 @@ class RegularLanguage(Language):
         return self._pool.trans[configs, symbols]
 
     def accepts(self, config: Config) -> bool:
-        return self.outcome(config) >= 0
+        return self.outcome_of(config) >= 0
 
-    def outcome(self, config: Config) -> int:
+    def outcome_of(self, config: Config) -> int:
         """Return the number of the first formula of which the symbols read so far are a text, or -1."""
         return int(self._pool.outcome[config])
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        return self._pool.finish(config)[0]
+    def shortest_rest(self, config: Config) -> Sequence[int]:
+        return self._pool.shortest_rests(config)[0]
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -81,12 +81,12 @@ class WordsLanguage(Language):
     """Some texts; a configuration is the range of those that begin as the symbols read so far, in the order
     of their bytes, and how many symbols these are. Nothing is made ahead but this order."""
 
-    def __init__(self, texts: Iterable[bytes], what: str) -> None:
-        self._texts, self.what = sorted(texts), what
+    def __init__(self, texts: Iterable[bytes], description: str) -> None:
+        self._texts, self.description = sorted(texts), description
         if not self._texts:
-            raise _no_text(what)
+            raise _no_text(description)
         self._sizes = np.fromiter(map(len, self._texts), np.int64)
-        THIS_CALL.work(3 * int(self._sizes.sum()))  # some 60 ns a byte
+        THIS_CALL.count_work(3 * int(self._sizes.sum()))  # some 60 ns a byte
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
@@ -109,7 +109,7 @@ class WordsLanguage(Language):
         last = bisect_right(self._texts, symbol, first, high, key=itemgetter(at))
         return (first, last, at + 1) if first < last else None
 
-    def told(self, config: Config) -> bytes:
+    def cheap_next_bytes(self, config: Config) -> bytes:
         low, high, at = self._going_on(config)
         following = bytearray()
         while low < high:
@@ -117,16 +117,16 @@ class WordsLanguage(Language):
             low = bisect_right(self._texts, following[-1], low, high, key=itemgetter(at))
         return bytes(following)
 
-    def run(self, config: Config) -> tuple[bytes, Config] | None:
+    def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
         # of several texts few are read to their ends
-        rest = self.shortest(config) if len(self._texts) == 1 else b""
+        rest = self.shortest_rest(config) if len(self._texts) == 1 else b""
         return (rest, (0, 1, len(self._texts[0]))) if rest else None
 
     def accepts(self, config: Config) -> bool:
         low, _, at = config
         return len(self._texts[low]) == int(at)
 
-    def shortest(self, config: Config) -> bytes:
+    def shortest_rest(self, config: Config) -> bytes:
         low, high, at = config
         text: bytes = self._texts[low + int(self._sizes[low:high].argmin())]
         return text[at:]

@@ -11,7 +11,7 @@ from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
 from structgen.grammars.json_grammars.plain_network import network_of
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.grammars.text_grammars.machine.masked_language import Masked
+from structgen.grammars.text_grammars.machine.masked_language import MaskedPlaces
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.tokens.tokenizer import byte_tokenizer
 
@@ -31,15 +31,15 @@ _START: Final = 0
 def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> Language:
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
     target, against single bytes. Raises the errors of `CompiledSchema`."""
-    made = JsonText(of, limits, target)
+    language = JsonText(of, limits, target)
     if (
         target is None
         or not target.is_one_of_many
         or limits.liveness == "flag"
         or not _has_documents(of, limits)
     ):
-        made.locks = 1 + made.compiled.height  # with its errors
-    return made
+        language.locks = 1 + language.compiled.height  # with its errors
+    return language
 
 
 def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
@@ -56,7 +56,7 @@ def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
     return True
 
 
-class JsonText(Masked):
+class JsonText(MaskedPlaces):
     """The texts of a schema, none of them empty; compiled when a text first comes near it: of many tools few
     are called."""
 
@@ -70,9 +70,9 @@ class JsonText(Masked):
     def compiled(self) -> CompiledSchema:  # type: ignore[override]
         if self._target is None:
             return CompiledSchema(self._of, _byte_tokenizer(), self._limits, store=False)
-        made = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
-        assert made.start.index == _START
-        return made
+        grammar = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
+        assert grammar.start.index == _START
+        return grammar
 
     def start(self) -> Config:
         return _START

@@ -19,7 +19,7 @@ def special(token: int) -> SpecialToken:
 
     Only the token with this id matches: text that looks like the token does not.
     """
-    return SpecialToken(checks.whole("token", token, 0))
+    return SpecialToken(checks.check_whole("token", token, 0))
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -38,10 +38,10 @@ class SpecialToken(TextGrammar):
         return self
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return _OneToken(self.token)
+        return _SingleToken(self.token)
 
 
-class _OneToken(Language):
+class _SingleToken(Language):
     """A configuration is True once the token was read."""
 
     classes = bytes(256)
@@ -59,8 +59,8 @@ class _OneToken(Language):
     def accepts(self, config: Config) -> bool:
         return bool(config)
 
-    def shortest(self, config: Config) -> Sequence[int]:
+    def shortest_rest(self, config: Config) -> Sequence[int]:
         return () if config else (TOKEN + self._token,)
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         return [] if config else [Expected(f"the special token {self._token}")]

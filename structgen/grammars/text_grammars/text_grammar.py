@@ -2,7 +2,7 @@
 
 `TextGrammar` is the base class of every grammar that is not a JSON Schema. Its operators simplify where they
 can: patterns without assertions become one pattern, and intersections and complements of regular grammars
-become one formula, which one automaton reads. Everything else becomes a `Composed` grammar.
+become one formula, which one automaton reads. Everything else becomes a `ComposedGrammar` grammar.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ from structgen.base.errors import (
     RegexError,
     StructgenError,
     UnsatisfiableSchema,
-    within,
+    prefix_place,
 )
 from structgen.base.language import checks
 from structgen.base.language.ir import TRUE, All, Any_, Formula, Not, Pattern, Words
 from structgen.base.language.remarks import NO_REMARKS, Remarks
 from structgen.base.limits import DEFAULT, Limits
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import LanguageGrammar
 from structgen.grammars.text_grammars.regular_formulas import (
     ANY,
     any_of,
     asserted_at_ends,
-    asserts,
     body_of,
-    holding,
-    shown,
-    spelled,
-    wrapped,
-    writable,
+    containing_words,
+    has_assertion,
+    only_writable,
+    show_words,
+    spell_formula,
+    wrap_pattern,
     written_out,
 )
 from structgen.machines.core.grammar import Grammar
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 Operand: TypeAlias = Union[Grammar, str]
 """An operand of the operators: a text grammar, a JSON Schema grammar, or a text that stands for itself."""
-_quoted: Final = json.JSONEncoder(ensure_ascii=False).encode
+_quote: Final = json.JSONEncoder(ensure_ascii=False).encode
 MOST_LETTERS: Final = DEFAULT.automaton_states // 8
 """Characters of patterns that are joined: an automaton has so many states at most."""
 _MANY: Final = 4
@@ -93,25 +93,33 @@ def as_text(operand: Operand) -> TextGrammar:
 
 def sequence(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of each part, one after another; of none, the empty text."""
-    flat = _flat(Operation.SEQUENCE, parts)
-    merged: list[TextGrammar] = []
+    flat = _flatten_operands(Operation.SEQUENCE, parts)
+    parts_merged: list[TextGrammar] = []
     for part in flat:
-        last, joined = merged[-1] if merged else None, None
+        last, last_two = parts_merged[-1] if parts_merged else None, None
         if isinstance(last, RegularGrammar) and isinstance(part, RegularGrammar):
-            what = last.what if part.what == last.what else f"{last.what} and then {part.what}"
-            joined = RegularGrammar.joined((last, part), what, one_of=False)
-        if joined is None:
-            merged.append(part)
+            description = (
+                last.description
+                if part.description == last.description
+                else f"{last.description} and then {part.description}"
+            )
+            last_two = RegularGrammar.join_grammars((last, part), description, one_of=False)
+        if last_two is None:
+            parts_merged.append(part)
         else:
-            merged[-1] = joined
-    if not merged:
+            parts_merged[-1] = last_two
+    if not parts_merged:
         return RegularGrammar.of_texts(("",))
-    return merged[0] if len(merged) == 1 else Composed(Operation.SEQUENCE, tuple(merged))
+    return (
+        parts_merged[0]
+        if len(parts_merged) == 1
+        else ComposedGrammar(Operation.SEQUENCE, tuple(parts_merged))
+    )
 
 
 def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
-    flat = _flat(Operation.EITHER, parts)
+    flat = _flatten_operands(Operation.EITHER, parts)
     if len(flat) > 1:
         flat = list({part.spelling: part for part in flat}.values())
     if not flat:
@@ -120,51 +128,61 @@ def either(*parts: Operand) -> TextGrammar:
         return flat[0]
     if all(isinstance(part, RegularGrammar) for part in flat):
         regular = cast("list[RegularGrammar]", flat)
-        what = " or ".join(part.what for part in regular[:4]) + (" or ..." if len(flat) > 4 else "")
-        whole = RegularGrammar.joined(regular, what, one_of=True)
+        description = " or ".join(part.description for part in regular[:4]) + (
+            " or ..." if len(flat) > 4 else ""
+        )
+        whole = RegularGrammar.join_grammars(regular, description, one_of=True)
         if whole is not None:
             return whole
         if sum(part.letters for part in regular) <= MOST_LETTERS:
-            return RegularGrammar(Any_(tuple(part.formula for part in regular)), what, limits=_limits(flat))
-    return Composed(Operation.EITHER, tuple(flat))
+            return RegularGrammar(
+                Any_(tuple(part.formula for part in regular)), description, limits=_limits_of(flat)
+            )
+    return ComposedGrammar(Operation.EITHER, tuple(flat))
 
 
-def repeated(of: Operand, least: int = 0, most: int | None = None) -> TextGrammar:
-    """Return the grammar of `least` to `most` texts of a grammar, one after another (None: no bound)."""
-    least = checks.whole("least", least, 0)
-    most = None if most is None else checks.whole("most", most, least)
+def repeat_grammar(of: Operand, minimum: int = 0, maximum: int | None = None) -> TextGrammar:
+    """Return the grammar of `minimum` to `maximum` texts of a grammar, one after another (None: no bound)."""
+    minimum = checks.check_whole("least", minimum, 0)
+    maximum = None if maximum is None else checks.check_whole("most", maximum, minimum)
     grammar = as_text(of)
-    if most == 0:
+    if maximum == 0:
         return RegularGrammar.of_texts(("",))
-    if (least, most) == (1, 1):
+    if (minimum, maximum) == (1, 1):
         return grammar
     if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
-        count = f"{{{least},{'' if most is None else most}}}"
-        what = f"{grammar.what}, {least} times or more" if most is None else f"{grammar.what}, repeated"
-        whole = RegularGrammar.of_body(f"(?:{body}){count}", what, grammar.limits)
+        count = f"{{{minimum},{'' if maximum is None else maximum}}}"
+        description = (
+            f"{grammar.description}, {minimum} times or more"
+            if maximum is None
+            else f"{grammar.description}, repeated"
+        )
+        whole = RegularGrammar.of_body(f"(?:{body}){count}", description, grammar.limits)
         if whole is not None:
             return whole
-    return Composed(Operation.REPEAT, (grammar,), least, most)
+    return ComposedGrammar(Operation.REPEAT, (grammar,), minimum, maximum)
 
 
-def in_any_order(needed: Iterable[Operand], others: Iterable[Operand], between: Operand = "") -> TextGrammar:
-    """Return the grammar of a text of each of `needed` and of some or none of `others`, each once at most, in
-    any order, with a text of `between` between two. No part has the empty text, and none begins inside a part
-    with masks of its own. Cost: a state for each set of parts that were read."""
-    first = [as_text(part) for part in needed]
-    parts = (*first, *map(as_text, others), as_text(between))
-    return sequence() if len(parts) == 1 else Composed(Operation.ANY_ORDER, parts, len(first))
+def in_any_order(
+    required: Iterable[Operand], others: Iterable[Operand], separator: Operand = ""
+) -> TextGrammar:
+    """Return the grammar of a text of each of `required` and of some or none of `others`, each once at most,
+    in any order, with a text of `separator` between two. No part has the empty text, and none begins inside a
+    part with masks of its own. Cost: a state for each set of parts that were read."""
+    first = [as_text(part) for part in required]
+    parts = (*first, *map(as_text, others), as_text(separator))
+    return sequence() if len(parts) == 1 else ComposedGrammar(Operation.ANY_ORDER, parts, len(first))
 
 
-def meet(left: Operand, other: Operand, *, complement: bool = False) -> TextGrammar:
+def intersect_grammars(first: Operand, second: Operand, *, complement: bool = False) -> TextGrammar:
     """Return the grammar of the texts of both, or with `complement` of the first that are none of the
     second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
     `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
-    a, b = as_text(left), as_text(other)
+    a, b = as_text(first), as_text(second)
     if not complement and isinstance(a, TextFilter):
         a, b = b, a
     if not complement and isinstance(b, TextFilter):
-        return Composed(Operation.MEET, (a, b))
+        return ComposedGrammar(Operation.MEET, (a, b))
     if not complement and not isinstance(b, RegularGrammar):
         a, b = b, a
     if not isinstance(b, RegularGrammar):
@@ -174,23 +192,25 @@ def meet(left: Operand, other: Operand, *, complement: bool = False) -> TextGram
             cure="Intersect with a regular expression.",
         )
     formula = Not(b.formula) if complement else b.formula
-    what = f"no {b.what}" if complement else b.what
+    description = f"no {b.description}" if complement else b.description
     if isinstance(a, RegularGrammar) and max(a.letters, b.letters) <= MOST_LETTERS:
-        return RegularGrammar(All((a.formula, formula)), f"{a.what} and {what}", limits=a.limits)
-    return Composed(Operation.MEET, (a,), formula=formula)
+        return RegularGrammar(
+            All((a.formula, formula)), f"{a.description} and {description}", limits=a.limits
+        )
+    return ComposedGrammar(Operation.MEET, (a,), formula=formula)
 
 
-def banned(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
+def ban_texts(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
     """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
     grammar = as_text(of)
     formula = Not(Pattern(pattern_of(texts)))
     if isinstance(grammar, RegularGrammar) and grammar.letters <= MOST_LETTERS:
-        what = f"{grammar.what} without banned texts"
-        return RegularGrammar(All((grammar.formula, formula)), what, limits=grammar.limits)
-    return Composed(Operation.BAN, (grammar,), formula=formula)
+        description = f"{grammar.description} without banned texts"
+        return RegularGrammar(All((grammar.formula, formula)), description, limits=grammar.limits)
+    return ComposedGrammar(Operation.BAN, (grammar,), formula=formula)
 
 
-def opposite(of: TextGrammar) -> TextGrammar:
+def complement_of(of: TextGrammar) -> TextGrammar:
     """Return the grammar of the texts that are none of a regular grammar's. Raises `OptionError`."""
     if not isinstance(of, RegularGrammar):
         raise OptionError(
@@ -198,7 +218,7 @@ def opposite(of: TextGrammar) -> TextGrammar:
             where="~",
             cure="Use it on a regular expression.",
         )
-    return RegularGrammar(Not(of.formula), f"no {of.what}", limits=of.limits)
+    return RegularGrammar(Not(of.formula), f"no {of.description}", limits=of.limits)
 
 
 class TextGrammar(LanguageGrammar):
@@ -209,27 +229,27 @@ class TextGrammar(LanguageGrammar):
     schema = policies = outline = reader = None
     is_greedy = False
     has_masks: ClassVar[bool] = False
-    """Whether its language, compiled for a target, has masks of its own (`masked_language.Masked`)."""
+    """Whether its language, compiled for a target, has masks of its own (`masked_language.MaskedPlaces`)."""
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         # start-up time: a grammar that is only parsed or explained needs no machine
         from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
 
-        with THIS_CALL.begin(self.limits if limits is None else limits), uncollected():
+        with THIS_CALL.begin_call(self.limits if limits is None else limits), pause_collection():
             return CompiledText(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return the grammar of those texts of this one that have none of some bytes. That there are none is
         said by its `language`."""
-        return Composed(Operation.MEET, (self,), formula=writable(missing))
+        return ComposedGrammar(Operation.MEET, (self,), formula=only_writable(missing))
 
     @property
     def texts_named(self) -> str:
         return f"a text of {self.source}"
 
     def narrowed(self, formula: Formula) -> TextGrammar:
-        return Composed(Operation.MEET, (self,), formula=formula)
+        return ComposedGrammar(Operation.MEET, (self,), formula=formula)
 
     @property
     def source(self) -> str:
@@ -246,18 +266,18 @@ class TextGrammar(LanguageGrammar):
         return either(self, other)
 
     def __and__(self, other: Operand) -> TextGrammar:
-        return meet(self, other)
+        return intersect_grammars(self, other)
 
     def __invert__(self) -> TextGrammar:
-        return opposite(self)
+        return complement_of(self)
 
     def repeat(self, least: int = 0, most: int | None = None) -> TextGrammar:
         """Return the grammar of `least` to `most` texts of this one, one after another (None: no bound)."""
-        return repeated(self, least, most)
+        return repeat_grammar(self, least, most)
 
     def __sub__(self, other: Operand) -> TextGrammar:
         """Return the grammar of the texts of this grammar that another, regular grammar does not have."""
-        return meet(self, other, complement=True)
+        return intersect_grammars(self, other, complement=True)
 
     def optional(self) -> TextGrammar:
         """Return the grammar of the texts of this one, and the empty text."""
@@ -267,22 +287,22 @@ class TextGrammar(LanguageGrammar):
 class RegularGrammar(TextGrammar):
     """A formula over patterns and words as a grammar."""
 
-    __slots__ = ("_body", "_letters", "_part", "formula", "limits", "what")
+    __slots__ = ("_body", "_letters", "_part", "description", "formula", "limits")
     limits: Limits
     source = "a regular expression"
 
     def __init__(
         self,
         formula: Formula,
-        what: str,
+        description: str,
         *,
         limits: Limits | None = None,
-        known: tuple[str, int] | None = None,
+        pattern_size: tuple[str, int] | None = None,
     ) -> None:
-        """`known`: what `body_of` says of the formula, where the caller knows it."""
-        self.formula, self.what = formula, what
-        self.limits = checks.limits(limits)
-        self._body, self._letters = known or body_of(formula)
+        """`pattern_size`: what `body_of` says of the formula, where the caller knows it."""
+        self.formula, self.description = formula, description
+        self.limits = checks.check_limits(limits)
+        self._body, self._letters = pattern_size or body_of(formula)
         self._part: str | None = None
 
     @property
@@ -304,7 +324,7 @@ class RegularGrammar(TextGrammar):
     def part(self) -> str | None:
         """The body as a part of a concatenation, or None."""
         body = self.body
-        return self._part or (None if body is None else wrapped(body))
+        return self._part or (None if body is None else wrap_pattern(body))
 
     @classmethod
     def of_texts(cls, texts: Iterable[str], limits: Limits | None = None) -> RegularGrammar:
@@ -312,27 +332,29 @@ class RegularGrammar(TextGrammar):
         written in UTF-8."""
         words = [texts] if isinstance(texts, str) else list(texts)
         for word in words:
-            checks.encodable("texts", word)
+            checks.check_encodable("texts", word)
         if not words:
             raise OptionError(
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
         chosen = frozenset(words)
-        shown = ", ".join(_quoted(checks.shortened(word)) for word in nsmallest(4, chosen))
-        what = f"{shown}, ..." if len(chosen) > 4 else shown
-        return cls(Words(chosen), what, limits=limits)
+        first_texts = ", ".join(_quote(checks.shorten_text(word)) for word in nsmallest(4, chosen))
+        description = f"{first_texts}, ..." if len(chosen) > 4 else first_texts
+        return cls(Words(chosen), description, limits=limits)
 
     @classmethod
-    def of_body(cls, body: str, what: str, limits: Limits) -> RegularGrammar | None:
+    def of_body(cls, body: str, description: str, limits: Limits) -> RegularGrammar | None:
         """Return the grammar of a pattern without assertions; None where its groups nest too deep."""
         try:
-            ecma_syntax.parse(f"^(?:{body})$")
+            ecma_syntax.parse_ecma(f"^(?:{body})$")
         except RegexError:
             return None
-        return cls(Pattern(f"^(?:{body})$"), what, limits=limits)
+        return cls(Pattern(f"^(?:{body})$"), description, limits=limits)
 
     @classmethod
-    def joined(cls, parts: Sequence[RegularGrammar], what: str, *, one_of: bool) -> RegularGrammar | None:
+    def join_grammars(
+        cls, parts: Sequence[RegularGrammar], description: str, *, one_of: bool
+    ) -> RegularGrammar | None:
         """Return the grammar of any of some grammars (`one_of`), or of all, one after another, as one
         pattern, which is not read again. None where one is no pattern, all have too many characters, or two
         groups have the same name."""
@@ -340,33 +362,35 @@ class RegularGrammar(TextGrammar):
         bodies = [part.body if one_of else part.part for part in parts] if letters <= MOST_LETTERS else [None]
         if None in bodies:
             return None
-        body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits(parts)
+        body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits_of(parts)
         if "(?<" in body:
-            return cls.of_body(body, what, limits)
-        whole = cls(Pattern(f"^(?:{body})$"), what, limits=limits, known=(body, letters))
+            return cls.of_body(body, description, limits)
+        whole = cls(Pattern(f"^(?:{body})$"), description, limits=limits, pattern_size=(body, letters))
         whole._part = None if one_of else body
         return whole
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         if isinstance(self.formula, Words):
             words = Words(frozenset(word for word in self.formula.of if missing.isdisjoint(word.encode())))
-            return RegularGrammar(words, self.what, limits=self.limits)
-        opened = self.opened()
-        if opened is not self:
-            return opened.without_bytes(missing)
-        return RegularGrammar(All((self.formula, writable(missing))), self.what, limits=self.limits)
+            return RegularGrammar(words, self.description, limits=self.limits)
+        grammar_of_parts = self.as_parts()
+        if grammar_of_parts is not self:
+            return grammar_of_parts.without_bytes(missing)
+        return RegularGrammar(
+            All((self.formula, only_writable(missing))), self.description, limits=self.limits
+        )
 
-    def opened(self) -> TextGrammar:
+    def as_parts(self) -> TextGrammar:
         """Return the grammar as one of parts where the counts of its pattern come to more states than an
-        automaton has (`counted`); if not, itself."""
+        automaton has (`pattern_as_rules`); if not, itself."""
         source = self.formula.source if isinstance(self.formula, Pattern) else ""
         if "{" not in source or not source.startswith("^(?:") or len(source) > MOST_LETTERS:
             return self
-        return counted(ecma_syntax.parse(source), self.limits) or self
+        return pattern_as_rules(ecma_syntax.parse_ecma(source), self.limits) or self
 
     @property
     def canonical(self) -> str:
-        return f"regular {spelled(self.formula)}"
+        return f"regular {spell_formula(self.formula)}"
 
     @property
     def written(self) -> dict[str, Any] | None:
@@ -376,16 +400,16 @@ class RegularGrammar(TextGrammar):
         is_long = isinstance(self.formula, Words) and self.letters > LISTED  # words are read at less cost
         if self.body is None or is_long:
             return None
-        pattern = portable_text(ecma_syntax.parse(f"(?:{self.body})"))
-        said = {"syntax": "regex", "definition": pattern}
+        pattern = portable_text(ecma_syntax.parse_ecma(f"(?:{self.body})"))
+        keyword_value = {"syntax": "regex", "definition": pattern}
         try:
             # start-up: few grammars stand in a schema
             from structgen.schema.reading.string_grammars import grammar_of
 
-            grammar_of(said, "", self.limits, None)
+            grammar_of(keyword_value, "", self.limits, None)
         except StructgenError:  # what one dialect has, and Python's lacks
             return None
-        return said
+        return keyword_value
 
     @property
     def strings(self) -> Formula:
@@ -397,21 +421,21 @@ class RegularGrammar(TextGrammar):
     def narrowed(self, formula: Formula) -> TextGrammar:
         if self.letters > MOST_LETTERS:
             return super().narrowed(formula)
-        return RegularGrammar(All((self.formula, formula)), self.what, limits=self.limits)
+        return RegularGrammar(All((self.formula, formula)), self.description, limits=self.limits)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.regular_language import RegularLanguage, WordsLanguage
 
         if isinstance(self.formula, Words):
-            return WordsLanguage((word.encode() for word in self.formula.of), self.what)
-        opened = self.opened()
-        if opened is not self:
-            return opened.language(limits, target)
-        return RegularLanguage(self.formula, self.what, limits)
+            return WordsLanguage((word.encode() for word in self.formula.of), self.description)
+        grammar_of_parts = self.as_parts()
+        if grammar_of_parts is not self:
+            return grammar_of_parts.language(limits, target)
+        return RegularLanguage(self.formula, self.description, limits)
 
 
-class Derived(TextGrammar):
+class DerivedGrammar(TextGrammar):
     """A grammar that says something more of the texts of another one."""
 
     __slots__ = ()
@@ -431,16 +455,16 @@ class TextFilter(TextGrammar):
     configurations, and `&` alone is offered."""
 
     @abstractmethod
-    def refusal(self, text: str) -> GrammarError:
+    def refusal_error(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes, with one of its texts."""
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class TextBefore(TextGrammar):
-    """Any text without some words, or up to the first of them; none of `avoided` stands in it."""
+    """Any text without some words, or up to the first of them; none of `avoided_texts` stands in it."""
 
     words: tuple[str, ...]
-    avoided: tuple[str, ...]
+    avoided_texts: tuple[str, ...]
     missing: frozenset[int] = frozenset()
     """Bytes that the text does not have."""
     limits = DEFAULT
@@ -448,47 +472,48 @@ class TextBefore(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        return f"text before {json.dumps((self.words, self.avoided, sorted(self.missing)))}"
+        return f"text before {json.dumps((self.words, self.avoided_texts, sorted(self.missing)))}"
 
     def without_bytes(self, missing: frozenset[int]) -> TextBefore:
-        return TextBefore(self.words, self.avoided, self.missing | missing)
+        return TextBefore(self.words, self.avoided_texts, self.missing | missing)
 
-    def check(self, place: str = "") -> None:
+    def check_words(self, place: str = "") -> None:
         """Raise `OptionError` where a word contains another one, or a text that is avoided."""
         for word in self.words:
-            other = next(
-                (inner for inner in (*self.words, *self.avoided) if inner != word and inner in word), None
+            contained = next(
+                (inner for inner in (*self.words, *self.avoided_texts) if inner != word and inner in word),
+                None,
             )
-            if other is not None or word in self.avoided:
+            if contained is not None or word in self.avoided_texts:
                 raise OptionError(
-                    f"{word!r} contains {other or word!r}, which comes first.",
+                    f"{word!r} contains {contained or word!r}, which comes first.",
                     where=place,
                     cure="Choose texts that do not contain one another.",
                 )
 
     @property
-    def formulas(self) -> list[Formula]:
+    def word_formulas(self) -> list[Formula]:
         """The texts without any of the words, and for each word those up to it."""
-        every = (*self.words, *self.avoided)
+        every = (*self.words, *self.avoided_texts)
         later = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
-        never = (Not(holding(self.avoided)),) if self.avoided else ()
+        never = (Not(containing_words(self.avoided_texts)),) if self.avoided_texts else ()
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
-        free = Not(holding(every)) if every else TRUE
+        free = Not(containing_words(every)) if every else TRUE
         return [free, *(All((end, later, *never)) for end in ends)]
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.interrupted_text import TextBeforeLanguage
 
-        formulas = self.formulas
+        formulas = self.word_formulas
         if self.missing:
-            formulas = [All((formula, writable(self.missing))) for formula in formulas]
-        what = f"any text without {shown((*self.words, *self.avoided))}"
-        return TextBeforeLanguage(formulas, what, f"any text up to {shown(self.words)}", limits)
+            formulas = [All((formula, only_writable(self.missing))) for formula in formulas]
+        description = f"any text without {show_words((*self.words, *self.avoided_texts))}"
+        return TextBeforeLanguage(formulas, description, f"any text up to {show_words(self.words)}", limits)
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class JsonTexts(Derived):
+class JsonTexts(DerivedGrammar):
     """The JSON texts of a schema grammar, as a part of other grammars."""
 
     of: JsonSchemaGrammar
@@ -511,7 +536,7 @@ class JsonTexts(Derived):
         self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
-        with within(self.place or None):
+        with prefix_place(self.place or None):
             try:
                 return self.of.compiled(tokenizer, limits, store)
             except UnsatisfiableSchema:
@@ -563,13 +588,13 @@ class Operation(Enum):
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class Composed(TextGrammar):
+class ComposedGrammar(TextGrammar):
     """A grammar made of others. Made by the operators, `sequence` and `either`."""
 
     operation: Operation
     parts: tuple[TextGrammar, ...]
-    least: int = 0
-    most: int | None = None
+    minimum: int = 0
+    maximum: int | None = None
     formula: Formula | None = None
     repeats: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
     """Tells in words what a text so far says again, so that an engine ends it there; "": nothing."""
@@ -582,30 +607,30 @@ class Composed(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        return self._said([part.canonical for part in self.parts])
+        return self._spell_parts([part.canonical for part in self.parts])
 
     @property
     def spelling(self) -> str:
-        return self._said([part.spelling for part in self.parts])
+        return self._spell_parts([part.spelling for part in self.parts])
 
-    def _said(self, parts: list[str]) -> str:
-        said = ",".join(parts)
+    def _spell_parts(self, parts: list[str]) -> str:
+        part_texts = ",".join(parts)
         if self.operation in (Operation.REPEAT, Operation.ANY_ORDER, Operation.INTERRUPT):
-            said += f",{self.least},{self.most}"
+            part_texts += f",{self.minimum},{self.maximum}"
         if self.formula is not None:
-            said += "," + RegularGrammar(self.formula, "").canonical
-        return f"{self.operation.value}({said})"
+            part_texts += "," + RegularGrammar(self.formula, "").canonical
+        return f"{self.operation.value}({part_texts})"
 
     @property
     def limits(self) -> Limits:
-        return _limits(self.parts)
+        return _limits_of(self.parts)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         # a filter has what the grammar has that it filters
         parts = tuple(
             part if isinstance(part, TextFilter) else part.without_bytes(missing) for part in self.parts
         )
-        return Composed(self.operation, parts, self.least, self.most, self.formula)
+        return ComposedGrammar(self.operation, parts, self.minimum, self.maximum, self.formula)
 
     @property
     def _is_narrowed(self) -> bool:
@@ -614,7 +639,7 @@ class Composed(TextGrammar):
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None or not self._is_narrowed:
-            return PartLanguages(limits, target).of(self, is_last=True)
+            return PartLanguages(limits, target).language_of(self, is_last=True)
         # start-up time
         from structgen.grammars.text_grammars.filtered_language import FilteredMeet
         from structgen.grammars.text_grammars.regular_language import RegularLanguage
@@ -627,22 +652,22 @@ class Composed(TextGrammar):
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer."""
         if not self._is_narrowed:
-            return super(Composed, self).compiled(tokenizer, limits, store)
+            return super(ComposedGrammar, self).compiled(tokenizer, limits, store)
         # start-up time
         from structgen.grammars.text_grammars.filtered_language import FilteredText
 
-        with THIS_CALL.begin(self.limits if limits is None else limits), uncollected():
+        with THIS_CALL.begin_call(self.limits if limits is None else limits), pause_collection():
             return FilteredText(self, tokenizer, limits, store)
 
 
 @dataclass(eq=False, repr=False, slots=True)
 class RulesGrammar(TextGrammar):
-    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf` and `counted`."""
+    """Context-free rules over patterns. Ambiguity is allowed. Made by `ebnf` and `pattern_as_rules`."""
 
     rules: Sequence[Rule]
     terminals: Mapping[str, Node]
     start: str
-    ignored: Sequence[str] = ()
+    ignored_terminals: Sequence[str] = ()
     """Terminals that may stand before the first terminal, and after each."""
     limits: Limits = DEFAULT
     bound: Mapping[str, TextGrammar] = field(default_factory=dict)
@@ -657,10 +682,10 @@ class RulesGrammar(TextGrammar):
     @property
     def canonical(self) -> str:
         patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
-        said = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored!r}"
+        rules_text = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored_terminals!r}"
         parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
-        said = f"{said} where {parts}" if parts else said
-        return f"{said} without bytes {sorted(self.missing)}" if self.missing else said
+        rules_text = f"{rules_text} where {parts}" if parts else rules_text
+        return f"{rules_text} without bytes {sorted(self.missing)}" if self.missing else rules_text
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
@@ -671,12 +696,12 @@ class RulesGrammar(TextGrammar):
         from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
 
         parts = PartLanguages(limits, target)
-        read = parts.if_any if self.missing else parts.of
-        bound = {name: read(of) for name, of in self.bound.items()}
+        language_of = parts.if_any if self.missing else parts.language_of
+        bound = {name: language_of(of) for name, of in self.bound.items()}
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
-        beside = writable(self.missing) if self.missing else TRUE
+        beside = only_writable(self.missing) if self.missing else TRUE
         return ContextFree(
-            self.rules, terminals, self.start, ignored=self.ignored, limits=limits, beside=beside
+            self.rules, terminals, self.start, ignored=self.ignored_terminals, limits=limits, beside=beside
         )
 
 
@@ -687,29 +712,32 @@ class PartLanguages:
     """Makes the languages of grammars that are parts of one. Equal parts share one language."""
 
     def __init__(
-        self, limits: Limits, target: CompileTarget | None = None, known: dict[str, Language] | None = None
+        self,
+        limits: Limits,
+        target: CompileTarget | None = None,
+        languages: dict[str, Language] | None = None,
     ) -> None:
-        """`known`: the languages that were made, by the spelling of their grammars."""
+        """`languages`: the languages that were made, by the spelling of their grammars."""
         self.limits, self.target = limits, target
-        self.known: dict[str, Language] = {} if known is None else known
+        self.languages: dict[str, Language] = {} if languages is None else languages
 
-    def of(self, grammar: TextGrammar, is_last: bool = False) -> Language:
+    def language_of(self, grammar: TextGrammar, is_last: bool = False) -> Language:
         """Return the language of a grammar. `is_last`: nothing follows it."""
-        if not isinstance(grammar, Composed):
+        if not isinstance(grammar, ComposedGrammar):
             name = grammar.spelling
-            if name not in self.known:
-                self.known[name] = grammar.language(self.limits, self.target)
-            return self.known[name]
+            if name not in self.languages:
+                self.languages[name] = grammar.language(self.limits, self.target)
+            return self.languages[name]
         many = (Operation.EITHER, Operation.INTERRUPT)
         if self.target and len(grammar.parts) > _MANY and grammar.operation in many:
             target = self.target._replace(is_one_of_many=True)
-            return PartLanguages(self.limits, target, self.known)._composed(grammar, is_last)
-        return self._composed(grammar, is_last)
+            return PartLanguages(self.limits, target, self.languages)._composed_language(grammar, is_last)
+        return self._composed_language(grammar, is_last)
 
     def if_any(self, grammar: TextGrammar, is_last: bool = False) -> Language | None:
         """Return the language of a grammar; None where the grammar has no text."""
         try:
-            language = self.of(grammar, is_last)
+            language = self.language_of(grammar, is_last)
             language.start()
             return language
         except GrammarError as error:
@@ -717,7 +745,7 @@ class PartLanguages:
                 raise
             return None
 
-    def _composed(self, grammar: Composed, is_last: bool) -> Language:
+    def _composed_language(self, grammar: ComposedGrammar, is_last: bool) -> Language:
         # start-up time: languages are needed when a grammar is compiled
         from structgen.grammars.text_grammars import combined_languages as combined
 
@@ -730,89 +758,94 @@ class PartLanguages:
                     )
                 return combined.Union(alternatives)
             case Operation.REPEAT:
-                copy = (self.of if grammar.least else self.if_any)(grammar.parts[0])
+                copy = (self.language_of if grammar.minimum else self.if_any)(grammar.parts[0])
                 if copy is None:
                     return RegularGrammar.of_texts(("",)).language(self.limits)
-                return combined.RepeatedLanguage(copy, grammar.least, grammar.most)
+                return combined.RepeatedLanguage(copy, grammar.minimum, grammar.maximum)
             case Operation.ANY_ORDER:
-                needed = list(map(self.of, grammar.parts[: grammar.least]))
-                *others, between = map(self.if_any, grammar.parts[grammar.least :])
-                words = [*needed, *filter(None, others)]
-                if between is not None:
-                    return combined.AnyOrder(words, grammar.least, between)
+                required = list(map(self.language_of, grammar.parts[: grammar.minimum]))
+                *others, separator = map(self.if_any, grammar.parts[grammar.minimum :])
+                words = [*required, *filter(None, others)]
+                if separator is not None:
+                    return combined.AnyOrder(words, grammar.minimum, separator)
                 # nothing separates two words
-                if grammar.least > 1:
-                    return self.of(grammar.parts[-1])
-                return needed[0] if needed else combined.RepeatedLanguage(combined.Union(words), 0, 1)
+                if grammar.minimum > 1:
+                    return self.language_of(grammar.parts[-1])
+                return required[0] if required else combined.RepeatedLanguage(combined.Union(words), 0, 1)
             case Operation.INTERRUPT:
-                return self._interrupted(grammar, is_last)
+                return self._interrupted_language(grammar, is_last)
             case Operation.MEET | Operation.BAN:
-                return self._met(grammar)
-        *before, last = grammar.parts
-        return combined.Chain([*map(self.of, before), self.of(last, is_last)])
+                return self._intersection(grammar)
+        *first_parts, last = grammar.parts
+        return combined.Chain([*map(self.language_of, first_parts), self.language_of(last, is_last)])
 
-    def _interrupted(self, grammar: Composed, is_last: bool) -> Language:
+    def _interrupted_language(self, grammar: ComposedGrammar, is_last: bool) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.interrupted_text import InterruptedText, text_part
 
         text = cast(TextBefore, grammar.parts[0])
-        behind = dict(zip(text.words, map(self.if_any, grammar.parts[1:]), strict=True))
-        bodies = {word: body for word, body in behind.items() if body is not None}
-        if len(bodies) < len(behind):
-            without = (word for word in behind if word not in bodies)
-            text = TextBefore(tuple(bodies), (*text.avoided, *without))
+        languages_after = dict(zip(text.words, map(self.if_any, grammar.parts[1:]), strict=True))
+        bodies = {word: body for word, body in languages_after.items() if body is not None}
+        if len(bodies) < len(languages_after):
+            without = (word for word in languages_after if word not in bodies)
+            text = TextBefore(tuple(bodies), (*text.avoided_texts, *without))
         # where something follows, most states are at an end: its masks would save nothing
         part = self.target if is_last else None
         whole = text_part(text, self.limits, part) if part else text.language(self.limits)
-        return InterruptedText(whole, bodies, grammar.most)
+        return InterruptedText(whole, bodies, grammar.maximum)
 
-    def _met(self, grammar: Composed) -> Language:
+    def _intersection(self, grammar: ComposedGrammar) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.context_free.regular_intersection import Meet
 
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
-        of, limits = PartLanguages(self.limits).of(grammar.parts[0]), self.limits
+        of, limits = PartLanguages(self.limits).language_of(grammar.parts[0]), self.limits
         if grammar.formula is not None:
             by = RegularGrammar(grammar.formula, "a text that the regular expression takes").language(limits)
             return Meet(of, by, limits, restarts=grammar.operation is Operation.BAN)
-        passed = cast(TextFilter, grammar.parts[1])
+        text_filter = cast(TextFilter, grammar.parts[1])
         try:
             # most texts pass, so that the shortest rest mostly is that of the language itself
-            return Meet(of, passed.language(limits), limits, haste=2)
+            return Meet(of, text_filter.language(limits), limits, haste=2)
         except GrammarError as error:
-            least = bytes(symbol for symbol in of.shortest(of.start()) if symbol < 256)
-            raise passed.refusal(least.decode("utf-8", "replace")) from error
+            shortest_text = bytes(symbol for symbol in of.shortest_rest(of.start()) if symbol < 256)
+            raise text_filter.refusal_error(shortest_text.decode("utf-8", "replace")) from error
 
 
-def _flat(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
+def _flatten_operands(operation: Operation, parts: tuple[Operand, ...]) -> list[TextGrammar]:
     """Return the operands as text grammars; an operand of the same operation is replaced by its parts."""
     grammars: list[TextGrammar] = []
     for part in map(as_text, parts):
-        same = isinstance(part, Composed) and part.operation is operation
-        grammars += cast(Composed, part).parts if same else (part,)
+        is_same_operation = isinstance(part, ComposedGrammar) and part.operation is operation
+        grammars += cast(ComposedGrammar, part).parts if is_same_operation else (part,)
     return grammars
 
 
-def counted(tree: Node, limits: Limits) -> TextGrammar | None:
+def pattern_as_rules(tree: Node, limits: Limits) -> TextGrammar | None:
     """Return the grammar of a pattern of whole texts as rules, which count its copies; None where its counts
     come to no more states than an automaton has, and where it asserts something but at its ends. Cost: linear
     in the pattern."""
-    before, node, behind = asserted_at_ends(tree)
-    if asserts(node) or written_out(node) < MOST_LETTERS:
+    nodes_before, node, nodes_after = asserted_at_ends(tree)
+    if has_assertion(node) or written_out(node) < MOST_LETTERS:
         return None
     # start-up time
     from structgen.grammars.text_grammars.context_free.counted_rules import CountedRules
 
-    made = CountedRules(MOST_LETTERS)
-    start = made.pattern(node)
-    rules = RulesGrammar(made.rules, made.terminals, start, limits=limits)
-    if not before and not behind:
+    rule_rows = CountedRules(MOST_LETTERS)
+    start = rule_rows.pattern_symbol(node)
+    rules = RulesGrammar(rule_rows.rules, rule_rows.terminals, start, limits=limits)
+    if not nodes_before and not nodes_after:
         return rules
-    asked = Pattern(f"^{ecma_text(Concatenation(before))}{ANY}{ecma_text(Concatenation(behind))}$")
-    return Composed(Operation.MEET, (rules,), formula=asked)
+    assertion_pattern = Pattern(
+        f"^{ecma_text(Concatenation(nodes_before))}{ANY}{ecma_text(Concatenation(nodes_after))}$"
+    )
+    return ComposedGrammar(Operation.MEET, (rules,), formula=assertion_pattern)
 
 
-def _limits(parts: Sequence[TextGrammar]) -> Limits:
+def _limits_of(parts: Sequence[TextGrammar]) -> Limits:
     """Return the first limits among the parts that are not the default ones."""
-    given = [part.limits for part in parts]
-    return next((limits for limits in given if limits is not DEFAULT and limits != DEFAULT), given[-1])
+    limits_of_parts = [part.limits for part in parts]
+    return next(
+        (limits for limits in limits_of_parts if limits is not DEFAULT and limits != DEFAULT),
+        limits_of_parts[-1],
+    )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import GrammarError, options_named
 from structgen.base.language import checks
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -79,10 +79,13 @@ def borders_of(text: str) -> QuoteBorders:
     word, gap = np.array([-1, *words, count]), np.array([-1, *gaps, count])
     # the next word and the blank before it, the last word and the blank behind it: all as numbers of tokens
     after, blank = word[word.searchsorted(at)], gap[gap.searchsorted(at)]
-    before, behind = word[word.searchsorted(at, "right") - 1], gap[gap.searchsorted(at) - 1]
-    touches_next, touches_last = (after < count) & (after <= blank), (before >= 0) & (before > behind)
+    word_before, gap_after = word[word.searchsorted(at, "right") - 1], gap[gap.searchsorted(at) - 1]
+    touches_next, touches_last = (
+        (after < count) & (after <= blank),
+        (word_before >= 0) & (word_before > gap_after),
+    )
     begins = (after < count) & (touches_next | ~touches_last)
-    ends = (before >= 0) & (touches_last | ~touches_next)
+    ends = (word_before >= 0) & (touches_last | ~touches_next)
     return QuoteBorders(starts[begins], stops[ends], starts[words])
 
 
@@ -93,9 +96,9 @@ def substring_of(document: str, *, limits: Limits | None = None) -> Spans:
     Raises `OptionError` for anything but a text, `GrammarError` for the empty text. Cost: 20 bytes of memory
     for each byte; of a text so far, linear in the places where it stands.
     """
-    if not checks.encodable("document", document):
+    if not checks.check_encodable("document", document):
         raise GrammarError("An empty document has no spans.", where="document", cure="Give a text.")
-    return Spans(document, checks.limits(limits))
+    return Spans(document, checks.check_limits(limits))
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -111,8 +114,8 @@ class Spans(TextGrammar):
     @property
     def canonical(self) -> str:
         digest = blake2b(self.document.encode(), digest_size=16).hexdigest()
-        said = f"spans {digest} {len(self.document)}"
-        return f"{said} {self.pieces}" if self.pieces else said
+        spans_text = f"spans {digest} {len(self.document)}"
+        return f"{spans_text} {self.pieces}" if self.pieces else spans_text
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         text = b"%b " % self.document.encode()
@@ -139,8 +142,8 @@ def _with_one_accent(text: str) -> str:
 def _to_next(stops: Numbers) -> Numbers:
     """Return of each byte how many there are to the next of some places in ascending order."""
     every = np.arange(stops[-1] + 1)
-    left: Numbers = stops[stops.searchsorted(every)] - every
-    return left
+    distances: Numbers = stops[stops.searchsorted(every)] - every
+    return distances
 
 
 def runs_of(
@@ -157,50 +160,54 @@ def runs_of(
     Raises `OptionError` for anything but a text, counts and names, `GrammarError` for a text without words.
     Cost: some 5 us a word, and 30 bytes of memory for each byte of the text.
     """
-    return WordRuns(checks.encodable("text", text), QuoteMembers(of, words), checks.limits(limits))
+    return WordRuns(
+        checks.check_encodable("text", text), QuoteMembers(of, words), checks.check_limits(limits)
+    )
 
 
 class WordRuns(TextGrammar):
     """The runs of a text. Made by `runs_of`."""
 
-    __slots__ = ("first", "folded", "last", "least", "left", "limits", "quoted", "text")
+    __slots__ = ("bytes_left", "first", "folded_text", "last", "limits", "members", "shortest_ends", "text")
     limits: Limits
     source = "the runs of a text"
 
-    def __init__(self, text: str, quoted: QuoteMembers, limits: Limits) -> None:
-        self.text, self.quoted, self.limits = text, quoted, limits
+    def __init__(self, text: str, members: QuoteMembers, limits: Limits) -> None:
+        self.text, self.members, self.limits = text, members, limits
         data = np.frombuffer(b" %b " % re.sub(r"\s", " ", text).encode(), np.uint8)
         stays = (data[1:] != 32) | (data[:-1] != 32)
-        self.folded: bytes = data[1:][stays].tobytes()
+        self.folded_text: bytes = data[1:][stays].tobytes()
         """The text with one blank for each run of white space, and a blank behind it."""
-        # of each character of the text, and its end, the byte of `folded` at which it stands
+        # of each character of the text, and its end, the byte of `folded_text` at which it stands
         stands = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
-        begins, ends, pieces = borders_of(text) if quoted.of == "words" else _pieces_of(quoted.of, text)
+        begins, ends, pieces = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
         if not len(pieces):
             cure = "Give a text that has some."
-            raise GrammarError(f"The text has no {quoted.of}.", where="text", cure=cure)
+            raise GrammarError(f"The text has no {members.of}.", where="text", cure=cure)
         self.first: Numbers = stands[begins]
         """The bytes at which a run may begin, ascending."""
         following = pieces[pieces.searchsorted(begins)]
-        self.least: Numbers = stands[following] + 1
+        self.shortest_ends: Numbers = stands[following] + 1
         """Of each of them the byte behind which a run ends: the first one of a word."""
         self.last: Numbers = np.full_like(begins, stands[ends[-1]])
         """Of each of them the byte before which a run that begins there ends at the latest."""
-        if quoted.words:
-            counted = _pieces_of("words", text).begins
-            next_one = counted.searchsorted(following, "right") - 1 + quoted.words
-            before = np.append(counted, ends[-1])[np.minimum(next_one, len(counted))]
-            self.last = stands[ends[ends.searchsorted(before, "right") - 1]]
-        self.left = _to_next(np.unique(stands[ends]))
+        if members.words:
+            word_starts = _pieces_of("words", text).begins
+            next_one = word_starts.searchsorted(following, "right") - 1 + members.words
+            word_ends = np.append(word_starts, ends[-1])[np.minimum(next_one, len(word_starts))]
+            self.last = stands[ends[ends.searchsorted(word_ends, "right") - 1]]
+        self.bytes_left = _to_next(np.unique(stands[ends]))
         """Of each byte how many there are to the next end of a piece."""
 
     @property
     def canonical(self) -> str:
         digest = blake2b(self.text.encode(), digest_size=16).hexdigest()
-        return f"runs {self.quoted.of} {self.quoted.words} {digest} {len(self.text)}"
+        return f"runs {self.members.of} {self.members.words} {digest} {len(self.text)}"
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
-        return RunLanguage("a run of the text", self.folded, self.first, self.least, self.last, self.left)
+        return RunLanguage(
+            "a run of the text", self.folded_text, self.first, self.shortest_ends, self.last, self.bytes_left
+        )
 
 
 class RunLanguage(Language):
@@ -209,13 +216,19 @@ class RunLanguage(Language):
     place, one latest end and one earliest end there is one configuration, however the run began."""
 
     def __init__(
-        self, what: str, text: bytes, first: Numbers, least: Numbers, last: Numbers, left: Numbers
+        self,
+        what: str,
+        text: bytes,
+        first: Numbers,
+        shortest_ends: Numbers,
+        last: Numbers,
+        bytes_left: Numbers,
     ) -> None:
         """Read the runs of a text that begin at the bytes `first`, end at the earliest before the bytes
-        `least`, at the latest before the bytes `last`, and where no byte is `left`. Behind the last end there
-        is one byte more."""
-        self.what, self._text, self._left = what, text, left
-        self._first, self._least, self._last = first.copy(), least.copy(), last.copy()
+        `shortest_ends`, at the latest before the bytes `last`, and where no byte is `bytes_left`. Behind the
+        last end there is one byte more."""
+        self.description, self._text, self._bytes_left = what, text, bytes_left
+        self._first, self._shortest_ends, self._last = first.copy(), shortest_ends.copy(), last.copy()
         self._data = np.frombuffer(text, np.uint8)
         self._alone: dict[tuple[int, int, int], Config] = {}
         """By a place and the bounds of its end the first configuration that has no other place."""
@@ -223,47 +236,51 @@ class RunLanguage(Language):
     def start(self) -> Config:
         return 0, 0, len(self._first)
 
-    @remembered
-    def _moves(self, config: Config) -> dict[int, Config]:
+    @remember_answers
+    def _configs_by_byte(self, config: Config) -> dict[int, Config]:
         """Return the configuration after each byte that may come next."""
         moves: dict[int, Config] = {}
-        read, low, high = config
-        first, least, last = self._first[low:high], self._least[low:high], self._last[low:high]
+        read_count, low, high = config
+        first, shortest_ends, last = (
+            self._first[low:high],
+            self._shortest_ends[low:high],
+            self._last[low:high],
+        )
         # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
-        after = (self._data[first + read] + 1) * (first + read < last)
+        after = (self._data[first + read_count] + 1) * (first + read_count < last)
         order = after.argsort(kind="stable")
-        first[:], least[:], last[:] = first[order], least[order], last[order]
+        first[:], shortest_ends[:], last[:] = first[order], shortest_ends[order], last[order]
         counts = np.bincount(after)
         for byte in counts.nonzero()[0].tolist():
             count = int(counts[byte])
-            following = read + 1, low, low + count
+            following = read_count + 1, low, low + count
             if count == 1:
-                place = int(self._first[low]) + read
-                key = place, max(place, int(self._least[low])), int(self._last[low])
+                place = int(self._first[low]) + read_count
+                key = place, max(place, int(self._shortest_ends[low])), int(self._last[low])
                 following = self._alone.setdefault(key, following)
             if byte:
                 moves[byte - 1] = following
             low += count
         return moves
 
-    def told(self, config: Config) -> bytes:
-        return bytes(sorted(self._moves(config)))
+    def cheap_next_bytes(self, config: Config) -> bytes:
+        return bytes(sorted(self._configs_by_byte(config)))
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        return self._moves(config).get(symbol)
+        return self._configs_by_byte(config).get(symbol)
 
-    def _ends(self, config: Config) -> tuple[Numbers, Numbers]:
+    def _standing_places(self, config: Config) -> tuple[Numbers, Numbers]:
         """Return where in the text a configuration may stand, and from each place how many bytes there are to
         the next end of a piece."""
-        read, low, high = config
-        places = self._first[low:high] + read
-        earliest = np.maximum(places, self._least[low:high])
-        return places, earliest - places + self._left[earliest]
+        read_count, low, high = config
+        places = self._first[low:high] + read_count
+        earliest = np.maximum(places, self._shortest_ends[low:high])
+        return places, earliest - places + self._bytes_left[earliest]
 
     def accepts(self, config: Config) -> bool:
-        return not self._ends(config)[1].all()
+        return not self._standing_places(config)[1].all()
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        places, left = self._ends(config)
-        size = int(left.min())
-        return min(self._text[at : at + size] for at in places[left == size].tolist())
+    def shortest_rest(self, config: Config) -> Sequence[int]:
+        places, bytes_left = self._standing_places(config)
+        size = int(bytes_left.min())
+        return min(self._text[at : at + size] for at in places[bytes_left == size].tolist())

@@ -18,20 +18,20 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from structgen.automata.strings.string_pool import StringPool
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
 from structgen.grammars.text_grammars.context_free.regular_intersection import Meet, Pair
 from structgen.grammars.text_grammars.machine import stepping
 from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
-from structgen.grammars.text_grammars.machine.masked_language import Masked
+from structgen.grammars.text_grammars.machine.masked_language import MaskedPlaces
 from structgen.machines.core.compiled import CompiledGrammar, Tokens
 from structgen.machines.json_machine.inspection import Inspection
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.machines.machine_core.layout import LARGE
-from structgen.machines.machine_core.masks import fill
+from structgen.machines.machine_core.masks import fill_mask
 from structgen.machines.machine_core.token_steps import left_to_python
 from structgen.tokens.tokenizer import Tokenizer
 
@@ -62,64 +62,67 @@ class WrittenText(CompiledText):
         """Work out the mask of one state (`CompiledGrammar.compute`): records of several are not made."""
         return CompiledGrammar.compute(self, index, target)
 
-    def _compute(self, index: int, target: int) -> int:
+    def _compute_mask(self, index: int, target: int) -> int:
         self._bits = None
-        if fill(self.address, index, target) == 0:
+        if fill_mask(self.address, index, target) == 0:
             return 0
-        state = -1 if index == self._finished else self._language.state(self._config(index))
+        state = -1 if index == self._finished_state else self._language.machine_state(self._config_of(index))
         if state < 0:
-            return super()._compute(index, target)
+            return super()._compute_mask(index, target)
         inner = self._language.inner
         parts, bits = inner.mask_parts(state), inner.bits(state)
         tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
         tokens = tokens[~np.isin(tokens, self._end_ids)]
         after, which = self._after_each(index, tokens)
-        denied = tokens[~np.array([config_after is not None for config_after in after], np.bool_)[which]]
-        if not len(denied) and parts is not None:
-            self._memoise(index, *parts, target)
+        denied_tokens = tokens[
+            ~np.array([config_after is not None for config_after in after], np.bool_)[which]
+        ]
+        if not len(denied_tokens) and parts is not None:
+            self._memoise_mask(index, *parts, target)
             return 0
-        self._bits = bits & ~self._masks.dense_row(denied.astype(np.int32))
+        self._bits = bits & ~self._masks.dense_row(denied_tokens.astype(np.int32))
         return LARGE
 
     def _after_token(self, index: int, token: int) -> int:
         with self.lock:
-            if index == self._finished or self.vocabulary.token_slot[token] < 0:
+            if index == self._finished_state or self.vocabulary.token_slot[token] < 0:
                 return super()._after_token(index, token)
-            after = self._after(self._config(index), token)
-            return -1 if after is None else self._number(after)
+            after = self._config_after(self._config_of(index), token)
+            return -1 if after is None else self._number_of(after)
 
-    def _after(self, config: Config, token: int) -> Config | None:
+    def _config_after(self, config: Config, token: int) -> Config | None:
         """Return the configuration after a token; None where no text has it."""
         language, data = self._language, self.tokenizer.token_bytes[token]
-        state = language.state(config)
+        state = language.machine_state(config)
         if data is None:
             return language.step(config, TOKEN + token)
         if state >= 0:
-            reached = language.inner.next_index(state, token)
-            pair = language.between(reached) if reached >= 0 else None
-            return pair if pair is not None and language.lives(pair) else None
-        after = language.through(config, data)
-        return None if after is None else language.boundary(after)
+            inner_state = language.inner.next_index(state, token)
+            pair = language.config_of_state(inner_state) if inner_state >= 0 else None
+            return pair if pair is not None and language.is_live(pair) else None
+        after = language.config_after(config, data)
+        return None if after is None else language.after_token_end(after)
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, or states like these."""
         after, which = self._after_each(index, tokens)
         return np.array(
-            [-1 if config_after is None else self._number(config_after) for config_after in after], np.int64
+            [-1 if config_after is None else self._number_of(config_after) for config_after in after],
+            np.int64,
         )[which]
 
     def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
         """Return configurations after some tokens that the machine allows, None for no text, and for each
         token which of them is like its own: of many tokens, free strings and keys are not told apart."""
-        config = self._config(index)
-        state, special = self._language.state(config), self.vocabulary.token_slot[tokens] < 0
+        config = self._config_of(index)
+        state, special = self._language.machine_state(config), self.vocabulary.token_slot[tokens] < 0
         if state < 0 or special.any() or len(tokens) <= _TOLD_APART:
-            return [self._after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
-        alike = self._alike(config, state, tokens)
+            return [self._config_after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
+        alike = self._group_tokens(config, state, tokens)
         _, first, which = np.unique(alike, return_index=True, return_inverse=True)
-        return [self._after(config, token) for token in tokens[first].tolist()], which
+        return [self._config_after(config, token) for token in tokens[first].tolist()], which
 
-    def _alike(self, config: Config, state: int, tokens: Tokens) -> Tokens:
+    def _group_tokens(self, config: Config, state: int, tokens: Tokens) -> Tokens:
         """Return a number for each of some tokens, the same for those that lead to like configurations from
         one, in which the machine is in a state."""
         inner = self._language.inner
@@ -128,11 +131,11 @@ class WrittenText(CompiledText):
         machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
         regs = machine.registers(state)
         mode, at = regs.mode, regs.position
-        is_free = regs.lexeme == StringPool.FREE and regs.seen <= 0
+        is_free = regs.lexeme == StringPool.FREE and regs.side_node <= 0
         if mode == L.M_STRING:
             # where characters are counted, what tokens need depends on how many they have
             spec = machine.string_row(regs.residue)
-            is_free &= spec[StringRow.most] < 0 and at >= spec[StringRow.least]
+            is_free &= spec[StringRow.max_length] < 0 and at >= spec[StringRow.min_length]
         else:
             is_free &= mode == L.M_KEY and at < 0
         free = np.zeros(len(tokens), np.bool_)
@@ -176,8 +179,8 @@ class WrittenMeet(Meet):
         self._loose: Meet | None = None
         """The same for a language of more words, whose configurations are fewer."""
         if isinstance(inner, CompiledSchema):
-            self._loose = Meet(_Loose(inner), by, limits, haste=haste)
-        language = inner._language if isinstance(inner, CompiledText) else Masked(inner)
+            self._loose = Meet(_LooseText(inner), by, limits, haste=haste)
+        language = inner._language if isinstance(inner, CompiledText) else MaskedPlaces(inner)
         super().__init__(language, by, limits, restarts=restarts, haste=haste)
         self.locks = 1 + inner.height
 
@@ -185,50 +188,50 @@ class WrittenMeet(Meet):
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         return frozenset((self.inner,))
 
-    def state(self, config: Config) -> int:
+    def machine_state(self, config: Config) -> int:
         """Return the state of the machine between two tokens; -1 inside one."""
-        left, right = config
-        if not self.filter.accepts(right):
+        text_config, written_config = config
+        if not self.filter.accepts(written_config):
             return -1
-        return self.number_of(left)
+        return self.number_of(text_config)
 
-    def number_of(self, left: Config) -> int:
+    def number_of(self, text_config: Config) -> int:
         """Return the state of the machine in a configuration of its language."""
-        return self.inner._number(left) if isinstance(self.inner, CompiledText) else left
+        return self.inner._number_of(text_config) if isinstance(self.inner, CompiledText) else text_config
 
-    def between(self, state: int) -> Pair:
+    def config_of_state(self, state: int) -> Pair:
         """Return the configuration between two tokens in a state of the machine."""
         inner = self.inner
-        return inner._config(state) if isinstance(inner, CompiledText) else state, self.filter.start()
+        return inner._config_of(state) if isinstance(inner, CompiledText) else state, self.filter.start()
 
-    def _takes(self, left: Config, rest: Sequence[int]) -> bool:
+    def _completes_text(self, text_config: Config, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a text of the grammar: by one compiled call where there is one."""
-        if isinstance(self.of, Masked):
-            state = self.of.compiled.bytes_index(left, bytes(rest))
+        if isinstance(self.of, MaskedPlaces):
+            state = self.of.compiled.bytes_index(text_config, bytes(rest))
             return state >= 0 and self.of.compiled.may_end(state)
-        return super()._takes(left, rest)
+        return super()._completes_text(text_config, rest)
 
-    def _search(self, start: Pair) -> None:
+    def _search_rest(self, start: Pair) -> None:
         if self._loose is not None:
-            rest = self._loose._rest(start)
-            if rest is None or self._takes(start[0], rest):
+            rest = self._loose._shortest_rest(start)
+            if rest is None or self._completes_text(start[0], rest):
                 self._rests[start] = rest
                 return
-        super()._search(start)
+        super()._search_rest(start)
 
 
-class _Loose(Masked):
+class _LooseText(MaskedPlaces):
     """The texts of a schema in which an object may hold a key twice that the schema does not name."""
 
     compiled: CompiledSchema
 
-    @remembered
-    def _row(self, config: Config) -> list[int]:
+    @remember_answers
+    def _states_row(self, config: Config) -> list[int]:
         row: list[int] = self.compiled._machine.after_all(config, repeated_keys=True).tolist()
         return row
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        row = self._row(config)
+        row = self._states_row(config)
         after = row[symbol] if symbol < len(row) else -1
         return None if after < 0 else after
 
@@ -237,10 +240,10 @@ class TokenTexts(Language):
     """The texts that some tokens write, one after another. A configuration is a set of nodes of the trie of
     those tokens that others do not write: how far the next token may have come."""
 
-    what = "a token"
+    description = "a token"
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer) -> TokenTexts:
+    def of_vocabulary(cls, tokenizer: Tokenizer) -> TokenTexts:
         """Return those of a vocabulary, made once."""
         texts = _TEXTS.get(tokenizer)
         if texts is None:
@@ -249,7 +252,7 @@ class TokenTexts(Language):
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
         """Cost: linear in the bytes of tokens that single bytes write, quadratic in each of the others."""
-        units = _units(tokens)
+        units = _unit_tokens(tokens)
         self._below: list[dict[int, int]] = [{}]
         self._ends: set[int] = set()
         self._rests: list[bytes | None] = [None]
@@ -291,13 +294,13 @@ class TokenTexts(Language):
     def accepts(self, config: Config) -> bool:
         return _ROOT in config
 
-    def shortest(self, config: Config) -> Sequence[int]:
+    def shortest_rest(self, config: Config) -> Sequence[int]:
         if self.accepts(config):
             return b""
         rests = [self._rests[node] for node in config]
         return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
 
-    def boundary(self, config: Config) -> Config | None:
+    def after_token_end(self, config: Config) -> Config | None:
         return self._start if self.accepts(config) else None
 
 
@@ -305,17 +308,17 @@ _TEXTS: Final[WeakKeyDictionary[Tokenizer, TokenTexts]] = WeakKeyDictionary()
 """Vocabulary -> the texts that its tokens write."""
 
 
-def _units(tokens: Iterable[bytes]) -> set[bytes]:
+def _unit_tokens(tokens: Iterable[bytes]) -> set[bytes]:
     """Return the tokens that are no others one after another: they write the same texts."""
-    given = sorted(set(tokens), key=len)
-    single = frozenset(token[0] for token in given if len(token) == 1)
+    shortest_first = sorted(set(tokens), key=len)
+    single = frozenset(token[0] for token in shortest_first if len(token) == 1)
     units: set[bytes] = set()
-    for token in given:
+    for token in shortest_first:
         if len(token) > 1 and single.issuperset(token):
             continue
-        reached = [True] + [False] * len(token)
+        is_reachable = [True] + [False] * len(token)
         for end in range(1, len(token) + 1):
-            reached[end] = any(reached[at] and token[at:end] in units for at in range(end))
-        if not reached[-1]:
+            is_reachable[end] = any(is_reachable[at] and token[at:end] in units for at in range(end))
+        if not is_reachable[-1]:
             units.add(token)
     return units

@@ -14,7 +14,7 @@ from structgen.base.errors import GrammarError, TokenizerError
 from structgen.base.limits import Limits
 from structgen.base.printable import named_bytes
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.grammars.text_grammars.text_grammar import Derived, JsonTexts, TextGrammar
+from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, JsonTexts, TextGrammar
 from structgen.grammars.text_grammars.written_language import TokenTexts, WrittenMeet, WrittenText
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.store.mask_store import StoreOption
@@ -22,7 +22,7 @@ from structgen.tokens.tokenizer import UTF8_BYTES, Tokenizer
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class WrittenTexts(Derived):
+class WrittenTexts(DerivedGrammar):
     """The texts of a grammar that the tokens of the tokenizer write which it is compiled for."""
 
     of: TextGrammar
@@ -38,14 +38,14 @@ class WrittenTexts(Derived):
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None:
             return self.of.language(limits)
-        inner = self._left(target.tokenizer).compiled(target.tokenizer, limits, target.store)
-        return WrittenMeet(inner, TokenTexts.of(target.tokenizer), limits)
+        inner = self._without_missing_bytes(target.tokenizer).compiled(target.tokenizer, limits, target.store)
+        return WrittenMeet(inner, TokenTexts.of_vocabulary(target.tokenizer), limits)
 
-    def _left(self, tokenizer: Tokenizer) -> Any:
+    def _without_missing_bytes(self, tokenizer: Tokenizer) -> Any:
         """Return the grammar without the bytes that stand in no token."""
         absent = UTF8_BYTES.intersection(tokenizer.absent_bytes)
-        left = self.of.without_bytes(absent) if absent else self.of
-        return left.of if isinstance(left, JsonTexts) else left
+        grammar = self.of.without_bytes(absent) if absent else self.of
+        return grammar.of if isinstance(grammar, JsonTexts) else grammar
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
@@ -54,16 +54,18 @@ class WrittenTexts(Derived):
         try:
             if inside:
                 return WrittenText(self, tokenizer, limits, store)
-            compiled: CompiledGrammar = self._left(tokenizer).compiled(tokenizer, limits, store)
+            compiled: CompiledGrammar = self._without_missing_bytes(tokenizer).compiled(
+                tokenizer, limits, store
+            )
             return compiled
         except GrammarError as error:
-            raise refusal(self.of, tokenizer) from error
+            raise no_text_error(self.of, tokenizer) from error
 
 
 BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single bytes."
 
 
-def refusal(
+def no_text_error(
     grammar: TextGrammar, tokenizer: Tokenizer, where: str = "", cure: str = BYTES
 ) -> GrammarError | TokenizerError:
     """Return the error for a grammar without a text that tokens write, with the bytes that its shortest text
@@ -71,18 +73,22 @@ def refusal(
     try:
         whole = grammar.language(grammar.limits)
         config: Config | None = whole.start()
-        rest = whole.shortest(config)
+        rest = whole.shortest_rest(config)
     except GrammarError as own:
         return own
-    needed = {byte for byte in rest if byte in tokenizer.missing_bytes}
+    needed_bytes = {byte for byte in rest if byte in tokenizer.missing_bytes}
     place = ""
     for byte in rest:
-        if byte in needed and config is not None:
-            place = " or ".join(told.what for told in whole.expected(config) if byte in told.first)
+        if byte in needed_bytes and config is not None:
+            place = " or ".join(told.what for told in whole.expected_items(config) if byte in told.first)
             break
         config = None if config is None else whole.step(config, byte)
-    told = f": no token writes these single bytes of the shortest: {named_bytes(needed)}" if needed else ""
-    told += f", of {place}" if place else ""
+    item = (
+        f": no token writes these single bytes of the shortest: {named_bytes(needed_bytes)}"
+        if needed_bytes
+        else ""
+    )
+    item += f", of {place}" if place else ""
     return TokenizerError(
-        f"The vocabulary can write no text of the grammar{told}.", where=where or "tokenizer", cure=cure
+        f"The vocabulary can write no text of the grammar{item}.", where=where or "tokenizer", cure=cure
     )

@@ -64,7 +64,7 @@ class RowStatus(IntEnum):
 
 
 @lru_cache(maxsize=1)
-def _pool(process: int) -> ThreadPoolExecutor:
+def _thread_pool(process: int) -> ThreadPoolExecutor:
     """Return the threads of a process, made when first needed: a forked one has others."""
     return ThreadPoolExecutor(os.cpu_count() or 1, "structgen-masks")
 
@@ -84,7 +84,7 @@ def fill_masks(
     before anything is written where a row is missing, named twice, or too narrow.
     """
     count, words = len(matchers), mask.words
-    chosen = range(count) if rows is None else _numbers(rows, "rows")
+    chosen = range(count) if rows is None else _whole_numbers(rows, "rows")
     check_rows(mask, count, chosen, "matchers")
     if budgets is not None:
         check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
@@ -100,7 +100,9 @@ def fill_masks(
             status[i] = RowStatus.FREE
         elif budgets is not None and not matcher.has_room(budgets[i]):
             contexts[i] = 0
-    held, at = _columns(contexts, [0 if matcher is None else matcher._index for matcher in matchers], chosen)
+    row_words, at = _join_columns(
+        contexts, [0 if matcher is None else matcher._index for matcher in matchers], chosen
+    )
     if row_batches.copy_rows(at, count, mask.address, mask.stride) == 0:
         return status
 
@@ -108,13 +110,15 @@ def fill_masks(
         matcher, row = matchers[i], chosen[i]
         assert matcher is not None
         fill = partial(matcher.fill_mask, mask, row, budget=None if budgets is None else budgets[i])
-        status[i] = written(fill, mask, row)
+        status[i] = write_row(fill, mask, row)
 
-    _spread(work, [i for i, matcher in enumerate(matchers) if matcher is not None and held[count + i] < 0])
+    _spread_work(
+        work, [i for i, matcher in enumerate(matchers) if matcher is not None and row_words[count + i] < 0]
+    )
     return status
 
 
-def _numbers(values: Iterable[int], where: str) -> list[int]:
+def _whole_numbers(values: Iterable[int], where: str) -> list[int]:
     """Return whole numbers as Python's: those of numpy's have too few bits for addresses."""
     try:
         return list(map(as_index, values))
@@ -122,32 +126,34 @@ def _numbers(values: Iterable[int], where: str) -> list[int]:
         raise OptionError(f"{error}.", where=where, cure="Give whole numbers.") from None
 
 
-def _columns(*columns: Iterable[int]) -> tuple[array[int], int]:
+def _join_columns(*columns: Iterable[int]) -> tuple[array[int], int]:
     """Return columns one behind the other, as `row_batches` reads them, and their address."""
-    held = array("q", [*chain(*columns)])
-    return held, address_of_items(held)
+    words = array("q", [*chain(*columns)])
+    return words, address_of_items(words)
 
 
 def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], T]) -> T:
     """Return the answer of some work under the locks of some grammars, those that no other thread holds; the
     work is told which. Nothing is waited for: a thread that holds one lock must not wait for another of the
     same rank (`fork_locks`)."""
-    wanted, held = {grammar.lock for grammar in grammars}, list[Any]()
-    releases = map(_LET, held)  # made ahead: of what the list holds at the end
+    locks, acquired = {grammar.lock for grammar in grammars}, list[Any]()
+    releases = map(_LET, acquired)  # made ahead: of what the list holds at the end
     try:
-        held.extend(filter(_TRY, wanted))  # one call: no signal comes between a lock and its entry
-        return work(set(held))
+        acquired.extend(filter(_TRY, locks))  # one call: no signal comes between a lock and its entry
+        return work(set(acquired))
     finally:
         any(releases)  # one call, too
 
 
-def _spread(work: Callable[[int], None], items: list[int]) -> None:
-    begun = time.thread_time()
+def _spread_work(work: Callable[[int], None], items: list[int]) -> None:
+    start = time.thread_time()
     for at, item in enumerate(items):
-        if time.thread_time() - begun > _SECONDS_ALONE * max(at, 1) and (os.cpu_count() or 1) > 1:
+        if time.thread_time() - start > _SECONDS_ALONE * max(at, 1) and (os.cpu_count() or 1) > 1:
             futures = list[Future[None]]()
             try:
-                futures.extend(_pool(os.getpid()).submit(work, other) for other in items[at:])
+                futures.extend(
+                    _thread_pool(os.getpid()).submit(work, other_item) for other_item in items[at:]
+                )
                 wait(futures)
             except BaseException:
                 # wait for all before raising an error: the caller may then use the matchers again
@@ -161,7 +167,7 @@ def _spread(work: Callable[[int], None], items: list[int]) -> None:
         work(item)
 
 
-def written(fill: Callable[[], None], mask: TokenMask, row: int) -> RowStatus:
+def write_row(fill: Callable[[], None], mask: TokenMask, row: int) -> RowStatus:
     """Write the mask of a row; where that fails, allow nothing in it."""
     try:
         fill()
@@ -184,16 +190,16 @@ def allow_all(mask: TokenMask, row: int) -> None:
         mask.array[row, whole] = (1 << rest) - 1
 
 
-def check_count(name: str, given: Sized, count: int, what: str, cure: str) -> None:
+def check_count(name: str, arguments: Sized, count: int, argument_name: str, cure: str) -> None:
     """Raise OptionError where there are not as many of something as things that have one each."""
-    if len(given) != count:
-        raise OptionError(f"{len(given)} {name} for {count} {what}.", where=name, cure=cure)
+    if len(arguments) != count:
+        raise OptionError(f"{len(arguments)} {name} for {count} {argument_name}.", where=name, cure=cure)
 
 
-def check_rows(mask: TokenMask, count: int, rows: Sequence[int], what: str) -> None:
+def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: str) -> None:
     """Raise OptionError or MaskError where there are not as many rows of a mask, each once, as things to
     write."""
-    check_count("rows", rows, count, what, "Give one row each.")
+    check_count("rows", rows, count, argument_name, "Give one row each.")
     for row in (min(rows), max(rows)) if count else ():
         mask.row(row)
     if len(set(rows)) != count:
@@ -209,20 +215,20 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
     """
     count = len(matchers)
     check_count("tokens", tokens, count, "matchers", "Give one token each.")
-    given = (0 if matcher is None else token for matcher, token in zip(matchers, tokens, strict=True))
-    wanted = _numbers(given, "tokens")
+    token_column = (0 if matcher is None else token for matcher, token in zip(matchers, tokens, strict=True))
+    token_ids = _whole_numbers(token_column, "tokens")
     states = [0 if matcher is None else matcher._index for matcher in matchers]
-    behind = [REFUSED] * count if count < _FEW else _taken(matchers, states, wanted)
+    states_after = [REFUSED] * count if count < _FEW else _states_after(matchers, states, token_ids)
     status = np.zeros(count, np.int8)
-    for i, (matcher, after) in enumerate(zip(matchers, behind, strict=True)):
+    for i, (matcher, after) in enumerate(zip(matchers, states_after, strict=True)):
         if matcher is None:
             status[i] = RowStatus.FREE
             continue
         try:
             if after >= 0 and matcher._index == states[i]:  # another, where a matcher is named twice
-                matcher.took(wanted[i], after)
+                matcher.took(token_ids[i], after)
             else:
-                matcher.advance(wanted[i])
+                matcher.advance(token_ids[i])
         except FinishedError:
             status[i] = RowStatus.FINISHED
         except LimitError:
@@ -232,7 +238,7 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
     return status
 
 
-def _taken(matchers: Sequence[Matcher | None], states: list[int], tokens: list[int]) -> Sequence[int]:
+def _states_after(matchers: Sequence[Matcher | None], states: list[int], tokens: list[int]) -> Sequence[int]:
     """Return the states behind tokens that compiled code finds by itself; below 0 it does not."""
     count = len(matchers)
 
@@ -242,10 +248,10 @@ def _taken(matchers: Sequence[Matcher | None], states: list[int], tokens: list[i
             for matcher in matchers
         ]
         try:
-            held, at = _columns(contexts, states, tokens)
+            words, at = _join_columns(contexts, states, tokens)
         except OverflowError:  # no token has such a number: `advance` says so of its row
             return [REFUSED] * count
         row_batches.take_rows(at, count)
-        return held[count : 2 * count]
+        return words[count : 2 * count]
 
     return under_locks((matcher.compiled for matcher in matchers if matcher is not None), take)

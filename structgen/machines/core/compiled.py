@@ -40,11 +40,11 @@ from structgen.machines.machine_core.growing_tables import (
     NODES,
     GrowingTables,
     TablePlan,
-    listed,
+    tokens_of_list,
 )
 from structgen.machines.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
 from structgen.machines.machine_core.questions import read_bytes
-from structgen.machines.machine_core.wanted_nodes import WantedNodes
+from structgen.machines.machine_core.wanted_nodes import TargetNodes
 from structgen.machines.machine_core.workspace import Workspace, attach
 from structgen.machines.store.mask_store import MaskStore, StoreOption, VocabularyStore, default_store
 from structgen.machines.store.recent_grammars import WEIGHED_EVERY
@@ -142,7 +142,7 @@ Tokens = npt.NDArray[np.int64]
 """Token ids, or a number for each of some tokens."""
 Bits = npt.NDArray[np.int32]
 """A mask: a row of bits, one for each token."""
-Listed = npt.NDArray[np.int32]
+TokenList = npt.NDArray[np.int32]
 """Token ids, as the tables of a grammar list them."""
 
 
@@ -170,9 +170,9 @@ class Completions(Protocol):
         whichever token comes next; None where no such number is known. The least is not looked for."""
         return 1
 
-    def too_long(self, index: int, tokens: Tokens, left: int, /) -> Tokens:
-        """Return those of some allowed tokens (no end tokens) after which more than `left` are needed."""
-        return tokens[: 0 if left >= 0 else len(tokens)]
+    def too_long(self, index: int, tokens: Tokens, budget: int, /) -> Tokens:
+        """Return those of some allowed tokens (no end tokens) after which more than `budget` are needed."""
+        return tokens[: 0 if budget >= 0 else len(tokens)]
 
 
 C = TypeVar("C", bound="CompiledGrammar")
@@ -189,7 +189,7 @@ class Generation(Generic[C]):
     """
 
     def __init__(self) -> None:
-        self._begun = 0
+        self._begin_count = 0
         self._base = 0.0
         """The share that the first document used: any document may use as much."""
         self._successor: C | None = None
@@ -200,17 +200,17 @@ class Generation(Generic[C]):
             # generations in between are freed
             self._successor = newest = self._successor.generation.begin(self._successor)
             return newest
-        self._begun += 1
-        if self._begun == 2:
+        self._begin_count += 1
+        if self._begin_count == 2:
             self._base = compiled.used
-        elif self._begun % WEIGHED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
+        elif self._begin_count % WEIGHED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
             return self.replace(compiled)
         return compiled
 
     @property
     def is_shared(self) -> bool:
         """Whether several documents began here: the only one would meet a limit elsewhere too."""
-        return self._successor is not None or self._begun > 1
+        return self._successor is not None or self._begin_count > 1
 
     def after(self, compiled: C) -> C:
         """Return the grammar in which a document continues that met a limit here."""
@@ -233,7 +233,7 @@ class Generation(Generic[C]):
             return self._successor
 
 
-_NONE: Final[Listed] = np.empty(0, np.int32)
+_NONE: Final[TokenList] = np.empty(0, np.int32)
 
 
 class CompiledGrammar(ABC):
@@ -261,11 +261,11 @@ class CompiledGrammar(ABC):
     """The tables of its machine."""
     height: int = 0
     """How many grammars stand below it, one in the other: its lock is taken before theirs (`fork_locks`)."""
-    _finished: int = -1
+    _finished_state: int = -1
     """The state after an end token, by its number; -1: not made yet."""
     _has_specials: bool = False
     """Whether its texts have special tokens."""
-    _retry: Callable[..., int]
+    _call_until_answered: Callable[..., int]
     """Return what a compiled call answers once it asks nothing. It takes the entry point, and what comes
     behind the address of the grammar's block."""
 
@@ -278,8 +278,8 @@ class CompiledGrammar(ABC):
     ) -> None:
         self.grammar, self.tokenizer = grammar, tokenizer
         self.limits = grammar.limits if limits is None else limits
-        self._begin_call = partial(THIS_CALL.begin, self.limits)
-        self.vocabulary = Vocabulary.of(tokenizer)
+        self._begin_call = partial(THIS_CALL.begin_call, self.limits)
+        self.vocabulary = Vocabulary.of_tokenizer(tokenizer)
         store = MaskStore() if store is False else (default_store() if store is None else store)
         self.store = store.of_grammars
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
@@ -288,7 +288,7 @@ class CompiledGrammar(ABC):
         context = self._tables.context
         pointers = self.vocabulary.pointers
         context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
-        self._end_ids: Listed = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
+        self._end_ids: TokenList = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[_ENDS] = address_of(self._end_ids)
         context[Core.end_count] = len(self._end_ids)
         context[_STEPS : _STEPS + len(self.byte_steps)] = [code_of(call) for call in self.byte_steps]
@@ -307,16 +307,16 @@ class CompiledGrammar(ABC):
 
     def _after_token(self, index: int, token: int) -> int:
         """Return the number of the state after a token that is not an end token, or -1."""
-        return self._retry(token_steps.take_token, index, token)
+        return self._call_until_answered(token_steps.take_token, index, token)
 
     def _after_end(self, index: int) -> int:
         """Return the number of the state after an end token, or -1."""
         if not self.may_end(index):
             return -1
         with self.lock:
-            if self._finished < 0:
-                self._finished = self._tables.context[Core.finished] = self._put_finished()
-            return self._finished
+            if self._finished_state < 0:
+                self._finished_state = self._tables.context[Core.finished_state] = self._put_finished()
+            return self._finished_state
 
     def _put_finished(self) -> int:
         """Return a new state, that after an end token."""
@@ -330,22 +330,22 @@ class CompiledGrammar(ABC):
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
-        return read_bytes(self._retry, index, data)
+        return read_bytes(self._call_until_answered, index, data)
 
     def after_ascii(self, index: int) -> Tokens:
         """Return the numbers of the states after each byte below 128, below 0 where there is none."""
         states = np.empty(128, np.int64)
-        self._retry(token_steps.take_ascii, index, BYTE_AT[0], address_of(states))
+        self._call_until_answered(token_steps.take_ascii, index, BYTE_AT[0], address_of(states))
         return states
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
         with self.lock:
             code = token_steps.may_end(self.address, index)
-        return (self._retry(token_steps.may_end, index) if code < 0 else code) > 0
+        return (self._call_until_answered(token_steps.may_end, index) if code < 0 else code) > 0
 
     @abstractmethod
-    def _compute(self, index: int, target: int) -> int:
+    def _compute_mask(self, index: int, target: int) -> int:
         """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
         token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
 
@@ -373,7 +373,7 @@ class CompiledGrammar(ABC):
         return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
 
     @abstractmethod
-    def _expected(self, index: int) -> list[Expected]:
+    def _list_expected(self, index: int) -> list[Expected]:
         """Return what may come next, in words. Under the lock."""
 
     @property
@@ -458,15 +458,15 @@ class CompiledGrammar(ABC):
         """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
         nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
         with self.lock, self._begin_call():
-            self._attached()
-            code = self._compute(index, target)
+            self._attach_workspace()
+            code = self._compute_mask(index, target)
             if code == 0:
                 return True
             if code == ENDED:
-                raise _finished()
+                raise _is_finished()
             return self._keep_large(index, target)
 
-    def _attached(self) -> None:
+    def _attach_workspace(self) -> None:
         """Give compiled code this thread's scratch arrays, unless it has them. Under the lock."""
         space = getattr(self._masks.workspaces, "space", None)
         if space is None or space is not self._workspace:  # held: compiled code knows where it lies
@@ -477,13 +477,13 @@ class CompiledGrammar(ABC):
         row = self._large_row()
         number = self._masks.intern_row(row)
         if number is not None:
-            self._memoise(index, number, _NONE, target)
+            self._memoise_mask(index, number, _NONE, target)
             return True
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
         return False
 
-    def _memoise(self, index: int, row: int, tokens: Listed, target: int) -> None:
+    def _memoise_mask(self, index: int, row: int, tokens: TokenList, target: int) -> None:
         """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
         `target` (0: nowhere)."""
         tables, count = self._tables, len(tokens)
@@ -492,10 +492,10 @@ class CompiledGrammar(ABC):
         node[NodeRow.dense_row] = row
         node[NodeRow.token_list] = at  # last: readers take no lock
         if target:
-            core_masks.fill(self.address, index, target)
+            core_masks.fill_mask(self.address, index, target)
 
     def _large_row(self) -> Bits:
-        """Return the mask that `_compute` has just found too large for a list, as a row of bits."""
+        """Return the mask that `_compute_mask` has just found too large for a list, as a row of bits."""
         count = int(self._tables.context[Core.buffer_count])
         return self._masks.dense_row(self._masks.workspaces.space.buffer[:count])
 
@@ -593,7 +593,7 @@ class CompiledGrammar(ABC):
     def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
         """Write the mask of a state, by its number, to a row of a mask that was checked."""
         target = mask.row(row)
-        if core_masks.fill(self.address, index, target) != 0:
+        if core_masks.fill_mask(self.address, index, target) != 0:
             self.compute(index, target)
         if mask.words > self._words:
             mask.array[row, self._words :] = 0
@@ -617,7 +617,7 @@ class CompiledGrammar(ABC):
         """
         index = self.index_of(state)
         with self.lock, self._begin_call():
-            return self._expected(index)
+            return self._list_expected(index)
 
     def tokens_to_finish(self, state: State) -> int:
         """Return how many tokens complete the document: 0 where it is complete.
@@ -633,51 +633,51 @@ class CompiledGrammar(ABC):
         """Return the shortest text that completes the document."""
         index = self.index_of(state)
         with self.lock, self._begin_call():
-            self._open(index)
+            self._open_state(index)
             return self.completions.text(index)
 
     def cost(self, index: int, enough: int = 0) -> int:
         """Return `tokens_to_finish` of a state by its number; where it is no more than `enough`, perhaps more
         than it is, and no more than `enough` either."""
         with self.lock:
-            self._open(index)
+            self._open_state(index)
             with self._begin_call():
                 return self.completions.tokens(index, enough)
 
-    def _open(self, index: int) -> None:
+    def _open_state(self, index: int) -> None:
         if self.finishes(index):
-            raise _finished()
+            raise _is_finished()
 
     def finishes(self, index: int) -> bool:
-        return index == self._finished
+        return index == self._finished_state
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget."""
         self.check_mask(mask)
         mask.row(row)
-        budget = checks.whole("budget", budget)
-        known = self.sufficient_budgets.get(index)
-        if known is None:
-            known = self._compute_bounded(index)
-        if self._suffices(index, budget, known):
+        budget = checks.check_whole("budget", budget)
+        known_budget = self.sufficient_budgets.get(index)
+        if known_budget is None:
+            known_budget = self._compute_bounded(index)
+        if self._budget_suffices(index, budget, known_budget):
             self.fill_index(index, mask, row)
             return
-        least = self.cost(index, budget)
-        if budget < least:
+        cost = self.cost(index, budget)
+        if budget < cost:
             raise BudgetError(
-                f"The document needs {least} more tokens, and the budget is {budget}.",
-                minimum=least,
-                cure=f"Give it at least {least} (the end token is not counted).",
+                f"The document needs {cost} more tokens, and the budget is {budget}.",
+                minimum=cost,
+                cure=f"Give it at least {cost} (the end token is not counted).",
             )
         self.fill_index(index, mask, row)
         with self.lock, self._begin_call():
-            left = budget - 1
+            budget_after = budget - 1
             tokens = mask.allowed(row)
             tokens = tokens[~np.isin(tokens, self._end_ids)]
             refusals = np.zeros(32 * mask.words, np.bool_)
-            refusals[self.completions.too_long(index, tokens, left)] = True
+            refusals[self.completions.too_long(index, tokens, budget_after)] = True
             mask.array[row] &= ~np.packbits(refusals, bitorder="little").view(np.int32)
-            self._remember(index, self.completions.sufficient(index))
+            self._remember_budget(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
         """Return whether a state's mask is memoised."""
@@ -686,17 +686,19 @@ class CompiledGrammar(ABC):
     def budget_suffices(self, index: int, budget: int) -> bool:
         """Return whether it is known that a budget takes nothing from a state's mask; False where the mask is
         not known. Cost: 0.1 us where the state was looked at, else some 20 us."""
-        known = self.sufficient_budgets.get(index)
-        return (known is not None or self._has_mask(index)) and self._suffices(index, budget, known)
+        known_budget = self.sufficient_budgets.get(index)
+        return (known_budget is not None or self._has_mask(index)) and self._budget_suffices(
+            index, budget, known_budget
+        )
 
-    def _suffices(self, index: int, budget: int, known: int | None) -> bool:
+    def _budget_suffices(self, index: int, budget: int, known_budget: int | None) -> bool:
         """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
-        `known`."""
-        if known is None:
+        `known_budget`."""
+        if known_budget is None:
             with self.lock, self._begin_call():
-                known = self.completions.sufficient(index)
-            known = self._remember(index, known)
-        return budget >= known
+                known_budget = self.completions.sufficient(index)
+            known_budget = self._remember_budget(index, known_budget)
+        return budget >= known_budget
 
     def _compute_bounded(self, index: int) -> int | None:
         """Work out and memoise the mask of a state, by its number; return what `sufficient_budgets` has of
@@ -704,49 +706,53 @@ class CompiledGrammar(ABC):
         self.compute(index)
         return None
 
-    def _remember(self, index: int, budget: int | None) -> int:
+    def _remember_budget(self, index: int, budget: int | None) -> int:
         """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
         it."""
         if len(self.sufficient_budgets) >= REMEMBERED:
             self.sufficient_budgets.clear()
-        known = self.sufficient_budgets[index] = maxsize if budget is None else budget
-        return known
+        known_budget = self.sufficient_budgets[index] = maxsize if budget is None else budget
+        return known_budget
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
-        written = bytearray()
+        forced_bytes = bytearray()
         node = index
-        while len(written) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
+        while len(forced_bytes) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
             with self.lock:
                 following = self._next_bytes(node)
             if len(following) != 1:
                 break
-            written += following
+            forced_bytes += following
             node = self.bytes_index(node, following)
-        return bytes(written)
+        return bytes(forced_bytes)
 
-    def mask_parts(self, index: int) -> tuple[int, Listed] | None:
+    def mask_parts(self, index: int) -> tuple[int, TokenList] | None:
         """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
         tokens, in which some may stand twice; None where the store is full. Raises FinishedError."""
         with self.lock:
-            self._open(index)
+            self._open_state(index)
             if not self.compute(index):
                 return None
             dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
-            return dense, listed(self._tables, at)
+            return dense, tokens_of_list(self._tables, at)
 
-    def ends_below(self, index: int, wanted: WantedNodes, end: int = 1) -> list[int]:
+    def ends_below(self, index: int, wanted: TargetNodes, end: int = 1) -> list[int]:
         """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
         number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
-        held = np.empty(wanted.most, np.int32)
-        count = self._retry(token_steps.ends_below, index, address_of(wanted.trie), end, address_of(held))
-        nodes: list[int] = held[:count].tolist()
+        held_nodes = np.empty(wanted.max_nodes, np.int32)
+        count = self._call_until_answered(
+            token_steps.ends_below, index, address_of(wanted.trie), end, address_of(held_nodes)
+        )
+        nodes: list[int] = held_nodes[:count].tolist()
         return nodes
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, none of them an end token."""
-        held, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
-        self._retry(token_steps.take_each, index, address_of(held), len(held), address_of(states))
+        token_ids, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._call_until_answered(
+            token_steps.take_each, index, address_of(token_ids), len(token_ids), address_of(states)
+        )
         for at in np.flatnonzero(states < REFUSED):
             states[at] = self._after_token(index, int(tokens[at]))
         return states
@@ -775,11 +781,13 @@ def plain_grammar(grammar: Any) -> Any:
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
-def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_lines: bool = False) -> str:
+def first_fault(
+    compiled: CompiledGrammar, text: str, text_before: str = "", *, in_lines: bool = False
+) -> str:
     """Return in words where a text behind another one leaves a grammar, by its byte or its line and column,
     and what could have come there; "" where it is one of its texts. Linear in the text; what earlier texts
     have used up is freed (`CompiledGrammar.fresh`)."""
-    data, around = text.encode("utf-8", "surrogatepass"), before.encode()
+    data, around = text.encode("utf-8", "surrogatepass"), text_before.encode()
     compiled = compiled.fresh()
     try:
         state, length = compiled.live_part(around + data)
@@ -792,7 +800,7 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_li
     if at == len(data) and compiled.accepts_end(state):
         return ""
     following = compiled.expected(state)
-    expected = [told.what for told in following if told.what != "white space"]
+    expected = [item.what for item in following if item.what != "white space"]
     inside = place_in_string(following, data[:at])
     place = f"byte {at}" + (" (line {}, column {} of the string)".format(*inside) if inside else "")
     if in_lines:
@@ -805,13 +813,13 @@ def first_fault(compiled: CompiledGrammar, text: str, before: str = "", *, in_li
     return f"{fault} at {place}, where {' or '.join(expected[:3])} was expected"
 
 
-def place_in_string(following: Iterable[Expected], before: bytes) -> tuple[int, int] | None:
+def place_in_string(following: Iterable[Expected], text_before: bytes) -> tuple[int, int] | None:
     """Return where the end of a JSON text stands in the value of its last string, as line and column from 1;
     None where no grammar says what may come next (`following`). Linear in the text."""
-    begun = _BEGUN_STRING.fullmatch(before.decode("utf-8", "ignore"))
-    if begun is None or not any(told.in_string for told in following):
+    open_string = _BEGUN_STRING.fullmatch(text_before.decode("utf-8", "ignore"))
+    if open_string is None or not any(item.in_string for item in following):
         return None
-    return line_and_column(json.loads(f'"{begun[1]}"', strict=False))
+    return line_and_column(json.loads(f'"{open_string[1]}"', strict=False))
 
 
 def line_and_column(text: str) -> tuple[int, int]:
@@ -820,7 +828,7 @@ def line_and_column(text: str) -> tuple[int, int]:
     return len(lines), len(lines[-1]) + 1
 
 
-def _finished() -> FinishedError:
+def _is_finished() -> FinishedError:
     return FinishedError(
         "The document is finished: an end token was taken.", cure="Roll back, or start anew."
     )

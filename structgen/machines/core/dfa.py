@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from structgen.automata.strings.automata import renumbered, representatives, steps_to
-from structgen.automata.strings.kernels import FAR, equivalent
+from structgen.automata.strings.automata import first_of_blocks, renumber_states, steps_to
+from structgen.automata.strings.kernels import FAR, find_equivalent
 from structgen.base.errors import LimitError, UnsatisfiableSchema
 from structgen.base.language import checks
 from structgen.base.language.ir import DEAD
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from structgen.tokens.tokenizer import Tokenizer
 
 
-__all__ = ["Dfa", "equivalent_states", "explicit", "explicit_of_parser"]
+__all__ = ["Dfa", "equivalent_states", "explicit_automaton", "explicit_of_parser"]
 
 
 Numbers = npt.NDArray[np.int32]
@@ -36,20 +36,21 @@ Followers: TypeAlias = "Callable[[int], npt.NDArray[np.int64]]"
 def explicit_of_parser(
     compiled: CompiledGrammar, byte_classes: bytes, max_states: int, depth: int | None, minimal: bool
 ) -> Dfa:
-    """Return the explicit automaton of a grammar that is not JSON (`explicit`). The places of a parser's
-    stack count as brackets. `byte_classes`: the class of each byte; one byte of each class is read."""
+    """Return the explicit automaton of a grammar that is not JSON (`explicit_automaton`). The places of a
+    parser's stack count as brackets. `byte_classes`: the class of each byte; one byte of each class is
+    read."""
     classes = np.frombuffer(byte_classes, np.uint8)
     _, first, inverse = np.unique(classes, return_index=True, return_inverse=True)
 
-    def followers(index: int) -> npt.NDArray[np.int64]:
+    def successors(index: int) -> npt.NDArray[np.int64]:
         states = [compiled.bytes_index(index, bytes((byte,))) for byte in first.tolist()]
         return np.array(states, np.int64)[inverse.reshape(-1)]
 
     with compiled.lock:
-        return explicit(compiled, followers, max_states, depth, minimal)
+        return explicit_automaton(compiled, successors, max_states, depth, minimal)
 
 
-def explicit(
+def explicit_automaton(
     compiled: CompiledGrammar,
     followers: Followers,
     max_states: int,
@@ -69,31 +70,33 @@ def explicit(
     Raises LimitError past `max_states`, counted before the states are dropped from which every document needs
     more than `depth` brackets; UnsatisfiableSchema where every document does, or is left out.
     """
-    checks.whole("max_states", max_states, 1)
+    checks.check_whole("max_states", max_states, 1)
     if depth is not None:
-        checks.whole("depth", depth, 0)
+        checks.check_whole("depth", depth, 0)
     numbers, table = _by_bytes(compiled, followers, max_states, depth)
     accepting = np.fromiter(map(compiled.may_end, numbers), np.bool_, len(numbers))
     if depth is not None or leaves_out:
-        kept = steps_to(table, accepting) < FAR
-        if not kept[0] and depth is None:
+        is_live = steps_to(table, accepting) < FAR
+        if not is_live[0] and depth is None:
             raise UnsatisfiableSchema(
                 "Every document has a key that the schema does not name in an object of which it names keys.",
                 where="named_keys",
                 cure="Name the keys that are needed.",
             )
-        if not kept[0]:
+        if not is_live[0]:
             raise UnsatisfiableSchema(
                 f"Every document has more than {depth} brackets open at some point.",
                 where="depth",
                 cure="Raise depth.",
             )
         # a kept state is reached through kept states only: every predecessor of a live state is live
-        table, ends = renumbered(table, accepting.astype(np.int32), np.flatnonzero(kept).astype(np.int32))
+        table, ends = renumber_states(
+            table, accepting.astype(np.int32), np.flatnonzero(is_live).astype(np.int32)
+        )
         accepting = ends > 0
-        numbers = [number for number, live in zip(numbers, kept.tolist(), strict=True) if live]
+        numbers = [number for number, live in zip(numbers, is_live.tolist(), strict=True) if live]
     if minimal:
-        first, blocks = representatives(equivalent_states(table, accepting))
+        first, blocks = first_of_blocks(equivalent_states(table, accepting))
         table = np.append(blocks, DEAD).astype(np.int32)[table[first]]
         accepting, numbers = accepting[first], [numbers[state] for state in first.tolist()]
     transitions, token_class = _by_tokens(table, compiled.tokenizer)
@@ -116,10 +119,10 @@ def _by_bytes(
         for byte, after in enumerate(states.tolist()):
             if after < 0:
                 continue
-            known = known_states.get(after)
-            if known is None and depth is not None and compiled.depth_of(after) > depth:
-                known = known_states[after] = DEAD
-            if known is None:
+            known_state = known_states.get(after)
+            if known_state is None and depth is not None and compiled.depth_of(after) > depth:
+                known_state = known_states[after] = DEAD
+            if known_state is None:
                 if len(numbers) >= max_states:
                     raise LimitError(
                         f"The automaton has more than {max_states:,} states.",
@@ -127,9 +130,9 @@ def _by_bytes(
                         cure="Raise max_states, give a depth, or bound the grammar: keys that the schema "
                         "does not name make endlessly many states, for none may come twice.",
                     )
-                known = known_states[after] = len(numbers)
+                known_state = known_states[after] = len(numbers)
                 numbers.append(after)
-            row[byte] = known
+            row[byte] = known_state
         rows.append(row)
         at += 1
     return numbers, np.stack(rows)
@@ -140,7 +143,7 @@ def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers
     for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, outcomes = np.unique(accepting, return_inverse=True)
-    return equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
+    return find_equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
 
 
 def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
@@ -153,7 +156,7 @@ def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
     column_of = kinds.reshape(-1).tolist()
     # the effects of strings: the state after it for each state; number 0 is that of the empty string
     effects = [np.arange(states, dtype=np.int32)]
-    known = {effects[0].tobytes(): 0}
+    effect_numbers = {effects[0].tobytes(): 0}
     products: dict[tuple[int, int], int] = {}
     ends = set(tokenizer.eos_token_ids)
     effect_of = np.full(len(tokenizer.token_bytes), DEAD, np.int32)
@@ -165,12 +168,12 @@ def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
             pair = (effect, column_of[byte])
             after = products.get(pair)
             if after is None:
-                reached = columns[pair[1]][effects[effect]]
+                targets = columns[pair[1]][effects[effect]]
                 after = DEAD
-                if reached.max() >= 0:
-                    after = known.setdefault(reached.tobytes(), len(effects))
+                if targets.max() >= 0:
+                    after = effect_numbers.setdefault(targets.tobytes(), len(effects))
                     if after == len(effects):
-                        effects.append(reached)
+                        effects.append(targets)
                 products[pair] = after
             effect = after
             if effect < 0:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from structgen.base.errors import LimitError, OptionError, StructgenError
 from structgen.base.native.addresses import address_of_items
-from structgen.machines.core.batch import RowStatus, _spread, check_rows, under_locks, written
+from structgen.machines.core.batch import RowStatus, _spread_work, check_rows, under_locks, write_row
 from structgen.machines.machine_core import draft_nodes as D
 from structgen.machines.machine_core.layout import REFUSED
 
@@ -68,12 +68,12 @@ class DraftMasks:
         for matcher in matchers:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
-        self._rows = held = _rows_of(mask, len(tokens) + len(counts), rows)
+        self._rows = row_numbers = _rows_of(mask, len(tokens) + len(counts), rows)
         self._lay_out(tokens, parents, counts)
-        where = 0 if held is None else address_of_items(held)
+        where = 0 if row_numbers is None else address_of_items(row_numbers)
         arrays = map(address_of_items, (self._tokens, self._parents, self._states, self._statuses))
         self._words = (*arrays, where, mask.address, mask.words, mask.vocab_size)
-        self._left = self._fill_known()
+        self._left_drafts = self._fill_known()
 
     def _lay_out(self, tokens: Ints, parents: Ints, counts: Sequence[int]) -> None:
         """Make the arrays. Raises OptionError where these are no trees. Cost: some 3 us."""
@@ -91,10 +91,10 @@ class DraftMasks:
                 where="parents",
                 cure="Give one token and one parent for each node, and for each draft how many it has.",
             )
-        self._tokens, self._parents = _narrow(tokens, "tokens"), _narrow(parents, "parents")
+        self._tokens, self._parents = _as_int32(tokens, "tokens"), _as_int32(parents, "parents")
         self._states, self._statuses = _UNREAD * size, _UNWRITTEN * size
         sizes = array("i", counts)
-        wrong = D.misplaced(address_of_items(self._parents), address_of_items(sizes), len(counts))
+        wrong = D.find_misplaced(address_of_items(self._parents), address_of_items(sizes), len(counts))
         if wrong >= 0:
             draft = next(i for i in range(len(counts)) if wrong < nodes[i + 1])
             raise OptionError(
@@ -117,7 +117,7 @@ class DraftMasks:
     @property
     def left(self) -> list[int]:
         """The drafts (by number) that have masks which are left."""
-        if not self._left:
+        if not self._left_drafts:
             return []
         starts = zip(self._places, self._places[1:], strict=False)
         return [draft for draft, (a, b) in enumerate(starts) if D.ROW_LEFT in self._statuses[a:b]]
@@ -128,7 +128,7 @@ class DraftMasks:
 
         The matchers must not be used meanwhile. Errors without a status are in `faults` afterwards.
         """
-        if not self._left:
+        if not self._left_drafts:
             return self.statuses
         # drafts of one grammar share a lock, so one thread takes them all
         groups: dict[int, list[int]] = {}
@@ -141,38 +141,40 @@ class DraftMasks:
             for draft in groups[group]:
                 self._fill_draft(draft)
 
-        _spread(work, list(groups))
-        self._left = 0
+        _spread_work(work, list(groups))
+        self._left_drafts = 0
         return self.statuses
 
     def _fill_known(self) -> int:
         """Write the masks that are known; return how many places are left, at least."""
 
-        def fill(ours: set[Any]) -> int:
-            left, jobs = 0, list[Job]()
+        def fill_places(ours: set[Any]) -> int:
+            left_count, jobs = 0, list[Job]()
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
-                    jobs.append(self._job(i, 0, 0))
+                    jobs.append(self._make_job(i, 0, 0))
                 elif matcher.compiled.lock in ours:
-                    jobs.append(self._job(i, matcher.compiled.address, matcher.state_index))
+                    jobs.append(self._make_job(i, matcher.compiled.address, matcher.state_index))
                 else:
-                    left += 1
-            return left + self._run(jobs)
+                    left_count += 1
+            return left_count + self._run_jobs(jobs)
 
-        return under_locks((matcher.compiled for matcher in self._matchers if matcher is not None), fill)
+        return under_locks(
+            (matcher.compiled for matcher in self._matchers if matcher is not None), fill_places
+        )
 
-    def _job(self, draft: int, address: int, state: int) -> Job:
+    def _make_job(self, draft: int, address: int, state: int) -> Job:
         """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is
         free."""
         return address, state, self._nodes[draft], self._places[draft], self._counts[draft]
 
-    def _run(self, jobs: Sequence[Job]) -> int:
+    def _run_jobs(self, jobs: Sequence[Job]) -> int:
         """Do what is known of some drafts in compiled code; return how many of their places are left. Under
         the locks of their grammars."""
-        held = array("q", self._words)
+        words = array("q", self._words)
         for job in jobs:
-            held.extend(job)
-        at = address_of_items(held)
+            words.extend(job)
+        at = address_of_items(words)
         return D.walk_drafts(at, at + 8 * D.BATCH_WORDS, len(jobs))
 
     def _fill_draft(self, draft: int) -> None:
@@ -191,7 +193,7 @@ class DraftMasks:
             self.faults[draft] = error
             for place in range(first, last):
                 if statuses[place] == D.ROW_LEFT:
-                    self._close(place, RowStatus.LIMIT)
+                    self._close_row(place, RowStatus.LIMIT)
 
     def _work_out(self, draft: int, matcher: Matcher) -> None:
         compiled, states, statuses = matcher.compiled, self._states, self._statuses
@@ -199,31 +201,33 @@ class DraftMasks:
         if states[first] == D.NOT_YET:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
-                self._run((self._job(draft, compiled.address, matcher.state_index),))
+                self._run_jobs((self._make_job(draft, compiled.address, matcher.state_index),))
         for node, place in enumerate(range(first + 1, last), self._nodes[draft]):
             if states[place] == D.NOT_YET:
-                states[place] = _after(compiled, states[first + 1 + self._parents[node]], self._tokens[node])
+                states[place] = _state_after(
+                    compiled, states[first + 1 + self._parents[node]], self._tokens[node]
+                )
         for place in range(first, last):
             if statuses[place] != D.ROW_LEFT:
                 continue
             state = states[place]
             if state < 0:
-                self._close(place, RowStatus.REFUSED if state == -1 else RowStatus.LIMIT)
+                self._close_row(place, RowStatus.REFUSED if state == -1 else RowStatus.LIMIT)
                 continue
-            row = self._row(place)
+            row = self._row_of(place)
             fill = partial(compiled.fill_index, state, self._mask, row)
-            statuses[place] = written(fill, self._mask, row)
+            statuses[place] = write_row(fill, self._mask, row)
 
-    def _row(self, place: int) -> int:
+    def _row_of(self, place: int) -> int:
         return place if self._rows is None else self._rows[place]
 
-    def _close(self, place: int, status: RowStatus) -> None:
+    def _close_row(self, place: int, status: RowStatus) -> None:
         """Allow nothing in the row of a place."""
-        self._mask.array[self._row(place)] = 0
+        self._mask.array[self._row_of(place)] = 0
         self._statuses[place] = status
 
 
-def _after(compiled: CompiledGrammar, state: int, token: int) -> int:
+def _state_after(compiled: CompiledGrammar, state: int, token: int) -> int:
     """Return the state after a token behind a state, by its number, or the code in its stead."""
     try:
         return compiled.next_index(state, token) if state >= 0 else REFUSED
@@ -283,19 +287,19 @@ def _rows_of(mask: TokenMask, count: int, rows: Ints | None) -> array[int] | Non
         if count:
             mask.row(count - 1)
         return None
-    given = _narrow(rows, "rows")
-    check_rows(mask, count, given, "places")
-    return given
+    row_numbers = _as_int32(rows, "rows")
+    check_rows(mask, count, row_numbers, "places")
+    return row_numbers
 
 
-def _narrow(values: Ints, where: str) -> array[int]:
+def _as_int32(values: Ints, where: str) -> array[int]:
     """Return integers as an array of int32; those that are too large, or far below 0, are replaced by others
     that are no token and no parent either. Raises OptionError where there is anything else; `where`: what
     they are."""
-    listed = values.tolist() if isinstance(values, np.ndarray) else values
+    items = values.tolist() if isinstance(values, np.ndarray) else values
     try:
-        return array("i", listed)
+        return array("i", items)
     except OverflowError:
-        return array("i", [min(max(value, -2), _MOST) for value in listed])
+        return array("i", [min(max(value, -2), _MOST) for value in items])
     except TypeError as error:
         raise OptionError(f"{error}.", where=where, cure="Give a list or a row of integers.") from None

@@ -28,7 +28,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError
 from structgen.base.language.expectation import Expected
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.machines.core.compiled import Bits, CompiledGrammar, Completions, Tokens, first_fault
 from structgen.machines.core.narrowed_text import READING, TABLES, NarrowedText
@@ -38,10 +38,10 @@ from structgen.tokens.token_prefixes import first_crossing, tokens_along, tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 
-class ForcedPlace(NamedTuple):
+class ForcedState(NamedTuple):
     """A state of the policy."""
 
-    written: int
+    border_written: int
     """How many bytes of the border (the last bytes of the prompt) the tokens so far have written."""
     state: int
     """The state of the grammar."""
@@ -50,78 +50,80 @@ class ForcedPlace(NamedTuple):
     not looked for yet."""
 
 
-class ForcedText(NarrowedText[ForcedPlace]):
+class ForcedText(NarrowedText[ForcedState]):
     """A compiled grammar with a policy for the tokens of forced text (see the module).
 
     Cost: some 30 us a token; a call of the tokenizer for each forced stretch, once.
     """
 
-    def __init__(self, inner: CompiledGrammar, *, canonical: bool, behind: bytes, begun: bytes = b"") -> None:
+    def __init__(
+        self, inner: CompiledGrammar, *, canonical: bool, border: bytes, prefix: bytes = b""
+    ) -> None:
         super().__init__(inner)
-        self.is_canonical, self.border, self.begun = canonical, behind, begun
-        self._unplanned = None if canonical else ()
-        self._ways: dict[int, dict[int, ForcedPlace]] = {}
-        self._least: dict[int, int] = {}
+        self.is_canonical, self.border, self.prefix = canonical, border, prefix
+        self._no_plan = None if canonical else ()
+        self._ways: dict[int, dict[int, ForcedState]] = {}
+        self._token_costs: dict[int, int] = {}
         # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
-        plan = None if begun and self.tokenizer.has_encoder else self._unplanned
-        self._start = self._number(ForcedPlace(0, start_behind(inner, begun), plan))
+        plan = None if prefix and self.tokenizer.has_encoder else self._no_plan
+        self._start = self._number_of(ForcedState(0, start_after_prefix(inner, prefix), plan))
 
     # --- places ---------------------------------------------------------------------------------------------
 
-    def rest_at(self, place: ForcedPlace) -> bytes:
+    def rest_at(self, place: ForcedState) -> bytes:
         """Return the bytes of the border that are still to be written."""
-        return self.border[place.written :]
+        return self.border[place.border_written :]
 
-    def _read(self, place: ForcedPlace, data: bytes) -> ForcedPlace | None:
+    def _read_bytes(self, place: ForcedState, data: bytes) -> ForcedState | None:
         """Return the place after bytes; None where they are refused."""
         rest = self.rest_at(place)
         size = min(len(rest), len(data))
         if data[:size] != rest[:size]:
             return None
         after = self.inner.bytes_index(place.state, data[size:]) if len(data) > size else place.state
-        return None if after < 0 else ForcedPlace(place.written + size, after, self._unplanned)
+        return None if after < 0 else ForcedState(place.border_written + size, after, self._no_plan)
 
-    def _step(self, place: ForcedPlace, byte: int) -> ForcedPlace | None:
-        return self._read(place, bytes((byte,)))
+    def _step_byte(self, place: ForcedState, byte: int) -> ForcedState | None:
+        return self._read_bytes(place, bytes((byte,)))
 
-    def _moved(self, place: ForcedPlace, token: int) -> ForcedPlace | None:
+    def _after_token_text(self, place: ForcedState, token: int) -> ForcedState | None:
         """Return the place after a token that is no end token; None where the grammar refuses it."""
         if self.rest_at(place):
-            return self.ways(place).get(token)
+            return self.border_tokens(place).get(token)
         after = self.inner.next_index(place.state, token)
-        return None if after < 0 else place._replace(state=after, plan=self._unplanned)
+        return None if after < 0 else place._replace(state=after, plan=self._no_plan)
 
-    def least(self, place: ForcedPlace) -> int:
+    def least_tokens(self, place: ForcedState) -> int:
         """Return how many tokens complete the text from a place; -1 where none do: no tokens write the rest
         of the border."""
         rest = self.rest_at(place)
         if not rest:
             return self.inner.cost(place.state)
-        least = self._least.get(place.written)
-        if least is None:
-            ways = self.ways(place)
+        count = self._token_costs.get(place.border_written)
+        if count is None:
+            ways = self.border_tokens(place)
             along = tokens_along(self.vocabulary, rest + self.inner.completions.text(place.state))
             after = {ways[tokens[0]] for tokens in along if tokens and tokens[0] in ways} or {*ways.values()}
-            least = self._least[place.written] = min(
-                (1 + self.least(place_after) for place_after in after), default=-1
+            count = self._token_costs[place.border_written] = min(
+                (1 + self.least_tokens(place_after) for place_after in after), default=-1
             )
-        return least
+        return count
 
-    def ways(self, place: ForcedPlace) -> dict[int, ForcedPlace]:
+    def border_tokens(self, place: ForcedState) -> dict[int, ForcedState]:
         """Return the tokens that may come before the end of the border, each with the place after it."""
-        ways = self._ways.get(place.written)
+        ways = self._ways.get(place.border_written)
         if ways is None:
             rest, ways = self.rest_at(place), {}
-            for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.written + 1):
-                after = place._replace(written=size, plan=self._unplanned)
-                if tokens and (size == len(self.border) or self.ways(after)):
+            for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.border_written + 1):
+                after = place._replace(border_written=size, plan=self._no_plan)
+                if tokens and (size == len(self.border) or self.border_tokens(after)):
                     ways |= dict.fromkeys(tokens, after)
-            begin = place._replace(written=len(self.border), plan=self._unplanned)
-            for tokens, behind in tokens_behind(self.vocabulary, rest, begin, self._step):
-                end = self.inner.token_end(behind.state)
+            begin = place._replace(border_written=len(self.border), plan=self._no_plan)
+            for tokens, state_after in tokens_behind(self.vocabulary, rest, begin, self._step_byte):
+                end = self.inner.token_end(state_after.state)
                 if end >= 0:
-                    ways |= dict.fromkeys(tokens, behind._replace(state=end))
-            self._ways[place.written] = ways
+                    ways |= dict.fromkeys(tokens, state_after._replace(state=end))
+            self._ways[place.border_written] = ways
         return ways
 
     # --- the machine ----------------------------------------------------------------------------------------
@@ -132,45 +134,45 @@ class ForcedText(NarrowedText[ForcedPlace]):
         place = self._places[index]
         if place is None or place.plan is not None:
             return () if place is None else place.plan or ()
-        return self._plan(place)
+        return self._plan_tokens(place)
 
-    @remembered
-    def _plan(self, place: ForcedPlace) -> tuple[int, ...]:
+    @remember_answers
+    def _plan_tokens(self, place: ForcedState) -> tuple[int, ...]:
         """Return the tokenizer's own tokens for the text that is forced at a place; empty where it has none
         (half a character), or where the grammar refuses one of them."""
         data = self.rest_at(place) + self.inner.forced(place.state)
         whole = data.decode("utf-8", "ignore").encode()  # without a character that is cut off at the end
         tokens = self.tokenizer.canonical(whole) if whole and data.startswith(whole) else None
-        after: ForcedPlace | None = place
+        after: ForcedState | None = place
         for token in tokens or ():
-            after = None if after is None else self._moved(after, token)
+            after = None if after is None else self._after_token_text(after, token)
         return () if tokens is None or after is None else tuple(tokens)
 
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
-        after = None if place is None else self._moved(place, token)
+        after = None if place is None else self._after_token_text(place, token)
         if after is None:
             return -1
-        planned = self.planned_tokens(index)
-        if len(planned) > 1 and token == planned[0]:
-            after = after._replace(plan=planned[1:])
-        return self._number(after)
+        plan = self.planned_tokens(index)
+        if len(plan) > 1 and token == plan[0]:
+            after = after._replace(plan=plan[1:])
+        return self._number_of(after)
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
         place = self._places[index]
-        after = None if place is None else self._read(place, data)
-        return -1 if after is None else self._number(after)
+        after = None if place is None else self._read_bytes(place, data)
+        return -1 if after is None else self._number_of(after)
 
-    def _narrows(self, index: int) -> bool:
+    def _is_narrower(self, index: int) -> bool:
         return bool(self.planned_tokens(index) or self.rest_at(self.place(index)))
 
-    def _narrowed(self, index: int, bits: Bits) -> Bits:
-        place, planned = self.place(index), self.planned_tokens(index)
+    def _narrow_mask(self, index: int, bits: Bits) -> Bits:
+        place, plan = self.place(index), self.planned_tokens(index)
         if self.rest_at(place):
-            bits = self._masks.dense_row(np.fromiter(self.ways(place), np.int32))
-        along = tokens_along(self.vocabulary, self.tokenizer.decode(planned))
-        others = [token for tokens in along for token in tokens if token != planned[0]]
+            bits = self._masks.dense_row(np.fromiter(self.border_tokens(place), np.int32))
+        along = tokens_along(self.vocabulary, self.tokenizer.decode(plan))
+        others = [token for tokens in along for token in tokens if token != plan[0]]
         return bits & ~self._masks.dense_row(np.array(others, np.int32))
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
@@ -179,35 +181,37 @@ class ForcedText(NarrowedText[ForcedPlace]):
         super().fill_within(index, mask, row, budget)
         place = self.place(index)
         if place.plan != () and not mask.array[row].any():
-            super().fill_within(self._number(place._replace(plan=())), mask, row, budget)
+            super().fill_within(self._number_of(place._replace(plan=())), mask, row, budget)
 
-    def _expected(self, index: int) -> list[Expected]:
+    def _list_expected(self, index: int) -> list[Expected]:
         place = self._places[index]
         if place is not None and (rest := self.rest_at(place)):
             return [Expected(f"the end of the prompt, {rest.decode('utf-8', 'replace')!r}", (), rest[:1])]
-        return super()._expected(index)
+        return super()._list_expected(index)
 
     def tokens(self, index: int, enough: int = 0) -> int:
         """Return how many tokens complete the text, with the rest of the border."""
-        return self.least(self.place(index))
+        return self.least_tokens(self.place(index))
 
-    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
-        """Return those of some allowed tokens after which more than `left` are needed."""
+    def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
+        """Return those of some allowed tokens after which more than `budget` are needed."""
         place = self.place(index)
         if not self.rest_at(place):
-            return self.inner.completions.too_long(place.state, tokens, left)
-        ways = self.ways(place)
-        late = [self.least(ways[token]) > left for token in tokens.tolist()]
+            return self.inner.completions.too_long(place.state, tokens, budget)
+        ways = self.border_tokens(place)
+        late = [self.least_tokens(ways[token]) > budget for token in tokens.tolist()]
         return tokens[np.array(late, np.bool_)]
 
     def anew(self) -> ForcedText:
         """Return the same policy for the grammar compiled anew."""
         inner = self.inner.generation.replace(self.inner)
-        return ForcedText(inner, canonical=self.is_canonical, behind=self.border, begun=self.begun)
+        return ForcedText(inner, canonical=self.is_canonical, border=self.border, prefix=self.prefix)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        made = partial(with_forced_text, canonical=self.is_canonical, behind=self.border, begun=self.begun)
-        return made, (self.inner,)
+        factory = partial(
+            with_forced_text, canonical=self.is_canonical, border=self.border, prefix=self.prefix
+        )
+        return factory, (self.inner,)
 
 
 _POLICIES: Final[WeakValueDictionary[tuple[int, bool, bytes, bytes], ForcedText]] = WeakValueDictionary()
@@ -236,13 +240,13 @@ class AnyText(CompiledGrammar, Completions):
         """Return whether the text may end in a state, by its number."""
         return index == self._start
 
-    def _compute(self, index: int, target: int) -> int:
+    def _compute_mask(self, index: int, target: int) -> int:
         return LARGE if self.may_end(index) else ENDED
 
     def _large_row(self) -> Bits:
         return self._masks.dense_row(np.arange(self.vocab_size, dtype=np.int32))
 
-    def _expected(self, index: int) -> list[Expected]:
+    def _list_expected(self, index: int) -> list[Expected]:
         return [Expected("any text")]
 
     @property
@@ -259,17 +263,17 @@ class AnyText(CompiledGrammar, Completions):
 
 
 def with_forced_text(
-    compiled: CompiledGrammar, *, canonical: bool = False, behind: bytes = b"", begun: bytes = b""
+    compiled: CompiledGrammar, *, canonical: bool = False, border: bytes = b"", prefix: bytes = b""
 ) -> CompiledGrammar:
     """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
-    tokens if `canonical`, behind the bytes `behind` of a prompt (`prompt_border`), with what follows the
-    beginning `begun` of its texts; the grammar itself where nothing is asked for. While somebody
+    tokens if `canonical`, behind the bytes `border` of a prompt (`prompt_border`), with what follows the
+    beginning `prefix` of its texts; the grammar itself where nothing is asked for. While somebody
     holds it, it is found again.
 
     Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
     model's texts were split; TokenizerError if the library that splits them is not installed.
     """
-    if not canonical and not behind and not begun:
+    if not canonical and not border and not prefix:
         return compiled
     tokenizer = compiled.tokenizer
     if canonical and not tokenizer.has_encoder:
@@ -282,35 +286,39 @@ def with_forced_text(
     if canonical:
         tokenizer.canonical(b"a")
     with compiled.lock:
-        key = id(compiled), canonical, behind, begun
+        key = id(compiled), canonical, border, prefix
         policy = _POLICIES.get(key)
         if policy is None:
-            policy = ForcedText(compiled, canonical=canonical, behind=behind, begun=begun)
+            policy = ForcedText(compiled, canonical=canonical, border=border, prefix=prefix)
             _POLICIES[key] = policy
         return policy
 
 
-def start_behind(compiled: CompiledGrammar, begun: bytes, where: str = "begun", before: str = "") -> int:
+def start_after_prefix(
+    compiled: CompiledGrammar, prefix: bytes, where: str = "begun", prompt_end: str = ""
+) -> int:
     """Return the number of the state behind a beginning. Raises OptionError where no text begins so; its
-    places are behind `before`. Linear in it."""
-    state, size = compiled.live_part(begun)
-    if size < len(begun):
-        fault = first_fault(compiled, begun.decode("utf-8", "surrogateescape").removeprefix(before), before)
-        what, cure = f"No document begins so: {fault}.", "Mend it, or have the answer begin anew."
-        raise OptionError(what, where=where, cure=cure)
+    places are behind `prompt_end`. Linear in it."""
+    state, size = compiled.live_part(prefix)
+    if size < len(prefix):
+        fault = first_fault(
+            compiled, prefix.decode("utf-8", "surrogateescape").removeprefix(prompt_end), prompt_end
+        )
+        message, cure = f"No document begins so: {fault}.", "Mend it, or have the answer begin anew."
+        raise OptionError(message, where=where, cure=cure)
     return compiled.index_of(state)
 
 
-def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], begun: bytes = b"") -> int:
+def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: bytes = b"") -> int:
     """Return how many tokens at the end of a prompt are to be written again, because a token of the
-    vocabulary begins in them and reaches into a text of the grammar (`begun`: into the rest of one that the
+    vocabulary begins in them and reaches into a text of the grammar (`prefix`: into the rest of one that the
     prompt begins). Special tokens and the first token of the prompt are never among them. Cost: some
     microseconds a byte of the longest token."""
-    vocabulary, known = compiled.vocabulary, compiled.tokenizer.token_bytes
+    vocabulary, token_bytes = compiled.vocabulary, compiled.tokenizer.token_bytes
     ends: list[int] = []
     data = b""
     for token in reversed(prompt[1:]):
-        text = known[token] if token < len(known) else None
+        text = token_bytes[token] if token < len(token_bytes) else None
         if not text or len(data) >= vocabulary.max_token_bytes:
             break
         data = text + data
@@ -320,7 +328,7 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], begun: bytes
         after = compiled.bytes_index(state, bytes((byte,)))
         return None if after < 0 else after
 
-    crossing = first_crossing(vocabulary, data, start_behind(compiled, begun), step)
+    crossing = first_crossing(vocabulary, data, start_after_prefix(compiled, prefix), step)
     if crossing is None:
         return 0
     return 1 + sum(end < len(data) - crossing for end in ends)
@@ -328,8 +336,10 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], begun: bytes
 
 def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
     """Return the bytes at the end of a text that begin a character and do not complete it."""
-    known = tokenizer.token_bytes
-    data = b"".join((known[token] or b"\0") if token < len(known) else b"\0" for token in tokens[-3:])
+    token_bytes = tokenizer.token_bytes
+    data = b"".join(
+        (token_bytes[token] or b"\0") if token < len(token_bytes) else b"\0" for token in tokens[-3:]
+    )
     decoder = getincrementaldecoder("utf-8")("replace")
     decoder.decode(data)
     return decoder.getstate()[0]

@@ -39,7 +39,7 @@ class Grammar(ABC):
     attribute, it is by itself: a class attribute could be no first field of a dataclass."""
 
     @property
-    def _inner(self) -> Grammar | None:
+    def _inner_grammar(self) -> Grammar | None:
         inner = getattr(self, "around", None)
         if inner is None or isinstance(inner, Grammar):
             return inner
@@ -53,18 +53,18 @@ class Grammar(ABC):
     def canonical(self) -> str:
         """The canonical form: a text that identifies the language, however it was written. By default it
         names the class, the attributes and the grammar inside, for one that is around another."""
-        if self._inner is None:
+        if self._inner_grammar is None:
             raise OptionError(
                 f"The grammar {type(self).__name__} does not say its canonical form.",
                 where="canonical",
                 cure="Give the class a property `canonical`, or its objects the grammar inside as `around`.",
             )
-        return f"{type(self)!r} {self.__getstate__()!r} {self._inner.canonical}"
+        return f"{type(self)!r} {self.__getstate__()!r} {self._inner_grammar.canonical}"
 
     @property
     def limits(self) -> Limits:
         """The bounds on work and memory."""
-        return Limits() if (inner := self._inner) is None else inner.limits
+        return Limits() if (inner := self._inner_grammar) is None else inner.limits
 
     @abstractmethod
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
@@ -85,39 +85,39 @@ class Grammar(ABC):
     @property
     def schema(self) -> Json | None:
         """The JSON Schema of its texts; None where it has none."""
-        return getattr(self._inner, "schema", None)
+        return getattr(self._inner_grammar, "schema", None)
 
     @property
     def policies(self) -> Policies | None:
         """The policies under which its JSON documents are written; None where its texts need not be JSON."""
-        return getattr(self._inner, "policies", None)
+        return getattr(self._inner_grammar, "policies", None)
 
     @property
     def outline(self) -> Callable[..., str] | None:
         """The function that writes its outline for prompts: `schema_outline` without the schema. None where a
         prompt has no outline of it."""
-        return getattr(self._inner, "outline", None)
+        return getattr(self._inner_grammar, "outline", None)
 
     @property
     def reader(self) -> Callable[[str], Any] | None:
         """The function that makes a value of a text; None where the compiled grammar makes it."""
-        return getattr(self._inner, "reader", None)
+        return getattr(self._inner_grammar, "reader", None)
 
     @property
     def repeats(self) -> Callable[[str], str] | None:
         """The function that names what a text so far repeats, "" where it repeats nothing; None where a text
         may repeat anything."""
-        return getattr(self._inner, "repeats", None)
+        return getattr(self._inner_grammar, "repeats", None)
 
     @property
     def is_greedy(self) -> bool:
         """Whether a request without a temperature takes the likeliest tokens; else it draws them."""
-        return self.schema is not None if (inner := self._inner) is None else inner.is_greedy
+        return self.schema is not None if (inner := self._inner_grammar) is None else inner.is_greedy
 
     @property
     def texts_named(self) -> str:
         """The words for a text of the grammar, for messages."""
-        return f"a text of {self!r}" if (inner := self._inner) is None else inner.texts_named
+        return f"a text of {self!r}" if (inner := self._inner_grammar) is None else inner.texts_named
 
     @property
     def written(self) -> dict[str, Any] | None:
@@ -133,8 +133,8 @@ class Grammar(ABC):
         # start-up: few grammars stand in a schema
         from structgen.schema.reading.string_grammars import object_keyword
 
-        said = self.written if self.limits == Limits() else None
-        return object_keyword(self, said)
+        value = self.written if self.limits == Limits() else None
+        return object_keyword(self, value)
 
     @property
     def strings(self) -> Formula:
@@ -148,41 +148,43 @@ class Grammar(ABC):
     @property
     def innermost(self) -> Grammar:
         """This grammar, without those that are around another one."""
-        return self if (inner := self._inner) is None else inner.innermost
+        return self if (inner := self._inner_grammar) is None else inner.innermost
 
     def inside(self, change: Callable[[Grammar], Grammar]) -> Grammar:
         """Return the grammar whose innermost one is changed, those around it as they are. Raises OptionError
         for one around another that does not tell the two apart."""
-        if self._inner is None:
+        if self._inner_grammar is None:
             return change(self)
-        inner = self._inner.inside(change)
-        if inner is self._inner:
+        inner = self._inner_grammar.inside(change)
+        if inner is self._inner_grammar:
             return self
-        made = copy(self)
+        changed_grammar = copy(self)
         with suppress(AttributeError):  # of a property, which then has the old one
-            object.__setattr__(made, "around", inner)
-        if made._inner is not inner or (made == self) != (inner == self._inner):
+            object.__setattr__(changed_grammar, "around", inner)
+        if changed_grammar._inner_grammar is not inner or (changed_grammar == self) != (
+            inner == self._inner_grammar
+        ):
             raise OptionError(
                 f"{type(self).__name__} does not follow the grammar that it is around.",
                 where="around",
                 cure="Keep it in an attribute `around`, and work `canonical` out of it when asked.",
             )
-        return made
+        return changed_grammar
 
     def bare(self) -> Grammar:
         """Return the innermost grammar where those around it narrow none of its texts, because their machine
         is its own; else this one. Cost: of one around another, to compile both against single bytes."""
-        if self._inner is None:
+        if self._inner_grammar is None:
             return self
         from structgen.machines.core.string_values import over_bytes  # start-up: few are around others
 
         plain = self.innermost
         try:
-            own, made = over_bytes(plain), over_bytes(self)
+            own, wrapped = over_bytes(plain), over_bytes(self)
         except StructgenError:  # of tokens that are no bytes: one that narrows nothing leaves all texts
             free = public_name("text")()
             return self if plain == free or self.inside(lambda _: free).bare() != free else plain
-        return plain if type(made) is type(own) and made.grammar == own.grammar else self
+        return plain if type(wrapped) is type(own) and wrapped.grammar == own.grammar else self
 
     @property
     def spelling(self) -> str:
@@ -209,13 +211,13 @@ class Grammar(ABC):
         """Return the schema of what is annotated, with `x-grammar` added, and with `pattern` where one says
         it. Raises `UnsupportedError` where no value is a string."""
         # start-up: few grammars stand in a type
-        from structgen.schema.reading.string_annotations import annotated
+        from structgen.schema.reading.string_annotations import annotate_schema
         from structgen.schema.reading.string_grammars import GRAMMAR
 
-        said: dict[str, Any] = {GRAMMAR: self.keyword}
-        if said[GRAMMAR]["syntax"] == "regex":
-            said["pattern"] = f"^(?:{said[GRAMMAR]['definition']})$"
-        return annotated(f"A grammar ({self.texts_named})", core, handler, said)
+        keywords: dict[str, Any] = {GRAMMAR: self.keyword}
+        if keywords[GRAMMAR]["syntax"] == "regex":
+            keywords["pattern"] = f"^(?:{keywords[GRAMMAR]['definition']})$"
+        return annotate_schema(f"A grammar ({self.texts_named})", core, handler, keywords)
 
     # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
 

@@ -20,7 +20,7 @@ from structgen.base.json_text.events import Event, EventLog
 from structgen.base.language import checks
 from structgen.base.language.expectation import Expected
 from structgen.machines.core.compiled import CompiledGrammar, State, line_and_column
-from structgen.machines.machine_core.masks import fill as _fill
+from structgen.machines.machine_core.masks import fill_mask as _fill
 from structgen.machines.machine_core.token_steps import take_token
 from structgen.tokens.token_mask import TokenMask
 
@@ -44,7 +44,7 @@ class Matcher:
         "_ends",
         "_events",
         "_index",
-        "_renewed",
+        "_renewed_index",
         "_states",
         "_tokens",
         "_words",
@@ -54,12 +54,14 @@ class Matcher:
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
         """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
         OptionError for a grammar that is not compiled, and for a state of another compiled grammar."""
-        is_compiled = checks.Instance(CompiledGrammar, "Write sg.Matcher(sg.compile(grammar, tokenizer)).")
+        is_compiled = checks.InstanceCheck(
+            CompiledGrammar, "Write sg.Matcher(sg.compile(grammar, tokenizer))."
+        )
         is_compiled("compiled", compiled)
         if state is None:
             compiled = compiled.fresh()
         self.compiled = compiled
-        self._renewed = self._alone = -1
+        self._renewed_index = self._alone = -1
         """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
         self._address = compiled.address
         self._words = compiled.vocabulary.words
@@ -77,7 +79,7 @@ class Matcher:
                 where="Matcher",
                 cure="Send the compiled grammar and all tokens of the document, and advance by them there.",
             )
-        return _resumed, (self.compiled, self.tokens)
+        return _restore_matcher, (self.compiled, self.tokens)
 
     @property
     def state(self) -> State:
@@ -119,14 +121,14 @@ class Matcher:
         if budget is not None and (
             type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
         ):
-            self._ask(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
+            self._ask_grammar(lambda compiled, index: compiled.fill_within(index, mask, row, budget))
             return
         try:
             # the common case: a mask of the right width, and mostly a state whose mask is known
             if mask.words == self._words and 0 <= row < mask.rows:
                 target = mask.address + row * mask.stride
                 if _fill(self._address, self._index, target) != 0:
-                    self._ask(lambda compiled, index: compiled.compute(index, target))
+                    self._ask_grammar(lambda compiled, index: compiled.compute(index, target))
                 return
         except (AttributeError, TypeError):
             self.compiled.check_mask(mask)
@@ -138,7 +140,7 @@ class Matcher:
                 ) from None
             raise
         self.compiled.check_mask(mask)
-        self._ask(lambda compiled, index: compiled.fill_index(index, mask, row))
+        self._ask_grammar(lambda compiled, index: compiled.fill_index(index, mask, row))
 
     def has_room(self, budget: int | None) -> bool:
         """Return whether a budget is known to leave the mask as it is. None is no budget."""
@@ -153,7 +155,7 @@ class Matcher:
             self._states.append(after)
             self._index = after
         except BaseException:
-            self._mend()
+            self._mend_history()
             raise
 
     def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
@@ -182,25 +184,25 @@ class Matcher:
                     return
             if not _is_whole(token):
                 _raise_no_token(token)
-            after = self._ask(lambda compiled, index: compiled.next_index(index, token))
+            after = self._ask_grammar(lambda compiled, index: compiled.next_index(index, token))
             if after < 0:
-                self._refuse(token)
+                self._raise_refusal(token)
             self.took(token, after)
         except TypeError:
             if not _is_whole(token):
                 _raise_no_token(token)
             raise
         except BaseException:
-            self._mend()
+            self._mend_history()
             raise
 
-    def _mend(self) -> None:
+    def _mend_history(self) -> None:
         """Have tokens, states and place agree after a call that an exception cut off."""
         count = min(len(self._tokens), len(self._states) - 1)
         del self._tokens[count:], self._states[count + 1 :]
         self._index = self._states[-1]
 
-    def _refuse(self, token: int) -> None:
+    def _raise_refusal(self, token: int) -> None:
         if self.is_finished:
             raise FinishedError(
                 f"Token {token} after the end of the document.", cure="Roll back, or start a new matcher."
@@ -208,20 +210,20 @@ class Matcher:
         text = self.compiled.tokenizer.token_bytes[token]
         raise TokenError(
             f"Token {token} ({text!r}) is not allowed here, after {len(self._tokens)} tokens.",
-            where=self._place(text),
+            where=self._place_of_fault(text),
             cure="Choose among the tokens of fill_mask(); expected() says what may come.",
         )
 
-    def _place(self, refused: bytes | None) -> str:
+    def _place_of_fault(self, token_text: bytes | None) -> str:
         """Return the line and column at which a token's text leaves the grammar; empty for JSON, and where
         the matcher began inside a text. Linear in the text."""
         compiled = self.compiled
         if compiled.has_events or self._states[0] != compiled.start.index:
             return ""
-        known = compiled.tokenizer.token_bytes
-        text = b"".join(known[token] or b"" for token in self._tokens if token not in self._ends)
+        token_bytes = compiled.tokenizer.token_bytes
+        text = b"".join(token_bytes[token] or b"" for token in self._tokens if token not in self._ends)
         state: State | None = self.state
-        for byte in refused or b"":
+        for byte in token_text or b"":
             state = compiled.step_bytes(state, bytes((byte,))) if state is not None else None
             if state is None:
                 break
@@ -235,29 +237,29 @@ class Matcher:
 
     def reached(self, tokens: Iterable[int]) -> list[int]:
         """Return the numbers of the states behind those tokens that `accepts` counts."""
-        wanted = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
-        for token in wanted:
+        token_ids = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
+        for token in token_ids:
             if not _is_whole(token):
                 _raise_no_token(token)
 
         def states(compiled: CompiledGrammar, index: int) -> list[int]:
             states = list[int]()
-            for token in wanted:
+            for token in token_ids:
                 if (index := compiled.next_index(index, token)) < 0:
                     break
                 states.append(index)
             return states
 
-        return self._ask(states)
+        return self._ask_grammar(states)
 
     def forced(self) -> bytes:
         """Return the bytes that must come next whatever the model says;
         empty where the document may end here."""
-        return self._ask(lambda compiled, index: compiled.forced(index))
+        return self._ask_grammar(lambda compiled, index: compiled.forced(index))
 
     def expected(self) -> list[Expected]:
         """Return what may come next, in words (see CompiledGrammar.expected); for messages, not for speed."""
-        return self._ask(lambda compiled, index: compiled.expected(State(compiled, index)))
+        return self._ask_grammar(lambda compiled, index: compiled.expected(State(compiled, index)))
 
     def events(self, since: int = 0) -> list[Event]:
         """Return what began and what closed in the tokens after the first `since`, in the order of the text.
@@ -283,22 +285,22 @@ class Matcher:
                 cure="Ask a matcher that began at compiled.start, or a fork of it.",
             )
         log, self._events = self._events or EventLog(), None
-        log.read(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
+        log.read_tokens(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
         self._events = log
-        return log.since(since)
+        return log.events_since(since)
 
     def tokens_to_finish(self) -> int:
         """Return how many tokens complete the document: 0 where it is complete (see
         CompiledGrammar.tokens_to_finish)."""
-        return self._ask(CompiledGrammar.cost)
+        return self._ask_grammar(CompiledGrammar.cost)
 
     def budget_suffices(self, budget: int) -> bool:
         """Return whether a budget is known to take nothing from the mask, as far as the mask is known: then
         the document fits it after whichever token comes next. Cost: 0.1 us where the state was looked at,
         else some 20 us; where tokens_to_finish would write completions, this writes none."""
-        return self._ask(lambda compiled, index: compiled.budget_suffices(index, budget))
+        return self._ask_grammar(lambda compiled, index: compiled.budget_suffices(index, budget))
 
-    def _ask(self, question: Callable[[CompiledGrammar, int], T]) -> T:
+    def _ask_grammar(self, question: Callable[[CompiledGrammar, int], T]) -> T:
         """Return a grammar's answer about the present state. Where a limit is met that other documents have
         used up, a grammar compiled anew answers."""
         while True:
@@ -313,12 +315,12 @@ class Matcher:
         documents begin there too; where they use it up as well, one of this document's own is next. Cost:
         that of compiling, and of taking all tokens again."""
         compiled = self.compiled
-        shared, length = compiled.generation, len(self._tokens)
-        if self._states[0] != compiled.start.index or not shared.is_shared or self._alone == length:
+        generation, length = compiled.generation, len(self._tokens)
+        if self._states[0] != compiled.start.index or not generation.is_shared or self._alone == length:
             return False
-        if self._renewed < length:
-            self._renewed = length
-            if self._goes_on_in(shared.after(compiled)):
+        if self._renewed_index < length:
+            self._renewed_index = length
+            if self._goes_on_in(generation.after(compiled)):
                 return True
         self._alone = length
         return self._goes_on_in(compiled.anew())
@@ -353,7 +355,7 @@ class Matcher:
                 del self._states[len(self._states) - count :]
                 self._index = self._states[-1]
             except BaseException:
-                self._mend()
+                self._mend_history()
                 raise
             if log is not None:
                 log.truncate(len(self._tokens))
@@ -365,7 +367,7 @@ class Matcher:
         twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
         twin._ends, twin._index = self._ends, self._index
         twin._states, twin._tokens = self._states[:], self._tokens[:]
-        twin._renewed, twin._alone = self._renewed, self._alone
+        twin._renewed_index, twin._alone = self._renewed_index, self._alone
         twin._events = None if self._events is None else self._events.copy()
         return twin
 
@@ -383,7 +385,7 @@ class Matcher:
             newer = compiled.fresh()
             if newer is not compiled:
                 self._begin_in(newer, array("i", (newer.start.index,)))
-            self._renewed = self._alone = -1
+            self._renewed_index = self._alone = -1
 
     @property
     def nbytes(self) -> int:
@@ -412,7 +414,7 @@ def _raise_no_token(value: object) -> NoReturn:
     )
 
 
-def _resumed(compiled: CompiledGrammar, tokens: tuple[int, ...]) -> Matcher:
+def _restore_matcher(compiled: CompiledGrammar, tokens: tuple[int, ...]) -> Matcher:
     """Return a pickled matcher again."""
     matcher = Matcher(compiled)
     for token in tokens:

@@ -19,7 +19,7 @@ from structgen.machines.core.compiled import Bits, CompiledGrammar, Completions
 from structgen.machines.machine_core.growing_tables import NODES, TablePlan, TableSizes
 from structgen.machines.machine_core.layout import ENDED, LARGE
 from structgen.machines.machine_core.lexeme_layout import LexemeContext
-from structgen.machines.machine_core.masks import fill
+from structgen.machines.machine_core.masks import fill_mask
 from structgen.tokens.token_mask import tokens_of
 
 TABLES: Final = TablePlan(LexemeContext, {"nodes": TableSizes(256), "lists": TableSizes(4096)})
@@ -54,7 +54,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         self._bits: Bits = np.empty(0, np.int32)
         """The mask that was worked out last, as a row of bits."""
 
-    def _number(self, place: P) -> int:
+    def _number_of(self, place: P) -> int:
         """Return the number of a place."""
         with self.lock:
             number = self._numbers.get(place, -1)
@@ -101,31 +101,31 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         place = self._places[index]
         return b"" if place is None else self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
 
-    def _expected(self, index: int) -> list[Expected]:
+    def _list_expected(self, index: int) -> list[Expected]:
         place = self._places[index]
-        return [] if place is None else self.inner._expected(place.state)
+        return [] if place is None else self.inner._list_expected(place.state)
 
-    def _narrows(self, index: int) -> bool:
+    def _is_narrower(self, index: int) -> bool:
         """Return whether the mask of a state may be narrower than the grammar's."""
         return True
 
     @abstractmethod
-    def _narrowed(self, index: int, bits: Bits) -> Bits:
+    def _narrow_mask(self, index: int, bits: Bits) -> Bits:
         """Return the mask of a state, of which the grammar has the row of bits `bits`."""
 
-    def _compute(self, index: int, target: int) -> int:
-        if fill(self.address, index, target) == 0:
+    def _compute_mask(self, index: int, target: int) -> int:
+        if fill_mask(self.address, index, target) == 0:
             return 0
-        if index == self._finished:
+        if index == self._finished_state:
             return ENDED
         state = self.place(index).state
-        parts = None if self._narrows(index) else self.inner.mask_parts(state)
+        parts = None if self._is_narrower(index) else self.inner.mask_parts(state)
         if parts is None:
-            self._bits = self._narrowed(index, self.inner.bits(state))
+            self._bits = self._narrow_mask(index, self.inner.bits(state))
             parts = -1, tokens_of(self._bits).astype(np.int32)
             if len(parts[1]) >= self._words:
                 return LARGE
-        self._memoise(index, *parts, target)
+        self._memoise_mask(index, *parts, target)
         return 0
 
     @property

@@ -22,13 +22,13 @@ def over_bytes(grammar: Any) -> CompiledGrammar:
     return _over_bytes(grammar).fresh()
 
 
-def _compiled(grammar: Any) -> CompiledGrammar:
+def _compile_over_bytes(grammar: Any) -> CompiledGrammar:
     is_compiled = isinstance(grammar, CompiledGrammar)
     compiled: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
     return compiled
 
 
-_over_bytes: Final = lru_cache(maxsize=64)(_compiled)
+_over_bytes: Final = lru_cache(maxsize=64)(_compile_over_bytes)
 
 
 def fault_in(text: str, compiled: CompiledGrammar) -> str:
@@ -38,7 +38,7 @@ def fault_in(text: str, compiled: CompiledGrammar) -> str:
     return fault and f"not {compiled.grammar.texts_named}: {fault}"
 
 
-def accepts(compiled: CompiledGrammar, text: str) -> bool:
+def grammar_accepts(compiled: CompiledGrammar, text: str) -> bool:
     """Tell whether a text is one of a grammar's. Linear in the text."""
     state = compiled.step_bytes(compiled.start, text.encode("utf-8", "surrogatepass"))
     return state is not None and compiled.accepts_end(state)
@@ -50,14 +50,14 @@ def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
     # optional: pydantic
     from pydantic_core import PydanticCustomError, core_schema
 
-    compiled = cache(partial(_compiled, grammar))
+    compiled = cache(partial(_compile_over_bytes, grammar))
 
-    def text_of_grammar(value: Any, read: Callable[[Any], Any]) -> Any:
-        made = read(value)
-        text = made if isinstance(made, str) else getattr(value, "value", value)  # of an Enum
+    def text_of_grammar(value: Any, reader: Callable[[Any], Any]) -> Any:
+        value_read = reader(value)
+        text = value_read if isinstance(value_read, str) else getattr(value, "value", value)  # of an Enum
         if isinstance(text, str) and (fault := fault_in(text, compiled())):
             raise PydanticCustomError("x-grammar", "{fault}", {"fault": fault})
-        return made
+        return value_read
 
     return core_schema.no_info_wrap_validator_function(text_of_grammar, schema, metadata={_OWN: True})
 

@@ -22,47 +22,47 @@ class TokenCounts(Completions):
         """State -> so many tokens suffice after whichever token comes next."""
 
     @abstractmethod
-    def length(self, index: int) -> int:
+    def symbol_length(self, index: int) -> int:
         """Return the symbols of the completion of a state."""
 
     @abstractmethod
-    def count(self, index: int) -> int:
+    def count_tokens(self, index: int) -> int:
         """Work out the tokens that complete the document from a state."""
 
     @abstractmethod
-    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
+    def states_after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         """Return states after some allowed tokens, and for each token which of them has its own's count."""
 
-    def clear(self) -> None:
+    def clear_counts(self) -> None:
         """Forget what was remembered."""
-        self._costs.clear()
+        self._costs.clear_states()
         self._counts.clear()
         self._ceilings.clear()
 
     def tokens(self, index: int, enough: int = 0) -> int:
         """Return the tokens that complete the document from a state: 0 where it is complete. Where they are
         no more than `enough`, a bound may do."""
-        known = self._counts.get(index)
-        if known is None:
+        known_count = self._counts.get(index)
+        if known_count is None:
             if len(self._counts) > REMEMBERED or self._costs.is_full:
-                self.clear()
+                self.clear_counts()
             # no text needs more tokens than it has bytes
-            if enough > 0 and (length := self.length(index)) <= enough:
+            if enough > 0 and (length := self.symbol_length(index)) <= enough:
                 return length
-            known = self._counts[index] = self.count(index)
-        return known
+            known_count = self._counts[index] = self.count_tokens(index)
+        return known_count
 
     def sufficient(self, index: int) -> int | None:
         """Return how many tokens are known to suffice, and one less after whichever token comes next."""
-        most = self._ceilings.get(index)
-        return None if most is None else 1 + max(most, self.tokens(index))
+        ceiling = self._ceilings.get(index)
+        return None if ceiling is None else 1 + max(ceiling, self.tokens(index))
 
-    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
-        """Return those of a state's allowed tokens (no end tokens) after which more than `left` are needed.
+    def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
+        """Return those of a state's allowed tokens (no end tokens) after which more than `budget` are needed.
 
-        Cost: `after`, and `tokens` of those states whose completions are longer.
+        Cost: `states_after`, and `tokens` of those states whose completions are longer.
         """
-        states, which = self.after(index, tokens)
-        counts = np.fromiter((self.tokens(state, left) for state in states), np.int64, len(states))
+        states, which = self.states_after(index, tokens)
+        counts = np.fromiter((self.tokens(state, budget) for state in states), np.int64, len(states))
         self._ceilings[index] = int(counts.max(initial=0))
-        return tokens[counts[which] > left]
+        return tokens[counts[which] > budget]

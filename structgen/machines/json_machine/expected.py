@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 
 from structgen.automata.strings.live_strings import LiveState
-from structgen.automata.unicode.decoded_text import decode
+from structgen.automata.unicode.decoded_text import decode_text
 from structgen.base.language.expectation import Expected
 from structgen.base.printable import byte_runs
 from structgen.machines.json_machine.inspection import Inspection
@@ -32,7 +32,7 @@ _URGENT, _VALUE, _MARK, _BLANK, _END = range(5)
 """The order of the list: what is owed, what may come, punctuation, white space, the end."""
 
 
-def expected(machine: Inspection, index: int) -> list[Expected]:
+def list_expected(machine: Inspection, index: int) -> list[Expected]:
     """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values, and
     an item that counts the others. Empty after an end token.
 
@@ -42,7 +42,7 @@ def expected(machine: Inspection, index: int) -> list[Expected]:
     if machine.registers(index).mode == L.M_FINISHED:
         return []
     reading = _Reading(machine, index)
-    reading.collect()
+    reading.collect_items()
     items = sorted(reading.items.items())
     many = sum(rank <= _VALUE for (rank, _), _ in items)
     if many > MOST:
@@ -78,17 +78,19 @@ class _Reading:
         if self.mode == L.M_STRING and (state := machine.string_state(index)) >= 0:
             self.live = machine.strings.is_live(state)
         self._going_on: dict[str, set[int]] = {}
-        """What `_next` found, by the next two characters."""
+        """What `_bytes_of_word` found, by the next two characters."""
 
-    def add(self, what: str, sources: Iterable[str], first: Iterable[int], rank: int = _VALUE) -> None:
+    def add_item(
+        self, wording_of_item: str, sources: Iterable[str], first: Iterable[int], rank: int = _VALUE
+    ) -> None:
         """Add an item if one of its bytes is allowed; items of the same words are one."""
-        allowed = self.after.keys() & set(first)
-        if allowed:
-            known, had = self.items.setdefault((rank, what), ({}, set()))
-            known.update(dict.fromkeys(sources))
-            had.update(allowed)
+        bytes_allowed = self.after.keys() & set(first)
+        if bytes_allowed:
+            known_sources, had = self.items.setdefault((rank, wording_of_item), ({}, set()))
+            known_sources.update(dict.fromkeys(sources))
+            had.update(bytes_allowed)
 
-    def collect(self) -> None:
+    def collect_items(self) -> None:
         """Find all items."""
         if self.mode in (L.M_STRING, L.M_WORDS, L.M_KEY):
             closing = self.after.keys() & b'"' if self._escape in (0, 6) else set[int]()
@@ -97,10 +99,10 @@ class _Reading:
                 self._inside_key(closing, rest)
             else:
                 self._inside_string(closing, rest)
-            told = set[int]().union(*(first for _, first in self.items.values()))
-            self.add("the rest of the string", (), self.after.keys() - told)
+            bytes_explained = set[int]().union(*(first for _, first in self.items.values()))
+            self.add_item("the rest of the string", (), self.after.keys() - bytes_explained)
         elif self.mode == L.M_LITERAL:
-            self.add(f"the rest of {_LITERALS[self.lex >> 4]}", self.sources, self.after)
+            self.add_item(f"the rest of {_LITERALS[self.lex >> 4]}", self.sources, self.after)
         else:
             self._between_tokens()
         if self.machine.may_end(self.index):
@@ -111,217 +113,237 @@ class _Reading:
     def _between_tokens(self) -> None:
         machine, holder = self.machine, self.place
         space = bytes(byte for byte in self.after if byte in _SPACE)
-        self.add({b" ": "a blank", b"\n": "a line break"}.get(space, "white space"), (), space, _BLANK)
-        told = set(space)
+        self.add_item({b" ": "a blank", b"\n": "a line break"}.get(space, "white space"), (), space, _BLANK)
+        bytes_explained = set(space)
         if self.mode == L.M_NUMBER:
             holder = machine.place_in(machine.frame(self.frame)[3]) if self.frame >= 0 else -1
             digits = bytes(byte for byte in self.after if byte in _NUMERAL)
-            whole = " or ".join(wording.numbers(machine.network.entry(self.place)))
-            self.add(f"the rest of {whole}{_hint(digits)}", self.sources, digits)
-            told.update(digits)
-        begun: dict[tuple[int, int], list[int]] = {}
+            whole = " or ".join(wording.number_descriptions(machine.network.entry(self.place)))
+            self.add_item(f"the rest of {whole}{_next_characters(digits)}", self.sources, digits)
+            bytes_explained.update(digits)
+        first_bytes: dict[tuple[int, int], list[int]] = {}
         for byte, state in self.after.items():
             if byte in b"]}":
-                self.add(f'"{chr(byte)}"', machine.sources(holder), (byte,), _MARK)
+                self.add_item(f'"{chr(byte)}"', machine.sources(holder), (byte,), _MARK)
             elif byte == b","[0]:
-                self._comma(state, machine.sources(holder))
+                self._add_comma(state, machine.sources(holder))
             elif byte == b":"[0]:
-                self.add('":"', (), b":", _MARK)
-            elif byte not in told:
+                self.add_item('":"', (), b":", _MARK)
+            elif byte not in bytes_explained:
                 registers = machine.registers(state)
                 mode = registers.mode
                 literal = registers.lexeme >> 4 if mode == L.M_LITERAL else 0
-                begun.setdefault((mode, literal), []).append(byte)
-        for (mode, literal), first in begun.items():
+                first_bytes.setdefault((mode, literal), []).append(byte)
+        for (mode, literal), first in first_bytes.items():
             if mode == L.M_KEY:
-                self._keys()
+                self._add_keys()
             else:
-                self._value(mode, _LITERALS[literal], first)
+                self._add_values(mode, _LITERALS[literal], first)
 
-    def _value(self, mode: int, literal: str, first: list[int]) -> None:
+    def _add_values(self, mode: int, literal: str, first: list[int]) -> None:
         """Add the values that begin with some bytes."""
         machine, state = self.machine, self.after[first[0]]
         place = machine.place_in(machine.registers(state).frame)
         entry = machine.network.entry(place)
         match mode:
             case L.M_NUMBER:
-                words = wording.numbers(entry)
+                words = wording.number_descriptions(entry)
             case L.M_STRING:
-                words = wording.strings(entry)
+                words = wording.string_descriptions(entry)
             case L.M_WORDS:
-                words = _listed(_words(machine, state))
+                words = _word_descriptions(_matching_words(machine, state))
             case L.M_LITERAL:
                 words = [literal]
             case _:
                 words = ["an object" if first == [*b"{"] else "an array"]
-        for what in words:
-            self.add(what, machine.sources(place), first)
+        for wording_of_item in words:
+            self.add_item(wording_of_item, machine.sources(place), first)
 
-    def _comma(self, state: int, sources: Iterable[str]) -> None:
+    def _add_comma(self, state: int, sources: Iterable[str]) -> None:
         """Add the comma inside a container, and what makes it necessary."""
         machine = self.machine
         registers = machine.registers(state)
         keys = registers.mode == L.M_KEYS
-        missing, more = machine.network.owed(machine.residue(registers.residue))
-        what, rank = '","', _MARK
+        missing, missing_count = machine.network.owed_keys(machine.residue(registers.residue))
+        wording_of_item, rank = '","', _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
-            listed = wording.listing(map(wording.quoted, missing), " and ")
-            what, rank = f"{what} (the {several} {listed} must still come)", _URGENT
-        elif more and (b"}" if keys else b"]")[0] not in self.after:
+            key_list = wording.list_words(map(wording.quote_text, missing), " and ")
+            wording_of_item, rank = f"{wording_of_item} (the {several} {key_list} must still come)", _URGENT
+        elif missing_count and (b"}" if keys else b"]")[0] not in self.after:
             unit = "more member" if keys else "more item"
-            what, rank = f"{what} ({wording.count(more, None, unit)} must come)", _URGENT
-        self.add(what, sources, b",", rank)
+            wording_of_item, rank = (
+                f"{wording_of_item} ({wording.describe_count(missing_count, None, unit)} must come)",
+                _URGENT,
+            )
+        self.add_item(wording_of_item, sources, b",", rank)
 
     # --- keys ---
 
-    def _keys(self) -> None:
+    def _add_keys(self) -> None:
         """Add the keys that may come, at the quote that opens them."""
         residue = self.machine.residue(self.row)
-        for name in self.machine.network.menu(residue).named:
-            sources, rank = self._asking(residue, name)
-            required = " (required)" if rank == _URGENT else ""
-            self.add(f"the key {wording.quoted(name)}{required}", sources, b'"', rank)
-        for words, sources in self._unlisted(residue):
-            for what in words:
-                self.add(what, sources or self.sources, b'"')
+        for name in self.machine.network.menu(residue).names:
+            sources, rank = self._demand_of_key(residue, name)
+            suffix = " (required)" if rank == _URGENT else ""
+            self.add_item(f"the key {wording.quote_text(name)}{suffix}", sources, b'"', rank)
+        for words, sources in self._unlisted_keys(residue):
+            for wording_of_item in words:
+                self.add_item(wording_of_item, sources or self.sources, b'"')
 
-    def _asking(self, residue: int, name: str) -> tuple[tuple[str, ...], int]:
+    def _demand_of_key(self, residue: int, name: str) -> tuple[tuple[str, ...], int]:
         """Return who asks for a key, and its rank."""
         network = self.machine.network
-        sources = self.machine.sources(network.menu(residue).named[name])
-        if name in network.owed(residue)[0]:
+        sources = self.machine.sources(network.menu(residue).names[name])
+        if name in network.owed_keys(residue)[0]:
             return (*self.sources, *sources), _URGENT
         return sources or self.sources, _VALUE
 
-    def _unlisted(self, residue: int) -> Iterator[tuple[list[str], tuple[str, ...]]]:
+    def _unlisted_keys(self, residue: int) -> Iterator[tuple[list[str], tuple[str, ...]]]:
         """Yield the keys without a name, in words, and the places of their values."""
-        for formula, place in self.machine.network.unnamed(residue):
-            some = partial(wording.string, some=self._some(residue))
-            yield wording.describe((formula,), some), self.machine.sources(place)
+        for formula, place in self.machine.network.unnamed_keys(residue):
+            some = partial(wording.describe_strings, some=self._any_key(residue))
+            yield wording.describe_formulas((formula,), some), self.machine.sources(place)
 
-    def _some(self, residue: int) -> str:
-        named = self.machine.network.keys(residue)
-        return "a key that the schema does not name" if named else "a key"
+    def _any_key(self, residue: int) -> str:
+        known_keys = self.machine.network.keys(residue)
+        return "a key that the schema does not name" if known_keys else "a key"
 
     def _inside_key(self, closing: Iterable[int], rest: bytes) -> None:
         machine = self.machine
         residue = machine.residue(self.row)
-        named = machine.network.menu(residue).named
+        names = machine.network.menu(residue).names
         for byte in closing:
             key = machine.registers(self.after[byte]).lexeme
             sources = machine.sources(machine.child_place(self.row, key))
-            self.add("the closing quote", sources or self.sources, closing)
-        for _at, word in machine.listed(machine.key_list(self.row), self.at) if self.at >= 0 else ():
-            name = decode(word)
-            if name in named:
-                sources, rank = self._asking(residue, name)
-                said = f"the rest of the key {wording.quoted(name)}"
-                self.add(said, sources, self._next(word).intersection(rest), rank)
+            self.add_item("the closing quote", sources or self.sources, closing)
+        for _at, word in (
+            machine.words_with_prefix(machine.key_list(self.row), self.at) if self.at >= 0 else ()
+        ):
+            name = decode_text(word)
+            if name in names:
+                sources, rank = self._demand_of_key(residue, name)
+                rest_of_key = f"the rest of the key {wording.quote_text(name)}"
+                self.add_item(rest_of_key, sources, self._bytes_of_word(word).intersection(rest), rank)
         states = {byte: machine.registers(self.after[byte]).lexeme & L.STATE_BITS for byte in rest}
         extra = [byte for byte, state in states.items() if state != L.NO_STATE]
         if extra:
-            kinds = list(self._unlisted(residue))
+            kinds = list(self._unlisted_keys(residue))
             asking = tuple(source for _, sources in kinds for source in sources) or self.sources
-            for what in kinds[0][0] if len(kinds) == 1 else [self._some(residue)]:
-                self.add(f"the rest of {what}", asking, extra)
+            for wording_of_item in kinds[0][0] if len(kinds) == 1 else [self._any_key(residue)]:
+                self.add_item(f"the rest of {wording_of_item}", asking, extra)
 
     # --- strings ---
 
     def _inside_string(self, closing: Iterable[int], rest: bytes) -> None:
         """Add how a string or a listed string goes on."""
-        listed = self.mode == L.M_WORDS
-        described = [] if listed else wording.strings(self.machine.network.entry(self.place))
-        whole = " or ".join(described) if described != ["a string"] else ""
+        is_listed = self.mode == L.M_WORDS
+        descriptions = (
+            [] if is_listed else wording.string_descriptions(self.machine.network.entry(self.place))
+        )
+        whole = " or ".join(descriptions) if descriptions != ["a string"] else ""
         # where it must end, what it is
         of_what = f" of {whole}" if whole and not rest else ""
-        self.add(f"the closing quote{of_what}", self.sources, closing)
-        if listed:
-            first = {word: self._next(word).intersection(rest) for word in _words(self.machine, self.index)}
-            for what in _listed(word for word, following in first.items() if following):
-                self.add(f"the rest of {what}", self.sources, set[int]().union(*first.values()))
+        self.add_item(f"the closing quote{of_what}", self.sources, closing)
+        if is_listed:
+            first = {
+                word: self._bytes_of_word(word).intersection(rest)
+                for word in _matching_words(self.machine, self.index)
+            }
+            for wording_of_item in _word_descriptions(word for word, following in first.items() if following):
+                self.add_item(
+                    f"the rest of {wording_of_item}", self.sources, set[int]().union(*first.values())
+                )
         elif self._escape:
-            self.add("the rest of an escape", self.sources, rest)
+            self.add_item("the rest of an escape", self.sources, rest)
         elif all(byte & 0xC0 == 0x80 for byte in rest):
-            self.add("the rest of a character", self.sources, rest)
+            self.add_item("the rest of a character", self.sources, rest)
         elif self.live is None or not self._rest_of_texts(self.live):
-            what = self._more_characters() or f"the rest of {whole or 'the string'}"
-            self.add(what + _hint(rest), self.sources, rest)
+            wording_of_item = self._more_characters() or f"the rest of {whole or 'the string'}"
+            self.add_item(wording_of_item + _next_characters(rest), self.sources, rest)
 
     def _rest_of_texts(self, live: LiveState) -> bool:
         """Add how texts of grammars go on; return whether the string can be nothing else."""
-        for way, at in live.alive():
+        for way, at in live.alive_ways():
             for way_on in way.reader.expected(at):
                 # a quote, a backslash and a control character begin as an escape; others may
                 first = {byte if byte >= 32 and byte not in b'"\\' else 92 for byte in way_on.first}
-                self.add(way_on.what, self.sources, first and first | {92})
+                self.add_item(way_on.what, self.sources, first and first | {92})
         return live.regular < 0
 
     def _more_characters(self) -> str:
         """Return how long the rest of a string is, in words; empty where its length is not bounded."""
         row = self.machine.string_row(self.row)
-        least, most, written = row[StringRow.least], row[StringRow.most], self.at
-        if not least and most < 0:
+        min_length, max_length, length = row[StringRow.min_length], row[StringRow.max_length], self.at
+        if not min_length and max_length < 0:
             return ""
-        left = wording.count(max(least - written, 0), most - written if most >= 0 else None, "more character")
-        return f"a string of {left}" if left else "the rest of the string"
+        remaining = wording.describe_count(
+            max(min_length - length, 0), max_length - length if max_length >= 0 else None, "more character"
+        )
+        return f"a string of {remaining}" if remaining else "the rest of the string"
 
-    def _next(self, word: bytes) -> set[int]:
+    def _bytes_of_word(self, word: bytes) -> set[int]:
         """Return the bytes with which a listed word or key may go on; none where the escape that is being
         written is not one of it."""
-        written = self.at & L.POSITION_BITS
-        if written < len(word) and word[written] & 0xC0 == 0x80:
-            return {word[written]}
-        rest = decode(word[written:])[:2]
+        offset = self.at & L.POSITION_BITS
+        if offset < len(word) and word[offset] & 0xC0 == 0x80:
+            return {word[offset]}
+        rest = decode_text(word[offset:])[:2]
         if rest not in self._going_on:
-            begun = _begun(self.lex)
+            escape_prefix = _begun_escape(self.lex)
             first = self._going_on[rest] = set()
-            for text in _spellings(rest):
-                left = text[len(begun) :]
-                if left and text.startswith(begun) and self.machine.after(self.index, left) >= 0:
+            for text in _first_spellings(rest):
+                rest_of_escape = text[len(escape_prefix) :]
+                if (
+                    rest_of_escape
+                    and text.startswith(escape_prefix)
+                    and self.machine.state_after(self.index, rest_of_escape) >= 0
+                ):
                     # a hexadecimal digit of an escape in either case
-                    first.update(left[:1], left[:1].upper() if text.startswith(b"\\") else b"")
+                    first.update(
+                        rest_of_escape[:1], rest_of_escape[:1].upper() if text.startswith(b"\\") else b""
+                    )
         return self._going_on[rest]
 
 
 # --- listed strings and keys ---
 
 
-def _listed(words: Iterable[bytes]) -> list[str]:
+def _word_descriptions(words: Iterable[bytes]) -> list[str]:
     """Return listed strings in words; none where there are none."""
-    quoted = [wording.quoted(decode(word)) for word in words]
-    return [wording.listing(quoted)] if quoted else []
+    quoted_words = [wording.quote_text(decode_text(word)) for word in words]
+    return [wording.list_words(quoted_words)] if quoted_words else []
 
 
-def _words(machine: Inspection, index: int) -> Iterator[bytes]:
+def _matching_words(machine: Inspection, index: int) -> Iterator[bytes]:
     """Yield the listed strings that agree with what is written in a state, as bytes (`decoded_text`)."""
     registers = machine.registers(index)
     words = machine.string_row(registers.residue)[StringRow.start]
-    return (word for _at, word in machine.listed(words, registers.position))
+    return (word for _at, word in machine.words_with_prefix(words, registers.position))
 
 
-def _spellings(rest: str) -> list[bytes]:
+def _first_spellings(rest: str) -> list[bytes]:
     """Return the ways of writing the first character of the rest of a word, or the quote that ends it; a high
     surrogate that stands alone together with what follows, which tells it from half a pair."""
     if not rest:
         return [b'"']
     units = rest[0].encode("utf-16-be", "surrogatepass").hex()
-    spelled = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode()
+    escape_text = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode()
     if not "\ud800" <= rest[0] < "\udc00":
-        return [json_string(rest[0])[1:-1], spelled, *[b"\\/"] * (rest[0] == "/")]
+        return [json_string(rest[0])[1:-1], escape_text, *[b"\\/"] * (rest[0] == "/")]
     if "\ud800" <= rest[1:2] < "\udc00":
-        return [spelled + f"\\u{ord(rest[1]):04x}".encode()]
-    return [spelled + text for text in _spellings(rest[1:])]
+        return [escape_text + f"\\u{ord(rest[1]):04x}".encode()]
+    return [escape_text + text for text in _first_spellings(rest[1:])]
 
 
-def _begun(lex: int) -> bytes:
+def _begun_escape(lex: int) -> bytes:
     """Return what is written of an escape, in lower case (`lexeme`: escape state, digits, high surrogate)."""
     escape, value, high = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    before, begun = f"\\u{0xD800 + high:04x}" * (escape >= 6), escape % 6
-    return (before + f"\\u{value:0{max(begun - 2, 1)}x}"[:begun]).encode()
+    first_unit, digit_count = f"\\u{0xD800 + high:04x}" * (escape >= 6), escape % 6
+    return (first_unit + f"\\u{value:0{max(digit_count - 2, 1)}x}"[:digit_count]).encode()
 
 
-def _hint(following: bytes) -> str:
+def _next_characters(following: bytes) -> str:
     """Return the next characters in brackets where they are few, else nothing."""
     runs = byte_runs(following)
     if not runs or following[-1] >= 127 or len(runs) > 6:

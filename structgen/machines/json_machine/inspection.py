@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from structgen.automata.numbers.written_forms import only_integers
 from structgen.automata.strings.live_strings import LiveState
-from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.automata.unicode.decoded_text import columns_of, decode_text, encode_text
 from structgen.base.language.ir import DEAD
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
@@ -31,7 +31,7 @@ class StateRegisters(NamedTuple):
     mode: int
     residue: int
     extras: int
-    seen: int
+    side_node: int
     lexeme: int
     position: int
     text: int
@@ -39,7 +39,7 @@ class StateRegisters(NamedTuple):
 
 
 StateGroup: TypeAlias = tuple[int, ...]
-"""What a walk lists (`JsonContext.listed`): mode, residue, frame."""
+"""What a walk lists (`JsonContext.state_groups`): mode, residue, frame."""
 
 
 class Inspection:
@@ -54,8 +54,8 @@ class Inspection:
         self._tables, self.expander, self._retry = tables, expander, retry
         self.strings, self.numbers = expander.strings, expander.numbers
         self.network = expander.network
-        self._listed = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
-        tables.context[word_of(L.JsonContext, "listed")] = address_of(self._listed)
+        self._state_groups = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
+        tables.context[word_of(L.JsonContext, "state_groups")] = address_of(self._state_groups)
 
     def registers(self, index: int) -> StateRegisters:
         """Return the registers of a state."""
@@ -95,10 +95,10 @@ class Inspection:
 
     def child_place(self, row: int, key: int) -> int:
         """Return the network's place of the value under a key."""
-        place = self.expander.key(row, key)
+        place = self.expander.network_key(row, key)
         menu = self.network.menu(self.residue(row))
         if isinstance(place, str):
-            return menu.named[place]
+            return menu.names[place]
         assert place is not None, "arrays have no keys"
         return menu.extra_places[place]
 
@@ -122,7 +122,7 @@ class Inspection:
         """Return the word list of an object's keys."""
         return int(self._tables.rows(L.T_RES)[row, L.ResidueRow.words])
 
-    def listed(self, words: int, prefix: int) -> Iterator[tuple[int, bytes]]:
+    def words_with_prefix(self, words: int, prefix: int) -> Iterator[tuple[int, bytes]]:
         """Yield the words (index, bytes) of a list with a prefix."""
         offset = int(self._tables.rows(L.T_LEX)[words, 0])
         offsets = self._tables.rows(L.T_OFFSET)[:, 0]
@@ -152,7 +152,7 @@ class Inspection:
 
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""
-        for column in columns(encode(chr(point))):
+        for column in columns_of(encode_text(chr(point))):
             state = state if state < 0 else self.strings.step(state, column)
         return state
 
@@ -160,20 +160,22 @@ class Inspection:
         """Yield how listed words, and keys that the object holds, go on in a state between two characters of
         a string or key (or inside an escape)."""
         regs = self.registers(index)
-        mode, row, seen, at = regs.mode, regs.residue, regs.seen, regs.position
+        mode, row, side_node, at = regs.mode, regs.residue, regs.side_node, regs.position
         prefix = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[StringRow.start]
         elif mode == L.M_STRING:
-            words, prefix = self.string_row(row)[StringRow.words], seen if seen > 0 else -1
+            words, prefix = self.string_row(row)[StringRow.words], side_node if side_node > 0 else -1
         else:
             assert mode == L.M_KEY, "what is listed goes on inside quotes"
             words = self.key_list(row)
-        begun = prefix & L.POSITION_BITS
-        rests = {word[begun:] for _at, word in self.listed(words, prefix)} if prefix >= 0 else set()
-        if mode == L.M_KEY and seen > 0:
-            rests |= self.held(seen)
-        yield from (decode(rest) for rest in rests if rest)
+        position = prefix & L.POSITION_BITS
+        rests = (
+            {word[position:] for _at, word in self.words_with_prefix(words, prefix)} if prefix >= 0 else set()
+        )
+        if mode == L.M_KEY and side_node > 0:
+            rests |= self.steps_of_set(side_node)
+        yield from (decode_text(rest) for rest in rests if rest)
 
     def next_bytes(self, index: int) -> bytes:
         """Return the bytes that may come next, ascending."""
@@ -181,7 +183,7 @@ class Inspection:
         self._retry(state_walk.next_bytes, index, address_of(array))
         return bytes(np.flatnonzero(array).tolist())
 
-    def after(self, index: int, data: bytes) -> int:
+    def state_after(self, index: int, data: bytes) -> int:
         """Return the state after bytes, or -1."""
         return read_bytes(self._retry, index, data)
 
@@ -200,12 +202,12 @@ class Inspection:
     ) -> npt.NDArray[np.int64]:
         """Return int64[256]: the state after each of some bytes, -1 where it is refused. What `repeated_keys`
         forgets and `named_keys` refuses: see state_walk.after_each."""
-        wanted, states = np.zeros(256, np.uint8), np.empty(256, np.int64)
-        wanted[list(data)] = 1
+        byte_filter, states = np.zeros(256, np.uint8), np.empty(256, np.int64)
+        byte_filter[list(data)] = 1
         self._retry(
             state_walk.after_each,
             index,
-            address_of(wanted),
+            address_of(byte_filter),
             int(repeated_keys),
             int(named_keys),
             address_of(states),
@@ -216,15 +218,15 @@ class Inspection:
         """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
         in an item whose value matters, stands for all that differ in its text alone, and is none of them (see
         state_walk.after_tokens)."""
-        wanted, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
-        self._retry(state_walk.after_tokens, index, address_of(wanted), len(wanted), address_of(states))
+        token_ids, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        self._retry(state_walk.after_tokens, index, address_of(token_ids), len(token_ids), address_of(states))
         return states
 
     def listed_groups(self) -> tuple[list[StateGroup] | None, int]:
         """Return the groups of states that the last walk listed, None where there are too many, and the bound
         over the others."""
         count = int(self._tables.context[L.JsonContext.listed_count])
-        groups = None if count == L.MOST_LISTED else list(map(tuple, self._listed[:count].tolist()))
+        groups = None if count == L.MOST_LISTED else list(map(tuple, self._state_groups[:count].tolist()))
         return groups, int(self._tables.context[L.JsonContext.bound])
 
     def rest(self, table: int, row: int, column: int) -> int | None:
@@ -265,13 +267,13 @@ class Inspection:
     def farthest_numeral(self, place: int) -> int:
         """Return how many characters the rest of a numeral takes at most, in whichever state of its
         automaton, at a place by its row."""
-        return self.numbers.farthest(int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number]))
+        return self.numbers.longest_rest(int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number]))
 
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""
         words = self.string_row(row)[StringRow.start]
         count = int(self._tables.rows(L.T_LEX)[words, 1])
-        return (word for _at, word in self.listed(words, count << L.HIGH_SHIFT))
+        return (word for _at, word in self.words_with_prefix(words, count << L.HIGH_SHIFT))
 
     def words_beside(self, row: int) -> int:
         """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
@@ -288,14 +290,14 @@ class Inspection:
         """Return the state after a token that is not an end token, or -1."""
         return self._retry(take_token, index, token)
 
-    def blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    def is_blurred(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
         text = rows[:, JsonState.text]
-        same: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
+        is_same_text: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
             (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
         )
-        return same
+        return is_same_text
 
     def holds(self, root: int, key: bytes) -> bool:
         """Return whether a set of extra keys has one. Cost: the siblings on the way."""
@@ -312,14 +314,14 @@ class Inspection:
     def text_before(self, text: int) -> tuple[int, int]:
         """Return what is written of an extra key (`JsonState.text`), as the text without its last
         byte, and that byte."""
-        before, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
-        return before, byte
+        parent_text, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
+        return parent_text, byte
 
     def begins_key(self, text: int) -> bool:
         """Return whether nothing is written yet of a key (`JsonState.text`)."""
         return text == 0 or self.text_before(text & L.LOG)[1] == L.KEY_BEGINS
 
-    def held(self, root: int) -> set[bytes]:
+    def steps_of_set(self, root: int) -> set[bytes]:
         """Return how the members of a set of extra keys go on from one of its nodes."""
         rows = self._tables.rows(L.T_SET)
         texts = set()

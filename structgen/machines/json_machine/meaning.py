@@ -17,16 +17,18 @@ from structgen.schema.schema_source import SchemaSource
 def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables, texts: Make) -> Expander:
     """Return the expander of a grammar, with its network and its automata, which writes into these tables.
     `texts` makes the readers of grammars that its strings are texts of.
-    Errors: those of `SchemaSource.network`. The grammar's lock is held by whoever calls it."""
+    Errors: those of `SchemaSource.make_network`. The grammar's lock is held by whoever calls it."""
     lone, quoting = grammar.policies.escapes == "any", grammar.quoting
     spelling = ASCII if quoting.is_ascii else JSON
     strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing, texts=texts)
     numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
-    asked = scalar_questions.Strings(strings, quoting.literal)
-    network = grammar.network(
-        asked,
-        scalar_questions.Numbers(numbers, asked.outcomes),
+    string_questions = scalar_questions.Strings(strings, quoting.write_literal)
+    network = grammar.make_network(
+        string_questions,
+        scalar_questions.Numbers(numbers, string_questions.outcomes),
         limits,
-        widest=lambda: scalar_questions.Numbers(NumberPool("any", limits, quoting.missing), asked.outcomes),
+        widest=lambda: scalar_questions.Numbers(
+            NumberPool("any", limits, quoting.missing), string_questions.outcomes
+        ),
     )
     return Expander(network, strings, numbers, tables, limits)

@@ -69,19 +69,19 @@ def job_at(jobs: int, index: int) -> Job:
 @jit
 def state_of(batch: Batch, job: Job, node: int) -> int:
     """Return the state of a node, or the code in its stead."""
-    above = batch.states[job.place + 1 + batch.parents[job.node + node]]
+    parent_state = batch.states[job.place + 1 + batch.parents[job.node + node]]
     token = batch.tokens[job.node + node]
     size = batch.vocabulary if job.context == 0 else Core(job.context).vocabulary.size
-    if above < 0:
-        return above
+    if parent_state < 0:
+        return parent_state
     if not 0 <= token < size:
         return REFUSED
-    code = 0 if job.context == 0 else after_any(Core(job.context), above, token)
+    code = 0 if job.context == 0 else after_any(Core(job.context), parent_state, token)
     return code if code >= REFUSED else NOT_YET
 
 
 @jit
-def settle_place(batch: Batch, job: Job, place: int, state: int) -> int:
+def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
     """Note the state of a place, or the code in its stead, and write its mask, if it is known. Returns 1
     where something is left to do, else 0."""
     at = job.place + place
@@ -92,21 +92,21 @@ def settle_place(batch: Batch, job: Job, place: int, state: int) -> int:
     if address_of_block(batch.rows) != 0:
         row = batch.rows[at]
     target = batch.mask + 4 * words * row
-    status, written = ROW_REFUSED, 0
+    status, count = ROW_REFUSED, 0
     if state >= 0:
         if job.context == 0:
-            status, written = ROW_FREE, words
+            status, count = ROW_FREE, words
             allow_all(Int32s(target), words, batch.vocabulary)
         else:
             c = Core(job.context)
             node = c.nodes[state]
             if copy_mask(c, node, target) == 0:
-                status, written = ROW_KNOWN, c.vocabulary.mask_words
+                status, count = ROW_KNOWN, c.vocabulary.mask_words
             elif node.registers.mode == FINISHED:
                 status = ROW_FINISHED
             else:
                 return 1
-    for i in range(written, words):
+    for i in range(count, words):
         Int32s(target)[i] = 0
     batch.statuses[at] = status
     return 0
@@ -125,22 +125,22 @@ def allow_all(target: Int32s, words: int, vocabulary: int) -> None:
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     """Find the known states and masks of the drafts of many jobs. Returns how many places are left."""
-    batch, left = Batch(batch_address), 0
+    batch, left_count = Batch(batch_address), 0
     for i in range(count):
-        job, noted = job_at(jobs, i), 0
+        job, question_count = job_at(jobs, i), 0
         if job.context != 0:
-            noted = Core(job.context).questions.count
+            question_count = Core(job.context).questions.count
             Core(job.context).questions.count = MOST_QUESTIONS  # full: no question is noted
-        left += settle_place(batch, job, 0, job.state)
+        left_count += finish_place(batch, job, 0, job.state)
         for node in range(job.count):
-            left += settle_place(batch, job, 1 + node, state_of(batch, job, node))
+            left_count += finish_place(batch, job, 1 + node, state_of(batch, job, node))
         if job.context != 0:
-            Core(job.context).questions.count = noted
-    return left
+            Core(job.context).questions.count = question_count
+    return left_count
 
 
 @entry("int64(int64, int64, int64)")
-def misplaced(parents_address: int, counts_address: int, drafts: int) -> int:
+def find_misplaced(parents_address: int, counts_address: int, drafts: int) -> int:
     """Return the first node (over all drafts) whose parent does not come before it, or -1; `counts` (int32):
     the nodes of each draft."""
     parents, counts, first = Int32s(parents_address), Int32s(counts_address), 0

@@ -28,7 +28,7 @@ from structgen.base.native.typed_blocks import (
     word_of,
     words_of,
 )
-from structgen.machines.machine_core.interning import rehash
+from structgen.machines.machine_core.interning import rehash_rows
 from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
 
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
@@ -52,7 +52,7 @@ class TableSizes(NamedTuple):
     leads to it."""
 
 
-def _bytes(words: int, rows: int) -> int:
+def _table_bytes(words: int, rows: int) -> int:
     """Return the bytes of a table's rows, a multiple of eight."""
     size = 4 * rows if words == 0 else (rows if words < 0 else 8 * words * rows)
     return (size + 7) & ~7
@@ -95,7 +95,7 @@ class TablePlan:
                 hashes.get(table, 0),
                 sizes.slots - 1,
             )
-            at += _bytes(size, sizes.rows)
+            at += _table_bytes(size, sizes.rows)
         self.total = at
         """Bytes of all tables at first."""
         self.needs = slice(at, at + 8 * (1 + 4 * MOST_QUESTIONS))
@@ -108,13 +108,13 @@ class TablePlan:
             self.needs.stop,
             self.needs.stop + 8 * rows,
         )
-        for name, value in {"finished": -1, **(words or {})}.items():
+        for name, value in {"finished_state": -1, **(words or {})}.items():
             self.template[fields[name].word] = value
         self.addresses = np.array(
             [*self.starts, *(table + HASH for table in interning), questions, work, scratch]
         )
         """Words of the context that hold addresses in the block: in the template, offsets in it."""
-        self.cleared = (
+        self.cleared_arrays = (
             self.needs,
             *(
                 slice(self.starts[table], self.starts[table] + 8 * self.words[table])
@@ -150,28 +150,28 @@ class GrowingTables:
     def __init__(self, limits: Limits, plan: TablePlan, is_shared: bool = False) -> None:
         """`is_shared`: other threads read all tables while one of them grows."""
         self._limits, self._plan = limits, plan
-        self._shared = frozenset(plan.sizes) if is_shared else _SHARED
+        self._shared_tables = frozenset(plan.sizes) if is_shared else _SHARED
         # one block for the tables, the questions, and the registers of a walk and rows being interned
         self._block: npt.NDArray[np.uint8] = with_collection(
             np.empty, plan.needs.stop + plan.scratch, np.uint8
         )
         block = self._block
         block[: plan.hashes] = 255
-        for part in plan.cleared:
+        for part in plan.cleared_arrays:
             block[part] = 0
         self.context: npt.NDArray[np.int64] = plan.template.copy()
         self.context[plan.addresses] += address_of(block)
         self._words = self.context.data  # a look at a single word costs half as much
         self.address = address_of(self.context)
         self.needs: npt.NDArray[np.int64] = block[plan.needs].view(np.int64)
-        self._kept: list[npt.NDArray[Any]] = []
+        self._outgrown: list[npt.NDArray[Any]] = []
         self._hashes: dict[int, npt.NDArray[np.int32]] = {}
         """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
         """The tables as arrays, made when they are asked for."""
 
     @staticmethod
-    def _view(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
+    def _view_of(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
         """Return the rows that lie at the beginning of a block."""
         if words > 0:
             return np.ndarray((count, words), np.int64, raw)
@@ -182,25 +182,25 @@ class GrowingTables:
         view = self._views.get(table)
         if view is None:
             words, count = self._plan.words[table], self._plan.sizes[table].rows
-            view = self._views[table] = self._view(self._block[self._plan.starts[table] :], words, count)
+            view = self._views[table] = self._view_of(self._block[self._plan.starts[table] :], words, count)
         return view
 
     def questions(self) -> list[list[int]]:
         """Make the room that compiled code has asked for; return the other questions that it has noted, and
         forget all. Raises LimitError."""
         count = int(self.needs[0])
-        noted: list[list[int]] = self.needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
+        question_rows: list[list[int]] = self.needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
         self.needs[0] = 0
-        for kind, table, rows, _ in noted:
+        for kind, table, rows, _ in question_rows:
             if kind == QUESTION_ROOM:
-                self.room(table, rows)
-        return [question for question in noted if question[0] != QUESTION_ROOM]
+                self.make_room(table, rows)
+        return [question for question in question_rows if question[0] != QUESTION_ROOM]
 
     def count(self, table: int) -> int:
         """Return how many rows are in use."""
         return int(self._words[table + COUNT])
 
-    def room(self, table: int, extra: int) -> None:
+    def make_room(self, table: int, extra: int) -> None:
         """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
         sizes = self._plan.sizes[table]
         slots = sizes.slots
@@ -219,15 +219,15 @@ class GrowingTables:
         if slots:
             capacity = max(capacity, 2 * count)
         # lists of masks grow to tens of megabytes: copied seldom, into room that only costs as it is used
-        size = _bytes(words, capacity)
+        size = _table_bytes(words, capacity)
         raw = lazy_room(size) if table == LISTS else with_collection(np.empty, size, np.uint8)
-        rows = self._view(raw, words, capacity)
+        rows = self._view_of(raw, words, capacity)
         old = self.rows(table)
         rows[:count] = old[:count]
-        left: list[npt.NDArray[Any]] = []
-        (self._kept if table in self._shared else left).append(old)
+        outgrown: list[npt.NDArray[Any]] = []
+        (self._outgrown if table in self._shared_tables else outgrown).append(old)
         places, values = [table + ADDRESS, table + CAPACITY], [address_of(raw), capacity]
-        known = self._hashes
+        known_hashes = self._hashes
         if slots:
             size = 1
             while size < 4 * capacity:
@@ -237,12 +237,12 @@ class GrowingTables:
             values += [address_of(hashes), size - 1]
             ahead = self.context.copy()
             ahead[places] = values
-            rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
-            left.append(self.slots(table))
-            known = known | {table: hashes}
+            rehash_rows(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+            outgrown.append(self.slots(table))
+            known_hashes = known_hashes | {table: hashes}
         # one statement: an exception must find Python and compiled code at the same rows
-        self._views[table], self._hashes, self.context[places] = rows, known, values
-        retire_memory(*left)
+        self._views[table], self._hashes, self.context[places] = rows, known_hashes, values
+        retire_memory(*outgrown)
 
     def append(self, table: int, row: Any) -> int:
         """Append one row to a table that does not intern; returns its index."""
@@ -252,28 +252,28 @@ class GrowingTables:
         """Append many items, an array or a tuple of the words of all; returns the index of the first."""
         at: int = self._words[table + COUNT]
         if at + size > self._words[table + CAPACITY]:
-            self.room(table, size)
+            self.make_room(table, size)
         if isinstance(items, tuple):
-            self.put(table, at, items)
+            self.write_words(table, at, items)
         else:
             self.rows(table)[at : at + size] = items
         self._words[table + COUNT] = at + size
         return at
 
-    def put(self, table: int, row: int, words: Sequence[int]) -> None:
+    def write_words(self, table: int, row: int, words: Sequence[int]) -> None:
         """Write the first words of a row, or of rows. For a few it takes a third of what numpy takes."""
         rows: Any = self.rows(table)
         code, size = self._plan.packing[table]
         pack_into(f"{len(words)}{code}", rows, size * row, *words)
 
-    def load(self, loaded: Mapping[int, npt.NDArray[Any]]) -> None:
+    def load_tables(self, arrays: Mapping[int, npt.NDArray[Any]]) -> None:
         """Have arrays take the place of all that some tables hold, in one statement: an exception finds all
         tables as they were, or as they will be. An array is the table from then on, and nobody else may write
         to it; but a table that is read without a lock keeps its memory. The rows of an interning table are
         hashed again: 10 ns each."""
         ahead, views, hashes = self.context.copy(), self._views.copy(), self._hashes.copy()
-        over, written = self.needs[:0], self.needs[:0]
-        for table, rows in loaded.items():
+        over, next_needs = self.needs[:0], self.needs[:0]
+        for table, rows in arrays.items():
             count, sizes = len(rows), self._plan.sizes[table]
             own = ahead[table : table + STRIDE].copy()
             if count:
@@ -286,15 +286,15 @@ class GrowingTables:
                 ahead[table + HASH : table + 6] = address_of(hashes[table]), size - 1
             ahead[table + COUNT] = own[COUNT] = count
             if sizes.slots:
-                rehash(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
-            if table in self._shared:
-                over, written = self.rows(table)[:count], rows
+                rehash_rows(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+            if table in self._shared_tables:
+                over, next_needs = self.rows(table)[:count], rows
                 ahead[table : table + STRIDE] = own
             elif count:
                 views[table] = rows
-        left = [self.rows(table) for table in views if views[table] is not self._views.get(table)]
-        over[...], self._views, self._hashes, self.context[:] = written, views, hashes, ahead
-        retire_memory(*left)
+        outgrown = [self.rows(table) for table in views if views[table] is not self._views.get(table)]
+        over[...], self._views, self._hashes, self.context[:] = next_needs, views, hashes, ahead
+        retire_memory(*outgrown)
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
         """Return the slots of an interning table: the numbers of its rows by their hashes, -1 where there is
@@ -317,13 +317,13 @@ class GrowingTables:
         views = dict(self._views)
         if LISTS in views:
             views[LISTS] = views[LISTS][: self.count(LISTS)]
-        arrays = [*self._kept, *views.values(), *self._hashes.values()]
+        arrays = [*self._outgrown, *views.values(), *self._hashes.values()]
         own = {address_of(array): int(array.nbytes) for array in arrays}
         others = [size for at, size in own.items() if not low <= at < low + self._plan.total]
         return self._plan.total + self._plan.scratch + sum(others)
 
 
-def listed(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
+def tokens_of_list(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
     """Return the tokens of a list (`Node.token_list`); some may stand twice."""
     lists = tables.rows(LISTS)
     return lists[at + 1 : at + 1 + int(lists[at])]

@@ -9,12 +9,12 @@ from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM
 
 
 @jit
-def ask(c: Core, kind: int, first: int, second: int, third: int) -> None:
+def note_question(c: Core, kind: int, first: int, second: int, third: int) -> None:
     """Note a question, once; past the buffer's end it is asked again by the next walk."""
     questions = c.questions
     count = questions.count
     for i in range(count):
-        question = questions.asked[i]
+        question = questions.rows[i]
         if (
             question.kind == kind
             and question.first == first
@@ -23,7 +23,7 @@ def ask(c: Core, kind: int, first: int, second: int, third: int) -> None:
         ):
             return
     if count < MOST_QUESTIONS:
-        question = questions.asked[count]
+        question = questions.rows[count]
         question.kind = kind
         question.first = first
         question.second = second
@@ -34,7 +34,7 @@ def ask(c: Core, kind: int, first: int, second: int, third: int) -> None:
 @jit
 def ask_room(c: Core, table: TableHeader, rows: int) -> None:
     """Ask for room in a table, by the number of its first word in the context."""
-    ask(c, QUESTION_ROOM, (address_of_block(table) - address_of_block(c)) // 8, rows, 0)
+    note_question(c, QUESTION_ROOM, (address_of_block(table) - address_of_block(c)) // 8, rows, 0)
 
 
 @jit
@@ -48,7 +48,7 @@ def hash_words(row: Int64s, words: int) -> int:
 
 
 @jit
-def find(table: TableHeader, words: int, row: Block) -> int:
+def find_row(table: TableHeader, words: int, row: Block) -> int:
     """Return the number of the row with these leading words, or -1."""
     key, rows, stride = Int64s(address_of_block(row)), Int64s(table.address), table.stride
     slots, mask = table.slots, table.mask
@@ -57,22 +57,22 @@ def find(table: TableHeader, words: int, row: Block) -> int:
         number = slots[at]
         if number < 0:
             return -1
-        other = skip(rows, stride * number)
-        same = True
+        candidate = skip(rows, stride * number)
+        is_equal = True
         for i in range(words):
-            if other[i] != key[i]:
-                same = False
+            if candidate[i] != key[i]:
+                is_equal = False
                 break
-        if same:
+        if is_equal:
             return number
         at = (at + 1) & mask
 
 
 @jit
-def intern(c: Core, table: TableHeader, words: int, row: Block) -> int:
+def intern_row(c: Core, table: TableHeader, words: int, row: Block) -> int:
     """Return the number of the row, added if it is new (the words after the key included), or -1 when room
     must be made, which is asked for."""
-    number = find(table, words, row)
+    number = find_row(table, words, row)
     if number >= 0:
         return number
     count, mask = table.count, table.mask
@@ -102,7 +102,7 @@ def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
 
 
 @entry("int64(int64, int64, int64)")
-def rehash(header: int, words: int, first: int) -> int:
+def rehash_rows(header: int, words: int, first: int) -> int:
     """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
     table = TableHeader(header)
     rows, stride, slots, mask = Int64s(table.address), table.stride, table.slots, table.mask

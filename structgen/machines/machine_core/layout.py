@@ -73,7 +73,7 @@ class Questions(Block):
     """The questions noted since the last answers."""
 
     count: int
-    asked: Annotated[BlockRows[Question], 4 * MOST_QUESTIONS]
+    rows: Annotated[BlockRows[Question], 4 * MOST_QUESTIONS]
 
 
 class VocabularyWords(Block):
@@ -116,7 +116,7 @@ class ByteSteps(Block):
     """(spot, other, byte): have what is behind a byte stand at another spot."""
     ends: int
     """(spot): 1 or more if the text may end there, 0."""
-    reached: int
+    target: int
     """(spot): the state that stands there."""
     take: int
     """(state, token): the state after a token that is not an end token; UNKNOWN where Python must find it. 0
@@ -138,7 +138,7 @@ class Core(Block):
     work: At[Block]
     """Rows that are about to be interned, and spare registers."""
     byte_steps: ByteSteps
-    finished: int
+    finished_state: int
     """The state after an end token; -1: not made yet."""
     ends: Int32s
     end_count: int
@@ -147,7 +147,7 @@ class Core(Block):
     buffer: Int32s
     """Tokens collected by a walk: room for a whole vocabulary twice."""
     buffer_count: int
-    deferred: Int32s
+    deferred_tokens: Int32s
     """Tokens of which a walk could not tell."""
     deferred_count: int
     room: Int64s

@@ -29,7 +29,7 @@ UNKNOWN: Final = -2
 CLOSES: Final = 1 << 30
 """A cell from here on: the byte ends the lexeme, as the terminal cell - CLOSES."""
 BEFORE_CLOSING, AFTER_END = 1, 2
-"""States of `LexemeContext.behind`."""
+"""States of `LexemeContext.may_follow`."""
 UNASKED: Final = 3
 """In a row of a carry: nobody has asked for it."""
 FULL: Final = -8
@@ -99,17 +99,17 @@ class Leftover(Block):
     trie: int
 
 
-class Merged(Block):
+class MergedTrie(Block):
     """The trie of the nodes where some tokens of a trie end a lexeme."""
 
     trie: int
     nodes: int
     """A hash of their numbers."""
     count: int
-    made: int
+    merged_trie: int
 
 
-class Wanted(Block):
+class ByteFilter(Block):
     """Tokens by their first bytes, as 256 bits; or those of a row that are in another set as well."""
 
     bytes: Annotated[Int64s, 4]
@@ -134,7 +134,7 @@ class Pending(Block):
     lexeme: int
     column: int
     trie: int
-    wanted: int
+    byte_filter: int
     """A set of tokens; below 0, -1 - its number: the record is that of another state, which goes on as this
     one, so that its lexeme has not ended."""
 
@@ -167,14 +167,14 @@ class Depth(Block):
 
     lexeme: int
     shift: int
-    other: int
+    like_state: int
     """The state that the lexeme's is compared to, -1: none."""
 
 
 class SafeRow(Block):
     """Which classes of characters (`tokens.trie`) can do no harm in a state of the lexer."""
 
-    known: int
+    row: int
     """1; 0: nothing is known; -1: nobody has asked."""
     low: int
     high: int
@@ -195,7 +195,7 @@ class Waiting(Block):
     """The depth above the first node of its range."""
     own: int
     """1: its own tokens wait alone, and what is below it does not."""
-    above: Annotated[Depth, DEPTH_WORDS]
+    parent: Annotated[Depth, DEPTH_WORDS]
     """What is known of the node above it."""
 
 
@@ -210,20 +210,20 @@ class Scan(Block):
     """The serial number of its grammar; 0: there is nothing to go on with."""
     trie: int
     lexeme: int
-    found: int
+    token_count: int
     """How many slots, or tokens, were found inside."""
-    crossed: int
+    crossing_count: int
     """How many crossings."""
     waiting: int
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
     apart: int
-    """Nodes so far behind which the state and `Depth.other` differ."""
-    compared: int
+    """Nodes so far behind which the state and `Depth.like_state` differ."""
+    is_compared: int
     """1: with another state, to whose record is left what both do alike; 0."""
     masks: int
     """How many masks were begun."""
-    visited: int
+    visited_count: int
     """Nodes that were looked at, by all scans."""
     pending: int
     """How many readings the mask has met so far."""
@@ -244,9 +244,9 @@ class Hooks(Block):
 
     miss: int
     """(state, byte): the state behind an unknown cell; UNKNOWN or less where it was asked for."""
-    read: int
+    read_bytes: int
     """(place, terminal, column): the place behind a lexeme, REFUSED, or ASKED."""
-    begun: int
+    begin_lexeme: int
     """(place, carry): the lexer's state before a lexeme; below 0: none, or ASKED."""
     lives: int
     """(place, class of endings, column): 1 if some text goes on, 0, or ASKED. 0 in place of a code: there are
@@ -271,8 +271,8 @@ class LexemeContext(Core):
     hooks: Hooks
     work: At[WorkRow]
     records: Table[LexemeRecord]
-    merged: Table[Merged]
-    wanted: Table[Wanted]
+    merged_tries: Table[MergedTrie]
+    byte_filters: Table[ByteFilter]
     groups: Table[Group]
     leftovers: Table[Leftover]
     tries: Table[Trie]
@@ -313,7 +313,7 @@ class LexemeContext(Core):
     """The number of the grammar in this process."""
     closing: int
     """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
-    behind: Bytes
+    may_follow: Bytes
     """uint8[states, 256]: an automaton of what may stand behind the end of a lexeme at most; 0: nothing may.
     It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
     an address: anything may stand there."""
@@ -325,7 +325,7 @@ class LexemeContext(Core):
     """The first dense row that the mask contains whole; -1: none."""
     scan: At[Scan]
     depths: BlockRows[Depth]
-    found: Int32s
+    tokens_found: Int32s
     crossings: BlockRows[LexemeCrossing]
     waiting: BlockRows[Waiting]
     most_crossings: int
@@ -333,7 +333,7 @@ class LexemeContext(Core):
     """The nodes of a trie that is being made; behind them tokens and ways."""
     marks_of_classes: Int32s
     pending: BlockRows[Pending]
-    seen: Int64s
+    work_hashes: Int64s
     mask: Int32s
     alike: Int32s
     """The tokens that the record in the making leaves to another one."""
@@ -344,8 +344,8 @@ class LexemeContext(Core):
 
 RECORD_TABLES: Final = {
     "records": TableSizes(64, 256, RECORD_KEY),
-    "merged": TableSizes(64, 256, MERGED_KEY),
-    "wanted": TableSizes(64, 256, WANTED_KEY),
+    "merged_tries": TableSizes(64, 256, MERGED_KEY),
+    "byte_filters": TableSizes(64, 256, WANTED_KEY),
     "groups": TableSizes(256),
     "leftovers": TableSizes(256),
     "tries": TableSizes(64),
@@ -361,4 +361,4 @@ SMALL_TRIE: Final = 256
 LARGE_TRIE: Final = 2048
 """Larger ones are ranges of their parent's nodes, and no copies."""
 MOST_COPIED: Final = 8192
-"""The same, where most of the nodes cannot stand behind the end of a lexeme (`LexemeContext.behind`)."""
+"""The same, where most of the nodes cannot stand behind the end of a lexeme (`LexemeContext.may_follow`)."""

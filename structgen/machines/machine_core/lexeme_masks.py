@@ -1,9 +1,9 @@
 """Masks in compiled code: the tokens after which some text goes on, collected from records.
 
-`collect` works off readings (place, state of the lexer, column), each with a trie and the first bytes that
-are wanted of its tokens. A token that ends the lexeme at once is one of the next lexeme, with fewer wanted
-bytes. What tokens have behind the end of a lexeme is a trie, which is read at the place behind it: by its
-record, or, where it is small, as its kind of grammar does (`Hooks.walk`).
+`collect_tokens` works off readings (place, state of the lexer, column), each with a trie and the first bytes
+that are wanted of its tokens. A token that ends the lexeme at once is one of the next lexeme, with fewer
+wanted bytes. What tokens have behind the end of a lexeme is a trie, which is read at the place behind it: by
+its record, or, where it is small, as its kind of grammar does (`Hooks.walk`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,13 @@ from structgen.base.native.bit_rows import set_bits
 from structgen.base.native.jit import jit
 from structgen.base.native.raw_memory import call2, call3, call4
 from structgen.base.native.typed_blocks import Int32s, Int64s, address_of_block, skip
-from structgen.machines.machine_core.interning import ask, ask_room, find, hash_words, intern
+from structgen.machines.machine_core.interning import (
+    ask_room,
+    find_row,
+    hash_words,
+    intern_row,
+    note_question,
+)
 from structgen.machines.machine_core.layout import ASKED
 from structgen.machines.machine_core.lexeme_layout import (
     ASK_CARRY,
@@ -37,9 +43,9 @@ from structgen.machines.machine_core.masks import emit_bits
 
 
 @jit
-def narrowed(c: LexemeContext, wanted: int, first: Int64s, second: Int64s) -> int:
+def intersect_filter(c: LexemeContext, byte_filter: int, first: Int64s, second: Int64s) -> int:
     """Return the number of the wanted bytes that are in two other sets as well; -1: none; ASKED."""
-    have, row = c.wanted[wanted].bytes, c.work
+    have, row = c.byte_filters[byte_filter].bytes, c.work
     is_any = False
     for i in range(4):
         row.words[i] = have[i] & first[i] & second[i]
@@ -47,23 +53,23 @@ def narrowed(c: LexemeContext, wanted: int, first: Int64s, second: Int64s) -> in
     if not is_any:
         return -1
     row.words[4], row.words[5] = 0, -1
-    number = intern(c, c.wanted, WANTED_KEY, row)
+    number = intern_row(c, c.byte_filters, WANTED_KEY, row)
     return number if number >= 0 else ASKED
 
 
 @jit
-def wanted_row(c: LexemeContext, wanted: int) -> int:
+def filter_row(c: LexemeContext, byte_filter: int) -> int:
     """Return where the row of the tokens with wanted first bytes begins in `wanted_rows`, or ASKED."""
-    own, v, table = c.wanted[wanted], c.vocabulary, c.wanted_rows
+    own, v, table = c.byte_filters[byte_filter], c.vocabulary, c.wanted_rows
     words = v.mask_words
     if own.row < 0:
         if table.count + words > table.capacity:
             ask_room(c, table, words)
             return ASKED
-        other = c.wanted[own.bytes[1]].row if own.is_row else 0
+        row_before = c.byte_filters[own.bytes[1]].row if own.is_row else 0
         row = skip(table.numbers, table.count)
         for i in range(words):
-            row[i] = table[own.bytes[0] + i] & table[other + i] if own.is_row else 0
+            row[i] = table[own.bytes[0] + i] & table[row_before + i] if own.is_row else 0
         for byte in range(0 if own.is_row else 256):
             node = v.first[byte]
             if node >= 0 and has_byte(own.bytes, byte):
@@ -74,29 +80,29 @@ def wanted_row(c: LexemeContext, wanted: int) -> int:
 
 
 @jit
-def of_row(c: LexemeContext, wanted: int, at: int) -> int:
+def of_row(c: LexemeContext, byte_filter: int, at: int) -> int:
     """Return the number of the wanted tokens that are in a row of `wanted_rows` as well; or ASKED."""
     row = c.work
-    if wanted != EVERY_BYTE and wanted_row(c, wanted) < 0:
+    if byte_filter != EVERY_BYTE and filter_row(c, byte_filter) < 0:
         return ASKED
-    row.words[0], row.words[1], row.words[2], row.words[3] = at, wanted, 0, 0
-    row.words[4], row.words[5] = 1, at if wanted == EVERY_BYTE else -1
-    number = intern(c, c.wanted, WANTED_KEY, row)
+    row.words[0], row.words[1], row.words[2], row.words[3] = at, byte_filter, 0, 0
+    row.words[4], row.words[5] = 1, at if byte_filter == EVERY_BYTE else -1
+    number = intern_row(c, c.byte_filters, WANTED_KEY, row)
     return number if number >= 0 else ASKED
 
 
 @jit
-def add_row(c: LexemeContext, row: int, wanted: int) -> int:
+def add_row(c: LexemeContext, row: int, byte_filter: int) -> int:
     """Add the wanted tokens of a row of the store to the mask. Returns 0, or ASKED."""
     words, mask = c.vocabulary.mask_words, c.mask
     dense = skip(c.dense_rows, words * row)
-    if wanted == EVERY_BYTE:
+    if byte_filter == EVERY_BYTE:
         if c.base_row < 0:
             c.base_row = row
         for i in range(words):
             mask[i] = mask[i] | dense[i]
         return 0
-    at = wanted_row(c, wanted)
+    at = filter_row(c, byte_filter)
     if at < 0:
         return ASKED
     only = skip(c.wanted_rows.numbers, at)
@@ -106,13 +112,13 @@ def add_row(c: LexemeContext, row: int, wanted: int) -> int:
 
 
 @jit
-def add_tokens(c: LexemeContext, first: int, last: int, wanted: int) -> int:
+def add_tokens(c: LexemeContext, first: int, last: int, byte_filter: int) -> int:
     """Add the wanted ones of some tokens to the mask. Returns 0, or ASKED."""
-    mask, own, v = c.mask, c.wanted[wanted], c.vocabulary
-    if wanted == EVERY_BYTE:
+    mask, own, v = c.mask, c.byte_filters[byte_filter], c.vocabulary
+    if byte_filter == EVERY_BYTE:
         set_bits(mask, skip(c.tokens.numbers, first), last - first)
         return 0
-    at = wanted_row(c, wanted) if own.is_row else 0
+    at = filter_row(c, byte_filter) if own.is_row else 0
     if at < 0:
         return ASKED
     only = skip(c.wanted_rows.numbers, at)
@@ -131,110 +137,127 @@ def add_tokens(c: LexemeContext, first: int, last: int, wanted: int) -> int:
 
 
 @jit
-def shifted(column: int, shift: int) -> int:
+def shift_column(column: int, shift: int) -> int:
     """Return the column after bytes that do such a shift (`lexeme_records.shift_after`)."""
     return -1 - shift if shift < 0 else (column + shift if column >= 0 else column)
 
 
 @jit
-def put(c: LexemeContext, count: int, place: int, state: int, column: int, trie: int, wanted: int) -> int:
+def put_work(
+    c: LexemeContext, count: int, place: int, state: int, column: int, trie: int, byte_filter: int
+) -> int:
     """Append work, once for a mask; return how much there is then, or FULL."""
     if count == MOST_PENDING:
         return FULL
     new, stamp = c.pending[count], c.scan.masks
-    new.place, new.lexeme, new.column, new.trie, new.wanted = place, state, column, trie, wanted
+    new.place, new.lexeme, new.column, new.trie, new.byte_filter = place, state, column, trie, byte_filter
     at = hash_words(Int64s(address_of_block(new)), PENDING_KEY) & (SEEN_SLOTS - 1)
-    while c.seen[at] >> SEEN_SHIFT == stamp:
-        other = c.pending[c.seen[at] & (MOST_PENDING - 1)]
+    while c.work_hashes[at] >> SEEN_SHIFT == stamp:
+        same_hash = c.pending[c.work_hashes[at] & (MOST_PENDING - 1)]
         if (
-            other.place == place
-            and other.lexeme == state
-            and other.column == column
-            and other.trie == trie
-            and other.wanted == wanted
+            same_hash.place == place
+            and same_hash.lexeme == state
+            and same_hash.column == column
+            and same_hash.trie == trie
+            and same_hash.byte_filter == byte_filter
         ):
             return count
         at = (at + 1) & (SEEN_SLOTS - 1)
-    c.seen[at] = (stamp << SEEN_SHIFT) | count
+    c.work_hashes[at] = (stamp << SEEN_SHIFT) | count
     return count + 1
 
 
 @jit
 def put_behind(
-    c: LexemeContext, count: int, place: int, terminal: int, carry: int, column: int, trie: int, wanted: int
+    c: LexemeContext,
+    count: int,
+    place: int,
+    terminal: int,
+    carry: int,
+    column: int,
+    trie: int,
+    byte_filter: int,
 ) -> int:
     """Append the lexeme that follows one that ends as a terminal; return how much work there is then; ASKED,
     or FULL."""
     own = address_of_block(c)
-    after = call4(c.hooks.read, own, place, terminal, column)
-    first = call3(c.hooks.begun, own, after, carry) if after >= 0 else after
+    after = call4(c.hooks.read_bytes, own, place, terminal, column)
+    first = call3(c.hooks.begin_lexeme, own, after, carry) if after >= 0 else after
     if first < 0:
         return ASKED if first == ASKED else count
-    before = -1 if c.newline >= 0 and c.may_break[first] else 0
-    return put(c, count, after, first, before, trie, wanted)
+    line_state = -1 if c.newline >= 0 and c.may_break[first] else 0
+    return put_work(c, count, after, first, line_state, trie, byte_filter)
 
 
 @jit
-def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, wanted: int) -> int:
+def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, byte_filter: int) -> int:
     """Append the lexemes that follow where this one ends before the first byte of a token; return how much
     work there is then; below 0: ASKED, or FULL."""
     is_asked = False
     for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
         terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
         if c.carry_moves[carry * c.width] == UNASKED:
-            ask(c, ASK_CARRY, carry, 0, 0)
+            note_question(c, ASK_CARRY, carry, 0, 0)
             is_asked = True
             continue
         for part in range(BOTH_PARTS):
-            less = narrowed(
-                c, wanted, skip(c.carry_bytes, 8 * carry + 4 * part), skip(c.begin_bytes, 4 * terminal)
+            less = intersect_filter(
+                c, byte_filter, skip(c.carry_bytes, 8 * carry + 4 * part), skip(c.begin_bytes, 4 * terminal)
             )
             is_asked = is_asked or less == ASKED
             if less < 0:
                 continue
-            more = put_behind(c, count, place, terminal, carry if part else 0, column, 0, less)
-            if more == FULL:
+            new_count = put_behind(c, count, place, terminal, carry if part else 0, column, 0, less)
+            if new_count == FULL:
                 return FULL
-            is_asked = is_asked or more == ASKED
-            count = max(count, more)
+            is_asked = is_asked or new_count == ASKED
+            count = max(count, new_count)
     return ASKED if is_asked else count
 
 
 @jit
-def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int, wanted: int) -> bool:
+def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int, byte_filter: int) -> bool:
     """Add the wanted tokens of some groups that go on; return whether all is known."""
     is_known = True
     for i in range(first, last):
         group, alive = c.groups[i], 1
         if c.hooks.lives:
-            at = shifted(column, group.shift)
+            at = shift_column(column, group.shift)
             alive = call4(c.hooks.lives, address_of_block(c), place, group.end_class, at)
         is_known = is_known and alive != ASKED
         if alive == 1:
             if group.dense_row >= 0:
-                is_known = add_row(c, group.dense_row, wanted) != ASKED and is_known
+                is_known = add_row(c, group.dense_row, byte_filter) != ASKED and is_known
             else:
-                is_known = add_tokens(c, group.first, group.last, wanted) != ASKED and is_known
+                is_known = add_tokens(c, group.first, group.last, byte_filter) != ASKED and is_known
     return is_known
 
 
 @jit
-def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
+def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int:
     """Add the tokens of a reading to the mask. Returns 0, ASKED, or FULL."""
     is_asked, has_ends, done = False, address_of_block(c.lexeme_end_at) != 0, c.scan.pending
-    count = put(c, done, place, state, column, 0, EVERY_BYTE)
+    count = put_work(c, done, place, state, column, 0, EVERY_BYTE)
     while done < count:
         work = c.pending[done]
         done += 1
-        place, state, column, number, wanted = work.place, work.lexeme, work.column, work.trie, work.wanted
-        if has_ends and number == 0 and wanted >= 0:
-            more = put_next(c, count, place, state, column, wanted)
-            if more == FULL:
+        place, state, column, number, byte_filter = (
+            work.place,
+            work.lexeme,
+            work.column,
+            work.trie,
+            work.byte_filter,
+        )
+        if has_ends and number == 0 and byte_filter >= 0:
+            new_count = put_next(c, count, place, state, column, byte_filter)
+            if new_count == FULL:
                 return FULL
-            is_asked = is_asked or more < 0
-            count = max(count, more)
-        elif wanted < 0:  # the record of another state, which goes on as this one: its lexeme has not ended
-            wanted = -1 - wanted
+            is_asked = is_asked or new_count < 0
+            count = max(count, new_count)
+        elif (
+            byte_filter < 0
+        ):  # the record of another state, which goes on as this one: its lexeme has not ended
+            byte_filter = -1 - byte_filter
         if c.hooks.walk and number > 0 and c.tries[number].count < SMALL_TRIE:
             code = call2(c.hooks.walk, address_of_block(c), address_of_block(work))
             if code == FULL:
@@ -243,31 +266,33 @@ def collect(c: LexemeContext, place: int, state: int, column: int) -> int:
             continue
         row = c.work
         row.words[0], row.words[1] = number, state
-        made = find(c.records, RECORD_KEY, row)
-        if made < 0 and number > 0 and c.tries[number].count < SMALL_TRIE:
-            made = small_record(c, number, state)
-            if made == FULL:
+        record_number = find_row(c.records, RECORD_KEY, row)
+        if record_number < 0 and number > 0 and c.tries[number].count < SMALL_TRIE:
+            record_number = small_record(c, number, state)
+            if record_number == FULL:
                 return FULL
-        elif made < 0:
-            ask(c, ASK_RECORD, number, state, 0)
-        if made < 0:
+        elif record_number < 0:
+            note_question(c, ASK_RECORD, number, state, 0)
+        if record_number < 0:
             is_asked = True
             continue
-        record = c.records[made]
+        record = c.records[record_number]
         if record.like >= 0:
-            less = of_row(c, wanted, record.like_row)
+            less = of_row(c, byte_filter, record.like_row)
             is_asked = is_asked or less == ASKED
             if less >= 0:
-                count = put(c, count, place, record.like, column, number, -1 - less)
-        is_asked = not add_groups(c, place, column, record.groups, record.groups_end, wanted) or is_asked
+                count = put_work(c, count, place, record.like, column, number, -1 - less)
+        is_asked = not add_groups(c, place, column, record.groups, record.groups_end, byte_filter) or is_asked
         for i in range(record.leftovers, record.leftovers_end):
-            left = c.leftovers[i]
-            at = shifted(column, left.shift)
-            more = put_behind(c, count, place, left.terminal, left.carry, at, left.trie, wanted)
-            is_asked = is_asked or more == ASKED
-            if more == FULL or count == FULL:
+            leftover = c.leftovers[i]
+            at = shift_column(column, leftover.shift)
+            new_count = put_behind(
+                c, count, place, leftover.terminal, leftover.carry, at, leftover.trie, byte_filter
+            )
+            is_asked = is_asked or new_count == ASKED
+            if new_count == FULL or count == FULL:
                 return FULL
-            count = max(count, more)
+            count = max(count, new_count)
         if count == FULL:
             return FULL
     c.scan.pending = done

@@ -14,7 +14,7 @@ from structgen.base.native.jit import entry, jit
 from structgen.base.native.raw_memory import call2, call3, int64, uint64
 from structgen.base.native.typed_blocks import Int32s, Int64s, address_of_block, copy_block, skip
 from structgen.machines.machine_core.growing_tables import DEEPEST
-from structgen.machines.machine_core.interning import ask, ask_room, find, intern
+from structgen.machines.machine_core.interning import ask_room, find_row, intern_row, note_question
 from structgen.machines.machine_core.layout import ASKED, REFUSED
 from structgen.machines.machine_core.lexeme_layout import (
     AFTER_END,
@@ -74,7 +74,7 @@ def tokens_of(c: LexemeContext, trie: Trie) -> Int32s:
 
 
 @jit
-def cell(c: LexemeContext, state: int, byte: int) -> int:
+def read_cell(c: LexemeContext, state: int, byte: int) -> int:
     """Return the state of the lexer behind a byte, REFUSED; UNKNOWN or less where it was asked for."""
     after = c.moves[state * c.width + c.classes[byte]]
     return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
@@ -83,7 +83,7 @@ def cell(c: LexemeContext, state: int, byte: int) -> int:
 @entry("int64(int64, int64, int64)")
 def ask_row(address: int, state: int, byte: int) -> int:
     """Ask for the row of a state, as `Hooks.miss` of a lexer whose rows come whole."""
-    ask(LexemeContext(address), ASK_ROW, state, 0, 0)
+    note_question(LexemeContext(address), ASK_ROW, state, 0, 0)
     return UNKNOWN
 
 
@@ -94,31 +94,31 @@ def find_like(c: LexemeContext, state: int) -> bool:
     Return whether that is known; else cells are asked for."""
     if c.like[state] != UNKNOWN:
         return True
-    best, most, seen, counts, is_asked = -1, 0, 0, c.merging, False
-    counted = skip(counts, 512)
+    best, best_count, distinct_count, counts, is_asked = -1, 0, 0, c.merging, False
+    count_slots = skip(counts, 512)
     for kind in range(c.width):
-        counted[kind] = 0
+        count_slots[kind] = 0
     for byte in range(256):
         kind = c.classes[byte]
-        is_first = c.vocabulary.first[byte] >= 0 and counted[kind] == 0
-        counted[kind] = 1 if is_first else counted[kind]
-        after = cell(c, state, byte) if is_first else REFUSED
+        is_first = c.vocabulary.first[byte] >= 0 and count_slots[kind] == 0
+        count_slots[kind] = 1 if is_first else count_slots[kind]
+        after = read_cell(c, state, byte) if is_first else REFUSED
         is_asked = is_asked or after <= UNKNOWN
         if after >= 0:
             at = 0
-            while at < seen and counts[2 * at] != after:
+            while at < distinct_count and counts[2 * at] != after:
                 at += 1
-            if at == seen:
+            if at == distinct_count:
                 counts[2 * at], counts[2 * at + 1] = after, 0
-                seen += 1
+                distinct_count += 1
             counts[2 * at + 1] = counts[2 * at + 1] + 1
-            if counts[2 * at + 1] > most:
-                best, most = after, counts[2 * at + 1]
+            if counts[2 * at + 1] > best_count:
+                best, best_count = after, counts[2 * at + 1]
     alike, at = 0, best
     for byte in range(256 if best >= 0 and not is_asked else 0):
-        after = cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
+        after = read_cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
         if after >= 0:
-            there = cell(c, best, byte)
+            there = read_cell(c, best, byte)
             is_asked = is_asked or there <= UNKNOWN
             alike += 1 if after == there else 0
     if is_asked:
@@ -142,8 +142,8 @@ def shift_after(c: LexemeContext, shift: int, byte: int) -> int:
     behind them."""
     if byte == 10:
         return -1
-    more = c.tab if byte == 9 else (1 if byte == 32 else 0)
-    return shift + more if shift >= 0 else shift - more
+    width = c.tab if byte == 9 else (1 if byte == 32 else 0)
+    return shift + width if shift >= 0 else shift - width
 
 
 @jit
@@ -173,13 +173,13 @@ def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s)
 
 
 @jit
-def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None:
+def wait_at_node(c: LexemeContext, node: int, base: int, parent: Depth, own: int) -> None:
     """Have a scan come back to a node, and to all below it unless its own tokens wait alone (`own`)."""
     count = c.scan.waiting
     if count < MOST_WAITING:
         waiting = c.waiting[count]
         waiting.node, waiting.base, waiting.own = node, base, own
-        copy_block(above, waiting.above)
+        copy_block(parent, waiting.parent)
     c.scan.waiting = min(count, MOST_WAITING) + 1
 
 
@@ -187,44 +187,44 @@ def wait(c: LexemeContext, node: int, base: int, above: Depth, own: int) -> None
 def put_crossing(c: LexemeContext, node: int, terminal: int, carry: int, shift: int) -> None:
     """Note as what a lexeme ends at a node; past the room the scan is full."""
     scan = c.scan
-    if scan.crossed == c.most_crossings:
+    if scan.crossing_count == c.most_crossings:
         scan.is_full = 1
         return
-    crossing = c.crossings[scan.crossed]
+    crossing = c.crossings[scan.crossing_count]
     crossing.node, crossing.terminal, crossing.carry, crossing.shift = node, terminal, carry, shift
-    scan.crossed = scan.crossed + 1
+    scan.crossing_count = scan.crossing_count + 1
 
 
 @jit
-def cross(c: LexemeContext, node: int, above: Depth, kind: int) -> bool:
+def note_crossing(c: LexemeContext, node: int, parent: Depth, kind: int) -> bool:
     """Note as what the lexeme may end before a node's byte. Returns whether all is known."""
-    state, scan = above.lexeme, c.scan
-    before, is_known = scan.crossed, True
+    state, scan = parent.lexeme, c.scan
+    count_before, is_known = scan.crossing_count, True
     for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
         terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
         move = c.carry_moves[carry * c.width + kind]
         if move == UNASKED:
-            ask(c, ASK_CARRY, carry, 0, 0)
+            note_question(c, ASK_CARRY, carry, 0, 0)
             is_known = False
         elif move != 0 and c.begins[terminal * c.width + kind]:
-            shift = above.shift if terminal == c.newline else 0
+            shift = parent.shift if terminal == c.newline else 0
             put_crossing(c, node, terminal, 0 if move == 1 else carry, shift)
     if not is_known:
-        scan.crossed = before
+        scan.crossing_count = count_before
     return is_known
 
 
 @jit
 def put_found(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
     """Note tokens that stay inside."""
-    count, tokens = c.scan.found, c.found
+    count, tokens = c.scan.token_count, c.tokens_found
     if count + last - first > FOUND_WORDS * c.most_crossings:
         c.scan.is_full = 1
         return
     for i in range(first, last):
         tokens[count] = ids[i]
         count += 1
-    c.scan.found = count
+    c.scan.token_count = count
 
 
 @jit
@@ -233,16 +233,16 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
     scan = c.scan
     if c.hooks.lives == 0:
         put_found(c, ids, slots[slot], slots[slot + 1])
-    elif scan.found == c.most_crossings:
+    elif scan.token_count == c.most_crossings:
         scan.is_full = 1
     else:
-        inside = skip(c.found, FOUND_WORDS * scan.found)
+        inside = skip(c.tokens_found, FOUND_WORDS * scan.token_count)
         inside[0], inside[1], inside[2] = slot, state, shift
-        scan.found = scan.found + 1
+        scan.token_count = scan.token_count + 1
 
 
 @jit
-def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
+def drop_leftover(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
     """Take tokens from those that are left to another state's record."""
     row = c.alike
     for i in range(first, last):
@@ -254,7 +254,7 @@ def drop(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
 def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node: int) -> None:
     """Take the tokens at a node and below it from those that are left to another state's record."""
     first, last = range_below(nodes, slots, node)
-    drop(c, ids, first, last)
+    drop_leftover(c, ids, first, last)
 
 
 @jit
@@ -271,38 +271,38 @@ def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
 
 
 @jit
-def other_after(c: LexemeContext, above: Depth, byte: int, depth: int) -> int:
+def other_after(c: LexemeContext, parent: Depth, byte: int, depth: int) -> int:
     """Return the state behind a byte of the state that is compared; REFUSED where the records of the two
     differ; UNKNOWN or less where it was asked for."""
-    same = cell(c, above.other, byte)
-    if same >= 0 and depth > 1 and address_of_block(c.lexeme_end_at) != 0:
+    like_state = read_cell(c, parent.like_state, byte)
+    if like_state >= 0 and depth > 1 and address_of_block(c.lexeme_end_at) != 0:
         kind = c.classes[byte]
-        if ends_before(c, above.lexeme, kind) or ends_before(c, above.other, kind):
+        if ends_before(c, parent.lexeme, kind) or ends_before(c, parent.like_state, kind):
             return REFUSED  # a leftover of one record alone would have tokens from below
-    return same
+    return like_state
 
 
 @jit
-def note_end(c: LexemeContext, node: int, above: Depth, byte: int, is_known: bool) -> bool:
+def note_end(c: LexemeContext, node: int, parent: Depth, byte: int, is_known: bool) -> bool:
     """Note as what the lexeme may end before a node's byte. Returns whether all is known. `is_known`: the
     states behind the byte are."""
     if address_of_block(c.lexeme_end_at) != 0:
-        return is_known and cross(c, node, above, c.classes[byte])
+        return is_known and note_crossing(c, node, parent, c.classes[byte])
     if c.hooks.ends:
-        terminal = call3(c.hooks.ends, address_of_block(c), above.lexeme, byte)
+        terminal = call3(c.hooks.ends, address_of_block(c), parent.lexeme, byte)
         if terminal >= 0:
             put_crossing(c, node, terminal, 0, 0)
     return is_known
 
 
 @jit
-def token_may_end(c: LexemeContext, node: int, base: int, above: Depth, after: int) -> bool:
+def token_may_end(c: LexemeContext, node: int, base: int, parent: Depth, after: int) -> bool:
     """Return whether a token may end in the state behind a node; where that is asked, the node waits."""
     token_end = c.token_ends[after]
     if token_end <= UNKNOWN:
         token_end = call2(c.hooks.token_end, address_of_block(c), after)
     if token_end <= UNKNOWN:
-        wait(c, node, base, above, 1)
+        wait_at_node(c, node, base, parent, 1)
     return token_end >= 0
 
 
@@ -310,23 +310,23 @@ def token_may_end(c: LexemeContext, node: int, base: int, above: Depth, after: i
 def scan_plain(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
     """Scan some nodes of a trie where nothing matters besides the lexer's moves: 0.8 of the time."""
     nodes, slots, ids, depths = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie), c.depths
-    moves, classes, width, visited = c.moves, c.classes, c.width, 0
+    moves, classes, width, visited_count = c.moves, c.classes, c.width, 0
     while node < last:
-        visited += 1
+        visited_count += 1
         word = nodes[node]
         depth, slot = depth_of(word) - base, slot_of(word)
-        above, here = depths[depth - 1], depths[depth]
-        after = moves[above.lexeme * width + classes[byte_of(word)]]
+        parent, here = depths[depth - 1], depths[depth]
+        after = moves[parent.lexeme * width + classes[byte_of(word)]]
         if after < REFUSED:
-            after = cell(c, above.lexeme, byte_of(word))
+            after = read_cell(c, parent.lexeme, byte_of(word))
             moves = c.moves
         if after < REFUSED:
-            wait(c, node, base, above, 0)
+            wait_at_node(c, node, base, parent, 0)
         elif slot and after >= 0:
             find_inside(c, slot - 1, after, 0, slots, ids)
-        here.lexeme, here.other = after, REFUSED
+        here.lexeme, here.like_state = after, REFUSED
         node = node + 1 if after >= 0 else end_of(word)
-    c.scan.visited = c.scan.visited + visited
+    c.scan.visited_count = c.scan.visited_count + visited_count
 
 
 @jit
@@ -334,83 +334,85 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
     """Scan some nodes of a trie; what is known of the node above them is in the row of its depth, less
     `base`."""
     safe, has_ends = c.hooks.safe, address_of_block(c.lexeme_end_at) != 0 or c.hooks.ends != 0
-    if c.scan.compared == 0 and not (safe or has_ends or c.hooks.token_end or c.newline >= 0):
+    if c.scan.is_compared == 0 and not (safe or has_ends or c.hooks.token_end or c.newline >= 0):
         scan_plain(c, trie, node, last, base)
         return
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
-    compared, known, row, visited = c.scan.compared, -1, 0, 0
+    is_compared, known_range, row, visited_count = c.scan.is_compared, -1, 0, 0
     while node < last:
-        visited += 1
+        visited_count += 1
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word) - base, slot_of(word)
-        above, here = c.depths[depth - 1], c.depths[depth]
+        parent, here = c.depths[depth - 1], c.depths[depth]
         if safe:
-            if above.lexeme != known:
-                known = above.lexeme
-                row = call2(safe, address_of_block(c), known)
+            if parent.lexeme != known_range:
+                known_range = parent.lexeme
+                row = call2(safe, address_of_block(c), known_range)
             if row and take_safe(c, node, SafeRow(row)):
                 node = end_of(word)
                 continue
-        after, same, shift = cell(c, above.lexeme, byte), REFUSED, 0
-        if above.other >= 0:
-            same = other_after(c, above, byte, depth)
-        is_known = after >= REFUSED and same >= REFUSED
+        after, like_state, shift = read_cell(c, parent.lexeme, byte), REFUSED, 0
+        if parent.like_state >= 0:
+            like_state = other_after(c, parent, byte, depth)
+        is_known = after >= REFUSED and like_state >= REFUSED
         if has_ends and depth > 1:
-            is_known = note_end(c, node, above, byte, is_known)
-        if slot and c.hooks.token_end and is_known and after >= 0 and after != same:
-            if not token_may_end(c, node, base, above, after):
-                if compared:
-                    drop(c, ids, slots[slot - 1], slots[slot])
+            is_known = note_end(c, node, parent, byte, is_known)
+        if slot and c.hooks.token_end and is_known and after >= 0 and after != like_state:
+            if not token_may_end(c, node, base, parent, after):
+                if is_compared:
+                    drop_leftover(c, ids, slots[slot - 1], slots[slot])
                 slot = 0
         if not is_known:
-            wait(c, node, base, above, 0)
+            wait_at_node(c, node, base, parent, 0)
         elif after >= CLOSES:
             put_crossing(c, node, after - CLOSES, 0, 1)
-        if compared and is_known and (after >= CLOSES or after < 0):
+        if is_compared and is_known and (after >= CLOSES or after < 0):
             drop_below(c, nodes, slots, ids, node)
         # what closes below is noted, though the record of the other state has the same
-        is_left = after == same and (c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0)
+        is_left = after == like_state and (
+            c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0
+        )
         if not is_known or after >= CLOSES or after < 0 or is_left:
             node = end_of(word)
             continue
         if c.newline >= 0:
             if c.may_break[after]:  # what bytes do to a column may differ
-                shift, same = shift_after(c, above.shift, byte), REFUSED
-            elif same >= 0 and c.may_break[same]:
-                same = REFUSED
-        if slot and after != same:
+                shift, like_state = shift_after(c, parent.shift, byte), REFUSED
+            elif like_state >= 0 and c.may_break[like_state]:
+                like_state = REFUSED
+        if slot and after != like_state:
             find_inside(c, slot - 1, after, shift, slots, ids)
-            if compared:
-                drop(c, ids, slots[slot - 1], slots[slot])
-        if after != same and compared and c.most_apart:
+            if is_compared:
+                drop_leftover(c, ids, slots[slot - 1], slots[slot])
+        if after != like_state and is_compared and c.most_apart:
             c.scan.apart = c.scan.apart + 1
             if c.scan.apart > c.most_apart:
                 c.scan.is_full = 1
                 break
-        here.lexeme, here.shift, here.other = after, shift, same
+        here.lexeme, here.shift, here.like_state = after, shift, like_state
         node += 1
-    c.scan.visited = c.scan.visited + visited
+    c.scan.visited_count = c.scan.visited_count + visited_count
 
 
 @jit
-def scan_trie(c: LexemeContext, number: int, state: int, other: int) -> int:
+def scan_trie(c: LexemeContext, number: int, state: int, like_state: int) -> int:
     """Find what the tokens of a trie do in a state: those that stay inside, in `found`, and the nodes where
     others end the lexeme, in `crossings`. Returns how many stay inside; ASKED, and where it is called again
     then, it goes on with what was not known; FULL past the room.
 
-    `other`: the state with which this one is compared, byte for byte (-1: none). What both do alike is left
-    to its record, whose tokens are then those of the row `alike` alone."""
+    `like_state`: the state with which this one is compared, byte for byte (-1: none). What both do alike is
+    left to its record, whose tokens are then those of the row `alike` alone."""
     trie, scan, own = c.tries[number], c.scan, c.serial
     waiting, top = scan.waiting, c.depths[0]
     if scan.owner != own or scan.trie != number or scan.lexeme != state or waiting > MOST_WAITING:
-        waiting, scan.found, scan.crossed, scan.is_full, scan.apart = 0, 0, 0, 0, 0
-        scan.owner, scan.trie, scan.lexeme, scan.compared = own, number, state, 1 if other >= 0 else 0
+        waiting, scan.token_count, scan.crossing_count, scan.is_full, scan.apart = 0, 0, 0, 0, 0
+        scan.owner, scan.trie, scan.lexeme, scan.is_compared = own, number, state, 1 if like_state >= 0 else 0
         scan.waiting = 0
-        for i in range(c.vocabulary.mask_words if other >= 0 else 0):
+        for i in range(c.vocabulary.mask_words if like_state >= 0 else 0):
             c.alike[i] = -1
         for part in range(trie.range_count):
             within = skip(c.ranges.numbers, trie.ranges + RANGE_WORDS * part)
-            top.lexeme, top.shift, top.other = state, 0, other
+            top.lexeme, top.shift, top.like_state = state, 0, like_state
             scan_range(c, trie, within[0], within[1], within[2])
     else:
         nodes = nodes_of(c, trie)
@@ -418,25 +420,31 @@ def scan_trie(c: LexemeContext, number: int, state: int, other: int) -> int:
             copy_block(c.waiting[i], c.waiting[MOST_WAITING + i])
         scan.waiting = 0
         for i in range(waiting):
-            left = c.waiting[MOST_WAITING + i]
-            word = nodes[left.node]
-            copy_block(left.above, c.depths[depth_of(word) - left.base - 1])
-            scan_range(c, trie, left.node, left.node + 1 if left.own else end_of(word), left.base)
+            waiting_node = c.waiting[MOST_WAITING + i]
+            word = nodes[waiting_node.node]
+            copy_block(waiting_node.parent, c.depths[depth_of(word) - waiting_node.base - 1])
+            scan_range(
+                c,
+                trie,
+                waiting_node.node,
+                waiting_node.node + 1 if waiting_node.own else end_of(word),
+                waiting_node.base,
+            )
     if scan.waiting and not scan.is_full:
         return ASKED
     scan.owner = 0
-    return FULL if scan.is_full else scan.found
+    return FULL if scan.is_full else scan.token_count
 
 
 @jit
 def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
     """Append a group of so many tokens; there is room. Returns where they begin in `tokens`; of a dense one
     -2 - the number of its row in `dense`."""
-    table, listed, words = c.groups, c.tokens, c.vocabulary.mask_words
+    table, tokens, words = c.groups, c.tokens, c.vocabulary.mask_words
     group = table[table.count]
     table.count = table.count + 1
     group.end_class, group.shift, group.dense_row = end_class, shift, -1
-    group.first = group.last = listed.count
+    group.first = group.last = tokens.count
     if _LISTED_WORDS * size > words and c.dense_count < MOST_DENSE:
         group.dense_row = -2 - c.dense_count
         row = skip(c.dense, words * c.dense_count)
@@ -444,8 +452,8 @@ def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
             row[i] = 0
         c.dense_count = c.dense_count + 1
         return group.dense_row
-    listed.count = listed.count + size
-    group.last = listed.count
+    tokens.count = tokens.count + size
+    group.last = tokens.count
     return group.first
 
 
@@ -475,7 +483,7 @@ def make_room(c: LexemeContext, groups: int, tokens: int) -> bool:
 def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
     """Append the groups of the tokens that `scan_trie` found inside. Returns 0, or ASKED: for room, or for
     classes of endings. The rows of dense groups are in `dense`."""
-    inside, slots, ids, marks = c.found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes
+    inside, slots, ids, marks = c.tokens_found, slots_of(c, trie), tokens_of(c, trie), c.marks_of_classes
     sizes, groups, total, is_asked = c.merging, 0, 0, False
     if c.hooks.lives == 0:
         if not make_room(c, 1, tokens):
@@ -485,7 +493,7 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
     for i in range(tokens):
         state = inside[FOUND_WORDS * i + 1]
         if c.end_class[state] < 0:
-            ask(c, ASK_CLASS, state, 0, 0)
+            note_question(c, ASK_CLASS, state, 0, 0)
             is_asked = True
     if is_asked:
         return ASKED
@@ -536,19 +544,19 @@ def has_key(crossing: LexemeCrossing, key: LexemeCrossing) -> bool:
 def take_crossings(c: LexemeContext, first: int) -> None:
     """Take the crossings away that end the lexeme as one does, which is the first of them."""
     key = c.crossings[first]
-    for i in range(c.scan.crossed - 1, first - 1, -1):
+    for i in range(c.scan.crossing_count - 1, first - 1, -1):
         crossing = c.crossings[i]
         if has_key(crossing, key):
             crossing.node = -1 - crossing.node
 
 
 @jit
-def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
+def as_ranges(c: LexemeContext, trie: Trie, new_trie: Trie, first: int) -> None:
     """Write a trie whose nodes are those of another one below the crossings with a key."""
     nodes, ranges, parts = nodes_of(c, trie), skip(c.ranges.numbers, c.ranges.count), 0
-    made.nodes, made.slots, made.tokens = trie.nodes, trie.slots, trie.tokens
-    made.ranges = c.ranges.count
-    for i in range(first, c.scan.crossed):
+    new_trie.nodes, new_trie.slots, new_trie.tokens = trie.nodes, trie.slots, trie.tokens
+    new_trie.ranges = c.ranges.count
+    for i in range(first, c.scan.crossing_count):
         crossing = c.crossings[i]
         if has_key(crossing, c.crossings[first]):
             node = crossing.node
@@ -558,27 +566,32 @@ def as_ranges(c: LexemeContext, trie: Trie, made: Trie, first: int) -> None:
                 ranges[3 * parts], ranges[3 * parts + 2] = node, base
                 parts += 1
             ranges[3 * parts - 2] = end_of(word)
-    made.range_count = parts
+    new_trie.range_count = parts
     c.ranges.count = c.ranges.count + RANGE_WORDS * parts
 
 
 @jit
-def child_by(held: Int64s, parent: int, hint: int, byte: int, made: int) -> int:
-    """Return the child of a node in `merging` by a byte; a new one has the number `made`. `hint`: a child to
-    begin at, -1: none, since children are looked for in ascending order."""
-    before, at = -1, held[4 * parent + 1]
-    if hint >= 0 and held[4 * hint] <= byte:
+def child_by(merging: Int64s, parent: int, hint: int, byte: int, node_count: int) -> int:
+    """Return the child of a node in `merging` by a byte; a new one has the number `node_count`. `hint`: a
+    child to begin at, -1: none, since children are looked for in ascending order."""
+    previous, at = -1, merging[4 * parent + 1]
+    if hint >= 0 and merging[4 * hint] <= byte:
         at = hint
-    while at >= 0 and held[4 * at] < byte:
-        before, at = at, held[4 * at + 2]
-    if at >= 0 and held[4 * at] == byte:
+    while at >= 0 and merging[4 * at] < byte:
+        previous, at = at, merging[4 * at + 2]
+    if at >= 0 and merging[4 * at] == byte:
         return at
-    held[4 * made], held[4 * made + 1], held[4 * made + 2], held[4 * made + 3] = byte, -1, at, 0
-    if before < 0:
-        held[4 * parent + 1] = made
+    (
+        merging[4 * node_count],
+        merging[4 * node_count + 1],
+        merging[4 * node_count + 2],
+        merging[4 * node_count + 3],
+    ) = byte, -1, at, 0
+    if previous < 0:
+        merging[4 * parent + 1] = node_count
     else:
-        held[4 * before + 2] = made
-    return made
+        merging[4 * previous + 2] = node_count
+    return node_count
 
 
 @jit
@@ -588,10 +601,10 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
     how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS. By depth, `path` has
     the node, the child that was met last, and the state behind the end of a lexeme."""
     nodes, slots, ids = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie)
-    held, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
-    made, linked = 1, 1
-    held[0], held[1], held[2], held[3] = 0, -1, -1, 0
-    for i in range(first, c.scan.crossed):
+    merging, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    node_count, link_count = 1, 1
+    merging[0], merging[1], merging[2], merging[3] = 0, -1, -1, 0
+    for i in range(first, c.scan.crossing_count):
         if not has_key(c.crossings[i], c.crossings[first]):
             continue
         node = c.crossings[i].node
@@ -599,46 +612,48 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
         path[0], path[1], path[2] = 0, -1, BEFORE_CLOSING if c.crossings[i].shift else AFTER_END
         while node < last:
             word = nodes[node]
-            above, slot = skip(path, 3 * (depth_of(word) - base - 1)), slot_of(word)
-            if address_of_block(c.behind) != 0:
-                above[5] = c.behind[256 * above[2] + byte_of(word)]
-                if above[5] == 0:
+            parent_node, slot = skip(path, 3 * (depth_of(word) - base - 1)), slot_of(word)
+            if address_of_block(c.may_follow) != 0:
+                parent_node[5] = c.may_follow[256 * parent_node[2] + byte_of(word)]
+                if parent_node[5] == 0:
                     node = end_of(word)
                     continue
-            at = child_by(held, above[0], above[1], byte_of(word), made)
-            made += 1 if at == made else 0
-            if made > MOST_COPIED + 1 or (slot and linked + slots[slot] - slots[slot - 1] >= MOST_LINKS):
+            at = child_by(merging, parent_node[0], parent_node[1], byte_of(word), node_count)
+            node_count += 1 if at == node_count else 0
+            if node_count > MOST_COPIED + 1 or (
+                slot and link_count + slots[slot] - slots[slot - 1] >= MOST_LINKS
+            ):
                 return -1
-            above[1], above[3], above[4] = at, at, -1
+            parent_node[1], parent_node[3], parent_node[4] = at, at, -1
             for j in range(slots[slot - 1] if slot else 0, slots[slot] if slot else 0):
-                links[2 * linked], links[2 * linked + 1] = ids[j], held[4 * at + 3]
-                held[4 * at + 3] = linked
-                linked += 1
+                links[2 * link_count], links[2 * link_count + 1] = ids[j], merging[4 * at + 3]
+                merging[4 * at + 3] = link_count
+                link_count += 1
             node += 1
-    held[3] = linked - 1
-    return made
+    merging[3] = link_count - 1
+    return node_count
 
 
 @jit
-def as_copy(c: LexemeContext, made: Trie) -> None:
+def as_copy(c: LexemeContext, trie: Trie) -> None:
     """Write a trie from the nodes in `merging`, depth first; there is room."""
-    held, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
+    merging, links, path = c.merging, skip(c.merging, MERGING_LINKS), skip(c.merging, MERGING_PATHS)
     deepest = DEEPEST + 2
     nodes = skip(c.trie_nodes.numbers, c.trie_nodes.count)
     slots, ids = skip(c.trie_slots.numbers, c.trie_slots.count), skip(c.tokens.numbers, c.tokens.count)
     count, slot, used, depth = 0, 0, 0, 0
     slots[0] = 0
-    path[0] = held[1]
+    path[0] = merging[1]
     while depth >= 0:
         at = path[depth]
         if at < 0:
             depth -= 1
             if depth >= 0:
-                opened = path[deepest + depth]
-                nodes[opened] = nodes[opened] | (count << 40)
+                node_slot = path[deepest + depth]
+                nodes[node_slot] = nodes[node_slot] | (count << 40)
             continue
-        path[depth] = held[4 * at + 2]
-        here, link = 0, held[4 * at + 3]
+        path[depth] = merging[4 * at + 2]
+        here, link = 0, merging[4 * at + 3]
         if link:
             while link:
                 ids[used] = links[2 * link]
@@ -647,13 +662,13 @@ def as_copy(c: LexemeContext, made: Trie) -> None:
             slot += 1
             slots[slot] = used
             here = slot
-        nodes[count] = held[4 * at] | ((depth + 1) << 8) | (here << 20)
+        nodes[count] = merging[4 * at] | ((depth + 1) << 8) | (here << 20)
         path[deepest + depth] = count
         count += 1
         depth += 1
-        path[depth] = held[4 * at + 1]
-    made.nodes, made.slots, made.tokens = c.trie_nodes.count, c.trie_slots.count, c.tokens.count
-    made.count, made.ranges, made.range_count = count, c.ranges.count, 1
+        path[depth] = merging[4 * at + 1]
+    trie.nodes, trie.slots, trie.tokens = c.trie_nodes.count, c.trie_slots.count, c.tokens.count
+    trie.count, trie.ranges, trie.range_count = count, c.ranges.count, 1
     ranges = skip(c.ranges.numbers, c.ranges.count)
     ranges[0], ranges[1], ranges[2] = 0, count, 0
     c.ranges.count = c.ranges.count + RANGE_WORDS
@@ -668,55 +683,55 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
     the first of them; they are taken away. Or ASKED."""
     trie, key, nodes = c.tries[number], c.crossings[first], nodes_of(c, c.tries[number])
     # far from all nodes: else node 6 before a closing quote would be node 7 without one
-    mixed, count, total, copied, tokens = uint64(key.shift << 32), 0, 0, -1, 0
-    for i in range(first, c.scan.crossed):
+    content_hash, count, total, copied_trie, tokens = uint64(key.shift << 32), 0, 0, -1, 0
+    for i in range(first, c.scan.crossing_count):
         crossing = c.crossings[i]
         if has_key(crossing, key):
-            mixed = (mixed ^ uint64(crossing.node)) * uint64(0xFF51AFD7ED558CCD)
-            mixed ^= mixed >> uint64(32)
+            content_hash = (content_hash ^ uint64(crossing.node)) * uint64(0xFF51AFD7ED558CCD)
+            content_hash ^= content_hash >> uint64(32)
             count += 1
             total += end_of(nodes[crossing.node]) - crossing.node
     row = c.work
-    row.words[0], row.words[1], row.words[2] = number, int64(mixed >> uint64(1)), count
+    row.words[0], row.words[1], row.words[2] = number, int64(content_hash >> uint64(1)), count
     row.words[3] = -1
-    known = find(c.merged, MERGED_KEY, row)
-    if known >= 0 and c.merged[known].made >= 0:
+    merged_number = find_row(c.merged_tries, MERGED_KEY, row)
+    if merged_number >= 0 and c.merged_tries[merged_number].merged_trie >= 0:
         take_crossings(c, first)
-        return c.merged[known].made
-    if total < LARGE_TRIE or address_of_block(c.behind) != 0:
-        copied = merge_nodes(c, trie, first)
+        return c.merged_tries[merged_number].merged_trie
+    if total < LARGE_TRIE or address_of_block(c.may_follow) != 0:
+        copied_trie = merge_nodes(c, trie, first)
         tokens = c.merging[3]
-    entry_number = intern(c, c.merged, MERGED_KEY, row)
+    entry_number = intern_row(c, c.merged_tries, MERGED_KEY, row)
     missing = entry_number < 0
     if c.tries.count == c.tries.capacity:
         ask_room(c, c.tries, 1)
         missing = True
-    wanted = RANGE_WORDS if copied >= 0 else RANGE_WORDS * count
-    if c.ranges.count + wanted > c.ranges.capacity:
-        ask_room(c, c.ranges, wanted)
+    room = RANGE_WORDS if copied_trie >= 0 else RANGE_WORDS * count
+    if c.ranges.count + room > c.ranges.capacity:
+        ask_room(c, c.ranges, room)
         missing = True
-    if c.trie_nodes.count + copied > c.trie_nodes.capacity:
-        ask_room(c, c.trie_nodes, copied)
+    if c.trie_nodes.count + copied_trie > c.trie_nodes.capacity:
+        ask_room(c, c.trie_nodes, copied_trie)
         missing = True
-    if c.trie_slots.count + copied + 1 > c.trie_slots.capacity:
-        ask_room(c, c.trie_slots, copied + 1)
+    if c.trie_slots.count + copied_trie + 1 > c.trie_slots.capacity:
+        ask_room(c, c.trie_slots, copied_trie + 1)
         missing = True
-    if copied >= 0 and c.tokens.count + tokens > c.tokens.capacity:
+    if copied_trie >= 0 and c.tokens.count + tokens > c.tokens.capacity:
         ask_room(c, c.tokens, tokens)
         missing = True
     if missing:
         return ASKED
-    found = c.tries.count
-    c.tries.count = found + 1
-    made = c.tries[found]
-    made.count = total
-    if copied >= 0:
-        as_copy(c, made)
+    trie_number = c.tries.count
+    c.tries.count = trie_number + 1
+    new_trie = c.tries[trie_number]
+    new_trie.count = total
+    if copied_trie >= 0:
+        as_copy(c, new_trie)
     else:
-        as_ranges(c, trie, made, first)
+        as_ranges(c, trie, new_trie, first)
     take_crossings(c, first)
-    c.merged[entry_number].made = found
-    return found
+    c.merged_tries[entry_number].merged_trie = trie_number
+    return trie_number
 
 
 @entry("int64(int64, int64, int64)")
@@ -729,9 +744,9 @@ def scan_record(address: int, number: int, state: int) -> int:
 
 
 @entry("int64(int64, int64, int64, int64)")
-def scan_beside(address: int, number: int, state: int, other: int) -> int:
+def scan_beside(address: int, number: int, state: int, like_state: int) -> int:
     """Find what the tokens of a trie do in a state beside another one; answers as `scan_trie`."""
-    return scan_trie(LexemeContext(address), number, state, other)
+    return scan_trie(LexemeContext(address), number, state, like_state)
 
 
 @jit
@@ -739,11 +754,11 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
     """Make the record of a trie in a state, of what a scan beside the state `like` found last. Returns 0, or
     ASKED. No mask reads it before its `row` is interned, once the rows of its dense groups are in the store
     (`put_group`)."""
-    for i in range(c.scan.crossed):  # that were taken away by a call before
+    for i in range(c.scan.crossing_count):  # that were taken away by a call before
         crossing = c.crossings[i]
         crossing.node = max(crossing.node, -1 - crossing.node)
     leftovers, code, done = c.leftovers.count, 0, 0
-    while code == 0 and done < c.scan.crossed:
+    while code == 0 and done < c.scan.crossing_count:
         crossing = c.crossings[done]
         if crossing.node < 0:
             done += 1
@@ -756,9 +771,9 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
         if trie < 0:
             code = ASKED
             break
-        left = c.leftovers[c.leftovers.count]
+        leftover = c.leftovers[c.leftovers.count]
         c.leftovers.count = c.leftovers.count + 1
-        left.terminal, left.carry, left.shift, left.trie = (
+        leftover.terminal, leftover.carry, leftover.shift, leftover.trie = (
             crossing.terminal,
             crossing.carry,
             crossing.shift,
@@ -784,7 +799,7 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
 @jit
 def intern_record(c: LexemeContext, row: WorkRow) -> int:
     """Have masks read a record that is made. Returns its number, or ASKED, for room."""
-    number = intern(c, c.records, RECORD_KEY, row)
+    number = intern_row(c, c.records, RECORD_KEY, row)
     return number if number >= 0 else ASKED
 
 

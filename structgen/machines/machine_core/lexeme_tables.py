@@ -28,7 +28,7 @@ from structgen.tokens.vocabulary import Vocabulary
 
 RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, RANGES, _WANTED = (
     word_of(LexemeContext, name)
-    for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "wanted")
+    for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "byte_filters")
 )
 _SIZED: Final = [word_of(LexemeContext, name) for name in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
 _FIRST_ROWS: Final = 256
@@ -46,35 +46,35 @@ class GrownArray:
         words: list[int],
         width: int,
         kind: type[np.generic],
-        filled: int | None,
-        kept: npt.NDArray[Any] | None = None,
+        count_word: int | None,
+        rows: npt.NDArray[Any] | None = None,
     ) -> None:
-        """`words`: of the context. `filled`: with what new rows are, None: with anything. `kept`: its rows,
-        instead of new ones."""
-        self._context, self._words, self._filled = context, words, filled
+        """`words`: of the context. `count_word`: with what new rows are, None: with anything. `rows`: its
+        rows, instead of new ones."""
+        self._context, self._words, self._count_word = context, words, count_word
         self.outgrown: list[npt.NDArray[Any]] = []
-        self.count = 0 if kept is None else len(kept)
+        self.count = 0 if rows is None else len(rows)
         """How many rows were appended."""
         self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
-        self.rows = self._more(_FIRST_ROWS) if kept is None else kept.reshape(-1, width)
-        self.tell(words)
+        self.rows = self._grow_rows(_FIRST_ROWS) if rows is None else rows.reshape(-1, width)
+        self.write_addresses(words)
 
-    def tell(self, words: list[int]) -> None:
+    def write_addresses(self, words: list[int]) -> None:
         """Have some words of the context hold where the rows lie."""
         self._words, self._context[words] = words, address_of(self.rows)
 
-    def _more(self, count: int) -> npt.NDArray[Any]:
+    def _grow_rows(self, count: int) -> npt.NDArray[Any]:
         rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
         rows[: len(self.rows)] = self.rows
-        if self._filled is not None:
-            rows[len(self.rows) :] = self._filled
+        if self._count_word is not None:
+            rows[len(self.rows) :] = self._count_word
         return rows
 
     def reserve(self, count: int, keeps: bool = False) -> None:
         """Make room for so many rows. `keeps`: a reader may still hold the address of the rows before."""
         if count <= len(self.rows):
             return
-        rows = self._more(max(2 * len(self.rows), count))
+        rows = self._grow_rows(max(2 * len(self.rows), count))
         self.outgrown += [self.rows] if keeps else []
         # in one statement: Python and compiled code must never read different arrays
         self.rows, self._context[self._words] = rows, address_of(rows)
@@ -107,7 +107,7 @@ class RecordTables:
         self._grown, self._store = grown, store
         grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
         put_trie(grown, 0, len(vocabulary.nodes), 0)
-        grown.load({_WANTED: np.array([[-1, -1, -1, -1, 0, -1]], np.int64)})
+        grown.load_tables({_WANTED: np.array([[-1, -1, -1, -1, 0, -1]], np.int64)})
 
     def hook(self, **entries: Callable[..., int]) -> None:
         """Have compiled code call some entry points, by the names of `Hooks`."""
@@ -115,7 +115,7 @@ class RecordTables:
             self._grown.context[_HOOKS + word_of(Hooks, name)] = code_of(function)
 
     @property
-    def _scratch(self) -> Workspace:
+    def _make_scratch(self) -> Workspace:
         space: Workspace = self._store.workspaces.space
         return space
 
@@ -123,9 +123,9 @@ class RecordTables:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
         and answers what it asks. FULL where there are too many ways to read the tokens."""
         count = call(scan_record, trie, state)
-        return FULL if count == FULL else self.put(call, trie, state, count)
+        return FULL if count == FULL else self.add_record(call, trie, state, count)
 
-    def put(
+    def add_record(
         self,
         call: Callable[..., int],
         trie: int,
@@ -143,17 +143,17 @@ class RecordTables:
             dense = int(groups[group, Group.dense_row])
             if dense >= -1 and row is None:
                 continue
-            made = self._scratch.dense[-2 - dense] if row is None else row
-            stored = self._store.intern_row(made)
-            if stored is None:  # the store is full: the tokens are listed
-                tokens = np.flatnonzero(np.unpackbits(made.view(np.uint8), bitorder="little"))
+            bits = self._make_scratch.dense[-2 - dense] if row is None else row
+            row_number = self._store.intern_row(bits)
+            if row_number is None:  # the store is full: the tokens are listed
+                tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
                 at = self._grown.extend(TOKENS, tokens.astype(np.int32), len(tokens))
                 groups = self._grown.rows(GROUPS)
                 groups[group, [Group.first, Group.last]] = at, at + len(tokens)
-            groups[group, Group.dense_row] = -1 if stored is None else stored
+            groups[group, Group.dense_row] = -1 if row_number is None else row_number
         return call(keep_record, address_of(record))  # last: masks read what they find
 
-    def forget(self) -> None:
+    def forget_records(self) -> None:
         """Forget all records and hooks: the lexer becomes another one."""
         context = self._grown.context
         context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
@@ -161,17 +161,17 @@ class RecordTables:
             0,
             next(SERIALS),
         )
-        self._grown.load({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
+        self._grown.load_tables({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
 
-    def found(self, count: int) -> npt.NDArray[np.int32]:
+    def tokens_found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of
         endings."""
-        return self._scratch.tokens[:count].copy()
+        return self._make_scratch.tokens[:count].copy()
 
     @property
     def mask(self) -> npt.NDArray[np.int32]:
         """The mask that was collected last, as a row of bits."""
-        return self._scratch.mask.copy()
+        return self._make_scratch.mask.copy()
 
     @property
     def nbytes(self) -> int:

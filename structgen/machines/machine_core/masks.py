@@ -1,7 +1,7 @@
 """Masks: tokens are collected in a buffer, memoised in the row of their state, and written as bits.
 
 Every machine has its own way to collect. What it has collected is remembered here, and known masks of every
-language are copied by the same compiled call (`fill`).
+language are copied by the same compiled call (`fill_mask`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from structgen.machines.machine_core.layout import ASKED, MISS, Core, NodeRow
 
 
 @jit
-def emit(c: Core, tokens: Int32s, first: int, last: int) -> None:
+def emit_tokens(c: Core, tokens: Int32s, first: int, last: int) -> None:
     """Add tokens to the buffer (it holds a whole vocabulary twice)."""
     buffer, count = c.buffer, c.buffer_count
     for i in range(first, last):
@@ -52,8 +52,8 @@ def write_mask(c: Core, node: NodeRow, address: int) -> int:
     else:
         for i in range(words):
             target[i] = 0
-    listed = skip(c.lists.numbers, node.token_list)
-    set_bits(target, skip(listed, 1), listed[0])
+    tokens = skip(c.lists.numbers, node.token_list)
+    set_bits(target, skip(tokens, 1), tokens[0])
     return 0
 
 
@@ -62,24 +62,24 @@ def copy_mask(c: Core, node: NodeRow, address: int) -> int:
     """Write the memoised mask of a state to `address` (0: nowhere). Returns 0, or MISS where the mask is not
     known yet."""
     if node.token_list < -1:
-        other = Core(node.dense_row)
-        node = other.nodes[-2 - node.token_list]
-        return MISS if node.token_list < 0 else write_mask(other, node, address)
+        source = Core(node.dense_row)
+        node = source.nodes[-2 - node.token_list]
+        return MISS if node.token_list < 0 else write_mask(source, node, address)
     return MISS if node.token_list < 0 else write_mask(c, node, address)
 
 
 @jit
-def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
+def memoise_mask(c: Core, node: NodeRow, row: int, target: int) -> int:
     """Memoise the tokens in the buffer and a dense row (-1: none) as a state's mask, and write it to `target`
     (0: nowhere). Returns 0, or ASKED, for room in the lists."""
     count, used = c.buffer_count, c.lists.count
     if used + count + 1 > c.lists.capacity:
         ask_room(c, c.lists, count + 1)
         return ASKED
-    listed, buffer = skip(c.lists.numbers, used), c.buffer
-    listed[0] = count
+    tokens, buffer = skip(c.lists.numbers, used), c.buffer
+    tokens[0] = count
     for i in range(count):
-        listed[1 + i] = buffer[i]
+        tokens[1 + i] = buffer[i]
     c.lists.count = used + 1 + count
     node.dense_row = row
     node.token_list = used
@@ -87,7 +87,7 @@ def memoise(c: Core, node: NodeRow, row: int, target: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def fill(context: int, index: int, target: int) -> int:
+def fill_mask(context: int, index: int, target: int) -> int:
     """Write a memoised mask to `target` (int32 words). Returns 0, or MISS where the mask is not known yet.
     Takes no lock."""
     c = Core(context)

@@ -1,8 +1,8 @@
 """Questions of compiled code, answered in Python: the one loop of all machines.
 
-Compiled code that misses a row notes a question (`interning.ask`), goes on with its other work, and returns
-ASKED. Python answers every question that was noted, and makes the call again. A repeated call is cheap: what
-the first call found is interned.
+Compiled code that misses a row notes a question (`interning.note_question`), goes on with its other work, and
+returns ASKED. Python answers every question that was noted, and makes the call again. A repeated call is
+cheap: what the first call found is interned.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def call_answered(
 def read_bytes(retry: Callable[..., int], index: int, data: bytes) -> int:
     """Return the state after bytes, or -1. `retry` makes a compiled call of a grammar until it asks
     nothing."""
-    held = np.frombuffer(data, np.uint8)
-    address = address_of(held)
+    array = np.frombuffer(data, np.uint8)
+    address = address_of(array)
     for start in range(0, len(data), _PIECE):
         if index < 0:
             break

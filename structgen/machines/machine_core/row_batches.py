@@ -19,7 +19,7 @@ from structgen.machines.machine_core.token_steps import after_any
 def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
     """Write the known masks to the rows (third column) of a mask, `stride` bytes each, at an address; answers
     are 0. Returns how many are left. Takes no lock."""
-    contexts, left = Int64s(columns), 0
+    contexts, left_count = Int64s(columns), 0
     states, rows = skip(contexts, count), skip(contexts, 2 * count)
     for i in range(count):
         code = MISS
@@ -27,8 +27,8 @@ def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
             c = Core(contexts[i])
             code = copy_mask(c, c.nodes[states[i]], mask + stride * rows[i])
         states[i] = code
-        left += code != 0
-    return left
+        left_count += code != 0
+    return left_count
 
 
 @entry("int64(int64, int64)")

@@ -52,7 +52,7 @@ def step_by(c: _Steps, state: int, byte: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def settle_costs(steps: int, first_state: int, count: int) -> int:
+def find_costs(steps: int, first_state: int, count: int) -> int:
     """Set costs[s] to the fewest tokens from s to a state of cost 0, and slots[s] to the slot of the first of
     them, plus one, for `count` states from the first on.
 
@@ -62,7 +62,7 @@ def settle_costs(steps: int, first_state: int, count: int) -> int:
     c = _Steps(steps)
     trie, costs, path, ends = c.trie, c.costs, np.zeros(4097, np.int64), np.zeros(4097, np.int64)
     for start in range(first_state, first_state + count):
-        least, best, path[0] = IMPOSSIBLE, 0, start
+        lowest, best, path[0] = IMPOSSIBLE, 0, start
         for e in range(c.begin[start], c.end[start]):
             node = c.first[c.labels[e]]
             last = end_of(trie[node]) if node >= 0 else node
@@ -78,10 +78,10 @@ def settle_costs(steps: int, first_state: int, count: int) -> int:
                     node = close
                     continue
                 path[depth], ends[depth] = c.targets[step], close
-                if slot_of(word) > 0 and costs[path[depth]] + 1 < least:
-                    least, best = costs[path[depth]] + 1, slot_of(word)
+                if slot_of(word) > 0 and costs[path[depth]] + 1 < lowest:
+                    lowest, best = costs[path[depth]] + 1, slot_of(word)
                 node += 1
-        costs[start], c.slots[start] = least, best
+        costs[start], c.slots[start] = lowest, best
     return 0
 
 
@@ -90,9 +90,9 @@ class TextCosts:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self.clear()
+        self.clear_states()
 
-    def clear(self) -> None:
+    def clear_states(self) -> None:
         """Forget all states but the end."""
         self._chains: dict[tuple[bytes, int], int] = {}  # first: none is known of states that go
         self._costliest = {0: 0}
@@ -103,7 +103,7 @@ class TextCosts:
 
     @property
     def is_full(self) -> bool:
-        """Whether it is time for `clear`."""
+        """Whether it is time for `clear_states`."""
         return len(self._costs) > _MOST_BYTES
 
     def __getitem__(self, number: int) -> int:
@@ -119,16 +119,16 @@ class TextCosts:
             number = self._targets[self._begin[number]]
         return int(vocabulary.slot_ids[vocabulary.slot_start[slot]]), size, number
 
-    def chain(self, text: bytes, start: int = 0) -> int:
+    def chain_state(self, text: bytes, start: int = 0) -> int:
         """Return the number of the state before text[start:], which is written byte by byte as it is. Cost:
         some 0.2 us a byte, less than 0.003 us a byte that is known."""
         chains, number, end = self._chains, 0, len(text)
         while end > start:
             head = max(start, end - BLOCK)
             key = text[head:end], number
-            known = chains.get(key)
-            if known is None:
-                first, count = self._cut(), end - head
+            state_known = chains.get(key)
+            if state_known is None:
+                first, count = self._drop_unfinished(), end - head
                 # the byte before the end has the lowest number
                 labels, steps = len(self._labels), np.arange(count, dtype=np.int32)
                 self._begin.frombytes((labels + steps).tobytes())
@@ -136,36 +136,37 @@ class TextCosts:
                 self._labels.frombytes(np.frombuffer(key[0], np.uint8)[::-1].astype(np.int32).tobytes())
                 self._targets.append(number)
                 self._targets.frombytes((first + steps[:-1]).tobytes())
-                self._settle(first, count)
-                known = first + count - 1
-                self._costliest[known] = max(self._costliest[number], *self._costs[first:])
-                chains[key] = known
-            number, end = known, head
+                self._find_costs(first, count)
+                state_known = first + count - 1
+                self._costliest[state_known] = max(self._costliest[number], *self._costs[first:])
+                chains[key] = state_known
+            number, end = state_known, head
         return number
 
     def costliest_end(self, text: bytes) -> int:
         """Return the fewest tokens of that end of a text which takes the most: one token may write more than
-        what is left in the middle of it. IMPOSSIBLE where some end cannot be written. Cost: as `chain`."""
-        return self._costliest[self.chain(text)]
+        what is left in the middle of it. IMPOSSIBLE where some end cannot be written. Cost: as
+        `chain_state`."""
+        return self._costliest[self.chain_state(text)]
 
-    def enter(self, states: Iterable[Iterable[tuple[int, int]]]) -> None:
+    def enter_states(self, states: Iterable[Iterable[tuple[int, int]]]) -> None:
         """Enter states, from number `next` on, each with its steps: bytes, ascending, and the numbers of
         states before it."""
-        first = self._cut()
+        first = self._drop_unfinished()
         for following in states:
             self._begin.append(len(self._labels))
             for byte, after in following:
                 self._labels.append(byte)
                 self._targets.append(after)
             self._end.append(len(self._labels))
-        self._settle(first, len(self._end) - first)
+        self._find_costs(first, len(self._end) - first)
 
     @property
     def next(self) -> int:
         """The number of the next state."""
         return len(self._costs)
 
-    def _cut(self) -> int:
+    def _drop_unfinished(self) -> int:
         """Return the number of the next state; what a call that was cut off has left behind it goes."""
         first = self.next
         del self._begin[first:], self._end[first:], self._slots[first:]
@@ -173,11 +174,11 @@ class TextCosts:
         del self._labels[last:], self._targets[last:]
         return first
 
-    def _settle(self, first: int, count: int) -> None:
+    def _find_costs(self, first: int, count: int) -> None:
         """Work out the costs of new states."""
         self._slots.extend(array("i", (0,)) * count)
         self._costs.extend(array("i", [IMPOSSIBLE]) * count)
         trie = address_of(self._vocabulary.nodes), address_of(self._vocabulary.first)
         steps = self._begin, self._end, self._labels, self._targets, self._costs, self._slots
         block = np.array([*trie, *map(address_of_items, steps)], np.int64)
-        settle_costs(address_of(block), first, count)
+        find_costs(address_of(block), first, count)

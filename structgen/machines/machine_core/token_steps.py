@@ -9,14 +9,14 @@ from __future__ import annotations
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.raw_memory import call2, call3, call4
 from structgen.base.native.typed_blocks import Bytes, Int32s, Int64s, address_of_block, skip
-from structgen.machines.machine_core.interning import edge_key, intern
+from structgen.machines.machine_core.interning import edge_key, intern_row
 from structgen.machines.machine_core.layout import ASKED, REFUSED, Core
 from structgen.machines.machine_core.lexeme_layout import UNKNOWN
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 
 @jit
-def read(c: Core, index: int, data: Bytes, count: int) -> int:
+def read_bytes(c: Core, index: int, data: Bytes, count: int) -> int:
     """Return the state after bytes."""
     at, spot = address_of_block(c), 0
     code: int = call3(c.byte_steps.begin, at, index, spot)
@@ -27,7 +27,7 @@ def read(c: Core, index: int, data: Bytes, count: int) -> int:
         if code < 0:
             return code
         spot = 1 - spot
-    code = call2(c.byte_steps.reached, at, spot)
+    code = call2(c.byte_steps.target, at, spot)
     return code
 
 
@@ -42,7 +42,7 @@ def after_token(c: Core, index: int, token: int) -> int:
     if c.vocabulary.slot[token] < 0:
         return REFUSED
     first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
-    return read(c, index, skip(c.vocabulary.token_data, first), last - first)
+    return read_bytes(c, index, skip(c.vocabulary.token_data, first), last - first)
 
 
 @jit
@@ -60,14 +60,14 @@ def after_any(c: Core, index: int, token: int) -> int:
             code = UNKNOWN if c.byte_steps.begin == 0 else ends_in(c, index)
             if code <= 0:
                 return REFUSED if code == 0 else code
-            return c.finished if c.finished >= 0 else UNKNOWN
+            return c.finished_state if c.finished_state >= 0 else UNKNOWN
     return after_token(c, index, token)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def take_bytes(context: int, index: int, data: int, count: int) -> int:
     """Return the state after some bytes, REFUSED, or ASKED."""
-    return read(Core(context), index, Bytes(data), count)
+    return read_bytes(Core(context), index, Bytes(data), count)
 
 
 @entry("int64(int64, int64, int64, int64)")
@@ -76,7 +76,7 @@ def take_ascii(context: int, index: int, data: int, target: int) -> int:
     Returns 0; ASKED with questions noted."""
     c, code = Core(context), 0
     for i in range(128):
-        Int64s(target)[i] = read(c, index, Bytes(data + i), 1)
+        Int64s(target)[i] = read_bytes(c, index, Bytes(data + i), 1)
         code = min(code, ASKED if Int64s(target)[i] == ASKED else 0)
     return code
 
@@ -117,11 +117,11 @@ def take_each(context: int, index: int, tokens_address: int, count: int, target_
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def ends_below(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
-    """Write to `target` (int32) those of some nodes (`wanted_nodes.WantedNodes.trie`) whose bytes lead from a
+    """Write to `target` (int32) those of some nodes (`wanted_nodes.TargetNodes.trie`) whose bytes lead from a
     state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
     noted; or a code of the kind's own."""
-    c, wanted, target = Core(context), Int64s(wanted_address), Int32s(target_address)
-    count, nodes, node, ended, worst = wanted[0], skip(wanted, 1), 0, 0, 0
+    c, node_words, target = Core(context), Int64s(wanted_address), Int32s(target_address)
+    count, nodes, node, ended_count, worst = node_words[0], skip(node_words, 1), 0, 0, 0
     if call3(c.byte_steps.begin, context, index, 0) < 0:
         return 0
     while node < count:
@@ -135,10 +135,10 @@ def ends_below(context: int, index: int, wanted_address: int, end: int, target_a
         code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
         worst = min(worst, code)
         if code == end:
-            target[ended] = nodes[count + node]
-            ended += 1
+            target[ended_count] = nodes[count + node]
+            ended_count += 1
         node += 1
-    return worst if worst <= ASKED else ended
+    return worst if worst <= ASKED else ended_count
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -147,5 +147,5 @@ def put_edge(context: int, first: int, second: int, third: int, target: int) -> 
     c = Core(context)
     row = edge_key(c, first, second, third)
     row.target = target
-    intern(c, c.edges, 3, row)
+    intern_row(c, c.edges, 3, row)
     return 0

@@ -13,46 +13,46 @@ from structgen.tokens.trie_nodes import DEPTH_SHIFT, END_SHIFT, SLOT_SHIFT, fiel
 _At = TypeVar("_At")
 
 
-class WantedNodes(NamedTuple):
+class TargetNodes(NamedTuple):
     """Some nodes of a vocabulary's trie, to be examined one by one."""
 
     flags: npt.NDArray[np.uint8]
     """Of each node of the trie 2 where it is one of them, 1 on the way to them, else 0."""
-    most: int
+    max_nodes: int
     """How many they are."""
     trie: npt.NDArray[np.int64]
     """How many they and those on the way are; the words of all these as a trie of their own, slot 0 where one
     is to be examined; and their places in the whole trie."""
 
     @classmethod
-    def of(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> WantedNodes:
+    def from_flags(cls, words: npt.NDArray[np.uint64], flags: npt.NDArray[np.uint8]) -> TargetNodes:
         """Return the wanted nodes of a trie by their flags."""
         nodes = np.flatnonzero(flags)
         byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
-        wanted = (flags[nodes] == 2).astype(np.int64)
+        is_target = (flags[nodes] == 2).astype(np.int64)
         ends = np.searchsorted(nodes, end)
-        packed = byte | depth << DEPTH_SHIFT | wanted << SLOT_SHIFT | ends << END_SHIFT
-        return cls(flags, int(wanted.sum()), np.concatenate([[len(nodes)], packed, nodes]))
+        packed_words = byte | depth << DEPTH_SHIFT | is_target << SLOT_SHIFT | ends << END_SHIFT
+        return cls(flags, int(is_target.sum()), np.concatenate([[len(nodes)], packed_words, nodes]))
 
 
 def ends_read(
     nodes: npt.NDArray[np.uint64],
-    wanted: npt.NDArray[np.uint8],
+    flags: npt.NDArray[np.uint8],
     start: _At,
     step: Callable[[_At, int], _At | None],
     ends: Callable[[_At], bool],
 ) -> Iterator[int]:
-    """Yield the trie nodes, in order, that have a 2 in `wanted` and whose bytes lead from `start` to a place
-    where `ends` holds. `wanted` has a number for each node; subtrees of nodes with a 0 are skipped."""
+    """Yield the trie nodes, in order, that have a 2 in `flags` and whose bytes lead from `start` to a place
+    where `ends` holds. `flags` has a number for each node; subtrees of nodes with a 0 are skipped."""
     node, after = 0, [start]
     while node < len(nodes):
         fields = fields_of(int(nodes[node]))
         depth = fields.depth
-        reached = step(after[depth - 1], fields.byte) if wanted[node] else None
-        if reached is None:
+        state_after = step(after[depth - 1], fields.byte) if flags[node] else None
+        if state_after is None:
             node = fields.end
             continue
-        if wanted[node] == 2 and ends(reached):
+        if flags[node] == 2 and ends(state_after):
             yield node
-        after[depth:] = [reached]
+        after[depth:] = [state_after]
         node += 1

@@ -43,9 +43,9 @@ package_digest()  # some milliseconds, which no grammar should wait for
 class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
-    def __init__(self, vocabulary: Vocabulary, memory: int, held: HeldGrammars[Any]) -> None:
-        """`memory`: the most bytes of rows, and of what grammars share beside them. `held`: where it holds
-        grammars; it does not keep that itself."""
+    def __init__(self, vocabulary: Vocabulary, memory: int, held_grammars: HeldGrammars[Any]) -> None:
+        """`memory`: the most bytes of rows, and of what grammars share beside them. `held_grammars`: where it
+        holds grammars; it does not keep that itself."""
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         while True:
@@ -59,7 +59,7 @@ class VocabularyStore:
         self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
         self.address = address_of(self.rows)
         self.used = 0
-        self.made = 0
+        self.records_made = 0
         """Records of JSON's terminals that were worked out by a scan."""
         self.terminals: Any = None
         """Those of them that grammars share (`json_machine.records`), once one has asked."""
@@ -67,7 +67,7 @@ class VocabularyStore:
         """Each thread's scratch arrays for walks of this vocabulary."""
         self.words = words
         """32-bit words of a row."""
-        self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held)
+        self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held_grammars)
         """Compiled JSON grammars, by what they say."""
         self.memory = memory
         """The most bytes of what grammars share beside rows."""
@@ -83,8 +83,8 @@ class VocabularyStore:
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
         """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
         with self.lock:
-            same = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
-            for at in same:
+            rows_of_hash = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
+            for at in rows_of_hash:
                 if np.array_equal(self.rows[at], row):
                     return at
             at = self.used
@@ -92,7 +92,7 @@ class VocabularyStore:
                 return None
             self.rows[at] = row
             self.used = at + 1
-            same.append(at)
+            rows_of_hash.append(at)
             return at
 
     @property
@@ -128,15 +128,15 @@ class MaskStore:
         disk: int = MOST_ON_DISK,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self.memory, disk = checks.whole("memory", memory, 0), checks.whole("disk", disk, 0)
+        self.memory, disk = checks.check_whole("memory", memory, 0), checks.check_whole("disk", disk, 0)
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
         """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
-        held: WeakKeyDictionary[Vocabulary, HeldGrammars[Any]] = WeakKeyDictionary()
-        self._held = ref(held)
+        held_grammars: WeakKeyDictionary[Vocabulary, HeldGrammars[Any]] = WeakKeyDictionary()
+        self._grammars_ref = ref(held_grammars)
         twin = copy(self)
-        self._twin, self._owned = twin, held
+        self._twin, self._own_grammars = twin, held_grammars
 
     @property
     def of_grammars(self) -> MaskStore:
@@ -151,10 +151,10 @@ class MaskStore:
             with self._lock:
                 part = self._parts.get(vocabulary)
                 if part is None:
-                    held = HeldGrammars[Any]()
-                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, held)
-                    if (owned := self._held()) is not None:
-                        owned[vocabulary] = held
+                    held_grammars = HeldGrammars[Any]()
+                    part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, held_grammars)
+                    if (own_grammars := self._grammars_ref()) is not None:
+                        own_grammars[vocabulary] = held_grammars
         return part
 
     @property
@@ -203,10 +203,10 @@ def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
         )
     path = os.path.abspath(store)
     with _Folders.lock:
-        found = _Folders.stores.get(path)
-        if found is None:
-            found = _Folders.stores[path] = MaskStore(path).of_grammars  # grammars alone hold it
-    return found
+        known_store = _Folders.stores.get(path)
+        if known_store is None:
+            known_store = _Folders.stores[path] = MaskStore(path).of_grammars  # grammars alone hold it
+    return known_store
 
 
 class _Folders:

@@ -17,12 +17,12 @@ WEIGHED_EVERY: Final = 8
 """Grammars that came again, and documents of one, between two looks at what they hold: some 10 us each."""
 
 
-class _Sized(Protocol):
+class _HasBytes(Protocol):
     @property
     def nbytes(self) -> int: ...
 
 
-G = TypeVar("G", bound=_Sized)
+G = TypeVar("G", bound=_HasBytes)
 
 
 class HeldGrammars(Generic[G]):
@@ -45,45 +45,45 @@ class RecentGrammars(Generic[G]):
     schemas are new, holding 16 of them took 1.3 ms of 6.4 ms a schema, holding one 0.3 ms.
     """
 
-    def __init__(self, most: int, held: HeldGrammars[G]) -> None:
-        """`most`: bytes, about, of the grammars that are held because they came again; one is held in any
-        case. `held`: where they are held, as long as somebody else keeps that; grammars that are held
-        elsewhere are found without it."""
-        self._most = most
-        self._known: WeakValueDictionary[Hashable, G] = WeakValueDictionary()
-        self._held = ref(held)
+    def __init__(self, max_held: int, held_grammars: HeldGrammars[G]) -> None:
+        """`max_held`: bytes, about, of the grammars that are held because they came again; one is held in any
+        case. `held_grammars`: where they are held, as long as somebody else keeps that; grammars that are
+        held elsewhere are found without it."""
+        self._max_held = max_held
+        self._by_key: WeakValueDictionary[Hashable, G] = WeakValueDictionary()
+        self._grammars_ref = ref(held_grammars)
         self._once: OrderedDict[int, None] = OrderedDict()
         """Hashes of the keys that were asked for."""
-        self._added = 0
+        self._put_count = 0
         self._lock = new_lock(STORES)
 
     @property
-    def held(self) -> HeldGrammars[G]:
+    def held_grammars(self) -> HeldGrammars[G]:
         """Where grammars are held; a new place, which goes with its user, where the store is gone."""
-        return self._held() or HeldGrammars()
+        return self._grammars_ref() or HeldGrammars()
 
     def get(self, key: Hashable) -> G | None:
         """Return the grammar of a key, which is held then; None where nobody holds it any more. Cost: 1 us;
         where it was not held here, that of `put` for a key that comes again."""
-        held = self.held  # the last reference goes when no lock is held
-        dropped: list[object] = []
+        held_grammars = self.held_grammars  # the last reference goes when no lock is held
+        released: list[object] = []
         with self._lock:
-            grammar = self._known.get(key)
+            grammar = self._by_key.get(key)
             if grammar is None:
                 return None
-            if held.again.get(key) is grammar:
-                held.again.move_to_end(key)
+            if held_grammars.again.get(key) is grammar:
+                held_grammars.again.move_to_end(key)
             else:
-                dropped += self._hold(held.again, key, grammar)
+                released += self._hold(held_grammars.again, key, grammar)
             return grammar
 
     def put(self, key: Hashable, grammar: G) -> None:
         """Have a grammar found by a key. Cost: 1 us; each eighth call for a key that comes again some 10 us
         for each grammar that is held."""
-        held = self.held
+        held = self.held_grammars
         dropped: list[object] = [held.newest]
         with self._lock:
-            self._known[key] = held.newest = grammar
+            self._by_key[key] = held.newest = grammar
             if hash(key) not in self._once:
                 self._once[hash(key)] = None
                 if len(self._once) > _REMEMBERED:
@@ -96,11 +96,11 @@ class RecentGrammars(Generic[G]):
         dropped: list[object] = []
         again[key] = grammar
         again.move_to_end(key)
-        self._added += 1
+        self._put_count += 1
         much, sizes = 0, [0] * len(again)
-        if self._added % WEIGHED_EVERY == 0:
+        if self._put_count % WEIGHED_EVERY == 0:
             sizes = [grammar.nbytes for grammar in again.values()]  # they grow as texts are written
-            much = sum(sizes) - self._most
+            much = sum(sizes) - self._max_held
         for size in sizes[:-1]:
             if much <= 0 and len(again) <= _MOST:
                 break
@@ -110,7 +110,7 @@ class RecentGrammars(Generic[G]):
 
     def clear(self) -> None:
         """Hold none any more; those that somebody else holds are found all the same."""
-        held = self.held
+        held = self.held_grammars
         with self._lock:
             dropped = held.newest, held.again
             held.newest, held.again = None, OrderedDict()
@@ -119,7 +119,7 @@ class RecentGrammars(Generic[G]):
     @property
     def grammars(self) -> list[G]:
         """Those that are held."""
-        held = self.held
+        held = self.held_grammars
         with self._lock:
             grammars = list(held.again.values())
             newest = held.newest

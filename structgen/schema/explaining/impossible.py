@@ -20,11 +20,11 @@ from structgen.schema.meaning.literals import ARRAY, NEVER, OBJECT, Literal
 from structgen.schema.meaning.place import NOTHING
 from structgen.schema.reading.model import Schema, conjuncts_of
 from structgen.schema.recogniser.schema_network import SchemaNetwork
-from structgen.schema.recogniser.smallest_contradiction import smallest
+from structgen.schema.recogniser.smallest_contradiction import find_contradiction
 
 MOST_QUESTIONS = 20_000
 """Branches, keys and constants that are examined, some 0.1 ms each. Those of a place with many required keys,
-items or branches count many times: see `_questions`."""
+items or branches count many times: see `_count_questions`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ class Impossible:
 class _Part(NamedTuple):
     """A part of a schema, as it is asked about."""
 
-    what: str
+    label: str
     schema: Schema
-    asked: tuple[Schema, ...]
+    further_schemas: tuple[Schema, ...]
     """Schemas that a value meets besides, of which the text has none."""
     met: tuple[Literal, ...] = ()
     """Literals of a value of the place that meets it, its own last; empty where it is about another value."""
@@ -55,7 +55,7 @@ _Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
 """The literals of a value, and those of them whose parts are examined."""
 
 
-def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
+def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
     """Return the parts that can never hold at places with these demands, in order, and whether all parts were
     examined; with more than MOST_QUESTIONS parts none is.
 
@@ -65,93 +65,103 @@ def impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Imp
     and reason.
     """
     tables, oracle = network.tables, network.oracle
-    excluded: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
+    empty_parts: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
     stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NOTHING]
     stack.reverse()
-    seen: set[_Place] = set()
+    visited: set[_Place] = set()
     questions = 0
     while stack:
         place = stack.pop()
-        if place in seen:
+        if place in visited:
             continue
-        seen.add(place)
+        visited.add(place)
         try:
-            parts = list(_parts(network, place)) if oracle.alive(tables.demand(place[0])) else []
+            parts = (
+                list(_parts_of_place(network, place))
+                if oracle.is_alive(tables.intern_demand(place[0]))
+                else []
+            )
             # what is `false` itself is meant so
-            parts = [part for part in parts if part.member >= 0 or tables.literal(part.schema) is not NEVER]
+            parts = [
+                part for part in parts if part.member >= 0 or tables.literal_of(part.schema) is not NEVER
+            ]
         except LimitError:
             continue
         for part in parts:
             literals = (*place[0], *part.met)
-            questions += _questions([*_said(network, literals)])
+            questions += _count_questions([*_conjoined_schemas(network, literals)])
             if questions > MOST_QUESTIONS:
                 return [], False
             try:
-                holds = oracle.alive(tables.demand((*literals, *map(tables.literal, part.asked))))
+                holds = oracle.is_alive(
+                    tables.intern_demand((*literals, *map(tables.literal_of, part.further_schemas)))
+                )
             except StructgenError:
                 holds = True
             if not holds:
-                excluded.setdefault((part.schema, part.member), (part, literals))
+                empty_parts.setdefault((part.schema, part.member), (part, literals))
                 continue
-            excluded[part.schema, part.member] = None
+            empty_parts[part.schema, part.member] = None
             if part.met:
                 stack.append((literals, part.met[-1:]))
-    named: list[Impossible] = []
+    impossible_parts: list[Impossible] = []
     reasons = max(1, MOST_QUESTIONS // (4 * len(network.document.schemas)))
-    for part, literals in filter(None, excluded.values()):
+    for part, literals in filter(None, empty_parts.values()):
         pointer = part.schema.pointer if part.member < 0 else f"{part.schema.pointer}/enum/{part.member}"
         why = "the reason was not looked for: they are too many"
-        if len(named) < reasons:
-            why = smallest(oracle, literals, part.asked).told
-        named.append(Impossible(pointer, part.what, why))
-    return named, True
+        if len(impossible_parts) < reasons:
+            why = find_contradiction(oracle, literals, part.further_schemas).explanation
+        impossible_parts.append(Impossible(pointer, part.label, why))
+    return impossible_parts, True
 
 
-def _questions(said: Sequence[Schema]) -> int:
+def _count_questions(schemas: Sequence[Schema]) -> int:
     """Return as how many questions one about a value that meets some schemas counts, by measurement: the
     branches of a choice are compared in pairs, so are listed objects and arrays, and each schema is asked
     about each required key."""
-    speaking = sum(bool(schema.properties or schema.required) for schema in said)
-    count = 1 + speaking * (6 + sum(len(schema.required) for schema in said)) // 100
-    for schema in said:
+    speaking = sum(bool(schema.properties or schema.required) for schema in schemas)
+    count = 1 + speaking * (6 + sum(len(schema.required) for schema in schemas)) // 100
+    for schema in schemas:
         count += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20 + len(schema.prefix) // 200
         if schema.enum and isinstance(schema.enum[0], dict | list):
             count += len(schema.enum) // 3
     return count
 
 
-def _said(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
+def _conjoined_schemas(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
     """Return the schemas that literals ask for, with those that they join."""
-    return conjuncts_of(literal.schema for literal in literals if not literal.denied)
+    return conjuncts_of(literal.schema for literal in literals if not literal.is_negated)
 
 
-def _parts(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
+def _parts_of_place(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
     """Yield the parts of a place."""
     tables = network.tables
-    kinds = reduce(and_, map(tables.mask, place[0]), OBJECT | ARRAY)
-    for schema in _said(network, place[1]):
-        for keyword, listed in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
-            for branch in listed:
-                yield _Part(f"this branch of {keyword}", branch, (), (tables.literal(branch),))
+    kinds = reduce(and_, map(tables.type_mask, place[0]), OBJECT | ARRAY)
+    for schema in _conjoined_schemas(network, place[1]):
+        for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
+            for branch in branches:
+                yield _Part(f"this branch of {keyword}", branch, (), (tables.literal_of(branch),))
         if schema.if_ is not None:
-            test = tables.literal(schema.if_)
+            test = tables.literal_of(schema.if_)
             then = "then (with what if asks)", schema.then, test
-            other = "else (where if does not hold)", schema.else_, tables.negate(test)
-            for what, part, met in (then, other):
+            else_branch = "else (where if does not hold)", schema.else_, tables.negate_literal(test)
+            for label, part, met in (then, else_branch):
                 if part is not None:
-                    yield _Part(what, part, (), (met, tables.literal(part)))
+                    yield _Part(label, part, (), (met, tables.literal_of(part)))
         if schema.enum is not None and 2 <= len(schema.enum) <= LISTED:
             for index, value in enumerate(schema.enum):
-                constant = tables.constant(value, schema.pointer)
-                yield _Part(f"the value {wording.value(value)} of enum", schema, (constant,), member=index)
+                constant = tables.constant_schema(value, schema.pointer)
+                yield _Part(
+                    f"the value {wording.show_value(value)} of enum", schema, (constant,), member=index
+                )
         if kinds & OBJECT:
             for key, child in schema.properties.items():
-                there = tables.schema("", types=frozenset({"object"}), required=(key,))
-                yield _Part(f"the property {wording.quoted(key)}", child, (there,))
+                there = tables.make_schema("", types=frozenset({"object"}), required=(key,))
+                yield _Part(f"the property {wording.quote_text(key)}", child, (there,))
         if kinds & ARRAY:
             items = [(f"item {at}", child) for at, child in enumerate(schema.prefix, 1)]
             items += [("an item", schema.items)] if schema.items is not None else []
-            for at, (what, child) in enumerate(items, 1):
-                there = tables.schema("", types=frozenset({"array"}), min_items=at)
-                yield _Part(what, child, (there,))
+            for at, (label, child) in enumerate(items, 1):
+                there = tables.make_schema("", types=frozenset({"array"}), min_items=at)
+                yield _Part(label, child, (there,))

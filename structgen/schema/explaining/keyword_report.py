@@ -26,7 +26,7 @@ from structgen.schema.reading.keywords import FORMATS, SPEAKS_OF, field_of
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import Policies
 from structgen.schema.reading.quote_keyword import INFERRED, KEY, QUOTE
-from structgen.schema.reading.suspect_keywords import suspects
+from structgen.schema.reading.suspect_keywords import find_suspects
 
 
 class KeywordStanding(Enum):
@@ -72,25 +72,25 @@ class KeywordReport:
     @property
     def enforced(self) -> tuple[Finding, ...]:
         """The keywords that every document obeys."""
-        return self._with(KeywordStanding.ENFORCED)
+        return self._findings_with(KeywordStanding.ENFORCED)
 
     @property
     def annotations(self) -> tuple[Finding, ...]:
         """The keywords that say nothing about which documents are valid."""
-        return self._with(KeywordStanding.ANNOTATION)
+        return self._findings_with(KeywordStanding.ANNOTATION)
 
     @property
     def redundant(self) -> tuple[Finding, ...]:
         """The constraints that change nothing at their place. A constraint that only the rest of the schema
         makes redundant counts as enforced, unless that was proved (`sg.explain(grammar, prove=True)`)."""
-        return self._with(KeywordStanding.REDUNDANT)
+        return self._findings_with(KeywordStanding.REDUNDANT)
 
     @property
     def refused(self) -> tuple[Finding, ...]:
         """The keywords that are not handled; the grammar does not compile while there are any."""
-        return self._with(KeywordStanding.REFUSED)
+        return self._findings_with(KeywordStanding.REFUSED)
 
-    def _with(self, standing: KeywordStanding) -> tuple[Finding, ...]:
+    def _findings_with(self, standing: KeywordStanding) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.standing is standing)
 
     def to_json(self) -> dict[str, Any]:
@@ -98,12 +98,12 @@ class KeywordReport:
         return {
             "draft": self.draft,
             "policies": asdict(self.policies),
-            "places": self._places(),
+            "places": self._standings_by_place(),
             "notes": list(self.notes),
             "may_dead_end": list(self.may_dead_end),
         }
 
-    def _places(self) -> dict[str, dict[str, dict[str, str]]]:
+    def _standings_by_place(self) -> dict[str, dict[str, dict[str, str]]]:
         """Return pointer -> standing -> keyword -> why."""
         places: dict[str, dict[str, dict[str, str]]] = {}
         for finding in self.findings:
@@ -121,7 +121,7 @@ class KeywordReport:
 
     def __str__(self) -> str:
         lines = [f"JSON Schema draft {self.draft}; {self.options}"]
-        for pointer, place in self._places().items():
+        for pointer, place in self._standings_by_place().items():
             parts = []
             for standing, keywords in place.items():
                 words = [f"{keyword} ({why})" if why else keyword for keyword, why in keywords.items()]
@@ -136,16 +136,16 @@ def report_of(
     document: Document, notes: Iterable[str] = (), may_dead_end: Iterable[str] = ()
 ) -> KeywordReport:
     """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
-    refused = {(refusal.pointer, refusal.keyword): refusal.what for refusal in document.refusals}
-    meant = {suspect.where: suspect.likely for suspect in suspects(document)}
+    refusals = {(refusal.pointer, refusal.keyword): refusal.fault for refusal in document.refusals}
+    meant = {suspect.where: suspect.likely for suspect in find_suspects(document)}
     findings: dict[Finding, None] = {}
     pointers: dict[int, str] = {}
     for schema in document.schemas:
-        pointer = pointers[id(schema.at)] = _pointer(schema, pointers)
+        pointer = pointers[id(schema.at)] = _pointer_of(schema, pointers)
         if isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
-            listed = _findings(document, schema, pointer, schema.raw, refused, meant)
-            findings.update(dict.fromkeys(listed))
+            place_findings = _find_standings(document, schema, pointer, schema.raw, refusals, meant)
+            findings.update(dict.fromkeys(place_findings))
     return KeywordReport(
         draft=document.draft,
         policies=document.policies,
@@ -177,41 +177,41 @@ _ABSENT = Schema(-1, "")
 """A place without keywords: a keyword that sets its field to the same value asks for nothing."""
 
 
-def _pointer(place: Schema, known: Mapping[int, str]) -> str:
-    """Return the pointer of a place. `known`: those of places before it, by the identity of their `at`."""
+def _pointer_of(place: Schema, pointers: Mapping[int, str]) -> str:
+    """Return the pointer of a place. `pointers`: those of places before it, by the identity of their `at`."""
     at = place.at
-    if isinstance(at, tuple) and id(at[0]) in known:
-        return known[id(at[0])] + pointer_of(at[1:])
+    if isinstance(at, tuple) and id(at[0]) in pointers:
+        return pointers[id(at[0])] + pointer_of(at[1:])
     return place.pointer
 
 
-def _findings(
+def _find_standings(
     document: Document,
     place: Schema,
     pointer: str,
     raw: dict[str, Any],
-    refused: dict[tuple[str, str], str],
+    refusals: dict[tuple[str, str], str],
     meant: dict[str, str],
 ) -> Iterable[Finding]:
-    """Yield what is found of each keyword of a place. `refused`: why, by pointer and keyword; `meant`: the
+    """Yield what is found of each keyword of a place. `refusals`: why, by pointer and keyword; `meant`: the
     likely keyword, by the pointer of an unknown one."""
-    known = place.scope.dialect
-    hidden = known.hides_siblings and "$ref" in raw
+    dialect = place.scope.dialect
+    hidden = dialect.hides_siblings and "$ref" in raw
     for keyword in raw:
-        if keyword in _SILENT and keyword in known.annotations:
+        if keyword in _SILENT and keyword in dialect.annotations:
             continue
         standing, why = KeywordStanding.ANNOTATION, ""
         if hidden and keyword != "$ref":
-            why = f"void beside $ref in draft {known.draft}"
-        elif (pointer, keyword) in refused:
-            standing, why = KeywordStanding.REFUSED, refused[pointer, keyword]
-        elif keyword in known.keywords:
-            if not (why := _idle(document, place, raw, keyword)):
-                why = redundant(document, place, raw, keyword)
+            why = f"void beside $ref in draft {dialect.draft}"
+        elif (pointer, keyword) in refusals:
+            standing, why = KeywordStanding.REFUSED, refusals[pointer, keyword]
+        elif keyword in dialect.keywords:
+            if not (why := _idle_reason(document, place, raw, keyword)):
+                why = redundancy_reason(document, place, raw, keyword)
                 standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
             why = why or _left_out(document, keyword, raw[keyword])
-        elif keyword not in known.annotations:
-            why = _READ_BY.get(keyword, f"unknown in draft {known.draft}")
+        elif keyword not in dialect.annotations:
+            why = _READ_BY.get(keyword, f"unknown in draft {dialect.draft}")
             if likely := meant.get(f"{pointer}/{escape(keyword)}"):
                 why += f"; is {likely} meant?"
         yield Finding(pointer, keyword, standing, why)
@@ -225,17 +225,17 @@ def _left_out(document: Document, keyword: str, value: Any) -> str:
     if keyword in ("pattern", "patternProperties"):
         for fault in map(only_legacy, [value] if isinstance(value, str) else value):
             if fault:
-                what = fault.removeprefix("With the flag u, ")
-                return f"no pattern with the flag u: {what} It is read as without that flag."
+                reason = fault.removeprefix("With the flag u, ")
+                return f"no pattern with the flag u: {reason} It is read as without that flag."
     return ""
 
 
-def _idle(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
+def _idle_reason(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
     """Return why a keyword that the draft knows has no effect here, or "" where it has one."""
     value, dialect, policies = raw[keyword], place.scope.dialect, document.policies
-    needed = _BESIDE.get(keyword, (keyword,))
-    if raw.keys().isdisjoint(needed):
-        return f"says nothing without {' or '.join(needed)}"
+    partners = _BESIDE.get(keyword, (keyword,))
+    if raw.keys().isdisjoint(partners):
+        return f"says nothing without {' or '.join(partners)}"
     if keyword == "additionalItems" and not isinstance(raw.get("items"), list):
         return "says nothing unless items is a list"
     if keyword.startswith("exclusive") and isinstance(value, bool):
@@ -245,12 +245,12 @@ def _idle(document: Document, place: Schema, raw: dict[str, Any], keyword: str) 
         return ""
     if policies.formats != "assert" and not dialect.asserts_formats:
         return f"formats={policies.formats!r}"
-    known = FORMATS | (draft3.FORMATS if dialect.draft == "3" else frozenset())
-    is_known = value in dict(policies.custom_formats) or value in known
+    known_formats = FORMATS | (draft3.FORMATS if dialect.draft == "3" else frozenset())
+    is_known = value in dict(policies.custom_formats) or value in known_formats
     return "" if is_known else f"{value!r} is not a format of JSON Schema"
 
 
-def redundant(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
+def redundancy_reason(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
     """Return why a constraint that is enforced at a place changes nothing there, or "".
 
     Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the declared
@@ -265,16 +265,16 @@ def redundant(document: Document, place: Schema, raw: dict[str, Any], keyword: s
     if policies.property_order != "any" and keyword in _OF_KEYS:
         return ""
     types = reduce(or_, (TYPE_BITS[name] for name in place.types or TYPE_BITS))
-    listed = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
+    enum_types = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
     kind = SPEAKS_OF.get(field)
-    if kind is not None and not TYPE_BITS[kind] & types & listed:
+    if kind is not None and not TYPE_BITS[kind] & types & enum_types:
         return f"speaks of {kind}s, and the place takes none"
     if keyword == "type" and place.types is not None and place.enum is not None:
-        numbers = listed & TYPE_BITS["number"] and "number" not in place.types
-        return "" if numbers or listed & ~types else "the values listed beside it are of such types"
+        numbers = enum_types & TYPE_BITS["number"] and "number" not in place.types
+        return "" if numbers or enum_types & ~types else "the values listed beside it are of such types"
     if (
         field in ("additional", "property_names", "items")
-        and not document.unevaluated
+        and not document.has_unevaluated
         and value in (True, {})
     ):
         return "allows every value"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from structgen.base.errors import LimitError, UnsupportedError
-from structgen.base.json_text.exact_json import write
+from structgen.base.json_text.exact_json import write_canonical
 from structgen.base.language.ir import TRUE, ValueMenu
 from structgen.schema.meaning import wording
 from structgen.schema.meaning.literals import STRING, Literal
@@ -81,50 +81,50 @@ class _Todo:
     label: str
     need: str = ""
     demand: int | None = None
-    """The demand on the value; None: `what` is complete."""
-    what: str = ""
+    """The demand on the value; None: `text` is complete."""
+    text: str = ""
     inside: tuple[_Todo, ...] = ()
 
 
-def outline(network: SchemaNetwork, most: int = MOST_LINES) -> Outline:
-    """Return the tree of a network's places, `most` lines of it.
+def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline:
+    """Return the tree of a network's places, `max_lines` lines of it.
 
     Expands all places that it describes, each once: linear in the schema where few alternatives multiply. A
     place past a limit says so in its line.
     """
     writer = _OutlineWriter(network)
-    described = cache(writer.value)
+    describe_demand = cache(writer.describe_value)
     lines: list[Line] = []
-    told: dict[int, int] = {}
+    first_lines: dict[int, int] = {}
     (root,) = network.tables.places[network.root]
     demands: dict[int, None] = {}
     stack = [(-1, 0, _Todo("", demand=root))]
-    while stack and len(lines) < most:
+    while stack and len(lines) < max_lines:
         parent, depth, todo = stack.pop()
-        demand, what, inside = todo.demand, todo.what, todo.inside
+        demand, text, inside = todo.demand, todo.text, todo.inside
         sources: tuple[str, ...] = ()
-        same, index = -1, len(lines)
+        same_as, index = -1, len(lines)
         if demand is not None:
             demands[demand] = None
             try:
-                what, inside = described(demand)
+                text, inside = describe_demand(demand)
             except UnsupportedError as error:
-                error.name_schemas(network.tables.sources((demand,)))
+                error.name_schemas(network.tables.source_pointers((demand,)))
                 raise
             except LimitError as error:
-                what = f"not told: {error}"
+                text = f"not told: {error}"
                 writer.cut += 1
             if demand != NOTHING and depth <= DEEPEST_SOURCES:
-                sources = network.tables.sources((demand,))
-            if inside and told.setdefault(demand, index) != index:
-                same, inside = told[demand], ()
-        lines.append(Line(parent, depth, todo.label, todo.need, what, sources, same))
+                sources = network.tables.source_pointers((demand,))
+            if inside and first_lines.setdefault(demand, index) != index:
+                same_as, inside = first_lines[demand], ()
+        lines.append(Line(parent, depth, todo.label, todo.need, text, sources, same_as))
         stack.extend((index, depth + 1, child) for child in reversed(inside))
     return Outline(tuple(lines), tuple(demands), writer.cut + len(stack))
 
 
-def _said(what: str) -> _Todo:
-    return _Todo("", what=what)
+def _make_remark(text: str) -> _Todo:
+    return _Todo("", text=text)
 
 
 class _OutlineWriter:
@@ -134,55 +134,57 @@ class _OutlineWriter:
         self.network = network
         self.tables = network.tables
         self.frames = network.objects.frames
-        self.lives = network.oracle.alive
+        self.lives = network.oracle.is_alive
         self.cut = 0
         """Kinds that were left out, and places past a limit."""
 
-    def value(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
+    def describe_value(self, demand: int) -> tuple[str, tuple[_Todo, ...]]:
         """Return a value in words, and the lines inside it."""
-        entry = self._entry(demand)
+        entry = self._value_menu(demand)
         if isinstance(entry, str):
             return entry, ()
         shapes, frames = self.network.shapes, self.frames
         objects = [
             shape
-            for shape in (shapes.objects(demand) if entry.object is not None else ())
-            if all(self.lives(frames.value(shape, key)) for key in shape.required)
+            for shape in (shapes.object_shapes(demand) if entry.object is not None else ())
+            if all(self.lives(frames.value_demand(shape, key)) for key in shape.required_keys)
         ]
-        arrays = [*shapes.arrays(demand)] if entry.array is not None else []
-        an_object, members = self._container(demand, objects, "object")
-        an_array, items = self._container(demand, arrays, "array")
-        words = wording.kinds(entry, an_object, an_array)
-        return "any value" if words == _FREE else wording.joined(words, " or "), members + items
+        arrays = [*shapes.array_shapes(demand)] if entry.array is not None else []
+        an_object, members = self._describe_container(demand, objects, "object")
+        an_array, items = self._describe_container(demand, arrays, "array")
+        words = wording.describe_kinds(entry, an_object, an_array)
+        return "any value" if words == _FREE else wording.join_words(words, " or "), members + items
 
-    def _there(self, what: str, literals: tuple[Literal, ...]) -> str:
-        brief = self._brief(literals)
-        return f"{what} is there" if brief == "any value" else f"{what} is {brief}"
+    def _say_presence(self, subject: str, literals: tuple[Literal, ...]) -> str:
+        brief = self._brief_words(literals)
+        return f"{subject} is there" if brief == "any value" else f"{subject} is {brief}"
 
-    def _brief(self, literals: tuple[Literal, ...]) -> str:
+    def _brief_words(self, literals: tuple[Literal, ...]) -> str:
         """Return a value in words, without its members."""
-        demand = self.tables.demand(literals)
-        entry = self._entry(demand)
+        demand = self.tables.intern_demand(literals)
+        entry = self._value_menu(demand)
         if isinstance(entry, str):
             return entry
-        excluded = self._excluded(literals)
-        if excluded:
-            return f"anything but {wording.listing(excluded, ' and ')}"
-        said = ", ".join(filter(None, self.tables.sources((demand,))[: wording.MOST_TOLD]))
-        is_open = said and (entry.object is not None or entry.array is not None)
-        return wording.joined(wording.kinds(entry), " or ") + (f" ({said})" if is_open else "")
+        constants = self._excluded_constants(literals)
+        if constants:
+            return f"anything but {wording.list_words(constants, ' and ')}"
+        pointers = ", ".join(filter(None, self.tables.source_pointers((demand,))[: wording.MOST_TOLD]))
+        is_open = pointers and (entry.object is not None or entry.array is not None)
+        return wording.join_words(wording.describe_kinds(entry), " or ") + (
+            f" ({pointers})" if is_open else ""
+        )
 
-    def _excluded(self, literals: tuple[Literal, ...]) -> list[str]:
+    def _excluded_constants(self, literals: tuple[Literal, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
         texts: list[str] = []
         for literal in literals:
             schema = literal.schema
-            if not literal.denied or not schema.only_values or schema.enum is None:
+            if not literal.is_negated or not schema.only_values or schema.enum is None:
                 return []
-            texts += [write(value) for value in schema.enum]
+            texts += [write_canonical(value) for value in schema.enum]
         return texts
 
-    def _entry(self, demand: int) -> ValueMenu | str:
+    def _value_menu(self, demand: int) -> ValueMenu | str:
         """Return the kinds of a value; in words where these are complete."""
         if demand == ANYTHING:
             return "any value"
@@ -195,138 +197,148 @@ class _OutlineWriter:
 
     # --- objects and arrays ---
 
-    def _container(
+    def _describe_container(
         self, demand: int, shapes: Sequence[ObjectShape | ArrayShape], kind: str
     ) -> tuple[str, tuple[_Todo, ...]]:
         """Return an object or an array in words, and the lines inside it; nothing where there is none."""
         if not shapes:
             return "", ()
         if len(shapes) > 1:
-            return f"an {kind} of one of {len(shapes):,} kinds", tuple(self._kinds(demand, shapes))
+            return f"an {kind} of one of {len(shapes):,} kinds", tuple(self._kind_lines(demand, shapes))
         (shape,) = shapes
-        inside = tuple(self._inside(demand, shape))
+        inside = tuple(self._inner_lines(demand, shape))
         if shape.hi == 0 or not inside:
             return f"an empty {kind}", ()
-        size = _size(shape)
-        sized = f"an {kind} of {size}" if size else f"an {kind}"
+        size = _describe_size(shape)
+        with_size = f"an {kind} of {size}" if size else f"an {kind}"
         if len(inside) > 1 or inside[0].demand != ANYTHING or inside[0].need:
-            return sized, inside
+            return with_size, inside
         if kind == "array":
-            return sized if size else "an array of any values", ()
+            return with_size if size else "an array of any values", ()
         return "an object with any keys" + (f", {size}" if size else ""), ()
 
-    def _kinds(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
+    def _kind_lines(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
         """Return the common part of all kinds, and then the kinds."""
-        insides = [tuple(self._inside(demand, shape)) for shape in shapes[:MOST_KINDS]]
-        left = len(shapes) - len(insides)
-        common = set[_Todo]() if left else set(insides[0]).intersection(*insides[1:])
+        insides = [tuple(self._inner_lines(demand, shape)) for shape in shapes[:MOST_KINDS]]
+        cut_count = len(shapes) - len(insides)
+        common = set[_Todo]() if cut_count else set(insides[0]).intersection(*insides[1:])
         lines = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
         for number, inside in enumerate(insides, 1):
             own = tuple(todo for todo in inside if todo not in common)
-            what = _size(shapes[number - 1]) or "nothing more" * (not own)
-            lines.append(_Todo(f"kind {number} of {len(shapes):,}", what=what, inside=own))
-        self.cut += left
-        return [*lines, *[_said(f"and {left:,} more kinds")] * bool(left)]
+            text = _describe_size(shapes[number - 1]) or "nothing more" * (not own)
+            lines.append(_Todo(f"kind {number} of {len(shapes):,}", text=text, inside=own))
+        self.cut += cut_count
+        return [*lines, *[_make_remark(f"and {cut_count:,} more kinds")] * bool(cut_count)]
 
-    def _inside(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
+    def _inner_lines(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
         if isinstance(shape, ObjectShape):
-            return self._members(demand, shape)
-        return self._items(shape)
+            return self._member_lines(demand, shape)
+        return self._item_lines(shape)
 
-    def _members(self, demand: int, shape: ObjectShape) -> Iterator[_Todo]:
-        frame = self.frames.frame((demand,))
-        required = set(shape.required)
-        declared = {key for facet in shape.facets for key in facet.properties}
-        spoken = required | declared | shape.values.keys()
+    def _member_lines(self, demand: int, shape: ObjectShape) -> Iterator[_Todo]:
+        frame = self.frames.frame_of((demand,))
+        required_keys = set(shape.required_keys)
+        declared_keys = {key for facet in shape.facets for key in facet.properties}
+        mentioned_keys = required_keys | declared_keys | shape.values.keys()
         for key in frame.names:
-            if key in spoken:
-                value = self.frames.value(shape, key)
+            if key in mentioned_keys:
+                value = self.frames.value_demand(shape, key)
                 if self.lives(value):
-                    yield _Todo(wording.quoted(key), "required" if key in required else "optional", value)
+                    yield _Todo(
+                        wording.quote_text(key), "required" if key in required_keys else "optional", value
+                    )
                 else:
-                    yield _Todo(wording.quoted(key), "never")
+                    yield _Todo(wording.quote_text(key), "never")
         some = "any other key" if frame.names else "any key"
         groups: dict[int, list[str]] = {}
-        classes = self.frames.classes(frame)
+        classes = self.frames.classes_of(frame)
         for key_class in classes:
-            value = self.frames.extra(frame, shape, key_class)
+            value = self.frames.extra_demand(frame, shape, key_class)
             if self.lives(value):
-                formula = self.frames.formula(frame, key_class)
-                name = some if formula is TRUE else wording.string(formula, some)
+                formula = self.frames.class_formula(frame, key_class)
+                name = some if formula is TRUE else wording.describe_strings(formula, some)
                 groups.setdefault(value, []).append(name)
         whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():
             label = some if whole and len(groups) == 1 else " or ".join(names[: wording.MOST_TOLD])
             yield _Todo(label, "", value)
         for literal in dict.fromkeys(shape.key_literals):
-            what = wording.describe((self.network.scalars.literal(literal, STRING),), wording.string)
-            yield _said(f"each key is {' or '.join(what)}")
-        for key, others in shape.conditional:
-            owed = wording.listing(map(wording.quoted, others), " and ")
-            yield _said(
-                f"where {wording.quoted(key)} is there, so {'are' if len(others) > 1 else 'is'} {owed}"
+            descriptions = wording.describe_formulas(
+                (self.network.scalars.literal_formula(literal, STRING),), wording.describe_strings
             )
-        yield from self._obligations(shape.obligations, "member")
+            yield _make_remark(f"each key is {' or '.join(descriptions)}")
+        for key, others in shape.conditional:
+            owed = wording.list_words(map(wording.quote_text, others), " and ")
+            yield _make_remark(
+                f"where {wording.quote_text(key)} is there, so {'are' if len(others) > 1 else 'is'} {owed}"
+            )
+        yield from self._obligation_lines(shape.obligations, "member")
 
-    def _items(self, shape: ArrayShape) -> Iterator[_Todo]:
+    def _item_lines(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
-        settled = shape.settled if shape.hi is None else min(shape.settled, shape.hi)
-        every = {arrays.progress.item(shape, index) for index in range(settled + 1)}
-        if len(every) == 1 and (shape.hi is None or shape.hi > settled):
-            settled = 0
-        for index in range(settled):
-            value = arrays.progress.item(shape, index)
+        single_count = shape.uniform_from if shape.hi is None else min(shape.uniform_from, shape.hi)
+        every = {arrays.progress.item_demand(shape, index) for index in range(single_count + 1)}
+        if len(every) == 1 and (shape.hi is None or shape.hi > single_count):
+            single_count = 0
+        for index in range(single_count):
+            value = arrays.progress.item_demand(shape, index)
             if not self.lives(value):
                 return
             yield _Todo(f"item {index + 1}", "", value)
-        if shape.hi is None or shape.hi > settled:
-            value = arrays.progress.item(shape, settled)
+        if shape.hi is None or shape.hi > single_count:
+            value = arrays.progress.item_demand(shape, single_count)
             if self.lives(value):
-                yield _Todo("each further item" if settled else "each item", "", value)
+                yield _Todo("each further item" if single_count else "each item", "", value)
         for counter in shape.counters:
-            size = wording.count(counter.least, counter.most, "item")
+            size = wording.describe_count(counter.min_count, counter.max_count, "item")
             if size:
-                yield _said(f"{size} must be {self._brief((counter.literal,))}")
+                yield _make_remark(f"{size} must be {self._brief_words((counter.literal,))}")
         if shape.unique:
-            yield _said("all items differ")
-        yield from self._obligations(shape.obligations, "item")
+            yield _make_remark("all items differ")
+        yield from self._obligation_lines(shape.obligations, "item")
 
     # --- conditions ---
 
-    def _obligations(self, obligations: Iterable[Obligation], unit: str) -> Iterator[_Todo]:
+    def _obligation_lines(self, obligations: Iterable[Obligation], unit: str) -> Iterator[_Todo]:
         for obligation in obligations:
-            said = [self._alternative(alternative, unit) for alternative in obligation[: wording.MOST_TOLD]]
+            alternatives = [
+                self._describe_alternative(alternative, unit)
+                for alternative in obligation[: wording.MOST_TOLD]
+            ]
             if len(obligation) > wording.MOST_TOLD:
-                said.append(f"one of {len(obligation) - wording.MOST_TOLD:,} further conditions holds")
-            yield _said(", or ".join(said))
+                alternatives.append(
+                    f"one of {len(obligation) - wording.MOST_TOLD:,} further conditions holds"
+                )
+            yield _make_remark(", or ".join(alternatives))
 
-    def _alternative(self, alternative: Alternative, unit: str) -> str:
+    def _describe_alternative(self, alternative: Alternative, unit: str) -> str:
         match alternative:
             case AtKey(key, literals):
-                return self._there(wording.quoted(key), literals)
+                return self._say_presence(wording.quote_text(key), literals)
             case AtPattern(source, literals):
-                return self._there(f"a key that matches {wording.quoted(source)}", literals)
+                return self._say_presence(f"a key that matches {wording.quote_text(source)}", literals)
             case AtOther(_, literals):
-                return self._there("some other key", literals)
+                return self._say_presence("some other key", literals)
             case BadKey(literal):
-                formula = self.network.scalars.literal(literal, STRING)
-                return f"some key is not {' or '.join(wording.describe((formula,), wording.string))}"
+                formula = self.network.scalars.literal_formula(literal, STRING)
+                key_texts = wording.describe_formulas((formula,), wording.describe_strings)
+                return f"some key is not {' or '.join(key_texts)}"
             case Without(key):
-                return f"{wording.quoted(key)} is absent"
+                return f"{wording.quote_text(key)} is absent"
             case AtIndex(index, literals):
-                return f"item {index + 1} is {self._brief(literals)}"
+                return f"item {index + 1} is {self._brief_words(literals)}"
             case FromIndex(index, literals):
                 since = f" from item {index + 1} on" if index else ""
-                return self._there(f"some item{since}", literals)
+                return self._say_presence(f"some item{since}", literals)
             case AtLeast(count):
-                return f"it has {wording.count(count, None, unit)}"
+                return f"it has {wording.describe_count(count, None, unit)}"
             case AtMost(count):
-                return f"it has {wording.count(0, count, unit)}"
+                return f"it has {wording.describe_count(0, count, unit)}"
             case RepeatedItem():
                 return "two items are equal"
             case Differs():
                 return "it differs from values written before"
 
 
-def _size(shape: ObjectShape | ArrayShape) -> str:
-    return wording.count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")
+def _describe_size(shape: ObjectShape | ArrayShape) -> str:
+    return wording.describe_count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")

@@ -34,8 +34,8 @@ _NESTED = 8
 class BranchFacts(NamedTuple):
     """Facts about all objects that meet a literal and hold none of some keys."""
 
-    required: frozenset[str]
-    asked: Mapping[str, tuple[Literal, ...]]
+    required_keys: frozenset[str]
+    literals_by_key: Mapping[str, tuple[Literal, ...]]
     """The literals that hold for the value under a key, where it is there."""
     finite: Mapping[str, frozenset[Hashable]]
     """The finitely many values that a key may have, as keys of equality."""
@@ -51,106 +51,122 @@ class BranchReader:
         self._facts: dict[tuple[Literal, frozenset[str]], BranchFacts | None] = {}
         self._clauses: dict[Literal, Clauses | None] = {}
 
-    def facts(self, literal: Literal, absent: frozenset[str], depth: int = _NESTED) -> BranchFacts | None:
+    def facts_of(self, literal: Literal, absent: frozenset[str], depth: int = _NESTED) -> BranchFacts | None:
         """Return the facts of a literal, None where no object meets it. Cost: the keywords of the branch."""
         key = literal, absent
         if key not in self._facts:
-            if literal is ALWAYS or literal.denied or not depth:
+            if literal is ALWAYS or literal.is_negated or not depth:
                 self._facts[key] = without_facts(literal)
             else:
-                said = self.reader.said(literal.schema, OBJECT)
-                self._facts[key] = None if said is None else _Reading(self, absent, depth - 1).of(said)
+                conjunction = self.reader.facts_of(literal.schema, OBJECT)
+                self._facts[key] = (
+                    None
+                    if conjunction is None
+                    else _Reading(self, absent, depth - 1).collect_facts(conjunction)
+                )
         return self._facts[key]
 
     # Clauses
 
-    def clauses(self, literal: Literal) -> Clauses | None:
+    def clauses_of(self, literal: Literal) -> Clauses | None:
         """Return the clauses of the objects that meet a literal; None: clauses cannot express it."""
         if literal not in self._clauses:
-            clauses = self._read(literal, _NESTED)
-            self._clauses[literal] = clauses if clauses is not None and self.fits(clauses) else None
+            clauses = self._read_clauses(literal, _NESTED)
+            self._clauses[literal] = (
+                clauses if clauses is not None and self.keeps_key_order(clauses) else None
+            )
         return self._clauses[literal]
 
-    def _read(self, literal: Literal, depth: int) -> Clauses | None:
+    def _read_clauses(self, literal: Literal, depth: int) -> Clauses | None:
         if literal.schema is ALWAYS.schema:
-            return [()] if literal.denied else []
+            return [()] if literal.is_negated else []
         if not depth:
             return None
-        said = self.reader.said(literal.schema, OBJECT)
-        if said is None:
-            return [] if literal.denied else [()]
-        if said.choices or said.unions or said.watching or said.key_literals:
+        conjunction = self.reader.facts_of(literal.schema, OBJECT)
+        if conjunction is None:
+            return [] if literal.is_negated else [()]
+        if conjunction.choices or conjunction.unions or conjunction.watching or conjunction.key_literals:
             return None
-        if any(facet.pattern_properties or facet.additional is not None for _, facet in said.facets):
+        if any(facet.pattern_properties or facet.additional is not None for _, facet in conjunction.facets):
             return None
-        denied = (self._read(asserted, depth - 1) for asserted in said.asserted if asserted.denied)
-        clauses = all_of([self.own(said), *denied])
-        return self.denied(clauses) if literal.denied and clauses is not None else clauses
+        negations = (
+            self._read_clauses(true_literal, depth - 1)
+            for true_literal in conjunction.true_literals
+            if true_literal.is_negated
+        )
+        clauses = all_of([self.own_clauses(conjunction), *negations])
+        return self.negate_clauses(clauses) if literal.is_negated and clauses is not None else clauses
 
-    def own(self, said: FactConjunction) -> Clauses:
+    def own_clauses(self, conjunction: FactConjunction) -> Clauses:
         """Return the clauses of the keys that a branch names, and of how many there are."""
-        asked = [
-            (key, self.tables.literal(child))
-            for _, facet in said.facets
+        literal_pairs = [
+            (key, self.tables.literal_of(child))
+            for _, facet in conjunction.facets
             for key, child in facet.properties.items()
         ]
-        asked.extend((key, literal) for key, literals in said.values.items() for literal in literals)
-        named = {key for key, _ in asked}
-        asked.extend((key, ALWAYS) for key in said.required if key not in named)
+        literal_pairs.extend(
+            (key, literal) for key, literals in conjunction.values.items() for literal in literals
+        )
+        named_keys = {key for key, _ in literal_pairs}
+        literal_pairs.extend((key, ALWAYS) for key in conjunction.required_keys if key not in named_keys)
         clauses: Clauses = []
-        for key, literal in asked:
+        for key, literal in literal_pairs:
             here = AtKey(key, () if literal is ALWAYS else (literal,))
-            if key in said.required:
+            if key in conjunction.required_keys:
                 clauses.append(() if literal is NEVER else (here,))
             elif literal is NEVER:
                 clauses.append((Without(key),))
             elif literal is not ALWAYS:
                 clauses.append((Without(key), here))
-        for key, others in said.conditional:
-            clauses.extend((Without(key), AtKey(other, ())) for other in others if other != key)
-        if said.lo:
-            clauses.append((AtLeast(said.lo),))
-        if said.hi is not None:
-            clauses.append((AtMost(said.hi),))
+        for key, others in conjunction.conditional:
+            clauses.extend((Without(key), AtKey(other_key, ())) for other_key in others if other_key != key)
+        if conjunction.lo:
+            clauses.append((AtLeast(conjunction.lo),))
+        if conjunction.hi is not None:
+            clauses.append((AtMost(conjunction.hi),))
         return clauses
 
-    def fits(self, clauses: Clauses) -> bool:
+    def keeps_key_order(self, clauses: Clauses) -> bool:
         """Return whether no clause asks for an object or array: its keys would have a position in the
         order."""
         return not any(
-            literal is not ALWAYS and not literal.denied and self.tables.mask(literal) & (OBJECT | ARRAY)
+            literal is not ALWAYS
+            and not literal.is_negated
+            and self.tables.type_mask(literal) & (OBJECT | ARRAY)
             for clause in clauses
             for alternative in clause
             if isinstance(alternative, AtKey)
             for literal in alternative.literals
         )
 
-    def either(self, parts: Sequence[Clauses | None]) -> Clauses | None:
+    def any_of_parts(self, parts: Sequence[Clauses | None]) -> Clauses | None:
         """Return the clauses of a disjunction; None where they are too many."""
-        known = [part for part in parts if part is not None]
-        if len(known) < len(parts) or prod(map(len, known)) > 4 * CLAUSES:
+        known_parts = [part for part in parts if part is not None]
+        if len(known_parts) < len(parts) or prod(map(len, known_parts)) > 4 * CLAUSES:
             return None
         clauses: dict[Obligation, None] = {}
-        for combination in product(*known):
+        for combination in product(*known_parts):
             clause = tuple(dict.fromkeys(alternative for part in combination for alternative in part))
-            if not _sure(clause):
+            if not _is_certain(clause):
                 clauses[clause] = None
-        short = [clause for clause in clauses if not any(other < set(clause) for other in map(set, clauses))]
+        short = [
+            clause for clause in clauses if not any(shorter < set(clause) for shorter in map(set, clauses))
+        ]
         return short if max(map(len, short), default=0) <= CLAUSE_SIZE and len(short) <= CLAUSES else None
 
-    def denied(self, clauses: Clauses) -> Clauses | None:
+    def negate_clauses(self, clauses: Clauses) -> Clauses | None:
         """Return the clauses of the negation: some clause has none of its alternatives."""
         if not all(clauses):
             return []
-        return self.either([self.none_of(clause) for clause in clauses])
+        return self.any_of_parts([self.none_of(clause) for clause in clauses])
 
-    def failing(self, literal: Literal) -> list[tuple[Literal, ...]]:
+    def ways_to_fail(self, literal: Literal) -> list[tuple[Literal, ...]]:
         """Return what is asked of a value for which a literal is to fail, as literals: one way, or none. What
         is to hold under two `not` only judges a value."""
-        denied = self.tables.twin(self.tables.negate(literal))
-        if denied.schema is ALWAYS.schema:
-            return [] if denied.denied else [()]
-        return [(denied if denied.denied else self.tables.judging(denied),)]
+        negation = self.tables.twin_literal(self.tables.negate_literal(literal))
+        if negation.schema is ALWAYS.schema:
+            return [] if negation.is_negated else [()]
+        return [(negation if negation.is_negated else self.tables.judging_literal(negation),)]
 
     def none_of(self, clause: Obligation) -> Clauses | None:
         """Return the clauses of objects for which no alternative of a clause holds; None for members that no
@@ -160,14 +176,14 @@ class BranchReader:
         for alternative in clause:
             match alternative:
                 case Without(key):
-                    if not any(isinstance(other, AtKey) and other.key == key for other in clause):
+                    if not any(isinstance(sibling, AtKey) and sibling.key == key for sibling in clause):
                         clauses.append((AtKey(key, ()),))
                 case AtKey(key, literals):
-                    left: list[Alternative] = [] if key in present else [Without(key)]
-                    left.extend(
-                        AtKey(key, failing) for literal in literals for failing in self.failing(literal)
+                    alternatives: list[Alternative] = [] if key in present else [Without(key)]
+                    alternatives.extend(
+                        AtKey(key, failing) for literal in literals for failing in self.ways_to_fail(literal)
                     )
-                    clauses.append(tuple(left))
+                    clauses.append(tuple(alternatives))
                 case AtLeast(count):
                     clauses.append((AtMost(count - 1),))
                 case AtMost(count):
@@ -182,77 +198,87 @@ class _Reading:
 
     def __init__(self, reader: BranchReader, absent: frozenset[str], depth: int) -> None:
         self.reader, self.tables, self.absent, self.depth = reader, reader.tables, absent, depth
-        self.known = FactConjunction()
+        self.facts = FactConjunction()
         self.finite: dict[str, frozenset[Hashable]] = {}
         self.residue: set[Hashable] = set()
 
-    def of(self, said: FactConjunction) -> BranchFacts | None:
+    def collect_facts(self, conjunction: FactConjunction) -> BranchFacts | None:
         """Return the facts of objects for which a conjunction holds; None where there are none."""
-        if not self._take(said):
+        if not self._take_conjunction(conjunction):
             return None
-        asked: dict[str, tuple[Literal, ...]] = {}
-        for key, literals in self.known.values.items():
+        literals_by_key: dict[str, tuple[Literal, ...]] = {}
+        for key, literals in self.facts.values.items():
             if isinstance(key, str) and key not in self.absent:
-                asked[key] = literals
-                self.residue.update((key, self.tables.twin(literal)) for literal in literals)
+                literals_by_key[key] = literals
+                self.residue.update((key, self.tables.twin_literal(literal)) for literal in literals)
                 for literal in literals:
-                    if not literal.denied:
-                        self._allow(key, literal.schema.values)
-        required = frozenset(self.known.required)
-        if not required.isdisjoint(self.absent) or any(NEVER in asked.get(key, ()) for key in required):
+                    if not literal.is_negated:
+                        self._allow_values(key, literal.schema.values)
+        required_keys = frozenset(self.facts.required_keys)
+        if not required_keys.isdisjoint(self.absent) or any(
+            NEVER in literals_by_key.get(key, ()) for key in required_keys
+        ):
             return None
-        residue = required, self.known.lo, self.known.hi, frozenset(self.residue)
-        return BranchFacts(required, asked, self.finite, residue)
+        residue = required_keys, self.facts.lo, self.facts.hi, frozenset(self.residue)
+        return BranchFacts(required_keys, literals_by_key, self.finite, residue)
 
-    def _take(self, said: FactConjunction) -> bool:
+    def _take_conjunction(self, conjunction: FactConjunction) -> bool:
         """Take up a conjunction; return False where no object meets it."""
         tables = self.tables
-        clauses = self.reader.own(said)
-        for literal in [literal for literal in said.asserted if literal.denied]:
-            denied = self.reader.clauses(literal)
-            if denied is None:
+        clauses = self.reader.own_clauses(conjunction)
+        for literal in [literal for literal in conjunction.true_literals if literal.is_negated]:
+            negation_clauses = self.reader.clauses_of(literal)
+            if negation_clauses is None:
                 self.residue.add(("literal", literal))
-            clauses.extend(denied or ())
+            clauses.extend(negation_clauses or ())
         if not all(clauses):
             return False
         for clause in clauses:
-            if not self.reader.obligations.take(self.known, clause):
+            if not self.reader.obligations.take_obligation(self.facts, clause):
                 self.residue.add(clause)
-        for _, facet in said.facets:
-            patterns = tuple([(source, tables.literal(child)) for source, child in facet.pattern_properties])
+        for _, facet in conjunction.facets:
+            patterns = tuple(
+                [(source, tables.literal_of(child)) for source, child in facet.pattern_properties]
+            )
             if facet.additional is not None:
-                literal = tables.literal(facet.additional)
-                named = frozenset(facet.properties) - self.absent
-                self.residue.add(("other", named, patterns, tables.twin(literal)))
+                literal = tables.literal_of(facet.additional)
+                named_keys = frozenset(facet.properties) - self.absent
+                self.residue.add(("other", named_keys, patterns, tables.twin_literal(literal)))
             elif patterns:
                 self.residue.add(("patterns", patterns))
-        self.residue.update(("names", tables.twin(literal)) for literal in said.key_literals)
-        self.residue.update(("watched", watch.schema.id) for watch in said.watching)
-        unions = [([tables.literal(part) for part in schema.one_of], True) for schema, _ in said.unions]
-        for choice in said.choices:
+        self.residue.update(("names", tables.twin_literal(literal)) for literal in conjunction.key_literals)
+        self.residue.update(("watched", watch.schema.id) for watch in conjunction.watching)
+        unions = [
+            ([tables.literal_of(part) for part in schema.one_of], True) for schema, _ in conjunction.unions
+        ]
+        for choice in conjunction.choices:
             literals = [step.literal for branch in choice for step in branch if isinstance(step, Hold)]
             if all(len(branch) == 1 for branch in choice):
                 unions.append((literals, False))
             else:
                 self.residue.add(tuple(choice))
-        return all(self._union(literals, is_one) for literals, is_one in unions)
+        return all(self._take_union(literals, is_one) for literals, is_one in unions)
 
-    def _union(self, literals: Sequence[Literal], is_one: bool) -> bool:
+    def _take_union(self, literals: Sequence[Literal], is_one: bool) -> bool:
         """Take up the facts that all branches of a union share; return False where none has an object."""
-        parts = [self.reader.facts(literal, self.absent, self.depth) for literal in literals]
-        counted = Counter(part.residue for part in parts if part is not None)
-        self.residue.add(("oneOf" if is_one else "anyOf", frozenset(counted.items() if is_one else counted)))
+        parts = [self.reader.facts_of(literal, self.absent, self.depth) for literal in literals]
+        residue_counts = Counter(part.residue for part in parts if part is not None)
+        self.residue.add(
+            ("oneOf" if is_one else "anyOf", frozenset(residue_counts.items() if is_one else residue_counts))
+        )
         # Two branches that say the same cannot be the only one that holds.
-        left = [part for part in parts if part is not None and not (is_one and counted[part.residue] > 1)]
-        if not left:
+        remaining = [
+            part for part in parts if part is not None and not (is_one and residue_counts[part.residue] > 1)
+        ]
+        if not remaining:
             return False
-        shared = frozenset.intersection(*(part.required for part in left))
-        self.known.required.update(dict.fromkeys(shared))
-        for key in frozenset.intersection(*(frozenset(part.finite) for part in left)):
-            self._allow(key, frozenset().union(*(part.finite[key] for part in left)))
+        shared_keys = frozenset.intersection(*(part.required_keys for part in remaining))
+        self.facts.required_keys.update(dict.fromkeys(shared_keys))
+        for key in frozenset.intersection(*(frozenset(part.finite) for part in remaining)):
+            self._allow_values(key, frozenset().union(*(part.finite[key] for part in remaining)))
         return True
 
-    def _allow(self, key: str, values: frozenset[Hashable] | None) -> None:
+    def _allow_values(self, key: str, values: frozenset[Hashable] | None) -> None:
         if values is not None:
             self.finite[key] = self.finite[key] & values if key in self.finite else values
 
@@ -272,7 +298,7 @@ def without_facts(literal: Literal) -> BranchFacts | None:
     return None if literal is NEVER else BranchFacts(frozenset(), {}, {}, ("literal", literal))
 
 
-def _sure(clause: Obligation) -> bool:
+def _is_certain(clause: Obligation) -> bool:
     """Return whether a clause holds for every object."""
     left_out = {alternative.key for alternative in clause if isinstance(alternative, Without)}
     values: list[tuple[str, Literal]] = []
@@ -280,7 +306,7 @@ def _sure(clause: Obligation) -> bool:
         if isinstance(alternative, AtKey) and alternative.key in left_out and len(alternative.literals) < 2:
             literal = alternative.literals[0] if alternative.literals else ALWAYS
             if literal is ALWAYS or any(
-                key == alternative.key and literal.excludes(other) for key, other in values
+                key == alternative.key and literal.is_negation_of(earlier) for key, earlier in values
             ):
                 return True
             values.append((alternative.key, literal))

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.schema.meaning.assertions import Condition, Ranked, ranked, unevaluated
+from structgen.schema.meaning.assertions import Condition, RankedSchema, rank_parts, unevaluated_schema
 from structgen.schema.meaning.branch_facts import Clauses
 from structgen.schema.meaning.facts import (
     EXPANDED,
     Choice,
     FactConjunction,
     Hold,
-    Known,
+    KnownFacts,
     Rank,
     Step,
     Watch,
@@ -47,7 +47,7 @@ class EvaluatedMembers:
     contains: dict[Literal, Schema] = field(default_factory=dict)
     whole: bool = False
 
-    def read(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
+    def add_keywords(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
         """Add the members that the keywords of one schema evaluate, without its subschemas and
         `unevaluated*`."""
         if kind == OBJECT:
@@ -58,20 +58,20 @@ class EvaluatedMembers:
         self.whole = self.whole or schema.items is not None
         self.prefix = max(self.prefix, len(schema.prefix))
         if schema.contains is not None and schema.contains_evaluates:
-            literal = tables.literal(schema.contains)
+            literal = tables.literal_of(schema.contains)
             if literal is ALWAYS:
                 self.whole = True
             elif literal is not NEVER:
                 self.contains[literal] = schema.contains
 
-    def covers(self, other: EvaluatedMembers) -> bool:
-        """Return whether `other` adds nothing."""
+    def covers_members(self, members: EvaluatedMembers) -> bool:
+        """Return whether `members` adds nothing."""
         return self.whole or (
-            not other.whole
-            and other.names.keys() <= self.names.keys()
-            and other.patterns.keys() <= self.patterns.keys()
-            and other.prefix <= self.prefix
-            and other.contains.keys() <= self.contains.keys()
+            not members.whole
+            and members.names.keys() <= self.names.keys()
+            and members.patterns.keys() <= self.patterns.keys()
+            and members.prefix <= self.prefix
+            and members.contains.keys() <= self.contains.keys()
         )
 
 
@@ -93,17 +93,17 @@ class Evaluation:
         self.tables, self.reader, self.limits = reader.tables, reader, limits
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
 
-    def settle(self, facts: FactConjunction, kind: int) -> bool:
+    def settle_watched(self, facts: FactConjunction, kind: int) -> bool:
         """Turn the watched keywords whose guards are known into facts, ask for the guards of the others.
 
         Returns whether anything was added to `facts`. Linear in the schemas that judge the value.
         """
         waiting: list[Watch] = []
-        moved = False
+        has_changed = False
         for watch in facts.watching:
-            members, open_ = self._walk(watch, kind, facts)
-            if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.negated:
-                clauses = self._clauses(watch.schema, members, open_, facts.obligations)
+            members, open_ = self._walk_schemas(watch, kind, facts)
+            if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.is_negated:
+                clauses = self._guard_clauses(watch.schema, members, open_, facts.obligations)
                 if clauses is not None:
                     facts.obligations.extend(clauses)
                     open_ = []
@@ -111,88 +111,94 @@ class Evaluation:
                 waiting.append(watch)
                 new = [guard.choice for guard in open_ if guard.choice and guard.choice not in facts.choices]
                 facts.choices.extend(new)
-                moved = moved or bool(new)
+                has_changed = has_changed or bool(new)
                 continue
-            moved = True
-            if members.whole and watch.negated:
+            has_changed = True
+            if members.whole and watch.is_negated:
                 facts.pending.append(Hold(NEVER, ()))
                 return True
-            if watch.negated:
-                facts.obligations.append((self._failure(watch.schema, kind, members),))
+            if watch.is_negated:
+                facts.obligations.append((self._unevaluated_failure(watch.schema, kind, members),))
             elif not members.whole:
                 last = (*watch.rank, len(watch.schema.applicators))
-                facts.facets.append((last, self._facet(watch.schema, kind, members)))
+                facts.facets.append((last, self._make_facet(watch.schema, kind, members)))
         facts.watching = waiting
-        return moved
+        return has_changed
 
     # Inside
 
-    def _walk(
+    def _walk_schemas(
         self, watch: Watch, kind: int, facts: FactConjunction
     ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
         """Return the members that are evaluated in any case, and the open guards that may evaluate more."""
-        known = Known(self.reader.branches.obligations, facts)
+        known_facts = KnownFacts(self.reader.branches.obligations, facts)
         members = EvaluatedMembers()
         open_: list[BranchGuard] = []
-        seen: set[int] = set()
-        stack: list[Ranked] = [(watch.schema, watch.rank)]
+        visited: set[int] = set()
+        stack: list[RankedSchema] = [(watch.schema, watch.rank)]
         while stack and not members.whole:
             schema, rank = stack.pop()
-            if schema.id in seen or schema.verdict is not None:
+            if schema.id in visited or schema.verdict is not None:
                 continue
-            seen.add(schema.id)
-            members.read(schema, kind, self.tables)
-            if schema is not watch.schema and unevaluated(schema, kind) is not None:
+            visited.add(schema.id)
+            members.add_keywords(schema, kind, self.tables)
+            if schema is not watch.schema and unevaluated_schema(schema, kind) is not None:
                 members.whole = True
-            stack.extend(ranked(schema, rank, "$ref", schema.ref))
-            stack.extend(ranked(schema, rank, "allOf", *schema.all_of))
-            for guard in self._guards(schema, rank, kind, known):
+            stack.extend(rank_parts(schema, rank, "$ref", schema.ref))
+            stack.extend(rank_parts(schema, rank, "allOf", *schema.all_of))
+            for guard in self._find_guards(schema, rank, kind, known_facts):
                 if isinstance(guard, BranchGuard):
                     open_.append(guard)
                 else:
                     stack.extend(guard)
         if members.whole:
             return members, []
-        return members, [guard for guard in open_ if self._adds(members, guard.parts, kind)]
+        return members, [guard for guard in open_ if self._may_add(members, guard.parts, kind)]
 
-    def _guards(
-        self, schema: Schema, rank: Rank, kind: int, known: Known
-    ) -> Iterator[BranchGuard | list[Ranked]]:
+    def _find_guards(
+        self, schema: Schema, rank: Rank, kind: int, known_facts: KnownFacts
+    ) -> Iterator[BranchGuard | list[RankedSchema]]:
         """Yield the branches of a schema that evaluate their members, and the guards that are open."""
         reader = self.reader.branches.reader
-        branches = ranked(schema, rank, "oneOf", *schema.one_of)
-        held = [part for part in branches if self._truth(reader.hold(part), kind, known)]
-        if held:
-            yield held
+        branches = rank_parts(schema, rank, "oneOf", *schema.one_of)
+        holding_parts = [
+            part for part in branches if self._truth_of(reader.hold_step(part), kind, known_facts)
+        ]
+        if holding_parts:
+            yield holding_parts
         elif branches:
             # The choice between them was made when the schema was taken up.
             yield BranchGuard([], schema.one_of, None)
-        tests = list(reader.conditions(schema, rank, kind))
-        for part in ranked(schema, rank, "anyOf", *schema.any_of):
-            hold = reader.hold(part)
-            fail = Hold(self.tables.negate(hold.literal), hold.rank)
+        tests = list(reader.conditions_of(schema, rank, kind))
+        for part in rank_parts(schema, rank, "anyOf", *schema.any_of):
+            hold = reader.hold_step(part)
+            fail = Hold(self.tables.negate_literal(hold.literal), hold.rank)
             tests.append(Condition(hold, fail, [part], [], []))
-        for holds, fails, test, then, other in tests:
-            truth = self._truth(holds, kind, known)
+        for holds, fails, test, then, otherwise in tests:
+            truth = self._truth_of(holds, kind, known_facts)
             if truth is not None:
-                yield [*test, *then] if truth else other
+                yield [*test, *then] if truth else otherwise
                 continue
-            failing = [part for part, _ in other]
-            splits = self._adds(EvaluatedMembers(), failing, kind)
+            failing = [part for part, _ in otherwise]
+            splits = self._may_add(EvaluatedMembers(), failing, kind)
             parts = (*(part for part, _ in (*test, *then)), *failing)
             yield BranchGuard([(holds,), (fails,)], parts, None if splits else holds)
 
-    def _truth(self, step: Step, kind: int, known: Known) -> bool | None:
+    def _truth_of(self, step: Step, kind: int, known_facts: KnownFacts) -> bool | None:
         """Return the truth of a step; None where it is open. A literal is counted as a step of the call."""
         if isinstance(step, Hold) and step.literal.schema is not ALWAYS.schema:
             literal = step.literal
-            if not self.tables.mask(self.tables.signed(literal.schema)) & kind:
-                return literal.denied
-            THIS_CALL.spend(1, self.limits, EXPANDED, lambda: literal.schema.pointer)
-        return known.follows(step)
+            if not self.tables.type_mask(self.tables.signed_literal(literal.schema)) & kind:
+                return literal.is_negated
+            THIS_CALL.spend_steps(1, self.limits, EXPANDED, lambda: literal.schema.pointer)
+        return known_facts.truth_of_step(step)
 
-    def _clauses(
-        self, schema: Schema, members: EvaluatedMembers, guards: list[BranchGuard], known: list[Obligation]
+    def _guard_clauses(
+        self,
+        schema: Schema,
+        members: EvaluatedMembers,
+        guards: list[BranchGuard],
+        obligations: list[Obligation],
     ) -> Clauses | None:
         """Return clauses under which the guards need not be decided; adds the names in them to `found`. None
         where clauses cannot express it.
@@ -202,76 +208,76 @@ class Evaluation:
         """
         child = schema.unevaluated_properties
         assert child is not None
-        literal = self.tables.literal(child)
-        if members.patterns or (literal is not NEVER and self.tables.mask(literal) & (OBJECT | ARRAY)):
+        literal = self.tables.literal_of(child)
+        if members.patterns or (literal is not NEVER and self.tables.type_mask(literal) & (OBJECT | ARRAY)):
             return None
         names: dict[str, list[Clauses | None]] = {}
         for guard in guards:
-            held = None if guard.holds is None else self.reader.steps((guard.holds,))
-            if held is None:
+            hold_clauses = None if guard.holds is None else self.reader.clauses_of_steps((guard.holds,))
+            if hold_clauses is None:
                 return None
             for part in guard.parts:
                 here = self._at_most(part, OBJECT)
-                open_ = self._walk(Watch(part, (), False), OBJECT, FactConjunction())[1]
+                open_ = self._walk_schemas(Watch(part, (), False), OBJECT, FactConjunction())[1]
                 if open_ or here.whole or here.patterns:
                     return None
                 for name in here.names:
-                    if name not in members.names and held not in names.setdefault(name, []):
-                        names[name].append(held)
-        said: Clauses = []
+                    if name not in members.names and hold_clauses not in names.setdefault(name, []):
+                        names[name].append(hold_clauses)
+        found_clauses: Clauses = []
         for name, held_by in names.items():
             absent: list[Clauses | None] = [[(Without(name),)]]
             if literal is not NEVER:
                 absent.append([(AtKey(name, (literal,)),)])
-            clauses = self.reader.branches.either([*absent, *held_by])
+            clauses = self.reader.branches.any_of_parts([*absent, *held_by])
             if clauses is None:
                 return None
-            said.extend(clauses)
-        if self.reader.busy((*said, *known)):
+            found_clauses.extend(clauses)
+        if self.reader.busy_keys((*found_clauses, *obligations)):
             return None
         members.names.update(dict.fromkeys(names))
-        return said
+        return found_clauses
 
-    def _adds(self, members: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
+    def _may_add(self, members: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""
-        return not all(members.covers(self._at_most(part, kind)) for part in parts)
+        return not all(members.covers_members(self._at_most(part, kind)) for part in parts)
 
     def _at_most(self, root: Schema, kind: int) -> EvaluatedMembers:
         """Return the members that a schema evaluates if every guard in it holds."""
         members = self._possible.get((root.id, kind))
         if members is None:
             members = EvaluatedMembers()
-            seen: set[int] = set()
+            visited: set[int] = set()
             stack = [root]
             while stack:
                 schema = stack.pop()
-                if schema.id in seen or schema.verdict is not None:
+                if schema.id in visited or schema.verdict is not None:
                     continue
-                seen.add(schema.id)
-                members.read(schema, kind, self.tables)
-                members.whole = members.whole or unevaluated(schema, kind) is not None
+                visited.add(schema.id)
+                members.add_keywords(schema, kind, self.tables)
+                members.whole = members.whole or unevaluated_schema(schema, kind) is not None
                 stack.extend((*in_place(schema), *schema.dependent_schemas.values()))
             self._possible[root.id, kind] = members
         return members
 
-    def _failure(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Alternative:
-        child = unevaluated(schema, kind)
+    def _unevaluated_failure(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Alternative:
+        child = unevaluated_schema(schema, kind)
         assert child is not None
-        denied = self.tables.literal(child, True)
+        negation = self.tables.literal_of(child, True)
         if kind == OBJECT:
-            literals = () if denied is ALWAYS else (denied,)
-            return AtOther(self._facet(schema, kind, members), literals)
-        asked = [self.tables.negate(literal) for literal in members.contains]
-        if denied is not ALWAYS:
-            asked.append(denied)
-        return FromIndex(members.prefix, tuple(asked))
+            literals = () if negation is ALWAYS else (negation,)
+            return AtOther(self._make_facet(schema, kind, members), literals)
+        item_literals = [self.tables.negate_literal(literal) for literal in members.contains]
+        if negation is not ALWAYS:
+            item_literals.append(negation)
+        return FromIndex(members.prefix, tuple(item_literals))
 
-    def _facet(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Schema:
+    def _make_facet(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Schema:
         """Return an equivalent schema of `additionalProperties` or `items` alone."""
         names, patterns, contains = (*members.names,), (*members.patterns,), (*members.contains.values(),)
         return self._facet_beside(schema, kind, names, patterns, members.prefix, contains)
 
-    @remembered
+    @remember_answers
     def _facet_beside(
         self,
         schema: Schema,
@@ -281,18 +287,20 @@ class Evaluation:
         prefix: int,
         contains: tuple[Schema, ...],
     ) -> Schema:
-        """Return the schema of `_facet`: one for equal members, or a recursive schema would have ever new
-        demands."""
+        """Return the schema of `_make_facet`: one for equal members, or a recursive schema would have ever
+        new demands."""
         tables = self.tables
-        child = unevaluated(schema, kind)
+        child = unevaluated_schema(schema, kind)
         assert child is not None
         if kind == OBJECT:
-            return tables.schema(
+            return tables.make_schema(
                 pointer=schema.pointer,
                 properties=dict.fromkeys(names, tables.anything),
                 pattern_properties=tuple((source, tables.anything) for source in patterns),
                 additional=child,
             )
         if contains:
-            child = tables.schema(pointer=child.pointer, any_of=(*contains, child), applicators=("anyOf",))
-        return tables.schema(pointer=schema.pointer, prefix=(tables.anything,) * prefix, items=child)
+            child = tables.make_schema(
+                pointer=child.pointer, any_of=(*contains, child), applicators=("anyOf",)
+            )
+        return tables.make_schema(pointer=schema.pointer, prefix=(tables.anything,) * prefix, items=child)

@@ -43,23 +43,23 @@ class Obligate:
     alternatives: Obligation
 
 
-def present(key: str) -> Obligate:
+def presence_step(key: str) -> Obligate:
     """Return the step that a key is there."""
     return Obligate((AtKey(key, ()),))
 
 
-def absent(key: str) -> Obligate:
+def absence_step(key: str) -> Obligate:
     """Return the step that a key is not there."""
     return Obligate((Without(key),))
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """`unevaluatedProperties` or `unevaluatedItems` of a schema holds, or fails where `negated`."""
+    """`unevaluatedProperties` or `unevaluatedItems` of a schema holds, or fails where `is_negated`."""
 
     schema: Schema
     rank: Rank
-    negated: bool
+    is_negated: bool
 
 
 EXPANDED = "What may stand here"
@@ -74,13 +74,13 @@ class FactConjunction:
 
     pending: list[Step] = field(default_factory=list)
     """The steps that the construction has not taken yet."""
-    asserted: dict[Literal, None] = field(default_factory=dict)
+    true_literals: dict[Literal, None] = field(default_factory=dict)
     """The literals that hold."""
     choices: list[Choice] = field(default_factory=list)
     """Disjunctions: of each, one way holds."""
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
     """Schemas whose keywords speak of members by key or of items, with the ranks of these."""
-    required: dict[str, None] = field(default_factory=dict)
+    required_keys: dict[str, None] = field(default_factory=dict)
     values: dict[Any, tuple[Literal, ...]] = field(default_factory=dict)
     """More literals for values: by the key of a member, or the index of an item."""
     lo: int = 0
@@ -100,7 +100,7 @@ class FactConjunction:
     different: list[Rest] = field(default_factory=list)
     """Excluded values."""
 
-    def branch(self, steps: Iterable[Step]) -> FactConjunction:
+    def make_branch(self, steps: Iterable[Step]) -> FactConjunction:
         """Return a conjunction that takes up more steps, the first one first; this one stays as it is."""
         new = FactConjunction()
         for name in FactConjunction.__slots__:
@@ -110,21 +110,21 @@ class FactConjunction:
         new.pending.extend(reversed(list(steps)))
         return new
 
-    def bound(self, lo: int, hi: int | None) -> None:
+    def bound_size(self, lo: int, hi: int | None) -> None:
         self.lo = max(self.lo, lo)
         if hi is not None:
             self.hi = hi if self.hi is None else min(self.hi, hi)
 
-    def count(self, counter: Counter) -> None:
+    def count_items(self, counter: Counter) -> None:
         """Take up how many items meet a literal."""
         if counter.literal is ALWAYS:
-            self.bound(counter.least, counter.most)
+            self.bound_size(counter.min_count, counter.max_count)
         elif counter.literal is not NEVER:
             self.counters.append(counter)
-        elif counter.least:
-            self.bound(1, 0)
+        elif counter.min_count:
+            self.bound_size(1, 0)
 
-    def choose(self, choice: Choice) -> None:
+    def take_choice(self, choice: Choice) -> None:
         """Take up a choice; one without branches is a contradiction."""
         if len(choice) > 1:
             self.choices.append(choice)
@@ -147,13 +147,13 @@ class Obligations:
         tables = self.tables
         literals: list[Literal] = []
         for schema in facets:
-            told = [schema.properties[key]] if key in schema.properties else []
+            value_schemas = [schema.properties[key]] if key in schema.properties else []
             for source, child in schema.pattern_properties:
                 if self.scalars.pattern_matches(source, key):
-                    told.append(child)
-            if not told and schema.additional is not None:
-                told.append(schema.additional)
-            literals.extend(map(tables.literal, told))
+                    value_schemas.append(child)
+            if not value_schemas and schema.additional is not None:
+                value_schemas.append(schema.additional)
+            literals.extend(map(tables.literal_of, value_schemas))
         return literals
 
     def item_literals(
@@ -166,53 +166,53 @@ class Obligations:
         literals: list[Literal] = []
         for _, schema in facets:
             if index < len(schema.prefix):
-                literals.append(self.tables.literal(schema.prefix[index]))
+                literals.append(self.tables.literal_of(schema.prefix[index]))
             elif schema.items is not None:
-                literals.append(self.tables.literal(schema.items))
+                literals.append(self.tables.literal_of(schema.items))
         literals.extend(values.get(index, ()))
         return literals
 
-    def simplify(self, facts: FactConjunction) -> bool:
+    def simplify_facts(self, facts: FactConjunction) -> bool:
         """Settle the obligations that known facts decide; return False on a contradiction."""
         again = True
         while again:
             again = False
-            left: list[Obligation] = []
-            known = Known(self, facts)
+            open_obligations: list[Obligation] = []
+            known_facts = KnownFacts(self, facts)
             for obligation in facts.obligations:
-                open_ = known.open_ways(obligation)
+                open_ = known_facts.open_ways(obligation)
                 if open_ == ():
                     return False
-                if open_ is not None and not self.take(facts, open_):
-                    left.append(open_)
+                if open_ is not None and not self.take_obligation(facts, open_):
+                    open_obligations.append(open_)
                     continue
                 again = True
                 if open_ is not None:
-                    known = Known(self, facts)
-            facts.obligations = left
-        if facts.hi is not None and max(facts.lo, len(facts.required)) > facts.hi:
+                    known_facts = KnownFacts(self, facts)
+            facts.obligations = open_obligations
+        if facts.hi is not None and max(facts.lo, len(facts.required_keys)) > facts.hi:
             return False
-        known = Known(self, facts)
-        return not any(map(known.impossible, facts.required))
+        known_facts = KnownFacts(self, facts)
+        return not any(map(known_facts.is_impossible, facts.required_keys))
 
-    def take(self, facts: FactConjunction, obligation: Obligation) -> bool:
+    def take_obligation(self, facts: FactConjunction, obligation: Obligation) -> bool:
         """Turn an obligation into a plain fact where it is one; return whether it was."""
         match obligation:
             case (Without(key),):
                 facts.add_value(key, (NEVER,))
             case (AtKey(key, literals),):
-                facts.required[key] = None
+                facts.required_keys[key] = None
                 facts.add_value(key, map(self._denied_by_value, literals))
             case (AtLeast(count),):
-                facts.bound(count, None)
+                facts.bound_size(count, None)
             case (AtMost(count),):
-                facts.bound(0, count)
-            case (Without(key), AtKey(other, literals)) | (AtKey(other, literals), Without(key)) if (
-                key == other
+                facts.bound_size(0, count)
+            case (Without(key), AtKey(other_key, literals)) | (AtKey(other_key, literals), Without(key)) if (
+                key == other_key
             ):
                 facts.add_value(key, map(self._denied_by_value, literals))
             case (AtIndex(index, literals),):
-                facts.bound(index + 1, None)
+                facts.bound_size(index + 1, None)
                 facts.add_value(index, map(self._denied_by_value, literals))
             case _:
                 return False
@@ -220,30 +220,30 @@ class Obligations:
 
     def _denied_by_value(self, literal: Literal) -> Literal:
         """Return a literal which, if it denies a schema, only judges values."""
-        return self.tables.judging(literal) if literal.denied else literal
+        return self.tables.judging_literal(literal) if literal.is_negated else literal
 
 
-class Known:
+class KnownFacts:
     """The truth of alternatives under the present facts of a conjunction."""
 
     def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
         self._obligations, self._facts = obligations, facts
         self._facets = [schema for _, schema in facts.facets]
-        self._said: dict[str, tuple[Literal, ...]] = {}
+        self._key_literals: dict[str, tuple[Literal, ...]] = {}
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
         """Return the alternatives of an obligation that may still hold, without what they need not ask; None
         where one surely holds."""
-        left: list[Alternative] = []
+        open_alternatives: list[Alternative] = []
         for alternative in obligation:
-            truth = self.truth(alternative)
+            truth = self.truth_of_alternative(alternative)
             if truth:
                 return None
             if truth is None:
-                left.append(self._reduced(alternative))
-        return tuple(left)
+                open_alternatives.append(self._reduce_alternative(alternative))
+        return tuple(open_alternatives)
 
-    def follows(self, step: Step) -> bool | None:
+    def truth_of_step(self, step: Step) -> bool | None:
         """Return whether a step surely holds, or surely does not; None where neither shows."""
         match step:
             case Obligate(alternatives):
@@ -252,73 +252,89 @@ class Known:
                 return True if ways is None else None if ways else False
             case Hold(literal):
                 if literal.schema is ALWAYS.schema:
-                    return not literal.denied
-                if literal in self._facts.asserted:
+                    return not literal.is_negated
+                if literal in self._facts.true_literals:
                     return True
-                if self._obligations.tables.negate(literal) in self._facts.asserted:
+                if self._obligations.tables.negate_literal(literal) in self._facts.true_literals:
                     return False
         return None
 
-    def truth(self, alternative: Alternative) -> bool | None:
+    def truth_of_alternative(self, alternative: Alternative) -> bool | None:
         """Return whether an alternative surely holds, or surely does not; None where neither shows."""
         facts, scalars = self._facts, self._obligations.scalars
-        least = max(facts.lo, len(facts.required))
+        min_size = max(facts.lo, len(facts.required_keys))
         match alternative:
             case Without(key):
-                if key in facts.required:
+                if key in facts.required_keys:
                     return False
-                return True if self.impossible(key) else None
+                return True if self.is_impossible(key) else None
             case AtKey(key, literals):
                 if NEVER in facts.values.get(key, ()):
                     return False
-                return self._meets(self._asked(key), literals, key in facts.required)
+                return self._truth_of_literals(self._literals_at(key), literals, key in facts.required_keys)
             case AtIndex(index, literals):
                 if facts.hi is not None and facts.hi <= index:
                     return False
-                said = self._obligations.item_literals(facts.facets, facts.values, index)
-                return self._meets(said, literals, facts.lo > index)
+                known_literals = self._obligations.item_literals(facts.facets, facts.values, index)
+                return self._truth_of_literals(known_literals, literals, facts.lo > index)
             case FromIndex(index):
                 return False if facts.hi is not None and facts.hi <= index else None
             case AtLeast(count):
                 if facts.hi is not None and facts.hi < count:
                     return False
-                return True if least >= count else None
+                return True if min_size >= count else None
             case AtMost(count):
-                if least > count:
+                if min_size > count:
                     return False
                 return True if facts.hi is not None and facts.hi <= count else None
             case RepeatedItem():
                 return False if facts.unique or (facts.hi is not None and facts.hi < 2) else None
             case BadKey(literal):
-                formula = scalars.literal(literal, STRING)
-                return True if any(not scalars.string_meets(formula, key) for key in facts.required) else None
+                formula = scalars.literal_formula(literal, STRING)
+                return (
+                    True
+                    if any(not scalars.string_meets(formula, key) for key in facts.required_keys)
+                    else None
+                )
         return None
 
-    def _meets(self, said: Sequence[Literal], literals: Sequence[Literal], is_there: bool) -> bool | None:
+    def _truth_of_literals(
+        self, known_literals: Sequence[Literal], literals: Sequence[Literal], is_there: bool
+    ) -> bool | None:
         """Return whether a value of which something is said surely meets literals, or surely does not."""
         scalars = self._obligations.scalars
-        if scalars.contradictory((*said, *literals)):
+        if scalars.are_contradictory((*known_literals, *literals)):
             return False
-        return True if is_there and all(scalars.surely(said, literal) for literal in literals) else None
+        return (
+            True
+            if is_there and all(scalars.surely_meets(known_literals, literal) for literal in literals)
+            else None
+        )
 
-    def _reduced(self, alternative: Alternative) -> Alternative:
+    def _reduce_alternative(self, alternative: Alternative) -> Alternative:
         """Return an alternative without the literals that every value under its key meets."""
         if not isinstance(alternative, AtKey) or not alternative.literals:
             return alternative
-        said, scalars = self._asked(alternative.key), self._obligations.scalars
-        left = tuple([literal for literal in alternative.literals if not scalars.surely(said, literal)])
-        return alternative if len(left) == len(alternative.literals) else AtKey(alternative.key, left)
+        known_literals, scalars = self._literals_at(alternative.key), self._obligations.scalars
+        open_literals = tuple(
+            [literal for literal in alternative.literals if not scalars.surely_meets(known_literals, literal)]
+        )
+        return (
+            alternative
+            if len(open_literals) == len(alternative.literals)
+            else AtKey(alternative.key, open_literals)
+        )
 
-    def impossible(self, key: str) -> bool:
+    def is_impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""
         if NEVER in self._facts.values.get(key, ()):
             return True
-        return self._obligations.scalars.contradictory(self._asked(key))
+        return self._obligations.scalars.are_contradictory(self._literals_at(key))
 
-    def _asked(self, key: str) -> tuple[Literal, ...]:
-        literals = self._said.get(key)
+    def _literals_at(self, key: str) -> tuple[Literal, ...]:
+        literals = self._key_literals.get(key)
         if literals is None:
-            literals = self._said[key] = (
+            literals = self._key_literals[key] = (
                 *self._obligations.value_literals(self._facets, key),
                 *self._facts.values.get(key, ()),
             )

@@ -25,7 +25,7 @@ from structgen.base.language.ir import (
     atoms,
     conjuncts,
 )
-from structgen.base.language.number_ranges import Cut, Ranges, common, interval, united
+from structgen.base.language.number_ranges import Cut, Ranges, intersect_ranges, interval, unite_ranges
 from structgen.schema.meaning import simple_patterns
 
 EXACT_EXPONENT = 5_000
@@ -71,7 +71,7 @@ def negation(formula: Formula) -> Formula:
 def disjunction(formulas: Iterable[Formula]) -> Formula:
     """Return the union; words are joined, and ranges of numbers of which the same is asked otherwise;
     duplicates and constants are folded. Linear, but for the cuts of ranges."""
-    kept: dict[Formula, None] = {}
+    parts: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
     ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
     for formula in formulas:
@@ -84,16 +84,16 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
             of_numbers = [atom for atom in conjuncts(part) if isinstance(atom, Ranges)]
             if of_numbers:
                 others = tuple([atom for atom in conjuncts(part) if not isinstance(atom, Ranges)])
-                ranges.setdefault(others, []).append(common(of_numbers))
+                ranges.setdefault(others, []).append(intersect_ranges(of_numbers))
             else:
-                kept[part] = None
+                parts[part] = None
     if words:
-        kept[Words(words[0] if len(words) == 1 else frozenset().union(*words))] = None
-    for asked, sets in ranges.items():
-        kept[conjunction((*asked, united(sets)))] = None
-    if TRUE in kept:
+        parts[Words(words[0] if len(words) == 1 else frozenset().union(*words))] = None
+    for common_parts, sets in ranges.items():
+        parts[conjunction((*common_parts, unite_ranges(sets)))] = None
+    if TRUE in parts:
         return TRUE
-    return next(iter(kept)) if len(kept) == 1 else Any_(tuple(kept))
+    return next(iter(parts)) if len(parts) == 1 else Any_(tuple(parts))
 
 
 def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
@@ -121,27 +121,27 @@ def is_multiple(value: Decimal, of: Decimal) -> bool:
     return bool(a % (b * 10**-shift) == 0)
 
 
-def holds(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
+def evaluate_formula(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
     """Return the truth of a formula, given that of its atoms; asks for no more of them than it takes, and is
     no deeper for Python than an atom."""
     if not isinstance(formula, (Not, All, Any_)):
         return leaf(formula)
-    above: list[tuple[Not | All | Any_, int]] = []
+    parents: list[tuple[Not | All | Any_, int]] = []
     while True:
         if not isinstance(formula, (Not, All, Any_)):
             value = leaf(formula)
         elif isinstance(formula, Not) or formula.of:
-            above.append((formula, 0))
+            parents.append((formula, 0))
             formula = formula.of if isinstance(formula, Not) else formula.of[0]
             continue
         else:
             value = isinstance(formula, All)
-        while above:
-            parent, at = above.pop()
+        while parents:
+            parent, at = parents.pop()
             if isinstance(parent, Not):
                 value = not value
             elif value is isinstance(parent, All) and at + 1 < len(parent.of):
-                above.append((parent, at + 1))
+                parents.append((parent, at + 1))
                 formula = parent.of[at + 1]
                 break
         else:
@@ -151,7 +151,7 @@ def holds(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
 def number_meets(formula: Formula, value: Decimal) -> bool:
     """Return whether a number, written as plainly as its value allows, meets a formula; exact."""
 
-    def leaf(atom: Formula) -> bool:
+    def meets_atom(atom: Formula) -> bool:
         match atom:
             case Ranges():
                 return value in atom
@@ -161,15 +161,15 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
                 return is_multiple(value, Decimal(1))
         raise AssertionError(atom)
 
-    return holds(formula, leaf)
+    return evaluate_formula(formula, meets_atom)
 
 
 def conjunction(formulas: Iterable[Formula]) -> Formula:
     """Return the intersection: ranges of numbers and lengths are met, constants and contradictions folded.
 
-    Words are not filtered here (`Scalars.narrowed` does that, for it may have to ask the automata).
+    Words are not filtered here (`Scalars.narrow_formulas` does that, for it may have to ask the automata).
     """
-    kept: dict[Formula, None] = {}
+    parts: dict[Formula, None] = {}
     ranges: list[Ranges] = []
     words: frozenset[str] | None = None
     length: Length | None = None
@@ -187,59 +187,59 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
                 return FALSE
         elif isinstance(formula, Length):
             if length is not None:
-                most = formula.most if length.most is None else length.most
-                if formula.most is not None and most is not None:
-                    most = min(most, formula.most)
-                formula = Length(max(length.least, formula.least), most)
-            if formula.most is not None and formula.least > formula.most:
+                max_length = formula.maximum if length.maximum is None else length.maximum
+                if formula.maximum is not None and max_length is not None:
+                    max_length = min(max_length, formula.maximum)
+                formula = Length(max(length.minimum, formula.minimum), max_length)
+            if formula.maximum is not None and formula.minimum > formula.maximum:
                 return FALSE
             length = formula
         elif formula == FALSE:
             return FALSE
         else:
-            kept[formula] = None
-    if any(map(_denies_ranges, kept)):
-        ranges += _left_of_denied(kept)
+            parts[formula] = None
+    if any(map(_denies_ranges, parts)):
+        ranges += _left_of_denied(parts)
     if ranges:
-        met = common(ranges)
+        met = intersect_ranges(ranges)
         if not met.cuts and not met.from_below:
             return FALSE
         if met.cuts:
-            kept[met] = None
+            parts[met] = None
     if length is not None:
-        kept[length] = None
+        parts[length] = None
     if words is not None:
-        kept[Words(words)] = None
-    for formula in kept:
-        if isinstance(formula, Not) and formula.of in kept:
+        parts[Words(words)] = None
+    for formula in parts:
+        if isinstance(formula, Not) and formula.of in parts:
             return FALSE
-    if len(kept) == 1:
-        return next(iter(kept))
-    return All(tuple(kept)) if kept else TRUE
+    if len(parts) == 1:
+        return next(iter(parts))
+    return All(tuple(parts)) if parts else TRUE
 
 
 def _denies_ranges(formula: Formula) -> bool:
     return isinstance(formula, Not) and any(isinstance(atom, Ranges) for atom in conjuncts(formula.of))
 
 
-def _left_of_denied(kept: dict[Formula, None]) -> list[Ranges]:
+def _left_of_denied(conjunct_parts: dict[Formula, None]) -> list[Ranges]:
     """Take what ranges are denied out of the parts of a conjunction, join those that are denied alike, and
     return the numbers that are left by those that are denied whatever else holds."""
-    denied = list(filter(_denies_ranges, kept))
-    for part in denied:
-        del kept[part]
-    parts = (conjuncts(part.of) for part in denied if isinstance(part, Not))
-    joined = disjunction([All(tuple([part for part in of if part not in kept])) for of in parts])
-    left: list[Ranges] = []
-    for part in joined.of if isinstance(joined, Any_) else (joined,):
+    negations = list(filter(_denies_ranges, conjunct_parts))
+    for part in negations:
+        del conjunct_parts[part]
+    parts = (conjuncts(part.of) for part in negations if isinstance(part, Not))
+    union = disjunction([All(tuple([part for part in of if part not in conjunct_parts])) for of in parts])
+    remaining: list[Ranges] = []
+    for part in union.of if isinstance(union, Any_) else (union,):
         if isinstance(part, Ranges):
-            left.append(part.complement())
+            remaining.append(part.complement())
         else:
-            kept[Not(part)] = None
-    return left
+            conjunct_parts[Not(part)] = None
+    return remaining
 
 
-def apart(a: Formula, b: Formula) -> bool:
+def are_disjoint(a: Formula, b: Formula) -> bool:
     """Return whether two formulas are disjoint for a cheap reason. False: unknown."""
     return is_empty(conjunction((a, b)))
 
@@ -258,28 +258,28 @@ def is_empty(formula: Formula) -> bool:
         return True
     # Of ranges, lengths and words a conjunction has one each; they were met when it was built.
     prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
-    known = sorted((prefix for prefix in prefixes if prefix), key=len)
-    if any(not longer.startswith(shorter) for shorter, longer in pairwise(known)):
+    known_prefixes = sorted((prefix for prefix in prefixes if prefix), key=len)
+    if any(not longer.startswith(shorter) for shorter, longer in pairwise(known_prefixes)):
         return True
     positive = [part for part in parts if not isinstance(part, Not)]
-    return any(isinstance(part, Not) and _implies(positive, part.of) for part in parts)
+    return any(isinstance(part, Not) and _surely_implies(positive, part.of) for part in parts)
 
 
-def _implies(parts: Sequence[Formula], wanted: Formula) -> bool:
+def _surely_implies(parts: Sequence[Formula], target: Formula) -> bool:
     """Return whether a conjunction implies a formula for a cheap reason."""
-    if wanted in parts:
+    if target in parts:
         return True
-    match wanted:
+    match target:
         case All(of):
-            return all(_implies(parts, part) for part in of)
+            return all(_surely_implies(parts, part) for part in of)
         case Any_(of):
-            return any(_implies(parts, part) for part in of)
+            return any(_surely_implies(parts, part) for part in of)
         case Ranges() | Length():
-            return any(conjunction((part, wanted)) == part for part in parts if type(part) is type(wanted))
+            return any(conjunction((part, target)) == part for part in parts if type(part) is type(target))
         case Words(of):
             return any(isinstance(part, Words) and part.of <= of for part in parts)
         case Not(of):
-            return any(apart(part, of) for part in parts)
+            return any(are_disjoint(part, of) for part in parts)
     return False
 
 
@@ -288,7 +288,7 @@ Span: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
 ALL: Span = (0,), (64,)
 
 
-def spans(formula: Formula, kind: int) -> list[Span]:
+def spans_of(formula: Formula, kind: int) -> list[Span]:
     """Return spans outside of which no value meets a formula of strings or numbers."""
     first: tuple[Any, ...] = (kind,)
     last: tuple[Any, ...] = (kind + 1,)
@@ -306,7 +306,7 @@ def spans(formula: Formula, kind: int) -> list[Span]:
     return [(first, last)]
 
 
-def neighbours(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]]:
+def neighbour_pairs(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]]:
     """Yield the pairs i < j of which some spans overlap, each once, in no order.
 
     Cost: n log n, and the pairs of spans that overlap.
@@ -315,31 +315,33 @@ def neighbours(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]]:
     active: list[tuple[tuple[Any, ...], int]] = []
     for low, high, index in sorted((*span, index) for index, some in enumerate(spans) for span in some):
         active = [(end, other) for end, other in active if end >= low]
-        for _, other in active:
-            pair = (other, index) if other < index else (index, other)
-            if other != index and pair not in met:
+        for _, neighbour in active:
+            pair = (neighbour, index) if neighbour < index else (index, neighbour)
+            if neighbour != index and pair not in met:
                 met.add(pair)
                 yield pair
         active.append((high, index))
 
 
-def overlapping(
-    pairs: Iterable[tuple[int, int]], are_apart: Callable[[int, int], bool], compared: int, most: int
+def overlapping_pairs(
+    pairs: Iterable[tuple[int, int]], are_apart: Callable[[int, int], bool], max_compared: int, max_pairs: int
 ) -> list[tuple[int, int]] | None:
     """Return those of some pairs of branches that may hold at once: the others exclude each other.
 
-    None: more than `compared` pairs would have to be compared, or more than `most` may hold at once.
+    None: more than `max_compared` pairs would have to be compared, or more than `max_pairs` may hold at once.
     """
-    kept: list[tuple[int, int]] = []
+    kept_pairs: list[tuple[int, int]] = []
     for at, pair in enumerate(pairs):
-        if at >= compared or len(kept) > most:
+        if at >= max_compared or len(kept_pairs) > max_pairs:
             return None
         if not are_apart(*pair):
-            kept.append(pair)
-    return kept
+            kept_pairs.append(pair)
+    return kept_pairs
 
 
-def exclusions(branches: Iterable[int], pairs: Iterable[tuple[int, int]]) -> Iterator[tuple[int, list[int]]]:
+def branch_exclusions(
+    branches: Iterable[int], pairs: Iterable[tuple[int, int]]
+) -> Iterator[tuple[int, list[int]]]:
     """Yield each branch of a `oneOf` with those that must fail where it alone holds. `pairs`: those that may
     hold at once."""
     rows: dict[int, list[int]] = {}

@@ -16,7 +16,7 @@ from math import prod
 from typing import NamedTuple
 
 from structgen.schema.meaning.branch_facts import CLAUSE_SIZE, BranchReader, Clauses, all_of
-from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absent
+from structgen.schema.meaning.facts import Choice, FactConjunction, Hold, Obligate, Step, absence_step
 from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.shape import AtKey, Obligation, Without
 
@@ -40,7 +40,7 @@ class _Test(NamedTuple):
     holds_without: bool
     """The test holds where the key is absent."""
     then: tuple[Step, ...]
-    other: tuple[Step, ...]
+    otherwise: tuple[Step, ...]
 
 
 class ClauseReader:
@@ -49,12 +49,12 @@ class ClauseReader:
     def __init__(self, branches: BranchReader) -> None:
         self.tables, self.branches = branches.tables, branches
 
-    def divide(self, facts: FactConjunction) -> Choice | None:
+    def divide_choices(self, facts: FactConjunction) -> Choice | None:
         """Take the longest chain of tests on one key out of the choices; return it as one choice between the
         cases of the key's value, or None where no key has a chain. Cost: the choices and their values."""
         tests: dict[str, dict[int, _Test]] = {}
         for at, choice in enumerate(facts.choices):
-            test = self._test(choice)
+            test = self._read_test(choice)
             if test is not None:
                 tests.setdefault(test.key, {})[at] = test
         key = max(tests, key=lambda key: len(tests[key]), default=None)
@@ -62,9 +62,9 @@ class ClauseReader:
             return None
         chain = tests[key]
         facts.choices = [choice for at, choice in enumerate(facts.choices) if at not in chain]
-        return self._cases(key, list(chain.values()))
+        return self._cases_of_key(key, list(chain.values()))
 
-    def _cases(self, key: str, chain: list[_Test]) -> Choice:
+    def _cases_of_key(self, key: str, chain: list[_Test]) -> Choice:
         """Return one choice for all tests of a key: a case for each group of values that pass the same
         tests, one for all other values, one without the key."""
         constants = self.tables.constants
@@ -75,65 +75,70 @@ class ClauseReader:
         groups: dict[tuple[int, ...], list[Literal]] = {(): []}
         for value, tests in holding.items():
             groups.setdefault(tuple(tests), []).append(value)
-        with_other = [at for at, test in enumerate(chain) if test.other]
+        with_other = [at for at, test in enumerate(chain) if test.otherwise]
         cases: Choice = []
-        for held, values in groups.items():
-            if not held:
-                lies = tuple(dict.fromkeys(self.tables.negate(test.literal) for test in chain))
-            elif len(held) == 1 and set(values) == set(chain[held[0]].values):
-                lies = (chain[held[0]].literal,)
+        for test_numbers, values in groups.items():
+            if not test_numbers:
+                lies = tuple(dict.fromkeys(self.tables.negate_literal(test.literal) for test in chain))
+            elif len(test_numbers) == 1 and set(values) == set(chain[test_numbers[0]].values):
+                lies = (chain[test_numbers[0]].literal,)
             else:
-                lies = (constants.among(frozenset(values)),)
+                lies = (constants.literal_of_set(frozenset(values)),)
             steps: list[Step] = [Obligate((AtKey(key, lies),))]
-            for at in held:
+            for at in test_numbers:
                 steps.extend(chain[at].then)
             for at in with_other:
-                if at not in held:
-                    steps.extend(chain[at].other)
+                if at not in test_numbers:
+                    steps.extend(chain[at].otherwise)
             cases.append(tuple(steps))
-        without = [step for test in chain for step in (test.then if test.holds_without else test.other)]
-        cases.append((absent(key), *without))
+        without = [step for test in chain for step in (test.then if test.holds_without else test.otherwise)]
+        cases.append((absence_step(key), *without))
         return cases
 
-    def convert(self, facts: FactConjunction) -> bool:
+    def convert_choices(self, facts: FactConjunction) -> bool:
         """Turn the choices of an object that can be into obligations: those by the presence of a key, and all
         if they would multiply.
 
         Returns whether any was. Linear in the choices.
         """
         many = prod(map(len, facts.choices)) > _MOST_SHAPES
-        read = [self.choice(choice) if many or _by_presence(choice) else None for choice in facts.choices]
-        busy = self.busy(clause for clauses in (*read, facts.obligations) for clause in clauses or ())
-        kept: list[Choice] = []
-        for choice, clauses in zip(facts.choices, read, strict=True):
-            if clauses is None or not busy.isdisjoint(_valued(clauses)):
-                kept.append(choice)
+        clauses_by_choice = [
+            self.clauses_of_choice(choice) if many or _by_presence(choice) else None
+            for choice in facts.choices
+        ]
+        busy = self.busy_keys(
+            clause for clauses in (*clauses_by_choice, facts.obligations) for clause in clauses or ()
+        )
+        kept_choices: list[Choice] = []
+        for choice, clauses in zip(facts.choices, clauses_by_choice, strict=True):
+            if clauses is None or not busy.isdisjoint(_keys_with_values(clauses)):
+                kept_choices.append(choice)
             else:
                 facts.obligations.extend(clauses)
-        moved = len(kept) < len(facts.choices)
-        facts.choices = kept
-        return moved
+        has_changed = len(kept_choices) < len(facts.choices)
+        facts.choices = kept_choices
+        return has_changed
 
-    def busy(self, clauses: Iterable[Obligation]) -> set[str]:
+    def busy_keys(self, clauses: Iterable[Obligation]) -> set[str]:
         """Return the keys of whose values so many things are asked that clauses do not fit them."""
-        asked: dict[str, set[int]] = {}
+        schema_ids: dict[str, set[int]] = {}
         for clause in clauses:
             for alternative in clause:
                 if isinstance(alternative, AtKey):
-                    asked.setdefault(alternative.key, set()).update(
+                    schema_ids.setdefault(alternative.key, set()).update(
                         literal.schema.id
                         for literal in alternative.literals
                         if not literal.schema.only_values
                     )
-        return {key for key, literals in asked.items() if len(literals) > _INFINITE_SETS}
+        return {key for key, literals in schema_ids.items() if len(literals) > _INFINITE_SETS}
 
     # Inside
 
-    def _test(self, choice: Choice) -> _Test | None:
+    def _read_test(self, choice: Choice) -> _Test | None:
         """Return a choice as a test of one key by constants, if it is one."""
         match choice:
-            case [(Hold(test), *then), (Hold(denied), *other)] if test.excludes(denied):
-                clauses = self.branches.clauses(test)
+            case [(Hold(test), *then), (Hold(opposite), *otherwise)] if test.is_negation_of(opposite):
+                clauses = self.branches.clauses_of(test)
             case _:
                 return None
         match clauses:
@@ -144,25 +149,25 @@ class ClauseReader:
             case _:
                 return None
         of_key = value.schema
-        if value.denied or not of_key.only_values or of_key.enum is None:
+        if value.is_negated or not of_key.only_values or of_key.enum is None:
             return None
-        values = [self.tables.constants.value(value, of_key.pointer) for value in of_key.enum]
-        return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(other))
+        values = [self.tables.constants.literal_of_value(value, of_key.pointer) for value in of_key.enum]
+        return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(otherwise))
 
-    def choice(self, choice: Choice) -> Clauses | None:
+    def clauses_of_choice(self, choice: Choice) -> Clauses | None:
         """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
-        clauses = self.branches.either(list(map(self.steps, choice)))
-        return clauses if clauses is not None and self.branches.fits(clauses) else None
+        clauses = self.branches.any_of_parts(list(map(self.clauses_of_steps, choice)))
+        return clauses if clauses is not None and self.branches.keeps_key_order(clauses) else None
 
-    def steps(self, steps: Iterable[Step]) -> Clauses | None:
+    def clauses_of_steps(self, steps: Iterable[Step]) -> Clauses | None:
         """Return the clauses of steps that are all taken up; None where clauses cannot express them."""
         clauses: list[Clauses | None] = []
         for step in steps:
             match step:
                 case Hold(literal):
-                    clauses.append(self.branches.clauses(literal))
+                    clauses.append(self.branches.clauses_of(literal))
                 case Obligate(alternatives):
                     clauses.append([alternatives])
                 case _:
@@ -172,12 +177,12 @@ class ClauseReader:
 
 def _by_presence(choice: Choice) -> bool:
     match choice:
-        case [(Obligate((AtKey(key, ()),)), *_), (Obligate((Without(other),)),)]:
-            return key == other
+        case [(Obligate((AtKey(key, ()),)), *_), (Obligate((Without(absent_key),)),)]:
+            return key == absent_key
     return False
 
 
-def _valued(clauses: Clauses) -> set[str]:
+def _keys_with_values(clauses: Clauses) -> set[str]:
     return {
         alternative.key
         for clause in clauses

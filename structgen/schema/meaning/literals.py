@@ -10,31 +10,31 @@ EVERY = 63
 
 
 class Literal:
-    """A schema that a value meets or, where it is `denied`, that the value does not meet.
+    """A schema that a value meets or, where it is `is_negated`, that the value does not meet.
 
-    Identity is equality: `PlaceTables.signed` makes one for each schema and sign. They are sorted by the ids
-    of their schemas.
+    Identity is equality: `PlaceTables.signed_literal` makes one for each schema and sign. They are sorted by
+    the ids of their schemas.
     """
 
-    __slots__ = ("denied", "schema")
+    __slots__ = ("is_negated", "schema")
 
-    def __init__(self, schema: Schema, denied: bool) -> None:
-        self.schema, self.denied = schema, denied
+    def __init__(self, schema: Schema, is_negated: bool) -> None:
+        self.schema, self.is_negated = schema, is_negated
 
     def __lt__(self, other: Literal) -> bool:
-        return (self.schema.id, self.denied) < (other.schema.id, other.denied)
+        return (self.schema.id, self.is_negated) < (other.schema.id, other.is_negated)
 
-    def excludes(self, other: Literal) -> bool:
+    def is_negation_of(self, literal: Literal) -> bool:
         """Return whether one literal is the negation of the other."""
-        return self.schema is other.schema and self.denied is not other.denied
+        return self.schema is literal.schema and self.is_negated is not literal.is_negated
 
 
 def _any_value() -> Schema:
     schema = Schema(-1, "")
-    schema.verdict = schema.decided = schema.by_value = True
-    schema.kinds, schema.spoken = EVERY, 0
-    schema.only_values = schema.combined = False
-    schema.values = schema.opened = schema.refused = None
+    schema.verdict = schema.known_verdict = schema.by_value = True
+    schema.kinds, schema.spoken_types = EVERY, 0
+    schema.only_values = schema.has_combinators = False
+    schema.values = schema.lone_all_of = schema.lone_not = None
     return schema
 
 

@@ -16,10 +16,17 @@ from operator import and_
 
 from structgen.base.errors import LimitError
 from structgen.base.limits import Limits
-from structgen.schema.meaning.assertions import ranked
+from structgen.schema.meaning.assertions import rank_parts
 from structgen.schema.meaning.branch_facts import BranchFacts, BranchReader, without_facts
-from structgen.schema.meaning.facts import Hold, Rank, Step, absent, present
-from structgen.schema.meaning.formulas import ALL, Span, exclusions, neighbours, overlapping, spans
+from structgen.schema.meaning.facts import Hold, Rank, Step, absence_step, presence_step
+from structgen.schema.meaning.formulas import (
+    ALL,
+    Span,
+    branch_exclusions,
+    neighbour_pairs,
+    overlapping_pairs,
+    spans_of,
+)
 from structgen.schema.meaning.literals import EVERY, NEVER, NUMBER, OBJECT, STRING
 from structgen.schema.meaning.place import bit_of_key
 from structgen.schema.reading.model import Schema
@@ -37,75 +44,83 @@ class OverlappingBranches:
         self.scalars = reader.obligations.scalars
         self.limits = limits
 
-    def branches(self, schema: Schema, rank: Rank, kind: int) -> list[Hold]:
+    def branches_of(self, schema: Schema, rank: Rank, kind: int) -> list[Hold]:
         """Return the branches of a `oneOf` that may hold for objects, or arrays."""
-        branches = map(self.reader.reader.hold, ranked(schema, rank, "oneOf", *schema.one_of))
-        return [branch for branch in branches if self.tables.mask(branch.literal) & kind]
+        branches = map(self.reader.reader.hold_step, rank_parts(schema, rank, "oneOf", *schema.one_of))
+        return [branch for branch in branches if self.tables.type_mask(branch.literal) & kind]
 
-    def pairs(self, schema: Schema, rank: Rank, kind: int) -> Iterator[tuple[Hold, Hold]]:
+    def pairs_of(self, schema: Schema, rank: Rank, kind: int) -> Iterator[tuple[Hold, Hold]]:
         """Yield the pairs of branches of a `oneOf` that may hold at once, in order."""
-        branches = self.branches(schema, rank, kind)
-        comparing = _Comparing(self, branches, self._facts(branches, kind, frozenset(), frozenset()), schema)
+        branches = self.branches_of(schema, rank, kind)
+        comparing = _Comparing(
+            self, branches, self._number_facts(branches, kind, frozenset(), frozenset()), schema
+        )
         yield from ((branches[a], branches[b]) for a, b in sorted(comparing.all_overlapping()))
 
-    def cases(
-        self, schema: Schema, rank: Rank, kind: int, required: frozenset[str]
+    def cases_of(
+        self, schema: Schema, rank: Rank, kind: int, required_keys: frozenset[str]
     ) -> Iterator[tuple[Step, ...]]:
         """Yield the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
 
-        `required`: keys that are there in any case.
+        `required_keys`: keys that are there in any case.
 
         Cost: n log n comparisons where one key tells the branches apart; LimitError past so many pairs that
         may overlap as `limits.alternatives` says.
         """
-        branches = self.branches(schema, rank, kind)
+        branches = self.branches_of(schema, rank, kind)
 
-        def case(at: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
-            denied = (self.tables.negate(branches[other].literal) for other in others)
-            return (*keys, branches[at], *(Hold(literal, branches[at].rank) for literal in denied))
+        def make_case(at: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
+            negations = (self.tables.negate_literal(branches[number].literal) for number in others)
+            return (*keys, branches[at], *(Hold(literal, branches[at].rank) for literal in negations))
 
         keys: list[str] = []
         while True:
-            facts = self._facts(branches, kind, frozenset(keys), required)
+            facts = self._number_facts(branches, kind, frozenset(keys), required_keys)
             # Of branches that say the same none can be the only one; the first of them is still denied.
-            same: dict[Hashable, list[int]] = {}
+            groups_by_residue: dict[Hashable, list[int]] = {}
             for at, branch in facts.items():
-                same.setdefault(branch.residue, []).append(at)
-            firsts = {group[0]: facts[group[0]] for group in same.values()}
-            lone = [group[0] for group in same.values() if len(group) == 1]
+                groups_by_residue.setdefault(branch.residue, []).append(at)
+            firsts = {group[0]: facts[group[0]] for group in groups_by_residue.values()}
+            lone = [group[0] for group in groups_by_residue.values() if len(group) == 1]
             if not lone:
                 return
             comparing = _Comparing(self, branches, firsts, schema)
-            overlaps = comparing.overlapping()
+            overlaps = comparing.find_overlapping()
             key = None if overlaps == [] else comparing.dividing_key(is_there=False)
             if key is not None:
                 # Where the key is there, branches that only differ in it are no longer the same.
-                facts = self._facts(branches, kind, frozenset(keys), required | {key})
-                told = _Comparing(self, branches, facts, schema).overlapping()
+                facts = self._number_facts(branches, kind, frozenset(keys), required_keys | {key})
+                key_overlaps = _Comparing(self, branches, facts, schema).find_overlapping()
                 pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
-                if told is not None and 2 * len(told) < pairs:
-                    for at, others in exclusions(facts, told):
-                        yield case(at, others, present(key), *map(absent, keys))
+                if key_overlaps is not None and 2 * len(key_overlaps) < pairs:
+                    for at, others in branch_exclusions(facts, key_overlaps):
+                        yield make_case(at, others, presence_step(key), *map(absence_step, keys))
                     keys.append(key)
                     continue
             if overlaps is None:
                 overlaps = comparing.all_overlapping()
-            for at, others in exclusions(lone, overlaps):
-                yield case(at, others, *map(absent, keys))
+            for at, others in branch_exclusions(lone, overlaps):
+                yield make_case(at, others, *map(absence_step, keys))
             return
 
-    def _facts(
-        self, branches: Iterable[Hold], kind: int, absent: frozenset[str], required: frozenset[str]
+    def _number_facts(
+        self, branches: Iterable[Hold], kind: int, absent: frozenset[str], required_keys: frozenset[str]
     ) -> dict[int, BranchFacts]:
-        """Return the facts of the branches that may hold, by their numbers. `absent`, `required`: the keys
-        that are not there, and those that are."""
-        known: dict[int, BranchFacts] = {}
+        """Return the facts of the branches that may hold, by their numbers. `absent`, `required_keys`: the
+        keys that are not there, and those that are."""
+        facts_by_number: dict[int, BranchFacts] = {}
         for at, branch in enumerate(branches):
             is_object = kind == OBJECT
-            facts = self.reader.facts(branch.literal, absent) if is_object else without_facts(branch.literal)
+            facts = (
+                self.reader.facts_of(branch.literal, absent) if is_object else without_facts(branch.literal)
+            )
             if facts is not None:
-                known[at] = facts._replace(required=facts.required | required) if required else facts
-        return known
+                facts_by_number[at] = (
+                    facts._replace(required_keys=facts.required_keys | required_keys)
+                    if required_keys
+                    else facts
+                )
+        return facts_by_number
 
 
 class _Comparing:
@@ -125,24 +140,28 @@ class _Comparing:
     def dividing_key(self, *, is_there: bool) -> str | None:
         """Return the key that divides the branches into most groups, or None: one that surely is there, or
         one that may be absent."""
-        required = Counter(key for facts in self.facts.values() for key in facts.required)
+        required_counts = Counter(key for facts in self.facts.values() for key in facts.required_keys)
         tally: dict[str, set[Hashable]] = {}
         for facts in self.facts.values():
-            for key in facts.required if is_there else (*facts.asked, *facts.finite):
-                says = facts.finite.get(key) or tuple(map(self.tables.twin, facts.asked.get(key, ())))
-                if says and (is_there or required[key] < len(self.facts)):
+            for key in facts.required_keys if is_there else (*facts.literals_by_key, *facts.finite):
+                says = facts.finite.get(key) or tuple(
+                    map(self.tables.twin_literal, facts.literals_by_key.get(key, ()))
+                )
+                if says and (is_there or required_counts[key] < len(self.facts)):
                     tally.setdefault(key, set()).add(says)
         best = max(tally, key=lambda key: len(tally[key]), default=None)
         return None if best is None or len(tally[best]) < 2 else best
 
-    def overlapping(self) -> list[tuple[int, int]] | None:
+    def find_overlapping(self) -> list[tuple[int, int]] | None:
         """Return the pairs of branches that may overlap; None: too many for `limits.alternatives`."""
-        most = self.limits.alternatives
-        return overlapping(self._candidates(), self._apart, _PAIRS_PER_ALTERNATIVE * most, most)
+        max_pairs = self.limits.alternatives
+        return overlapping_pairs(
+            self._candidate_pairs(), self._are_apart, _PAIRS_PER_ALTERNATIVE * max_pairs, max_pairs
+        )
 
     def all_overlapping(self) -> list[tuple[int, int]]:
         """Return the pairs of branches that may overlap; LimitError where they are too many."""
-        pairs = self.overlapping()
+        pairs = self.find_overlapping()
         if pairs is None:
             raise LimitError(
                 f"oneOf has {len(self.facts):,} branches that no key tells apart: too many pairs of them may "
@@ -152,46 +171,49 @@ class _Comparing:
             )
         return pairs
 
-    def _candidates(self) -> Iterable[tuple[int, int]]:
+    def _candidate_pairs(self) -> Iterable[tuple[int, int]]:
         """Return the pairs that the values of one key do not tell apart."""
         best, order = self.dividing_key(is_there=True), list(self.facts)
         if best is None:
             return combinations(order, 2)
-        spans = [self._spans(self.facts[at], best) for at in order]
-        return ((order[i], order[j]) for i, j in neighbours(spans))
+        spans = [self._key_spans(self.facts[at], best) for at in order]
+        return ((order[i], order[j]) for i, j in neighbour_pairs(spans))
 
-    def _spans(self, facts: BranchFacts, key: str) -> list[Span]:
+    def _key_spans(self, facts: BranchFacts, key: str) -> list[Span]:
         """Return spans outside of which no value under a key lies."""
-        if key not in facts.required:
+        if key not in facts.required_keys:
             return [ALL]
         if key in facts.finite:
-            return [(point, point) for point in map(_point, facts.finite[key])]
-        said = facts.asked.get(key, ())
-        kind = reduce(and_, map(self.tables.mask, said), EVERY)
+            return [(point, point) for point in map(_point_of, facts.finite[key])]
+        literals = facts.literals_by_key.get(key, ())
+        kind = reduce(and_, map(self.tables.type_mask, literals), EVERY)
         if kind not in (STRING, NUMBER):
             return [ALL]
-        return spans(
-            self.scalars.narrowed([self.scalars.literal(literal, kind) for literal in said], kind), kind
+        return spans_of(
+            self.scalars.narrow_formulas(
+                [self.scalars.literal_formula(literal, kind) for literal in literals], kind
+            ),
+            kind,
         )
 
-    def _apart(self, a: int, b: int) -> bool:
+    def _are_apart(self, a: int, b: int) -> bool:
         """Return whether two branches exclude each other for a cheap reason."""
-        facts, other = self.facts[a], self.facts[b]
-        for key in facts.required | other.required:
+        facts, other_facts = self.facts[a], self.facts[b]
+        for key in facts.required_keys | other_facts.required_keys:
             if (
                 key in facts.finite
-                and key in other.finite
-                and facts.finite[key].isdisjoint(other.finite[key])
+                and key in other_facts.finite
+                and facts.finite[key].isdisjoint(other_facts.finite[key])
             ):
                 return True
-            said = (*facts.asked.get(key, ()), *other.asked.get(key, ()))
-            if NEVER in said or (len(said) > 1 and self.scalars.contradictory(said)):
+            literals = (*facts.literals_by_key.get(key, ()), *other_facts.literals_by_key.get(key, ()))
+            if NEVER in literals or (len(literals) > 1 and self.scalars.are_contradictory(literals)):
                 return True
         both = (self.branches[a].literal, self.branches[b].literal)
-        return both[0].excludes(both[1]) or self.tables.clash(both)
+        return both[0].is_negation_of(both[1]) or self.tables.has_clash(both)
 
 
-def _point(key: Hashable) -> tuple[object, ...]:
+def _point_of(key: Hashable) -> tuple[object, ...]:
     """Return where a value, given by its key of equality, lies among all values."""
     kind = bit_of_key(key)
     return kind, key if kind in (STRING, NUMBER) else repr(key)

@@ -33,7 +33,7 @@ from structgen.schema.meaning.literals import (
     STRING,
     Literal,
 )
-from structgen.schema.reading.json_values import Digests, canonical
+from structgen.schema.reading.json_values import Digests, equality_key
 from structgen.schema.reading.keywords import SPEAKS_OF
 from structgen.schema.reading.model import Schema, in_place, parts_of, with_others
 
@@ -86,7 +86,7 @@ def is_conditional(schema: Schema) -> bool:
     return schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
 
 
-def _said(schema: Schema) -> dict[str, Any]:
+def _typed_fields(schema: Schema) -> dict[str, Any]:
     """Return the fields of a schema that speak of values of one type."""
     return {
         name: value
@@ -97,8 +97,8 @@ def _said(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _summarise(schema: Schema, digests: Digests) -> None:
-    """Work out the members of a schema that its fields tell (`Schema.decided` and those after it)."""
+def _summarise_schema(schema: Schema, digests: Digests) -> None:
+    """Work out the members of a schema that its fields tell (`Schema.known_verdict` and those after it)."""
     kinds, values = _kinds_of(schema.types), None
     if schema.enum is not None:
         examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
@@ -106,29 +106,31 @@ def _summarise(schema: Schema, digests: Digests) -> None:
         if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
             values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
         else:
-            values = frozenset([canonical(value, digests) for value in schema.enum])
-    spoken = NUMBER if integers_alone(schema) else 0
-    for name in _said(schema):
-        spoken |= TYPE_BITS[SPEAKS_OF[name]]
+            values = frozenset([equality_key(value, digests) for value in schema.enum])
+    spoken_types = NUMBER if integers_alone(schema) else 0
+    for name in _typed_fields(schema):
+        spoken_types |= TYPE_BITS[SPEAKS_OF[name]]
     choosing = bool(schema.any_of or schema.one_of or is_conditional(schema))
-    schema.combined = choosing or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
+    schema.has_combinators = (
+        choosing or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
+    )
     schema.only_values = (
         values is not None
-        and not (schema.combined or spoken)
+        and not (schema.has_combinators or spoken_types)
         and (schema.types is None or all(_has_type(schema.types, kinds, value) for value in values))
     )
-    if spoken & STRING and values is None and schema.types == _STRINGS and schema.pattern is not None:
+    if spoken_types & STRING and values is None and schema.types == _STRINGS and schema.pattern is not None:
         # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
-        values = simple_patterns.words(schema.pattern)
-    schema.kinds, schema.spoken, schema.values = kinds, spoken, values
-    free = kinds == EVERY and schema.enum is None and not spoken
-    schema.decided, schema.opened, schema.refused = schema.verdict, None, None
+        values = simple_patterns.words_of(schema.pattern)
+    schema.kinds, schema.spoken_types, schema.values = kinds, spoken_types, values
+    free = kinds == EVERY and schema.enum is None and not spoken_types
+    schema.known_verdict, schema.lone_all_of, schema.lone_not = schema.verdict, None, None
     if schema.verdict is not None:
         return
     if not kinds:
-        schema.decided = False
-    elif free and not schema.combined:
-        schema.decided = True
+        schema.known_verdict = False
+    elif free and not schema.has_combinators:
+        schema.known_verdict = True
     elif free and not choosing:
         if schema.not_ is None:
             # In the text's order: `$ref` beside `allOf` comes where the schema has it.
@@ -136,9 +138,9 @@ def _summarise(schema: Schema, digests: Digests) -> None:
             if schema.ref is not None:
                 first = schema.applicators[:1] == ("$ref",)
                 parts.insert(0 if first else len(parts), schema.ref)
-            schema.opened = tuple(parts)
+            schema.lone_all_of = tuple(parts)
         elif schema.ref is None and not schema.all_of:
-            schema.refused = schema.not_
+            schema.lone_not = schema.not_
 
 
 def _has_type(names: frozenset[str], kinds: int, key: Hashable) -> bool:
@@ -150,11 +152,16 @@ def _has_type(names: frozenset[str], kinds: int, key: Hashable) -> bool:
 def _scalar_keywords(schema: Schema) -> Hashable | None:
     """Return everything that a schema of types, finite sets, strings and numbers alone says: schemas with
     equal keywords mean the same. None: it says more."""
-    if schema.combined or schema.spoken & (OBJECT | ARRAY) or schema.decided is not None or schema.bans:
+    if (
+        schema.has_combinators
+        or schema.spoken_types & (OBJECT | ARRAY)
+        or schema.known_verdict is not None
+        or schema.bans
+    ):
         return None
-    listed = None if schema.enum is None else schema.values
-    own = frozenset(_said(schema).items())
-    return schema.kinds, listed, integers_alone(schema), schema.plain_integers, own
+    enum_values = None if schema.enum is None else schema.values
+    own = frozenset(_typed_fields(schema).items())
+    return schema.kinds, enum_values, integers_alone(schema), schema.plain_integers, own
 
 
 class PlaceTables:
@@ -169,7 +176,7 @@ class PlaceTables:
         """The schemas that were resolved, by the id; for one that is a reference alone, where it leads."""
         self._demands, self._places = Numbered[tuple[Literal, ...]](((),)), Numbered[tuple[int, ...]]()
         self.demands, self.places = self._demands.values, self._places.values
-        self.place = self._places.of
+        self.place = self._places.number_of
         """Returns the place of an ordered tuple of distinct demands."""
         self.digests: Digests = {}
         """Of the arrays and objects in `enum` and `const`."""
@@ -183,18 +190,18 @@ class PlaceTables:
         self._demand_of: dict[int, int] = {}
         self.constants = Constants(self)
         self._synthetic = _SYNTHETIC
-        self.nothing = self.schema(pointer="", verdict=False)
+        self.nothing = self.make_schema(pointer="", verdict=False)
         """A schema that no value meets."""
-        self.anything = self.schema(pointer="", verdict=True)
-        self.free = None if any_value is None else self._free(any_value)
+        self.anything = self.make_schema(pointer="", verdict=True)
+        self.free = None if any_value is None else self._make_free_literal(any_value)
         """The literal that bounds an unconstrained value (policy any_value)."""
 
-    def _free(self, depth: int) -> Literal:
+    def _make_free_literal(self, depth: int) -> Literal:
         scalars = frozenset({"string", "number", "boolean", "null"})
-        schema = self.schema(pointer="", types=scalars)
+        schema = self.make_schema(pointer="", types=scalars)
         for _ in range(depth):
-            schema = self.schema(pointer="", types=_ALL_TYPES, additional=schema, items=schema)
-        return self.literal(schema)
+            schema = self.make_schema(pointer="", types=_ALL_TYPES, additional=schema, items=schema)
+        return self.literal_of(schema)
 
     @property
     def has_bounded_values(self) -> bool:
@@ -202,19 +209,19 @@ class PlaceTables:
         return any(self.free in demand for demand in self.demands)
 
     def of_value(self, demand: int) -> int:
-        """Return the demand on a value at a place where a schema's keywords ask `demand`.
+        """Return the demand on a value at a place where a schema's keywords ask `intern_demand`.
 
         It differs under the policy any_value alone, for an unconstrained value.
         """
-        if self.free is None or demand == NOTHING or not all(map(self._excludes, self.demands[demand])):
+        if self.free is None or demand == NOTHING or not all(map(self._only_excludes, self.demands[demand])):
             return demand
-        return self.demand((*self.demands[demand], self.free))
+        return self.intern_demand((*self.demands[demand], self.free))
 
-    def _excludes(self, literal: Literal) -> bool:
+    def _only_excludes(self, literal: Literal) -> bool:
         """Return whether a literal only excludes finitely many values, or strings with banned texts."""
-        return literal.schema.only_values if literal.denied else literal.schema.bans
+        return literal.schema.only_values if literal.is_negated else literal.schema.bans
 
-    def judging(self, literal: Literal) -> Literal:
+    def judging_literal(self, literal: Literal) -> Literal:
         """Return a literal that the same values meet, and that asks nothing of how a number is written.
 
         A keyword that counts, tests or excludes values (`contains`, `if`, what an obligation asks) judges
@@ -223,14 +230,16 @@ class PlaceTables:
         if not self.digits_alone:
             return literal
         copy = self._by_value(literal.schema)
-        return literal if copy is literal.schema else self.literal(copy, literal.denied)
+        return literal if copy is literal.schema else self.literal_of(copy, literal.is_negated)
 
     def both_judging(self, demand: int, literals: Sequence[Literal]) -> int:
         """Return the demand that adds literals which only judge its values."""
-        said = self.demands[demand]
-        if any(self.negate(literal) in said for literal in literals):
+        present_literals = self.demands[demand]
+        if any(self.negate_literal(literal) in present_literals for literal in literals):
             return NOTHING
-        return self.both(demand, [self.judging(literal) for literal in literals if literal not in said])
+        return self.add_literals(
+            demand, [self.judging_literal(literal) for literal in literals if literal not in present_literals]
+        )
 
     def _by_value(self, schema: Schema) -> Schema:
         """Return a copy of a schema, and of all that it refers to, which only judges values; the schema
@@ -238,7 +247,7 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-            copies = self.copies([schema], lambda schema: (self.variant(schema), vars(schema)))
+            copies = self.copy_schemas([schema], lambda schema: (self.make_variant(schema), vars(schema)))
             if not any(map(self._names_numbers, copies.values())):
                 copies = {schema.id: schema}
             for original, copy in copies.items():
@@ -250,23 +259,24 @@ class PlaceTables:
 
     def _names_numbers(self, schema: Schema) -> bool:
         scalars = (str, bool, type(None))
-        return bool(self.resolved(schema).spoken & NUMBER) or not all(
+        return bool(self.resolve_schema(schema).spoken_types & NUMBER) or not all(
             isinstance(value, scalars) for value in schema.enum or ()
         )
 
-    def copies(
-        self, roots: Iterable[Schema], copied: Callable[[Schema], tuple[Schema, Mapping[str, object]]]
+    def copy_schemas(
+        self, roots: Iterable[Schema], copy_schema: Callable[[Schema], tuple[Schema, Mapping[str, object]]]
     ) -> dict[int, Schema]:
         """Return copies of schemas and of all that they refer to, by the ids of the originals.
 
-        `copied` returns a copy of one schema, and those of its fields in which other schemas may stand."""
+        `copy_schema` returns a copy of one schema, and those of its fields in which other schemas may
+        stand."""
         copies: dict[int, Schema] = {}
         of_copies: dict[int, Mapping[str, object]] = {}
         stack = list(roots)
         while stack:
             schema = stack.pop()
             if schema.id not in copies:
-                copies[schema.id], of_copies[schema.id] = copied(schema)
+                copies[schema.id], of_copies[schema.id] = copy_schema(schema)
                 stack.extend(parts_of(of_copies[schema.id].values()))
         for original, of_copy in of_copies.items():
             for name, value in of_copy.items():
@@ -275,45 +285,47 @@ class PlaceTables:
 
     # Schemas made here
 
-    def schema(self, pointer: str, **fields: object) -> Schema:
+    def make_schema(self, pointer: str, **fields: object) -> Schema:
         """Return a new schema that stands for part of the one at `pointer`."""
         self._synthetic += 1
-        made = Schema(self._synthetic, pointer)
-        vars(made).update(fields)
-        return made
+        synthetic = Schema(self._synthetic, pointer)
+        vars(synthetic).update(fields)
+        return synthetic
 
-    def variant(self, schema: Schema, **others: object) -> Schema:
+    def make_variant(self, schema: Schema, **others: object) -> Schema:
         """Return a new schema that says the same as another, but for some fields."""
-        return self.schema(schema.pointer, **{**vars(schema), **others})
+        return self.make_schema(schema.pointer, **{**vars(schema), **others})
 
-    def constant(self, value: Json, pointer: str) -> Schema:
+    def constant_schema(self, value: Json, pointer: str) -> Schema:
         """Return the schema of one value; equal values give the same schema."""
-        key = canonical(value, self.digests)
+        key = equality_key(value, self.digests)
         schema = self._constants.get(key)
         if schema is None:
-            schema = self._constants[key] = self.schema(pointer=pointer, enum=(value,))
+            schema = self._constants[key] = self.make_schema(pointer=pointer, enum=(value,))
         return schema
 
-    def member(self, schema: Schema, index: int) -> Schema:
-        """Return the schema, without `enum`, of a container that is a member of `schema.enum`."""
+    def member_schema(self, schema: Schema, index: int) -> Schema:
+        """Return the schema, without `enum`, of a container that is a member of `make_schema.enum`."""
         member = self._members.get((schema.id, index))
         if member is None:
             assert schema.enum is not None
             value = schema.enum[index]
             if isinstance(value, dict):
-                member = self.schema(
+                member = self.make_schema(
                     pointer=schema.pointer,
                     types=frozenset({"object"}),
-                    properties={key: self.constant(child, schema.pointer) for key, child in value.items()},
+                    properties={
+                        key: self.constant_schema(child, schema.pointer) for key, child in value.items()
+                    },
                     required=tuple(value),
                     additional=self.nothing,
                 )
             else:
                 assert isinstance(value, list)
-                member = self.schema(
+                member = self.make_schema(
                     pointer=schema.pointer,
                     types=frozenset({"array"}),
-                    prefix=tuple(self.constant(child, schema.pointer) for child in value),
+                    prefix=tuple(self.constant_schema(child, schema.pointer) for child in value),
                     items=self.nothing,
                     min_items=len(value),
                     max_items=len(value),
@@ -325,74 +337,76 @@ class PlaceTables:
 
     # Literals
 
-    def resolved(self, schema: Schema) -> Schema:
+    def resolve_schema(self, schema: Schema) -> Schema:
         """Return a schema, after references without other keywords, with what its fields tell worked out."""
-        known = self.schemas.get(schema.id)
+        resolved = self.schemas.get(schema.id)
         chain: list[int] = []
-        while known is None:
+        while resolved is None:
             chain.append(schema.id)
-            _summarise(schema, self.digests)
-            if schema.opened is None or len(schema.opened) > 1:
-                known = schema
+            _summarise_schema(schema, self.digests)
+            if schema.lone_all_of is None or len(schema.lone_all_of) > 1:
+                resolved = schema
             else:
-                schema = schema.opened[0]
-                known = self.schemas.get(schema.id)
+                schema = schema.lone_all_of[0]
+                resolved = self.schemas.get(schema.id)
         for link in chain:
-            self.schemas[link] = known
-        return known
+            self.schemas[link] = resolved
+        return resolved
 
-    def literal(self, schema: Schema, negated: bool = False) -> Literal:
+    def literal_of(self, schema: Schema, is_negated: bool = False) -> Literal:
         """Return the literal of a schema or of its negation, in its simplest form.
 
         A schema under `not` never becomes a positive literal, even if it is negated twice: the declared order
         of keys is read from the schemas of positive literals.
         """
-        passed: list[Literal] = []
+        outer_literals: list[Literal] = []
         while True:
-            schema = self.resolved(schema)
-            if schema.decided is not None:
-                return NEVER if schema.decided is negated else ALWAYS
-            if schema.refused is None:
-                if passed and not negated:
-                    return passed[-2] if len(passed) > 1 else passed[0]
-                return self.signed(schema, negated)
-            passed.append(self.signed(schema, negated))
-            schema, negated = schema.refused, not negated
+            schema = self.resolve_schema(schema)
+            if schema.known_verdict is not None:
+                return NEVER if schema.known_verdict is is_negated else ALWAYS
+            if schema.lone_not is None:
+                if outer_literals and not is_negated:
+                    return outer_literals[-2] if len(outer_literals) > 1 else outer_literals[0]
+                return self.signed_literal(schema, is_negated)
+            outer_literals.append(self.signed_literal(schema, is_negated))
+            schema, is_negated = schema.lone_not, not is_negated
 
-    def signed(self, schema: Schema, denied: bool = False) -> Literal:
+    def signed_literal(self, schema: Schema, is_negated: bool = False) -> Literal:
         """Return the literal of a schema, or of its negation, as it stands: simplified neither."""
-        literals = self._literals[denied]
+        literals = self._literals[is_negated]
         literal = literals.get(schema.id)
         if literal is None:
-            literal = literals[schema.id] = Literal(schema, denied)
+            literal = literals[schema.id] = Literal(schema, is_negated)
         return literal
 
-    def negate(self, literal: Literal) -> Literal:
+    def negate_literal(self, literal: Literal) -> Literal:
         """Return the negation of a literal."""
-        return self.signed(literal.schema, not literal.denied)
+        return self.signed_literal(literal.schema, not literal.is_negated)
 
-    def twin(self, literal: Literal) -> Literal:
+    def twin_literal(self, literal: Literal) -> Literal:
         """Return the first literal met that says the same as this one; of scalars alone. It stands for all of
         them where no place in the text matters: in contradictions, and in what a value must not be."""
         schema = literal.schema
         twin = self._twin_of.get(schema.id)
         if twin is None:
-            twin, said = schema, _scalar_keywords(schema)
-            if said is not None and schema.id not in self.constants.sets:
-                twin = self._twins.setdefault(said, schema)
+            twin, keywords = schema, _scalar_keywords(schema)
+            if keywords is not None and schema.id not in self.constants.sets:
+                twin = self._twins.setdefault(keywords, schema)
             self._twin_of[schema.id] = twin
-        return self.signed(twin, literal.denied)
+        return self.signed_literal(twin, literal.is_negated)
 
     def scalars_of(self, demand: int) -> Hashable | None:
         """Return what is the same of demands that are one schema each, allow scalars alone, and say the same
         of them; None of others. It is the types where a schema says nothing else."""
         literals = self.demands[demand]
-        if len(literals) != 1 or literals[0].denied:
+        if len(literals) != 1 or literals[0].is_negated:
             return None
         schema = literals[0].schema
-        if schema.combined or schema.by_value or schema.kinds & (OBJECT | ARRAY):
+        if schema.has_combinators or schema.by_value or schema.kinds & (OBJECT | ARRAY):
             return None
-        return self.twin(literals[0]) if schema.spoken or schema.enum is not None else schema.kinds
+        return (
+            self.twin_literal(literals[0]) if schema.spoken_types or schema.enum is not None else schema.kinds
+        )
 
     # Demands and places
 
@@ -400,56 +414,57 @@ class PlaceTables:
         """Return the demand that consists of one schema, NOTHING if it is false."""
         demand = self._demand_of.get(schema.id)
         if demand is None:
-            plain = self.resolved(schema)
-            if plain.decided is None and not plain.combined and self.free is None:
-                # nothing in it is opened, refused or dropped: `demand` would return the same
-                demand = self._demands.of((self.signed(plain),))
+            plain = self.resolve_schema(schema)
+            if plain.known_verdict is None and not plain.has_combinators and self.free is None:
+                # nothing in it is opened, refused or dropped: `intern_demand` would return the same
+                demand = self._demands.number_of((self.signed_literal(plain),))
             else:
-                demand = self.demand((self.literal(schema),))
+                demand = self.intern_demand((self.literal_of(schema),))
             self._demand_of[schema.id] = demand
         return demand
 
-    def demand(self, literals: Iterable[Literal]) -> int:
+    def intern_demand(self, literals: Iterable[Literal]) -> int:
         """Return the demand of a conjunction, NOTHING where it contradicts itself on its face."""
-        kept: dict[Literal, None] = {}
-        opened: set[Literal] = set()
+        kept_literals: dict[Literal, None] = {}
+        opened_literals: set[Literal] = set()
         stack = list(literals)
         stack.reverse()
         while stack:
             literal = stack.pop()
-            if literal is ALWAYS or literal in kept:
+            if literal is ALWAYS or literal in kept_literals:
                 continue
-            if literal is NEVER or (kept and self.negate(literal) in kept):
+            if literal is NEVER or (kept_literals and self.negate_literal(literal) in kept_literals):
                 return NOTHING
-            if not literal.denied:
-                parts = literal.schema.opened
+            if not literal.is_negated:
+                parts = literal.schema.lone_all_of
                 if parts is not None:
-                    if literal not in opened:
-                        opened.add(literal)
-                        stack.extend(self.literal(part) for part in reversed(parts))
+                    if literal not in opened_literals:
+                        opened_literals.add(literal)
+                        stack.extend(self.literal_of(part) for part in reversed(parts))
                     continue
-            kept[literal] = None
+            kept_literals[literal] = None
         if (
             self.free is not None
-            and self.free in kept
-            and not all(literal is self.free or self._excludes(literal) for literal in kept)
+            and self.free in kept_literals
+            and not all(literal is self.free or self._only_excludes(literal) for literal in kept_literals)
         ):
-            del kept[self.free]  # something is asked of the value now
-        return self._demands.of(tuple(kept))
+            del kept_literals[self.free]  # something is asked of the value now
+        return self._demands.number_of(tuple(kept_literals))
 
-    def both(self, demand: int, literals: Iterable[Literal]) -> int:
+    def add_literals(self, demand: int, literals: Iterable[Literal]) -> int:
         """Return the demand that adds literals to a demand."""
-        return self.demand((*self.demands[demand], *literals))
+        return self.intern_demand((*self.demands[demand], *literals))
 
-    def spend(self, steps: int, limits: Limits, what: str, demands: Iterable[int]) -> None:
-        """Count steps of the present call (`THIS_CALL.spend`), which looks for something at some demands."""
-        THIS_CALL.spend(steps, limits, what, lambda: next(iter(self.sources(demands)), ""))
+    def spend_steps(self, steps: int, limits: Limits, subject: str, demands: Iterable[int]) -> None:
+        """Count steps of the present call (`THIS_CALL.spend_steps`), which looks for something at some
+        demands."""
+        THIS_CALL.spend_steps(steps, limits, subject, lambda: next(iter(self.source_pointers(demands)), ""))
 
-    def too_many(self, what: str, limit: str, demands: Iterable[int]) -> LimitError:
+    def too_many(self, fault: str, limit: str, demands: Iterable[int]) -> LimitError:
         """Return the error of a limit that was met at some demands."""
-        return LimitError(what, limit=limit, where=next(iter(self.sources(demands)), ""))
+        return LimitError(fault, limit=limit, where=next(iter(self.source_pointers(demands)), ""))
 
-    def sources(self, demands: Iterable[int]) -> tuple[str, ...]:
+    def source_pointers(self, demands: Iterable[int]) -> tuple[str, ...]:
         """Return the JSON pointers of the schemas of demands, in order, each once."""
         pointers: dict[str, None] = {}
         for demand in demands:
@@ -465,23 +480,23 @@ class PlaceTables:
 
     # Cheap bounds on what a literal allows
 
-    def mask(self, literal: Literal) -> int:
+    def type_mask(self, literal: Literal) -> int:
         """Return types outside of which no value meets the literal;
         not the narrowest set, but a quick one."""
         schema = literal.schema
-        if literal.denied:
+        if literal.is_negated:
             return self._negative_mask(schema)
         masks = self._masks
         for node in () if schema.id in masks else self.operands_first(schema, lambda node: node.id in masks):
-            mask = node.kinds if node.decided is not False else 0
-            if node.combined:
+            mask = node.kinds if node.known_verdict is not False else 0
+            if node.has_combinators:
                 for part in (*node.all_of, *(() if node.ref is None else (node.ref,))):
-                    mask &= self._known(part)
+                    mask &= self._known_mask(part)
                 for group in (node.any_of, node.one_of):
                     if group:
-                        mask &= reduce(or_, map(self._known, group))
+                        mask &= reduce(or_, map(self._known_mask, group))
                 if node.not_ is not None:
-                    mask &= self._negative_mask(self.resolved(node.not_))
+                    mask &= self._negative_mask(self.resolve_schema(node.not_))
             masks[node.id] = mask
         return masks[schema.id]
 
@@ -493,31 +508,31 @@ class PlaceTables:
             schema, ready = stack.pop()
             if is_done(schema):
                 continue
-            if ready or not schema.combined or schema.decided is not None:
+            if ready or not schema.has_combinators or schema.known_verdict is not None:
                 yield schema
                 continue
             stack.append((schema, True))
-            denied = () if schema.not_ is None else (schema.not_,)
-            stack.extend((self.resolved(part), False) for part in (*in_place(schema), *denied))
+            negated_schemas = () if schema.not_ is None else (schema.not_,)
+            stack.extend((self.resolve_schema(part), False) for part in (*in_place(schema), *negated_schemas))
 
-    def _known(self, schema: Schema) -> int:
-        schema = self.resolved(schema)
-        if schema.decided is not None:
-            return EVERY if schema.decided else 0
+    def _known_mask(self, schema: Schema) -> int:
+        schema = self.resolve_schema(schema)
+        if schema.known_verdict is not None:
+            return EVERY if schema.known_verdict else 0
         return self._masks.get(schema.id, schema.kinds)
 
     def _negative_mask(self, schema: Schema) -> int:
-        if schema.decided is not None:
-            return 0 if schema.decided else EVERY
-        if schema.combined or schema.enum is not None:
+        if schema.known_verdict is not None:
+            return 0 if schema.known_verdict else EVERY
+        if schema.has_combinators or schema.enum is not None:
             return EVERY
-        return EVERY & ~schema.kinds | schema.spoken  # a keyword fails only for values of its own type
+        return EVERY & ~schema.kinds | schema.spoken_types  # a keyword fails only for values of its own type
 
     def hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`clash`), as `NOTHING` is."""
-        return demand == NOTHING or self.clash(self.demands[demand])
+        """Return whether a demand is empty for a cheap reason (`has_clash`), as `NOTHING` is."""
+        return demand == NOTHING or self.has_clash(self.demands[demand])
 
-    def clash(self, literals: Iterable[Literal]) -> bool:
+    def has_clash(self, literals: Iterable[Literal]) -> bool:
         """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
 
         False: unknown. Linear in the number of literals (with the conjuncts that they stand for) and of
@@ -525,37 +540,37 @@ class PlaceTables:
         """
         mask = EVERY
         finite: list[frozenset[Hashable]] = []
-        excluded: list[frozenset[Hashable]] = []
-        seen: set[Literal] = set()
+        excluded_sets: list[frozenset[Hashable]] = []
+        visited: set[Literal] = set()
         stack = list(literals)
         while stack:
-            literal = self.twin(stack.pop())
-            if literal in seen:
+            literal = self.twin_literal(stack.pop())
+            if literal in visited:
                 continue
-            if seen and self.negate(literal) in seen:
+            if visited and self.negate_literal(literal) in visited:
                 return True
-            seen.add(literal)
-            mask &= self.mask(literal)
+            visited.add(literal)
+            mask &= self.type_mask(literal)
             if not mask:
                 return True
             schema = literal.schema
-            if literal.denied:
+            if literal.is_negated:
                 if schema.values is not None and schema.only_values:
-                    excluded.append(schema.values)
+                    excluded_sets.append(schema.values)
                 continue
             if schema.values is not None:
                 finite.append(schema.values)
-            if schema.combined:
-                stack.extend(map(self.literal, schema.all_of))
+            if schema.has_combinators:
+                stack.extend(map(self.literal_of, schema.all_of))
                 if schema.ref is not None:
-                    stack.append(self.literal(schema.ref))
+                    stack.append(self.literal_of(schema.ref))
                 if schema.not_ is not None:
-                    stack.append(self.literal(schema.not_, True))
+                    stack.append(self.literal_of(schema.not_, True))
         if not finite:
             return False
         finite.sort(key=len)
-        left = finite[0].intersection(*finite[1:]).difference(*excluded)
-        return not any(mask & bit_of_key(value) for value in left)
+        remaining = finite[0].intersection(*finite[1:]).difference(*excluded_sets)
+        return not any(mask & bit_of_key(value) for value in remaining)
 
 
 Rest: TypeAlias = frozenset[tuple[str, Literal]] | tuple[Literal, ...]
@@ -568,49 +583,49 @@ class Constants:
     def __init__(self, tables: PlaceTables) -> None:
         self.tables: PlaceTables = proxy(tables)  # which hold this
         self.sets: dict[int, frozenset[Literal]] = {}
-        """Ids of the schemas that `among` made, each with the literals of its values."""
+        """Ids of the schemas that `literal_of_set` made, each with the literals of its values."""
         self._among: dict[frozenset[Literal], Literal] = {}
         self._rests: dict[Literal, Rest | None] = {}
 
-    def value(self, value: Json, pointer: str) -> Literal:
+    def literal_of_value(self, value: Json, pointer: str) -> Literal:
         """Return the literal of one value; equal values have equal literals."""
-        return self.tables.literal(self.tables.constant(value, pointer))
+        return self.tables.literal_of(self.tables.constant_schema(value, pointer))
 
-    def among(self, values: frozenset[Literal]) -> Literal:
+    def literal_of_set(self, values: frozenset[Literal]) -> Literal:
         """Return the literal of a set of values, given by the literals of each."""
         literal = self._among.get(values)
         if literal is None:
             # A schema of its own, also of one value: what is said of sets is not said of constants.
-            schema = self.tables.schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
+            schema = self.tables.make_schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
             self.sets[schema.id] = values
-            literal = self._among[values] = self.tables.literal(schema)
+            literal = self._among[values] = self.tables.literal_of(schema)
         return literal
 
     def none_of(self, values: frozenset[Literal]) -> Literal:
         """Return the literal that excludes a set of values."""
-        return self.tables.negate(self.among(values))
+        return self.tables.negate_literal(self.literal_of_set(values))
 
     def value_of(self, literal: Literal) -> Json:
-        """Return the value of a literal that `value` made."""
+        """Return the value of a literal that `literal_of_value` made."""
         enum = literal.schema.enum
         assert enum is not None and len(enum) == 1
         return enum[0]
 
     def members_of(self, schema: Schema, objects: bool) -> list[Rest]:
-        """Return the objects, or the arrays, of a set that `among` made."""
-        wanted = frozenset if objects else tuple
-        rests = (self._rest(literal) for literal in sorted(self.sets[schema.id]))
-        return [rest for rest in rests if isinstance(rest, wanted)]
+        """Return the objects, or the arrays, of a set that `literal_of_set` made."""
+        container_type = frozenset if objects else tuple
+        rests = (self._rest_of(literal) for literal in sorted(self.sets[schema.id]))
+        return [rest for rest in rests if isinstance(rest, container_type)]
 
-    def _rest(self, literal: Literal) -> Rest | None:
-        """Return the object or array of a literal that `value` made, None for a scalar."""
+    def _rest_of(self, literal: Literal) -> Rest | None:
+        """Return the object or array of a literal that `literal_of_value` made, None for a scalar."""
         if literal not in self._rests:
             value, pointer = self.value_of(literal), literal.schema.pointer
             rest: Rest | None = None
             if isinstance(value, dict):
-                rest = frozenset((key, self.value(child, pointer)) for key, child in value.items())
+                rest = frozenset((key, self.literal_of_value(child, pointer)) for key, child in value.items())
             elif isinstance(value, list):
-                rest = tuple([self.value(child, pointer) for child in value])
+                rest = tuple([self.literal_of_value(child, pointer) for child in value])
             self._rests[literal] = rest
         return self._rests[literal]
 

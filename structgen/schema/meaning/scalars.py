@@ -35,22 +35,22 @@ from structgen.base.language.number_ranges import Ranges, interval, points
 from structgen.base.limits import Limits
 from structgen.schema.meaning.formulas import (
     LISTED,
-    apart,
+    are_disjoint,
+    branch_exclusions,
     conjunction,
     disjunction,
-    exclusions,
-    holds,
+    evaluate_formula,
     is_empty,
     is_local,
     is_of_values,
     negation,
-    neighbours,
+    neighbour_pairs,
     number_meets,
     numbers_of,
-    overlapping,
+    overlapping_pairs,
     quick_number,
     quick_string,
-    spans,
+    spans_of,
 )
 from structgen.schema.meaning.literals import ARRAY, BOOLEAN, EVERY, NULL, NUMBER, OBJECT, STRING, Literal
 from structgen.schema.meaning.place import PlaceTables, integers_alone, is_conditional
@@ -80,8 +80,8 @@ class StringOracle(Protocol):
         """Return whether a decoded string meets a formula."""
         ...
 
-    def words(self, formula: Formula, most: int) -> Sequence[str] | None:
-        """Return all strings that meet a formula if they are at most `most`, else None."""
+    def words(self, formula: Formula, max_words: int) -> Sequence[str] | None:
+        """Return all strings that meet a formula if they are at most `max_words`, else None."""
         ...
 
     def classes(self, formulas: Sequence[Formula]) -> Mapping[frozenset[int], bool]:
@@ -102,10 +102,10 @@ class ValueSet(NamedTuple):
     """A set of values, by their types."""
 
     scalars: Mapping[int, Formula]
-    """Of each kind of scalar the formula that its values meet (`Scalars.literal` names the kinds)."""
+    """Of each kind of scalar the formula that its values meet (`Scalars.literal_formula` names the kinds)."""
     containers: int
     """The types of objects and arrays that may be in it, as bits."""
-    said: tuple[Literal, ...]
+    literals: tuple[Literal, ...]
     """The literals that all values meet."""
 
     def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
@@ -128,19 +128,19 @@ class Scalars:
         quoting: Quoting,
         *,
         longest: int | None = None,
-        printed: bool = False,
+        lacks_numerals: bool = False,
     ) -> None:
         """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
-        bound (max_string). `printed`: some numbers cannot be written (numbers="python")."""
+        bound (max_string). `lacks_numerals`: some numbers cannot be written (numbers="python")."""
         self.quoting = quoting
-        self.printed = printed or quoting.numerals_lack
-        self.written = quoting.literal
+        self.lacks_numerals = lacks_numerals or quoting.numerals_lack
+        self.write_literal = quoting.write_literal
         """The JSON literal of a decoded string."""
         self.tables = tables
         self.limits = limits
         self.strings = strings
         self.numbers = numbers
-        self.can_be_written = quoting.writes
+        self.can_be_written = quoting.can_write
         """Whether some text can be written as a key or a constant."""
         texts = None if len(quoting.plain) < MANY else quoting.strings
         self._texts = None if texts is None else Pattern(texts)
@@ -158,48 +158,58 @@ class Scalars:
 
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
 
-    def demand(self, demand: int, kind: int) -> Formula:
+    def demand_formula(self, demand: int, kind: int) -> Formula:
         """Return the formula of a demand for one kind of scalar; TRUE and FALSE where it is a constant."""
         key = demand, kind
         formula = self._demands.get(key)
         if formula is None:
             literals = self.tables.demands[demand]
             if len(literals) == 1:
-                formula = self.literal(literals[0], kind)
+                formula = self.literal_formula(literals[0], kind)
             else:
-                formula = self.narrowed((self.literal(literal, kind) for literal in literals), kind)
+                formula = self.narrow_formulas(
+                    (self.literal_formula(literal, kind) for literal in literals), kind
+                )
             if kind == NUMBER and self.tables.digits_alone:
-                asked = [self.literal(literal, kind) for literal in literals if not self._judges(literal)]
+                asking_formulas = [
+                    self.literal_formula(literal, kind)
+                    for literal in literals
+                    if not self._only_judges(literal)
+                ]
                 # Other numbers may stand here: that the value is an integer is said without that.
-                if len(asked) < len(literals) and only_integers(formula):
-                    formula = formula if only_integers(self.narrowed(asked, kind)) else Not(Not(formula))
+                if len(asking_formulas) < len(literals) and only_integers(formula):
+                    formula = (
+                        formula
+                        if only_integers(self.narrow_formulas(asking_formulas, kind))
+                        else Not(Not(formula))
+                    )
             if kind == STRING:
-                formula = self._writable(formula)
+                formula = self._writable_part(formula)
                 if self.longest is not None:
-                    formula = self._capped(formula, self.longest)
+                    formula = self._cap_length(formula, self.longest)
             self._demands[key] = formula
         return formula
 
-    def types(self, demand: int) -> int:
+    def possible_types(self, demand: int) -> int:
         """Return types outside of which no value meets a demand, as bits; a quick bound."""
-        return reduce(and_, map(self.tables.mask, self.tables.demands[demand]), EVERY)
+        return reduce(and_, map(self.tables.type_mask, self.tables.demands[demand]), EVERY)
 
-    def constants(self, demand: int, types: int) -> list[bytes]:
+    def constant_texts(self, demand: int, types: int) -> list[bytes]:
         """Return those of null, true and false, of some types, that meet a demand."""
         if not types & (NULL | BOOLEAN):
             return []
         return [
             text
             for kind, text in ((NULL, b"null"), (BOOLEAN, b"true"), (-BOOLEAN, b"false"))
-            if types & abs(kind) and self.demand(demand, kind) == TRUE
+            if types & abs(kind) and self.demand_formula(demand, kind) == TRUE
         ]
 
-    def _judges(self, literal: Literal) -> bool:
-        """Return whether a literal only judges values (`PlaceTables.judging`)."""
+    def _only_judges(self, literal: Literal) -> bool:
+        """Return whether a literal only judges values (`PlaceTables.judging_literal`)."""
         schema = literal.schema
         return schema.by_value or schema.id in self.tables.constants.sets
 
-    def _writable(self, formula: Formula) -> Formula:
+    def _writable_part(self, formula: Formula) -> Formula:
         """Return those strings of a formula that can be written: constants where it has no others."""
         if not self.quoting.missing:
             return formula
@@ -209,7 +219,7 @@ class Scalars:
         parts = conjuncts(formula)
         if self._texts is None or self._texts in parts:
             return formula
-        if all(isinstance(part, Length) and part.most is None for part in parts):
+        if all(isinstance(part, Length) and part.maximum is None for part in parts):
             return formula  # of many characters one more can always be written
         return conjunction((formula, self._texts))
 
@@ -217,72 +227,78 @@ class Scalars:
     def written_keys(self) -> Literal | None:
         """The literal of the keys that can be written; None: all, or the schema says which."""
         pattern = None if len(self.quoting.plain) < MANY else self.quoting.keys
-        return None if pattern is None else self.tables.literal(self.tables.schema("", pattern=pattern))
+        return (
+            None if pattern is None else self.tables.literal_of(self.tables.make_schema("", pattern=pattern))
+        )
 
-    def key(self, formula: Formula) -> Formula:
+    def key_formula(self, formula: Formula) -> Formula:
         """Return the formula of keys that no schema names, with their length bounded (max_string)."""
-        if self.longest is None or not self.satisfiable(formula, STRING):
+        if self.longest is None or not self.is_satisfiable(formula, STRING):
             return formula
-        return self._capped(formula, self.longest)
+        return self._cap_length(formula, self.longest)
 
-    def _capped(self, formula: Formula, longest: int) -> Formula:
+    def _cap_length(self, formula: Formula, longest: int) -> Formula:
         """Return a formula with the length of its strings bounded, where infinitely many meet it, a format
         left aside; never below its shortest string, so that no place becomes empty."""
         if isinstance(formula, Any_):
-            return disjunction([self._capped(part, longest) for part in formula.of])
+            return disjunction([self._cap_length(part, longest) for part in formula.of])
         parts = conjuncts(formula)
-        said = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
-        is_any = said == TRUE or speaks_of_texts(said)
-        classes = {frozenset((0,)): True} if is_any else self.strings.classes((said,))
-        is_long = all(part.most is None for part in parts if isinstance(part, Length))
+        other_parts = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
+        is_any = other_parts == TRUE or speaks_of_texts(other_parts)
+        classes = {frozenset((0,)): True} if is_any else self.strings.classes((other_parts,))
+        is_long = all(part.maximum is None for part in parts if isinstance(part, Length))
         if not (is_long and any(endless for true, endless in classes.items() if true)):
             return formula
-        shortest = self.shortest(formula, STRING)
+        shortest = self.shortest_text(formula, STRING)
         if shortest is None:
             return FALSE
-        need = len(json.loads(shortest.flat()))
+        need = len(json.loads(shortest.to_bytes()))
         return conjunction((formula, Length(0, max(longest, need))))
 
-    def literal(self, literal: Literal, kind: int) -> Formula:
+    def literal_formula(self, literal: Literal, kind: int) -> Formula:
         """Return the formula of a literal."""
         formula = self._own.get((literal.schema.id, kind))
         if formula is None:
             root = literal.schema
             for schema in (
                 self.tables.operands_first(root, lambda schema: (schema.id, kind) in self._own)
-                if root.combined
+                if root.has_combinators
                 else (root,)
             ):
-                read = self._combined if schema.combined and schema.decided is None else self._plain
-                formula = self._own[schema.id, kind] = read(schema, kind)
+                make_formula = (
+                    self._combined_formula
+                    if schema.has_combinators and schema.known_verdict is None
+                    else self._keyword_formula
+                )
+                formula = self._own[schema.id, kind] = make_formula(schema, kind)
             assert formula is not None
-        return negation(formula) if literal.denied else formula
+        return negation(formula) if literal.is_negated else formula
 
-    def _combined(self, schema: Schema, kind: int) -> Formula:
-        def of(part: Schema | None) -> Formula:
-            return TRUE if part is None else self._own[self.tables.resolved(part).id, kind]
+    def _combined_formula(self, schema: Schema, kind: int) -> Formula:
+        def operand_formula(part: Schema | None) -> Formula:
+            return TRUE if part is None else self._own[self.tables.resolve_schema(part).id, kind]
 
-        parts = [self._plain(schema, kind)]
+        parts = [self._keyword_formula(schema, kind)]
         if schema.ref is not None:
-            parts.append(of(schema.ref))
-        parts.extend(map(of, schema.all_of))
+            parts.append(operand_formula(schema.ref))
+        parts.extend(map(operand_formula, schema.all_of))
         if schema.any_of:
-            parts.append(disjunction(map(of, schema.any_of)))
+            parts.append(disjunction(map(operand_formula, schema.any_of)))
         if schema.one_of:
-            parts.append(self._exactly_one([of(part) for part in schema.one_of], kind, schema))
+            parts.append(self._exactly_one([operand_formula(part) for part in schema.one_of], kind, schema))
         if schema.not_ is not None:
-            parts.append(negation(of(schema.not_)))
+            parts.append(negation(operand_formula(schema.not_)))
         if schema.if_ is not None and is_conditional(schema):
-            test = of(schema.if_)
-            then = self.narrowed((test, of(schema.then)), kind)
-            other = self.narrowed((negation(test), of(schema.else_)), kind)
-            parts.append(disjunction((then, other)))
-        return self.narrowed(parts, kind)
+            test = operand_formula(schema.if_)
+            then = self.narrow_formulas((test, operand_formula(schema.then)), kind)
+            otherwise = self.narrow_formulas((negation(test), operand_formula(schema.else_)), kind)
+            parts.append(disjunction((then, otherwise)))
+        return self.narrow_formulas(parts, kind)
 
-    def _plain(self, schema: Schema, kind: int) -> Formula:
+    def _keyword_formula(self, schema: Schema, kind: int) -> Formula:
         """Return the formula of a schema's own keywords."""
-        if schema.decided is not None:
-            return TRUE if schema.decided else FALSE
+        if schema.known_verdict is not None:
+            return TRUE if schema.known_verdict else FALSE
         if not schema.kinds & abs(kind):
             return FALSE
         if kind == STRING:
@@ -316,7 +332,7 @@ class Scalars:
         if not words:
             return FALSE
         parts.append(Words(words, schema.id in self.tables.constants.sets))
-        return self.narrowed(parts, STRING) if len(parts) > 1 else parts[0]
+        return self.narrow_formulas(parts, STRING) if len(parts) > 1 else parts[0]
 
     def _plain_number(self, schema: Schema) -> Formula:
         parts: list[Formula] = []
@@ -335,46 +351,48 @@ class Scalars:
             if not numbers:
                 return FALSE
             parts.append(points(numbers))
-        return self.narrowed(parts, NUMBER)
+        return self.narrow_formulas(parts, NUMBER)
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
-        left = [formula for formula in formulas if formula != FALSE]
-        most = 25 * self.limits.alternatives
-        pairs = neighbours([spans(formula, kind) for formula in left])
-        overlaps = overlapping(pairs, lambda a, b: apart(left[a], left[b]), most, most)
+        possible = [formula for formula in formulas if formula != FALSE]
+        max_pairs = 25 * self.limits.alternatives
+        pairs = neighbour_pairs([spans_of(formula, kind) for formula in possible])
+        overlaps = overlapping_pairs(
+            pairs, lambda a, b: are_disjoint(possible[a], possible[b]), max_pairs, max_pairs
+        )
         if overlaps is None:
             raise LimitError(
-                f"oneOf has {len(left)} branches that are compared pair by pair.",
+                f"oneOf has {len(possible)} branches that are compared pair by pair.",
                 limit="alternatives",
                 where=schema.pointer,
             )
         return disjunction(
-            self.narrowed((left[at], *(negation(left[other]) for other in others)), kind)
-            for at, others in exclusions(range(len(left)), overlaps)
+            self.narrow_formulas((possible[at], *(negation(possible[number]) for number in others)), kind)
+            for at, others in branch_exclusions(range(len(possible)), overlaps)
         )
 
-    def narrowed(self, formulas: Iterable[Formula], kind: int) -> Formula:
+    def narrow_formulas(self, formulas: Iterable[Formula], kind: int) -> Formula:
         """Return the intersection, with a finite set among them filtered through the rest."""
         formula = conjunction(formulas)
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
-            listed = next((part.listed() for part in formula.of if isinstance(part, Ranges)), None)
-            if listed is None:
+            numbers = next((part.finite_numbers() for part in formula.of if isinstance(part, Ranges)), None)
+            if numbers is None:
                 return formula
             of_values = All(tuple(filter(is_of_values, formula.of)))
-            left = points([value for value in listed if number_meets(of_values, Decimal(value))])
-            return conjunction((left, *(part for part in formula.of if not is_of_values(part))))
+            matching = points([value for value in numbers if number_meets(of_values, Decimal(value))])
+            return conjunction((matching, *(part for part in formula.of if not is_of_values(part))))
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
                 if len(part.of) > LISTED and not all(map(is_local, rest_parts)):
                     return formula
                 words = part.of
-                for other in list(rest_parts):
-                    if isinstance(other, Not) and isinstance(other.of, Words):
-                        words -= other.of.of
-                        rest_parts.remove(other)
+                for rest_part in list(rest_parts):
+                    if isinstance(rest_part, Not) and isinstance(rest_part.of, Words):
+                        words -= rest_part.of.of
+                        rest_parts.remove(rest_part)
                 if rest_parts:
                     words = frozenset(
                         word for word in words if all(self.string_meets(other, word) for other in rest_parts)
@@ -387,17 +405,17 @@ class Scalars:
     def string_meets(self, formula: Formula, text: str) -> bool:
         """Return whether a string meets a formula; patterns and formats alone are put to the automata."""
 
-        def leaf(atom: Formula) -> bool:
+        def meets_atom(atom: Formula) -> bool:
             match atom:
                 case Words(of):
                     return text in of
-                case Length(least, most):
-                    return least <= len(text) and (most is None or len(text) <= most)
+                case Length(min_length, max_length):
+                    return min_length <= len(text) and (max_length is None or len(text) <= max_length)
                 case Pattern(source):
                     return self.pattern_matches(source, text)
             return self.strings.matches(atom, text)
 
-        return holds(formula, leaf)
+        return evaluate_formula(formula, meets_atom)
 
     def pattern_matches(self, source: str, text: str) -> bool:
         """Return whether an ECMA-262 pattern matches somewhere in a string."""
@@ -406,71 +424,75 @@ class Scalars:
             matches = self._key_matches[source, text] = self.strings.matches(Pattern(source), text)
         return matches
 
-    def contradictory(self, literals: Sequence[Literal]) -> bool:
+    def are_contradictory(self, literals: Sequence[Literal]) -> bool:
         """Return whether no value meets all literals, for a reason that takes no automaton: excluding types,
         finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
-        known = self._contradictory.get(literals := tuple(literals))
-        if known is None:
-            known = self._contradictory[literals] = self.tables.clash(literals) or (
-                not reduce(and_, map(self.tables.mask, literals), OBJECT | ARRAY)
-                and self.values(literals).is_empty(lambda formula, kind: not is_empty(formula))
+        answer = self._contradictory.get(literals := tuple(literals))
+        if answer is None:
+            answer = self._contradictory[literals] = self.tables.has_clash(literals) or (
+                not reduce(and_, map(self.tables.type_mask, literals), OBJECT | ARRAY)
+                and self.value_set(literals).is_empty(lambda formula, kind: not is_empty(formula))
             )
-        return known
+        return answer
 
-    def values(self, literals: Sequence[Literal]) -> ValueSet:
+    def value_set(self, literals: Sequence[Literal]) -> ValueSet:
         """Return the values that meet literals."""
         everything = dict.fromkeys((NULL, BOOLEAN, -BOOLEAN, NUMBER, STRING), TRUE)
-        return self.narrower(ValueSet(everything, OBJECT | ARRAY, ()), literals)
+        return self.narrow_values(ValueSet(everything, OBJECT | ARRAY, ()), literals)
 
-    def narrower(self, values: ValueSet, literals: Sequence[Literal]) -> ValueSet:
+    def narrow_values(self, values: ValueSet, literals: Sequence[Literal]) -> ValueSet:
         """Return those of some values that meet literals."""
         if not literals:
             return values
-        types = reduce(and_, map(self.tables.mask, literals), EVERY)
+        types = reduce(and_, map(self.tables.type_mask, literals), EVERY)
         scalars = {
             kind: FALSE
             if not types & abs(kind) or formula == FALSE
-            else self.narrowed((formula, *(self.literal(literal, kind) for literal in literals)), abs(kind))
+            else self.narrow_formulas(
+                (formula, *(self.literal_formula(literal, kind) for literal in literals)), abs(kind)
+            )
             for kind, formula in values.scalars.items()
         }
-        said = (*values.said, *literals)
+        all_literals = (*values.literals, *literals)
         containers = values.containers & types
-        if containers and self.tables.clash(said):
+        if containers and self.tables.has_clash(all_literals):
             containers = 0
-        return ValueSet(scalars, containers, said)
+        return ValueSet(scalars, containers, all_literals)
 
-    def surely(self, said: Sequence[Literal], literal: Literal) -> bool:
+    def surely_meets(self, known_literals: Sequence[Literal], literal: Literal) -> bool:
         """Return whether every value that meets some literals meets one more, for a cheap reason."""
-        return literal in said or self.contradictory((*said, self.tables.negate(literal)))
+        return literal in known_literals or self.are_contradictory(
+            (*known_literals, self.tables.negate_literal(literal))
+        )
 
-    def satisfiable(self, formula: Formula, kind: int) -> bool:
+    def is_satisfiable(self, formula: Formula, kind: int) -> bool:
         """Return whether some value of the kind meets a formula."""
         if formula == TRUE:
             return True
         if formula == FALSE:
             return False
         if kind == STRING:
-            formula = self._writable(formula)
+            formula = self._writable_part(formula)
         key = kind, formula
-        known = self._satisfiable.get(key)
-        if known is None:
+        answer = self._satisfiable.get(key)
+        if answer is None:
             quick = None
             if kind == STRING:
                 quick = quick_string(formula)
-            elif not self.printed:
+            elif not self.lacks_numerals:
                 quick = quick_number(formula)
             if quick is None and is_empty(formula):
                 quick = False
             if quick is None and kind == STRING:
                 quick = self.strings.exists(formula)
-            known = self.shortest(formula, kind) is not None if quick is None else quick
-            self._satisfiable[key] = known
-        return known
+            answer = self.shortest_text(formula, kind) is not None if quick is None else quick
+            self._satisfiable[key] = answer
+        return answer
 
-    def shortest(self, formula: Formula, kind: int) -> JsonPieces | None:
+    def shortest_text(self, formula: Formula, kind: int) -> JsonPieces | None:
         """Return the shortest JSON text of a value that meets a formula, or None."""
         if kind == STRING:
-            formula = self._writable(formula)
+            formula = self._writable_part(formula)
         if formula == FALSE:
             return None
         if formula == TRUE and (kind == STRING or not self.quoting.numerals_lack):
@@ -481,26 +503,26 @@ class Scalars:
         text: JsonPieces | None
         if kind == NUMBER:
             is_zero = not self.quoting.numerals_lack and number_meets(formula, Decimal(0))
-            text = _ZERO if is_zero else _first(self.numbers.shortest(Spec((formula,))))
+            text = _ZERO if is_zero else _first_text(self.numbers.shortest(Spec((formula,))))
         elif isinstance(formula, Words):
-            text = JsonPieces((shortest_word(formula.of, self.written),))
+            text = JsonPieces((shortest_word(formula.of, self.write_literal),))
         else:
-            text = _first(self.strings.shortest(Spec((formula,))))
+            text = _first_text(self.strings.shortest(Spec((formula,))))
         self._shortest[key] = text
         return text
 
 
-def _first(answer: Demands) -> JsonPieces | None:
+def _first_text(answer: Demands) -> JsonPieces | None:
     return JsonPieces((answer[0],)) if 0 in answer else None
 
 
-def shortest_word(words: frozenset[str], written: Callable[[str], bytes]) -> bytes:
+def shortest_word(words: frozenset[str], write_literal: Callable[[str], bytes]) -> bytes:
     """Return the smallest of the shortest JSON literals of some words; few words are written at all."""
     best: bytes | None = None
     for word in sorted(words, key=len):
         if best is not None and len(word) + 2 > len(best):
             break
-        text = written(word)
+        text = write_literal(word)
         if best is None or (len(text), text) < (len(best), best):
             best = text
     assert best is not None

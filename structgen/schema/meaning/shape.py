@@ -117,11 +117,11 @@ def asks_for_any_key(obligation: Obligation) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """From `least` to `most` (None: any number of) items meet the literal."""
+    """From `min_count` to `max_count` (None: any number of) items meet the literal."""
 
     literal: Literal
-    least: int
-    most: int | None
+    min_count: int
+    max_count: int | None
 
 
 @dataclass(slots=True, eq=False)
@@ -131,7 +131,7 @@ class ObjectShape:
     id: int
     facets: tuple[Schema, ...] = ()
     """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
-    required: tuple[str, ...] = ()
+    required_keys: tuple[str, ...] = ()
     values: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
     """More literals for the values of named keys; NEVER forbids the key."""
     lo: int = 0
@@ -153,11 +153,11 @@ class ObjectShape:
     def __post_init__(self) -> None:
         for key, others in self.conditional:
             self.requires[key] = (*self.requires.get(key, ()), *others)
-        counted = bool(self.lo) or self.hi is not None
+        has_bounds = bool(self.lo) or self.hi is not None
         self.plain = not (self.conditional or self.obligations)
         differ = all(isinstance(obligation[0], Differs) for obligation in self.obligations)
-        self.loose = differ and not (self.conditional or counted)
-        self.simple = self.plain and not counted
+        self.loose = differ and not (self.conditional or has_bounds)
+        self.simple = self.plain and not has_bounds
 
 
 @dataclass(slots=True, eq=False)
@@ -174,7 +174,7 @@ class ArrayShape:
     unique: bool = False
     """No two items are equal."""
     plain: bool = field(init=False)
-    settled: int = field(init=False)
+    uniform_from: int = field(init=False)
     """Items from this index on have the same demand."""
     items_memo: dict[int, int] = field(default_factory=dict, init=False)
 
@@ -187,24 +187,24 @@ class ArrayShape:
                 for alternative in obligation
                 if isinstance(alternative, (AtIndex, FromIndex))
             )
-        self.settled = max(ends)
+        self.uniform_from = max(ends)
 
     @property
     def need(self) -> int:
         """A length for which the shape has an array, if it has any: the items that the schema names or
         counts, and one for each obligation."""
-        least = self.lo
-        named = [index + 1 for index in self.values]
+        min_length = self.lo
+        named_ends = [index + 1 for index in self.values]
         for obligation in self.obligations:
             for alternative in obligation:
                 match alternative:
                     case AtIndex(index, _):
-                        named.append(index + 1)
+                        named_ends.append(index + 1)
                     case FromIndex(index, _):
-                        named.append(index)
+                        named_ends.append(index)
                     case AtLeast(count):
-                        least = max(least, count)
-        owed = sum(counter.least for counter in self.counters)
+                        min_length = max(min_length, count)
+        owed = sum(counter.min_count for counter in self.counters)
         owed += sum(2 if RepeatedItem() in obligation else 1 for obligation in self.obligations)
-        prefix = max([0, *named, *(len(schema.prefix) for schema in self.facets)])
-        return max(least, prefix + owed)
+        prefix = max([0, *named_ends, *(len(schema.prefix) for schema in self.facets)])
+        return max(min_length, prefix + owed)

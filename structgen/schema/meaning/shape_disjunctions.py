@@ -23,7 +23,7 @@ from structgen.schema.meaning.facts import (
     Choice,
     FactConjunction,
     Hold,
-    Known,
+    KnownFacts,
     Obligate,
     Obligations,
     Watch,
@@ -64,17 +64,17 @@ class Shapes:
         self.evaluation = Evaluation(self.clauses, limits)
         self.denials = Denials(self.overlaps)
 
-    def objects(self, demand: int) -> tuple[ObjectShape, ...]:
+    def object_shapes(self, demand: int) -> tuple[ObjectShape, ...]:
         """Return the shapes of the objects that meet a demand; LimitError past `limits.alternatives`."""
-        found = self._objects.get(demand)
-        if found is None:
-            plain = self._plain(self.tables.demands[demand], OBJECT)
+        shapes = self._objects.get(demand)
+        if shapes is None:
+            plain = self._plain_schema(self.tables.demands[demand], OBJECT)
             if plain is None:
-                found = tuple(map(self._object_shape, self._expand(demand, OBJECT)))
+                shapes = tuple(map(self._object_shape, self._expand_demand(demand, OBJECT)))
             else:
                 # the same as `_object_shape` gives, 8 us faster
                 has_facet = plain.properties or plain.pattern_properties or plain.additional is not None
-                found = (
+                shapes = (
                     ObjectShape(
                         next(self._numbers),
                         (plain,) if has_facet else (),
@@ -84,19 +84,19 @@ class Shapes:
                         conditional=tuple(plain.dependent_required.items()),
                     ),
                 )
-            self._objects[demand] = found
-        return found
+            self._objects[demand] = shapes
+        return shapes
 
-    def arrays(self, demand: int) -> tuple[ArrayShape, ...]:
+    def array_shapes(self, demand: int) -> tuple[ArrayShape, ...]:
         """Return the shapes of the arrays that meet a demand; LimitError past `limits.alternatives`."""
-        found = self._arrays.get(demand)
-        if found is None:
-            plain = self._plain(self.tables.demands[demand], ARRAY)
+        shapes = self._arrays.get(demand)
+        if shapes is None:
+            plain = self._plain_schema(self.tables.demands[demand], ARRAY)
             if plain is None:
-                found = tuple(map(self._array_shape, self._expand(demand, ARRAY)))
+                shapes = tuple(map(self._array_shape, self._expand_demand(demand, ARRAY)))
             else:
                 facets = (plain,) if plain.prefix or plain.items is not None else ()
-                found = (
+                shapes = (
                     ArrayShape(
                         next(self._numbers),
                         facets,
@@ -106,17 +106,17 @@ class Shapes:
                     ),
                 )
             if self.most_items is not None:
-                for shape in found:
+                for shape in shapes:
                     shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
-            self._arrays[demand] = found
-        return found
+            self._arrays[demand] = shapes
+        return shapes
 
-    def _plain(self, literals: tuple[Literal, ...], kind: int) -> Schema | None:
+    def _plain_schema(self, literals: tuple[Literal, ...], kind: int) -> Schema | None:
         """Return the schema whose keywords are the one shape of a demand; None: it is not as plain."""
         if not literals:
             return self.tables.anything
         schema = literals[0].schema
-        if len(literals) > 1 or literals[0].denied or schema.combined or schema.values is not None:
+        if len(literals) > 1 or literals[0].is_negated or schema.has_combinators or schema.values is not None:
             return None
         if kind == OBJECT:
             open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
@@ -126,7 +126,7 @@ class Shapes:
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         return ObjectShape(
-            required=tuple(facts.required),
+            required_keys=tuple(facts.required_keys),
             key_literals=tuple(dict.fromkeys(facts.key_literals)),
             conditional=tuple(dict.fromkeys(facts.conditional)),
             **self._of_both_kinds(facts),
@@ -147,9 +147,9 @@ class Shapes:
             "obligations": tuple(dict.fromkeys(facts.obligations)),
         }
 
-    def _expand(self, demand: int, kind: int) -> list[FactConjunction]:
+    def _expand_demand(self, demand: int, kind: int) -> list[FactConjunction]:
         literals = self.tables.demands[demand]
-        queue = [FactConjunction().branch([Hold(literal, (at,)) for at, literal in enumerate(literals)])]
+        queue = [FactConjunction().make_branch([Hold(literal, (at,)) for at, literal in enumerate(literals)])]
         done: list[FactConjunction] = []
         steps = 0
         while queue:
@@ -157,14 +157,19 @@ class Shapes:
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self._too_many(demand, "oracle_steps", steps)
-            size = len(facts.asserted) // 2 + len(facts.choices) + len(facts.facets) + len(facts.conditional)
-            self.tables.spend(4 + size // 12, self.limits, EXPANDED, (demand,))
-            if not self._settle(facts, kind):
+            size = (
+                len(facts.true_literals) // 2
+                + len(facts.choices)
+                + len(facts.facets)
+                + len(facts.conditional)
+            )
+            self.tables.spend_steps(4 + size // 12, self.limits, EXPANDED, (demand,))
+            if not self._apply_steps(facts, kind):
                 continue
             of_members = kind == OBJECT and not facts.watching
-            choice = self.clauses.divide(facts) if of_members else None
+            choice = self.clauses.divide_choices(facts) if of_members else None
             if choice is None:
-                if of_members and self.clauses.convert(facts) and not self._settle(facts, kind):
+                if of_members and self.clauses.convert_choices(facts) and not self._apply_steps(facts, kind):
                     continue
                 if not facts.choices:
                     if facts.different:
@@ -175,68 +180,70 @@ class Shapes:
                     continue
                 shortest = min(range(len(facts.choices)), key=[*map(len, facts.choices)].__getitem__)
                 choice = facts.choices.pop(shortest)
-            queue.extend(map(facts.branch, reversed(choice)))
+            queue.extend(map(facts.make_branch, reversed(choice)))
         return done
 
     def _too_many(self, demand: int, limit: str, count: int) -> LimitError:
-        what = f"the alternatives of this place multiply past {count:,}."
-        return self.tables.too_many(what, limit, (demand,))
+        fault = f"the alternatives of this place multiply past {count:,}."
+        return self.tables.too_many(fault, limit, (demand,))
 
-    def _settle(self, facts: FactConjunction, kind: int) -> bool:
+    def _apply_steps(self, facts: FactConjunction, kind: int) -> bool:
         """Apply pending steps until only choices are left; return False where they contradict each other."""
         while True:
             while facts.pending:
                 step = facts.pending.pop()
                 match step:
                     case Hold(literal, rank):
-                        if literal is ALWAYS or literal in facts.asserted:
+                        if literal is ALWAYS or literal in facts.true_literals:
                             continue
-                        if literal is NEVER or self.tables.negate(literal) in facts.asserted:
+                        if literal is NEVER or self.tables.negate_literal(literal) in facts.true_literals:
                             return False
-                        facts.asserted[literal] = None
+                        facts.true_literals[literal] = None
                         schema = literal.schema
-                        take = self.denials.negative if literal.denied else self.assertions.positive
+                        take = self.denials.add_negation if literal.is_negated else self.assertions.add_schema
                         if not take(facts, schema, rank, kind):
                             return False
                     case Obligate(alternatives):
-                        if not self.obligations.take(facts, alternatives):
+                        if not self.obligations.take_obligation(facts, alternatives):
                             facts.obligations.append(alternatives)
                     case Counter():
-                        facts.count(step)
+                        facts.count_items(step)
                     case Watch():
                         facts.watching.append(step)
             unions, facts.unions = facts.unions, []
             for schema, rank in unions:
-                facts.choose([*self.overlaps.cases(schema, rank, kind, frozenset(facts.required))])
+                facts.take_choice(
+                    [*self.overlaps.cases_of(schema, rank, kind, frozenset(facts.required_keys))]
+                )
             if facts.pending:
                 continue
-            if not self.obligations.simplify(facts) or not self._prune(facts):
+            if not self.obligations.simplify_facts(facts) or not self._prune_choices(facts):
                 return False
             if facts.pending:
                 continue
-            if not facts.watching or not self.evaluation.settle(facts, kind):
+            if not facts.watching or not self.evaluation.settle_watched(facts, kind):
                 return True
 
-    def _prune(self, facts: FactConjunction) -> bool:
+    def _prune_choices(self, facts: FactConjunction) -> bool:
         """Drop branches of choices that contradict known facts; add the last branch of a choice."""
         if not facts.choices:
             return True
-        known = Known(self.obligations, facts)
-        left: list[Choice] = []
+        known_facts = KnownFacts(self.obligations, facts)
+        open_choices: list[Choice] = []
         for choice in facts.choices:
-            kept: Choice = []
+            open_branches: Choice = []
             for branch in choice:
-                truths = list(map(known.follows, branch))
+                truths = list(map(known_facts.truth_of_step, branch))
                 if all(truths):
                     break
                 if False not in truths:
-                    kept.append(branch)
+                    open_branches.append(branch)
             else:
-                if not kept:
+                if not open_branches:
                     return False
-                if len(kept) == 1:
-                    facts.pending.extend(reversed(kept[0]))
+                if len(open_branches) == 1:
+                    facts.pending.extend(reversed(open_branches[0]))
                 else:
-                    left.append(kept)
-        facts.choices = left
+                    open_choices.append(open_branches)
+        facts.choices = open_choices
         return True

@@ -25,7 +25,7 @@ _WORDS = re.compile(rf"\^(?:({_WORD})|\((?:\?:)?({_WORD}(?:\|{_WORD})*)\))\$")
 
 
 @lru_cache(maxsize=4096)
-def words(source: str) -> frozenset[str] | None:
+def words_of(source: str) -> frozenset[str] | None:
     """Return the strings that match a pattern of the form ^word$ or ^(word|word)$, else None."""
     match = _WORDS.fullmatch(source)
     return None if match is None else frozenset((match.group(1) or match.group(2)).split("|"))

@@ -24,7 +24,7 @@ class _Row(NamedTuple):
 
     names: tuple[str, ...]
     """The keywords."""
-    read: Reader | None
+    reader: Reader | None
     """None: they say nothing about which values are valid."""
     since: str = "3"
     until: str = "v1"
@@ -115,7 +115,7 @@ _IDLE: Final = ("core", "meta-data", "content")
 """Vocabularies that add no keyword."""
 
 
-def _keywords(draft: str) -> Iterator[tuple[str, _Row]]:
+def _keyword_rows(draft: str) -> Iterator[tuple[str, _Row]]:
     """Yield the keywords of a draft, with their rows."""
     at = DRAFTS.index(draft)
     for row in _TABLE:
@@ -125,16 +125,16 @@ def _keywords(draft: str) -> Iterator[tuple[str, _Row]]:
 
 
 @lru_cache(maxsize=len(DRAFTS))
-def dialect(draft: str) -> Dialect:
+def dialect_of(draft: str) -> Dialect:
     """Return the dialect of one of DRAFTS; made once for each."""
     at = DRAFTS.index(draft)
     six, y2019, y2020 = (at >= DRAFTS.index(first) for first in ("6", "2019-09", "2020-12"))
-    known = dict(_keywords(draft))
+    rows = dict(_keyword_rows(draft))
     return Dialect(
         draft=draft,
-        keywords={name: row.read for name, row in known.items() if row.read is not None},
-        locations={name: row.holds for name, row in known.items() if row.holds},
-        annotations=frozenset(name for name, row in known.items() if row.read is None),
+        keywords={name: row.reader for name, row in rows.items() if row.reader is not None},
+        locations={name: row.holds for name, row in rows.items() if row.holds},
+        annotations=frozenset(name for name, row in rows.items() if row.reader is None),
         id_key="$id" if six else "id",
         anchors=("$anchor", "$dynamicAnchor") if y2020 else ("$anchor",) if y2019 else (),
         hides_siblings=not y2019,
@@ -144,32 +144,36 @@ def dialect(draft: str) -> Dialect:
     )
 
 
-def with_vocabularies(known: Dialect, meta: Mapping[str, Any]) -> Dialect:
+def with_vocabularies(whole_dialect: Dialect, meta: Mapping[str, Any]) -> Dialect:
     """Return a draft's dialect with the vocabularies alone that a meta-schema names in `$vocabulary`.
 
     Without that member it is the whole draft, as in drafts that know no vocabularies. A vocabulary that is
     required and not known is in `unknown_vocabularies` of the dialect: its schemas must be refused.
     """
-    named, parts = meta.get("$vocabulary"), _PARTS.get(known.draft)
-    if parts is None or not isinstance(named, dict):
-        return known
-    kept, unknown = {"core"}, []
-    asserted = False
-    for uri, required in named.items():
+    vocabularies, parts = meta.get("$vocabulary"), _PARTS.get(whole_dialect.draft)
+    if parts is None or not isinstance(vocabularies, dict):
+        return whole_dialect
+    kept_groups, unknown = {"core"}, []
+    asserts_formats = False
+    for uri, is_required in vocabularies.items():
         draft, _, name = uri.rpartition("/vocab/")
-        if draft == f"https://json-schema.org/draft/{known.draft}" and (name in parts or name in _IDLE):
-            kept.update(parts.get(name, ()))
+        if draft == f"https://json-schema.org/draft/{whole_dialect.draft}" and (
+            name in parts or name in _IDLE
+        ):
+            kept_groups.update(parts.get(name, ()))
             # 2020-12 Validation, section 7.2.2: true or false, whoever knows the vocabulary asserts.
-            asserted = asserted or name == "format-assertion"
-        elif required:
+            asserts_formats = asserts_formats or name == "format-assertion"
+        elif is_required:
             unknown.append(uri)
     home = {
         name: row.vocabulary or ("applicator" if row.holds else "validation")
-        for name, row in _keywords(known.draft)
+        for name, row in _keyword_rows(whole_dialect.draft)
     }
     return replace(
-        known,
-        keywords={name: read for name, read in known.keywords.items() if home[name] in kept},
-        asserts_formats=asserted,
+        whole_dialect,
+        keywords={
+            name: reader for name, reader in whole_dialect.keywords.items() if home[name] in kept_groups
+        },
+        asserts_formats=asserts_formats,
         unknown_vocabularies=tuple(unknown),
     )

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from structgen.automata.strings.banned_patterns import pattern_of
 from structgen.base.errors import LimitError, RegexError, SchemaError, UnsupportedError
-from structgen.base.json_text.events import spelled
+from structgen.base.json_text.events import spell_pointer
 from structgen.base.json_text.exact_json import Json, escape, kind_name
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
@@ -18,10 +18,10 @@ from structgen.schema.reading.model import (
     OpenDocument,
     Schema,
     Scope,
-    shown,
+    show_value,
 )
 from structgen.schema.reading.policies import Policies
-from structgen.schema.reading.reference_loops import settle
+from structgen.schema.reading.reference_loops import settle_loops
 from structgen.schema.reading.references import (
     RECURSIVE,
     Bindings,
@@ -32,7 +32,7 @@ from structgen.schema.reading.references import (
 )
 from structgen.schema.reading.remotes import Remotes
 from structgen.schema.reading.schema_cures import reference_cure, schema_cure
-from structgen.schema.reading.string_grammars import Held
+from structgen.schema.reading.string_grammars import HeldGrammars
 
 _MOST_FAULTS: Final = 5
 """Faults that one error names; the rest of the schema is not read then."""
@@ -56,20 +56,20 @@ class Document(OpenDocument):
         policies: Policies | None = None,
         limits: Limits | None = None,
         remotes: Remotes | None = None,
-        banned: tuple[str, ...] = (),
+        banned_texts: tuple[str, ...] = (),
         missing: frozenset[int] = frozenset(),
-        grammars: Held = None,
+        grammars: HeldGrammars = None,
     ) -> None:
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
         `draft` is one of `draft_names.DRAFTS`, or None: `$schema` decides, else 2020-12. `remotes` holds the
         documents that references may lead to. No string and no key of a value may hold one of the texts in
-        `banned`, and its text none of the bytes in `missing`: `root` then is the schema and what both ask,
-        `written` the schema alone. `grammars`: the grammar objects that it may name, to which others of this
-        process are added; None: it may name none.
+        `banned_texts`, and its text none of the bytes in `missing`: `root` then is the schema and what both
+        ask, `text_root` the schema alone. `grammars`: the grammar objects that it may name, to which others
+        of this process are added; None: it may name none.
         """
         self.value, self.grammars = value, grammars
-        self.banned, self.missing = banned, missing
+        self.banned_texts, self.missing = banned_texts, missing
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes = []
@@ -82,16 +82,16 @@ class Document(OpenDocument):
         names: frozenset[str] = frozenset()
         while not self._read_all(names):
             # Dynamic references: their names take part in what a schema is. Few schemas have one.
-            names |= self._asked
-        self.written: Schema = self.root
-        if banned:
-            of_texts = self.derived("", types=frozenset({"string"}), pattern=pattern_of(banned))
-            of_keys = self.derived("", not_=of_texts, bans=True)
+            names |= self._asked_names
+        self.text_root: Schema = self.root
+        if banned_texts:
+            of_texts = self.derive_schema("", types=frozenset({"string"}), pattern=pattern_of(banned_texts))
+            of_keys = self.derive_schema("", not_=of_texts, bans=True)
             self._ask_throughout(not_=of_texts, bans=True, property_names=of_keys)
-            count = "1 text is" if len(banned) == 1 else f"{len(banned):,} texts are"
+            count = "1 text is" if len(banned_texts) == 1 else f"{len(banned_texts):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
-            self.lose(missing)
+            self.lose_bytes(missing)
 
     def _read_all(self, names: frozenset[str]) -> bool:
         """Read everything that the root reaches, with these names of dynamic anchors bound on the ways.
@@ -99,27 +99,27 @@ class Document(OpenDocument):
         A schema with a dynamic reference may mean something else on each path of references to it: a
         `Schema` then is its text *and* what the path binds. Return whether no other name is asked for.
         """
-        self.begin()
+        self.reset_reading()
         self._faults: list[SchemaError] = []
         self._by_raw: dict[Any, Schema] = {}
         self._referring: list[Schema] = []
         self._todo: list[Schema] = []
-        self._asked: set[str] = set()
+        self._asked_names: set[str] = set()
         self._names = sorted(names)
         self._bound: dict[int, Bindings] = {}
         unbound = (None,) * len(names)
-        self.root = self._reached(ReferenceTarget(self.value, "#", self.top), unbound)
-        self._read()
-        while self.unevaluated and self.tests:
+        self.root = self._target_schema(ReferenceTarget(self.value, "#", self.top), unbound)
+        self._read_waiting()
+        while self.has_unevaluated and self.tests:
             schema, test = self.tests.pop()
-            schema.verdict, schema.if_ = None, self.child(schema, test, ("if",))
-            self._read()
+            schema.verdict, schema.if_ = None, self.add_child(schema, test, ("if",))
+            self._read_waiting()
         if self.references.has_custom_dialects:
             self._check_vocabularies()
-        if not self._asked <= names:
+        if not self._asked_names <= names:
             return False
         if self._referring:
-            settle(self, self._referring)
+            settle_loops(self, self._referring)
         return True
 
     # --- For the network ------------------------------------------------------------------------------------
@@ -136,9 +136,11 @@ class Document(OpenDocument):
             return
         first = self.refusals[0]
         rest = len(self.refusals) - 1
-        more = f" ({rest:,} more such keyword{'s' if rest > 1 else ''} in grammar.report.)" if rest else ""
+        more_text = (
+            f" ({rest:,} more such keyword{'s' if rest > 1 else ''} in grammar.report.)" if rest else ""
+        )
         raise UnsupportedError(
-            first.what + more,
+            first.fault + more_text,
             keyword=first.keyword,
             where=f"{first.pointer}/{escape(first.keyword)}",
             cure=first.cure,
@@ -146,22 +148,22 @@ class Document(OpenDocument):
 
     # --- For the readers of keywords (`OpenDocument`) -------------------------------------------------------
 
-    def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
+    def add_child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
         """Return the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is not dict:
             booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
             if raw.__class__ is not bool or not booleans:
-                where, cure = spelled((up.at, *at)), schema_cure(raw, at)
+                where, cure = spell_pointer((up.at, *at)), schema_cure(raw, at)
                 raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
-        return self._subschema(raw, up, at, up.scope, self._bound.get(up.id, ()))
+        return self._add_subschema(raw, up, at, up.scope, self._bound.get(up.id, ()))
 
-    def refer(self, schema: Schema, keyword: str, reference: str) -> None:
+    def follow_reference(self, schema: Schema, keyword: str, reference: str) -> None:
         """Have a schema hold where its reference leads, on the way to this schema if it is dynamic."""
-        find = self._found if keyword == "$ref" else self._found_dynamically
-        found = find(schema, keyword, reference)
-        if found is None:
+        find = self._find_target if keyword == "$ref" else self._found_dynamically
+        reference_target = find(schema, keyword, reference)
+        if reference_target is None:
             return
-        target = self._reached(found, self._bound.get(schema.id, ()))
+        target = self._target_schema(reference_target, self._bound.get(schema.id, ()))
         self._referring.append(schema)
         # `$ref` and `$dynamicRef` may stand side by side
         if schema.ref is None:
@@ -181,7 +183,7 @@ class Document(OpenDocument):
             raw = self._bound_to(name, bound) or anchors(scope).get(name)
             if raw is not None or name not in self._names:
                 return raw
-        raw = self._found(schema, keyword, reference)
+        raw = self._find_target(schema, keyword, reference)
         if raw is not None:
             anchor = anchors(raw.scope).get(name)
             if anchor is not None and anchor.raw is raw.raw:
@@ -190,13 +192,13 @@ class Document(OpenDocument):
 
     def _bound_to(self, name: str, bound: Bindings) -> ReferenceTarget | None:
         """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
-        self._asked.add(name)
+        self._asked_names.add(name)
         return bound[self._names.index(name)] if name in self._names else None
 
-    def _found(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
+    def _find_target(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
         try:
-            target = self.references.find(schema.scope, reference)
+            target = self.references.find_target(schema.scope, reference)
         except NowhereError as error:
             raise SchemaError(
                 f"{reference!r} leads nowhere: {error}.",
@@ -204,11 +206,11 @@ class Document(OpenDocument):
                 cure=reference_cure(self.value, reference),
             ) from None
         except RemoteError as error:
-            what = f"{reference!r} leads to {str(error)!r}, which is not among the resources."
+            fault = f"{reference!r} leads to {str(error)!r}, which is not among the resources."
             cure = "Pass it: resources={uri: schema}."
             if "/" not in reference and "." not in reference:
                 cure = f"{reference_cure(self.value, reference)} Another document is passed in resources=."
-            self.refuse(schema, keyword, what, cure)
+            self.refuse_keyword(schema, keyword, fault, cure)
             return None
         if target.raw.__class__ is not dict and target.raw.__class__ is not bool:
             raise SchemaError(
@@ -223,35 +225,35 @@ class Document(OpenDocument):
         """How strings are written."""
         return quoting_of(self.policies.escapes, self.missing)
 
-    def lose(self, missing: frozenset[int]) -> None:
+    def lose_bytes(self, missing: frozenset[int]) -> None:
         """Have `root` ask of the whole value what `limits_of` says where bytes are missing."""
         self.missing = missing
         fields, lost, keys = limits_of(self.quoting, self.policies)
         if lost:
-            fields["not_"] = self.derived("", enum=lost)
+            fields["not_"] = self.derive_schema("", enum=lost)
         if keys is not None:
-            fields["property_names"] = self.derived("", pattern=keys)
+            fields["property_names"] = self.derive_schema("", pattern=keys)
         if fields:
             self._ask_throughout(**fields)
 
     def _ask_throughout(self, **fields: Any) -> None:
         """Have `root` ask something of the whole value and of every value in it."""
-        asked = self.derived("", **fields)
-        asked.additional = asked.items = asked
-        self.root = self.derived(self.root.pointer, all_of=(self.root, asked))
+        inner_schema = self.derive_schema("", **fields)
+        inner_schema.additional = inner_schema.items = inner_schema
+        self.root = self.derive_schema(self.root.pointer, all_of=(self.root, inner_schema))
 
     # --- Inside ---------------------------------------------------------------------------------------------
 
     def _check_patterns(self) -> None:
         if self.patterns:
             # start-up: most schemas have no pattern
-            from structgen.automata.regex.ecma_syntax import parse
+            from structgen.automata.regex.ecma_syntax import parse_ecma
             from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 
             for source, schema in self.patterns.items():
                 try:
-                    THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(source))
-                    parse(source)
+                    THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))
+                    parse_ecma(source)
                 except RegexError as error:
                     keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
                     error.name_owner(f"{schema.pointer}/{keyword}")
@@ -276,11 +278,11 @@ class Document(OpenDocument):
         uri = self.value["$schema"]
         if not isinstance(uri, str):
             raise SchemaError(
-                f"$schema takes a URI in a string, not {shown(uri)}.",
+                f"$schema takes a URI in a string, not {show_value(uri)}.",
                 where="#/$schema",
                 cure="Name the draft, as https://json-schema.org/draft/2020-12/schema, or leave it out.",
             )
-        if not self.references.knows(uri):
+        if not self.references.knows_dialect(uri):
             self.notes.append(f"$schema {uri!r} is not a known draft: read as {DEFAULT_DRAFT}.")
 
     def _check_vocabularies(self) -> None:
@@ -296,47 +298,47 @@ class Document(OpenDocument):
                     )
                 )
 
-    def _reached(self, target: ReferenceTarget, bound: Bindings) -> Schema:
+    def _target_schema(self, target: ReferenceTarget, bound: Bindings) -> Schema:
         """Return the schema of a reference's target, or of the root, to be read."""
         raw, scope = target.raw, target.scope
         if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
             raise _no_schema(raw, scope, target.prefix)
         # A pointer into an embedded resource does not come through the one around it.
-        return self._subschema(raw, None, target.prefix, scope, bound)
+        return self._add_subschema(raw, None, target.prefix, scope, bound)
 
-    def _subschema(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
+    def _add_subschema(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
         """Return a schema, to be read; `bound`: the bindings before it."""
         if raw.__class__ is bool:
-            schema = self.new(raw, up, at, scope)
+            schema = self.new_schema(raw, up, at, scope)
             schema.verdict = raw
             return schema
         key: Any = id(raw)
         if self._names:
-            inside = self.references.enter(scope, raw, at if up is None else (up.at, *at))
-            bound = self.references.bound(bound, inside, self._names)
+            inside = self.references.enter_schema(scope, raw, at if up is None else (up.at, *at))
+            bound = self.references.bind_names(bound, inside, self._names)
             key = key, bound
-        known = self._by_raw.get(key)
-        if known is not None:
-            return known
-        schema = self._by_raw[key] = self.new(raw, up, at, scope)
+        known_schema = self._by_raw.get(key)
+        if known_schema is not None:
+            return known_schema
+        schema = self._by_raw[key] = self.new_schema(raw, up, at, scope)
         self._todo.append(schema)
         if self._names:
             self._bound[schema.id] = bound
         return schema
 
-    def _read(self) -> None:
+    def _read_waiting(self) -> None:
         """Read every waiting schema, and the schemas that these add."""
-        todo, schemas, most = self._todo, self.schemas, self.limits.schema_places
+        todo, schemas, max_schemas = self._todo, self.schemas, self.limits.schema_places
         faults = self._faults
         while todo and len(faults) < _MOST_FAULTS:
-            THIS_CALL.check()
+            THIS_CALL.check_stop()
             schema = todo.pop()
             raw: Any = schema.raw
             if schema.scope.dialect.id_key in raw:
                 self._read_identifier(schema, raw)
-            known = schema.scope.dialect
-            keywords = known.keywords
-            if known.hides_siblings and "$ref" in raw:
+            dialect = schema.scope.dialect
+            keywords = dialect.keywords
+            if dialect.hides_siblings and "$ref" in raw:
                 raw = {"$ref": raw["$ref"]}
             for keyword, value in raw.items():
                 reader = keywords.get(keyword)
@@ -345,34 +347,36 @@ class Document(OpenDocument):
                         reader(self, schema, keyword, value)
                     except SchemaError as error:
                         faults.append(error)
-                elif keyword not in known.annotations:
+                elif keyword not in dialect.annotations:
                     self.unknown.append((schema, keyword))
             if not schema.__dict__:
                 schema.verdict = True
-            if len(schemas) > most and not faults:
+            if len(schemas) > max_schemas and not faults:
                 raise LimitError(
-                    f"The schema has more than {most:,} places.", limit="schema_places", where=schema.pointer
+                    f"The schema has more than {max_schemas:,} places.",
+                    limit="schema_places",
+                    where=schema.pointer,
                 )
         if faults:
             first = faults[0]
             others = dict.fromkeys(fault.where for fault in faults if fault.where != first.where)
-            more = f" There are more faults: {', '.join(others)}." if others else ""
-            raise SchemaError(first.what + more, where=first.where, cure=first.cure)
+            more_text = f" There are more faults: {', '.join(others)}." if others else ""
+            raise SchemaError(first.what + more_text, where=first.where, cure=first.cure)
 
     def _read_identifier(self, schema: Schema, raw: dict[str, Any]) -> None:
         key = schema.scope.dialect.id_key
         if not isinstance(raw[key], str):
             if key == "id":
                 return  # in draft 4 often a forgotten `properties`; it names nothing and asks for nothing
-            self._faults.append(self.wrong(schema, key, "takes a URI reference in a string"))
+            self._faults.append(self.keyword_error(schema, key, "takes a URI reference in a string"))
             return
-        schema.scope = self.references.enter(schema.scope, raw, schema.at)
+        schema.scope = self.references.enter_schema(schema.scope, raw, schema.at)
 
 
 def _no_schema(raw: object, scope: Scope, where: str, cure: str = "Write an object.") -> SchemaError:
     """Return the error for a value that stands where a schema is expected."""
     takes = "an object, true or false" if scope.dialect.booleans else "an object"
-    what = f"A schema is {takes}, not {shown(raw)}."
+    fault = f"A schema is {takes}, not {show_value(raw)}."
     if raw.__class__ is bool:
-        what = f"In draft {scope.dialect.draft} {shown(raw)} is not a schema."
-    return SchemaError(what, where=where, cure=cure)
+        fault = f"In draft {scope.dialect.draft} {show_value(raw)} is not a schema."
+    return SchemaError(fault, where=where, cure=cure)

@@ -30,72 +30,73 @@ are annotations."""
 
 
 def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    simple, schemas = _types(document, schema, keyword, value)
+    simple, schemas = _split_types(document, schema, keyword, value)
     if simple is not None and not schemas:
         schema.types, schema.plain_integers = simple, True
     elif simple is not None:
-        schema.any_of = _union(document, f"{schema.pointer}/type", simple, schemas)
+        schema.any_of = _union_branches(document, f"{schema.pointer}/type", simple, schemas)
         schema.applicators += ("anyOf",)
 
 
 def read_disallow(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    simple, schemas = _types(document, schema, keyword, value)
+    simple, schemas = _split_types(document, schema, keyword, value)
     pointer = f"{schema.pointer}/disallow"
     if simple is None:
-        schema.not_ = document.derived(pointer, verdict=True)
+        schema.not_ = document.derive_schema(pointer, verdict=True)
     else:
-        schemas = _union(document, pointer, simple, schemas)
-        schema.not_ = document.derived(pointer, any_of=schemas, applicators=("anyOf",))
+        schemas = _union_branches(document, pointer, simple, schemas)
+        schema.not_ = document.derive_schema(pointer, any_of=schemas, applicators=("anyOf",))
 
 
-def _types(
+def _split_types(
     document: OpenDocument, schema: Schema, keyword: str, value: Any
 ) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
     """Return the simple types of a union, None where it takes any value, and its schemas."""
     members = value if value.__class__ is list else [value]
     names = [member for member in members if member.__class__ is str]
     schemas = [
-        document.child(schema, member, (keyword, index))
+        document.add_child(schema, member, (keyword, index))
         for index, member in enumerate(members)
         if member.__class__ is dict and value.__class__ is list
     ]
     if not members or len(names) + len(schemas) < len(members):
-        raise document.wrong(schema, keyword, "takes a type's name, or a list of names and schemas")
+        raise document.keyword_error(schema, keyword, "takes a type's name, or a list of names and schemas")
     # Section 5.1: other names may be used for custom purposes, and allow any value elsewhere.
     return frozenset(names) if TYPES.keys() >= set(names) else None, tuple(schemas)
 
 
-def _union(
+def _union_branches(
     document: OpenDocument, pointer: str, simple: frozenset[str], schemas: tuple[Schema, ...]
 ) -> tuple[Schema, ...]:
     """Return the branches of a union of simple types and schemas."""
-    of_types = [document.derived(pointer, types=simple, plain_integers=True)] if simple else []
+    of_types = [document.derive_schema(pointer, types=simple, plain_integers=True)] if simple else []
     return (*of_types, *schemas)
 
 
 def read_extends(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is list:
-        schema.all_of += keywords.children(document, schema, keyword, value)
+        schema.all_of += keywords.read_children(document, schema, keyword, value)
     else:
-        schema.all_of += (document.child(schema, value, (keyword,)),)
+        schema.all_of += (document.add_child(schema, value, (keyword,)),)
     schema.applicators += ("allOf",)
 
 
 def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `properties`, and the `required` of each property: it speaks of the object, not of the value."""
+    """Read `properties`, and the `required_keys` of each property: it speaks of the object, not of the
+    value."""
     keywords.read_properties(document, schema, keyword, value)
-    required: list[str] = []
+    required_keys: list[str] = []
     for name, member in value.items():
-        asked = member.get("required", False)
-        if asked.__class__ is not bool:
+        is_required = member.get("required", False)
+        if is_required.__class__ is not bool:
             property_ = schema.properties[name]
             assert isinstance(property_, Schema), "it was read from the text"
             cure = "Set $schema (or draft=) to the draft the schema is written in."
-            raise document.wrong(property_, "required", "takes true or false in draft 3", cure)
-        if asked:
-            required.append(name)
-    if required:
-        schema.required = tuple(required)
+            raise document.keyword_error(property_, "required", "takes true or false in draft 3", cure)
+        if is_required:
+            required_keys.append(name)
+    if required_keys:
+        schema.required = tuple(required_keys)
 
 
 def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
@@ -110,7 +111,7 @@ def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any
         if value in _PATTERNS:
             if document.policies.formats == "assert":
                 pattern = _PATTERNS[value]
-                schema.all_of += (document.derived(f"{schema.pointer}/format", pattern=pattern),)
+                schema.all_of += (document.derive_schema(f"{schema.pointer}/format", pattern=pattern),)
                 document.patterns.setdefault(pattern, schema)
             return
     keywords.read_format(document, schema, keyword, value)

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 from structgen.base.errors import SchemaError
 from structgen.base.json_text.events import pointer_of
-from structgen.base.json_text.exact_json import Json, unescape
-from structgen.base.language.shapes import nearest
-from structgen.schema.reading.model import shown
+from structgen.base.json_text.exact_json import Json, unescape_segment
+from structgen.base.language.shapes import suggest_name
+from structgen.schema.reading.model import show_value
 from structgen.schema.reading.string_grammars import GRAMMAR, NamedGrammar
 
 _CURE: Final = 'Name the place of a string, as "#/properties/query"; "#" is the whole value.'
@@ -28,25 +28,27 @@ def with_grammars(
     top: dict[str, Any] = {"": schema}
     places = []
     for pointer, grammar in grammars.items():
-        around, key, way = _found(top, pointer)
-        said: dict[str, Any] = {} if around[key] is True else around[key]
-        around[key] = said
-        if GRAMMAR in said:
-            others = said.setdefault(both, [])
+        around, key, way = _find_schema(top, pointer)
+        keywords: dict[str, Any] = {} if around[key] is True else around[key]
+        around[key] = keywords
+        if GRAMMAR in keywords:
+            others = keywords.setdefault(both, [])
             if isinstance(others, dict):  # as draft 3 has it
-                others = said[both] = [others]
+                others = keywords[both] = [others]
             way += [both, str(len(others))]
-            others.append(said := {})
-        said[GRAMMAR] = grammar.keyword
+            others.append(keywords := {})
+        keywords[GRAMMAR] = grammar.keyword
         places.append(f"#{pointer_of(way)}")
     return top[""], places
 
 
-def _found(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
+def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
     """Return the container of the schema that a pointer names, the schema's key, and the way to it."""
-    first, *way = map(unescape, (unquote(pointer[1:]) if pointer.startswith("#") else pointer).split("/"))
+    first, *way = map(
+        unescape_segment, (unquote(pointer[1:]) if pointer.startswith("#") else pointer).split("/")
+    )
     if first:
-        raise refused(f"{pointer!r} is no JSON Pointer.")
+        raise pointer_error(f"{pointer!r} is no JSON Pointer.")
     around: Any = top
     key: str | int = ""
     node = top[""]
@@ -57,18 +59,18 @@ def _found(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
         if token not in keys:
             place = f"#{pointer_of(way[:at])}"
             if "$ref" in keys:
-                what = f"{place} refers to {node['$ref']!r}, and the pointer goes on behind the reference."
-                written = f'"{node["$ref"]}{pointer_of(way[at:])}"'
-                raise refused(what, f"Name the place where it is written: {written}.")
-            what = f"{place} is {shown(node)}, and has no member {token!r}."
-            raise refused(what, f"{nearest(token, keys)}{_CURE}")
+                fault = f"{place} refers to {node['$ref']!r}, and the pointer goes on behind the reference."
+                target_text = f'"{node["$ref"]}{pointer_of(way[at:])}"'
+                raise pointer_error(fault, f"Name the place where it is written: {target_text}.")
+            fault = f"{place} is {show_value(node)}, and has no member {token!r}."
+            raise pointer_error(fault, f"{suggest_name(token, keys)}{_CURE}")
         around, key = node, keys[token]
         node = around[key]
     if not isinstance(node, dict) and node is not True:
-        raise refused(f"#{pointer_of(way)} is {shown(node)}, and no schema that takes a string.")
+        raise pointer_error(f"#{pointer_of(way)} is {show_value(node)}, and no schema that takes a string.")
     return around, key, way
 
 
-def refused(what: str, cure: str = _CURE) -> SchemaError:
+def pointer_error(fault: str, cure: str = _CURE) -> SchemaError:
     """Return the error for a pointer."""
-    return SchemaError(what, where="grammars", cure=cure)
+    return SchemaError(fault, where="grammars", cure=cure)

@@ -11,8 +11,8 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from structgen.base.errors import LimitError
-from structgen.base.json_text.exact_json import Json, numeral
-from structgen.base.json_text.raw_json import LONE, quoted
+from structgen.base.json_text.exact_json import Json, write_numeral
+from structgen.base.json_text.raw_json import LONE, quote_string
 
 MOST_BYTES = 1 << 26
 """Longer completions are not written out."""
@@ -22,13 +22,13 @@ Digests: TypeAlias = dict[int, tuple[Json, bytes]]
 levels."""
 
 
-def canonical(value: Json, known: Digests | None = None) -> Hashable:
+def equality_key(value: Json, digests: Digests | None = None) -> Hashable:
     """Return a key that two JSON values share if and only if they are equal as JSON Schema has it.
 
     Numbers compare by value (1 = 1.0), objects without regard to the order of keys, and true is not 1.
     Containers are compared by a 32-byte digest: nested tuples would be hashed on the C stack, as deep as
-    the value. Iterative: the depth of the value does not matter. `known` holds the digests of containers that
-    were met before, and takes those of all that are met; they must not change as long as it is used.
+    the value. Iterative: the depth of the value does not matter. `digests` holds the digests of containers
+    that were met before, and takes those of all that are met; they must not change as long as it is used.
     """
     if value is None or isinstance(value, bool):
         return ("literal", value)
@@ -37,19 +37,19 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
     done: list[bytes] = []
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
-        node, entered = stack.pop()
+        node, is_entered = stack.pop()
         if not isinstance(node, (dict, list)):
             done.append(_digest_of_scalar(node))
-        elif entered:
+        elif is_entered:
             parts = [done.pop() for _ in node][::-1]
             if isinstance(node, dict):
-                named = sorted(zip(map(_digest_of_scalar, node), parts, strict=True))
-                parts = [part for member in named for part in member]
-            done.append(_digest(b"object" if isinstance(node, dict) else b"array", *parts))
-            if known is not None:
-                known[id(node)] = node, done[-1]
-        elif known is not None and id(node) in known:
-            done.append(known[id(node)][1])
+                sorted_members = sorted(zip(map(_digest_of_scalar, node), parts, strict=True))
+                parts = [part for member in sorted_members for part in member]
+            done.append(_digest_parts(b"object" if isinstance(node, dict) else b"array", *parts))
+            if digests is not None:
+                digests[id(node)] = node, done[-1]
+        elif digests is not None and id(node) in digests:
+            done.append(digests[id(node)][1])
         else:
             stack.append((node, True))
             stack.extend(
@@ -58,7 +58,7 @@ def canonical(value: Json, known: Digests | None = None) -> Hashable:
     return ("object" if isinstance(value, dict) else "array", done[0])
 
 
-def _digest(*parts: bytes) -> bytes:
+def _digest_parts(*parts: bytes) -> bytes:
     digest = blake2b(digest_size=32)
     for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
@@ -68,10 +68,10 @@ def _digest(*parts: bytes) -> bytes:
 
 def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:
     if isinstance(value, str):
-        return _digest(b"string", value.encode("utf-8", "surrogatepass"))
+        return _digest_parts(b"string", value.encode("utf-8", "surrogatepass"))
     if value is None or isinstance(value, bool):
-        return _digest(b"literal", repr(value).encode())
-    return _digest(b"number", numeral(Decimal(value)).encode())
+        return _digest_parts(b"literal", repr(value).encode())
+    return _digest_parts(b"number", write_numeral(Decimal(value)).encode())
 
 
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
@@ -89,7 +89,7 @@ def json_string(text: str) -> bytes:
 
     As `json.dumps(ensure_ascii=False)` writes it; lone surrogates, which UTF-8 cannot encode, are escaped.
     """
-    return quoted(text).encode()
+    return quote_string(text).encode()
 
 
 @lru_cache(maxsize=65536)
@@ -100,15 +100,15 @@ def ascii_string(text: str) -> bytes:
 
 def string_order(text: str) -> tuple[int, bytes]:
     """Return the sort key under which the shortest JSON literal, then the smallest, comes first."""
-    written = json_string(text)
-    return len(written), written
+    literal = json_string(text)
+    return len(literal), literal
 
 
 class JsonPieces:
     """A piece of JSON text, kept as parts and joined only when it is asked for.
 
     A witness of a schema nested n deep has length O(n) at each of n levels; joined at every level that would
-    be O(n^2) bytes. Immutable; compared by `before`.
+    be O(n^2) bytes. Immutable; compared by `is_before`.
     """
 
     __slots__ = ("_flat", "length", "parts")
@@ -122,7 +122,7 @@ class JsonPieces:
         self.length = length
         self._flat: bytes | None = None
 
-    def flat(self) -> bytes:
+    def to_bytes(self) -> bytes:
         """Return the bytes; O(length), iterative. Raises LimitError (oracle_steps) past MOST_BYTES."""
         if self._flat is None:
             if self.length > MOST_BYTES:
@@ -144,7 +144,7 @@ class JsonPieces:
             self._flat = b"".join(out)
         return self._flat
 
-    def before(self, other: JsonPieces | None) -> bool:
+    def is_before(self, other: JsonPieces | None) -> bool:
         """Return whether this text is shorter than the other, or as long and smaller (None is the
         longest)."""
         if other is None:
@@ -153,18 +153,18 @@ class JsonPieces:
             return self.length < other.length
         if self.length > MOST_BYTES:
             return False  # neither is ever written out
-        return self is not other and self.flat() < other.flat()
+        return self is not other and self.to_bytes() < other.to_bytes()
 
     def __lt__(self, other: JsonPieces) -> bool:
-        """Return `before`, for a heap."""
-        return self.before(other)
+        """Return `is_before`, for a heap."""
+        return self.is_before(other)
 
 
 EMPTY = JsonPieces(())
 """The empty text."""
 
 
-def repeated(text: bytes | JsonPieces, times: int) -> JsonPieces:
+def repeat_text(text: bytes | JsonPieces, times: int) -> JsonPieces:
     """Return a text so many times over; O(log times)."""
     parts: list[bytes | JsonPieces] = []
     while times:

@@ -1,7 +1,7 @@
 """One function for each keyword of JSON Schema: how its value becomes fields of a `Schema`.
 
 A reader is handed the document, the schema, the keyword and its value. It sets fields of the schema, has
-subschemas read later (`Document.child`), and raises `SchemaError` for a value of a wrong kind. `dialects`
+subschemas read later (`Document.add_child`), and raises `SchemaError` for a value of a wrong kind. `dialects`
 says which drafts have which keyword.
 """
 
@@ -13,7 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from structgen.base.json_text.exact_json import escape, exact
+from structgen.base.json_text.exact_json import escape, exact_copy
 from structgen.schema.reading.model import TYPES, OpenDocument, Schema
 from structgen.schema.reading.schema_cures import number_cure, type_cure
 from structgen.schema.reading.string_grammars import GRAMMAR, grammar_of
@@ -106,7 +106,7 @@ def field_of(keyword: str) -> str:
     return plain if hasattr(Schema, plain) else next(fields, plain)
 
 
-def number(value: object) -> Decimal | None:
+def number_of(value: object) -> Decimal | None:
     """Return a JSON number as a Decimal, or None for anything else."""
     kind = value.__class__
     if kind is int:
@@ -114,7 +114,7 @@ def number(value: object) -> Decimal | None:
     return value if kind is Decimal else None  # type: ignore[return-value]
 
 
-def count(value: object) -> int | None:
+def count_of(value: object) -> int | None:
     """Return a JSON number that is an integer >= 0 (3, 3.0) as an int, or None for anything else."""
     if value.__class__ is int:
         return min(value, _COUNT_CAP) if value >= 0 else None
@@ -125,7 +125,7 @@ def count(value: object) -> int | None:
     return int(value) if value == int(value) else None
 
 
-def _texts(value: object) -> bool:
+def _is_text_list(value: object) -> bool:
     return value.__class__ is list and all(item.__class__ is str for item in value)
 
 
@@ -135,10 +135,10 @@ def _texts(value: object) -> bool:
 def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is str and value in TYPES:
         schema.types = TYPES[value]
-    elif _texts(value) and value and all(name in TYPES for name in value):
+    elif _is_text_list(value) and value and all(name in TYPES for name in value):
         schema.types = frozenset(value)
     else:
-        raise document.wrong(
+        raise document.keyword_error(
             schema,
             "type",
             "takes object, array, string, number, integer, boolean, null, or a list of these",
@@ -151,15 +151,17 @@ def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) 
 def read_enum(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `enum`, or `const`; where the schema has one already, the second must hold as well."""
     if keyword == "enum" and value.__class__ is not list:
-        raise document.wrong(
+        raise document.keyword_error(
             schema, "enum", "takes a list of values", "For one value, use const or a list of one."
         )
-    listed: Any = exact([value] if keyword == "const" else value, of_point=document.policies.of_point)
-    values = tuple(listed)
+    exact_values: Any = exact_copy(
+        [value] if keyword == "const" else value, of_point=document.policies.of_point
+    )
+    values = tuple(exact_values)
     if schema.enum is None:
         schema.enum = values
     else:
-        schema.all_of += (document.derived(f"{schema.pointer}/{keyword}", enum=values),)
+        schema.all_of += (document.derive_schema(f"{schema.pointer}/{keyword}", enum=values),)
 
 
 # --- Numbers ------------------------------------------------------------------------------------------------
@@ -170,10 +172,10 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 
 
 def read_bound(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    bound = number(exact(value, of_point=document.policies.of_point))
+    bound = number_of(exact_copy(value, of_point=document.policies.of_point))
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
-        raise document.wrong(schema, keyword, "takes a number", old or number_cure(value))
+        raise document.keyword_error(schema, keyword, "takes a number", old or number_cure(value))
     flag = _FLAGS.get(keyword)
     setattr(schema, field_of(flag if flag is not None and schema.raw.get(flag) is True else keyword), bound)
 
@@ -181,7 +183,7 @@ def read_bound(document: OpenDocument, schema: Schema, keyword: str, value: Any)
 def read_exclusive_flag(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Check draft 4's boolean keyword, which `read_bound` takes into account."""
     if value.__class__ is not bool:
-        raise document.wrong(
+        raise document.keyword_error(
             schema,
             keyword,
             "takes true or false in draft 4",
@@ -191,10 +193,10 @@ def read_exclusive_flag(document: OpenDocument, schema: Schema, keyword: str, va
 
 def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read `multipleOf`, and draft 3's `divisibleBy`."""
-    divisor, positive = number(value), keyword == "multipleOf"
+    divisor, positive = number_of(value), keyword == "multipleOf"
     if not divisor or (positive and divisor < 0):
         takes = "takes a number " + ("greater than 0" if positive else "other than 0")
-        raise document.wrong(schema, keyword, takes)
+        raise document.keyword_error(schema, keyword, takes)
     schema.multiple_of = abs(divisor)
 
 
@@ -202,32 +204,32 @@ def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value
 
 
 def read_count(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    bound = count(value)
+    bound = count_of(value)
     if bound is None:
-        raise document.wrong(schema, keyword, "takes an integer of at least 0", number_cure(value))
+        raise document.keyword_error(schema, keyword, "takes an integer of at least 0", number_cure(value))
     if not keyword.endswith("Contains") or "contains" in schema.raw:  # without that keyword it has no effect
         setattr(schema, field_of(keyword), bound)
 
 
 def read_pattern(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
-        raise document.wrong(schema, "pattern", "takes a regular expression in a string")
+        raise document.keyword_error(schema, "pattern", "takes a regular expression in a string")
     schema.pattern = value
     document.patterns.setdefault(value, schema)
 
 
 def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not str:
-        raise document.wrong(schema, "format", "takes a string")
+        raise document.keyword_error(schema, "format", "takes a string")
     if document.policies.formats != "assert" and not schema.scope.dialect.asserts_formats:
         return
     own = dict(document.policies.custom_formats).get(value)
     if isinstance(own, str):
-        schema.all_of += (document.derived(f"{schema.pointer}/format", pattern=own),)
+        schema.all_of += (document.derive_schema(f"{schema.pointer}/format", pattern=own),)
         document.patterns.setdefault(own, schema)
     elif own is not None:
         fields = {field_of(name): Decimal(number) for name, number in own}
-        schema.all_of += (document.derived(f"{schema.pointer}/format", **fields),)
+        schema.all_of += (document.derive_schema(f"{schema.pointer}/format", **fields),)
     elif value in FORMATS:
         schema.format = value
         document.formats.setdefault(value, schema)
@@ -246,17 +248,17 @@ def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
-        raise document.wrong(schema, "properties", "takes an object of schemas")
-    child = document.child
+        raise document.keyword_error(schema, "properties", "takes an object of schemas")
+    child = document.add_child
     schema.properties = {name: child(schema, member, ("properties", name)) for name, member in value.items()}
     schema.applicators += ("properties",)
 
 
 def read_pattern_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not dict:
-        raise document.wrong(schema, "patternProperties", "takes an object of schemas")
+        raise document.keyword_error(schema, "patternProperties", "takes an object of schemas")
     schema.pattern_properties = tuple(
-        (source, document.child(schema, member, ("patternProperties", source)))
+        (source, document.add_child(schema, member, ("patternProperties", source)))
         for source, member in value.items()
     )
     for source in value:
@@ -264,8 +266,8 @@ def read_pattern_properties(document: OpenDocument, schema: Schema, keyword: str
 
 
 def read_required(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    if not _texts(value):
-        raise document.wrong(
+    if not _is_text_list(value):
+        raise document.keyword_error(
             schema,
             "required",
             "takes a list of names",
@@ -275,7 +277,7 @@ def read_required(document: OpenDocument, schema: Schema, keyword: str, value: A
         schema.required = tuple(dict.fromkeys(value))
         properties = schema.raw.get("properties")
         if properties.__class__ is dict and not properties.keys() >= set(value):
-            document.undeclared.append(schema)
+            document.undeclared_schemas.append(schema)
 
 
 def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
@@ -286,22 +288,28 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
     """
     takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
-        raise document.wrong(schema, keyword, f"takes an object of {takes}")
-    names = {key: listed for key, listed in value.items() if keyword != "dependentSchemas" and _texts(listed)}
+        raise document.keyword_error(schema, keyword, f"takes an object of {takes}")
+    names = {
+        key: listed
+        for key, listed in value.items()
+        if keyword != "dependentSchemas" and _is_text_list(listed)
+    }
     if keyword == "dependentRequired" and len(names) < len(value):
-        raise document.wrong(schema, keyword, f"takes an object of {takes}")
+        raise document.keyword_error(schema, keyword, f"takes an object of {takes}")
     if any(names.values()):
-        required = dict(schema.dependent_required)
-        for key, listed in names.items():
-            required[key] = tuple(dict.fromkeys((*required.get(key, ()), *listed)))
-        schema.dependent_required = required
+        required_by_key = dict(schema.dependent_required)
+        for key, dependents in names.items():
+            required_by_key[key] = tuple(dict.fromkeys((*required_by_key.get(key, ()), *dependents)))
+        schema.dependent_required = required_by_key
     if len(names) < len(value):
         children: dict[str, Schema] = dict(schema.dependent_schemas)
         for key in [key for key in value if key not in names]:
-            child: Schema = document.child(schema, value[key], (keyword, key))
+            child: Schema = document.add_child(schema, value[key], (keyword, key))
             if key in children:
                 both = (children[key], child)
-                child = document.derived(f"{schema.pointer}/{keyword}", all_of=both, applicators=("allOf",))
+                child = document.derive_schema(
+                    f"{schema.pointer}/{keyword}", all_of=both, applicators=("allOf",)
+                )
             children[key] = child
         schema.dependent_schemas = children
         if "dependentSchemas" not in schema.applicators:
@@ -322,7 +330,7 @@ _DEPENDENT = MappingProxyType(
 
 
 def read_prefix(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    schema.prefix = children(document, schema, keyword, value)
+    schema.prefix = read_children(document, schema, keyword, value)
 
 
 def read_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
@@ -330,7 +338,7 @@ def read_items(document: OpenDocument, schema: Schema, keyword: str, value: Any)
     if value.__class__ is not list:
         read_schema(document, schema, keyword, value)
     elif "prefixItems" in schema.scope.dialect.keywords:
-        raise document.wrong(
+        raise document.keyword_error(
             schema,
             "items",
             "takes one schema in draft 2020-12",
@@ -347,7 +355,7 @@ def read_additional_items(document: OpenDocument, schema: Schema, keyword: str, 
 
 def read_unique_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if value.__class__ is not bool:
-        raise document.wrong(schema, "uniqueItems", "takes true or false")
+        raise document.keyword_error(schema, "uniqueItems", "takes true or false")
     if value:
         schema.unique_items = True
 
@@ -363,22 +371,22 @@ def read_contains(document: OpenDocument, schema: Schema, keyword: str, value: A
 
 def read_schema(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds one schema."""
-    setattr(schema, field_of(keyword), document.child(schema, value, (keyword,)))
+    setattr(schema, field_of(keyword), document.add_child(schema, value, (keyword,)))
 
 
 def read_schemas(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read a keyword that holds a list of schemas."""
     field = field_of(keyword)
-    setattr(schema, field, getattr(schema, field) + children(document, schema, keyword, value))
+    setattr(schema, field, getattr(schema, field) + read_children(document, schema, keyword, value))
     schema.applicators += (keyword,)
 
 
-def children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
+def read_children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
     """Return the schemas of a list. Raises SchemaError for anything else."""
     # draft 3 alone lets the list be empty
     if value.__class__ is not list or not (value or schema.scope.dialect.draft == "3"):
-        raise document.wrong(schema, keyword, "takes a list of at least one schema")
-    return tuple([document.child(schema, member, (keyword, index)) for index, member in enumerate(value)])
+        raise document.keyword_error(schema, keyword, "takes a list of at least one schema")
+    return tuple([document.add_child(schema, member, (keyword, index)) for index, member in enumerate(value)])
 
 
 def read_if(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
@@ -394,27 +402,29 @@ def read_if(document: OpenDocument, schema: Schema, keyword: str, value: Any) ->
 
 def read_reference(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     if keyword == "$recursiveRef" and value != "#":
-        raise document.wrong(schema, keyword, 'takes "#" alone')
+        raise document.keyword_error(schema, keyword, 'takes "#" alone')
     if value.__class__ is not str:
-        raise document.wrong(schema, keyword, "takes a URI reference in a string")
-    document.refer(schema, keyword, value)
+        raise document.keyword_error(schema, keyword, "takes a URI reference in a string")
+    document.follow_reference(schema, keyword, value)
 
 
 def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
-        raise document.wrong(schema, "propertyDependencies", "takes an object of objects of schemas")
+        raise document.keyword_error(schema, "propertyDependencies", "takes an object of objects of schemas")
     for name, members in value.items():
         for word, member in members.items():
             pointer = f"{schema.pointer}/propertyDependencies/{escape(name)}/{escape(word)}"
-            equal = document.derived(pointer, enum=(word,))
-            there = document.derived(
+            equal = document.derive_schema(pointer, enum=(word,))
+            there = document.derive_schema(
                 pointer, types=TYPES["object"], required=(name,), properties={name: equal}
             )
             # Not a plain `if`: that would count the property as evaluated.
-            test = document.derived(pointer, not_=document.derived(pointer, not_=there))
-            then = document.child(schema, member, ("propertyDependencies", name, word))
-            schema.all_of += (document.derived(pointer, if_=test, then=then, applicators=("if", "then")),)
+            test = document.derive_schema(pointer, not_=document.derive_schema(pointer, not_=there))
+            then = document.add_child(schema, member, ("propertyDependencies", name, word))
+            schema.all_of += (
+                document.derive_schema(pointer, if_=test, then=then, applicators=("if", "then")),
+            )
             if "allOf" not in schema.applicators:
                 schema.applicators += ("allOf",)
 
@@ -422,4 +432,4 @@ def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: 
 def read_unevaluated(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
     """Read a keyword for members that no other keyword evaluates."""
     read_schema(document, schema, keyword, value)
-    document.unevaluated = True
+    document.has_unevaluated = True

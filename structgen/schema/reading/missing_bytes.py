@@ -50,37 +50,37 @@ class Quoting:
         self.lost_digits = missing if self._free or not missing else missing.union(b"ABCDEF")
         """Bytes that escapes do not have."""
         self._ways: dict[str, bytes] = {}
-        self.blank = self.plain[:1] or self.literal(" ")[1:-1]
+        self.blank = self.plain[:1] or self.write_literal(" ")[1:-1]
         """What one more character takes, the cheapest."""
 
-    def literal(self, text: str) -> bytes:
+    def write_literal(self, text: str) -> bytes:
         """Return the shortest JSON text of a decoded string, quotes included; where none is without the
         missing bytes, one that has some."""
-        written = self._whole(text)
-        if not self.missing or self.missing.isdisjoint(written):
-            return written
-        return b'"%b"' % b"".join(map(self._character, text))
+        spelling = self._whole(text)
+        if not self.missing or self.missing.isdisjoint(spelling):
+            return spelling
+        return b'"%b"' % b"".join(map(self._write_character, text))
 
-    def cases(self, way: bytes) -> list[bytes]:
+    def escape_cases(self, way: bytes) -> list[bytes]:
         """Return an escape with digits in lower case, in upper case, and in whichever is there: of these,
         what can be written."""
         there = bytes(
             byte if byte not in self.missing else ord(bytes((byte,)).upper()) for byte in way.lower()
         )
-        return [written for written in (way.lower(), way, there) if self.missing.isdisjoint(written)]
+        return [spelling for spelling in (way.lower(), way, there) if self.missing.isdisjoint(spelling)]
 
-    def writes(self, text: str) -> bool:
+    def can_write(self, text: str) -> bool:
         """Return whether a text can be written as a key or a constant."""
         if not can_be_written(text, lone=self.lone):
             return False
         if not self.missing:
             return True
-        written = self.literal(text) if self.lone else self._whole(text)
-        return self.missing.isdisjoint(written)
+        spelling = self.write_literal(text) if self.lone else self._whole(text)
+        return self.missing.isdisjoint(spelling)
 
-    def _character(self, char: str) -> bytes:
-        found = self._ways.get(char)
-        if found is None:
+    def _write_character(self, char: str) -> bytes:
+        spelling = self._ways.get(char)
+        if spelling is None:
             ways, point = [self._whole(char)[1:-1]], ord(char)
             if self._free:
                 units = char.encode("utf-16-be", "surrogatepass").hex()
@@ -89,8 +89,8 @@ class Quoting:
                 ways.append(
                     "".join("\\u" * (at % 4 == 0) + digit for at, digit in enumerate(digits)).encode()
                 )
-            found = self._ways[char] = next(filter(self.missing.isdisjoint, ways), ways[0])
-        return found
+            spelling = self._ways[char] = next(filter(self.missing.isdisjoint, ways), ways[0])
+        return spelling
 
     @cached_property
     def strings(self) -> str | None:
@@ -103,14 +103,14 @@ class Quoting:
         return _pattern_of(self._written_characters(self.lone))
 
     @cached_property
-    def unwritable(self) -> tuple[frozenset[int], str | None]:
+    def unwritable_characters(self) -> tuple[frozenset[int], str | None]:
         """The bytes of UTF-8 that only characters have which cannot be written; and, where other characters
         cannot be written either, a pattern of the strings that can. Cost: some 10 ms."""
-        written = self._string_characters
-        if written is None:
+        writable = self._string_characters
+        if writable is None:
             return frozenset(), None
-        lost = _bytes_of(~written) - _bytes_of(written)
-        return lost, None if (written | ~characters_without(lost)).all() else self.strings
+        lost = _bytes_of(~writable) - _bytes_of(writable)
+        return lost, None if (writable | ~characters_without(lost)).all() else self.strings
 
     @cached_property
     def _string_characters(self) -> npt.NDArray[np.bool_] | None:
@@ -121,30 +121,30 @@ class Quoting:
         written. `free`: all escapes may be used. This is the one table of how characters are written."""
         cases = ("%x", "%X") if free else ("%x",)
         digits = [any(ord(case % value) not in self.missing for case in cases) for value in range(16)]
-        spelled = self.missing.isdisjoint(b"\\u")
-        if not self.missing or (free and spelled and all(digits)):
+        has_escapes = self.missing.isdisjoint(b"\\u")
+        if not self.missing or (free and has_escapes and all(digits)):
             return None
         import numpy as np  # start-up: few vocabularies lack bytes
 
-        written = self._raw()
-        escaped = np.zeros_like(written)
-        if spelled:
+        writable = self._raw_characters()
+        escapable = np.zeros_like(writable)
+        if has_escapes:
             digit, unit = np.array(digits), np.arange(0x10000)
             units = digit[unit >> 12] & digit[unit >> 8 & 15] & digit[unit >> 4 & 15] & digit[unit & 15]
-            escaped[:0x10000] = units
-            escaped[0x10000:] = np.logical_and.outer(units[0xD800:0xDC00], units[0xDC00:0xE000]).ravel()
+            escapable[:0x10000] = units
+            escapable[0x10000:] = np.logical_and.outer(units[0xD800:0xDC00], units[0xDC00:0xE000]).ravel()
         if not free:
-            escaped[32 : 0x7F if self.is_ascii else None] = False
-            escaped[list(_SHORT)] = False
+            escapable[32 : 0x7F if self.is_ascii else None] = False
+            escapable[list(_SHORT)] = False
         if not self.lone:
-            escaped[0xD800:0xE000] = True  # they cannot be written for another reason
+            escapable[0xD800:0xE000] = True  # they cannot be written for another reason
         if 92 not in self.missing:
             short = [point for point in _SHORT if free or point != 47]
-            escaped[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
-        written |= escaped
-        return None if written.all() else written
+            escapable[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
+        writable |= escapable
+        return None if writable.all() else writable
 
-    def _raw(self) -> npt.NDArray[np.bool_]:
+    def _raw_characters(self) -> npt.NDArray[np.bool_]:
         """Return for each code point whether it can be written as it is."""
         lacking = characters_without(self.missing)
         lacking[0x80:] &= not self.is_ascii
@@ -153,16 +153,16 @@ class Quoting:
         return lacking
 
 
-def _pattern_of(written: npt.NDArray[np.bool_] | None) -> str | None:
+def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
     """Return a pattern of the strings of some code points; None for all."""
-    if written is None:
+    if writable is None:
         return None
     import numpy as np  # start-up: few vocabularies lack bytes
 
     # start-up, too
     from structgen.automata.strings.alphabets import pattern_of_characters
 
-    return pattern_of_characters(np.flatnonzero(np.diff(written, prepend=False, append=False)))
+    return pattern_of_characters(np.flatnonzero(np.diff(writable, prepend=False, append=False)))
 
 
 def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
@@ -181,12 +181,12 @@ def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
     """Return the bytes of the UTF-8 of some code points; `characters` has a flag for each."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
-    found = {*np.flatnonzero(characters[:0x80]).tolist()}
+    byte_values = {*np.flatnonzero(characters[:0x80]).tolist()}
     for first, end, count in _LENGTHS:
         blocks = characters[first:end].reshape(-1, 64)
-        found.update(_first_bytes(first, end, count)[blocks.any(axis=1)].ravel().tolist())
-        found.update((0x80 + np.flatnonzero(blocks.any(axis=0))).tolist())
-    return frozenset(found)
+        byte_values.update(_first_bytes(first, end, count)[blocks.any(axis=1)].ravel().tolist())
+        byte_values.update((0x80 + np.flatnonzero(blocks.any(axis=0))).tolist())
+    return frozenset(byte_values)
 
 
 def _first_bytes(first: int, end: int, count: int) -> npt.NDArray[np.uint8]:
@@ -213,7 +213,7 @@ def limits_of(quoting: Quoting, policies: Policies) -> tuple[dict[str, Any], tup
     missing = quoting.missing
     kinds = frozenset(kind for kind, texts in _KINDS if any(map(missing.isdisjoint, texts)))
     fields: dict[str, Any] = {} if len(kinds) == len(_KINDS) else {"types": kinds}
-    kind, indent, _most = policies.space
+    kind, indent, _limit = policies.space
     breaks = b"\n" + indent.encode() if kind == "indent" else b""
     blank = b" " if breaks or kind == "oneline" else b""
     if not missing.isdisjoint(b"," + (b"" if breaks else blank)):

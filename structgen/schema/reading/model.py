@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from structgen.base.errors import SchemaError
-from structgen.base.json_text.events import spelled
+from structgen.base.json_text.events import spell_pointer
 from structgen.base.json_text.exact_json import Json, escape, kind_name
 from structgen.base.limits import Limits
 from structgen.schema.reading.policies import Policies
@@ -83,16 +83,16 @@ class Schema:
     __slots__ = (
         "__dict__",
         "at",
-        "combined",
-        "decided",
+        "has_combinators",
         "id",
         "kinds",
+        "known_verdict",
+        "lone_all_of",
+        "lone_not",
         "only_values",
-        "opened",
         "raw",
-        "refused",
         "scope",
-        "spoken",
+        "spoken_types",
         "values",
     )
 
@@ -106,22 +106,22 @@ class Schema:
     scope: Scope
     """The resource that it stands in; of schemas of a document alone."""
 
-    # What the network has read from the fields below (`PlaceTables.resolved`):
-    decided: bool | None
+    # What the network has read from the fields below (`PlaceTables.resolve_schema`):
+    known_verdict: bool | None
     """True or False: every value meets it, or none, on its face."""
     kinds: int
     """The types that its own `type`, `enum` and `const` leave open, as bits."""
-    spoken: int
+    spoken_types: int
     """The types of values, as bits, that its own keywords for one type speak of."""
     values: frozenset[Hashable] | None
     """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
     only_values: bool
     """`enum` or `const` is the only keyword, but for a `type` that all values have."""
-    combined: bool
+    has_combinators: bool
     """References and combinators stand here."""
-    opened: tuple[Schema, ...] | None
+    lone_all_of: tuple[Schema, ...] | None
     """The members of an `allOf` that stands alone."""
-    refused: Schema | None
+    lone_not: Schema | None
     """The operand of a `not` that stands alone."""
 
     verdict: bool | None = None
@@ -181,7 +181,7 @@ class Schema:
     then: Schema | None = None
     else_: Schema | None = None
     by_value: bool = False
-    """It only judges values, and asks nothing of how a number is written (`PlaceTables.judging`)."""
+    """It only judges values, and asks nothing of how a number is written (`PlaceTables.judging_literal`)."""
     bans: bool = False
     """It is no part of the schema's text: it says which texts no string and no key may hold (`banned`), or
     what a policy of white space cannot write."""
@@ -198,7 +198,7 @@ class Schema:
 
         Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
         """
-        return spelled(self.at)
+        return spell_pointer(self.at)
 
 
 _IN_PLACE = attrgetter("all_of", "any_of", "one_of", "ref", "if_", "then", "else_")
@@ -211,13 +211,13 @@ def in_place(schema: Schema) -> list[Schema]:
 
 def conjuncts_of(schemas: Iterable[Schema]) -> Iterator[Schema]:
     """Yield some schemas, and all that they ask of the same value by `$ref` and `allOf`, each once."""
-    seen: set[int] = set()
+    visited: set[int] = set()
     stack = list(schemas)
     stack.reverse()
     while stack:
         schema = stack.pop()
-        if schema.id not in seen:
-            seen.add(schema.id)
+        if schema.id not in visited:
+            visited.add(schema.id)
             yield schema
             stack.extend(reversed(schema.all_of))
             if schema.ref is not None:
@@ -256,7 +256,7 @@ class KeywordRefusal:
     pointer: str
     """Of the schema that holds the keyword."""
     keyword: str
-    what: str
+    fault: str
     cure: str = ""
 
 
@@ -266,13 +266,13 @@ class OpenDocument(ABC):
     policies: Policies
     limits: Limits
     grammars: dict[Any, Any] | None
-    """The grammar objects of `x-grammar` (`string_grammars.Held`)."""
+    """The grammar objects of `x-grammar` (`string_grammars.HeldGrammars`)."""
     top: Scope
     """The resource of the root."""
     notes: list[str]
     """Notes of the report on the document as a whole."""
 
-    def begin(self) -> None:
+    def reset_reading(self) -> None:
         """Forget what was read."""
         self.schemas: list[Schema] = []
         """By id: those that were read, and those that the network derived."""
@@ -284,7 +284,7 @@ class OpenDocument(ABC):
         """Every regular expression of `pattern` and `patternProperties`, and the first schema that has it."""
         self.tests: list[tuple[Schema, Any]] = []
         """Every `if` without `then` and `else`. It is read only if `unevaluated*` asks what it evaluates."""
-        self.unevaluated = False
+        self.has_unevaluated = False
         """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
         self.has_grammars = False
         """Strings are held to grammars."""
@@ -292,49 +292,49 @@ class OpenDocument(ABC):
         """Every format that is asserted, with the first schema that has it."""
         self.unknown_formats: list[tuple[Schema, str]] = []
         """Where formats are asserted: each format that is not known, with its schema."""
-        self.undeclared: list[Schema] = []
+        self.undeclared_schemas: list[Schema] = []
         """Every schema whose `required` names a key that its `properties` lack."""
         self.unknown: list[tuple[Schema, str]] = []
         """Every keyword that its draft does not know, with its schema; one that `$ref` makes void is not in
         it."""
 
     @abstractmethod
-    def child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
+    def add_child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
         """Return the subschema `raw`, to be read; `at` is the way to it from `up`."""
 
     @abstractmethod
-    def refer(self, schema: Schema, keyword: str, reference: str) -> None:
+    def follow_reference(self, schema: Schema, keyword: str, reference: str) -> None:
         """Have a schema hold the target of its `$ref`, `$dynamicRef` or `$recursiveRef`."""
 
-    def new(self, raw: Any, up: Schema | None, at: Any, scope: Scope) -> Schema:
+    def new_schema(self, raw: Any, up: Schema | None, at: Any, scope: Scope) -> Schema:
         """Return a new schema, `at` from the one around it; without that one, `at` is its pointer."""
         schema = Schema(len(self.schemas), at if up is None else (up.at, *at), raw)
         schema.scope = scope
         self.schemas.append(schema)
         return schema
 
-    def derived(self, pointer: str, **fields: Any) -> Schema:
+    def derive_schema(self, pointer: str, **fields: Any) -> Schema:
         """Return a new synthetic schema with these fields of `Schema`, of which messages say `pointer`."""
-        schema = self.new(None, None, pointer, self.top)
+        schema = self.new_schema(None, None, pointer, self.top)
         vars(schema).update(fields)
         return schema
 
-    def refuse(self, schema: Schema, keyword: str, what: str = "", cure: str = "") -> None:
+    def refuse_keyword(self, schema: Schema, keyword: str, fault: str = "", cure: str = "") -> None:
         """Note that `keyword`, in use in `schema`, is not handled."""
-        what = what or f"{keyword} is not handled."
+        fault = fault or f"{keyword} is not handled."
         cure = cure or f"Leave {keyword} out, or check it on the finished document."
-        self.refusals.append(KeywordRefusal(schema.pointer, keyword, what, cure))
+        self.refusals.append(KeywordRefusal(schema.pointer, keyword, fault, cure))
 
-    def wrong(self, schema: Schema, keyword: str, takes: str, cure: str = "") -> SchemaError:
+    def keyword_error(self, schema: Schema, keyword: str, takes: str, cure: str = "") -> SchemaError:
         """Return the error for a keyword of `schema` whose value is of the wrong kind."""
         return SchemaError(
-            f"{keyword} {takes}, not {shown(schema.raw[keyword])}.",
+            f"{keyword} {takes}, not {show_value(schema.raw[keyword])}.",
             where=f"{schema.pointer}/{escape(keyword)}",
             cure=cure or f"Correct {keyword}.",
         )
 
 
-def shown(value: Any) -> str:
+def show_value(value: Any) -> str:
     """Return a value for a message: itself where it is short, else its kind."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]

@@ -71,38 +71,42 @@ class OpenAIRefusal:
     why: str
 
 
-def refusals(schema: Json) -> list[OpenAIRefusal]:
+def find_refusals(schema: Json) -> list[OpenAIRefusal]:
     """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
-    refused = [OpenAIRefusal("#", *told) for told in _root(schema)]
+    refusals_so_far = [OpenAIRefusal("#", *refusal) for refusal in _root_refusals(schema)]
     nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]
     while stack:
         node, pointer, level = stack.pop()
         if not isinstance(node, dict):
-            refused.append(OpenAIRefusal(pointer, "", "A schema is an object here, not true or false."))
+            refusals_so_far.append(
+                OpenAIRefusal(pointer, "", "A schema is an object here, not true or false.")
+            )
             continue
         level += _is_object(node)
-        refused += [OpenAIRefusal(pointer, *told) for told in _subschema(node, pointer == "#", level)]
+        refusals_so_far += [
+            OpenAIRefusal(pointer, *refusal) for refusal in _subschema_refusals(node, pointer == "#", level)
+        ]
         nodes.append(node)
-        inside = [(child, f"{pointer}/{path}", start) for child, path, start in _children(node, level)]
+        inside = [(child, f"{pointer}/{path}", start) for child, path, start in _child_nodes(node, level)]
         stack.extend(reversed(inside))
-    return [*refused, *(OpenAIRefusal("#", *told) for told in _totals(nodes))]
+    return [*refusals_so_far, *(OpenAIRefusal("#", *refusal) for refusal in _total_refusals(nodes))]
 
 
 def check_subset(schema: Json) -> None:
     """Raise `UnsupportedError` for the first thing that the subset rules out, and name how many more."""
-    refused = refusals(schema)
-    if refused:
-        more = f" ({len(refused) - 1} more like it.)" if len(refused) > 1 else ""
+    all_refusals = find_refusals(schema)
+    if all_refusals:
+        more_text = f" ({len(all_refusals) - 1} more like it.)" if len(all_refusals) > 1 else ""
         raise UnsupportedError(
-            f"A server for OpenAI's strict structured outputs refuses this: {refused[0].why}{more}",
-            keyword=refused[0].keyword,
-            where=refused[0].pointer,
+            f"A server for OpenAI's strict structured outputs refuses this: {all_refusals[0].why}{more_text}",
+            keyword=all_refusals[0].keyword,
+            where=all_refusals[0].pointer,
             cure="Change the schema, or leave out subset.",
         )
 
 
-def _root(schema: Json) -> Iterator[_Told]:
+def _root_refusals(schema: Json) -> Iterator[_Told]:
     if isinstance(schema, dict):
         if "anyOf" in schema:
             yield "anyOf", "The root is no anyOf."
@@ -112,17 +116,17 @@ def _root(schema: Json) -> Iterator[_Told]:
             yield "enum", "The root has no enum."
 
 
-def _types(node: dict[str, Any]) -> list[Any]:
+def _types_of(node: dict[str, Any]) -> list[Any]:
     types = node.get("type", [])
     return types if isinstance(types, list) else [types]
 
 
 def _is_object(node: dict[str, Any]) -> bool:
-    return "properties" in node or "object" in _types(node)
+    return "properties" in node or "object" in _types_of(node)
 
 
-def _subschema(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
-    is_object, types, target = _is_object(node), _types(node), node.get("$ref")
+def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
+    is_object, types, target = _is_object(node), _types_of(node), node.get("$ref")
     pattern, form = node.get("pattern"), node.get("format")
     beside = ", ".join(name for name in node if name != "$ref")
     leads = target is None or (isinstance(target, str) and _TARGET.fullmatch(target))
@@ -149,19 +153,19 @@ def _subschema(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Tol
     ):
         if holds:
             yield keyword, why
-    properties, required = node.get("properties", {}), node.get("required", [])
-    if is_object and isinstance(properties, dict) and isinstance(required, list):
-        listed = {name for name in required if isinstance(name, str)}
-        for what, names in (
-            ("Each property is required; missing", [name for name in properties if name not in listed]),
-            ("Each required name is a property; not so", sorted(listed - properties.keys())),
+    properties, required_names = node.get("properties", {}), node.get("required", [])
+    if is_object and isinstance(properties, dict) and isinstance(required_names, list):
+        required_set = {name for name in required_names if isinstance(name, str)}
+        for complaint, names in (
+            ("Each property is required; missing", [name for name in properties if name not in required_set]),
+            ("Each required name is a property; not so", sorted(required_set - properties.keys())),
         ):
             if names:
-                named = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
-                yield "required", f"{what}: {named}."
+                first_names = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+                yield "required", f"{complaint}: {first_names}."
 
 
-def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
+def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
     for keyword in _MAPS:
         members = node.get(keyword)
         if isinstance(members, dict):
@@ -175,24 +179,29 @@ def _children(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int
             yield child, f"anyOf/{index}", level
 
 
-def _totals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
+def _total_refusals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
     """Yield what is too much over the whole schema."""
     maps = [
         (keyword, node[keyword]) for node in nodes for keyword in _MAPS if isinstance(node.get(keyword), dict)
     ]
     enums = [node["enum"] for node in nodes if isinstance(node.get("enum"), list)]
     sizes = [sum(len(value) for value in values if isinstance(value, str)) for values in enums]
-    named = sum(len(name) for _, members in maps for name in members)
+    name_characters = sum(len(name) for _, members in maps for name in members)
     constants = sum(len(node["const"]) for node in nodes if isinstance(node.get("const"), str))
     properties = sum(len(members) for keyword, members in maps if keyword == "properties")
-    for keyword, count, most, what in (
+    for keyword, count, maximum, unit in (
         ("properties", properties, PROPERTIES, "properties"),
-        ("properties", named + sum(sizes) + constants, CHARACTERS, "characters in names, enum and const"),
+        (
+            "properties",
+            name_characters + sum(sizes) + constants,
+            CHARACTERS,
+            "characters in names, enum and const",
+        ),
         ("enum", sum(map(len, enums)), ENUM_VALUES, "values of enum"),
     ):
-        if count > most:
-            yield keyword, f"The schema has {count:,} {what}, and {most:,} are supported."
+        if count > maximum:
+            yield keyword, f"The schema has {count:,} {unit}, and {maximum:,} are supported."
     for values, size in zip(enums, sizes, strict=True):
         if len(values) > LONG_ENUM and size > LONG_ENUM_CHARACTERS:
-            supported = f"and {LONG_ENUM_CHARACTERS:,} are supported."
-            yield "enum", f"An enum of more than {LONG_ENUM} values has {size:,} characters, {supported}"
+            limit_text = f"and {LONG_ENUM_CHARACTERS:,} are supported."
+            yield "enum", f"An enum of more than {LONG_ENUM} values has {size:,} characters, {limit_text}"

@@ -40,25 +40,27 @@ NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multip
 """The keywords that a format of numbers may use."""
 
 
-def _finite(precision: int, exponent: int) -> Mapping[str, int]:
+def _finite_bounds(precision: int, exponent: int) -> Mapping[str, int]:
     """Return the numbers that IEEE 754 rounds to a finite binary of so many digits, to the nearest, ties to
     even: those below half a step more than the largest (sections 4.3.1 and 3.3)."""
     beyond = 2 ** (exponent + 1) - 2 ** (exponent - precision)
     return MappingProxyType({"exclusiveMinimum": -beyond, "exclusiveMaximum": beyond})
 
 
-def _integers(least: int, most: int) -> Mapping[str, int]:
-    """Return the integers from `least` to `most`."""
-    return MappingProxyType({"multipleOf": 1, "minimum": least, "maximum": most})
+def _integer_bounds(minimum: int, maximum: int) -> Mapping[str, int]:
+    """Return the integers from `minimum` to `maximum`."""
+    return MappingProxyType({"multipleOf": 1, "minimum": minimum, "maximum": maximum})
 
 
 OPENAPI_FORMATS: Mapping[str, str | Mapping[str, int]] = MappingProxyType(
     {
-        **{f"int{bits}": _integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
-        **{f"uint{bits}": _integers(0, 2**bits - 1) for bits in (8, 16, 32, 64)},
-        "double-int": _integers(1 - 2**53, 2**53 - 1),
-        "float": _finite(24, 127),
-        "double": _finite(53, 1023),
+        **{
+            f"int{bits}": _integer_bounds(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)
+        },
+        **{f"uint{bits}": _integer_bounds(0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+        "double-int": _integer_bounds(1 - 2**53, 2**53 - 1),
+        "float": _finite_bounds(24, 127),
+        "double": _finite_bounds(53, 1023),
         "byte": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$",
         "base64url": "^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-][AQgw]|[A-Za-z0-9_-]{2}[AEIMQUYcgkosw048])?$",
         "binary": "",
@@ -82,7 +84,7 @@ READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "
 """Those for `json.dumps(value, ensure_ascii=False)`."""
 
 
-def _whitespace(value: object) -> str:
+def _read_whitespace(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return "indent:" + " " * max(value, 0)
     words = rf"({'|'.join(WHITESPACE)}|indent:[ \t\n\r]*)(?::([0-9]{{1,18}}))?"
@@ -101,10 +103,11 @@ def _whitespace(value: object) -> str:
     )
 
 
-def counted_space(whitespace: object, most: int) -> str:
-    """Return the policy of a policy's white space of which `most` characters stand together at most."""
-    kind, blanks, known = Policies(whitespace=whitespace).space  # type: ignore[arg-type]
-    return f"{kind}{':' if kind == 'indent' else ''}{blanks}:{min(most, most if known is None else known)}"
+def counted_space(whitespace: object, max_blanks: int) -> str:
+    """Return the policy of a policy's white space of which `max_blanks` characters stand together at most."""
+    kind, blanks, known_limit = Policies(whitespace=whitespace).space  # type: ignore[arg-type]
+    limit = max_blanks if known_limit is None else min(max_blanks, known_limit)
+    return f"{kind}{':' if kind == 'indent' else ''}{blanks}:{limit}"
 
 
 def _any_value(value: Any) -> int | None:
@@ -119,15 +122,18 @@ def _any_value(value: Any) -> int | None:
     )
 
 
-def _own_formats(given: Any) -> tuple[tuple[str, CustomFormat], ...]:
-    if given is None:
+def _read_own_formats(formats: Any) -> tuple[tuple[str, CustomFormat], ...]:
+    if formats is None:
         return ()
-    if isinstance(given, tuple):  # formats that were checked before
+    if isinstance(formats, tuple):  # formats that were checked before
         with suppress(TypeError, ValueError):
-            given = {name: said if isinstance(said, str) else dict(said) for name, said in given}
-    if not isinstance(given, Mapping) or not all(
+            formats = {
+                name: format_rule if isinstance(format_rule, str) else dict(format_rule)
+                for name, format_rule in formats
+            }
+    if not isinstance(formats, Mapping) or not all(
         isinstance(name, str) and (isinstance(meaning, str) or _is_numeric(meaning))
-        for name, meaning in given.items()
+        for name, meaning in formats.items()
     ):
         raise OptionError(
             "custom_formats does not map names to patterns, or to bounds of numbers.",
@@ -136,7 +142,7 @@ def _own_formats(given: Any) -> tuple[tuple[str, CustomFormat], ...]:
         )
     return tuple(
         (name, meaning if isinstance(meaning, str) else tuple(sorted(meaning.items())))
-        for name, meaning in sorted(given.items(), key=lambda item: item[0])
+        for name, meaning in sorted(formats.items(), key=lambda item: item[0])
     )
 
 
@@ -156,19 +162,19 @@ class Policies:
     behind ":" how many characters stand together at most, where that leaves something out.
     """
 
-    whitespace: Annotated[str, checks.By(_whitespace)] = "bounded"
-    property_order: Annotated[str, checks.OneOf(PROPERTY_ORDER)] = "declared"
-    numbers: Annotated[str, checks.OneOf(NUMBERS)] = "bounded"
-    escapes: Annotated[str, checks.OneOf(ESCAPES)] = "canonical"
-    formats: Annotated[str, checks.OneOf(FORMATS)] = "assert"
-    max_string: Annotated[int, checks.Whole(0)] | None = None
+    whitespace: Annotated[str, checks.NamedCheck(_read_whitespace)] = "bounded"
+    property_order: Annotated[str, checks.ChoiceCheck(PROPERTY_ORDER)] = "declared"
+    numbers: Annotated[str, checks.ChoiceCheck(NUMBERS)] = "bounded"
+    escapes: Annotated[str, checks.ChoiceCheck(ESCAPES)] = "canonical"
+    formats: Annotated[str, checks.ChoiceCheck(FORMATS)] = "assert"
+    max_string: Annotated[int, checks.WholeCheck(0)] | None = None
     """Code points of a string for which the schema has no bound; None: none."""
-    max_items: Annotated[int, checks.Whole(0)] | None = None
+    max_items: Annotated[int, checks.WholeCheck(0)] | None = None
     """Items of an array for which the schema has no bound."""
-    any_value: Annotated[int, checks.By(_any_value)] | None = None
+    any_value: Annotated[int, checks.NamedCheck(_any_value)] | None = None
     """How deep a value is nested of which the schema says nothing; 0 ("scalar"): scalars alone; None ("any"):
     no bound."""
-    custom_formats: Annotated[tuple[tuple[str, CustomFormat], ...], checks.By(_own_formats)] = ()
+    custom_formats: Annotated[tuple[tuple[str, CustomFormat], ...], checks.NamedCheck(_read_own_formats)] = ()
     """The caller's own formats: names and what they say, in the order of the names."""
 
     def __post_init__(self) -> None:
@@ -183,7 +189,7 @@ class Policies:
         return kind, blanks, int(rest[0]) if rest else None
 
     @property
-    def narrow(self) -> tuple[str, ...]:
+    def narrow_options(self) -> tuple[str, ...]:
         """The options that keep some documents of the schema out, `formats` aside."""
         words = tuple(
             name for name in ("property_order", "numbers", "escapes") if getattr(self, name) != "any"
@@ -200,7 +206,7 @@ class Policies:
         """Return how numerals with a point or an exponent are read: as the next double, or exactly."""
         return Decimal if self.numbers in ("decimal", "any") else nearest_double
 
-    def widened(self, *names: str) -> Policies:
+    def widen_options(self, *names: str) -> Policies:
         """Return the policies with some options at their widest."""
         widest = {name: "any" if name in WIDEST else None for name in names}
         return replace(self, **widest)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final
 
 from structgen.base.errors import OptionError, SchemaError, fields_named
 from structgen.base.json_text.exact_json import escape
-from structgen.base.language.checks import OneOf, Whole, check_fields
-from structgen.schema.reading.model import shown
+from structgen.base.language.checks import ChoiceCheck, WholeCheck, check_fields
+from structgen.schema.reading.model import show_value
 
 QUOTE: Final = "x-quote"
 INFERRED: Final = "x-inferred"
@@ -28,9 +28,9 @@ class QuoteMembers:
     """What a quote is. Raises `OptionError` for values that are none, and for `words` beside sentences and
     lines."""
 
-    of: Annotated[str, OneOf(("words", "sentences", "lines"))] = "words"
+    of: Annotated[str, ChoiceCheck(("words", "sentences", "lines"))] = "words"
     """A quote is a run of these."""
-    words: Annotated[int, Whole(1)] | None = None
+    words: Annotated[int, WholeCheck(1)] | None = None
     """The most words of a quote; None: any number."""
 
     def __post_init__(self) -> None:
@@ -48,7 +48,7 @@ def read_quote(value: Any, where: str) -> dict[str, Any]:
     keyword. Raises `SchemaError`."""
     if not isinstance(value, Mapping):
         raise SchemaError(
-            f"{QUOTE} is {shown(value)}.", where=where, cure='Write an object: {"words": 6} or {}.'
+            f"{QUOTE} is {show_value(value)}.", where=where, cure='Write an object: {"words": 6} or {}.'
         )
     try:
         return asdict(QuoteMembers(**value))

@@ -17,19 +17,19 @@ from structgen.base.language.graphs import components
 from structgen.schema.reading.model import OpenDocument, Schema, parts_of
 
 
-def settle(document: OpenDocument, referring: Iterable[Schema]) -> None:
+def settle_loops(document: OpenDocument, referring: Iterable[Schema]) -> None:
     """Give the loops of conjunctions their meaning; raise `SchemaError` for every other loop.
 
     `referring` are the schemas that hold references: a loop passes through one of them. Linear in the schemas
     that they reach, iterative.
     """
     starts = list(referring)
-    if not _loops(starts, _same_value):
+    if not _find_loops(starts, _same_value):
         return
-    for group in _loops(starts, _parts):
-        _open(document, group)
-    for following, *others in _loops(starts, _same_value):
-        schema = next((other for other in others if following in _same_value(other)), following)
+    for group in _find_loops(starts, _operands_of):
+        _open_loop(document, group)
+    for following, *others in _find_loops(starts, _same_value):
+        schema = next((candidate for candidate in others if following in _same_value(candidate)), following)
         raise SchemaError(
             f"This schema refers back to itself ({following.pointer}) without going down into "
             "a value, so that no value can be judged.",
@@ -49,38 +49,38 @@ def _same_value(schema: Schema) -> list[Schema]:
     return [*parts_of(_OF_SAME_VALUE(schema))]
 
 
-def _parts(schema: Schema) -> list[Schema]:
+def _operands_of(schema: Schema) -> list[Schema]:
     """Return the operands of a schema's conjunction, the last one of the text first; `$ref` comes last."""
     return [*parts_of(_OF_CONJUNCTION(schema))][::-1]
 
 
-def _loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]]) -> list[list[Schema]]:
+def _find_loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]]) -> list[list[Schema]]:
     """Return the loops of a relation of schemas, and the schemas of each, as they are reached."""
-    reached: dict[int, Schema] = {}
+    reached_schemas: dict[int, Schema] = {}
     edges: dict[int, list[int]] = {}
     stack = [*reversed(starts)]
     while stack:
         schema = stack.pop()
-        if schema.id not in reached:
-            reached[schema.id] = schema
+        if schema.id not in reached_schemas:
+            reached_schemas[schema.id] = schema
             below = operands(schema)
             edges[schema.id] = [part.id for part in below]
             stack += below
-    order = {at: number for number, at in enumerate(reached)}
+    order = {at: number for number, at in enumerate(reached_schemas)}
     loops = (
         sorted(group, key=order.__getitem__)
         for group in components(edges)
         if len(group) > 1 or group[0] in edges[group[0]]
     )
-    return [[reached[at] for at in loop] for loop in sorted(loops, key=lambda loop: order[loop[0]])]
+    return [[reached_schemas[at] for at in loop] for loop in sorted(loops, key=lambda loop: order[loop[0]])]
 
 
-def _open(document: OpenDocument, group: list[Schema]) -> None:
+def _open_loop(document: OpenDocument, group: list[Schema]) -> None:
     """Make each schema of a loop the conjunction of what all of them say besides."""
     if any(name.startswith("unevaluated") for schema in group for name in vars(schema)):
         return  # that keyword reads what the schemas beside it have evaluated, which taking them apart loses
     inside = {schema.id for schema in group}
-    said: list[Schema] = []
+    conjuncts: list[Schema] = []
     for schema in group:
         # A schema holds the fields that are set in its `__dict__`.
         fields: dict[str, Any] = dict(vars(schema))
@@ -94,13 +94,13 @@ def _open(document: OpenDocument, group: list[Schema]) -> None:
             name for name in schema.applicators if name not in gone or gone[name] in fields
         )
         if len(fields) > 1:
-            said.append(document.derived(schema.pointer, **fields))
-    if not said:
+            conjuncts.append(document.derive_schema(schema.pointer, **fields))
+    if not conjuncts:
         return
     for schema in group:
         document.loops[schema.id] = schema.ref, schema.all_of
         vars(schema).clear()
-        schema.all_of, schema.applicators = tuple(said), ("allOf",)
+        schema.all_of, schema.applicators = tuple(conjuncts), ("allOf",)
     document.notes.append(
         f"{group[0].pointer} refers back to itself by $ref and allOf: it means what else is said there."
     )

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-from structgen.base.json_text.events import spelled
-from structgen.base.json_text.exact_json import unescape
-from structgen.schema.reading.dialects import dialect, with_vocabularies
+from structgen.base.json_text.events import spell_pointer
+from structgen.base.json_text.exact_json import unescape_segment
+from structgen.schema.reading.dialects import dialect_of, with_vocabularies
 from structgen.schema.reading.draft_names import DEFAULT_DRAFT, draft_of
 from structgen.schema.reading.model import Dialect, Scope
 from structgen.schema.reading.remotes import Remotes
-from structgen.schema.reading.uris import join
+from structgen.schema.reading.uris import join_uri
 
 RECURSIVE = ""
 """The name under which `$recursiveAnchor` is kept; no `$dynamicAnchor` has it."""
@@ -57,117 +57,117 @@ class References:
         """`draft` None: the one that `$schema` names, also by way of a meta-schema among the resources."""
         self._remotes = remotes
         self._dialects: dict[str, Dialect | None] = {}
-        known = dialect(DEFAULT_DRAFT) if draft is None else dialect(draft)
+        root_dialect = dialect_of(DEFAULT_DRAFT) if draft is None else dialect_of(draft)
         if draft is None and isinstance(value, dict):
-            known = self._dialect_of(value, known)
-        self.root = Scope(value, "#", "", known)
+            root_dialect = self._dialect_of(value, root_dialect)
+        self.root = Scope(value, "#", "", root_dialect)
         self._scopes: dict[int, Scope] = {}
         self._resources: dict[str, Scope] | None = None
         self._anchors: dict[tuple[int, str], ReferenceTarget] = {}
         self._dynamic: dict[int, dict[str, ReferenceTarget]] = {}
         if isinstance(value, dict):
-            self.root.base = _identifier(value, known).partition("#")[0]
+            self.root.base = _identifier_of(value, root_dialect).partition("#")[0]
             self._scopes[id(value)] = self.root
 
-    def enter(self, scope: Scope, raw: dict[str, Any], at: Any) -> Scope:
+    def enter_schema(self, scope: Scope, raw: dict[str, Any], at: Any) -> Scope:
         """Return the scope inside a subschema: its own where an identifier gives it another URI. `at`: where
         it stands (`Schema.at`)."""
         own = self._scopes.get(id(raw))
         if own is not None:
             return own
-        known = scope.dialect
-        uri = _identifier(raw, known).partition("#")[0]
+        outer_dialect = scope.dialect
+        uri = _identifier_of(raw, outer_dialect).partition("#")[0]
         if not uri:
             return scope
-        own = Scope(raw, spelled(at), join(scope.base, uri), self._dialect_of(raw, known))
+        own = Scope(raw, spell_pointer(at), join_uri(scope.base, uri), self._dialect_of(raw, outer_dialect))
         self._scopes[id(raw)] = own
         return own
 
-    def find(self, scope: Scope, reference: str) -> ReferenceTarget:
+    def find_target(self, scope: Scope, reference: str) -> ReferenceTarget:
         """Return where a reference leads that stands in `scope`; `NowhereError`, `RemoteError`."""
         uri, _, fragment = reference.partition("#")
         if uri:
-            uri = join(scope.base, uri)
+            uri = join_uri(scope.base, uri)
             if uri != scope.base:
-                scope = self._resource(uri)
+                scope = self._find_resource(uri)
         if fragment and not fragment.startswith("/"):
-            self._indexed()
+            self._all_resources()
             name = unquote(fragment)
             anchors = self._anchors.get((id(scope.root), name))
             if anchors is None:
                 raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
             return anchors
-        return self._pointed(scope, fragment)
+        return self._target_at_pointer(scope, fragment)
 
-    def _pointed(self, scope: Scope, pointer: str) -> ReferenceTarget:
+    def _target_at_pointer(self, scope: Scope, pointer: str) -> ReferenceTarget:
         if not pointer:
             return ReferenceTarget(scope.root, scope.prefix, scope)
         start, node = scope.prefix, scope.root
         tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
         for at in range(1, len(tokens)):
-            token, what = unescape(tokens[at]), ""
+            token, fault = unescape_segment(tokens[at]), ""
             if node.__class__ is dict:
                 if scope.dialect.id_key in node:
-                    scope = self.enter(scope, node, (start, *map(unescape, tokens[1:at])))
+                    scope = self.enter_schema(scope, node, (start, *map(unescape_segment, tokens[1:at])))
                 if token in node:
                     node = node[token]
                 else:
-                    what = f"has no member {token!r}"
+                    fault = f"has no member {token!r}"
             elif node.__class__ is list:
                 # RFC 6901, section 4: digits without leading zeros.
                 digits = token.isascii() and token.isdigit() and len(token) < 10
                 if digits and str(int(token)) == token and int(token) < len(node):
                     node = node[int(token)]
                 else:
-                    what = f"has {len(node)} items, no {token!r}"
+                    fault = f"has {len(node)} items, no {token!r}"
             else:
-                what = "is neither an object nor an array"
-            if what:
-                raise NowhereError(f"{start + '/'.join(tokens[:at])} {what}")
+                fault = "is neither an object nor an array"
+            if fault:
+                raise NowhereError(f"{start + '/'.join(tokens[:at])} {fault}")
         return ReferenceTarget(node, start + "/".join(tokens), scope)
 
-    def _resource(self, uri: str) -> Scope:
-        resources = self._indexed()
+    def _find_resource(self, uri: str) -> Scope:
+        resources = self._all_resources()
         resource = resources.get(uri)
         if resource is None:
             raw = self._remotes.get(uri)
             if raw is None:
-                raw = self._remotes.standard(uri)
+                raw = self._remotes.standard_schema(uri)
             if raw is not None:
-                return self._load(uri, raw)
-            for name, other in self._remotes.all():
+                return self._load_document(uri, raw)
+            for name, document in self._remotes.all_documents():
                 if name not in resources:
-                    self._load(name, other)
+                    self._load_document(name, document)
             resource = resources.get(uri)
             if resource is None:
                 raise RemoteError(uri)
         return resource
 
-    def _load(self, uri: str, raw: Any) -> Scope:
+    def _load_document(self, uri: str, raw: Any) -> Scope:
         """Return the scope of another document, and note what is in it."""
         scope = Scope(raw, uri + "#", uri, self.root.dialect)
         if isinstance(raw, dict):
             scope.dialect = self._dialect_of(raw, scope.dialect)
-            scope.base = join(uri, _identifier(raw, scope.dialect).partition("#")[0])
+            scope.base = join_uri(uri, _identifier_of(raw, scope.dialect).partition("#")[0])
             self._scopes[id(raw)] = scope
-        self._index(scope)
-        self._indexed().setdefault(uri, scope)
+        self._index_document(scope)
+        self._all_resources().setdefault(uri, scope)
         return scope
 
-    def _indexed(self) -> dict[str, Scope]:
+    def _all_resources(self) -> dict[str, Scope]:
         if self._resources is None:
             self._resources = {}
-            self._index(self.root)
+            self._index_document(self.root)
         return self._resources
 
-    def bound(self, before: Bindings, scope: Scope, names: Sequence[str]) -> Bindings:
+    def bind_names(self, bindings: Bindings, scope: Scope, names: Sequence[str]) -> Bindings:
         """Return the bindings after a path has entered a resource."""
         anchors = self.dynamic_anchors(scope)
-        return tuple([old or anchors.get(name) for old, name in zip(before, names, strict=True)])
+        return tuple([old or anchors.get(name) for old, name in zip(bindings, names, strict=True)])
 
     def dynamic_anchors(self, scope: Scope) -> Mapping[str, ReferenceTarget]:
         """Return the dynamic anchors of a resource; `RECURSIVE` stands for `$recursiveAnchor`."""
-        self._indexed()
+        self._all_resources()
         return self._dynamic.get(id(scope.root), {})
 
     @property
@@ -175,7 +175,7 @@ class References:
         """Whether some `$schema` names a meta-schema among the resources."""
         return any(self._dialects.values())
 
-    def knows(self, uri: str) -> bool:
+    def knows_dialect(self, uri: str) -> bool:
         """Return whether a `$schema` names a draft, or a meta-schema among the resources."""
         return draft_of(uri) is not None or self._dialects.get(uri.rstrip("#")) is not None
 
@@ -186,16 +186,18 @@ class References:
             return outer
         draft = draft_of(uri)
         if draft is not None:
-            return dialect(draft)
+            return dialect_of(draft)
         uri = uri.rstrip("#")
         if uri not in self._dialects:
             self._dialects[uri] = None  # where a meta-schema names itself
             meta = self._remotes.get(uri)
             if isinstance(meta, dict):
-                self._dialects[uri] = with_vocabularies(self._dialect_of(meta, dialect(DEFAULT_DRAFT)), meta)
+                self._dialects[uri] = with_vocabularies(
+                    self._dialect_of(meta, dialect_of(DEFAULT_DRAFT)), meta
+                )
         return self._dialects[uri] or outer
 
-    def _index(self, top: Scope) -> None:
+    def _index_document(self, top: Scope) -> None:
         """Note every resource and anchor of a document, also where no reference leads."""
         assert self._resources is not None
         self._resources.setdefault(top.base, top)
@@ -205,19 +207,19 @@ class References:
             raw, path, scope = todo.pop()
             if raw.__class__ is not dict:
                 continue
-            scope = self.enter(scope, raw, path)
-            known = scope.dialect
+            scope = self.enter_schema(scope, raw, path)
+            scope_dialect = scope.dialect
             self._resources.setdefault(scope.base, scope)
-            for name in _anchors_of(raw, known):
-                target = ReferenceTarget(raw, spelled(path), scope)
+            for name in _anchors_of(raw, scope_dialect):
+                target = ReferenceTarget(raw, spell_pointer(path), scope)
                 self._anchors.setdefault((id(scope.root), name), target)
-            if known.dynamic_anchor:
-                mark = raw.get(known.dynamic_anchor)
+            if scope_dialect.dynamic_anchor:
+                mark = raw.get(scope_dialect.dynamic_anchor)
                 name = mark if isinstance(mark, str) else RECURSIVE
                 if name or (mark is True and raw is scope.root):
-                    target = ReferenceTarget(raw, spelled(path), scope)
+                    target = ReferenceTarget(raw, spell_pointer(path), scope)
                     self._dynamic.setdefault(id(scope.root), {}).setdefault(name, target)
-            for keyword, shape in known.locations.items():
+            for keyword, shape in scope_dialect.locations.items():
                 value = raw.get(keyword)
                 if value.__class__ is dict:
                     if shape == "map":
@@ -234,18 +236,18 @@ class References:
                     todo.extend((sub, (path, keyword, index), scope) for index, sub in enumerate(value))
 
 
-def _identifier(raw: Mapping[str, Any], known: Dialect) -> str:
+def _identifier_of(raw: Mapping[str, Any], dialect: Dialect) -> str:
     """Return the identifier of a subschema; empty where it has none."""
-    name = raw.get(known.id_key)
-    return name if isinstance(name, str) and not (known.hides_siblings and "$ref" in raw) else ""
+    name = raw.get(dialect.id_key)
+    return name if isinstance(name, str) and not (dialect.hides_siblings and "$ref" in raw) else ""
 
 
-def _anchors_of(raw: Mapping[str, Any], known: Dialect) -> Iterator[str]:
-    if not known.anchors:
-        fragment = _identifier(raw, known).partition("#")[2]
+def _anchors_of(raw: Mapping[str, Any], dialect: Dialect) -> Iterator[str]:
+    if not dialect.anchors:
+        fragment = _identifier_of(raw, dialect).partition("#")[2]
         if fragment and not fragment.startswith("/"):
             yield unquote(fragment)
-    for keyword in known.anchors:
+    for keyword in dialect.anchors:
         name = raw.get(keyword)
         if isinstance(name, str):
             yield name

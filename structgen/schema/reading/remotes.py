@@ -9,22 +9,23 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from structgen.base.errors import OptionError, SchemaError
-from structgen.base.json_text.exact_json import Json, exact, read
+from structgen.base.json_text.exact_json import Json, exact_copy, read_exact
 from structgen.schema.reading.draft_names import URI_OF_DRAFT, draft_of
 
 
 class Remotes:
     """The resources of one grammar. Copied one by one, when a reference leads there."""
 
-    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
-        """`given` maps URIs to schemas (dict, bool, JSON text) or to the resources of package referencing, as
-        a `referencing.Registry` does; it must not change before the grammar that reads it has been made."""
-        self._given: Mapping[str, Any] = given if given is not None else {}
+    def __init__(self, resources: Mapping[str, Any] | None = None) -> None:
+        """`resources` maps URIs to schemas (dict, bool, JSON text) or to the resources of package
+        referencing, as a `referencing.Registry` does; it must not change before the grammar that reads it has
+        been made."""
+        self._resources: Mapping[str, Any] = resources if resources is not None else {}
         self.used: dict[str, Json] = {}
         """By URI without a fragment: the exact copies of those that were asked for."""
 
     @classmethod
-    def holding(cls, used: Mapping[str, Json]) -> Remotes:
+    def from_used(cls, used: Mapping[str, Json]) -> Remotes:
         """Return the resources that earlier ones came to use; nothing is copied again."""
         remotes = cls()
         remotes.used.update(used)
@@ -38,20 +39,20 @@ class Remotes:
         document = self.used.get(uri)
         if document is None:
             for name in (uri, f"{uri}#"):
-                if name in self._given:
-                    document = self.used[uri] = _exact(name, self._given[name])
+                if name in self._resources:
+                    document = self.used[uri] = _exact_schema(name, self._resources[name])
                     break
         return document
 
-    def all(self) -> Iterator[tuple[str, Json]]:
+    def all_documents(self) -> Iterator[tuple[str, Json]]:
         """Yield every resource with its URI: one is known by the `$id`s in it, too."""
-        for uri in dict.fromkeys((*self.used, *(name.partition("#")[0] for name in self._given))):
+        for uri in dict.fromkeys((*self.used, *(name.partition("#")[0] for name in self._resources))):
             document = self.get(uri)
             if document is not None:
                 yield uri, document
 
     @staticmethod
-    def standard(uri: str) -> Json | None:
+    def standard_schema(uri: str) -> Json | None:
         """Return the meta-schema of a draft, or one of its vocabularies', by its URI; None for any other."""
         if "json-schema.org/" not in uri:
             return None
@@ -67,28 +68,30 @@ class Remotes:
         return None if contents is None else contents.contents
 
 
-def check_resources(given: object) -> None:
+def check_resources(resources: object) -> None:
     """Raise `OptionError` where the option `resources` is no mapping from URIs."""
-    if given is None or (
-        isinstance(given, Mapping) and all(isinstance(uri, str) and uri.strip("#") for uri in given)
+    if resources is None or (
+        isinstance(resources, Mapping) and all(isinstance(uri, str) and uri.strip("#") for uri in resources)
     ):
         return
-    what = "has a key that is no URI" if isinstance(given, Mapping) else f"is a {type(given).__name__}"
+    fault = (
+        "has a key that is no URI" if isinstance(resources, Mapping) else f"is a {type(resources).__name__}"
+    )
     raise OptionError(
-        f"resources {what}.",
+        f"resources {fault}.",
         where="resources",
         cure="Map URIs to schemas (dict, boolean or JSON text), or pass a referencing.Registry.",
     )
 
 
-def _exact(name: str, value: Any) -> Json:
+def _exact_schema(name: str, value: Any) -> Json:
     # A referencing.Resource, told by its shape: the package need not be imported for that.
     value = getattr(value, "contents", value)
     try:
         if isinstance(value, str):
-            value = read(value)
+            value = read_exact(value)
         elif isinstance(value, (dict, bool)):
-            value = exact(value)
+            value = exact_copy(value)
     except SchemaError as error:
         raise SchemaError(error.what, where=f"resources[{name!r}] {error.where}", cure=error.cure) from None
     if not isinstance(value, (dict, bool)):

@@ -36,7 +36,7 @@ def type_cure(value: object) -> str:
         )
     names = value if isinstance(value, list) else [value]
     wrong = next((name for name in names if name not in [*TYPES]), None)
-    meant = _meant(wrong)
+    meant = _likely_type(wrong)
     return f'Write "{meant}" for {wrong!r}.' if meant else ""
 
 
@@ -48,7 +48,7 @@ def schema_cure(raw: object, at: tuple[str | int, ...]) -> str:
     if isinstance(raw, str):
         if raw.lower() in ("true", "false"):
             return f"Write {raw.lower()}, without quotes."
-        meant = _meant(raw)
+        meant = _likely_type(raw)
         return f'Write {{"type": "{meant}"}}.' if meant else ""
     return 'Write null as a schema: {"type": "null"}.' if raw is None else ""
 
@@ -74,7 +74,7 @@ def reference_cure(root: object, reference: str) -> str:
     return usual
 
 
-def _meant(name: object) -> str:
+def _likely_type(name: object) -> str:
     if not isinstance(name, str) or len(name) > 40:
         return ""
     lower = name.lower()

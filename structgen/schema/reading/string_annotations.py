@@ -7,23 +7,23 @@ from typing import Any
 from structgen.base.errors import UnsupportedError
 
 
-def annotated(what: str, core: Any, handler: Any, said: dict[str, Any]) -> dict[str, Any]:
+def annotate_schema(annotation: str, core: Any, handler: Any, keywords: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a type, as `handler` writes it, with the keywords that an annotation says of its
-    strings. `what`: the annotation, for the error.
+    strings. `annotation`: the annotation, for the error.
 
     Raises `UnsupportedError` where no value of the type is a string.
     """
     schema: dict[str, Any] = handler(core)
     if not _has_strings(schema, handler):
         raise UnsupportedError(
-            f"{what} in Annotated, beside a type without strings, would be passed over.",
+            f"{annotation} in Annotated, beside a type without strings, would be passed over.",
             keyword="Annotated",
             where="type",
             cure="Annotate the strings inside: list[Annotated[str, ...]].",
         )
-    if "$ref" not in schema and schema.keys().isdisjoint(said):
-        return {**schema, **said}
-    return {"allOf": [schema, said]}
+    if "$ref" not in schema and schema.keys().isdisjoint(keywords):
+        return {**schema, **keywords}
+    return {"allOf": [schema, keywords]}
 
 
 def _has_strings(schema: dict[str, Any], handler: Any) -> bool:

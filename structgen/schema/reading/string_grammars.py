@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
-from structgen.base.errors import SchemaError, within
+from structgen.base.errors import SchemaError, prefix_place
 from structgen.base.json_text.exact_json import escape
-from structgen.base.language.shapes import nearest
+from structgen.base.language.shapes import suggest_name
 from structgen.base.limits import DEFAULT, Limits
 from structgen.base.system.lazy_names import public_name
 from structgen.base.system.public_calls import billed_cache
-from structgen.schema.reading.model import shown
+from structgen.schema.reading.model import show_value
 
 GRAMMAR: Final = "x-grammar"
 OBJECT: Final = "object"
@@ -36,86 +36,93 @@ class NamedGrammar(Protocol):
     def keyword(self) -> dict[str, Any]: ...
 
 
-Held: TypeAlias = "dict[Any, Any] | None"
+HeldGrammars: TypeAlias = "dict[Any, Any] | None"
 """The grammar objects of a schema, by the members of `x-grammar`; None: it is a stranger's, and has none."""
 _ALIVE: Final[WeakValueDictionary[tuple[Any, int], NamedGrammar]] = WeakValueDictionary()
 """By the members of their keywords. Of equal grammars each: whichever is held longest is found."""
 
 
-def object_keyword(grammar: NamedGrammar, said: dict[str, Any] | None = None) -> dict[str, Any]:
+def object_keyword(grammar: NamedGrammar, keyword_value: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return the value of `x-grammar` for a grammar object, which this process knows while it is held: what
     is said of its text, else its name."""
-    said = said or {"syntax": OBJECT, "definition": grammar.fingerprint}
-    _ALIVE[_name(said), id(grammar)] = grammar
-    return said
+    keyword_value = keyword_value or {"syntax": OBJECT, "definition": grammar.fingerprint}
+    _ALIVE[_name_of(keyword_value), id(grammar)] = grammar
+    return keyword_value
 
 
-def _name(value: Mapping[str, Any]) -> tuple[Any, ...]:
+def _name_of(value: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(value.get(member) for member in _MEMBERS)
 
 
-def _held(value: Mapping[str, Any], held: dict[Any, Any]) -> Any:
+def _find_grammar(value: Mapping[str, Any], held_grammars: dict[Any, Any]) -> Any:
     """Return the grammar object of a value of `x-grammar`, and note that a schema holds it; None where nobody
     does."""
-    name = _name(value)
-    known = (alive() for alive in _ALIVE.valuerefs() if alive.key[0] == name)
-    grammar = held.get(name) or next(filter(None, known), None)
+    name = _name_of(value)
+    alive_grammars = (alive() for alive in _ALIVE.valuerefs() if alive.key[0] == name)
+    grammar = held_grammars.get(name) or next(filter(None, alive_grammars), None)
     if grammar is not None:
-        held[name] = grammar
+        held_grammars[name] = grammar
     return grammar
 
 
-def grammar_of(value: Any, where: str, limits: Limits, held: Held) -> Any:
-    """Return the grammar that the value of `x-grammar` describes; one that is an object is then in `held`.
+def grammar_of(value: Any, where: str, limits: Limits, held_grammars: HeldGrammars) -> Any:
+    """Return the grammar that the value of `x-grammar` describes; one that is an object is then in
+    `held_grammars`.
 
     Raises `SchemaError` for a value that is none, and the errors of the grammar's own reader, each with the
     place. Cost: that of reading the text, the first time.
     """
     cure = 'Write {"syntax": "lark", "definition": "start: ..."}; the syntaxes are lark, ebnf and regex.'
     if not isinstance(value, Mapping):
-        raise SchemaError(f"x-grammar takes an object, not {shown(value)}.", where=where, cure=cure)
+        raise SchemaError(f"x-grammar takes an object, not {show_value(value)}.", where=where, cure=cure)
     unknown = [name for name in value if name not in _MEMBERS]
     if unknown:
         raise SchemaError(
-            f"x-grammar has no member {shown(unknown[0])}.",
+            f"x-grammar has no member {show_value(unknown[0])}.",
             where=f"{where}/{escape(unknown[0])}",
-            cure=f"{nearest(unknown[0], _MEMBERS)}{cure}",
+            cure=f"{suggest_name(unknown[0], _MEMBERS)}{cure}",
         )
     syntax, definition = value.get("syntax"), value.get("definition")
     start = value.get("start")
     if syntax not in (*_SYNTAXES, OBJECT):
         raise SchemaError(
-            f"The syntax of a grammar is not {shown(syntax)}.", where=f"{where}/syntax", cure=cure
+            f"The syntax of a grammar is not {show_value(syntax)}.", where=f"{where}/syntax", cure=cure
         )
     if not isinstance(definition, str):
         raise SchemaError(
-            f"The definition of a grammar is a text, not {shown(definition)}.",
+            f"The definition of a grammar is a text, not {show_value(definition)}.",
             where=f"{where}/definition",
             cure=cure,
         )
     if start is not None and (syntax in ("regex", OBJECT) or not isinstance(start, str)):
         raise SchemaError(
-            f"start is {shown(start)}.", where=f"{where}/start", cure="Name a rule of a Lark or EBNF grammar."
+            f"start is {show_value(start)}.",
+            where=f"{where}/start",
+            cure="Name a rule of a Lark or EBNF grammar.",
         )
-    if held is None and syntax == OBJECT:
+    if held_grammars is None and syntax == OBJECT:
         raise SchemaError(
             "A schema of a request names no grammar object of this process.",
             where=f"{where}/syntax",
             cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
         )
-    grammar = _held(value, held) if held is not None and (syntax == OBJECT or limits == DEFAULT) else None
+    grammar = (
+        _find_grammar(value, held_grammars)
+        if held_grammars is not None and (syntax == OBJECT or limits == DEFAULT)
+        else None
+    )
     if grammar is None and syntax == OBJECT:
         raise SchemaError(
             "The schema names a grammar object that this process does not hold.",
             where=f"{where}/definition",
             cure="Hand the grammar in with sg.json_schema(schema, grammars={pointer: grammar}).",
         )
-    with within(where):
-        return grammar or _read(syntax, definition, start, limits)
+    with prefix_place(where):
+        return grammar or _read_grammar(syntax, definition, start, limits)
 
 
 @billed_cache(32)
-def _read(syntax: str, definition: str, start: str | None, limits: Limits) -> Any:
+def _read_grammar(syntax: str, definition: str, start: str | None, limits: Limits) -> Any:
     """Return the grammar of a text. No file is opened."""
     options: dict[str, Any] = {} if start is None else {"start": start}
     if syntax == "lark":

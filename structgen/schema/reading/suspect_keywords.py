@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 from structgen.automata.formats.named_formats import KNOWN
 from structgen.base.errors import CLOSE, SchemaError
 from structgen.base.json_text.exact_json import escape
-from structgen.schema.reading.dialects import dialect
+from structgen.schema.reading.dialects import dialect_of
 from structgen.schema.reading.draft_names import DRAFTS
 from structgen.schema.reading.keywords import FORMATS, idle_keywords
 from structgen.schema.reading.string_grammars import GRAMMAR
@@ -106,7 +106,7 @@ class Suspect:
 
     where: str
     """The JSON pointer of the keyword."""
-    what: str
+    fault: str
     """What is wrong with it, in a sentence."""
     cure: str
     likely: str = ""
@@ -115,7 +115,7 @@ class Suspect:
 
 def all_suspects(document: Document) -> tuple[Suspect, ...]:
     """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
-    remarks = list(suspects(document))
+    remarks = list(find_suspects(document))
     raw = document.value
     if (
         isinstance(raw, dict)
@@ -123,13 +123,13 @@ def all_suspects(document: Document) -> tuple[Suspect, ...]:
         and all(suspect.where.count("/") > 1 for suspect in remarks)
     ):
         unknown = [key for key in raw if key not in _of_all_drafts()[1]]
-        listed = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
-        what = f"No key of it restricts anything in JSON Schema: {listed}."
+        first_keys = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
+        fault = f"No key of it restricts anything in JSON Schema: {first_keys}."
         cure = (
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
             "every value."
         )
-        remarks.insert(0, Suspect("#", what, cure))
+        remarks.insert(0, Suspect("#", fault, cure))
     remarks += (*foreign_constructs(document), *misspelt_formats(document), *misspelt_keys(document))
     return tuple(dict.fromkeys((*remarks, *misplaced_keywords(document))))
 
@@ -153,19 +153,19 @@ def foreign_constructs(document: Document) -> Iterator[Suspect]:
     the anchors `\A`, `\Z`, `\z`, `\h`, `[[:alpha:]]`, `a{,3}`, `/a/i`."""
     for source, schema in document.patterns.items():
         keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
-        told = next((told for pattern, told in _FOREIGN.items() if pattern.match(source)), None)
-        if told is not None:
-            what, cure = told
-            yield Suspect(f"{schema.pointer}/{keyword}", what, f"{cure} where this is meant.")
+        advice = next((told for pattern, told in _FOREIGN.items() if pattern.match(source)), None)
+        if advice is not None:
+            fault, cure = advice
+            yield Suspect(f"{schema.pointer}/{keyword}", fault, f"{cure} where this is meant.")
 
 
 def misspelt_formats(document: Document) -> Iterator[Suspect]:
     """Yield what is said of unknown formats that are one slip, or another spelling, away from a known one."""
-    known = (*dict(document.policies.custom_formats), *sorted(FORMATS))
+    known_formats = (*dict(document.policies.custom_formats), *sorted(FORMATS))
     likely: dict[str, str | None] = {}
     for pointer, name in {(schema.pointer, name): None for schema, name in document.unknown_formats}:
-        if name not in likely and name not in KNOWN and len(likely) * len(known) < _MOST_COMPARED:
-            likely[name] = _nearest(name, known)
+        if name not in likely and name not in KNOWN and len(likely) * len(known_formats) < _MOST_COMPARED:
+            likely[name] = _nearest_name(name, known_formats)
         if meant := likely.get(name):
             yield Suspect(
                 f"{pointer}/format",
@@ -181,19 +181,19 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
 
     No more than `_MOST_COMPARED` pairs of names are compared.
     """
-    if not document.undeclared:
+    if not document.undeclared_schemas:
         return
-    declared = {key for schema in document.schemas for key in schema.properties}
-    left = _MOST_COMPARED
-    for asking in {asking.pointer: asking for asking in document.undeclared}.values():
+    declared_keys = {key for schema in document.schemas for key in schema.properties}
+    comparisons_left = _MOST_COMPARED
+    for asking in {asking.pointer: asking for asking in document.undeclared_schemas}.values():
         optional = asking.properties.keys() - set(asking.required)
         for key in asking.required:
-            if key in declared:
+            if key in declared_keys:
                 continue
-            left -= len(optional)
-            if left < 0:
+            comparisons_left -= len(optional)
+            if comparisons_left < 0:
                 return
-            meant = _nearest(key, [name for name in asking.properties if name in optional], 3)
+            meant = _nearest_name(key, [name for name in asking.properties if name in optional], 3)
             if meant:
                 yield Suspect(
                     f"{asking.pointer}/required",
@@ -203,44 +203,52 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
                 )
 
 
-def _nearest(name: str, known: Iterable[str], least: int = 5) -> str | None:
+def _nearest_name(name: str, known_names: Iterable[str], min_letters: int = 5) -> str | None:
     """Return the known name that is another spelling of a name, or else one slip away: a letter left out,
     added or replaced, or two neighbours swapped. None for no such one.
 
-    Slips count in names of at least `least` letters, and not among digits (`line1`, `line2`).
+    Slips count in names of at least `min_letters` letters, and not among digits (`line1`, `line2`).
     """
     if len(name) > _LONGEST:
         return None
-    plain = _plain(name)
-    similar = [(one, _plain(one)) for one in known if abs(len(one) - len(name)) < 5 and len(one) <= _LONGEST]
-    for near, other in similar:
-        if other == plain:
+    plain = _plain_name(name)
+    similar = [
+        (candidate, _plain_name(candidate))
+        for candidate in known_names
+        if abs(len(candidate) - len(name)) < 5 and len(candidate) <= _LONGEST
+    ]
+    for near, plain_candidate in similar:
+        if plain_candidate == plain:
             return near
-    for near, other in similar:
-        if _DIGITS.sub("", plain) != _DIGITS.sub("", other) and _slip(plain, other, least):
+    for near, plain_candidate in similar:
+        if _DIGITS.sub("", plain) != _DIGITS.sub("", plain_candidate) and _is_slip(
+            plain, plain_candidate, min_letters
+        ):
             return near
     return None
 
 
-def _slip(name: str, other: str, least: int) -> bool:
-    """Return whether one letter is left out, added or replaced between names of at least `least` letters, or
-    two neighbours are swapped."""
-    both = zip(name, other, strict=False)
-    at = next((at for at, (mine, theirs) in enumerate(both) if mine != theirs), min(len(name), len(other)))
-    left, right = name[at:], other[at:]
-    if left[2:] == right[2:] and left[:2] == right[1::-1]:
+def _is_slip(name: str, other_name: str, min_letters: int) -> bool:
+    """Return whether one letter is left out, added or replaced between names of at least `min_letters`
+    letters, or two neighbours are swapped."""
+    both = zip(name, other_name, strict=False)
+    at = next(
+        (at for at, (mine, theirs) in enumerate(both) if mine != theirs), min(len(name), len(other_name))
+    )
+    name_rest, other_rest = name[at:], other_name[at:]
+    if name_rest[2:] == other_rest[2:] and name_rest[:2] == other_rest[1::-1]:
         return len(name) > 2
-    slips = (left[1:], right), (left, right[1:]), (left[1:], right[1:])
-    return min(len(name), len(other)) >= least and any(mine == theirs for mine, theirs in slips)
+    slips = (name_rest[1:], other_rest), (name_rest, other_rest[1:]), (name_rest[1:], other_rest[1:])
+    return min(len(name), len(other_name)) >= min_letters and any(mine == theirs for mine, theirs in slips)
 
 
 @lru_cache(maxsize=4096)
-def _plain(name: str) -> str:
+def _plain_name(name: str) -> str:
     """Return a name in small letters, without the marks between its words."""
     return "".join(char for char in name if char not in "_-$ :").casefold()
 
 
-def suspects(document: Document) -> tuple[Suspect, ...]:
+def find_suspects(document: Document) -> tuple[Suspect, ...]:
     """Return the unknown keywords of a document that look like a constraint that was meant, each schema once.
 
     Cost: some microseconds for each unknown keyword, more where its value is tried as that of another one;
@@ -249,10 +257,10 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
     suspects: dict[str, Suspect] = {}
     for schema, keyword in document.unknown:
         assert isinstance(schema.raw, dict)
-        one = _likely(keyword, schema.scope.dialect.draft)
-        if one is None or not _takes(one[0], one[1], schema.raw[keyword], keyword):
+        finding = _likely_keyword(keyword, schema.scope.dialect.draft)
+        if finding is None or not _takes_value(finding[0], finding[1], schema.raw[keyword], keyword):
             continue
-        _draft, likely, why, cure = one
+        _draft, likely, why, cure = finding
         if likely in schema.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
         where = f"{schema.pointer}/{escape(keyword)}"
@@ -263,10 +271,10 @@ def suspects(document: Document) -> tuple[Suspect, ...]:
 @lru_cache(maxsize=1)
 def _of_all_drafts() -> tuple[frozenset[str], frozenset[str]]:
     """Return the keywords that restrict values in some draft, and those that are annotations in one."""
-    drafts = [dialect(draft) for draft in DRAFTS]
+    drafts = [dialect_of(draft) for draft in DRAFTS]
     return (
-        frozenset(key for known in drafts for key in known.keywords),
-        frozenset(key for known in drafts for key in known.annotations),
+        frozenset(key for draft_dialect in drafts for key in draft_dialect.keywords),
+        frozenset(key for draft_dialect in drafts for key in draft_dialect.annotations),
     )
 
 
@@ -277,34 +285,40 @@ def looks_like_schema(raw: Mapping[str, Any]) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
+def _likely_keyword(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     """Return a draft and its keyword that was probably meant, what is wrong, and how to mend it; None where
     nothing is alike."""
-    if len(keyword) > _LONGEST or (keyword.startswith(_OWN_USE) and not _nearest(keyword, (GRAMMAR,))):
+    if len(keyword) > _LONGEST or (keyword.startswith(_OWN_USE) and not _nearest_name(keyword, (GRAMMAR,))):
         return None
-    known = dialect(draft)
-    if keyword in known.keywords or (draft == "3" and keyword == "required"):
+    draft_dialect = dialect_of(draft)
+    if keyword in draft_dialect.keywords or (draft == "3" and keyword == "required"):
         # a vocabulary that the meta-schema leaves out; what `properties` of draft 3 reads in its properties
         return None
-    if keyword == "id" and known.id_key != "id":
+    if keyword == "id" and draft_dialect.id_key != "id":
         why = f'"id" is a keyword of draft 4, and is ignored in draft {draft}.'
         return draft, "$id", why, "Write $id, or name draft 4 in $schema."
     unknown = f'Unknown keyword "{keyword}" is ignored (draft {draft}).'
-    other = next(
-        (draft for draft in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect(draft).keywords), None
+    other_draft = next(
+        (draft for draft in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect_of(draft).keywords), None
     )
-    if other is not None:
-        cure = f"Name a draft that knows it in $schema (draft {other} does), or write it in draft {draft}."
-        return None if keyword in _NO_LOSS else (other, keyword, unknown, cure)
-    plain = _plain(keyword)
+    if other_draft is not None:
+        cure = (
+            f"Name a draft that knows it in $schema (draft {other_draft} does), or write it in draft {draft}."
+        )
+        return None if keyword in _NO_LOSS else (other_draft, keyword, unknown, cure)
+    plain = _plain_name(keyword)
     if plain in _ELSEWHERE:
         likely, cure = _ELSEWHERE[plain]
         return draft, likely, unknown, cure or f'Did you mean "{likely}"?'
     # a known keyword behind another word is a word of its own
-    names = [name for name in known.keywords if not plain.endswith(name.casefold()) or _plain(name) == plain]
+    names = [
+        name
+        for name in draft_dialect.keywords
+        if not plain.endswith(name.casefold()) or _plain_name(name) == plain
+    ]
     singular = plain.rstrip("s")
-    meant = next((name for name in names if _plain(name).rstrip("s") == singular), None)
-    meant = meant or _nearest(keyword, names)
+    meant = next((name for name in names if _plain_name(name).rstrip("s") == singular), None)
+    meant = meant or _nearest_name(keyword, names)
     if meant is None:
         by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
         close = get_close_matches(plain, by_plain, 1, CLOSE) if len(plain) >= 8 else []
@@ -314,7 +328,7 @@ def _likely(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     return draft, meant, unknown, f'Did you mean "{meant}"?'
 
 
-def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
+def _takes_value(draft: str, likely: str, value: Any, keyword: str) -> bool:
     """Return whether a keyword of a draft may have a value, which stands beside another keyword."""
     if likely == "$id":
         # "#/definitions/a" is what some tools write there, and says where it stands
@@ -323,7 +337,7 @@ def _takes(draft: str, likely: str, value: Any, keyword: str) -> bool:
         )
     if likely in ("$ref", "$dynamicRef"):
         return isinstance(value, str)
-    if _plain(keyword) == "nullable":
+    if _plain_name(keyword) == "nullable":
         return value is True
     if likely == "required" and isinstance(value, bool):
         return True  # as draft 3 has it

@@ -11,7 +11,7 @@ import re
 _PARTS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?(//[^/?#]*)?([^?#]*)(\?[^#]*)?", re.S)
 
 
-def join(base: str, reference: str) -> str:
+def join_uri(base: str, reference: str) -> str:
     """Return the URI that a reference names in a document whose URI is `base`; fragments are left out.
 
     With an empty base a relative reference stays relative.
@@ -19,16 +19,16 @@ def join(base: str, reference: str) -> str:
     scheme, authority, outer, outer_query = _PARTS.findall(base)[0]
     own_scheme, own_authority, path, query = _PARTS.findall(reference)[0]
     if own_scheme or own_authority:
-        path = _plain(path) if own_authority else path
+        path = _plain_path(path) if own_authority else path
         return "".join((own_scheme or scheme, own_authority, path, query))
     if not path:
         return "".join((scheme, authority, outer, query or outer_query))
     if not path.startswith("/"):
         path = f"/{path}" if authority and not outer else outer[: outer.rfind("/") + 1] + path
-    return "".join((scheme, authority, _plain(path), query))
+    return "".join((scheme, authority, _plain_path(path), query))
 
 
-def _plain(path: str) -> str:
+def _plain_path(path: str) -> str:
     """Return a path without its "." and ".." segments (section 5.2.4)."""
     out: list[str] = []
     for segment in path.split("/"):

@@ -23,7 +23,7 @@ from structgen.schema.meaning.shape import (
     RepeatedItem,
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
-from structgen.schema.recogniser.excluded_values import closes, item_ways, parted
+from structgen.schema.recogniser.excluded_values import is_other_value, item_ways, split_exclusion
 from structgen.schema.recogniser.members import Unmet
 
 Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
@@ -38,16 +38,16 @@ _Part: TypeAlias = tuple[tuple[Literal, ...], int]
 """The literals that an item meets, and 1 where that meets an obligation, or counts."""
 
 
-def repeats(progress: Progress) -> bool:
+def needs_repeat(progress: Progress) -> bool:
     """Return whether a thread still needs two equal items."""
     return any(
         isinstance(alternative, RepeatedItem) for obligation in progress[0] for alternative in obligation
     )
 
 
-def watches(shape: ArrayShape, progress: Progress) -> bool:
+def watches_values(shape: ArrayShape, progress: Progress) -> bool:
     """Return whether it matters to a thread which values the items have."""
-    return shape.unique or repeats(progress)
+    return shape.unique or needs_repeat(progress)
 
 
 class ArrayProgress:
@@ -60,9 +60,9 @@ class ArrayProgress:
         self.singly = False
         """Whether `pays_singly` was true of a rest of this network."""
 
-    def item(self, shape: ArrayShape, index: int) -> int:
+    def item_demand(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
-        index = min(index, shape.settled)
+        index = min(index, shape.uniform_from)
         demand = shape.items_memo.get(index)
         if demand is None:
             facets = shape.facets
@@ -76,54 +76,60 @@ class ArrayProgress:
                 literals = self.shapes.obligations.item_literals(
                     [((), schema) for schema in facets], dict(shape.values.items()), index
                 )
-                demand = self.tables.demand(literals)
+                demand = self.tables.intern_demand(literals)
             demand = shape.items_memo[index] = self.tables.of_value(demand)
         return demand
 
-    def begin(self, shape: ArrayShape) -> Progress:
+    def start_progress(self, shape: ArrayShape) -> Progress:
         """Return the progress of a shape before the first item."""
         return shape.obligations, (0,) * len(shape.counters)
 
-    def options(
+    def item_options(
         self,
         shape: ArrayShape,
         progress: Progress,
         index: int,
-        seen: Values = _NONE,
+        values_so_far: Values = _NONE,
     ) -> Iterator[tuple[int, Progress]]:
         """Yield the ways to take the item at an index, some twice: the demand on it, the progress after it.
-        Those that meet most obligations come first. `seen`: the values of the items before.
+        Those that meet most obligations come first. `values_so_far`: the values of the items before.
         """
-        base = self.item(shape, index)
+        base = self.item_demand(shape, index)
         if base == NOTHING or (shape.hi is not None and index >= shape.hi):
             return
-        here = self.tables.constants.among(seen) if seen else NEVER
-        if seen and shape.unique:
-            base = self.tables.both(base, (self.tables.negate(here),))
+        here = self.tables.constants.literal_of_set(values_so_far) if values_so_far else NEVER
+        if values_so_far and shape.unique:
+            base = self.tables.add_literals(base, (self.tables.negate_literal(here),))
             if self.tables.hopeless(base):
                 return
-        others, held = parted(progress[0])
-        for demand, (left, counted) in self._ways(shape, base, (others, progress[1]), index, here):
-            ways = [(demand, left)]
-            if held is not None:
-                ways = item_ways(self.tables, ways, held)
+        others, exclusion = split_exclusion(progress[0])
+        for demand, (open_obligations, new_counts) in self._item_ways(
+            shape, base, (others, progress[1]), index, here
+        ):
+            ways = [(demand, open_obligations)]
+            if exclusion is not None:
+                ways = item_ways(self.tables, ways, exclusion)
             for both, unmet in ways:
                 still = self.still_open(unmet, index + 1)
                 if still is not None:
-                    yield both, (still, counted)
+                    yield both, (still, new_counts)
 
-    def _ways(
+    def _item_ways(
         self, shape: ArrayShape, base: int, progress: Progress, index: int, here: Literal
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `options` is made of: obligations that can no longer be met are among it."""
+        """Yield what `item_options` is made of: obligations that can no longer be met are among it."""
         unmet, counts = progress
         if not unmet and not counts:
             yield base, progress
             return
-        if index >= shape.settled and self.pays_singly(shape, progress):
+        if index >= shape.uniform_from and self.pays_singly(shape, progress):
             for at, count in reversed([*enumerate(counts)]):
                 counter = shape.counters[at]
-                demand = self.tables.both(base, (counter.literal,)) if count < counter.least else NOTHING
+                demand = (
+                    self.tables.add_literals(base, (counter.literal,))
+                    if count < counter.min_count
+                    else NOTHING
+                )
                 if not self.tables.hopeless(demand):
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
             yield base, progress
@@ -133,20 +139,20 @@ class ArrayProgress:
             raise LimitError(
                 "one item of this array can meet its obligations in too many ways.",
                 limit="alternatives",
-                where=self.where(shape),
+                where=self.source_pointer(shape),
             )
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
             demand = self.tables.both_judging(base, extra) if extra else base
             if demand == NOTHING or (extra and self.tables.hopeless(demand)):
                 continue
-            left = tuple(
+            open_obligations = tuple(
                 obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met
             )
-            counted = tuple(
+            new_counts = tuple(
                 count + met for count, (_, met) in zip(counts, combination[len(unmet) :], strict=True)
             )
-            yield demand, (left, counted)
+            yield demand, (open_obligations, new_counts)
 
     def _item_parts(
         self, shape: ArrayShape, progress: Progress, index: int, here: Literal
@@ -167,11 +173,11 @@ class ArrayProgress:
                         own.append(((here,), 1))
             parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
         for counter, count in zip(shape.counters, counts, strict=True):
-            yes, no = (counter.literal,), (self.tables.negate(counter.literal),)
-            if counter.most is None:
-                parts.append([((), 0)] if count >= counter.least else [(yes, 1), ((), 0)])
+            yes, no = (counter.literal,), (self.tables.negate_literal(counter.literal),)
+            if counter.max_count is None:
+                parts.append([((), 0)] if count >= counter.min_count else [(yes, 1), ((), 0)])
             else:
-                parts.append([(yes, 1), (no, 0)] if count < counter.most else [(no, 0)])
+                parts.append([(yes, 1), (no, 0)] if count < counter.max_count else [(no, 0)])
         return parts
 
     def pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
@@ -179,57 +185,57 @@ class ArrayProgress:
 
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`_joined`)."""
-        owed = sum(n < counter.least for counter, n in zip(shape.counters, progress[1], strict=True))
+        owed = sum(n < counter.min_count for counter, n in zip(shape.counters, progress[1], strict=True))
         pays = owed > MANY_KINDS and counts_singly(shape, progress[0])
         self.singly = self.singly or pays
         return pays
 
-    def where(self, shape: ArrayShape) -> str:
+    def source_pointer(self, shape: ArrayShape) -> str:
         """Return the pointer of a schema that asks for the items of a shape, "" where none does."""
-        counted = (counter.literal.schema for counter in shape.counters)
-        return next((schema.pointer for schema in (*shape.facets, *counted)), "")
+        counted_schemas = (counter.literal.schema for counter in shape.counters)
+        return next((schema.pointer for schema in (*shape.facets, *counted_schemas)), "")
 
     def still_open(self, unmet: Unmet, count: int) -> Unmet | None:
         """Return the obligations that are open with `count` items written; None where one can no longer be
         met."""
-        left: list[Obligation] = []
+        open_obligations: list[Obligation] = []
         for obligation in unmet:
-            kept: list[Alternative] = []
-            held = False
+            open_alternatives: list[Alternative] = []
+            is_met = False
             for alternative in obligation:
                 match alternative:
                     case AtIndex(index, _):
                         if index < count:
                             continue
-                    case AtLeast(least):
-                        if count >= least:
-                            held = True
+                    case AtLeast(min_count):
+                        if count >= min_count:
+                            is_met = True
                             break
-                    case AtMost(most):
-                        if count > most:
+                    case AtMost(max_count):
+                        if count > max_count:
                             continue
-                kept.append(alternative)
-            if held:
+                open_alternatives.append(alternative)
+            if is_met:
                 continue
-            if not kept:
+            if not open_alternatives:
                 return None
-            left.append(tuple(kept))
-        return tuple(dict.fromkeys(left))  # equal ones are one: threads are compared by them
+            open_obligations.append(tuple(open_alternatives))
+        return tuple(dict.fromkeys(open_obligations))  # equal ones are one: threads are compared by them
 
-    def closes(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
+    def can_close(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
         unmet, counts = progress
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
-        if any(n < counter.least for counter, n in zip(shape.counters, counts, strict=True)):
+        if any(n < counter.min_count for counter, n in zip(shape.counters, counts, strict=True)):
             return False
         return all(
-            any(isinstance(alternative, AtMost) or closes(alternative) for alternative in obligation)
+            any(isinstance(alternative, AtMost) or is_other_value(alternative) for alternative in obligation)
             for obligation in unmet
         )
 
-    def cap(self, shape: ArrayShape) -> int:
+    def item_cap(self, shape: ArrayShape) -> int:
         """Return the number of items beyond which their number does not matter to a shape."""
-        cap = max(1, shape.settled, shape.lo, 0 if shape.hi is None else shape.hi + 1)
+        cap = max(1, shape.uniform_from, shape.lo, 0 if shape.hi is None else shape.hi + 1)
         for obligation in shape.obligations:
             for alternative in obligation:
                 if isinstance(alternative, AtLeast):
@@ -238,20 +244,22 @@ class ArrayProgress:
                     cap = max(cap, alternative.count + 1)
         return cap
 
-    def longest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
+    def longest_rest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
         """Return how many more items a shortest rest has at the most."""
-        most = max(0, cap - index) + len(progress[0]) + 1 + sum(counter.least for counter in shape.counters)
+        max_items = (
+            max(0, cap - index) + len(progress[0]) + 1 + sum(counter.min_count for counter in shape.counters)
+        )
         for obligation in progress[0]:
             for alternative in obligation:
                 if isinstance(alternative, Differs):
-                    most += max(map(len, alternative.rests)) + 1
+                    max_items += max(map(len, alternative.rests)) + 1
                 elif isinstance(alternative, RepeatedItem):
-                    most += 1
-        return most
+                    max_items += 1
+        return max_items
 
 
 def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:
     """Return whether a thread asks for least counts of many kinds alone: each item may count for one."""
     if unmet or shape.hi is not None or shape.unique or len(shape.counters) <= MANY_KINDS:
         return False
-    return all(counter.most is None for counter in shape.counters)
+    return all(counter.max_count is None for counter in shape.counters)

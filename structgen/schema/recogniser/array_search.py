@@ -3,9 +3,9 @@
 One search adds an item after the other. Whether there is a rest it asks depth first, led by what is owed; the
 shortest rest it finds by the length of what is written. Many items of one kind are added at once.
 
-Where items must differ, or two must be equal, values are identified by their literals (`Constants.value`). A
-later item need not be tried value by value while its demand has more values than the array has items; where
-it has fewer, or a text is wanted, each value that matters is tried.
+Where items must differ, or two must be equal, values are identified by their literals
+(`Constants.literal_of_value`). A later item need not be tried value by value while its demand has more values
+than the array has items; where it has fewer, or a text is wanted, each value that matters is tried.
 """
 
 from __future__ import annotations
@@ -23,8 +23,14 @@ from structgen.base.system.public_calls import THIS_CALL
 from structgen.schema.meaning.literals import Literal
 from structgen.schema.meaning.place import NOTHING
 from structgen.schema.meaning.shape import ArrayShape, AtLeast, AtMost
-from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeated
-from structgen.schema.recogniser.array_progress import ArrayProgress, Progress, Values, repeats, watches
+from structgen.schema.reading.json_values import EMPTY, JsonPieces, repeat_text
+from structgen.schema.recogniser.array_progress import (
+    ArrayProgress,
+    Progress,
+    Values,
+    needs_repeat,
+    watches_values,
+)
 from structgen.schema.recogniser.distinct_values import Distinct
 from structgen.schema.recogniser.object_search import Ask
 
@@ -46,7 +52,7 @@ class ItemsAdded(NamedTuple):
     """The values of items of the rest that matter."""
     text: JsonPieces
     """The items of the rest with their commas; empty where no text is wanted."""
-    before: ItemsAdded | None
+    previous: ItemsAdded | None
 
 
 @dataclass(slots=True)
@@ -60,79 +66,81 @@ class ArrayWitness:
     cap: int
     """ItemsAdded are counted up to here."""
     ask: Ask
-    seen: Values = _NONE
+    values_so_far: Values = _NONE
     """The values of the items before."""
     any_will_do: bool = False
     """Whether the text of any rest is asked for, and no shortest."""
     _end: int | None = None
     """No rest that is looked for goes beyond it; None where the values of items do not matter."""
-    _most: int | None = None
+    _max_length: int | None = None
     """The length of the longest array that is of use; None: of any length."""
 
-    def exists(self, progress: Progress, live: Live) -> bool:
+    def has_rest(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
-        required = self.required()
-        if required is None or any(self.ask(demand) is None for demand in required):
+        required_demands = self.find_required()
+        if required_demands is None or any(self.ask(demand) is None for demand in required_demands):
             return False
         if self.shape.plain:
             return True
         if self.shape.unique:
-            return self.critical(progress) is not None
-        return self._search(progress, False, live) is not None
+            return self.critical_values(progress) is not None
+        return self._search_rest(progress, False, live) is not None
 
-    def shortest(self, progress: Progress, best: JsonPieces | None = None) -> JsonPieces | None:
+    def shortest_rest(self, progress: Progress, best: JsonPieces | None = None) -> JsonPieces | None:
         """Return the shortest rest, closing bracket included, or None; none longer than `best`, if given."""
-        self._most = None if best is None else best.length
-        required = self.required()
+        self._max_length = None if best is None else best.length
+        required_demands = self.find_required()
         # What is not known yet is asked for at once, not one at a time.
-        if required is None or None in [self.ask(demand) for demand in required]:
+        if required_demands is None or None in [self.ask(demand) for demand in required_demands]:
             return None
-        text = self._search(progress, True, {})
+        text = self._search_rest(progress, True, {})
         return None if text is None else JsonPieces((text.text, b"]"))
 
-    def required(self) -> dict[int, int] | None:
+    def find_required(self) -> dict[int, int] | None:
         """Return the demands of the required items, with the number of items each; None where one has no
         value."""
         shape = self.shape
-        required: dict[int, int] = {}
+        required_demands: dict[int, int] = {}
         if shape.hi is not None and shape.lo > shape.hi:
             return None
         for counter in shape.counters:
-            if counter.least:
-                required[self.effects.tables.demand((counter.literal,))] = 0
-        if NOTHING in required:
+            if counter.min_count:
+                required_demands[self.effects.tables.intern_demand((counter.literal,))] = 0
+        if NOTHING in required_demands:
             return None
-        for at in range(self.index, min(shape.lo, max(shape.settled, self.index) + 1)):
-            demand = self.effects.item(shape, at)
+        for at in range(self.index, min(shape.lo, max(shape.uniform_from, self.index) + 1)):
+            demand = self.effects.item_demand(shape, at)
             if demand == NOTHING:
                 return None
-            required[demand] = required.get(demand, 0) + (shape.lo - at if at >= shape.settled else 1)
-        return required
+            required_demands[demand] = required_demands.get(demand, 0) + (
+                shape.lo - at if at >= shape.uniform_from else 1
+            )
+        return required_demands
 
-    def _search(self, progress: Progress, with_text: bool, live: Live) -> ItemsAdded | None:
+    def _search_rest(self, progress: Progress, with_text: bool, live: Live) -> ItemsAdded | None:
         """Return the items of the shortest rest, without a text those of any rest, or None. LimitError past
         `limits.oracle_steps`.
 
         `live`: without a text it holds what is known, and takes what is found of every state met.
         """
         shape, effects = self.shape, self.effects
-        is_watched = watches(shape, progress)
-        known: Live = {} if with_text or is_watched else live
+        is_watched = watches_values(shape, progress)
+        known_states: Live = {} if with_text or is_watched else live
         self._end = (
-            self.index + effects.longest(shape, progress, self.index, self.cap) if is_watched else None
+            self.index + effects.longest_rest(shape, progress, self.index, self.cap) if is_watched else None
         )
-        start = ItemsAdded(progress, self._counted(self.index), _NONE, EMPTY, None)
+        start = ItemsAdded(progress, self._cap_count(self.index), _NONE, EMPTY, None)
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
         is_ordered = with_text and not self.any_will_do
         frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if is_ordered else 0, iter((start,)))]
         steps = 0
 
-        def shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
+        def keep_shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
             for after in following:
-                self._spend(1, len(met))
-                if self._most is not None and after.text.length + 2 > self._most:
+                self._spend_steps(1, len(met))
+                if self._max_length is not None and after.text.length + 2 > self._max_length:
                     continue
-                if after.text.before(met.get(after[:3])):
+                if after.text.is_before(met.get(after[:3])):
                     met[after[:3]] = after.text
                     yield after
 
@@ -143,66 +151,68 @@ class ArrayWitness:
                 continue
             if met.setdefault(now[:3], now.text) is not now.text:
                 continue
-            is_whole = known.get((shape.id, *now[:2], self.cap))
+            is_whole = known_states.get((shape.id, *now[:2], self.cap))
             if is_whole is False:
                 continue
-            if is_whole or effects.closes(shape, now.progress, now.size):
+            if is_whole or effects.can_close(shape, now.progress, now.size):
                 path: ItemsAdded | None = now
                 while path is not None:
-                    known[shape.id, path.progress, path.size, self.cap] = True
-                    path = path.before
+                    known_states[shape.id, path.progress, path.size, self.cap] = True
+                    path = path.previous
                 return now
             steps += 1
-            following = shorter(self._following(now, with_text))
+            following = keep_shorter(self._next_arrays(now, with_text))
             if is_ordered:
                 for after in following:
                     heappush(frontier, (after.text, iter((after,))))
             else:
                 heappush(frontier, (-steps, following))
-        known.update(((shape.id, *state[:2], self.cap), False) for state in met)
+        known_states.update(((shape.id, *state[:2], self.cap), False) for state in met)
         return None
 
-    def _counted(self, count: int) -> int:
+    def _cap_count(self, count: int) -> int:
         return min(count, self.cap) if self._end is None else count
 
-    def _spend(self, steps: int, so_far: int = 0) -> None:
-        where = partial(self.effects.where, self.shape)
+    def _spend_steps(self, steps: int, so_far: int = 0) -> None:
+        where = partial(self.effects.source_pointer, self.shape)
         if so_far > self.effects.limits.oracle_steps:
-            what = "the ways to complete an array here are too many."
-            raise LimitError(what, limit="oracle_steps", where=where())
-        THIS_CALL.spend(steps, self.effects.limits, "How an array is completed", where)
+            fault = "the ways to complete an array here are too many."
+            raise LimitError(fault, limit="oracle_steps", where=where())
+        THIS_CALL.spend_steps(steps, self.effects.limits, "How an array is completed", where)
 
-    def _following(self, now: ItemsAdded, with_text: bool) -> Iterator[ItemsAdded]:
+    def _next_arrays(self, now: ItemsAdded, with_text: bool) -> Iterator[ItemsAdded]:
         """Yield the array after one item more, or several of one kind; items that meet most come first."""
         shape, count = self.shape, now.size
         if count == self._end:
             return
-        if with_text and shape.unique and count >= shape.settled and now.progress == ((), ()):
-            yield from self._different(now, shape.lo - count)
+        if with_text and shape.unique and count >= shape.uniform_from and now.progress == ((), ()):
+            yield from self._add_different(now, shape.lo - count)
             return
-        if count >= shape.settled and self.effects.pays_singly(shape, now.progress):
+        if count >= shape.uniform_from and self.effects.pays_singly(shape, now.progress):
             yield from self._of_each_kind(now)
             return
-        taken = self.seen | now.chosen
-        seen = taken if repeats(now.progress) else _NONE
-        for demand, (unmet, counts) in self.effects.options(shape, now.progress, count, seen):
-            self._spend(1)
+        used_values = self.values_so_far | now.chosen
+        repeatable_values = used_values if needs_repeat(now.progress) else _NONE
+        for demand, (unmet, counts) in self.effects.item_options(
+            shape, now.progress, count, repeatable_values
+        ):
+            self._spend_steps(1)
             if (unmet, counts) == now.progress and self._is_enough(now):
                 continue  # the array is no less whole without the item
-            for text, literal in self._values(now, demand, taken, with_text):
-                for times in self._times(now, (unmet, counts), with_text):
-                    after = (unmet, counts) if times == 1 else self._repeated(now, (unmet, counts), times)
+            for text, literal in self._item_values(now, demand, used_values, with_text):
+                for times in self._repeat_counts(now, (unmet, counts), with_text):
+                    after = (unmet, counts) if times == 1 else self._repeat_item(now, (unmet, counts), times)
                     if after is not None:
                         chosen = now.chosen if literal is None else now.chosen | {literal}
-                        chosen = chosen if watches(shape, after) else _NONE
-                        items = _joined(now, [text], times) if with_text else EMPTY
-                        yield ItemsAdded(after, self._counted(count + times), chosen, items, now)
+                        chosen = chosen if watches_values(shape, after) else _NONE
+                        items = _append_items(now, [text], times) if with_text else EMPTY
+                        yield ItemsAdded(after, self._cap_count(count + times), chosen, items, now)
 
     def _is_enough(self, now: ItemsAdded) -> bool:
         """Return whether nothing asks for the next item as such, nor for its value to come again."""
         return (
-            now.size >= max(self.shape.settled, self.shape.lo)
-            and not repeats(now.progress)
+            now.size >= max(self.shape.uniform_from, self.shape.lo)
+            and not needs_repeat(now.progress)
             and not any(isinstance(each, AtLeast) for obligation in now.progress[0] for each in obligation)
         )
 
@@ -210,27 +220,27 @@ class ArrayWitness:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
         fewest items that are of all kinds together are a set cover."""
         counts, tables = now.progress[1], self.effects.tables
-        base = self.effects.item(self.shape, now.size)
-        missing = [max(0, kind.least - n) for kind, n in zip(self.shape.counters, counts, strict=True)]
+        base = self.effects.item_demand(self.shape, now.size)
+        missing = [max(0, kind.min_count - n) for kind, n in zip(self.shape.counters, counts, strict=True)]
         groups: list[tuple[JsonPieces | None, int]] = []
         for kind, times in zip(self.shape.counters, missing, strict=True):
             if times:
-                demand = NOTHING if base == NOTHING else tables.both(base, (kind.literal,))
+                demand = NOTHING if base == NOTHING else tables.add_literals(base, (kind.literal,))
                 groups.append((None if tables.hopeless(demand) else self.ask(demand), times))
-        known = [(text, times) for text, times in groups if text is not None]
-        if len(known) < len(groups):
+        known_groups = [(text, times) for text, times in groups if text is not None]
+        if len(known_groups) < len(groups):
             return
-        after = now._replace(progress=((), tuple(map(add, counts, missing))), before=now)
-        for text, times in sorted(known, key=lambda group: group[0].flat()):
-            size = self._counted(after.size + times)
-            after = after._replace(size=size, text=_joined(after, [text], times))
+        after = now._replace(progress=((), tuple(map(add, counts, missing))), previous=now)
+        for text, times in sorted(known_groups, key=lambda group: group[0].to_bytes()):
+            size = self._cap_count(after.size + times)
+            after = after._replace(size=size, text=_append_items(after, [text], times))
         yield after
 
-    def _times(self, now: ItemsAdded, after: Progress, with_text: bool) -> Iterable[int]:
+    def _repeat_counts(self, now: ItemsAdded, after: Progress, with_text: bool) -> Iterable[int]:
         """Return how many items of one kind are taken at once: until something changes for the array, or as
         many as leave room for what is owed."""
         shape, (unmet, counts) = self.shape, now.progress
-        if self._end is not None or now.size < shape.settled or after[0] != unmet:
+        if self._end is not None or now.size < shape.uniform_from or after[0] != unmet:
             return (1,)
         ends = [shape.lo, now.size if shape.hi is None else shape.hi]
         ends += [
@@ -242,10 +252,10 @@ class ArrayWitness:
         until = [end - now.size for end in ends if end > now.size]
         owed = len(unmet)
         for counter, count, then in zip(shape.counters, counts, after[1], strict=True):
-            owed += max(0, counter.least - count)
+            owed += max(0, counter.min_count - count)
             if then > count:
-                most = count if counter.most is None else counter.most
-                until += [end - count for end in (counter.least, most) if end > count]
+                max_count = count if counter.max_count is None else counter.max_count
+                until += [end - count for end in (counter.min_count, max_count) if end > count]
         runs = [min(until, default=1)]
         room = shape.lo - now.size - owed
         if 0 < room < runs[0]:
@@ -255,25 +265,25 @@ class ArrayWitness:
             return runs if is_simple and max(owed, shape.lo - now.size) > _ONE_BY_ONE else (1,)
         return runs if is_simple else (*runs, 1)
 
-    def _repeated(self, now: ItemsAdded, after: Progress, times: int) -> Progress | None:
+    def _repeat_item(self, now: ItemsAdded, after: Progress, times: int) -> Progress | None:
         """Return the progress where an item comes several times; None where it leads nowhere."""
         unmet = self.effects.still_open(after[0], now.size + times)
         pairs = zip(now.progress[1], after[1], strict=True)
         return None if unmet is None else (unmet, tuple(old + (new - old) * times for old, new in pairs))
 
-    def _different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
+    def _add_different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
         """Yield the array after so many items of one demand: the shortest values not yet written, the
         shortest first: so does an item that has begun go on."""
-        demand = self.effects.item(self.shape, now.size)
-        values = self.distinct.untaken(demand, self.ask, self.seen | now.chosen)
+        demand = self.effects.item_demand(self.shape, now.size)
+        values = self.distinct.unused_values(demand, self.ask, self.values_so_far | now.chosen)
         texts = [text for text, _ in islice(values, max(0, times))]
         if 0 < times == len(texts):
-            yield ItemsAdded(now.progress, now.size + times, now.chosen, _joined(now, texts, 1), now)
+            yield ItemsAdded(now.progress, now.size + times, now.chosen, _append_items(now, texts, 1), now)
 
     # Values
 
-    def _values(
-        self, now: ItemsAdded, demand: int, taken: Values, with_text: bool
+    def _item_values(
+        self, now: ItemsAdded, demand: int, used_values: Values, with_text: bool
     ) -> Iterator[tuple[JsonPieces, Literal | None]]:
         """Yield the values of an item that a rest may need, with their literals; None where any will do.
 
@@ -283,96 +293,108 @@ class ArrayWitness:
         text, shape = self.ask(demand), self.shape
         if text is None:
             return
-        if self._end is None or not watches(shape, now.progress):
+        if self._end is None or not watches_values(shape, now.progress):
             yield text, None
             return
         ask = self.ask if with_text else self.distinct.text
         if not shape.unique:
             yield text, None
             # Two equal items are enough: one value is remembered.
-            pairs = () if now.chosen else self._pairs(now.progress, demand, now.size + 1, self._end)
+            pairs = (
+                () if now.chosen else self._repeatable_demands(now.progress, demand, now.size + 1, self._end)
+            )
             for each in pairs:
-                found = self.ask(each) and ask(each)
-                if found is not None:
-                    yield found, self.distinct.literal(found.flat())
-        elif not with_text and self.distinct.has(
-            demand, self._end - self.index + len(self.seen) + 2, self.ask, True
+                both_text = self.ask(each) and ask(each)
+                if both_text is not None:
+                    yield both_text, self.distinct.literal_of_text(both_text.to_bytes())
+        elif not with_text and self.distinct.has_values(
+            demand, self._end - self.index + len(self.values_so_far) + 2, self.ask, True
         ):
             yield text, None
         else:
-            yield from islice(self.distinct.untaken(demand, ask, taken), self._end - now.size)
+            yield from islice(self.distinct.unused_values(demand, ask, used_values), self._end - now.size)
 
-    def _pairs(self, progress: Progress, demand: int, start: int, end: int) -> list[int]:
+    def _repeatable_demands(self, progress: Progress, demand: int, start: int, end: int) -> list[int]:
         """Return the demands on an item that one of the later items up to an end can repeat."""
         tables = self.effects.tables
         pairs: dict[int, None] = {}
         # what an item may be does not grow from the settled one on
-        for later in range(start, min(end, max(start, self.shape.settled) + 1)):
-            for other, _ in self.effects.options(self.shape, progress, later):
-                self._spend(1)
-                both = tables.both(demand, tables.demands[other])
+        for later in range(start, min(end, max(start, self.shape.uniform_from) + 1)):
+            for later_demand, _ in self.effects.item_options(self.shape, progress, later):
+                self._spend_steps(1)
+                both = tables.add_literals(demand, tables.demands[later_demand])
                 if not tables.hopeless(both):
                     pairs[both] = None
         return list(pairs)
 
     # The next item, where its value matters
 
-    def critical(self, progress: Progress) -> Values | None:
+    def critical_values(self, progress: Progress) -> Values | None:
         """Return values that some rest needs; None where there is no rest at all.
 
         After one more item of another value there still is a rest."""
         if self.shape.unique and progress == ((), ()):
-            required = self.required()
-            return None if required is None else self.distinct.matched(required, self.seen, self.ask)
-        text = self._search(progress, False, {})
+            required_demands = self.find_required()
+            return (
+                None
+                if required_demands is None
+                else self.distinct.match_values(required_demands, self.values_so_far, self.ask)
+            )
+        text = self._search_rest(progress, False, {})
         if text is None:
             return None
         return text.chosen if self.shape.unique else _NONE
 
-    def _with(self, value: Literal) -> ArrayWitness:
+    def _with_value(self, value: Literal) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""
-        return replace(self, seen=self.seen | {value})
+        return replace(self, values_so_far=self.values_so_far | {value})
 
-    def narrowed(self, progress: Progress, demand: int) -> list[int]:
+    def narrow_demand(self, progress: Progress, demand: int) -> list[int]:
         """Return demands that together cover every item that meets `demand` and leaves a rest. The question
         is about the array after the item."""
-        needed = self.critical(progress)
-        if needed is not None:
-            dead = frozenset(literal for literal in needed if self._with(literal).critical(progress) is None)
+        needed_values = self.critical_values(progress)
+        if needed_values is not None:
+            dead = frozenset(
+                literal
+                for literal in needed_values
+                if self._with_value(literal).critical_values(progress) is None
+            )
             if dead:
-                demand = self.effects.tables.both(demand, (self.effects.tables.constants.none_of(dead),))
+                demand = self.effects.tables.add_literals(
+                    demand, (self.effects.tables.constants.none_of(dead),)
+                )
             return [demand] if demand != NOTHING else []
-        if not repeats(progress):
+        if not needs_repeat(progress):
             return []
         # Only an item that a later one can repeat.
-        end = self.index + self.effects.longest(self.shape, progress, self.index, self.cap)
+        end = self.index + self.effects.longest_rest(self.shape, progress, self.index, self.cap)
         demands: list[int] = []
-        for both in self._pairs(progress, demand, self.index, end):
+        for both in self._repeatable_demands(progress, demand, self.index, end):
             text = self.distinct.text(both)
             if text is not None:
-                literal = self.distinct.literal(text.flat())
-                if self._with(literal).critical(progress) is not None:
+                literal = self.distinct.literal_of_text(text.to_bytes())
+                if self._with_value(literal).critical_values(progress) is not None:
                     demands.append(both)
         return demands
 
-    def skippable(self, progress: Progress) -> bool:
+    def is_skippable(self, progress: Progress) -> bool:
         """Return whether the value of the item before makes no difference until another item is compared with
         it. False: unknown."""
         shape = self.shape
-        if not watches(shape, progress):
+        if not watches_values(shape, progress):
             return True
-        required = None if progress[0] or progress[1] else self.required()
-        if required is None:
+        required_demands = None if progress[0] or progress[1] else self.find_required()
+        if required_demands is None:
             return False
-        need = sum(required.values()) + len(self.seen) + 3
-        following = self.effects.item(shape, self.index)
+        need = sum(required_demands.values()) + len(self.values_so_far) + 3
+        following = self.effects.item_demand(shape, self.index)
         if (shape.hi is None or self.index < shape.hi) and following != NOTHING:
-            required.setdefault(following, 0)
-        return all(self.distinct.has(demand, need, self.ask) for demand in required)
+            required_demands.setdefault(following, 0)
+        return all(self.distinct.has_values(demand, need, self.ask) for demand in required_demands)
 
 
-def _joined(now: ItemsAdded, texts: Iterable[JsonPieces], times: int) -> JsonPieces:
+def _append_items(now: ItemsAdded, texts: Iterable[JsonPieces], times: int) -> JsonPieces:
     """Return the text of an array's rest after more items, so many times over."""
     pieces = tuple(piece for text in texts for piece in (b",", text))
     first = pieces if now.size else pieces[1:]
-    return JsonPieces((now.text, *first, repeated(JsonPieces(pieces), times - 1)))
+    return JsonPieces((now.text, *first, repeat_text(JsonPieces(pieces), times - 1)))

@@ -28,11 +28,11 @@ from structgen.schema.recogniser.array_progress import (
     Progress,
     Values,
     counts_singly,
-    watches,
+    watches_values,
 )
 from structgen.schema.recogniser.array_search import ArrayWitness, Live
 from structgen.schema.recogniser.distinct_values import Distinct
-from structgen.schema.recogniser.members import Unmet, undominated
+from structgen.schema.recogniser.members import Unmet, without_dominated
 from structgen.schema.recogniser.object_search import Ask
 
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
@@ -54,11 +54,11 @@ class ArrayState:
     """Items are counted up to here; at least 1, for the first item has no comma before it."""
     index: int
     threads: tuple[Thread, ...]
-    seen: Values | None
+    values_so_far: Values | None
     """The values of the items, as literals; None where no thread watches them."""
     unread: bool
     """Whether one more item was written whose value is unknown, as it makes no difference yet."""
-    worked: bool = False
+    has_moves: bool = False
     moves: Moves | None = None
     rests: dict[int, JsonPieces] | None = None
 
@@ -82,55 +82,57 @@ class Arrays:
         self.limits = limits
         self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
-        self.distinct = Distinct(tables, scalars, shapes, self.progress.item, member)
+        self.distinct = Distinct(tables, scalars, shapes, self.progress.item_demand, member)
         self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
-        self.known: Ask
+        self.ask_alive: Ask
         """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: Live = {}
-        self._held = 0
+        self._held_count = 0
         """Values in all residues' `seen`, as often as they stand there."""
 
     # Liveness and completion
 
-    def witness(
+    def find_array(
         self, shape: ArrayShape, ask: Ask, best: JsonPieces | None, with_text: bool, any_will_do: bool
     ) -> JsonPieces | None:
         """Return an array of a shape, given the values of items: the shortest text, or that of any array, or
         an empty one that stands for it; `best` where there is none, or none shorter."""
         if best is not None and best.length < 2 * max(shape.lo, 1):
             return best
-        search = self._search(shape, 0, self.progress.cap(shape), ask)
+        search = self._make_search(shape, 0, self.progress.item_cap(shape), ask)
         if not with_text:
-            return EMPTY if search.exists(self.progress.begin(shape), {}) else best
+            return EMPTY if search.has_rest(self.progress.start_progress(shape), {}) else best
         search.any_will_do = any_will_do
-        rest = search.shortest(self.progress.begin(shape), best)
+        rest = search.shortest_rest(self.progress.start_progress(shape), best)
         whole = best if rest is None else JsonPieces((b"[", rest))
-        return whole if whole is not None and whole.before(best) else best
+        return whole if whole is not None and whole.is_before(best) else best
 
-    def _search(
-        self, shape: ArrayShape, index: int, cap: int, ask: Ask, seen: Values | None = None
+    def _make_search(
+        self, shape: ArrayShape, index: int, cap: int, ask: Ask, values_so_far: Values | None = None
     ) -> ArrayWitness:
-        return ArrayWitness(self.progress, self.distinct, shape, index, cap, ask, seen or _NONE)
+        return ArrayWitness(self.progress, self.distinct, shape, index, cap, ask, values_so_far or _NONE)
 
     def start(self, demands: tuple[int, ...]) -> ArrayState | None:
         """Return the residue of an array of which nothing is written, or None where no demand can be met."""
         threads: list[Thread] = []
         cap = 1
         for j, demand in enumerate(demands):
-            for shape in self.shapes.arrays(demand):
-                begun, most = self.progress.begin(shape), self.progress.cap(shape)
-                if self._search(shape, 0, most, self.known).exists(begun, self._live):
-                    cap = max(cap, most)
-                    threads.append((j, shape, begun))
+            for shape in self.shapes.array_shapes(demand):
+                progress, shape_cap = self.progress.start_progress(shape), self.progress.item_cap(shape)
+                if self._make_search(shape, 0, shape_cap, self.ask_alive).has_rest(progress, self._live):
+                    cap = max(cap, shape_cap)
+                    threads.append((j, shape, progress))
         if not threads:
             return None
-        return self.state(demands, cap, 0, tuple(threads), self._watched(threads, _NONE))
+        return self.intern_state(demands, cap, 0, tuple(threads), self._watched_values(threads, _NONE))
 
-    def _watched(self, threads: Sequence[Thread], seen: Values | None) -> Values | None:
+    def _watched_values(self, threads: Sequence[Thread], values_so_far: Values | None) -> Values | None:
         """Return the values written where some thread watches them, else None."""
-        return seen if any(watches(shape, progress) for _, shape, progress in threads) else None
+        return (
+            values_so_far if any(watches_values(shape, progress) for _, shape, progress in threads) else None
+        )
 
     def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
         """Return whether a thread leads to a whole array, if the values of written items are ignored."""
@@ -139,119 +141,125 @@ class Arrays:
         key = (shape.id, progress, min(index, cap), cap)
         lives = self._live.get(key)
         if lives is None:
-            lives = self._search(shape, index, cap, self.known).exists(progress, self._live)
+            lives = self._make_search(shape, index, cap, self.ask_alive).has_rest(progress, self._live)
             self._live[key] = lives
         return lives
 
     # Residues
 
-    def state(
+    def intern_state(
         self,
         demands: tuple[int, ...],
         cap: int,
         index: int,
         threads: tuple[Thread, ...],
-        seen: Values | None = None,
+        values_so_far: Values | None = None,
         unread: bool = False,
     ) -> ArrayState:
         """Return the residue with these contents, interned."""
-        key = (demands, cap, index, threads, seen, unread)
+        key = (demands, cap, index, threads, values_so_far, unread)
         state = self._states.get(key)
         if state is None:
-            state = ArrayState(len(self.residues), demands, cap, index, threads, seen, unread)
+            state = ArrayState(len(self.residues), demands, cap, index, threads, values_so_far, unread)
             self.residues.append(state)
             self._states[key] = state
         return state
 
-    def moves(self, state: ArrayState) -> Moves | None:
+    def find_moves(self, state: ArrayState) -> Moves | None:
         """Return the moves of the next item, or None where no item may come."""
-        if not state.worked:
-            state.moves = self._moves(state)
-            state.worked = True
+        if not state.has_moves:
+            state.moves = self._compute_moves(state)
+            state.has_moves = True
         return state.moves
 
-    def _moves(self, state: ArrayState) -> Moves | None:
+    def _compute_moves(self, state: ArrayState) -> Moves | None:
         demands: dict[int, int] = {}
         going: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
         for j, shape, progress in state.threads:
-            ways = [*self.progress.options(shape, progress, state.index, state.seen or _NONE)]
+            ways = [*self.progress.item_options(shape, progress, state.index, state.values_so_far or _NONE)]
             # The demand that asks least comes first: its keys come first in an object's order.
-            for demand, left in reversed(ways):
+            for demand, progress_after in reversed(ways):
                 if not self.alive(demand):
                     continue
-                if watches(shape, left):
-                    search = self._search(shape, index, state.cap, self.known, state.seen)
-                    for narrow in search.narrowed(left, demand):
+                if watches_values(shape, progress_after):
+                    search = self._make_search(shape, index, state.cap, self.ask_alive, state.values_so_far)
+                    for narrow in search.narrow_demand(progress_after, demand):
                         if narrow == demand or self.alive(narrow):
-                            going.append((demands.setdefault(narrow, len(demands)), (j, shape, left)))
-                elif self._goes_on(shape, left, index, state.cap):
-                    going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
+                            going.append(
+                                (demands.setdefault(narrow, len(demands)), (j, shape, progress_after))
+                            )
+                elif self._goes_on(shape, progress_after, index, state.cap):
+                    going.append((demands.setdefault(demand, len(demands)), (j, shape, progress_after)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
 
-    def closing(self, state: ArrayState) -> frozenset[int]:
+    def demands_if_closed(self, state: ArrayState) -> frozenset[int]:
         """Return the indices of the demands that the array meets if it closes now."""
         threads = state.threads
         return frozenset(
-            j for j, shape, progress in threads if self.progress.closes(shape, progress, state.index)
+            j for j, shape, progress in threads if self.progress.can_close(shape, progress, state.index)
         )
 
     def closes_after(self, state: ArrayState, thread: Thread) -> bool:
         """Return whether the array may close after the next item, for a thread of the moves: then its rest is
         the bracket alone, whatever the item's value."""
         _, shape, progress = thread
-        return self.progress.closes(shape, progress, min(state.index + 1, state.cap))
+        return self.progress.can_close(shape, progress, min(state.index + 1, state.cap))
 
     def closes_next(self, state: ArrayState) -> bool:
         """Return whether `closes_after` holds for all moves."""
-        moves = self.moves(state)
+        moves = self.find_moves(state)
         return moves is not None and all(self.closes_after(state, thread) for _, thread in moves[1])
 
     def read_as(self, state: ArrayState, value: Literal) -> ArrayState:
         """Return the residue where the item that is not known had this value (its literal)."""
-        seen = (state.seen or _NONE) | {value}
-        return self.state(state.demands, state.cap, state.index, state.threads, seen)
+        values_so_far = (state.values_so_far or _NONE) | {value}
+        return self.intern_state(state.demands, state.cap, state.index, state.threads, values_so_far)
 
     def least_more(self, state: ArrayState) -> int:
         """Return how many more items there must be, whatever comes."""
-        least: int | None = None
+        min_count: int | None = None
         for _, shape, (_, counts) in state.threads:
-            counted = [counter.least - count for counter, count in zip(shape.counters, counts, strict=True)]
-            more = max(0, shape.lo - state.index, *counted)
-            least = more if least is None else min(least, more)
-        return least or 0
+            counts_owed = [
+                counter.min_count - count for counter, count in zip(shape.counters, counts, strict=True)
+            ]
+            count_owed = max(0, shape.lo - state.index, *counts_owed)
+            min_count = count_owed if min_count is None else min(min_count, count_owed)
+        return min_count or 0
 
-    def after(
+    def state_after(
         self, state: ArrayState, moves: Moves, met: frozenset[int], value: Literal | None = None
     ) -> ArrayState:
         """Return the residue after an item that met these demands of its place. `value`: its literal, if the
-        state has `seen`."""
-        index, threads, seen = self._left(state, moves, met)
-        if seen is not None:
+        state has `values_so_far`."""
+        index, threads, values_so_far = self._advance_threads(state, moves, met)
+        if values_so_far is not None:
             assert value is not None, "an item whose value must be known"
-            seen |= {value}
-            self._held += len(seen)
-            if self._held > self.limits.parser_states:
+            values_so_far |= {value}
+            self._held_count += len(values_so_far)
+            if self._held_count > self.limits.parser_states:
                 raise LimitError(
                     "the items that were compared, of all arrays written so far, are too many to remember.",
                     limit="parser_states",
-                    where=self.progress.where(threads[0][1]),
+                    where=self.progress.source_pointer(threads[0][1]),
                 )
-        return self.state(state.demands, state.cap, index, threads, seen)
+        return self.intern_state(state.demands, state.cap, index, threads, values_so_far)
 
-    def _left(
+    def _advance_threads(
         self, state: ArrayState, moves: Moves, met: frozenset[int]
     ) -> tuple[int, tuple[Thread, ...], Values | None]:
         """Return the index after the next item, the threads that go on, and the values before it."""
-        threads = undominated(_joined([thread for at, thread in moves[1] if at in met]), _is_ahead)
-        return min(state.index + 1, state.cap), threads, self._watched(threads, state.seen)
+        threads = without_dominated(
+            _join_threads([thread for at, thread in moves[1] if at in met]), _is_ahead
+        )
+        return min(state.index + 1, state.cap), threads, self._watched_values(threads, state.values_so_far)
 
     def may_differ(self, state: ArrayState) -> bool:
         """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
         return any(
-            self.distinct.is_endless(shape, state.index, self.known)
+            self.distinct.is_endless(shape, state.index, self.ask_alive)
             and all(isinstance(obligation[0], Differs) for obligation in progress[0])
             for _, shape, progress in state.threads
         )
@@ -259,40 +267,44 @@ class Arrays:
     def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
         """Return the residue after an item whose value has not been read, or None where the next items depend
         on that value."""
-        index, threads, seen = self._left(state, moves, met)
-        if seen is not None and not all(
-            self._search(shape, index, state.cap, self.known, seen).skippable(progress)
+        index, threads, values_so_far = self._advance_threads(state, moves, met)
+        if values_so_far is not None and not all(
+            self._make_search(shape, index, state.cap, self.ask_alive, values_so_far).is_skippable(progress)
             for _, shape, progress in threads
         ):
             return None
-        return self.state(state.demands, state.cap, index, threads, seen, seen is not None)
+        return self.intern_state(
+            state.demands, state.cap, index, threads, values_so_far, values_so_far is not None
+        )
 
-    def rest(self, state: ArrayState, thread: Thread, ask: Ask) -> JsonPieces | None:
+    def shortest_rest(self, state: ArrayState, thread: Thread, ask: Ask) -> JsonPieces | None:
         """Return the shortest rest of the array for one of its threads."""
         _, shape, progress = thread
-        return self._search(shape, state.index, state.cap, ask, state.seen).shortest(progress)
+        return self._make_search(shape, state.index, state.cap, ask, state.values_so_far).shortest_rest(
+            progress
+        )
 
 
-def _joined(threads: list[Thread]) -> list[Thread]:
+def _join_threads(threads: list[Thread]) -> list[Thread]:
     """Return the threads after an item that met them all, joined where they differ in counts alone and
     kinds of items are counted one by one: the item counts for each kind that it is of."""
     if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
-    joined: dict[tuple[int, int, Unmet], Thread] = {}
+    joined_threads: dict[tuple[int, int, Unmet], Thread] = {}
     for at, (j, shape, (unmet, counts)) in enumerate(threads):
         key = j, shape.id if counts_singly(shape, unmet) else -1 - at, unmet
-        other = joined.get(key)
-        if other is not None:
-            counts = tuple(map(max, counts, other[2][1]))
-        joined[key] = j, shape, (unmet, counts)
-    return list(joined.values())
+        earlier = joined_threads.get(key)
+        if earlier is not None:
+            counts = tuple(map(max, counts, earlier[2][1]))
+        joined_threads[key] = j, shape, (unmet, counts)
+    return list(joined_threads.values())
 
 
-def _is_ahead(shape: ArrayShape, progress: Progress, other: Progress) -> bool:
+def _is_ahead(shape: ArrayShape, progress: Progress, other_progress: Progress) -> bool:
     """Return whether a thread owes no more than another, and is not the same."""
-    if progress == other or not frozenset(progress[0]) <= frozenset(other[0]):
+    if progress == other_progress or not frozenset(progress[0]) <= frozenset(other_progress[0]):
         return False
-    is_open = all(counter.most is None for counter in shape.counters)
-    return progress[1] == other[1] or (
-        is_open and all(a >= b for a, b in zip(progress[1], other[1], strict=True))
+    is_open = all(counter.max_count is None for counter in shape.counters)
+    return progress[1] == other_progress[1] or (
+        is_open and all(a >= b for a, b in zip(progress[1], other_progress[1], strict=True))
     )

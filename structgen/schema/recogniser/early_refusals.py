@@ -37,12 +37,12 @@ def refuse_early(network: SchemaNetwork) -> None:
             if places:
                 at = places.popleft()
                 entry = network.entry(at)
-                begun = [residue for residue in (entry.object, entry.array) if residue is not None]
+                new_residues = [residue for residue in (entry.object, entry.array) if residue is not None]
             elif residues:
                 residue, at = residues.popleft()
-                found, is_read = network.members(residue)
-                steps += len(found)
-                for key, place in found.items():
+                next_places, is_read = network.member_places(residue)
+                steps += len(next_places)
+                for key, place in next_places.items():
                     if place not in seen_places:
                         seen_places.add(place)
                         places.append(place)
@@ -52,9 +52,9 @@ def refuse_early(network: SchemaNetwork) -> None:
                 continue
             else:
                 residue, key, met, at = members.popleft()
-                begun = [network.after(residue, key, network.outcomes(frozenset((met,))))]
-            residues.extend((residue, at) for residue in begun if residue not in seen_residues)
-            seen_residues.update(begun)
+                new_residues = [network.after(residue, key, network.outcomes(frozenset((met,))))]
+            residues.extend((residue, at) for residue in new_residues if residue not in seen_residues)
+            seen_residues.update(new_residues)
         except UnsupportedError as error:
             error.name_schemas(network.sources(at))
             raise

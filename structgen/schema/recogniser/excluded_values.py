@@ -21,7 +21,7 @@ UnwrittenMembers = frozenset[tuple[str, Literal]]
 """The members of an object that are not yet written, with the literals of their values."""
 
 
-def parted(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
+def split_exclusion(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
     """Return the ordinary obligations, and the one that lists the excluded values."""
     for at, obligation in enumerate(unmet):
         if len(obligation) == 1 and isinstance(obligation[0], Differs):
@@ -30,55 +30,55 @@ def parted(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Diffe
 
 
 def member_ways(
-    tables: PlaceTables, ways: list[Way], held: Differs[UnwrittenMembers], key: str | None
+    tables: PlaceTables, ways: list[Way], exclusion: Differs[UnwrittenMembers], key: str | None
 ) -> list[Way]:
-    """Return the ways to take a member (key None: one that no value has) that also follow `held`.
+    """Return the ways to take a member (key None: one that no value has) that also follow `exclusion`.
 
     Of the ways that come of one, each value that was met keeps its own, and all others share the first.
     """
     after: dict[Literal, list[UnwrittenMembers]] = {}
     if key is not None:
-        for rest in held.rests:
+        for rest in exclusion.rests:
             for name, literal in rest:
                 if name == key:
                     after.setdefault(literal, []).append(rest - {(name, literal)})
-    return _split(tables, ways, after)
+    return _split_ways(tables, ways, after)
 
 
-def item_ways(tables: PlaceTables, ways: list[Way], held: Differs[tuple[Literal, ...]]) -> list[Way]:
-    """Return the ways to take the next item that also follow `held`."""
+def item_ways(tables: PlaceTables, ways: list[Way], exclusion: Differs[tuple[Literal, ...]]) -> list[Way]:
+    """Return the ways to take the next item that also follow `exclusion`."""
     after: dict[Literal, list[tuple[Literal, ...]]] = {}
-    for rest in held.rests:
+    for rest in exclusion.rests:
         if rest:
             after.setdefault(rest[0], []).append(rest[1:])
-    return _split(tables, ways, after)
+    return _split_ways(tables, ways, after)
 
 
-def _split(tables: PlaceTables, ways: list[Way], after: dict[Literal, list[ValueRest]]) -> list[Way]:
+def _split_ways(tables: PlaceTables, ways: list[Way], after: dict[Literal, list[ValueRest]]) -> list[Way]:
     if not after:
         return ways
-    other = tables.constants.none_of(frozenset(after))
+    none_literal = tables.constants.none_of(frozenset(after))
     split: list[Way] = []
-    for demand, left in ways:
-        for literal in (other, *sorted(after)):
+    for demand, unmet in ways:
+        for literal in (none_literal, *sorted(after)):
             both = tables.both_judging(demand, (literal,))
             if not tables.hopeless(both):
                 rests = after.get(literal)
                 still: tuple[Obligation, ...] = () if rests is None else ((Differs(frozenset(rests)),),)
-                split.append((both, left + still))
+                split.append((both, unmet + still))
     return split
 
 
-def reachable(
-    held: Differs[UnwrittenMembers], gone: Callable[[str], bool]
+def reachable_values(
+    exclusion: Differs[UnwrittenMembers], gone: Callable[[str], bool]
 ) -> Differs[UnwrittenMembers] | None:
     """Return the excluded values that can still be completed when the keys in `gone` may not come, or
     None."""
-    rests = frozenset(rest for rest in held.rests if not any(gone(key) for key, _ in rest))
+    rests = frozenset(rest for rest in exclusion.rests if not any(gone(key) for key, _ in rest))
     return Differs(rests) if rests else None
 
 
-def closes(alternative: Alternative) -> bool:
+def is_other_value(alternative: Alternative) -> bool:
     """Return whether an object or array that closes now is none of its values."""
     return isinstance(alternative, Differs) and all(alternative.rests)
 

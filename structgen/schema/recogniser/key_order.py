@@ -11,46 +11,46 @@ _READ = ("properties", "$ref", "allOf", "anyOf", "oneOf", "if", "then", "else", 
 """The order assumed for schemas that were made without a text."""
 
 
-def declared(schemas: Iterable[Schema]) -> list[str]:
+def declared_keys(schemas: Iterable[Schema]) -> list[str]:
     """Return the keys that have a position of their own in the objects at a place, in that order.
 
     A key's position is its first mention in `properties`. The members of each schema are read in text order,
     and into `allOf`, `anyOf`, `oneOf`, `$ref` (each target once), `dependentSchemas`, and `if`, `then` and
     `else` where they have an effect (an `if` alone has none), never `not`. Next come the keys named only in
-    `required`. All other keys may follow in any order. Linear, iterative.
+    `required_keys`. All other keys may follow in any order. Linear, iterative.
     """
-    mentioned: dict[str, None] = {}
-    required: dict[str, None] = {}
-    seen: set[int] = set()
+    mentioned_keys: dict[str, None] = {}
+    required_keys: dict[str, None] = {}
+    visited: set[int] = set()
     stack: list[Iterator[Schema]] = [iter(schemas)]
     while stack:
         schema = next(stack[-1], None)
         if schema is None:
             stack.pop()
             continue
-        if schema.id in seen:
+        if schema.id in visited:
             continue
-        seen.add(schema.id)
+        visited.add(schema.id)
         for key in schema.required:
-            required[key] = None
+            required_keys[key] = None
         names = schema.applicators
         if not names or names == ("properties",):
-            mentioned.update(dict.fromkeys(schema.properties))
+            mentioned_keys.update(dict.fromkeys(schema.properties))
             if names:
                 continue
-        stack.append(_applied(schema, mentioned))
-    for key in required:
-        mentioned.setdefault(key)
-    return list(mentioned)
+        stack.append(_applied_schemas(schema, mentioned_keys))
+    for key in required_keys:
+        mentioned_keys.setdefault(key)
+    return list(mentioned_keys)
 
 
-def _applied(schema: Schema, mentioned: dict[str, None]) -> Iterator[Schema]:
+def _applied_schemas(schema: Schema, mentioned_keys: dict[str, None]) -> Iterator[Schema]:
     """Yield the schemas that apply to the same value, in text order,
     noting `properties` as they are passed."""
     for name in schema.applicators or _READ:
         if name == "properties":
             for key in schema.properties:
-                mentioned.setdefault(key)
+                mentioned_keys.setdefault(key)
         elif name == "if" and schema.then is None and schema.else_ is None:
             continue
         else:

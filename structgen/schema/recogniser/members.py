@@ -21,9 +21,14 @@ from structgen.schema.meaning.shape import (
     Obligation,
     Without,
 )
-from structgen.schema.recogniser.excluded_values import closes, member_ways, parted, reachable
+from structgen.schema.recogniser.excluded_values import (
+    is_other_value,
+    member_ways,
+    reachable_values,
+    split_exclusion,
+)
 from structgen.schema.recogniser.object_frames import ObjectFrames
-from structgen.schema.recogniser.object_keys import Frame, Where, Written
+from structgen.schema.recogniser.object_keys import Frame, MembersSoFar, Where
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
 S = TypeVar("S")
@@ -35,18 +40,18 @@ Unmet: TypeAlias = tuple[Obligation, ...]
 class AskedSets(NamedTuple):
     """The sets of values that matter to obligations."""
 
-    asked: tuple[tuple[Literal, ...], ...]
+    set_literals: tuple[tuple[Literal, ...], ...]
     """Each set as the literals that its values meet."""
     sets: list[int]
     """For each obligation the sets any of which meets it, as bits; -1: every value meets it."""
 
-    def only(self, at: int) -> tuple[Literal, ...] | None:
+    def only_set(self, at: int) -> tuple[Literal, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         own = self.sets[at]
-        return self.asked[own.bit_length() - 1] if own and not own & (own - 1) else None
+        return self.set_literals[own.bit_length() - 1] if own and not own & (own - 1) else None
 
 
-class Left:
+class ObligationsLeft:
     """The obligations that a value leaves open; worked out when the value has been read.
 
     A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
@@ -60,7 +65,7 @@ class Left:
         self._unmet: Unmet | None = None
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Left) or self._met != other._met:
+        if not isinstance(other, ObligationsLeft) or self._met != other._met:
             return False
         return self._after == other._after and self._sets == other._sets
 
@@ -81,7 +86,7 @@ class Left:
         return self._unmet
 
 
-_NOTHING = Left((), (), 0)
+_NOTHING = ObligationsLeft((), (), 0)
 
 
 class MemberStep(NamedTuple):
@@ -89,43 +94,43 @@ class MemberStep(NamedTuple):
 
     frame: Frame
     where: Where
-    before: Written
-    after: Written
+    members_before: MembersSoFar
+    members_after: MembersSoFar
 
-    def gone(self, key: str) -> bool:
+    def is_gone(self, key: str) -> bool:
         """Return whether a key may not come any more, the member's own aside."""
         index = self.frame.index[key]
-        if index < self.frame.ordered:
-            return key != self.where and index < self.after.pos
-        return bool(self.before.mask >> index & 1)
+        if index < self.frame.ordered_count:
+            return key != self.where and index < self.members_after.pos
+        return bool(self.members_before.mask >> index & 1)
 
     def left_of(self, obligation: Obligation) -> Obligation | None:
         """Return the alternatives of an obligation that are left after the member, () where it is met, None
         where nothing is left. What the member's value meets is not looked at."""
-        frame, before = self.frame, self.before
-        kept: list[Alternative] = []
+        frame, members_before = self.frame, self.members_before
+        open_alternatives: list[Alternative] = []
         for alternative in obligation:
             match alternative:
                 case Without(key):
                     if key == self.where:
                         continue
                     index = frame.index[key]
-                    if index < frame.ordered and before.pos <= index < self.after.pos:
+                    if index < frame.ordered_count and members_before.pos <= index < self.members_after.pos:
                         return ()
-                    if not frame.may_come(key, before):
+                    if not frame.may_come(key, members_before):
                         continue
                 case AtKey(key, _):
-                    if key == self.where or self.gone(key):
+                    if key == self.where or self.is_gone(key):
                         continue
-                case AtLeast(least):
-                    if self.after.size >= least:
+                case AtLeast(min_size):
+                    if self.members_after.size >= min_size:
                         return ()
-                case AtMost(most):
-                    if self.after.size > most:
+                case AtMost(max_size):
+                    if self.members_after.size > max_size:
                         continue
-            kept.append(alternative)
+            open_alternatives.append(alternative)
         # most members leave an obligation as it is: one tuple for all, which garbage collection goes through
-        return obligation if len(kept) == len(obligation) else tuple(kept) or None
+        return obligation if len(open_alternatives) == len(obligation) else tuple(open_alternatives) or None
 
 
 class Members:
@@ -138,109 +143,128 @@ class Members:
         self.limits = limits
         self.outcomes = ValueOutcomes(tables, scalars, limits)
 
-    def base(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
+    def base_demand(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
         return (
-            self.frames.value(shape, where)
+            self.frames.value_demand(shape, where)
             if isinstance(where, str)
-            else self.frames.extra(frame, shape, where)
+            else self.frames.extra_demand(frame, shape, where)
         )
 
-    def discharge(self, frame: Frame, alternative: Alternative, where: Where) -> tuple[Literal, ...] | None:
+    def discharging_literals(
+        self, frame: Frame, alternative: Alternative, where: Where
+    ) -> tuple[Literal, ...] | None:
         """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
         match alternative:
             case AtKey(key, literals):
                 return literals if where == key else None
             case AtPattern(source, literals):
-                return literals if self._matches(frame, source, where) else None
+                return literals if self._pattern_matches(frame, source, where) else None
             case AtOther(schema, literals):
                 if isinstance(where, str) and where in schema.properties:
                     return None
-                if any(self._matches(frame, source, where) for source, _ in schema.pattern_properties):
+                if any(
+                    self._pattern_matches(frame, source, where) for source, _ in schema.pattern_properties
+                ):
                     return None
                 return literals
             case BadKey(literal):
                 if isinstance(where, str):
-                    meets = self.scalars.string_meets(self.scalars.literal(literal, STRING), where)
+                    meets = self.scalars.string_meets(self.scalars.literal_formula(literal, STRING), where)
                 else:
                     meets = frame.literal_at[literal] in where.true
                 return None if meets else ()
         return None
 
-    def _matches(self, frame: Frame, source: str, where: Where) -> bool:
+    def _pattern_matches(self, frame: Frame, source: str, where: Where) -> bool:
         if isinstance(where, str):
             return self.scalars.pattern_matches(source, where)
         return frame.pattern_at.get(source, -1) in where.true
 
-    def ways(
+    def ways_to_take(
         self,
         frame: Frame,
         shape: ObjectShape,
         unmet: Unmet,
         where: Where,
-        before: Written,
+        members_before: MembersSoFar,
         goes_on: Callable[[Unmet], bool] | None = None,
-    ) -> list[tuple[int, Left]]:
+    ) -> list[tuple[int, ObligationsLeft]]:
         """Return the ways to take a member: the demand on its value, and what it leaves open.
 
-        `before`: what is written before it. `goes_on`: whether a whole object follows where some obligations
-        are open; ways that lead to none are left out. Cost: one question to it where it says yes to what the
-        least helpful value leaves open, since a value that meets more is no worse; else one for each way.
+        `members_before`: what is written before it. `goes_on`: whether a whole object follows where some
+        obligations are open; ways that lead to none are left out. Cost: one question to it where it says yes
+        to what the least helpful value leaves open, since a value that meets more is no worse; else one for
+        each way.
         """
-        base = self.base(frame, shape, where)
+        base = self.base_demand(frame, shape, where)
         if base == NOTHING:
             return []
         if not unmet:
             return [(base, _NOTHING)] if goes_on is None or goes_on(unmet) else []
-        others, held = parted(unmet)
-        step = MemberStep(frame, where, before, frame.after(before, where))
-        asked = self._asked_sets(frame, base, others, where)
+        others, exclusion = split_exclusion(unmet)
+        step = MemberStep(frame, where, members_before, frame.members_after(members_before, where))
+        asked_sets = self._asked_sets(frame, base, others, where)
         after = [
-            step.left_of(obligation) if asked.sets[at] >= 0 else () for at, obligation in enumerate(others)
+            step.left_of(obligation) if asked_sets.sets[at] >= 0 else ()
+            for at, obligation in enumerate(others)
         ]
-        owed = self._with_owed(base, asked, after)
+        owed = self._with_owed(base, asked_sets, after)
         if owed == NOTHING:
             return []
         if owed != base:
-            base, asked = owed, self._asked_sets(frame, owed, others, where)
-        worst = tuple([rest for at, rest in enumerate(after) if asked.sets[at] >= 0 and rest])
+            base, asked_sets = owed, self._asked_sets(frame, owed, others, where)
+        worst = tuple([rest for at, rest in enumerate(after) if asked_sets.sets[at] >= 0 and rest])
         # An obligation that every value meets is met; another that nothing else meets needs its value.
-        needed = [asked.sets[at] for at, rest in enumerate(after) if rest is None and asked.sets[at] >= 0]
-        found = [
-            (demand, Left(after, asked.sets, met))
-            for demand, met in self.outcomes.of(base, asked.asked)
-            if all(sets & met for sets in needed)
+        needed_sets = [
+            asked_sets.sets[at] for at, rest in enumerate(after) if rest is None and asked_sets.sets[at] >= 0
         ]
-        if held is not None:
-            still = reachable(held, step.gone)
-            ways = [(demand, left.unmet) for demand, left in found]
+        ways_found = [
+            (demand, ObligationsLeft(after, asked_sets.sets, met))
+            for demand, met in self.outcomes.outcomes_of(base, asked_sets.set_literals)
+            if all(sets & met for sets in needed_sets)
+        ]
+        if exclusion is not None:
+            still = reachable_values(exclusion, step.is_gone)
+            ways = [(demand, obligations_left.unmet) for demand, obligations_left in ways_found]
             if isinstance(where, str) and still is not None:
                 ways = member_ways(self.tables, ways, still, where)
-            found = [(demand, Left(left, [0] * len(left), 0)) for demand, left in ways]
+            ways_found = [
+                (demand, ObligationsLeft(obligations_left, [0] * len(obligations_left), 0))
+                for demand, obligations_left in ways
+            ]
         elif goes_on is None or goes_on(worst):
             goes_on = None
-        found = list(dict.fromkeys(found))
-        return found if goes_on is None else [(demand, left) for demand, left in found if goes_on(left.unmet)]
+        ways_found = list(dict.fromkeys(ways_found))
+        return (
+            ways_found
+            if goes_on is None
+            else [
+                (demand, obligations_left)
+                for demand, obligations_left in ways_found
+                if goes_on(obligations_left.unmet)
+            ]
+        )
 
-    def _with_owed(self, base: int, asked: AskedSets, after: Sequence[Obligation | None]) -> int:
+    def _with_owed(self, base: int, asked_sets: AskedSets, after: Sequence[Obligation | None]) -> int:
         """Return the demand on a value, with all that it must meet because nothing else meets an obligation
         (None in `after`); NOTHING where it cannot."""
         musts: dict[Literal, None] = {}
         for at, rest in enumerate(after):
             if rest is None:
-                if not asked.sets[at]:
+                if not asked_sets.sets[at]:
                     return NOTHING
-                musts.update(dict.fromkeys(asked.only(at) or ()))
+                musts.update(dict.fromkeys(asked_sets.only_set(at) or ()))
         if not musts:
             return base
         demand = self.tables.both_judging(base, list(musts))
-        if demand == NOTHING or self.scalars.contradictory(self.tables.demands[demand]):
+        if demand == NOTHING or self.scalars.are_contradictory(self.tables.demands[demand]):
             return NOTHING
         return demand
 
     def _asked_sets(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> AskedSets:
         """Return which sets the value of a member must lie in to meet obligations."""
-        said = self.tables.demands[base]
-        asked: dict[tuple[Literal, ...], int] = {}
+        base_literals = self.tables.demands[base]
+        set_numbers: dict[tuple[Literal, ...], int] = {}
         sets: list[int] = []
         for obligation in unmet:
             own = 0
@@ -249,43 +273,51 @@ class Members:
                     continue
                 if isinstance(alternative, AtKey) and alternative.key != where:
                     continue
-                literals = self.discharge(frame, alternative, where)
+                literals = self.discharging_literals(frame, alternative, where)
                 if literals is not None:
                     # What every value meets is not asked.
-                    news = tuple([literal for literal in literals if not self.scalars.surely(said, literal)])
+                    news = tuple(
+                        [
+                            literal
+                            for literal in literals
+                            if not self.scalars.surely_meets(base_literals, literal)
+                        ]
+                    )
                     if not news:
                         own = -1
                         break
-                    if not self.scalars.contradictory((*said, *news)):
-                        own |= 1 << asked.setdefault(news, len(asked))
+                    if not self.scalars.are_contradictory((*base_literals, *news)):
+                        own |= 1 << set_numbers.setdefault(news, len(set_numbers))
             sets.append(own)
-        return AskedSets(tuple(asked), sets)
+        return AskedSets(tuple(set_numbers), sets)
 
-    def closes(self, shape: ObjectShape, frame: Frame, written: Written, unmet: Unmet) -> bool:
+    def can_close(self, shape: ObjectShape, frame: Frame, members_so_far: MembersSoFar, unmet: Unmet) -> bool:
         """Return whether an object that has all its required keys may close."""
-        _, mask, count = written
+        _, mask, count = members_so_far
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
         for key, others in shape.conditional:
-            if mask >> frame.index[key] & 1 and not all(mask >> frame.index[other] & 1 for other in others):
+            if mask >> frame.index[key] & 1 and not all(
+                mask >> frame.index[other_key] & 1 for other_key in others
+            ):
                 return False
         return all(
             any(
-                isinstance(alternative, (Without, AtMost)) or closes(alternative)
+                isinstance(alternative, (Without, AtMost)) or is_other_value(alternative)
                 for alternative in obligation
             )
             for obligation in unmet
         )
 
-    def is_enough(self, frame: Frame, shape: ObjectShape, written: Written) -> bool:
+    def is_enough(self, frame: Frame, shape: ObjectShape, members_so_far: MembersSoFar) -> bool:
         """Return whether the required keys that are still to be written make an allowed number of members."""
         if shape.hi is None and not shape.lo:
             return True
-        count = written.size + len(self.frames.standing(frame, shape).owed(written))
+        count = members_so_far.size + len(self.frames.standing_of(frame, shape).owed_indices(members_so_far))
         return count >= shape.lo and (shape.hi is None or count <= shape.hi)
 
 
-def undominated(
+def without_dominated(
     threads: Iterable[tuple[int, S, P]], dominates: Callable[[S, P, P], bool]
 ) -> tuple[tuple[int, S, P], ...]:
     """Return the distinct threads of an object or an array without those that another of the same demand and
@@ -299,5 +331,5 @@ def undominated(
     return tuple(
         (j, shape, owed)
         for j, shape, owed in distinct
-        if not any(dominates(shape, other, owed) for other in groups[j, shape])
+        if not any(dominates(shape, other_owed, owed) for other_owed in groups[j, shape])
     )

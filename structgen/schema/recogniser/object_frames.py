@@ -27,7 +27,7 @@ from structgen.schema.meaning.shape import (
 )
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import json_string, string_order
-from structgen.schema.recogniser.key_order import declared
+from structgen.schema.recogniser.key_order import declared_keys
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
 
 Where: TypeAlias = str | KeyClass
@@ -46,7 +46,7 @@ class ObjectFrames:
         self.any_order = any_order
         self._frames: dict[tuple[int, ...], Frame] = {}
 
-    def frame(self, demands: tuple[int, ...]) -> Frame:
+    def frame_of(self, demands: tuple[int, ...]) -> Frame:
         """Return the frame of the objects of a place; its order is that of the place."""
         frame = self._frames.get(demands)
         if frame is None:
@@ -54,7 +54,7 @@ class ObjectFrames:
         return frame
 
     def _make_frame(self, demands: tuple[int, ...]) -> Frame:
-        every = [shape for demand in demands for shape in self.shapes.objects(demand)]
+        every = [shape for demand in demands for shape in self.shapes.object_shapes(demand)]
         frame_id = len(self._frames)
         if len(every) == 1 and every[0].plain and not every[0].key_literals and not every[0].values:
             shape = every[0]
@@ -62,11 +62,11 @@ class ObjectFrames:
             literals = self.tables.demands[demands[0]]
             if len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
                 schema = literals[0].schema
-                plain = not (schema.combined or schema.pattern_properties)
+                plain = not (schema.has_combinators or schema.pattern_properties)
                 if plain and (not facets or facets[0] is schema):
                     # One schema with plain keywords: by far the most frequent frame.
                     properties = schema.properties
-                    names = [*properties, *(key for key in shape.required if key not in properties)]
+                    names = [*properties, *(key for key in shape.required_keys if key not in properties)]
                     frame = Frame(frame_id, demands, tuple(names), 0 if self.any_order else len(names))
                     if shape.lo or shape.hi is not None:
                         frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
@@ -74,67 +74,67 @@ class ObjectFrames:
         return self._general_frame(frame_id, demands, every)
 
     def _general_frame(self, frame_id: int, demands: tuple[int, ...], every: list[ObjectShape]) -> Frame:
-        universe, sources, literals, watched, cap = _said_of_keys(every)
+        universe, sources, literals, watched_keys, cap = _mentions_of_keys(every)
         for source in list(sources):
             words = self.scalars.strings.words(Pattern(source), LISTED) if _seems_finite(source) else None
             if words is not None:
                 universe.update(dict.fromkeys(words))
                 del sources[source]
         for literal in literals:
-            formula = self.scalars.literal(literal, STRING)
+            formula = self.scalars.literal_formula(literal, STRING)
             if isinstance(formula, Words) and len(formula.of) <= LISTED:
                 universe.update(dict.fromkeys(sorted(formula.of)))
         met = chain.from_iterable(self.tables.demands[demand] for demand in demands)
-        positive = (literal.schema for literal in met if not literal.denied)
-        names = [] if self.any_order else declared(positive)
-        ordered = len(names)
+        positive = (literal.schema for literal in met if not literal.is_negated)
+        names = [] if self.any_order else declared_keys(positive)
+        ordered_count = len(names)
         names += sorted(universe.keys() - names, key=json_string)
-        frame = self._named(frame_id, demands, names, ordered, sources, literals)
+        frame = self._make_named_frame(frame_id, demands, names, ordered_count, sources, literals)
         if frame.predicates and any(shape.lo or shape.obligations for shape in every):
-            if few := self._few(frame):
+            if few := self._few_keys(frame):
                 # Keys of which too few may be left for an obligation: each is named.
                 names.extend(sorted(few, key=json_string))
-                frame = self._named(frame_id, demands, names, ordered, sources, literals)
+                frame = self._make_named_frame(frame_id, demands, names, ordered_count, sources, literals)
         frame.cap = cap
-        for key in watched:
+        for key in watched_keys:
             frame.watch |= 1 << frame.index[key]
         return frame
 
-    def _named(
+    def _make_named_frame(
         self,
         frame_id: int,
         demands: tuple[int, ...],
         names: list[str],
-        ordered: int,
+        ordered_count: int,
         sources: Iterable[str],
         literals: Iterable[Literal],
     ) -> Frame:
         """Return a frame with these names, and the predicates that divide all other keys into classes."""
         if self.any_order:
             names.sort(key=json_string)
-        frame = Frame(frame_id, demands, tuple(names), ordered)
+        frame = Frame(frame_id, demands, tuple(names), ordered_count)
         for source in sources:
             frame.pattern_at[source] = len(frame.predicates)
             frame.predicates.append(Pattern(source))
-        asked = [*literals]
-        if (asked or frame.predicates) and (written := self.scalars.written_keys) is not None:
-            frame.key_literals = (written,)
-            asked.append(written)
-        for literal in asked:
+        asked_literals = [*literals]
+        if (asked_literals or frame.predicates) and (writable_keys := self.scalars.written_keys) is not None:
+            frame.key_literals = (writable_keys,)
+            asked_literals.append(writable_keys)
+        for literal in asked_literals:
             frame.literal_at[literal] = len(frame.predicates)
-            frame.predicates.append(self.scalars.literal(literal, STRING))
+            frame.predicates.append(self.scalars.literal_formula(literal, STRING))
         return frame
 
-    def _few(self, frame: Frame) -> set[str]:
+    def _few_keys(self, frame: Frame) -> set[str]:
         """Return the keys of the classes that are small enough to be listed."""
         words: set[str] = set()
-        for key_class in self.classes(frame):
+        for key_class in self.classes_of(frame):
             if not key_class.infinite:
-                formula = self._unnamed(frame, self.formula(frame, key_class), ())
+                formula = self._unnamed_formula(frame, self.class_formula(frame, key_class), ())
                 words.update(self.scalars.strings.words(formula, LISTED) or ())
         return words
 
-    def classes(self, frame: Frame) -> list[KeyClass]:
+    def classes_of(self, frame: Frame) -> list[KeyClass]:
         """Return the classes of keys that the frame does not name, divided by its predicates. Raises
         LimitError where these overlap in too many ways."""
         if frame.classes is None:
@@ -142,7 +142,7 @@ class ObjectFrames:
             try:
                 sets = strings.classes(predicates) if predicates else {frozenset[int](): True}
             except (LimitError, UnsupportedError) as error:
-                error.name_schemas(self.tables.sources(frame.demands))
+                error.name_schemas(self.tables.source_pointers(frame.demands))
                 raise
             if len(sets) > self.limits.alternatives:
                 raise self.tables.too_many(
@@ -155,7 +155,7 @@ class ObjectFrames:
             frame.classes = [KeyClass(at, true, endless and sets[true]) for at, true in enumerate(order)]
         return frame.classes
 
-    def formula(self, frame: Frame, key_class: KeyClass) -> Formula:
+    def class_formula(self, frame: Frame, key_class: KeyClass) -> Formula:
         """Return the formula of the keys of a class."""
         if key_class.formula is None:
             true = key_class.true
@@ -163,25 +163,27 @@ class ObjectFrames:
                 predicate if at in true else negation(predicate)
                 for at, predicate in enumerate(frame.predicates)
             )
-            key_class.formula = self.scalars.key(conjunction(parts))
+            key_class.formula = self.scalars.key_formula(conjunction(parts))
         return key_class.formula
 
-    def spec(self, frame: Frame, groups: Sequence[Sequence[KeyClass]]) -> Spec:
+    def make_spec(self, frame: Frame, groups: Sequence[Sequence[KeyClass]]) -> Spec:
         """Return the spec of unnamed keys: the outcome {j} for a key of a class of group j."""
         if self.scalars.longest is not None:
-            formulas = (disjunction([self.formula(frame, part) for part in group]) for group in groups)
+            formulas = (disjunction([self.class_formula(frame, part) for part in group]) for group in groups)
             return Spec(tuple(formulas))
-        if len(groups) == 1 and len(groups[0]) == len(self.classes(frame)):
+        if len(groups) == 1 and len(groups[0]) == len(self.classes_of(frame)):
             return FREE
         last = len(frame.predicates)
         sets = tuple(frozenset([part.true | {last} for part in group]) for group in groups)
         return Spec((*frame.predicates, TRUE), sets)
 
-    def _unnamed(self, frame: Frame, formula: Formula, taken: Iterable[str]) -> Formula:
-        names = frozenset((*frame.names, *taken))
+    def _unnamed_formula(self, frame: Frame, formula: Formula, used_keys: Iterable[str]) -> Formula:
+        names = frozenset((*frame.names, *used_keys))
         return conjunction((formula, Not(Words(names)))) if names else formula
 
-    def fresh_keys(self, frame: Frame, key_class: KeyClass, count: int, taken: Collection[str]) -> list[str]:
+    def fresh_keys(
+        self, frame: Frame, key_class: KeyClass, count: int, used_keys: Collection[str]
+    ) -> list[str]:
         """Return up to `count` keys of a class, the shortest first."""
         if count > LISTED:
             raise self.tables.too_many(
@@ -190,9 +192,9 @@ class ObjectFrames:
                 frame.demands,
             )
         names: list[str] = []
-        keys = self.formula(frame, key_class)
+        keys = self.class_formula(frame, key_class)
         if keys == TRUE:
-            avoid = set(frame.names) | set(taken)
+            avoid = set(frame.names) | set(used_keys)
             for key in _short_keys(len(avoid) + count, self.scalars.can_be_written):
                 if key not in avoid:
                     names.append(key)
@@ -200,28 +202,28 @@ class ObjectFrames:
                         break
             return names
         for _ in range(count):
-            formula = self._unnamed(frame, keys, (*taken, *names))
-            text = self.scalars.shortest(formula, STRING)
+            formula = self._unnamed_formula(frame, keys, (*used_keys, *names))
+            text = self.scalars.shortest_text(formula, STRING)
             if text is None:
                 break
-            names.append(_decoded(text.flat()))
+            names.append(_decode_key(text.to_bytes()))
         return names
 
-    def standing(self, frame: Frame, shape: ObjectShape) -> FrameStanding:
+    def standing_of(self, frame: Frame, shape: ObjectShape) -> FrameStanding:
         """Return the shape's required keys by their indices in the frame."""
         standing = frame.standings.get(shape.id)
         if standing is None:
             standing = frame.standings[shape.id] = FrameStanding(shape, frame)
         return standing
 
-    def value(self, shape: ObjectShape, key: str) -> int:
+    def value_demand(self, shape: ObjectShape, key: str) -> int:
         """Return the demand on the value under a named key, NOTHING where the key may not be there."""
         demand = shape.values_memo.get(key)
         if demand is None:
-            demand = shape.values_memo[key] = self.tables.of_value(self._value(shape, key))
+            demand = shape.values_memo[key] = self.tables.of_value(self._find_value_demand(shape, key))
         return demand
 
-    def _value(self, shape: ObjectShape, key: str) -> int:
+    def _find_value_demand(self, shape: ObjectShape, key: str) -> int:
         if not self.scalars.can_be_written(key):
             return NOTHING
         facets = shape.facets
@@ -235,31 +237,33 @@ class ObjectFrames:
                         return 0
                 return self.tables.demand_of(child)
         for literal in shape.key_literals:
-            if not self.scalars.string_meets(self.scalars.literal(literal, STRING), key):
+            if not self.scalars.string_meets(self.scalars.literal_formula(literal, STRING), key):
                 return NOTHING
         literals = self.shapes.obligations.value_literals(facets, key)
         literals.extend(shape.values.get(key, ()))
-        return self.tables.demand(literals)
+        return self.tables.intern_demand(literals)
 
-    def extra(self, frame: Frame, shape: ObjectShape, key_class: KeyClass) -> int:
+    def extra_demand(self, frame: Frame, shape: ObjectShape, key_class: KeyClass) -> int:
         """Return the demand on the values of a class of keys that the frame does not name."""
-        found = frame.extras.get((shape.id, key_class.index))
-        if found is None:
+        known_demand = frame.extras.get((shape.id, key_class.index))
+        if known_demand is None:
             tables, true = self.tables, key_class.true
             keys = (*shape.key_literals, *frame.key_literals)
             literals = [NEVER for literal in keys if frame.literal_at[literal] not in true]
             for facet in shape.facets:
                 at = frame.pattern_at
-                matched = [child for source, child in facet.pattern_properties if at.get(source) in true]
-                literals.extend(map(tables.literal, matched))
-                if facet.additional is not None and not matched:
-                    literals.append(tables.literal(facet.additional))
-            demand = tables.of_value(tables.demand(literals))
-            found = frame.extras[shape.id, key_class.index] = demand
-        return found
+                matching_schemas = [
+                    child for source, child in facet.pattern_properties if at.get(source) in true
+                ]
+                literals.extend(map(tables.literal_of, matching_schemas))
+                if facet.additional is not None and not matching_schemas:
+                    literals.append(tables.literal_of(facet.additional))
+            demand = tables.of_value(tables.intern_demand(literals))
+            known_demand = frame.extras[shape.id, key_class.index] = demand
+        return known_demand
 
 
-def _said_of_keys(
+def _mentions_of_keys(
     shapes: Sequence[ObjectShape],
 ) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
     """Return what shapes say of keys, each in the order of the schema: those that they name, their patterns,
@@ -268,14 +272,14 @@ def _said_of_keys(
     keys: dict[str, None] = {}
     patterns: dict[str, None] = {}
     literals: dict[Literal, None] = {}
-    watched: dict[str, None] = {}
-    most = 0
+    watched_keys: dict[str, None] = {}
+    max_count = 0
     for shape in shapes:
-        most = max(most, shape.lo, -1 if shape.hi is None else shape.hi + 1)
+        max_count = max(max_count, shape.lo, -1 if shape.hi is None else shape.hi + 1)
         facets = list(shape.facets)
-        keys |= dict.fromkeys((*shape.required, *shape.values))
+        keys |= dict.fromkeys((*shape.required_keys, *shape.values))
         for key, others in shape.conditional:
-            watched |= dict.fromkeys((key, *others))
+            watched_keys |= dict.fromkeys((key, *others))
         literals |= dict.fromkeys(shape.key_literals)
         for alternative in chain.from_iterable(shape.obligations):
             match alternative:
@@ -288,15 +292,15 @@ def _said_of_keys(
                 case BadKey(literal):
                     literals[literal] = None
                 case AtLeast(count):
-                    most = max(most, count)
+                    max_count = max(max_count, count)
                 case AtMost(count):
-                    most = max(most, count + 1)
+                    max_count = max(max_count, count + 1)
                 case Differs(rests):
                     keys |= dict.fromkeys(key for rest in rests for key, _ in rest)
         for facet in facets:
             keys |= dict.fromkeys(facet.properties)
             patterns |= dict.fromkeys(source for source, _ in facet.pattern_properties)
-    return keys | watched, patterns, literals, watched, most
+    return keys | watched_keys, patterns, literals, watched_keys, max_count
 
 
 def _seems_finite(source: str) -> bool:
@@ -319,7 +323,7 @@ def _short_keys(count: int, writes: Callable[[str], bool]) -> list[str]:
     return texts[:count]
 
 
-def _decoded(literal: bytes) -> str:
+def _decode_key(literal: bytes) -> str:
     value = json.loads(literal)
     assert isinstance(value, str)
     return value

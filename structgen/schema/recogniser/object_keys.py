@@ -23,14 +23,14 @@ class KeyClass:
     infinite: bool
     """Whether there are infinitely many of these keys."""
     formula: Formula | None = None
-    """Worked out on demand (`ObjectFrames.formula`)."""
+    """Worked out on demand (`ObjectFrames.class_formula`)."""
 
 
 Where: TypeAlias = str | KeyClass
 """Where a member stands: under a named key, or under some key of a class."""
 
 
-class Written(NamedTuple):
+class MembersSoFar(NamedTuple):
     """What is written of an object, as far as it matters."""
 
     pos: int
@@ -45,28 +45,28 @@ class FrameStanding:
     """The demands of a shape on the keys of a frame, by their indices."""
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
-        ordered: list[int] = []
+        ordered_indices: list[int] = []
         self.free_required = 0
-        for key in shape.required:
+        for key in shape.required_keys:
             index = frame.index[key]
-            if index < frame.ordered:
-                ordered.append(index)
+            if index < frame.ordered_count:
+                ordered_indices.append(index)
             else:
                 self.free_required |= 1 << index
-        ordered.sort()
-        self.required = ordered
+        ordered_indices.sort()
+        self.required_indices = ordered_indices
         """Indices of the required keys that have a position in the order, ascending."""
-        self.last = ordered[-1] if ordered else -1
+        self.last = ordered_indices[-1] if ordered_indices else -1
         self.always: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
         demand."""
         self.follows = True
         """Whether all keys that others require are such keys."""
 
-    def owed(self, written: Written) -> list[int]:
+    def owed_indices(self, members_so_far: MembersSoFar) -> list[int]:
         """Return the indices of the required keys that are still to be written, ascending."""
-        owed = self.required[bisect_left(self.required, written.pos) :]
-        free = self.free_required & ~written.mask
+        owed = self.required_indices[bisect_left(self.required_indices, members_so_far.pos) :]
+        free = self.free_required & ~members_so_far.mask
         while free:
             owed.append((free & -free).bit_length() - 1)
             free &= free - 1
@@ -82,7 +82,7 @@ class Frame:
     """Those that an object of this frame may meet."""
     names: tuple[str, ...]
     """The ordered keys, then the keys that may come in any order."""
-    ordered: int
+    ordered_count: int
     """How many of the names are ordered."""
     index: dict[str, int] = field(init=False)
     """Name -> its place in `names`."""
@@ -105,31 +105,35 @@ class Frame:
     """Of simple shapes that are possible together: the demands on the values of named keys, without those
     that no value meets, as far as they were asked for."""
     classes: list[KeyClass] | None = None
-    _sorted: tuple[str, ...] | None = None
+    _sorted_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         self.index = {name: index for index, name in enumerate(self.names)}
 
-    def after(self, written: Written, where: Where) -> Written:
+    def members_after(self, members_so_far: MembersSoFar, where: Where) -> MembersSoFar:
         """Return what is written after one more member."""
-        return self.after_index(written, self.index[where] if isinstance(where, str) else -1)
+        return self.after_index(members_so_far, self.index[where] if isinstance(where, str) else -1)
 
-    def after_index(self, written: Written, index: int) -> Written:
+    def after_index(self, members_so_far: MembersSoFar, index: int) -> MembersSoFar:
         """Return what is written after one more member, whose key is named at an index (-1: not named)."""
-        size = min(written.size + 1, self.cap)
+        size = min(members_so_far.size + 1, self.cap)
         if index < 0:
-            return Written(self.ordered, written.mask, size)
-        if index < self.ordered:
-            return Written(index + 1, written.mask | (1 << index & self.watch), size)
-        return Written(self.ordered, written.mask | 1 << index, size)
+            return MembersSoFar(self.ordered_count, members_so_far.mask, size)
+        if index < self.ordered_count:
+            return MembersSoFar(index + 1, members_so_far.mask | (1 << index & self.watch), size)
+        return MembersSoFar(self.ordered_count, members_so_far.mask | 1 << index, size)
 
-    def may_come(self, name: str, written: Written) -> bool:
+    def may_come(self, name: str, members_so_far: MembersSoFar) -> bool:
         """Return whether a named key is neither written nor passed over."""
         index = self.index[name]
-        return index >= written.pos if index < self.ordered else not written.mask >> index & 1
+        return (
+            index >= members_so_far.pos
+            if index < self.ordered_count
+            else not members_so_far.mask >> index & 1
+        )
 
     def sorted_names(self) -> tuple[str, ...]:
         """Return the names sorted by their bytes (`decoded_text`)."""
-        if self._sorted is None:
-            self._sorted = tuple(in_order(self.names))
-        return self._sorted
+        if self._sorted_names is None:
+            self._sorted_names = tuple(in_order(self.names))
+        return self._sorted_names

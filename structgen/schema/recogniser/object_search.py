@@ -29,7 +29,7 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.excluded_values import UnwrittenMembers, values_of
 from structgen.schema.recogniser.members import Members, Unmet
 from structgen.schema.recogniser.object_frames import ObjectFrames
-from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
+from structgen.schema.recogniser.object_keys import Frame, KeyClass, MembersSoFar, Where
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
 """Demand -> the text of a value that meets it, or None where none is known."""
@@ -60,8 +60,8 @@ class MemberPlan:
     members: Mapping[Slot, Member]
     without: frozenset[str]
     """Keys that are not written."""
-    least: int
-    most: int | None
+    min_members: int
+    max_members: int | None
     """Bounds on the number of members; None: no bound."""
 
 
@@ -76,14 +76,14 @@ class Witness:
     effects: Members
     frame: Frame
     shape: ObjectShape
-    written: Written
+    written: MembersSoFar
     """What is written of the object."""
     ask: Ask
-    taken: Collection[str] = ()
+    used_keys: Collection[str] = ()
     """Keys that the object already holds and the frame does not name."""
     tables: PlaceTables = field(init=False)
     frames: ObjectFrames = field(init=False)
-    _required: frozenset[str] = field(init=False)
+    _required_keys: frozenset[str] = field(init=False)
     _fresh: dict[int, list[str]] = field(default_factory=dict)
     _steps: int = 0
     _with_text: bool = False
@@ -92,102 +92,111 @@ class Witness:
 
     def __post_init__(self) -> None:
         self.tables, self.frames = self.effects.tables, self.effects.frames
-        self._required = frozenset(self.shape.required)
+        self._required_keys = frozenset(self.shape.required_keys)
 
-    def exists(self, unmet: Unmet) -> bool:
+    def has_rest(self, unmet: Unmet) -> bool:
         """Return whether there is a rest. LimitError past `limits.oracle_steps`."""
-        return next(self._plans(unmet), None) is not None
+        return next(self._whole_plans(unmet), None) is not None
 
-    def shortest(self, unmet: Unmet, begun: bool, any_will_do: bool = False) -> JsonPieces | None:
-        """Return the shortest rest, closing brace included, or None; `begun`: a member was written;
+    def shortest_rest(self, unmet: Unmet, has_members: bool, any_will_do: bool = False) -> JsonPieces | None:
+        """Return the shortest rest, closing brace included, or None; `has_members`: a member was written;
         `any_will_do`: the first rest, and no shortest.
         LimitError past `limits.oracle_steps`."""
         self._with_text = True
         best: JsonPieces | None = None
-        for plan in self._plans(unmet):
-            text = self._text(plan, begun)
-            if text.before(best):
-                best, self._room = text, self._cost(plan)
+        for plan in self._whole_plans(unmet):
+            text = self._plan_text(plan, has_members)
+            if text.is_before(best):
+                best, self._room = text, self._plan_cost(plan)
             if any_will_do:
                 break
         return best
 
-    def _plans(self, unmet: Unmet) -> Iterator[MemberPlan]:
+    def _whole_plans(self, unmet: Unmet) -> Iterator[MemberPlan]:
         """Yield plans of whole objects, those of each shortest rest among them."""
         nothing = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
-        wanted: list[str] = list(self.shape.required)
+        needed_keys: list[str] = list(self.shape.required_keys)
         for key, others in self.shape.conditional:
             if self.written.mask >> self.frame.index[key] & 1:
-                wanted.extend(others)
-        start = self._with(nothing, wanted) if wanted else nothing
+                needed_keys.extend(others)
+        start = self._add_members(nothing, needed_keys) if needed_keys else nothing
         if start is None:
             return
         stack: list[Iterator[Way]] = [iter(((start, unmet),))]
         while stack:
-            found = next(stack[-1], None)
-            if found is None:
+            next_way = next(stack[-1], None)
+            if next_way is None:
                 stack.pop()
                 continue
-            plan, left = found
+            plan, open_obligations = next_way
             if plan is not start:
-                self._spend(3 + len(left) // 8)  # each obligation is looked at
-                if self._room is not None and self._cost(plan) > self._room:
+                self._spend_steps(3 + len(open_obligations) // 8)  # each obligation is looked at
+                if self._room is not None and self._plan_cost(plan) > self._room:
                     continue
             # The frequent case: every obligation is met by leaving keys out.
-            whole = self._left_out(plan, left)
+            whole = self._left_out(plan, open_obligations)
             if whole is not None:
                 yield whole
                 continue
-            left = self._open(plan, left)
-            missing = plan.least - self.written.size - len(plan.members)
-            if left:
-                ways = self._ways(plan, left)
+            open_obligations = self._unmet_obligations(plan, open_obligations)
+            missing = plan.min_members - self.written.size - len(plan.members)
+            if open_obligations:
+                ways = self._ways_to_meet(plan, open_obligations)
                 if self._with_text:
-                    ways = iter(sorted(ways, key=lambda way: self._cost(way[0])))
+                    ways = iter(sorted(ways, key=lambda way: self._plan_cost(way[0])))
                 stack.append(ways)
-            elif plan.most is not None and max(plan.least, self.written.size + len(plan.members)) > plan.most:
+            elif (
+                plan.max_members is not None
+                and max(plan.min_members, self.written.size + len(plan.members)) > plan.max_members
+            ):
                 continue
             elif missing <= 0:
                 yield plan
             else:
-                stack.append(self._fuller(plan, missing))
+                stack.append(self._fill_up(plan, missing))
 
-    def _cost(self, plan: MemberPlan) -> int:
+    def _plan_cost(self, plan: MemberPlan) -> int:
         """Return the bytes of a plan's members, each with a comma."""
-        return sum(self._price(slot, member) for slot, member in plan.members.items())
+        return sum(self._member_price(slot, member) for slot, member in plan.members.items())
 
-    def _price(self, slot: Slot, member: Member) -> int:
-        return len(self._key(slot, member.where)) + 1 + member.text.length
+    def _member_price(self, slot: Slot, member: Member) -> int:
+        return len(self._key_text(slot, member.where)) + 1 + member.text.length
 
-    def _key(self, slot: Slot, where: Where) -> bytes:
+    def _key_text(self, slot: Slot, where: Where) -> bytes:
         """Return the text of a member's key, with the colon."""
         name = slot if isinstance(slot, str) else ""
         if isinstance(where, KeyClass) and not isinstance(slot, str):
-            name = self._keys(where, slot[1] + 1)[slot[1]]
-        return self.frames.scalars.written(name) + b":"
+            name = self._fresh_keys(where, slot[1] + 1)[slot[1]]
+        return self.frames.scalars.write_literal(name) + b":"
 
-    def _text(self, plan: MemberPlan, begun: bool) -> JsonPieces:
+    def _plan_text(self, plan: MemberPlan, has_members: bool) -> JsonPieces:
         """Return the text of a plan, the brace included: keys with a position in the order, then the
         others."""
         frame = self.frame
         entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
         for slot, member in plan.members.items():
-            key = self._key(slot, member.where)
+            key = self._key_text(slot, member.where)
             if isinstance(slot, str):
                 at = frame.index[slot]
                 entries.append(
-                    (min(at, frame.ordered), key if at >= frame.ordered else b"", 0, key, member.text)
+                    (
+                        min(at, frame.ordered_count),
+                        key if at >= frame.ordered_count else b"",
+                        0,
+                        key,
+                        member.text,
+                    )
                 )
             else:  # the shortest comes first: so does a key that has begun go on
-                first = self._key((slot[0], 0), member.where)
-                entries.append((frame.ordered, first, slot[1], key, member.text))
+                first = self._key_text((slot[0], 0), member.where)
+                entries.append((frame.ordered_count, first, slot[1], key, member.text))
         entries.sort(key=lambda entry: entry[:3])
         parts: list[bytes | JsonPieces] = []
         for *_, key, value in entries:
-            parts += (b"," + key if begun or parts else key, value)
+            parts += (b"," + key if has_members or parts else key, value)
         return JsonPieces((*parts, b"}"))
 
-    def _spend(self, steps: int) -> None:
+    def _spend_steps(self, steps: int) -> None:
         self._steps += 1
         if self._steps > self.effects.limits.oracle_steps:
             raise self.tables.too_many(
@@ -195,11 +204,11 @@ class Witness:
                 "oracle_steps",
                 self.frame.demands,
             )
-        self.tables.spend(steps, self.effects.limits, "How an object is completed", self.frame.demands)
+        self.tables.spend_steps(steps, self.effects.limits, "How an object is completed", self.frame.demands)
 
     def _left_out(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
-        if plan.most is not None or plan.least > self.written.size + len(plan.members):
+        if plan.max_members is not None or plan.min_members > self.written.size + len(plan.members):
             return None
         without = set(plan.without)
         for obligation in unmet:
@@ -209,23 +218,27 @@ class Witness:
                     break
             else:
                 return None
-        return MemberPlan(plan.members, frozenset(without), plan.least, None)
+        return MemberPlan(plan.members, frozenset(without), plan.min_members, None)
 
-    def _open(self, plan: MemberPlan, unmet: Unmet) -> Unmet:
+    def _unmet_obligations(self, plan: MemberPlan, unmet: Unmet) -> Unmet:
         """Return the obligations that the plan does not meet, the one with the fewest ways first;
         obligations that an absent key meets come later, and excluded values last."""
-        left: list[Obligation] = []
+        open_obligations: list[Obligation] = []
         for obligation in unmet:
             if isinstance(obligation[0], Differs):
-                same = frozenset(rest for rest in obligation[0].rests if not self._differs(plan, rest))
-                if same:
-                    left.append((Differs(same),))
-            elif not any(self._met(plan, alternative) for alternative in obligation):
-                left.append(obligation)
-        left.sort(key=lambda obligation: (self._rank(plan, obligation), len(obligation)))
-        return tuple(left)
+                equal_rests = frozenset(
+                    rest for rest in obligation[0].rests if not self._surely_differs(plan, rest)
+                )
+                if equal_rests:
+                    open_obligations.append((Differs(equal_rests),))
+            elif not any(self._is_met(plan, alternative) for alternative in obligation):
+                open_obligations.append(obligation)
+        open_obligations.sort(
+            key=lambda obligation: (self._obligation_rank(plan, obligation), len(obligation))
+        )
+        return tuple(open_obligations)
 
-    def _rank(self, plan: MemberPlan, obligation: Obligation) -> int:
+    def _obligation_rank(self, plan: MemberPlan, obligation: Obligation) -> int:
         if isinstance(obligation[0], Differs):
             return 2
         return any(
@@ -233,45 +246,47 @@ class Witness:
             for alternative in obligation
         )
 
-    def _met(self, plan: MemberPlan, alternative: Alternative) -> bool:
+    def _is_met(self, plan: MemberPlan, alternative: Alternative) -> bool:
         match alternative:
             case Without(key):
                 return key in plan.without or not (key in plan.members or self._may_come(key))
             case AtLeast(count):
-                return plan.least >= count
+                return plan.min_members >= count
             case AtMost(count):
-                return plan.most is not None and plan.most <= count
+                return plan.max_members is not None and plan.max_members <= count
             case AtKey(key, literals):
                 member = plan.members.get(key)
                 return member is not None and member.literals.issuperset(literals)
         for member in plan.members.values():
-            asked = self.effects.discharge(self.frame, alternative, member.where)
-            if asked is not None and member.literals.issuperset(asked):
+            needed_literals = self.effects.discharging_literals(self.frame, alternative, member.where)
+            if needed_literals is not None and member.literals.issuperset(needed_literals):
                 return True
         return False
 
-    def _differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
+    def _surely_differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
         """Return whether every object of a plan differs from one of which these members are not written."""
-        said = dict(rest)
-        if any(slot not in said for slot in plan.members) or plan.least - self.written.size > len(said):
+        rest_values = dict(rest)
+        if any(
+            slot not in rest_values for slot in plan.members
+        ) or plan.min_members - self.written.size > len(rest_values):
             return True
-        for key, literal in said.items():
+        for key, literal in rest_values.items():
             member = plan.members.get(key)
             if member is None:
                 if key in plan.without or not self._may_come(key):
                     return True
-            elif self.tables.clash((*self.tables.demands[member.demand], literal)):
+            elif self.tables.has_clash((*self.tables.demands[member.demand], literal)):
                 return True
         return False
 
     def _may_come(self, key: str) -> bool:
         return self.frame.may_come(key, self.written)
 
-    def _ways(self, plan: MemberPlan, unmet: Unmet) -> Iterator[Way]:
+    def _ways_to_meet(self, plan: MemberPlan, unmet: Unmet) -> Iterator[Way]:
         """Yield the plans that also meet the first obligation, each with the remaining obligations."""
-        first, left = unmet[0], unmet[1:]
+        first, other_obligations = unmet[0], unmet[1:]
         if isinstance(first[0], Differs):
-            for different in self._different(plan, first[0]):
+            for different in self._different_plans(plan, first[0]):
                 yield different, unmet
             return
         longer: list[Alternative] = []
@@ -279,88 +294,92 @@ class Witness:
             match alternative:
                 case Without(key):
                     if key not in plan.members:
-                        yield replace(plan, without=plan.without | {key}), left
+                        yield replace(plan, without=plan.without | {key}), other_obligations
                 case AtLeast(count):
-                    if plan.most is None or count <= plan.most:
-                        yield replace(plan, least=count), left
+                    if plan.max_members is None or count <= plan.max_members:
+                        yield replace(plan, min_members=count), other_obligations
                 case AtMost(count):
-                    if max(plan.least, self.written.size + len(plan.members)) <= count:
-                        yield replace(plan, most=count), left
+                    if max(plan.min_members, self.written.size + len(plan.members)) <= count:
+                        yield replace(plan, max_members=count), other_obligations
                 case _:
                     longer.append(alternative)
         for alternative in longer:
             for slot, member in plan.members.items():
-                literals = self.effects.discharge(self.frame, alternative, member.where)
-                stronger = None if literals is None else self._stronger(plan, slot, literals)
+                literals = self.effects.discharging_literals(self.frame, alternative, member.where)
+                stronger = None if literals is None else self._strengthen_member(plan, slot, literals)
                 if stronger is not None:
-                    yield stronger, left
+                    yield stronger, other_obligations
         for alternative in longer:
             names = (alternative.key,) if isinstance(alternative, AtKey) else self.frame.names
             for name in names:
-                literals = self.effects.discharge(self.frame, alternative, name)
-                more = None if literals is None else self._named(plan, name, literals)
-                if more is not None:
-                    yield more, left
+                literals = self.effects.discharging_literals(self.frame, alternative, name)
+                next_plan = None if literals is None else self._add_named(plan, name, literals)
+                if next_plan is not None:
+                    yield next_plan, other_obligations
             if not isinstance(alternative, AtKey):
-                for more in self._unnamed(plan, alternative):
-                    yield more, left
+                for next_plan in self._add_unnamed(plan, alternative):
+                    yield next_plan, other_obligations
 
-    def _different(self, plan: MemberPlan, held: Differs[UnwrittenMembers]) -> Iterator[MemberPlan]:
+    def _different_plans(
+        self, plan: MemberPlan, exclusion: Differs[UnwrittenMembers]
+    ) -> Iterator[MemberPlan]:
         """Yield the plans of objects that differ from the smallest of some excluded values."""
-        values = values_of(held.rests)
-        smallest = min(held.rests, key=lambda rest: (len(rest), sorted(rest)))
-        same = dict(smallest)
-        for key in sorted(same, key=lambda key: (-len(values[key]), key)):
+        values = values_of(exclusion.rests)
+        smallest = min(exclusion.rests, key=lambda rest: (len(rest), sorted(rest)))
+        smallest_values = dict(smallest)
+        for key in sorted(smallest_values, key=lambda key: (-len(values[key]), key)):
             if key not in plan.members:
                 yield replace(plan, without=plan.without | {key})
-        yield from self._unnamed(plan, None)
+        yield from self._add_unnamed(plan, None)
         for name in sorted(self.frame.names, key=lambda name: len(values.get(name, ()))):
-            if name not in same:
-                more = self._named(plan, name, ())
-                if more is not None:
-                    yield more
-        for key, literal in sorted(same.items()):
+            if name not in smallest_values:
+                next_plan = self._add_named(plan, name, ())
+                if next_plan is not None:
+                    yield next_plan
+        for key, literal in sorted(smallest_values.items()):
             # Another value than any of them has; if there is none, than this one has.
-            for excluded in dict.fromkeys((frozenset(values[key]), frozenset((literal,)))):
-                literals = (self.tables.constants.none_of(excluded),)
+            for excluded_literals in dict.fromkeys((frozenset(values[key]), frozenset((literal,)))):
+                literals = (self.tables.constants.none_of(excluded_literals),)
                 in_plan = key in plan.members
-                other = (self._stronger if in_plan else self._named)(plan, key, literals)
-                if other is not None:
-                    yield other
+                other_plan = (self._strengthen_member if in_plan else self._add_named)(plan, key, literals)
+                if other_plan is not None:
+                    yield other_plan
 
-    def _stronger(self, plan: MemberPlan, slot: Slot, literals: tuple[Literal, ...]) -> MemberPlan | None:
+    def _strengthen_member(
+        self, plan: MemberPlan, slot: Slot, literals: tuple[Literal, ...]
+    ) -> MemberPlan | None:
         """Return the plan with more asked of a member, or None where no value is known to meet that."""
         member = plan.members[slot]
-        stronger = self._member(member.where, member.literals.union(literals))
+        stronger = self._make_member(member.where, member.literals.union(literals))
         return None if stronger is None else replace(plan, members={**plan.members, slot: stronger})
 
-    def _named(self, plan: MemberPlan, name: str, literals: tuple[Literal, ...]) -> MemberPlan | None:
+    def _add_named(self, plan: MemberPlan, name: str, literals: tuple[Literal, ...]) -> MemberPlan | None:
         """Return the plan with one named member more, or None where it cannot come."""
         if name in plan.members or not self._may_come(name):
             return None
-        return self._with(plan, (name,), literals)
+        return self._add_members(plan, (name,), literals)
 
-    def _unnamed(self, plan: MemberPlan, alternative: Alternative | None) -> Iterator[MemberPlan]:
+    def _add_unnamed(self, plan: MemberPlan, alternative: Alternative | None) -> Iterator[MemberPlan]:
         """Yield the plans with one member more of which no schema names the key. `alternative`: what it must
         meet."""
-        if plan.most is not None and self.written.size + len(plan.members) >= plan.most:
+        if plan.max_members is not None and self.written.size + len(plan.members) >= plan.max_members:
             return
-        classes = self.frames.classes(self.frame)
+        classes = self.frames.classes_of(self.frame)
         met = 0
         for key_class in classes:
             literals: tuple[Literal, ...] | None = ()
             if alternative is not None:
-                literals = self.effects.discharge(self.frame, alternative, key_class)
+                literals = self.effects.discharging_literals(self.frame, alternative, key_class)
             used = sum(1 for member in plan.members.values() if member.where is key_class)
             if literals is not None and self._in_stock(key_class, used + 1) > used:
-                fresh = self._member(key_class, frozenset(literals))
+                fresh = self._make_member(key_class, frozenset(literals))
                 if fresh is not None:
                     yield replace(plan, members={**plan.members, (key_class.index, used): fresh})
                     met += 1
                     if self._with_text and met >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
                         return
 
-    def _with(
+    def _add_members(
         self, plan: MemberPlan, keys: Collection[str], literals: tuple[Literal, ...] = ()
     ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
@@ -377,12 +396,12 @@ class Witness:
                 continue
             if not self._may_come(name):
                 # Already written, or passed over: a key that is required where this is asked was written.
-                if self.written.mask >> self.frame.index[name] & 1 or name in self._required:
+                if self.written.mask >> self.frame.index[name] & 1 or name in self._required_keys:
                     continue
                 return None
             if name in plan.without:
                 return None
-            member = self._member(name, frozenset(literals if literals and name in keys else ()))
+            member = self._make_member(name, frozenset(literals if literals and name in keys else ()))
             if member is None:
                 if not self._with_text:
                     return None
@@ -390,13 +409,15 @@ class Witness:
                 continue
             members[name] = member
             todo.extend(requires.get(name, ()))
-        if not is_known or (plan.most is not None and self.written.size + len(members) > plan.most):
+        if not is_known or (
+            plan.max_members is not None and self.written.size + len(members) > plan.max_members
+        ):
             return None
         return replace(plan, members=members)
 
-    def _member(self, where: Where, literals: frozenset[Literal]) -> Member | None:
+    def _make_member(self, where: Where, literals: frozenset[Literal]) -> Member | None:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
-        demand = self.effects.base(self.frame, self.shape, where)
+        demand = self.effects.base_demand(self.frame, self.shape, where)
         if demand != NOTHING and literals:
             demand = self.tables.both_judging(demand, sorted(literals))
             if self.tables.hopeless(demand):
@@ -404,19 +425,19 @@ class Witness:
         text = self.ask(demand)
         return None if text is None else Member(where, literals, demand, text)
 
-    def _in_stock(self, key_class: KeyClass, wanted: int) -> int:
-        """Return how many keys of a class there are for new members, up to `wanted`."""
-        return wanted if key_class.infinite else len(self._keys(key_class, wanted))
+    def _in_stock(self, key_class: KeyClass, needed_count: int) -> int:
+        """Return how many keys of a class there are for new members, up to `needed_count`."""
+        return needed_count if key_class.infinite else len(self._fresh_keys(key_class, needed_count))
 
-    def _keys(self, key_class: KeyClass, wanted: int) -> list[str]:
+    def _fresh_keys(self, key_class: KeyClass, needed_count: int) -> list[str]:
         """Return so many keys of a class, the shortest first, or all that there are."""
         names = self._fresh.get(key_class.index, [])
-        if len(names) < wanted:
-            names = self.frames.fresh_keys(self.frame, key_class, wanted, self.taken)
+        if len(names) < needed_count:
+            names = self.frames.fresh_keys(self.frame, key_class, needed_count, self.used_keys)
             self._fresh[key_class.index] = names
-        return names[:wanted]
+        return names[:needed_count]
 
-    def _fuller(self, plan: MemberPlan, missing: int) -> Iterator[Way]:
+    def _fill_up(self, plan: MemberPlan, missing: int) -> Iterator[Way]:
         """Yield the plans with members more that nothing asks for: all that are missing where none of them
         requires others, else one, each without those that were tried before."""
         requires = self.shape.requires
@@ -424,24 +445,24 @@ class Witness:
         for name in self.frame.names:
             if name in plan.members or name in plan.without or not self._may_come(name):
                 continue
-            member = self._member(name, frozenset())
+            member = self._make_member(name, frozenset())
             if member is not None:
-                options.append((name in requires, self._price(name, member), name, member))
+                options.append((name in requires, self._member_price(name, member), name, member))
                 if not self._with_text and sum(not option[0] for option in options) >= missing:
                     break
         # keys that require others may be impossible: they do not count
         is_short = sum(not option[0] for option in options) < missing
-        for more in self._unnamed(plan, None) if is_short or self._with_text else ():
-            slot, member = list(more.members.items())[-1]
+        for next_plan in self._add_unnamed(plan, None) if is_short or self._with_text else ():
+            slot, member = list(next_plan.members.items())[-1]
             assert isinstance(member.where, KeyClass) and not isinstance(slot, str)
             stock = self._in_stock(member.where, slot[1] + missing) - slot[1]
             for number in range(slot[1], slot[1] + min(stock, missing)):
-                price = self._price((slot[0], number), member) if self._with_text else 0
+                price = self._member_price((slot[0], number), member) if self._with_text else 0
                 options.append((False, price, (slot[0], number), member))
         if len(options) < missing:
             return
         if self._with_text:
-            options.sort(key=lambda option: (option[1], self._key(option[2], option[3].where)))
+            options.sort(key=lambda option: (option[1], self._key_text(option[2], option[3].where)))
         else:
             options.sort(key=lambda option: option[0])
         if not any(requiring for requiring, *_ in options[:missing]):
@@ -449,13 +470,13 @@ class Witness:
             yield replace(plan, members={**plan.members, **chosen}), ()
             return
         without = plan.without
-        cost = self._cost(plan) if self._with_text else 0
+        cost = self._plan_cost(plan) if self._with_text else 0
         for at, (_, _, slot, member) in enumerate(options):
-            least = cost + sum(price for _, price, _, _ in options[at : at + missing])
-            if self._room is not None and least >= self._room:
+            min_cost = cost + sum(price for _, price, _, _ in options[at : at + missing])
+            if self._room is not None and min_cost >= self._room:
                 return
             if isinstance(slot, str):
-                one_more = self._named(replace(plan, without=without), slot, ())
+                one_more = self._add_named(replace(plan, without=without), slot, ())
                 without |= {slot}
             else:
                 one_more = replace(plan, members={**plan.members, slot: member})

@@ -21,19 +21,19 @@ from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import Alternative, AtKey, Differs, ObjectShape, Without
 from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
-from structgen.schema.recogniser.members import Left, Members, Unmet, undominated
+from structgen.schema.recogniser.members import Members, ObligationsLeft, Unmet, without_dominated
 from structgen.schema.recogniser.object_frames import ObjectFrames
-from structgen.schema.recogniser.object_keys import Frame, KeyClass, Where, Written
+from structgen.schema.recogniser.object_keys import Frame, KeyClass, MembersSoFar, Where
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
 from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
 """A demand's index, one of its shapes, and the unmet obligations."""
-Going: TypeAlias = tuple[int, ObjectShape, Unmet | Left]
+Going: TypeAlias = tuple[int, ObjectShape, Unmet | ObligationsLeft]
 """A thread that goes on after a value."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Going]]]
 """The place of a value, and for each thread that goes on the index of the demand that it needs."""
-_NOTHING = Written(0, 0, 0)
+_NOTHING = MembersSoFar(0, 0, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +42,7 @@ class ObjectState:
 
     id: int
     frame: Frame
-    written: Written
+    written: MembersSoFar
     begun: bool
     """A member has been written."""
     threads: tuple[Thread, ...]
@@ -76,7 +76,7 @@ class Objects:
         self.wide_unions = WideUnions(self.frames)
         self.alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
-        self.known: Ask
+        self.ask_alive: Ask
         """Set by the network: the same as an answer."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
@@ -85,14 +85,14 @@ class Objects:
         """Return the residue of an object of which nothing is written, or None where no demand can be met."""
         threads: list[Thread] = []
         for j, demand in enumerate(demands):
-            for shape in self.shapes.objects(demand):
-                if self._begins(demands, shape):
+            for shape in self.shapes.object_shapes(demand):
+                if self._has_object(demands, shape):
                     threads.append((j, shape, shape.obligations))
         if not threads:
             return None
-        return self.state(self.frames.frame(demands), _NOTHING, False, tuple(threads))
+        return self.intern_state(self.frames.frame_of(demands), _NOTHING, False, tuple(threads))
 
-    def witness(
+    def find_object(
         self,
         demand: int,
         shape: ObjectShape,
@@ -104,42 +104,56 @@ class Objects:
         """Return an object of one shape of a demand, given the values of members: the shortest text, or that
         of any object, or an empty one that stands for it; `best` where there is none, or none shorter."""
         if not with_text:
-            return EMPTY if self._begins((demand,), shape, ask) else best
-        if best is not None and best.length < 1 + 5 * max(len(shape.required), shape.lo):
+            return EMPTY if self._has_object((demand,), shape, ask) else best
+        if best is not None and best.length < 1 + 5 * max(len(shape.required_keys), shape.lo):
             return best
-        frame = self.frames.frame((demand,))
-        rest = self._search(frame, shape, _NOTHING, ask).shortest(shape.obligations, False, any_will_do)
+        frame = self.frames.frame_of((demand,))
+        rest = self._make_search(frame, shape, _NOTHING, ask).shortest_rest(
+            shape.obligations, False, any_will_do
+        )
         whole = best if rest is None else JsonPieces((b"{", rest))
-        return whole if whole is not None and whole.before(best) else best
+        return whole if whole is not None and whole.is_before(best) else best
 
-    def _search(
-        self, frame: Frame, shape: ObjectShape, written: Written, ask: Ask, taken: Collection[str] = ()
+    def _make_search(
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        members_so_far: MembersSoFar,
+        ask: Ask,
+        used_keys: Collection[str] = (),
     ) -> Witness:
-        return Witness(self.members, frame, shape, written, ask, taken)
+        return Witness(self.members, frame, shape, members_so_far, ask, used_keys)
 
-    def _begins(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
+    def _has_object(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
-        asked = ask or self.known
-        if any(asked(self.frames.value(shape, key)) is None for key in shape.required):
+        ask_value = ask or self.ask_alive
+        if any(ask_value(self.frames.value_demand(shape, key)) is None for key in shape.required_keys):
             return False
         if shape.simple:
             return True
-        return self._goes_on(self.frames.frame(demands), shape, shape.obligations, _NOTHING, ask)
+        return self._goes_on(self.frames.frame_of(demands), shape, shape.obligations, _NOTHING, ask)
 
     def _goes_on(
-        self, frame: Frame, shape: ObjectShape, unmet: Unmet, written: Written, ask: Ask | None = None
+        self,
+        frame: Frame,
+        shape: ObjectShape,
+        unmet: Unmet,
+        members_so_far: MembersSoFar,
+        ask: Ask | None = None,
     ) -> bool:
         """Return whether a thread whose required keys can all come leads to a whole object.
 
         Remembered; a no is that only if it is final: without `ask`."""
-        if not unmet and (shape.loose or (shape.plain and self.members.is_enough(frame, shape, written))):
+        if not unmet and (
+            shape.loose or (shape.plain and self.members.is_enough(frame, shape, members_so_far))
+        ):
             return True
-        if ask is None and not shape.lo and shape.hi is None and self._unhindered(frame, shape, unmet):
+        if ask is None and not shape.lo and shape.hi is None and self._met_by_presence(frame, shape, unmet):
             return True
-        key = (frame.id, shape.id, unmet, written)
+        key = (frame.id, shape.id, unmet, members_so_far)
         lives = self._live.get(key)
         if lives is None:
-            lives = self._search(frame, shape, written, ask or self.known).exists(unmet)
+            lives = self._make_search(frame, shape, members_so_far, ask or self.ask_alive).has_rest(unmet)
             if lives or ask is None:
                 self._live[key] = lives
         return lives
@@ -151,33 +165,35 @@ class Objects:
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
-        offered = self._offered(state)
-        for where, moves in offered:
+        offered_members = self._offered_members(state)
+        for where, moves in offered_members:
             if open_ended(moves):
                 continue
             for index in range(len(self.tables.places[moves[0]])):
-                after = self.after(state, moves, where, frozenset((index,)))
-                if not any(open_ended(then) for _, then in self._offered(after)):
+                after = self.state_after(state, moves, where, frozenset((index,)))
+                if not any(open_ended(then) for _, then in self._offered_members(after)):
                     return False
-        return bool(offered)
+        return bool(offered_members)
 
-    def _offered(self, state: ObjectState) -> list[tuple[Where, Moves]]:
+    def _offered_members(self, state: ObjectState) -> list[tuple[Where, Moves]]:
         """Return all members that may come now: of unnamed keys with the same moves one class."""
-        named = ((name, self.moves(state, name)) for name in self.named(state))
-        offered: list[tuple[Where, Moves]] = [(name, moves) for name, moves in named if moves is not None]
-        return [*offered, *((classes[0], moves) for classes, moves in self.extra(state))]
+        named_moves = ((name, self.find_moves(state, name)) for name in self.named_places(state))
+        named_members: list[tuple[Where, Moves]] = [
+            (name, moves) for name, moves in named_moves if moves is not None
+        ]
+        return [*named_members, *((classes[0], moves) for classes, moves in self.extra_moves(state))]
 
-    def _unhindered(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
+    def _met_by_presence(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
         """Return whether members that may come at any time can meet all obligations.
 
         True where each obligation is met by some key's mere presence, and these keys, with all that keys
         require, have no position in the order and values of their own: then the object that holds all of them
         is whole. False: unknown.
         """
-        standing = self.frames.standing(frame, shape)
+        standing = self.frames.standing_of(frame, shape)
         always = standing.always
         if always is None:
-            follows = {other for _, others in shape.conditional for other in others}
+            follows = {other_key for _, others in shape.conditional for other_key in others}
             met = {
                 alternative.key
                 for each in shape.obligations
@@ -187,7 +203,8 @@ class Objects:
             always = frozenset(
                 key
                 for key in follows | met
-                if frame.index[key] >= frame.ordered and self.alive(self.frames.value(shape, key))
+                if frame.index[key] >= frame.ordered_count
+                and self.alive(self.frames.value_demand(shape, key))
             )
             standing.follows, standing.always = follows <= always, always
         return standing.follows and all(
@@ -195,95 +212,99 @@ class Objects:
             for obligation in unmet
         )
 
-    def state(self, frame: Frame, written: Written, begun: bool, threads: tuple[Thread, ...]) -> ObjectState:
+    def intern_state(
+        self, frame: Frame, members_so_far: MembersSoFar, has_members: bool, threads: tuple[Thread, ...]
+    ) -> ObjectState:
         """Return the residue with these contents, interned."""
-        key = (frame.id, written, begun, threads)
+        key = (frame.id, members_so_far, has_members, threads)
         state = self._states.get(key)
         if state is None:
-            state = ObjectState(len(self.residues), frame, written, begun, threads)
+            state = ObjectState(len(self.residues), frame, members_so_far, has_members, threads)
             self.residues.append(state)
             self._states[key] = state
         return state
 
-    def moves(self, state: ObjectState, name: str) -> Moves | None:
+    def find_moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
             may_come = state.frame.may_come(name, state.written)
-            state.moves[name] = self._moves(state, name) if may_come else None
+            state.moves[name] = self._compute_moves(state, name) if may_come else None
         return state.moves[name]
 
-    def _moves(self, state: ObjectState, where: Where) -> Moves | None:
+    def _compute_moves(self, state: ObjectState, where: Where) -> Moves | None:
         """Return the demand on the value behind a key, and the threads that go on with it; None where no
         thread takes the key there."""
         frame = state.frame
-        after = state.frame.after(state.written, where)
-        reach = frame.index[where] if isinstance(where, str) else frame.ordered
+        after = state.frame.members_after(state.written, where)
+        reach = frame.index[where] if isinstance(where, str) else frame.ordered_count
         demands: dict[int, int] = {}
         going: list[tuple[int, Going]] = []
         for thread in state.threads:
             j, shape, unmet = thread
-            standing = self.frames.standing(frame, shape)
+            standing = self.frames.standing_of(frame, shape)
             if standing.last >= state.written.pos:
-                required = standing.required
-                first = bisect_left(required, state.written.pos)
-                if first < len(required) and required[first] < min(reach, frame.ordered):
+                required_indices = standing.required_indices
+                first = bisect_left(required_indices, state.written.pos)
+                if first < len(required_indices) and required_indices[first] < min(
+                    reach, frame.ordered_count
+                ):
                     continue
             if shape.hi is not None and state.written.size >= shape.hi:
                 continue
             if shape.plain:
-                demand = self.members.base(frame, shape, where)
+                demand = self.members.base_demand(frame, shape, where)
                 if not self.alive(demand):
                     continue
                 if not self._goes_on(frame, shape, unmet, after):
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
-            goes_on = partial(self._goes_on, frame, shape, written=after)
-            ways = self.members.ways(frame, shape, unmet, where, state.written, goes_on)
-            for demand, left in ways:
+            goes_on = partial(self._goes_on, frame, shape, members_so_far=after)
+            ways = self.members.ways_to_take(frame, shape, unmet, where, state.written, goes_on)
+            for demand, obligations_left in ways:
                 if self.alive(demand):
-                    going.append((demands.setdefault(demand, len(demands)), (j, shape, left)))
+                    going.append((demands.setdefault(demand, len(demands)), (j, shape, obligations_left)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
 
-    def named(self, state: ObjectState) -> dict[str, int]:
+    def named_places(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
         frame = state.frame
         limit = -1
         for _, shape, _ in state.threads:
-            required = self.frames.standing(frame, shape).required
-            at = bisect_left(required, state.written.pos)
-            limit = max(limit, required[at] if at < len(required) else len(frame.names))
+            required_indices = self.frames.standing_of(frame, shape).required_indices
+            at = bisect_left(required_indices, state.written.pos)
+            limit = max(limit, required_indices[at] if at < len(required_indices) else len(frame.names))
         last = min(limit + 1, len(frame.names))
         names = [
             name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
         ]
         shapes = tuple([shape for _, shape, _ in state.threads])
-        if self.wide_unions.takes(frame, state.threads):
-            live = dict(self.wide_unions.demands(frame, state.written.pos, state.threads, names))
-        elif state.written.pos >= frame.ordered and all(shape.simple for shape in shapes):
+        if self.wide_unions.can_take(frame, state.threads):
+            live = dict(self.wide_unions.next_demands(frame, state.written.pos, state.threads, names))
+        elif state.written.pos >= frame.ordered_count and all(shape.simple for shape in shapes):
             # what is written makes no difference to the values under other keys
             live = frame.live.setdefault(shapes, {})
             for name in names:
                 if name not in live:
-                    demands = dict.fromkeys(self.frames.value(shape, name) for shape in shapes)
+                    demands = dict.fromkeys(self.frames.value_demand(shape, name) for shape in shapes)
                     live[name] = tuple(filter(self.alive, demands))
         else:
-            moves = ((name, self.moves(state, name)) for name in names)
-            return {name: moved[0] for name, moved in moves if moved is not None}
+            moves = ((name, self.find_moves(state, name)) for name in names)
+            return {name: key_moves[0] for name, key_moves in moves if key_moves is not None}
         return {name: self.tables.place(live[name]) for name in names if live.get(name)}
 
-    def extra(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
+    def extra_moves(self, state: ObjectState) -> list[tuple[list[KeyClass], Moves]]:
         """Return the classes of unnamed keys that may come now, those with the same moves together."""
         extra = state.extra
         if extra is None:
             extra = []
-            standing, pos = self.frames.standing, state.written.pos
+            standing, pos = self.frames.standing_of, state.written.pos
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[KeyClass], Moves]] = {}
-                for key_class in self.frames.classes(state.frame):
-                    moves = self._moves(state, key_class)
+                for key_class in self.frames.classes_of(state.frame):
+                    moves = self._compute_moves(state, key_class)
                     if moves is not None:
                         key = (moves[0], tuple(moves[1]))
                         groups.setdefault(key, ([], moves))[0].append(key_class)
@@ -292,27 +313,27 @@ class Objects:
             state.extra = extra
         return extra
 
-    def closing(self, state: ObjectState) -> frozenset[int]:
+    def demands_if_closed(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
-        frame, written = state.frame, state.written
+        frame, members_so_far = state.frame, state.written
         met: list[int] = []
         for j, shape, unmet in state.threads:
-            standing = self.frames.standing(frame, shape)
-            if standing.last < written.pos and not standing.free_required & ~written.mask:
-                if self.members.closes(shape, frame, written, unmet):
+            standing = self.frames.standing_of(frame, shape)
+            if standing.last < members_so_far.pos and not standing.free_required & ~members_so_far.mask:
+                if self.members.can_close(shape, frame, members_so_far, unmet):
                     met.append(j)
         return frozenset(met)
 
-    def signature(self, state: ObjectState, key: str) -> object:
+    def key_signature(self, state: ObjectState, key: str) -> object:
         """Return a value that two named keys share where every thread treats both in the same way. What their
         values must be is not compared."""
         frame = state.frame
         index = frame.index[key]
-        if index < frame.ordered or frame.watch >> index & 1:
+        if index < frame.ordered_count or frame.watch >> index & 1:
             return key
-        asked: list[tuple[Literal, ...] | None] = []
+        needed_literals: list[tuple[Literal, ...] | None] = []
         for _, shape, unmet in state.threads:
-            if key in shape.values or self.frames.standing(frame, shape).free_required >> index & 1:
+            if key in shape.values or self.frames.standing_of(frame, shape).free_required >> index & 1:
                 return key
             for obligation in unmet:
                 for alternative in obligation:
@@ -320,50 +341,64 @@ class Objects:
                         isinstance(alternative, AtKey | Without) and alternative.key == key
                     ):
                         return key
-                    asked.append(self.members.discharge(frame, alternative, key))
-        return tuple(asked)
+                    needed_literals.append(self.members.discharging_literals(frame, alternative, key))
+        return tuple(needed_literals)
 
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
-        frame, written = state.frame, state.written
+        frame, members_so_far = state.frame, state.written
         common: dict[str, None] | None = None
-        least: int | None = None
+        min_count: int | None = None
         for _, shape, _ in state.threads:
-            owed = self.frames.standing(frame, shape).owed(written)
+            owed = self.frames.standing_of(frame, shape).owed_indices(members_so_far)
             keys = dict.fromkeys(frame.names[index] for index in owed)
             for key, others in shape.conditional:
-                if written.mask >> frame.index[key] & 1:
+                if members_so_far.mask >> frame.index[key] & 1:
                     keys.update(
-                        {other: None for other in others if not written.mask >> frame.index[other] & 1}
+                        {
+                            other_key: None
+                            for other_key in others
+                            if not members_so_far.mask >> frame.index[other_key] & 1
+                        }
                     )
             common = keys if common is None else {key: None for key in common if key in keys}
-            more = max(len(keys), shape.lo - written.size)
-            least = more if least is None else min(least, more)
-        return tuple(common or ()), least or 0
+            count_owed = max(len(keys), shape.lo - members_so_far.size)
+            min_count = count_owed if min_count is None else min(min_count, count_owed)
+        return tuple(common or ()), min_count or 0
 
-    def after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
+    def state_after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
-        written = state.frame.after(state.written, where)
-        threads = undominated(
+        members_so_far = state.frame.members_after(state.written, where)
+        threads = without_dominated(
             (
-                (j, shape, left.unmet if isinstance(left, Left) else left)
-                for index, (j, shape, left) in moves[1]
+                (
+                    j,
+                    shape,
+                    obligations_left.unmet
+                    if isinstance(obligations_left, ObligationsLeft)
+                    else obligations_left,
+                )
+                for index, (j, shape, obligations_left) in moves[1]
                 if index in met
             ),
             _is_ahead,
         )
         frame = state.frame
-        if (written.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
+        if (members_so_far.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
             # What was remembered for the sake of other threads matters no more.
-            written = Written(written.pos, written.mask >> frame.ordered << frame.ordered, 0)
-        return self.state(frame, written, True, threads)
+            members_so_far = MembersSoFar(
+                members_so_far.pos, members_so_far.mask >> frame.ordered_count << frame.ordered_count, 0
+            )
+        return self.intern_state(frame, members_so_far, True, threads)
 
-    def rest(
-        self, state: ObjectState, thread: Thread, ask: Ask, taken: Collection[str] = ()
+    def shortest_rest(
+        self, state: ObjectState, thread: Thread, ask: Ask, used_keys: Collection[str] = ()
     ) -> JsonPieces | None:
         """Return the shortest rest of the object for one of its threads."""
         _, shape, unmet = thread
-        return self._search(state.frame, shape, state.written, ask, taken).shortest(unmet, state.begun)
+        return self._make_search(state.frame, shape, state.written, ask, used_keys).shortest_rest(
+            unmet, state.begun
+        )
 
     def new_keys(self, state: ObjectState, rests: Mapping[int, JsonPieces]) -> frozenset[str]:
         """Return the keys that rests of an object write and its frame does not name.
@@ -372,10 +407,10 @@ class Objects:
         if rests is state.rests and state.new_keys is not None:
             return state.new_keys
         keys = (key for rest in rests.values() for key in keys_of(rest))
-        unnamed = frozenset(key for key in keys if key not in state.frame.index)
+        unnamed_keys = frozenset(key for key in keys if key not in state.frame.index)
         if rests is state.rests:
-            state.new_keys = unnamed
-        return unnamed
+            state.new_keys = unnamed_keys
+        return unnamed_keys
 
 
 def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
@@ -383,6 +418,6 @@ def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
     return type(alternative) is AtKey and not alternative.literals
 
 
-def _is_ahead(shape: ObjectShape, unmet: Unmet, other: Unmet) -> bool:
+def _is_ahead(shape: ObjectShape, unmet: Unmet, other_unmet: Unmet) -> bool:
     """Return whether a thread owes less than another."""
-    return bool(other) and frozenset(unmet) < frozenset(other)
+    return bool(other_unmet) and frozenset(unmet) < frozenset(other_unmet)

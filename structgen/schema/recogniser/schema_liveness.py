@@ -48,199 +48,201 @@ class Oracle:
         self.objects: Objects = proxy(objects)
         self.arrays: Arrays = proxy(arrays)
         self.limits = limits
-        self.undecided: dict[str, None] = {}
+        self.undecided_pointers: dict[str, None] = {}
         """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
-        self._known: tuple[dict[int, JsonPieces | None], ...] = (
+        self._known_answers: tuple[dict[int, JsonPieces | None], ...] = (
             {ANYTHING: EMPTY, NOTHING: None},
-            {ANYTHING: scalars.shortest(TRUE, NUMBER), NOTHING: None},
+            {ANYTHING: scalars.shortest_text(TRUE, NUMBER), NOTHING: None},
             {NOTHING: None},
         )
         """The answers: without a text, with the shortest one, with any."""
         self._any_will_do = False
         """Whether the search that is under way asks for any value, and for no shortest text."""
 
-    def alive(self, demand: int) -> bool:
+    def is_alive(self, demand: int) -> bool:
         """Return whether some value meets a demand; LimitError past `limits.oracle_steps`."""
-        known = self._known[False]
-        if demand not in known:
+        answers = self._known_answers[False]
+        if demand not in answers:
             try:
-                self._any(demand, False)
+                self._find_any(demand, False)
             except LimitError:
                 if self.limits.liveness != "flag":
                     raise
-                known[demand] = EMPTY
-                for pointer in self.tables.sources((demand,))[:1]:
-                    self.undecided[pointer] = None
-        return known[demand] is not None
+                answers[demand] = EMPTY
+                for pointer in self.tables.source_pointers((demand,))[:1]:
+                    self.undecided_pointers[pointer] = None
+        return answers[demand] is not None
 
-    def known(self, demand: int) -> JsonPieces | None:
+    def alive_text(self, demand: int) -> JsonPieces | None:
         """Return an empty text where some value meets a demand, else None."""
-        return EMPTY if self.alive(demand) else None
+        return EMPTY if self.is_alive(demand) else None
 
-    def text(self, demand: int) -> JsonPieces | None:
+    def shortest_text(self, demand: int) -> JsonPieces | None:
         """Return the shortest compact JSON text that meets a demand (ties: the smaller bytes), or None."""
-        return self.witness(demand, True)
+        return self.find_witness(demand, True)
 
     def some_text(self, demand: int) -> JsonPieces | None:
         """Return the text of some value that meets a demand, or None."""
-        return self._any(demand, True)
+        return self._find_any(demand, True)
 
-    def _any(self, demand: int, with_text: bool) -> JsonPieces | None:
+    def _find_any(self, demand: int, with_text: bool) -> JsonPieces | None:
         outer, self._any_will_do = self._any_will_do, True
         try:
-            return self.witness(demand, with_text)
+            return self.find_witness(demand, with_text)
         finally:
             self._any_will_do = outer
 
-    def _answers(self, with_text: bool) -> dict[int, JsonPieces | None]:
-        return self._known[1 + self._any_will_do if with_text else 0]
+    def _answers_for(self, with_text: bool) -> dict[int, JsonPieces | None]:
+        return self._known_answers[1 + self._any_will_do if with_text else 0]
 
-    def witness(self, demand: int, with_text: bool) -> JsonPieces | None:
+    def find_witness(self, demand: int, with_text: bool) -> JsonPieces | None:
         """Return the shortest text of a value that meets a demand, or without a text whether there is one:
         an empty text. None where no value meets it; LimitError past `limits.oracle_steps`."""
-        known = self._answers(with_text)
-        if demand not in known and not self._at_once(demand, with_text):
-            self._search(demand, with_text)
-        return known[demand]
+        answers = self._answers_for(with_text)
+        if demand not in answers and not self._at_once(demand, with_text):
+            self._search_answers(demand, with_text)
+        return answers[demand]
 
     def _at_once(self, demand: int, with_text: bool) -> bool:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
             # A search that ends with any value may ask for a text, which may rest on its own demand: it does
             # not wait for the answer.
-            alive = self._known[False]
-            is_alive = alive.get(demand, EMPTY) is not None if self._any_will_do else self.alive(demand)
-            text = self._leaf(demand) if is_alive else None
+            alive = self._known_answers[False]
+            is_alive = alive.get(demand, EMPTY) is not None if self._any_will_do else self.is_alive(demand)
+            text = self._leaf_text(demand) if is_alive else None
             if is_alive and text is None:
                 return False
-        elif self._quick(demand):
+        elif self._shows_value(demand):
             text = EMPTY
         else:
             return False
-        self._answers(with_text)[demand] = text
+        self._answers_for(with_text)[demand] = text
         return True
 
-    def _search(self, root: int, with_text: bool) -> None:
+    def _search_answers(self, root: int, with_text: bool) -> None:
         """Note the answer for a demand, and for those on which it rests.
 
         Where any value will do the search goes down at once, and ends when the root has one. For a shortest
         text, who asked is asked again when what is on the stack has been answered: not after each of many
         members.
         """
-        known = self._answers(with_text)
+        answers = self._answers_for(with_text)
         best: dict[int, JsonPieces | None] = {}
         waiting: dict[int, set[int]] = {}
         lookups: list[int] = []
 
-        def ask(demand: int) -> JsonPieces | None:
-            if demand in known or self._at_once(demand, with_text):
-                return known[demand]
+        def ask_demand(demand: int) -> JsonPieces | None:
+            if demand in answers or self._at_once(demand, with_text):
+                return answers[demand]
             lookups.append(demand)
             return best.get(demand)
 
         stack = deque([root])
-        queued = {root}
+        queue_set = {root}
         steps = 0
         while stack:
             demand = stack.pop()
-            if demand not in queued:
+            if demand not in queue_set:
                 continue
-            queued.discard(demand)
+            queue_set.discard(demand)
             steps += 1
             if steps > self.limits.oracle_steps:
                 raise self.tables.too_many(
                     "whether any value is possible here could not be decided.", "oracle_steps", (root,)
                 )
-            self.tables.spend(3, self.limits, "Which values are possible", (root,))
+            self.tables.spend_steps(3, self.limits, "Which values are possible", (root,))
             lookups.clear()
-            text = self._value(demand, best.get(demand), ask, with_text)
-            improved = text is not None and text is not best.get(demand)
+            text = self._best_text(demand, best.get(demand), ask_demand, with_text)
+            is_better = text is not None and text is not best.get(demand)
             best[demand] = text
             if text is not None and self._any_will_do:
-                known[demand] = text
+                answers[demand] = text
                 if demand == root:
                     return
             else:
                 for child in lookups:
                     waiting.setdefault(child, set()).add(demand)
-            if improved:
-                again = [parent for parent in waiting.get(demand, ()) if parent not in queued]
-                queued.update(again)
+            if is_better:
+                again = [parent for parent in waiting.get(demand, ()) if parent not in queue_set]
+                queue_set.update(again)
                 (stack.extend if self._any_will_do else stack.extendleft)(again)
             for child in lookups:
                 if child not in best:
-                    queued.add(child)
+                    queue_set.add(child)
                     stack.append(child)
         for demand, text in best.items():
-            known.setdefault(demand, text)
+            answers.setdefault(demand, text)
 
-    def _value(self, demand: int, best: JsonPieces | None, ask: Ask, with_text: bool) -> JsonPieces | None:
+    def _best_text(
+        self, demand: int, best: JsonPieces | None, ask: Ask, with_text: bool
+    ) -> JsonPieces | None:
         """Return the shortest text of a demand, given those of others; `best` where none is shorter.
         Without a text: an empty one where there is a value."""
-        types = self.scalars.types(demand)
+        types = self.scalars.possible_types(demand)
         if with_text:
-            scalar = self._scalar(demand, types)
-            best = scalar if scalar is not None and scalar.before(best) else best
+            scalar = self._shortest_scalar(demand, types)
+            best = scalar if scalar is not None and scalar.is_before(best) else best
         elif self._has_scalar(demand, types):
             return EMPTY
         if types & OBJECT:
-            for shape in self.shapes.objects(demand):
+            for shape in self.shapes.object_shapes(demand):
                 if best is not None and self._any_will_do:
                     return best
-                best = self.objects.witness(demand, shape, ask, best, with_text, self._any_will_do)
+                best = self.objects.find_object(demand, shape, ask, best, with_text, self._any_will_do)
         if types & ARRAY:
-            for array in self.shapes.arrays(demand):
+            for array in self.shapes.array_shapes(demand):
                 if best is not None and self._any_will_do:
                     return best
-                best = self.arrays.witness(array, ask, best, with_text, self._any_will_do)
+                best = self.arrays.find_array(array, ask, best, with_text, self._any_will_do)
         return best
 
     def _has_scalar(self, demand: int, types: int) -> bool:
         scalars = self.scalars
-        if scalars.constants(demand, types):
+        if scalars.constant_texts(demand, types):
             return True
         try:
             return any(
-                types & kind and scalars.satisfiable(scalars.demand(demand, kind), kind)
+                types & kind and scalars.is_satisfiable(scalars.demand_formula(demand, kind), kind)
                 for kind in (NUMBER, STRING)
             )
         except (LimitError, UnsupportedError) as error:
-            error.name_schemas(self.tables.sources((demand,)))
+            error.name_schemas(self.tables.source_pointers((demand,)))
             raise
 
-    def _leaf(self, demand: int) -> JsonPieces | None:
+    def _leaf_text(self, demand: int) -> JsonPieces | None:
         """Return the shortest text where no object or array can be shorter, else None."""
-        types = self.scalars.types(demand)
-        best = self._scalar(demand, types)
+        types = self.scalars.possible_types(demand)
+        best = self._shortest_scalar(demand, types)
         # "" is smaller than [] and {}, and nothing else has two bytes or fewer.
         return best if best is not None and (best.length <= 2 or not types & (OBJECT | ARRAY)) else None
 
-    def _scalar(self, demand: int, types: int) -> JsonPieces | None:
+    def _shortest_scalar(self, demand: int, types: int) -> JsonPieces | None:
         scalars = self.scalars
         best: JsonPieces | None = None
         for kind in (NUMBER, STRING):
             if types & kind:
-                found = scalars.shortest(scalars.demand(demand, kind), kind)
-                if found is not None and found.before(best):
-                    best = found
-        for text in scalars.constants(demand, types):
+                scalar_text = scalars.shortest_text(scalars.demand_formula(demand, kind), kind)
+                if scalar_text is not None and scalar_text.is_before(best):
+                    best = scalar_text
+        for text in scalars.constant_texts(demand, types):
             constant = JsonPieces((text,))
-            if constant.before(best):
+            if constant.is_before(best):
                 best = constant
         return best
 
-    def _quick(self, demand: int) -> bool:
+    def _shows_value(self, demand: int) -> bool:
         """Return whether a demand is one plain schema, or a union of such, and shows a value on its face."""
         literals = self.tables.demands[demand]
-        if len(literals) != 1 or literals[0].denied or self.scalars.is_narrow:
+        if len(literals) != 1 or literals[0].is_negated or self.scalars.is_narrow:
             return False
         schema = literals[0].schema
         if schema.kinds == EVERY and vars(schema).keys() - {"applicators"} == {"any_of"}:
-            return any(map(self._has_value, map(self.tables.resolved, schema.any_of)))
+            return any(map(self._has_value, map(self.tables.resolve_schema, schema.any_of)))
         return self._has_value(schema)
 
     def _has_value(self, schema: Schema) -> bool:
-        if schema.combined or schema.decided is False:
+        if schema.has_combinators or schema.known_verdict is False:
             return False
         if schema.enum is not None:
             first = schema.enum[0] if schema.enum and schema.only_values else []
@@ -248,7 +250,7 @@ class Oracle:
                 return self.scalars.can_be_written(first)  # lone surrogates need a closer look
             return not isinstance(first, (list, dict))
         return bool(
-            schema.kinds & ~schema.spoken & ~(OBJECT | ARRAY)
+            schema.kinds & ~schema.spoken_types & ~(OBJECT | ARRAY)
             or (schema.kinds & NUMBER and _NUMBERS.isdisjoint(vars(schema)))
             or (schema.kinds & OBJECT and not (schema.required or schema.min_properties))
             or (schema.kinds & ARRAY and not schema.min_items and schema.contains is None)

@@ -38,12 +38,12 @@ from structgen.schema.reading.document import Document
 from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import DEMANDING, Policies
-from structgen.schema.recogniser.array_progress import repeats
+from structgen.schema.recogniser.array_progress import needs_repeat
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_keys import Written
+from structgen.schema.recogniser.object_keys import MembersSoFar
 from structgen.schema.recogniser.objects import Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
-from structgen.schema.recogniser.smallest_contradiction import smallest
+from structgen.schema.recogniser.smallest_contradiction import find_contradiction
 
 _AVOIDING_SEARCHES = 8
 """Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
@@ -79,7 +79,7 @@ class SchemaNetwork:
             numbers,
             document.quoting,
             longest=policies.max_string,
-            printed=policies.numbers == "python",
+            lacks_numerals=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
         self._residues: list[ObjectState | ArrayState] = []
@@ -101,24 +101,24 @@ class SchemaNetwork:
             limits,
             residues=self._residues,
             scalars=self.scalars,
-            member=self.objects.frames.value,
+            member=self.objects.frames.value_demand,
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
         self.arrays.distinct.text = self.oracle.some_text
         self.arrays.distinct.of_point = policies.of_point
-        alive = self.oracle.alive
+        alive = self.oracle.is_alive
         self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
-        self.objects.known = self.arrays.known = self.oracle.known
-        schemas = (document.root, *self._writable(*policies.space))
-        demand = tables.of_value(tables.demand(map(tables.literal, schemas)))
-        if not self.oracle.alive(demand):
-            raise self._empty(strings, widest)
+        self.objects.ask_alive = self.arrays.ask_alive = self.oracle.alive_text
+        schemas = (document.root, *self._writable_schemas(*policies.space))
+        demand = tables.of_value(tables.intern_demand(map(tables.literal_of, schemas)))
+        if not self.oracle.is_alive(demand):
+            raise self._empty_error(strings, widest)
         self.root = tables.place((demand,))
 
     @property
     def may_dead_end(self) -> tuple[str, ...]:
         """Return the pointers of places whose liveness could not be decided (limits.liveness = "flag")."""
-        return tuple(self.oracle.undecided)
+        return tuple(self.oracle.undecided_pointers)
 
     # ir.Network
 
@@ -126,7 +126,7 @@ class SchemaNetwork:
         """Return how a value at `place` may begin. Every type listed has a live value."""
         menu = self._entries.get(place)
         if menu is None:
-            menu = self._entries[place] = self._entry(self.tables.places[place])
+            menu = self._entries[place] = self._make_menu(self.tables.places[place])
         return menu
 
     def scalars_of(self, place: int) -> Hashable | None:
@@ -138,60 +138,64 @@ class SchemaNetwork:
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
         (`unicode.decoded_text`)."""
-        return self._object(residue).frame.sorted_names()
+        return self._object_state(residue).frame.sorted_names()
 
     def menu(self, residue: int) -> ObjectMenu:
         """Return the menu of the object: its next keys, and whether it may close."""
         menu = self._menus.get(residue)
         if menu is None:
-            state = self._object(residue)
-            closing = self.objects.closing(state)
+            state = self._object_state(residue)
+            closing = self.objects.demands_if_closed(state)
             close = self.outcomes(closing) if closing else None
-            named = self.objects.named(state)
-            extra = self.objects.extra(state)
-            spec = self.objects.frames.spec(state.frame, [classes for classes, _ in extra]) if extra else None
+            named_places = self.objects.named_places(state)
+            extra = self.objects.extra_moves(state)
+            spec = (
+                self.objects.frames.make_spec(state.frame, [classes for classes, _ in extra])
+                if extra
+                else None
+            )
             places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
-            menu = ObjectMenu(named, spec, places, close)
+            menu = ObjectMenu(named_places, spec, places, close)
             self._menus[residue] = menu
         return menu
 
-    def members(self, residue: int) -> tuple[dict[Key, int], bool]:
+    def member_places(self, residue: int) -> tuple[dict[Key, int], bool]:
         """Return the places of the values that may come next, by their keys, and whether later values depend
         on their texts."""
         if isinstance(self._residues[residue], ArrayState):
             items = self.items(residue)
             return {} if items.item is None else {None: items.item}, items.values
         menu = self.menu(residue)
-        return dict((*menu.named.items(), *menu.extra_places.items())), False
+        return dict((*menu.names.items(), *menu.extra_places.items())), False
 
     def items(self, residue: int) -> ArrayMenu:
         """Return the menu of the array: its next item, and whether it may close."""
-        state = self._array(residue)
-        moves = self.arrays.moves(state)
-        closing = self.arrays.closing(state)
+        state = self._array_state(residue)
+        moves = self.arrays.find_moves(state)
+        closing = self.arrays.demands_if_closed(state)
         return ArrayMenu(
             None if moves is None else moves[0],
             self.outcomes(closing) if closing else None,
-            state.seen is not None,
+            state.values_so_far is not None,
             self.arrays.closes_next(state),
             state.unread,
         )
 
     def read_as(self, residue: int, text: bytes) -> int:
         """Return the residue of an array where the item that is not known (`after_unread`) was `text`."""
-        value = self.arrays.distinct.literal(text)
-        return self.arrays.read_as(self._array(residue), value).id
+        value = self.arrays.distinct.literal_of_text(text)
+        return self.arrays.read_as(self._array_state(residue), value).id
 
     def after_unread(self, residue: int, outcome: int) -> int | None:
         """Return the residue after an item that closed with `outcome`, its value unknown; None where the next
         items depend on it. Of the residue's next item only the beginning may be known."""
-        state = self._array(residue)
-        moves = self.arrays.moves(state)
+        state = self._array_state(residue)
+        moves = self.arrays.find_moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        known = (
+        state_after = (
             None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.values[outcome])
         )
-        return None if known is None else known.id
+        return None if state_after is None else state_after.id
 
     def may_differ(self, residue: int) -> bool:
         """Return whether two or more objects or arrays are still possible from a residue, whichever key comes
@@ -200,46 +204,48 @@ class SchemaNetwork:
         if isinstance(state, ArrayState):
             return self.arrays.may_differ(state)
         distinct = self.arrays.distinct
-        known = self.arrays.known
-        return self.objects.may_differ(state, lambda demand, need: distinct.has(demand, need, known, True))
+        ask_alive = self.arrays.ask_alive
+        return self.objects.may_differ(
+            state, lambda demand, need: distinct.has_values(demand, need, ask_alive, True)
+        )
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""
-        return self._after(self._residues[residue], key, self.outcomes.values[outcome], text).id
+        return self._state_after(self._residues[residue], key, self.outcomes.values[outcome], text).id
 
     def simple(self, residue: int) -> SimpleObject | None:
         """Return the residue of a plain object in a form in which the engine can go on by itself, else None.
 
         O(number of names) once for each object, O(1) for its other residues.
         """
-        state = self._object(residue)
+        state = self._object_state(residue)
         if len(state.threads) != 1:
             return None
         j, shape, unmet = state.threads[0]
         frame = state.frame
         if not (shape.simple or shape.loose) or unmet or frame.predicates:
             return None
-        shared = frame.simple.get(shape.id)
-        if shared is None:
+        shared_parts = frame.simple.get(shape.id)
+        if shared_parts is None:
             place_of, frames = self._live_place, self.objects.frames
-            places = tuple(place_of(frames.value(shape, name)) for name in frame.names)
-            standing = frames.standing(frame, shape)
-            needed = set(standing.required)
-            required = tuple(
-                index in needed or bool(standing.free_required >> index & 1)
+            places = tuple(place_of(frames.value_demand(shape, name)) for name in frame.names)
+            standing = frames.standing_of(frame, shape)
+            required_set = set(standing.required_indices)
+            are_required = tuple(
+                index in required_set or bool(standing.free_required >> index & 1)
                 for index in range(len(frame.names))
             )
-            extra = place_of(frames.extra(frame, shape, frames.classes(frame)[0]))
-            shared = frame.simple[shape.id] = (places, required, extra)
-        places, required, extra = shared
+            extra = place_of(frames.extra_demand(frame, shape, frames.classes_of(frame)[0]))
+            shared_parts = frame.simple[shape.id] = (places, are_required, extra)
+        places, are_required, extra = shared_parts
         if extra >= 0 and self.scalars.longest is not None:
             return None  # not every key may come
         return SimpleObject(
             frame.names,
             places,
-            required,
-            frame.ordered,
+            are_required,
+            frame.ordered_count,
             extra,
             state.written.pos,
             0 if j == 0 else self.outcomes(frozenset((j,))),
@@ -250,30 +256,30 @@ class SchemaNetwork:
 
         The same as `after` for a residue for which `simple` is not None.
         """
-        state = self._object(residue)
+        state = self._object_state(residue)
         frame = state.frame
         pos, mask, _ = frame.after_index(state.written, index)
-        written = Written(pos, mask >> frame.ordered << frame.ordered, 0)
-        return self.objects.state(frame, written, True, state.threads).id
+        members_so_far = MembersSoFar(pos, mask >> frame.ordered_count << frame.ordered_count, 0)
+        return self.objects.intern_state(frame, members_so_far, True, state.threads).id
 
     def simple_array(self, residue: int) -> tuple[ArrayMenu, int] | None:
         """Return what `items` and `after` say of an array whose items are all alike, at a third of the cost;
         else None."""
-        state = self._array(residue)
+        state = self._array_state(residue)
         if len(state.threads) != 1 or state.cap > 1:
             return None
         j, shape, _ = state.threads[0]
-        if not shape.plain or shape.settled or shape.hi is not None:
+        if not shape.plain or shape.uniform_from or shape.hi is not None:
             return None
-        item = self.arrays.progress.item(shape, 0)
-        place = self.tables.place((item,)) if self.oracle.alive(item) else None
+        item = self.arrays.progress.item_demand(shape, 0)
+        place = self.tables.place((item,)) if self.oracle.is_alive(item) else None
         close = self.outcomes(frozenset((j,))) if state.index >= shape.lo else None
-        after = self.arrays.state(state.demands, state.cap, 1, state.threads)
+        after = self.arrays.intern_state(state.demands, state.cap, 1, state.threads)
         return ArrayMenu(place, close, closes_next=place is not None), after.id
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list."""
-        state = self._object(residue)
+        state = self._object_state(residue)
         return any(
             shape.lo > state.written.size or any(map(asks_for_any_key, unmet))
             for _, shape, unmet in state.threads
@@ -288,7 +294,7 @@ class SchemaNetwork:
         """Note values of items on which rests depend (`looked_for`)."""
         distinct = self.arrays.distinct
         for text in texts:
-            distinct.looked_for.setdefault(distinct.literal(text), text)
+            distinct.looked_for.setdefault(distinct.literal_of_text(text), text)
 
     @property
     def rests_shorten(self) -> bool:
@@ -297,15 +303,17 @@ class SchemaNetwork:
 
     def wants_again(self, residue: int) -> bool:
         """Return whether an item of the array must still come again: any item may be that one."""
-        return any(repeats(progress) for _, _, progress in self._array(residue).threads)
+        return any(needs_repeat(progress) for _, _, progress in self._array_state(residue).threads)
 
     def finish_place(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact value that meets it."""
-        found = self._finishes.get(place)
-        if found is None:
-            texts = [(j, self.oracle.text(demand)) for j, demand in enumerate(self.tables.places[place])]
-            found = self._finishes[place] = {j: text.flat() for j, text in texts if text is not None}
-        return found
+        finishes = self._finishes.get(place)
+        if finishes is None:
+            texts = [
+                (j, self.oracle.shortest_text(demand)) for j, demand in enumerate(self.tables.places[place])
+            ]
+            finishes = self._finishes[place] = {j: text.to_bytes() for j, text in texts if text is not None}
+        return finishes
 
     def finish_bracketed(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact object or array that meets it."""
@@ -314,30 +322,35 @@ class SchemaNetwork:
             return shortest
         types, best = 0, dict[int, JsonPieces]()
         for demand in demands:
-            types |= self.scalars.types(demand)
+            types |= self.scalars.possible_types(demand)
         for kind, bracket, of in ((OBJECT, b"{", self.objects), (ARRAY, b"[", self.arrays)):
             state = of.start(demands) if types & kind else None
             if state is not None:
-                _better(best, bracket, self._rests(state, ()))
-        return _flat(best)
+                _keep_better(best, bracket, self._shortest_rests(state, ()))
+        return _texts_as_bytes(best)
 
-    def finish(self, residue: int, taken: Collection[str] = ()) -> Demands:
+    def finish(self, residue: int, used_keys: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
 
-        `taken`: the keys that the object holds and `keys` does not list; they matter only to an object that
+        `used_keys`: the keys that the object holds and `keys` does not list; they matter only to an object that
         still needs such keys (minProperties, or an obligation on them).
         """
-        return _flat(self._rests(self._residues[residue], taken))
+        return _texts_as_bytes(self._shortest_rests(self._residues[residue], used_keys))
 
     def finish_with(
-        self, residue: int, key: Key, value: Demands, taken: Collection[str] = (), written: bytes = b""
+        self,
+        residue: int,
+        key: Key,
+        value: Demands,
+        used_keys: Collection[str] = (),
+        text_so_far: bytes = b"",
     ) -> Demands:
         """Return the shortest rest while a value under `key` is written: `value` is the rest of that value,
-        `written` the text so far of an item whose value matters."""
+        `text_so_far` the text so far of an item whose value matters."""
         state = self._residues[residue]
         going: dict[int, list[Any]] = {}
-        for index, thread in self._moves(state, key)[1]:
+        for index, thread in self._moves_under(state, key)[1]:
             if index in value:
                 going.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
@@ -347,10 +360,10 @@ class SchemaNetwork:
             ):
                 rests = {j: CLOSE for j, _, _ in threads}
             else:
-                after = self._after(state, key, frozenset((index,)), written + value[index])
-                rests = self._rests(after, taken)
-            _better(best, value[index], rests)
-        return _flat(best)
+                after = self._state_after(state, key, frozenset((index,)), text_so_far + value[index])
+                rests = self._shortest_rests(after, used_keys)
+            _keep_better(best, value[index], rests)
+        return _texts_as_bytes(best)
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
         """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
@@ -359,94 +372,95 @@ class SchemaNetwork:
         the smallest head stands for the others."""
         state = self._residues[residue]
         assert isinstance(state, ObjectState)
-        places = self.menu(residue).named
+        places = self.menu(residue).names
         firsts: dict[object, str] = {}
         for key in sorted(heads, key=heads.__getitem__):
-            firsts.setdefault((self.objects.signature(state, key), places[key], len(heads[key])), key)
+            firsts.setdefault((self.objects.key_signature(state, key), places[key], len(heads[key])), key)
         return firsts.values()
 
-    def owed(self, residue: int) -> tuple[Sequence[str], int]:
+    def owed_keys(self, residue: int) -> tuple[Sequence[str], int]:
         """Return the keys that must still come, and how many more members or items there must be at least."""
         state = self._residues[residue]
         if isinstance(state, ArrayState):
             return (), self.arrays.least_more(state)
         return self.objects.least_more(state)
 
-    def unnamed(self, residue: int) -> Iterator[tuple[Formula, int]]:
+    def unnamed_keys(self, residue: int) -> Iterator[tuple[Formula, int]]:
         """Yield the keys that may come next and that the object does not name, each kind with the place of
         its values."""
-        state, frames = self._object(residue), self.objects.frames
-        for classes, moves in self.objects.extra(state):
-            are_all = len(classes) == len(frames.classes(state.frame))
-            every = disjunction([frames.formula(state.frame, key_class) for key_class in classes])
-            yield self.scalars.key(TRUE) if are_all else every, moves[0]
+        state, frames = self._object_state(residue), self.objects.frames
+        for classes, moves in self.objects.extra_moves(state):
+            are_all = len(classes) == len(frames.classes_of(state.frame))
+            every = disjunction([frames.class_formula(state.frame, key_class) for key_class in classes])
+            yield self.scalars.key_formula(TRUE) if are_all else every, moves[0]
 
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
-        return self.tables.sources(self.tables.places[place])
+        return self.tables.source_pointers(self.tables.places[place])
 
-    def names(self, residue: int) -> tuple[Sequence[str], int]:
+    def key_names(self, residue: int) -> tuple[Sequence[str], int]:
         """Return the keys that the object may name, and how many of them, the first, have an order."""
-        frame = self._object(residue).frame
-        return frame.names, frame.ordered
+        frame = self._object_state(residue).frame
+        return frame.names, frame.ordered_count
 
-    def schemas(self, place: int) -> Iterator[tuple[Schema | None, bool]]:
+    def schemas_of(self, place: int) -> Iterator[tuple[Schema | None, bool]]:
         """Yield the schemas that a place's first demand asks for, each with whether it is negated; None for
         one that does not stand in the document."""
         for literal in self.tables.demands[self.tables.places[place][0]]:
             schema = literal.schema
-            yield None if schema.raw is None else schema, literal.denied
+            yield None if schema.raw is None else schema, literal.is_negated
 
     # Inside
 
-    def _object(self, residue: int) -> ObjectState:
+    def _object_state(self, residue: int) -> ObjectState:
         state = self._residues[residue]
         assert isinstance(state, ObjectState), "not the residue of an object"
         return state
 
-    def _array(self, residue: int) -> ArrayState:
+    def _array_state(self, residue: int) -> ArrayState:
         state = self._residues[residue]
         assert isinstance(state, ArrayState), "not the residue of an array"
         return state
 
-    def _moves(self, state: ObjectState | ArrayState, key: Key) -> Any:
+    def _moves_under(self, state: ObjectState | ArrayState, key: Key) -> Any:
         """Return the moves under a key that the menu offers: of an object or of an array."""
         if isinstance(state, ArrayState):
-            moves = self.arrays.moves(state)
+            moves = self.arrays.find_moves(state)
             assert key is None and moves is not None, "an item that the menu does not offer"
             return moves
         if isinstance(key, str):
-            named = self.objects.moves(state, key)
-            assert named is not None, "a key that the menu does not offer"
-            return named
+            key_moves = self.objects.find_moves(state, key)
+            assert key_moves is not None, "a key that the menu does not offer"
+            return key_moves
         assert key is not None and len(key) == 1
-        return self.objects.extra(state)[next(iter(key))][1]
+        return self.objects.extra_moves(state)[next(iter(key))][1]
 
-    def _after(
+    def _state_after(
         self, state: ObjectState | ArrayState, key: Key, met: frozenset[int], text: bytes
     ) -> ObjectState | ArrayState:
         """Return the residue after a value that met these demands of its place; `text`: as in `after`."""
-        moves = self._moves(state, key)
+        moves = self._moves_under(state, key)
         if isinstance(state, ArrayState):
-            value = None if state.seen is None else self.arrays.distinct.literal(text)
-            return self.arrays.after(state, moves, met, value)
+            value = None if state.values_so_far is None else self.arrays.distinct.literal_of_text(text)
+            return self.arrays.state_after(state, moves, met, value)
         # of an unnamed key any class: it makes no difference to what is written
-        where = key if isinstance(key, str) else self.objects.frames.classes(state.frame)[0]
-        return self.objects.after(state, moves, where, met)
+        where = key if isinstance(key, str) else self.objects.frames.classes_of(state.frame)[0]
+        return self.objects.state_after(state, moves, where, met)
 
     def _live_place(self, demand: int) -> int:
-        if not self.oracle.alive(demand):
+        if not self.oracle.is_alive(demand):
             return -1
         return self.tables.place((demand,))
 
-    def _entry(self, demands: tuple[int, ...]) -> ValueMenu:
+    def _make_menu(self, demands: tuple[int, ...]) -> ValueMenu:
         types = 0
         for demand in demands:
-            types |= self.scalars.types(demand)
-        string = self._spec(demands, STRING) if types & STRING else None
-        number = self._spec(demands, NUMBER) if types & NUMBER else None
+            types |= self.scalars.possible_types(demand)
+        string = self._make_spec(demands, STRING) if types & STRING else None
+        number = self._make_spec(demands, NUMBER) if types & NUMBER else None
         true, false, null = (
-            self._constant(demands, kind) if types & abs(kind) else None for kind in (BOOLEAN, -BOOLEAN, NULL)
+            self._constant_outcome(demands, kind) if types & abs(kind) else None
+            for kind in (BOOLEAN, -BOOLEAN, NULL)
         )
         obj = self.objects.start(demands) if types & OBJECT else None
         array = self.arrays.start(demands) if types & ARRAY else None
@@ -460,114 +474,125 @@ class SchemaNetwork:
             null,
         )
 
-    def _spec(self, demands: tuple[int, ...], kind: int) -> Spec | None:
+    def _make_spec(self, demands: tuple[int, ...], kind: int) -> Spec | None:
         formulas: list[Formula] = []
         for demand in demands:
-            formula = self.scalars.demand(demand, kind)
-            formulas.append(formula if self.scalars.satisfiable(formula, kind) else FALSE)
+            formula = self.scalars.demand_formula(demand, kind)
+            formulas.append(formula if self.scalars.is_satisfiable(formula, kind) else FALSE)
         if all(formula == FALSE for formula in formulas):
             return None
         return FREE if formulas == [TRUE] else Spec(tuple(formulas))
 
-    def _constant(self, demands: tuple[int, ...], kind: int) -> int | None:
-        met = frozenset(j for j, demand in enumerate(demands) if self.scalars.demand(demand, kind) == TRUE)
+    def _constant_outcome(self, demands: tuple[int, ...], kind: int) -> int | None:
+        met = frozenset(
+            j for j, demand in enumerate(demands) if self.scalars.demand_formula(demand, kind) == TRUE
+        )
         return self.outcomes(met) if met else None
 
-    def _rests(self, state: ObjectState | ArrayState, taken: Collection[str]) -> dict[int, JsonPieces]:
+    def _shortest_rests(
+        self, state: ObjectState | ArrayState, used_keys: Collection[str]
+    ) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue.
 
         What is shortest whatever the names are stays so, unless it writes one of them again. So few names are
         looked for: those of the answers that did.
         """
-        avoided: frozenset[str] = frozenset()
+        avoided_keys: frozenset[str] = frozenset()
         for turn in itertools.count():
-            rests = self._rests_without(state, avoided)
-            if not taken or isinstance(state, ArrayState):
+            rests = self._rests_without(state, avoided_keys)
+            if not used_keys or isinstance(state, ArrayState):
                 return rests
-            again = {key for key in self.objects.new_keys(state, rests) if key in taken}
+            again = {key for key in self.objects.new_keys(state, rests) if key in used_keys}
             if not again:
                 return rests
-            avoided = avoided | again if turn < _AVOIDING_SEARCHES else frozenset(taken)
+            avoided_keys = avoided_keys | again if turn < _AVOIDING_SEARCHES else frozenset(used_keys)
         raise AssertionError("counting ends")
 
     def _rests_without(
-        self, state: ObjectState | ArrayState, avoided: frozenset[str]
+        self, state: ObjectState | ArrayState, avoided_keys: frozenset[str]
     ) -> dict[int, JsonPieces]:
         """Return the shortest rests that do not write some names."""
-        if not avoided and state.rests is not None:
+        if not avoided_keys and state.rests is not None:
             return state.rests
         rests: dict[int, JsonPieces] = {}
-        ask = self.oracle.text
+        ask = self.oracle.shortest_text
         texts: Iterator[tuple[int, JsonPieces | None]]
         if isinstance(state, ArrayState):
-            texts = ((thread[0], self.arrays.rest(state, thread, ask)) for thread in state.threads)
+            texts = ((thread[0], self.arrays.shortest_rest(state, thread, ask)) for thread in state.threads)
         else:
-            texts = ((thread[0], self.objects.rest(state, thread, ask, avoided)) for thread in state.threads)
+            texts = (
+                (thread[0], self.objects.shortest_rest(state, thread, ask, avoided_keys))
+                for thread in state.threads
+            )
         for j, text in texts:
-            if text is not None and text.before(rests.get(j)):
+            if text is not None and text.is_before(rests.get(j)):
                 rests[j] = text
-        if not avoided:
+        if not avoided_keys:
             state.rests = rests
         return rests
 
-    def _writable(self, kind: str, indent: str, most: int | None) -> Sequence[Schema]:
+    def _writable_schemas(self, kind: str, indent: str, max_blanks: int | None) -> Sequence[Schema]:
         """Return a schema of the documents that a policy of white space (`Policies.space`) can write, if that
         leaves any out: an indent bounds how deep objects and arrays that hold something are nested."""
-        if most is None or kind not in DEMANDING:
+        if max_blanks is None or kind not in DEMANDING:
             return ()
-        make = partial(self.tables.schema, "", bans=True)
+        make = partial(self.tables.make_schema, "", bans=True)
         text = make(max_properties=0, max_items=int(kind == "oneline"))
         if kind == "oneline":
             text.items = text
-        for _ in range(min((most - 1) // max(len(indent), 1), self.document.limits.depth)):
+        for _ in range(min((max_blanks - 1) // max(len(indent), 1), self.document.limits.depth)):
             text = make(additional=text, items=text)
         return (text,)
 
     # No document at all
 
-    def _empty(self, strings: StringOracle, widest: Callable[[], NumberOracle] | None) -> UnsatisfiableSchema:
+    def _empty_error(
+        self, strings: StringOracle, widest: Callable[[], NumberOracle] | None
+    ) -> UnsatisfiableSchema:
         """Return the error of a schema without documents: it names the policies that leave none, or the
         keywords that exclude each other."""
         document = self.document
-        contradiction = smallest(self.oracle, [self.tables.signed(document.root)])
+        contradiction = find_contradiction(self.oracle, [self.tables.signed_literal(document.root)])
         policies = document.policies
-        narrow = policies.narrow
+        narrow = policies.narrow_options
         if narrow and widest is not None:
             wide = widest()
-            if self._has_documents(policies.widened(*narrow), strings, wide):
+            if self._has_documents(policies.widen_options(*narrow), strings, wide):
                 # One of them that suffices is named alone; it may take several.
-                blamed = tuple(
+                blamed_policies = tuple(
                     name
                     for name in narrow
                     if self._has_documents(
-                        policies.widened(name), strings, wide if name == "numbers" else self.scalars.numbers
+                        policies.widen_options(name),
+                        strings,
+                        wide if name == "numbers" else self.scalars.numbers,
                     )
                 )
                 return UnsatisfiableUnderPolicy(
                     "documents satisfy the schema, but none under these policies: "
-                    + ", ".join(blamed or narrow)
+                    + ", ".join(blamed_policies or narrow)
                     + ".",
-                    policies=blamed or narrow,
+                    policies=blamed_policies or narrow,
                     places=contradiction.places,
                     where=contradiction.places[-1],
-                    cure=f"Widen {'one of ' if blamed else ''}them (sg.WIDEST holds the widest).",
+                    cure=f"Widen {'one of ' if blamed_policies else ''}them (sg.WIDEST holds the widest).",
                 )
         met = {schema.format for schema in self.tables.schemas.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
         return UnsatisfiableSchema(
-            f"no document satisfies the schema{but}: {contradiction.told}.",
+            f"no document satisfies the schema{but}: {contradiction.explanation}.",
             keywords=contradiction.keywords,
             places=contradiction.places,
             where=contradiction.places[-1],
             cure=contradiction.cure.removesuffix(".") + ", or ban fewer texts."
-            if document.banned
+            if document.banned_texts
             else contradiction.cure,
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
         document = copy(self.document)
-        document.policies, document.banned = policies, ()
+        document.policies, document.banned_texts = policies, ()
         try:
             SchemaNetwork(document, strings, numbers)
         except UnsatisfiableSchema:
@@ -575,12 +600,12 @@ class SchemaNetwork:
         return True
 
 
-def _flat(texts: Mapping[int, JsonPieces]) -> Demands:
-    return {j: text.flat() for j, text in texts.items()}
+def _texts_as_bytes(texts: Mapping[int, JsonPieces]) -> Demands:
+    return {j: text.to_bytes() for j, text in texts.items()}
 
 
-def _better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:
+def _keep_better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:
     for j, rest in rests.items():
         text = JsonPieces((head, rest))
-        if text.before(best.get(j)):
+        if text.is_before(best.get(j)):
             best[j] = text

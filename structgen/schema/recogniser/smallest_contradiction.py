@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
-from structgen.base.json_text.exact_json import write
+from structgen.base.json_text.exact_json import write_canonical
 from structgen.base.language.checks import MOST_SHOWN
 from structgen.schema.meaning.literals import ALWAYS, Literal
-from structgen.schema.meaning.wording import MOST_TOLD, joined
+from structgen.schema.meaning.wording import MOST_TOLD, join_words
 from structgen.schema.reading.keywords import keywords_of
 from structgen.schema.reading.model import Schema, parts_of, with_others
 from structgen.schema.recogniser.schema_liveness import Oracle
@@ -50,71 +50,75 @@ class Contradiction(NamedTuple):
     """JSON pointers; that of an entry of a list or a map where it is `false`."""
     places: tuple[str, ...]
     """The places of their schemas, in the order of the text."""
-    told: str
+    explanation: str
     """The keywords in words, with their places."""
     cure: str
     """What to change."""
 
 
-def smallest(oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema] = ()) -> Contradiction:
+def find_contradiction(
+    oracle: Oracle, roots: Sequence[Literal], fixed_schemas: Sequence[Schema] = ()
+) -> Contradiction:
     """Return keywords of the schemas of some literals that no value meets together.
 
-    `given`: schemas that the value meets too, and whose keywords stay and are not named. A schema inside that
-    no value meets either is searched in place of the one around it. Halves of the keywords are taken out,
-    then quarters, at last single ones, until none can go. Cost: some questions to the oracle for each keyword
-    that is left; a fifth of `Limits.oracle_steps` subschemas, or 16 times as many listed values, are copied
-    for them. Past that the set may not be the smallest, and the words say so.
+    `fixed_schemas`: schemas that the value meets too, and whose keywords stay and are not named. A schema
+    inside that no value meets either is searched in place of the one around it. Halves of the keywords are
+    taken out, then quarters, at last single ones, until none can go. Cost: some questions to the oracle for
+    each keyword that is left; a fifth of `Limits.oracle_steps` subschemas, or 16 times as many listed values,
+    are copied for them. Past that the set may not be the smallest, and the words say so.
     """
-    search = _Search(oracle, roots, given)
-    is_sure = search.run()
+    search = _Search(oracle, roots, fixed_schemas)
+    is_sure = search.reduce_keywords()
     at: dict[str, list[str]] = {}
     pointers: dict[str, None] = {}
     for schema, field in search.keywords:
-        place, keyword, shown = _named(schema, field)
+        place, keyword, keyword_text = _name_keyword(schema, field)
         pointer = f"{place}/{keyword}" if keyword and field != "verdict" else place
         if pointer not in pointers:
             pointers[pointer] = None
-            at.setdefault(place, []).append(shown)
-    listed = [f"{joined(said[:MOST_TOLD])} ({place})" for place, said in at.items()]
-    if len(listed) > MOST_TOLD:
-        listed = [*listed[:MOST_TOLD], f"keywords at {len(listed) - MOST_TOLD} more places"]
+            at.setdefault(place, []).append(keyword_text)
+    place_texts = [
+        f"{join_words(keyword_texts[:MOST_TOLD])} ({place})" for place, keyword_texts in at.items()
+    ]
+    if len(place_texts) > MOST_TOLD:
+        place_texts = [*place_texts[:MOST_TOLD], f"keywords at {len(place_texts) - MOST_TOLD} more places"]
     several = len(pointers) > 1
     verb = "contradict each other" if several else "allows nothing"
-    if given:
+    if fixed_schemas:
         verb = "exclude it" if several else "excludes it"
-    told, cure = f"{joined(listed)} {verb}", "Relax one of them." if several else "Relax it."
+    explanation, cure = f"{join_words(place_texts)} {verb}", "Relax one of them." if several else "Relax it."
     choices = [schema.pointer or "#" for schema, field in search.keywords if field == "one_of"]
     if choices and not search.is_empty(frozenset(search.keywords), overlapping=True):
-        told += f": branches of oneOf ({joined(choices)}) hold together"
+        explanation += f": branches of oneOf ({join_words(choices)}) hold together"
     if not is_sure:
-        told += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
+        explanation += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
     elif _comes_back(search.keywords):
-        told += ": they ask for another such value inside itself, without end"
+        explanation += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
-    return Contradiction(tuple(pointers), tuple(at) or (roots[0].schema.pointer or "#",), told, cure)
+    return Contradiction(tuple(pointers), tuple(at) or (roots[0].schema.pointer or "#",), explanation, cure)
 
 
 class _Search:
-    def __init__(self, oracle: Oracle, roots: Sequence[Literal], given: Sequence[Schema]) -> None:
+    def __init__(self, oracle: Oracle, roots: Sequence[Literal], fixed_schemas: Sequence[Schema]) -> None:
         self.oracle = oracle
         roots = [root for root in roots if root.schema is not ALWAYS.schema]
-        self.asked = [root.schema for root in roots if not root.denied]
-        self.denied = [root.schema for root in roots if root.denied]
-        self.given = tuple(map(oracle.tables.literal, given))
-        self.left = oracle.limits.oracle_steps // 5
+        self.root_schemas = [root.schema for root in roots if not root.is_negated]
+        self.negated_schemas = [root.schema for root in roots if root.is_negated]
+        self.fixed_literals = tuple(map(oracle.tables.literal_of, fixed_schemas))
+        self.copies_left = oracle.limits.oracle_steps // 5
         """Subschemas that may still be copied."""
-        self.copied: dict[tuple[int, frozenset[str]], Schema] = {}
+        self.leaf_copies: dict[tuple[int, frozenset[str]], Schema] = {}
         """Copies of schemas that hold no other schemas, by the original's id and the fields that are kept."""
-        self.keywords = self._reached(None)
+        self.keywords = self._reached_keywords(None)
         """Those that are not taken out."""
 
-    def run(self) -> bool:
+    def reduce_keywords(self) -> bool:
         """Take out what can go; return whether nothing else can."""
         led, inner = self._led_inside()
         if led:
-            part = _Search(self.oracle, [self.oracle.tables.signed(inner)], ())
+            part = _Search(self.oracle, [self.oracle.tables.signed_literal(inner)], ())
             is_sure = part._take_out()
-            self.keywords, self.left = [*dict.fromkeys([*led, *part.keywords])], part.left
+            self.keywords, self.copies_left = [*dict.fromkeys([*led, *part.keywords])], part.copies_left
             around = {schema.id for schema, _ in led}
             if not is_sure or around.isdisjoint(schema.id for schema, _ in part.keywords):
                 return is_sure
@@ -123,15 +127,15 @@ class _Search:
     def _led_inside(self) -> tuple[list[Keyword], Schema]:
         """Return the keywords that lead from the root to the innermost schema that no value meets, and that
         schema; no keywords and the root where there is none, or the roots are several."""
-        schema, *others = (*self.asked, *self.denied)
+        schema, *others = (*self.root_schemas, *self.negated_schemas)
         led: list[Keyword] = []
-        if self.denied or others or self.given:
+        if self.negated_schemas or others or self.fixed_literals:
             return led, schema
-        seen: set[int] = set()
+        visited: set[int] = set()
         while True:
-            seen.add(schema.id)
-            inside = (part for part in _inside(schema) if part[1].id not in seen)
-            part = next((one for one in inside if self._leaves_none(one[1:])), None)
+            visited.add(schema.id)
+            inside = (part for part in _inner_schemas(schema) if part[1].id not in visited)
+            part = next((inner_part for inner_part in inside if self._leaves_none(inner_part[1:])), None)
             if part is None:
                 return led, schema
             led += [(schema, field) for field in part[0] if _is_keyword(schema, field)]
@@ -139,70 +143,80 @@ class _Search:
 
     def _take_out(self) -> bool:
         size = len(self.keywords)
-        while size and self.left > 0:
-            before = self.keywords
-            for start in range(0, len(before), size):
-                some = before[start : start + size]
-                kept = frozenset(self.keywords).difference(some)
-                if len(kept) < len(self.keywords) and self.left > 0 and self.is_empty(kept):
-                    self.keywords = self._reached(kept)
-            if size == 1 and len(self.keywords) == len(before):
+        while size and self.copies_left > 0:
+            previous = self.keywords
+            for start in range(0, len(previous), size):
+                some = previous[start : start + size]
+                kept_keywords = frozenset(self.keywords).difference(some)
+                if (
+                    len(kept_keywords) < len(self.keywords)
+                    and self.copies_left > 0
+                    and self.is_empty(kept_keywords)
+                ):
+                    self.keywords = self._reached_keywords(kept_keywords)
+            if size == 1 and len(self.keywords) == len(previous):
                 return True
             size = max(1, min(size // 2, len(self.keywords)))
-        return self.left > 0
+        return self.copies_left > 0
 
-    def is_empty(self, kept: frozenset[Keyword], *, overlapping: bool = False) -> bool:
+    def is_empty(self, kept_keywords: frozenset[Keyword], *, overlapping: bool = False) -> bool:
         """Return whether no value meets the roots with some keywords alone; False where that is unknown.
         `overlapping`: several branches of a oneOf may hold."""
         tables = self.oracle.tables
 
-        def copied(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
-            fields = _fields(schema, kept)
+        def copy_schema(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
+            fields = _set_fields(schema, kept_keywords)
             inner = _taken_apart(schema, fields)
             if overlapping and "any_of" not in fields:
                 fields["any_of"] = fields.pop("one_of", ())
-            self.left -= 1
+            self.copies_left -= 1
             if any(parts_of(inner.values())):
-                return tables.schema("", **fields), inner
+                return tables.make_schema("", **fields), inner
             key = schema.id, frozenset(fields)
-            if key not in self.copied:
-                self.left -= len(schema.enum or ()) // 16
-                self.copied[key] = tables.schema("", **fields)
-            return self.copied[key], {}
+            if key not in self.leaf_copies:
+                self.copies_left -= len(schema.enum or ()) // 16
+                self.leaf_copies[key] = tables.make_schema("", **fields)
+            return self.leaf_copies[key], {}
 
-        copies = tables.copies(self.asked, copied)
-        denied = [schema for schema in self.denied if (schema, _DENIED) in kept]
-        return self._leaves_none([copies[schema.id] for schema in self.asked], denied)
+        copies = tables.copy_schemas(self.root_schemas, copy_schema)
+        kept_negations = [schema for schema in self.negated_schemas if (schema, _DENIED) in kept_keywords]
+        return self._leaves_none([copies[schema.id] for schema in self.root_schemas], kept_negations)
 
-    def _leaves_none(self, asked: Iterable[Schema], denied: Iterable[Schema] = ()) -> bool:
+    def _leaves_none(self, schemas: Iterable[Schema], negated_schemas: Iterable[Schema] = ()) -> bool:
         """Return whether no value meets some schemas and the given ones, but none of those that are denied;
         False where that is unknown."""
         tables = self.oracle.tables
         try:
-            excluded = (tables.literal(schema, True) for schema in denied)
-            demand = tables.demand((*map(tables.literal, asked), *excluded, *self.given))
-            return not self.oracle.alive(tables.of_value(demand))
+            negations = (tables.literal_of(schema, True) for schema in negated_schemas)
+            demand = tables.intern_demand(
+                (*map(tables.literal_of, schemas), *negations, *self.fixed_literals)
+            )
+            return not self.oracle.is_alive(tables.of_value(demand))
         except StructgenError:
             return False
 
-    def _reached(self, kept: frozenset[Keyword] | None) -> list[Keyword]:
+    def _reached_keywords(self, kept_keywords: frozenset[Keyword] | None) -> list[Keyword]:
         """Return the keywords that are reached from the roots through those that are kept (None: all), in
         the order of the text."""
-        keywords = [(schema, _DENIED) for schema in self.denied]
-        seen: set[int] = set()
-        stack = self.asked[::-1]
+        keywords = [(schema, _DENIED) for schema in self.negated_schemas]
+        visited: set[int] = set()
+        stack = self.root_schemas[::-1]
         while stack:
             schema = stack.pop()
-            if schema.id in seen:
+            if schema.id in visited:
                 continue
-            seen.add(schema.id)
-            said = _fields(schema, kept)
-            keywords += [(schema, field) for field in said if _is_keyword(schema, field)]
-            stack.extend(reversed([*parts_of(_taken_apart(schema, said).values())]))
-        return keywords if kept is None else [keyword for keyword in keywords if keyword in kept]
+            visited.add(schema.id)
+            fields = _set_fields(schema, kept_keywords)
+            keywords += [(schema, field) for field in fields if _is_keyword(schema, field)]
+            stack.extend(reversed([*parts_of(_taken_apart(schema, fields).values())]))
+        return (
+            keywords
+            if kept_keywords is None
+            else [keyword for keyword in keywords if keyword in kept_keywords]
+        )
 
 
-def _inside(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
+def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
     """Yield the schemas that some value must meet where one meets a schema, each with the fields that say
     so."""
     if schema.ref is not None:
@@ -226,22 +240,22 @@ def _comes_back(keywords: Iterable[Keyword]) -> bool:
     for schema, field in keywords:
         if field != _DENIED:  # what is denied leads nowhere
             below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
-    while ended := [at for at in below if not below[at] & below.keys()]:
-        for at in ended:
+    while dead_ends := [at for at in below if not below[at] & below.keys()]:
+        for at in dead_ends:
             del below[at]
     return bool(below)
 
 
-def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object]:
+def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dict[str, object]:
     """Return the fields that a schema sets, without the keywords that are taken out."""
     fields: dict[str, object] = {}
     for name in _FIELDS:
         value = getattr(schema, name)
         if value == getattr(Schema, name):
             continue
-        if kept is None or not _is_keyword(schema, name) or (schema, name) in kept:
+        if kept_keywords is None or not _is_keyword(schema, name) or (schema, name) in kept_keywords:
             fields[name] = value
-        elif any((schema, other) in kept for other in _LEFT_OVER.get(name, ())):
+        elif any((schema, left_over) in kept_keywords for left_over in _LEFT_OVER.get(name, ())):
             fields[name] = with_others(value, {part.id: ALWAYS.schema for part in parts_of([value])})
     return fields
 
@@ -249,8 +263,8 @@ def _fields(schema: Schema, kept: frozenset[Keyword] | None) -> dict[str, object
 def _taken_apart(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
     """Return those of a schema's fields whose schemas have keywords that can be taken out one by one. What
     stands inside a field that may deny it goes or stays with the field."""
-    counted = schema.max_contains is not None or not schema.min_contains
-    whole = ("not_", "if_", "one_of", *["contains"] * counted)
+    has_counts = schema.max_contains is not None or not schema.min_contains
+    whole = ("not_", "if_", "one_of", *["contains"] * has_counts)
     return {name: value for name, value in fields.items() if name not in whole}
 
 
@@ -262,10 +276,10 @@ def _is_keyword(schema: Schema, field: str) -> bool:
         # `"items": false` goes with its keyword; of the entries of lists and maps each may be made true.
         return schema.verdict is False and not (isinstance(schema.at, tuple) and len(schema.at) == 1)
     is_written = isinstance(schema.raw, dict)
-    return not schema.bans and (field != "all_of" or not is_written or bool(_in(schema.raw, field)))
+    return not schema.bans and (field != "all_of" or not is_written or bool(_keyword_in(schema.raw, field)))
 
 
-def _in(raw: Mapping[str, object], field: str) -> str | None:
+def _keyword_in(raw: Mapping[str, object], field: str) -> str | None:
     """Return the keyword of a schema's text that sets a field, None where there is none."""
     names = keywords_of(field)
     if field in ("enum", "exclusive_minimum", "exclusive_maximum"):
@@ -273,29 +287,31 @@ def _in(raw: Mapping[str, object], field: str) -> str | None:
     return next((name for name in names if name in raw), None)
 
 
-def _named(schema: Schema, field: str) -> tuple[str, str, str]:
+def _name_keyword(schema: Schema, field: str) -> tuple[str, str, str]:
     """Return the place and the keyword of a field; and the keyword with its value, if that is short and no
     schema with keywords."""
     place = schema.pointer or "#"
     if field == _DENIED:
-        return _operator(place)
+        return _name_operator(place)
     raw = schema.raw
-    own = _in(raw, field) if isinstance(raw, dict) else None
+    own = _keyword_in(raw, field) if isinstance(raw, dict) else None
     if own is None and raw is None and field == "enum" and "/" in place:
         # The reader sets const beside enum apart, at the place of the keyword.
         place, _, own = place.rpartition("/")
     keyword = own or keywords_of(field)[0]
     if field == "contains" and isinstance(raw, dict):
-        counts = [f"{name} {write(raw[name])}" for name in ("minContains", "maxContains") if name in raw]
-        return place, keyword, f"contains with {joined(counts)}" if counts else keyword
+        counts = [
+            f"{name} {write_canonical(raw[name])}" for name in ("minContains", "maxContains") if name in raw
+        ]
+        return place, keyword, f"contains with {join_words(counts)}" if counts else keyword
     value = raw.get(keyword) if isinstance(raw, dict) and field != "verdict" else None
     if value is None or (isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)]))):
         return place, keyword, keyword
-    text = value if keyword == "type" and isinstance(value, str) else write(value)
+    text = value if keyword == "type" and isinstance(value, str) else write_canonical(value)
     return place, keyword, f"{keyword} {text}" if len(text) <= MOST_SHOWN else keyword
 
 
-def _operator(place: str) -> tuple[str, str, str]:
+def _name_operator(place: str) -> tuple[str, str, str]:
     """Return the place, the keyword and the word of the operator that a schema at a place stands in."""
     place, _, keyword = place.rpartition("/")
     if keyword.isdigit():

@@ -49,61 +49,62 @@ class ValueOutcomes:
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
-        self._found: dict[tuple[int, tuple[tuple[Literal, ...], ...]], list[ValueOutcome]] = {}
+        self._known_outcomes: dict[tuple[int, tuple[tuple[Literal, ...], ...]], list[ValueOutcome]] = {}
 
-    def of(self, base: int, asked: Sequence[tuple[Literal, ...]]) -> list[ValueOutcome]:
+    def outcomes_of(self, base: int, set_literals: Sequence[tuple[Literal, ...]]) -> list[ValueOutcome]:
         """Return outcomes such that the values of a base that lie in some combination of the asked sets are
         in one whose `met` is that combination.
 
-        `asked`: sets of values, each as the literals that all of its values meet. LimitError past a tenth of
-        `limits.alternatives`. Cost: the number of outcomes times that of sets; of constants, their number.
+        `set_literals`: sets of values, each as the literals that all of its values meet. LimitError past a
+        tenth of `limits.alternatives`. Cost: the number of outcomes times that of sets; of constants, their
+        number.
         """
-        if not asked:
+        if not set_literals:
             return [ValueOutcome(base, 0)]
-        key = base, tuple(asked)
-        outcomes = self._found.get(key)
+        key = base, tuple(set_literals)
+        outcomes = self._known_outcomes.get(key)
         if outcomes is None:
-            outcomes = self._found[key] = self._divide(base, key[1])
+            outcomes = self._known_outcomes[key] = self._divide_cells(base, key[1])
         return outcomes
 
-    def _divide(self, base: int, asked: tuple[tuple[Literal, ...], ...]) -> list[ValueOutcome]:
+    def _divide_cells(self, base: int, set_literals: tuple[tuple[Literal, ...], ...]) -> list[ValueOutcome]:
         """Return the outcomes, cell by cell: the lists of values are divided at once, then each other set
         divides the cells so far."""
         tables = self.tables
-        finite = [at for at, literals in enumerate(asked) if self._is_list(literals)]
+        finite = [at for at, literals in enumerate(set_literals) if self._is_list(literals)]
         if len(finite) <= _NAMED_SETS:
             finite = []
-        cells = [_Cell((), 0, self.scalars.values(tables.demands[base]))]
+        cells = [_Cell((), 0, self.scalars.value_set(tables.demands[base]))]
         if finite:
             groups = [
-                (literal, self._within(cells[0], (literal,), met))
-                for literal, met in self._groups(asked, finite)
+                (literal, self._narrow_cell(cells[0], (literal,), met))
+                for literal, met in self._group_values(set_literals, finite)
             ]
             cells = [cell for _, cell in groups if cell is not None]
         apart = set(finite)
-        most = max(1, self.limits.alternatives // _CELLS_FOR_ALTERNATIVES)
-        for at, literals in enumerate(asked):
+        max_cells = max(1, self.limits.alternatives // _CELLS_FOR_ALTERNATIVES)
+        for at, literals in enumerate(set_literals):
             if at in apart:
                 continue
-            divided: list[_Cell] = []
+            new_cells: list[_Cell] = []
             # What a value misses of several literals at once is not followed: it may miss any of them. Nor is
             # a string that is no text of a grammar.
             is_followed = len(literals) == 1 and not speaks_of_texts(
-                self.scalars.literal(literals[0], STRING)
+                self.scalars.literal_formula(literals[0], STRING)
             )
-            missed = (tables.negate(literals[0]),) if is_followed else ()
+            negations = (tables.negate_literal(literals[0]),) if is_followed else ()
             for cell in cells:
-                outside = self._within(cell, missed, cell.met)
+                outside = self._narrow_cell(cell, negations, cell.met)
                 if outside is not None:
-                    divided.append(outside._replace(inside=cell.inside))
-                inside = self._within(cell, literals, cell.met | 1 << at)
+                    new_cells.append(outside._replace(inside=cell.inside))
+                inside = self._narrow_cell(cell, literals, cell.met | 1 << at)
                 if inside is not None:
-                    divided.append(inside)
-            cells = divided
-            if len(cells) > most:
+                    new_cells.append(inside)
+            cells = new_cells
+            if len(cells) > max_cells:
                 raise tables.too_many(
-                    f"one value of this object can lie in more than {most:,} combinations of the "
-                    f"{len(asked):,} sets that tell the alternatives apart.",
+                    f"one value of this object can lie in more than {max_cells:,} combinations of the "
+                    f"{len(set_literals):,} sets that tell the alternatives apart.",
                     "alternatives",
                     (base,),
                 )
@@ -114,10 +115,10 @@ class ValueOutcomes:
                 outcomes[ValueOutcome(demand, cell.met)] = None
         return list(outcomes)
 
-    def _within(self, cell: _Cell, literals: tuple[Literal, ...], met: int) -> _Cell | None:
+    def _narrow_cell(self, cell: _Cell, literals: tuple[Literal, ...], met: int) -> _Cell | None:
         """Return the part of a cell that meets more literals, or None where it is empty."""
-        values = self.scalars.narrower(cell.values, literals)
-        if values.is_empty(self.scalars.satisfiable):
+        values = self.scalars.narrow_values(cell.values, literals)
+        if values.is_empty(self.scalars.is_satisfiable):
             return None
         return _Cell((*cell.inside, *literals), met, values)
 
@@ -128,24 +129,26 @@ class ValueOutcomes:
         schema = literals[0].schema
         return schema.only_values and schema.enum is not None
 
-    def _groups(self, asked: Sequence[tuple[Literal, ...]], finite: list[int]) -> list[tuple[Literal, int]]:
+    def _group_values(
+        self, set_literals: Sequence[tuple[Literal, ...]], finite: list[int]
+    ) -> list[tuple[Literal, int]]:
         """Return the literals of groups of values that lie in the same finite sets, all values that are in
         none first; each with the bits of the sets in which it lies."""
         constants = self.tables.constants
         inside: dict[Literal, int] = {}
         complements = 0
         for at in finite:
-            literal = asked[at][0]
+            literal = set_literals[at][0]
             schema = literal.schema
-            complements |= literal.denied << at
+            complements |= literal.is_negated << at
             for value in schema.enum or ():
-                constant = constants.value(value, schema.pointer)
+                constant = constants.literal_of_value(value, schema.pointer)
                 inside[constant] = inside.get(constant, 0) | 1 << at
         groups: dict[int, list[Literal]] = {}
         for constant, sets in inside.items():
             groups.setdefault(sets, []).append(constant)
-        told = [(constants.none_of(frozenset(inside)), complements)]
+        value_groups = [(constants.none_of(frozenset(inside)), complements)]
         for sets, values in groups.items():
             # Flip the bit of every denied set: outside of its list is inside of it.
-            told.append((constants.among(frozenset(values)), sets ^ complements))
-        return told
+            value_groups.append((constants.literal_of_set(frozenset(values)), sets ^ complements))
+        return value_groups

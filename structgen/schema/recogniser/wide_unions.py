@@ -28,7 +28,7 @@ class KeyDefaults(NamedTuple):
     """The keys that a shape mentions, and its default: the demand on values under all other keys."""
 
     default: int
-    mentioned: frozenset[str]
+    mentioned_keys: frozenset[str]
 
 
 class WideUnions:
@@ -40,13 +40,13 @@ class WideUnions:
         """Set by the network: whether some value meets a demand."""
         self._defaults: dict[int, KeyDefaults | None] = {}
 
-    def takes(self, frame: Frame, threads: Threads) -> bool:
+    def can_take(self, frame: Frame, threads: Threads) -> bool:
         """Return whether threads are many, and none must be asked about a key for itself."""
         if len(threads) < MANY or not all(map(self._frames.scalars.can_be_written, frame.names)):
             return False
         return all(self._of_shape(shape) is not None for _, shape, _ in threads)
 
-    def demands(
+    def next_demands(
         self, frame: Frame, pos: int, threads: Threads, names: Iterable[str]
     ) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield those of some names, which come in the frame's order, that may be the next key, each with the
@@ -59,21 +59,21 @@ class WideUnions:
         mentions: dict[str, list[int]] = {}
         groups: dict[int, deque[int]] = {}
         for at, (_, shape, _) in enumerate(threads):
-            required = self._frames.standing(frame, shape).required
-            where = bisect_left(required, pos)
-            ends.append(required[where] if where < len(required) else len(frame.names))
-            said = self._of_shape(shape)
-            assert said is not None, "threads that were not looked at"
-            for name in said.mentioned:
+            required_indices = self._frames.standing_of(frame, shape).required_indices
+            where = bisect_left(required_indices, pos)
+            ends.append(required_indices[where] if where < len(required_indices) else len(frame.names))
+            defaults = self._of_shape(shape)
+            assert defaults is not None, "threads that were not looked at"
+            for name in defaults.mentioned_keys:
                 mentions.setdefault(name, []).append(at)
-            if self.alive(said.default):
-                groups.setdefault(said.default, deque()).append(at)
+            if self.alive(defaults.default):
+                groups.setdefault(defaults.default, deque()).append(at)
         for name in names:
-            reach = min(frame.index[name], frame.ordered)
+            reach = min(frame.index[name], frame.ordered_count)
             first: dict[int, int] = {}
             mentioning = dict.fromkeys(mentions.get(name, ()))
             for at in mentioning:
-                demand = self._frames.value(threads[at][1], name) if ends[at] >= reach else NOTHING
+                demand = self._frames.value_demand(threads[at][1], name) if ends[at] >= reach else NOTHING
                 if self.alive(demand):
                     first.setdefault(demand, at)
             for default, members in groups.items():
@@ -88,18 +88,18 @@ class WideUnions:
 
     def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
         if shape.id not in self._defaults:
-            self._defaults[shape.id] = self._make(shape)
+            self._defaults[shape.id] = self._make_defaults(shape)
         return self._defaults[shape.id]
 
-    def _make(self, shape: ObjectShape) -> KeyDefaults | None:
+    def _make_defaults(self, shape: ObjectShape) -> KeyDefaults | None:
         facets = shape.facets
         if not shape.simple or shape.key_literals or any(facet.pattern_properties for facet in facets):
             return None
         tables = self._frames.tables
-        default = tables.demand(
-            tables.literal(facet.additional) for facet in facets if facet.additional is not None
+        default = tables.intern_demand(
+            tables.literal_of(facet.additional) for facet in facets if facet.additional is not None
         )
-        mentioned = set(shape.values)
+        mentioned_keys = set(shape.values)
         for facet in facets:
-            mentioned.update(facet.properties)
-        return KeyDefaults(default, frozenset(mentioned))
+            mentioned_keys.update(facet.properties)
+        return KeyDefaults(default, frozenset(mentioned_keys))

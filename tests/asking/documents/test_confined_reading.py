@@ -135,6 +135,6 @@ def test_ctrl_c_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_text_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confined_reading.WorkerProcess, "ask", None)
+    monkeypatch.setattr(confined_reading.WorkerProcess, "call_function", None)
     (tmp_path / "x.txt").write_text("a text")
     assert documents_of([tmp_path / "x.txt", "another"])

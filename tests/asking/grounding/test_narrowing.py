@@ -19,7 +19,7 @@ from structgen.asking.grounding.grounded_grammar import checked_texts, grounded_
 from structgen.asking.grounding.narrowing import narrow_grammar
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import GroundedWarning, NotStatedError, OptionError
-from structgen.machines.core.string_values import accepts as takes
+from structgen.machines.core.string_values import grammar_accepts as takes
 from structgen.machines.core.string_values import over_bytes
 
 jsonschema = pytest.importorskip("jsonschema")

@@ -18,7 +18,7 @@ import structgen as sg
 from structgen.asking.grounding.narrowing import narrow_grammar
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import NotStatedError, StructgenError
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 
 jsonschema = pytest.importorskip("jsonschema")
 jsonschema_rs = pytest.importorskip("jsonschema_rs")
@@ -318,7 +318,7 @@ def check(seed: int) -> str:
     except NotStatedError:
         found, outcome = [False] * len(tried), "nothing"
     else:
-        found = [accepts(held, json.dumps(one, separators=(",", ":"))) for one in tried]
+        found = [grammar_accepts(held, json.dumps(one, separators=(",", ":"))) for one in tried]
         outcome = "some" if any(found) else "none of these"
     differ = [
         (one, is_wanted)

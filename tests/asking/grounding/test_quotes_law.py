@@ -18,7 +18,7 @@ import structgen as sg
 from structgen.asking.grounding.narrowing import narrow_grammar
 from structgen.asking.grounding.stated_text import StatedText
 from structgen.base.errors import LimitError, NotStatedError, StructgenError
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 
 jsonschema_rs = pytest.importorskip("jsonschema_rs")
 
@@ -141,7 +141,7 @@ def judged(schema: Any, grammar: Any, rng: random.Random) -> str:
     judge = jsonschema_rs.Draft202012Validator(schema)
     outcomes = set[str]()
     for one in documents(rng):
-        is_found = held is not None and accepts(held, json.dumps(one, separators=(",", ":")))
+        is_found = held is not None and grammar_accepts(held, json.dumps(one, separators=(",", ":")))
         is_valid = judge.is_valid(one)
         assert is_valid or not is_found, (schema, one)
         assert is_found or not (is_valid and is_stated(one)), (schema, one)

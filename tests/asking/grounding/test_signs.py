@@ -18,7 +18,7 @@ from structgen.asking.grounding.evidence import evidence_of
 from structgen.asking.grounding.grounded_grammar import grounded_grammar
 from structgen.asking.grounding.readings import Reading, readings_of
 from structgen.asking.grounding.stated_text import StatedText
-from structgen.machines.core.string_values import accepts, over_bytes
+from structgen.machines.core.string_values import grammar_accepts, over_bytes
 
 MANY = [range(300), pytest.param(range(300, 20_300), marks=pytest.mark.slow)]
 MARKS = (",.", ".,", "\xa0,", "\u202f,", "\u2019.", "'.")
@@ -293,7 +293,7 @@ def test_a_mask_allows_both_values_and_a_bound_chooses_one() -> None:
         grammar = grounded_grammar(sg.json_schema({"type": "number", **bounds}), stated)
         compiled = over_bytes(grammar)
         tried = ("-1204.5", "1204.5", "36", "-36", "204.5", "1")
-        assert {one for one in tried if accepts(compiled, one)} == allowed
+        assert {one for one in tried if grammar_accepts(compiled, one)} == allowed
 
 
 def test_ten_thousand_numbers_in_brackets_are_read_one_by_one() -> None:

@@ -305,7 +305,7 @@ def test_each_format_that_pydantic_writes_is_enforced_or_refused() -> None:
     assert len(written) > 25
     assert written - {"uuid{self.uuid_version}"} <= {*own, *refused, *KNOWN, *LOOKED_UP, *COMPOSED}
     by_default = {name for name in written & KNOWN if name not in own}
-    assert all(meaning_of(name, denied=False, alone=True) != TRUE for name in by_default)
+    assert all(meaning_of(name, is_denied=False, alone=True) != TRUE for name in by_default)
 
 
 def test_a_path_that_the_file_system_refuses_is_refused_by_the_type() -> None:

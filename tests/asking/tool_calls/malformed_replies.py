@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from test_call_formats import EXAMPLES
 
 from structgen.asking.tool_calls.format_rows import FORMATS
-from structgen.grammars.text_grammars.composition.templates import TEXT, pieces
+from structgen.grammars.text_grammars.composition.templates import TEXT, template_pieces
 
 OTHER = {"hermes": "mistral", "mistral": "hermes", "gemma": "hermes", "harmony": "qwen_3_coder"}
 
@@ -83,7 +83,7 @@ def marks_of(format: str) -> list[str]:
     row, text = FORMATS[format], EXAMPLES[format]
     found = [*_TAG.findall(text), *(one for one in (_NAMESPACE, row.quote) if one)]
     for template in (*row.section, *row.calls, row.member, row.item):
-        found += [said for kind, said in pieces(template) if kind == TEXT] if template else []
+        found += [said for kind, said in template_pieces(template) if kind == TEXT] if template else []
     listed = dict.fromkeys(one for said in found for one in (said, said.strip()))
     return [one for one in listed if one in text and re.search(r"[<\[].|\w", one)]
 

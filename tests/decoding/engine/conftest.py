@@ -34,12 +34,12 @@ def keen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def propose(self: Speculator, draftings: Any, views: Any, mosts: Any) -> list[Any]:
         return [
-            NO_DRAFT if drafting is None else drafting.candidates(view, most)
+            NO_DRAFT if drafting is None else drafting.propose_tree(view, most)
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 
     monkeypatch.setattr(Speculator, "wants_drafts", lambda *_: True)
-    monkeypatch.setattr(Speculator, "propose", propose)
+    monkeypatch.setattr(Speculator, "propose_drafts", propose)
 
 
 @pytest.fixture(params=[1, pytest.param(2, marks=pytest.mark.slow)], ids=lambda count: f"{count}_threads")

@@ -17,7 +17,7 @@ def renew(engine: sg.Engine) -> None:
     engine.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_module, "load_model", lambda *_, **__: (engine.model, engine.tokenizer))
-        most = engine._driver.most
+        most = engine._driver.max_texts
         new = sg.Engine(
             engine.name or engine.model,
             engine._given_tokenizer,

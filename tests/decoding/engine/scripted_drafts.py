@@ -31,11 +31,13 @@ class Scripted:
         for token in self._tokens[self._at : self._at + self._draw.randrange(self._deep + 1)]:
             if len(tree) + 3 > most:
                 break
-            wrong = [tree.add(node, self._draw.randrange(1400), 0.1) for _ in range(self._draw.randrange(3))]
+            wrong = [
+                tree.add_node(node, self._draw.randrange(1400), 0.1) for _ in range(self._draw.randrange(3))
+            ]
             if wrong:
-                tree.add(wrong[0], self._draw.randrange(1400), 0.5)
-            node = tree.add(node, token, 0.8)
-        return tree.draft() if len(tree) else NO_DRAFT
+                tree.add_node(wrong[0], self._draw.randrange(1400), 0.5)
+            node = tree.add_node(node, token, 0.8)
+        return tree.make_draft() if len(tree) else NO_DRAFT
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         self._at += len(taken)

@@ -13,10 +13,10 @@ from defined_draws import by_columns
 from structgen_kernels.reference import gumbel, position_keys, sample_key, words
 
 from structgen.decoding.engine import choice
-from structgen.decoding.engine.choice import ChoiceRow, candidates
+from structgen.decoding.engine.choice import ChoiceRow, list_candidates
 from structgen.decoding.engine.requests import Sampling
 
-choose, choose_anywhere = by_columns(choice.choose), by_columns(choice.choose_anywhere)
+choose, choose_anywhere = by_columns(choice.choose_tokens), by_columns(choice.choose_anywhere)
 SIZE = 12
 LOGITS = torch.linspace(-2.0, 1.5, SIZE)
 
@@ -65,13 +65,13 @@ def test_tokens_far_below_the_likeliest_have_their_probabilities() -> None:
     found = choose(logits, _mask([1, 2, 3]), [ChoiceRow(Sampling(temperature=0), 0, 0, (), ())])
     assert found.tokens == [1]
     assert found.logprob[0] == pytest.approx(-899)
-    assert found.constrained[0] == pytest.approx(-math.log1p(math.exp(-1)), abs=1e-6)
-    assert found.removed == [1.0]
+    assert found.constrained_logprob[0] == pytest.approx(-math.log1p(math.exp(-1)), abs=1e-6)
+    assert found.removed_mass == [1.0]
 
 
 def test_candidates_are_the_likeliest_that_are_allowed() -> None:
-    found = candidates(LOGITS, _mask([1, 4, 9])[0], 5)
+    found = list_candidates(LOGITS, _mask([1, 4, 9])[0], 5)
     shares = torch.log_softmax(LOGITS.double()[[9, 4, 1]], -1)
     assert [token for token, _ in found] == [9, 4, 1]
     assert [p for _, p in found] == pytest.approx(shares.tolist(), abs=1e-5)
-    assert [token for token, _ in candidates(LOGITS, None, 2)] == [11, 10]
+    assert [token for token, _ in list_candidates(LOGITS, None, 2)] == [11, 10]

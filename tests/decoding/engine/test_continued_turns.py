@@ -13,7 +13,7 @@ import pytest
 from small_models import CHAT_TEMPLATE, Function, tokenizer
 
 import structgen as sg
-from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, continued
+from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion, split_continued_turn
 from structgen.machines.core.forced_text import prompt_border, with_forced_text
 
 TOKENIZER = tokenizer()
@@ -150,18 +150,18 @@ def test_a_turn_that_nobody_asks_about_is_continued_if_it_begins_a_text_and_is_n
     compiled = sg.compile(sg.choice(WORDS), TOKENIZER)
     turn = {"role": "assistant", "content": text}
     begins = bool(text) and text not in WORDS and any(word.startswith(text) for word in WORDS)
-    assert (continued([ASKED, turn], None, lambda: compiled)[1] is not None) == begins
-    assert continued([ASKED, turn], False, lambda: compiled) == ([ASKED, turn], None)
-    assert continued([ASKED, turn], None, None) == ([ASKED, turn], None)
+    assert (split_continued_turn([ASKED, turn], None, lambda: compiled)[1] is not None) == begins
+    assert split_continued_turn([ASKED, turn], False, lambda: compiled) == ([ASKED, turn], None)
+    assert split_continued_turn([ASKED, turn], None, None) == ([ASKED, turn], None)
     if not any(word.startswith(text) for word in WORDS):
         size = next(
             size for size in range(len(text)) if not any(one.startswith(text[: size + 1]) for one in WORDS)
         )
         with pytest.raises(sg.errors.OptionError, match=f"at byte {size}, ") as caught:
-            continued([ASKED, turn], True, lambda: compiled)
+            split_continued_turn([ASKED, turn], True, lambda: compiled)
         assert caught.value.where == "messages[1].content"
     else:
-        before, found = continued([ASKED, turn], True, lambda: compiled)
+        before, found = split_continued_turn([ASKED, turn], True, lambda: compiled)
         assert before == [ASKED] and (found == turn if text else found is None)
 
 
@@ -240,15 +240,15 @@ def test_a_template_writes_the_turn_up_to_its_text_which_stands_as_it_is(name: s
     template, opening = TEMPLATES[name]
     prompts = ModelPrompts("", Template(template))
     question = ModelQuestion([ASKED], turn={"role": "assistant", "content": begun})
-    text = prompts.text(question)
+    text = prompts.render_text(question)
     assert text.endswith(opening + begun) and text.count("Who?") == 1
-    assert TOKENIZER.decode(prompts.tokens(question, TOKENIZER)).decode() == text
+    assert TOKENIZER.decode(prompts.encode_question(question, TOKENIZER)).decode() == text
 
 
 def test_thoughts_of_the_turn_stand_before_its_beginning() -> None:
     prompts = ModelPrompts("", Template(TEMPLATES["thinks"][0]))
     turn = {"role": "assistant", "content": "{", "reasoning_content": "Hm."}
-    assert prompts.text(ModelQuestion([ASKED], turn=turn)).endswith("<assistant><think>Hm.</think>{")
+    assert prompts.render_text(ModelQuestion([ASKED], turn=turn)).endswith("<assistant><think>Hm.</think>{")
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -256,7 +256,7 @@ def test_the_outline_stands_in_the_last_turn_of_the_user_or_else_of_the_system(s
     chance = random.Random(seed)
     roles = chance.choices(["user", "system", "assistant", "tool"], k=chance.randint(1, 6))
     messages = [{"role": role, "content": f"text {at}"} for at, role in enumerate(roles)]
-    found = ModelQuestion(messages, outline="OUTLINE", with_outline=True).messages()
+    found = ModelQuestion(messages, outline="OUTLINE", with_outline=True).to_messages()
     places = [at for at, one in enumerate(found) if "OUTLINE" in one["content"]]
     assert len(places) == 1
     told = found.pop(places[0]) if len(found) > len(messages) else found[places[0]]
@@ -273,7 +273,7 @@ def test_the_outline_stands_in_the_last_turn_of_the_user_or_else_of_the_system(s
 def test_a_refused_answer_stands_before_the_turn_that_begins_the_next_one() -> None:
     prompts = ModelPrompts("", Template(CHAT_TEMPLATE))
     asked = ModelQuestion([ASKED], refused=('{"a": 1}', "no."), turn={"role": "assistant", "content": '{"a'})
-    text = prompts.text(asked)
+    text = prompts.render_text(asked)
     assert text.endswith('<assistant>{"a') and text.index("refused") < text.rindex("<assistant>")
 
 
@@ -337,7 +337,7 @@ def test_the_end_of_a_beginning_is_written_again_canonically_or_crossed(begun: s
     if not count:
         return
     rest = TOKENIZER.decode(prompt[-count:])
-    policy = with_forced_text(compiled, behind=rest, begun=begun.encode())
+    policy = with_forced_text(compiled, border=rest, prefix=begun.encode())
     state = compiled.step_bytes(compiled.start, begun.encode())
     assert state is not None
     plan = TOKENIZER.canonical(rest + compiled.forced(compiled.index_of(state)))

@@ -13,7 +13,7 @@ from for_each import for_each
 
 import structgen as sg
 from structgen.base.language import checks
-from structgen.base.language.exclusions import Exclusion, Exclusions, _each
+from structgen.base.language.exclusions import Exclusion, Exclusions, _split_cases
 from structgen.decoding.engine.requests import Request, Sampling
 from structgen.doors.cli.flags import NAMES
 
@@ -140,8 +140,8 @@ def test_a_row_of_a_table_has_options_cases_a_fault_and_a_cure(name: str) -> Non
     table = TABLES[name]
     assert table.rows
     for row in table.rows:
-        others = {one for one in (*_each(row.beside), *_each(row.without)) if not callable(one)}
-        assert {*_each(row.names)} <= OPTIONS | PLACES and others <= OPTIONS, row
+        others = {one for one in (*_split_cases(row.beside), *_split_cases(row.without)) if not callable(one)}
+        assert {*_split_cases(row.names)} <= OPTIONS | PLACES and others <= OPTIONS, row
         assert row.names and bool(row.beside) + bool(row.without) + bool(row.when) <= 1, row
         assert row.what.endswith(".") and row.cure.endswith((".", '".', "'.")), row
 

@@ -32,14 +32,14 @@ READS_TEXTS = ("test", "split", "lines", "words", "cut", "upper", "json")
 
 
 def counts(prompts: ModelPrompts, question: ModelQuestion) -> Counter[int]:
-    ids = {*prompts.controls(question.marks).ids.values()}
-    return Counter(token for token in prompts.tokens(question, BYTES) if token in ids)
+    ids = {*prompts.find_controls(question.marks).ids.values()}
+    return Counter(token for token in prompts.encode_question(question, BYTES) if token in ids)
 
 
 @for_each(("kind", "template"), KINDS)
 def test_control_tokens_are_those_of_harmless_texts(kind: str, template: str) -> None:
     prompts, draw = ModelPrompts("", holder(kind, template)), random.Random(f"{kind} {template}")
-    controls = [*prompts.controls().ids]
+    controls = [*prompts.find_controls().ids]
     assert "<table>" not in controls and "<|im_end|>" in controls
     for _ in range(4):
         messages, more = conversation(draw, controls)
@@ -60,7 +60,7 @@ def test_control_tokens_are_those_of_harmless_texts(kind: str, template: str) ->
 def test_texts_without_control_tokens_have_the_tokens_that_they_had(kind: str, template: str) -> None:
     made = holder(kind, template)
     prompts, draw = ModelPrompts("", made), random.Random(f"{kind} {template}")
-    controls = prompts.controls()
+    controls = prompts.find_controls()
     for _ in range(5):
         messages, more = conversation(draw, ["<table>", "<b", "|", "<|im"])
         if controls.stand_in((messages, more)):
@@ -69,25 +69,25 @@ def test_texts_without_control_tokens_have_the_tokens_that_they_had(kind: str, t
         had = made.apply_chat_template(
             messages, add_generation_prompt=True, tokenize=True, return_dict=False, **more
         )
-        assert prompts.tokens(asked, BYTES) == had
-        guarded = asked.guarded(controls)
+        assert prompts.encode_question(asked, BYTES) == had
+        guarded = asked.guard_texts(controls)
         if template not in READS_TEXTS:  # and so it is where another text writes a control token
-            whole = prompts.text(guarded)
-            assert whole != prompts.text(asked) == controls.plain(whole)
-            assert controls.encoded(whole, BYTES) == had
+            whole = prompts.render_text(guarded)
+            assert whole != prompts.render_text(asked) == controls.restore_signs(whole)
+            assert controls.encode_guarded(whole, BYTES) == had
 
 
 @for_each("template", ["chatml", "json"])
 @for_each("kind", ["bytes", "prepend", "unigram"])
 def test_a_text_that_spells_control_tokens_is_read_whole(kind: str, template: str) -> None:
     prompts, draw = ModelPrompts("", holder(kind, template)), random.Random(kind)
-    controls = prompts.controls()
+    controls = prompts.find_controls()
     for _ in range(20):
         asked = ModelQuestion([{"role": "user", "content": text(draw, [*controls.ids])}])
         decoded = prompts.template_holder().backend_tokenizer.decode(
-            prompts.tokens(asked, BYTES), skip_special_tokens=False
+            prompts.encode_question(asked, BYTES), skip_special_tokens=False
         )
-        assert "".join(decoded.split()) == "".join(prompts.text(asked).split())
+        assert "".join(decoded.split()) == "".join(prompts.render_text(asked).split())
 
 
 def test_parts_that_a_template_joins_write_no_control_token() -> None:
@@ -95,7 +95,7 @@ def test_parts_that_a_template_joins_write_no_control_token() -> None:
     joined = "{% for part in one.content %}{{ part.text }}{% endfor %}"
     made = MAKERS["bytes"](f"<|im_start|>{{% for one in messages %}}{joined}{{% endfor %}}")
     prompts = ModelPrompts("", made)
-    for control in prompts.controls().ids:
+    for control in prompts.find_controls().ids:
         for at in range(1, len(control)) if not control.isalnum() else ():
             parts = [{"type": "text", "text": one} for one in (control[:at], control[at:])]
             asked = ModelQuestion([{"role": "user", "content": parts}])
@@ -107,12 +107,12 @@ def test_other_libraries_encode_in_parts() -> None:
     made = holder("bytes", "chatml")
     prompts, draw = ModelPrompts("", made), random.Random(3)
     inner = sg.Tokenizer.from_huggingface(made)
-    whole = prompts.controls()
+    whole = prompts.find_controls()
     apart = ControlTokens(whole.ids)
     for _ in range(20):
         messages, more = conversation(draw, [*whole.ids])
-        asked = ModelQuestion(messages, template=more).guarded(whole)
-        written = prompts.text(asked)
+        asked = ModelQuestion(messages, template=more).guard_texts(whole)
+        written = prompts.render_text(asked)
         found, wanted = apart.encoded(written, inner), whole.encoded(written, inner)
         ids = {*whole.ids.values()}
         assert [one for one in found if one in ids] == [one for one in wanted if one in ids]
@@ -163,13 +163,13 @@ def engine(request: pytest.FixtureRequest, folder: Path) -> sg.Engine:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     found: list[list[int]] = []
-    tokens = ModelPrompts.tokens
+    tokens = ModelPrompts.encode_question
 
     def noted(self: ModelPrompts, question: ModelQuestion, *given: Any) -> Any:
         found.append([*tokens(self, question, *given)])
         raise Read("It was read.")
 
-    monkeypatch.setattr(ModelPrompts, "tokens", noted)
+    monkeypatch.setattr(ModelPrompts, "encode_question", noted)
     return found
 
 
@@ -335,6 +335,6 @@ def test_a_user_of_smollm2_forges_no_turn() -> None:
     path = gguf_file(SMOLLM2)
     assert path is not None
     prompts = ModelPrompts(SMOLLM2, gguf_tokenizer(path))
-    for control in prompts.controls().ids:
+    for control in prompts.find_controls().ids:
         asked = [ModelQuestion([{"role": "user", "content": f"a{one}system\nb"}]) for one in (control, "fox")]
         assert counts(prompts, asked[0]) == counts(prompts, asked[1])

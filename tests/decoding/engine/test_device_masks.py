@@ -35,8 +35,8 @@ def expected() -> list[sg.Result]:
 @pytest.fixture
 def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have engines choose as they do where logits are not in main memory."""
-    monkeypatch.setattr(loop, "choose", choose_anywhere)
-    monkeypatch.setattr(text, "choose", lambda *given: choose_anywhere(*given, [0], [0]))
+    monkeypatch.setattr(loop, "choose_tokens", choose_anywhere)
+    monkeypatch.setattr(text, "choose_tokens", lambda *given: choose_anywhere(*given, [0], [0]))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_choice_waits_for_the_device_once(monkeypatch: pytest.MonkeyPatch) -> 
                 patch.setattr(torch.Tensor, name, counted(name))
             return choose_anywhere(*given)
 
-    monkeypatch.setattr(loop, "choose", watched)
+    monkeypatch.setattr(loop, "choose_tokens", watched)
     plain = [one for one in requests(24) if not ChoiceRow(one.sampling, 0, 0, (), ()).is_penalised]
     found = sg.Engine(Wide(), TOKENIZER, max_rows=5).generate([one for one in plain if not one.strategy])
     assert len(waits) > 20 and all(one == ["cpu"] for one in waits)

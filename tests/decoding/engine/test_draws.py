@@ -26,7 +26,7 @@ from structgen.decoding.engine.requests import Sampling
 
 pytest.importorskip("numba")
 
-choose, choose_anywhere = by_columns(choice.choose), by_columns(choice.choose_anywhere)
+choose, choose_anywhere = by_columns(choice.choose_tokens), by_columns(choice.choose_anywhere)
 TILE = reference.TILE
 CLOSE = 2e-6
 """More than the sum of a tile can be wrong, relative to itself."""
@@ -184,10 +184,10 @@ def test_both_ways_choose_the_same_with_filters_and_penalties_over_tiles(width: 
             mask[:, 0] |= 1
         here, there = choose(logits, mask, rows), choose_anywhere(logits, mask, rows)
         assert here.tokens == there.tokens == defined_tokens(logits, mask, rows)
-        assert here.allowed == there.allowed and here.wanted == there.wanted
-        assert here.removed == pytest.approx(there.removed, abs=1e-6)
+        assert here.allowed_count == there.allowed_count and here.likeliest_token == there.likeliest_token
+        assert here.removed_mass == pytest.approx(there.removed_mass, abs=1e-6)
         assert here.logprob == pytest.approx(there.logprob, abs=1e-5)
-        assert here.constrained == pytest.approx(there.constrained, abs=1e-5)
+        assert here.constrained_logprob == pytest.approx(there.constrained_logprob, abs=1e-5)
 
 
 def test_rows_of_the_logits_and_of_the_mask_are_named_alike_in_both_ways() -> None:
@@ -218,8 +218,8 @@ def test_rows_without_a_possible_token_are_told(way: Any) -> None:
         assert [bool(one) for one in found.faulty] == [True] * 5 + [False] * 2
         assert all(0 <= token < width for token in found.tokens)
         assert found.tokens[5] == width - 1 and found.tokens[6] >= TILE
-        assert all(map(math.isnan, found.logprob[:5])) and all(map(math.isnan, found.removed[:5]))
-        assert found.allowed == [0, width, width - 5, width, width, width, TILE]
+        assert all(map(math.isnan, found.logprob[:5])) and all(map(math.isnan, found.removed_mass[:5]))
+        assert found.allowed_count == [0, width, width - 5, width, width, width, TILE]
 
 
 def test_tokens_far_below_one_that_is_not_allowed_are_drawn_by_their_own_shares() -> None:

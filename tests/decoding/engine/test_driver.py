@@ -128,13 +128,13 @@ def test_a_stream_that_is_closed_ends_its_text() -> None:
 
 def _before_reading(monkeypatch: pytest.MonkeyPatch, wait: Callable[[Request], Any]) -> None:
     """Have `wait` called before the prompt of each request is read."""
-    plain = RequestTokens.read
+    plain = RequestTokens.read_request
 
     def read(self: RequestTokens, request: Request, *more: Any, **options: Any) -> Any:
         wait(request)
         return plain(self, request, *more, **options)
 
-    monkeypatch.setattr(RequestTokens, "read", read)
+    monkeypatch.setattr(RequestTokens, "read_request", read)
 
 
 def test_who_goes_away_while_the_request_is_read_leaves_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +287,7 @@ def test_steps_that_always_fail_end_the_texts_of_their_batch_with_the_error() ->
 
     async def work() -> list[Any]:
         handles = [engine.submit(one)[0] for one in requests]
-        engine._driver.watch(handles)
+        engine._driver.watch_handles(handles)
         await _until(lambda: all(handle.is_done for handle in handles))
         return [handle.result for handle in handles]
 

@@ -80,19 +80,19 @@ def test_a_header_cut_at_every_kilobyte_or_with_any_byte_changed_is_read_or_refu
     file: Path, tmp_path: Path
 ) -> None:
     whole = file.read_bytes()
-    size = min(one.offset for one in GgufHeader.read(file).tensors.values())
+    size = min(one.offset for one in GgufHeader.read_file(file).tensors.values())
     changed = tmp_path / "changed.gguf"
     for end in range(len(MAGIC) + 1, size - 64, 1_024):
         changed.write_bytes(whole[:end])
         with pytest.raises(sg.StructgenError, match=r"changed.gguf is cut off.*download it again"):
-            GgufHeader.read(changed)
+            GgufHeader.read_file(changed)
     rng = random.Random(1)
     for _ in range(60):
         data = bytearray(whole[:size])
         data[rng.randrange(len(MAGIC), size)] = rng.randrange(256)
         changed.write_bytes(data)
         with contextlib.suppress(sg.StructgenError):
-            GgufHeader.read(changed)
+            GgufHeader.read_file(changed)
 
 
 def test_a_tokenizer_of_smollm_lets_each_digit_stand_alone(tmp_path: Path) -> None:

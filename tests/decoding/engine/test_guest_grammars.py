@@ -472,7 +472,9 @@ class Spoken(sg.Grammar):
 def test_draws_of_an_engine_have_the_prompt_that_the_guest_says() -> None:
     model, guest = engine("structgen/extract"), Spoken(sg.regex("[0-9]"))
     problem = Problem(model, guest, None, "")
-    assert problem.ids("Three eggs", "prompt", 4) == model.prompt_tokens(sg.Request("Three eggs", guest))
+    assert problem.prompt_ids("Three eggs", "prompt", 4) == model.prompt_tokens(
+        sg.Request("Three eggs", guest)
+    )
 
 
 def test_a_guest_may_speak_for_itself() -> None:

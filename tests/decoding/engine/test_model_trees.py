@@ -28,14 +28,14 @@ CONTEXT = 512
 def model(tmp_path_factory: pytest.TempPathFactory) -> Llama:
     """Two heads that share their keys and values: a tile holds the queries of four nodes."""
     folder = write_llama(tmp_path_factory.mktemp("trees"), width=128, groups=1)
-    return Llama.read(folder)
+    return Llama.read_folder(folder)
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["heads share", "each head for itself"])
 def any_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Llama:
     """Three heads: the queries of some nodes fill no whole tiles, or each head has keys of its own."""
     folder = write_llama(tmp_path_factory.mktemp("trees"), width=192, groups=request.param, half=True)
-    return Llama.read(folder)
+    return Llama.read_folder(folder)
 
 
 def prompt_of(length: int, seed: int = 0) -> list[int]:
@@ -162,7 +162,7 @@ def test_what_is_no_path_is_refused(model: Llama, path: list[int]) -> None:
 def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
     """Read trees and keep a random path or none, in texts that come, are copied and end; count the pages."""
     folder = write_llama(tmp_path, width=64, layers=1, inner=32)
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     random, every = Random(times), dict[int, Any]()
     caches: list[PagedCache] = []
     most = 12
@@ -178,11 +178,11 @@ def test_roll_backs_leak_no_page(tmp_path: Path, times: int) -> None:
         if random.random() < 0.1:
             caches.append(caches[which[0]].copy())
         caches = [one for one in caches if one.length < 4 * PAGE and random.random() < 0.99][-6:]
-        held = {id(page): weakref.ref(page) for cache in caches for page in cache._held}
+        held = {id(page): weakref.ref(page) for cache in caches for page in cache._pages}
         every |= held
         del texts
-        assert all(len(cache._held) <= -(-(cache.length + most) // PAGE) for cache in caches), turn
+        assert all(len(cache._pages) <= -(-(cache.length + most) // PAGE) for cache in caches), turn
     caches.clear()
-    kept = [*map(id, model._begun[1]._held)]  # what prompts begin with is kept for the next one
+    kept = [*map(id, model._common_start[1]._pages)]  # what prompts begin with is kept for the next one
     assert len(kept) <= 1024 // PAGE
     assert all(page() is None or at in kept for at, page in every.items())

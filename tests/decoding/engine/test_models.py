@@ -32,10 +32,10 @@ def _reference(folder: Path) -> Any:
 
 
 def _by_transformers(folder: Path) -> HuggingFace:
-    return HuggingFace.read(folder, CPU, KIND)
+    return HuggingFace.read_folder(folder, CPU, KIND)
 
 
-@pytest.mark.parametrize("kind", [Llama.read, _by_transformers], ids=["Llama", "HuggingFace"])
+@pytest.mark.parametrize("kind", [Llama.read_folder, _by_transformers], ids=["Llama", "HuggingFace"])
 def test_logits_are_transformers_while_rows_come_and_go(folder: Path, kind: Any) -> None:
     model, reference = kind(folder), _reference(folder)
     begun = [model.prefill(text) for text in TEXTS]
@@ -74,7 +74,7 @@ def test_the_cache_goes_by_the_name_that_the_model_knows(folder: Path) -> None:
 
 def test_after_a_pass_that_failed_new_texts_are_transformers(folder: Path) -> None:
     """What the pass had begun to write is no other text's."""
-    model, reference = HuggingFace.read(folder, CPU, KIND), _reference(folder)
+    model, reference = HuggingFace.read_folder(folder, CPU, KIND), _reference(folder)
     old = [model.prefill(text)[1] for text in TEXTS]
     model.decode([11, 14, 16, 19], old)
 
@@ -96,7 +96,7 @@ def test_after_a_pass_that_failed_new_texts_are_transformers(folder: Path) -> No
 
 def test_prompts_that_transformers_reads_together_are_those_it_reads_alone(folder: Path) -> None:
     texts = [[1 + i % 400 for i in range(size)] for size in (40, 3, 38, 4, 1, 37)]
-    model = HuggingFace.read(folder, CPU, KIND)
+    model = HuggingFace.read_folder(folder, CPU, KIND)
     alone = [model.prefill(text) for text in texts]
     passes: list[int] = []
     read = model._read_together

@@ -15,7 +15,7 @@ from small_models import Function, tokenizer
 import structgen as sg
 from structgen.asking.grounding.evidence import Evidence
 from structgen.asking.grounding.places import Stated, StatedPlace
-from structgen.decoding.samplers.run_limits import RunProgress, listener
+from structgen.decoding.samplers.run_limits import RunProgress, progress_listener
 from structgen.doors.typed.outcomes import Outcome
 
 HOSTILE = (*pages_in_browsers.HOSTILE, "</pre></td></table>", "\udfff\x1b[2J", "' srcdoc='", "x" * 30_000)
@@ -126,7 +126,7 @@ def test_the_progress_of_a_run_is_one_line_of_a_notebooks_cell(
 ) -> None:
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
     now = RunProgress(accepted=3, wanted=9, model_rows=7, seconds=0.5, bracket=(0.1, 0.5))
-    with listener(True) as tell:
+    with progress_listener(True) as tell:
         assert tell is not None
         tell(now)
         tell(now)

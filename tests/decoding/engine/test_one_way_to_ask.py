@@ -52,8 +52,8 @@ def test_a_model_that_is_asked_again_reads_what_was_refused() -> None:
     plain = ModelPrompts("")
     question = ModelQuestion("How old?", True, refused=("200", "age: too old."))
     assert plain.text(question) == "How old?\n\nThis answer was refused: 200\nage: too old.\nAnswer again:\n"
-    assert [one["role"] for one in question.messages()] == ["user", "assistant", "user"]
-    assert "age: too old." in question.messages()[-1]["content"]
+    assert [one["role"] for one in question.to_messages()] == ["user", "assistant", "user"]
+    assert "age: too old." in question.to_messages()[-1]["content"]
 
 
 class Chatting:
@@ -69,24 +69,24 @@ class Chatting:
 
 def test_a_tokenizer_that_was_handed_over_brings_its_chat_template() -> None:
     prompts = ModelPrompts("", Chatting())
-    assert prompts.text(ModelQuestion("Hi", chat=None)) == "<user>Hi"
-    assert prompts.text(ModelQuestion("Hi", chat=False)) == "Hi"
+    assert prompts.render_text(ModelQuestion("Hi", chat=None)) == "<user>Hi"
+    assert prompts.render_text(ModelQuestion("Hi", chat=False)) == "Hi"
     asked = ModelQuestion("Hi", True, "integer", with_outline=True)
-    assert prompts.text(asked) == "<user>Hi\n\nAnswer in JSON: integer"
+    assert prompts.render_text(asked) == "<user>Hi\n\nAnswer in JSON: integer"
 
 
 def test_samplers_put_a_text_into_the_form_of_the_engine(engine: sg.Engine) -> None:
     grammar = sg.json_schema(SCHEMA)
     problem = Problem(engine, grammar, None, "")
     asked = engine.prompt_tokens(sg.Request(TEXT, grammar))
-    assert problem.ids(TEXT, "prompt", 8) == asked
-    assert problem.ids(extraction_prompt(grammar, TEXT), "prompt", 8) == asked
-    assert Problem(engine, grammar, None, "", outline=False).ids(
+    assert problem.prompt_ids(TEXT, "prompt", 8) == asked
+    assert problem.prompt_ids(extraction_prompt(grammar, TEXT), "prompt", 8) == asked
+    assert Problem(engine, grammar, None, "", outline=False).prompt_ids(
         TEXT, "prompt", 8
     ) == engine.tokenizer.encode(f"{TEXT}\n".encode())
     raw = engine.tokenizer.encode(TEXT.encode())
-    assert problem.ids(raw, "prompt", 8) == raw
-    assert Problem(engine, sg.choice(["yes", "no"]), None, "").ids(TEXT, "prompt", 8) == raw
+    assert problem.prompt_ids(raw, "prompt", 8) == raw
+    assert Problem(engine, sg.choice(["yes", "no"]), None, "").prompt_ids(TEXT, "prompt", 8) == raw
 
 
 def test_draws_and_scores_are_of_the_prompt_that_the_engine_reads(engine: sg.Engine) -> None:
@@ -140,13 +140,17 @@ def test_infilling_takes_outline_and_chat() -> None:
 def test_a_folder_with_an_embedded_model_is_asked_like_it() -> None:
     asked = ModelQuestion(TEXT, outline="{name: string}")
     folder = ModelPrompts(str(embedded_model("structgen/extract")))
-    assert folder.text(asked) == ModelPrompts("structgen/extract").text(asked)
+    assert folder.render_text(asked) == ModelPrompts("structgen/extract").render_text(asked)
 
 
 @pytest.mark.parametrize("config", ["{}", '{"model_type": "llama"}', "not JSON"])
 def test_another_folder_is_asked_as_it_is(tmp_path: Path, config: str) -> None:
     (tmp_path / "config.json").write_text(config)
-    assert ModelPrompts(str(tmp_path)).text(ModelQuestion(TEXT, outline="{name: string}")).startswith(TEXT)
+    assert (
+        ModelPrompts(str(tmp_path))
+        .render_text(ModelQuestion(TEXT, outline="{name: string}"))
+        .startswith(TEXT)
+    )
 
 
 def test_an_outline_longer_than_the_context_is_shortened_and_the_text_is_whole(engine: sg.Engine) -> None:

@@ -29,7 +29,7 @@ def _steps(model: Llama, caches: list[Any]) -> list[Any]:
 
 @pytest.mark.usefixtures("threads")
 def test_prompts_read_in_one_pass_are_bit_by_bit_those_read_alone(folder: Path) -> None:
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     alone = [model.prefill(prompt) for prompt in PROMPTS]
     together = model.prefill_many(PROMPTS)
     assert all(torch.equal(a, b) for (a, _), (b, _) in zip(alone, together, strict=True))
@@ -43,7 +43,7 @@ def test_two_threads_give_bit_by_bit_what_one_does(folder: Path) -> None:
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            model = Llama.read(folder)
+            model = Llama.read_folder(folder)
             together = model.prefill_many(PROMPTS)
             steps = _steps(model, [cache for _, cache in together])
             assert (model._others is not None) == (threads == 2)
@@ -54,7 +54,7 @@ def test_two_threads_give_bit_by_bit_what_one_does(folder: Path) -> None:
 
 
 def test_a_prompt_read_token_by_token_is_bit_by_bit_the_same(folder: Path) -> None:
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     expected, _ = model.prefill(PROMPTS[4])
     _, cache = model.prefill(PROMPTS[4][:3])
     for token in PROMPTS[4][3:]:
@@ -65,7 +65,7 @@ def test_a_prompt_read_token_by_token_is_bit_by_bit_the_same(folder: Path) -> No
 @pytest.mark.parametrize(("groups", "half"), [(1, False), (3, True)])
 def test_the_logits_behind_prompts_are_transformers(tmp_path: Path, groups: int, half: bool) -> None:
     folder = write_llama(tmp_path, width=192, groups=groups, half=half)
-    own = Llama.read(folder)
+    own = Llama.read_folder(folder)
     assert bool(own._sizes[6]) == half
     reference = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=KIND, local_files_only=True)
     with torch.inference_mode():
@@ -75,4 +75,4 @@ def test_the_logits_behind_prompts_are_transformers(tmp_path: Path, groups: int,
 
 
 def test_weights_that_are_no_whole_panels_are_not_served(tmp_path: Path) -> None:
-    assert not Llama.serves(Weights.read(write_llama(tmp_path, inner=100)))
+    assert not Llama.can_run(Weights.read_folder(write_llama(tmp_path, inner=100)))

@@ -15,7 +15,7 @@ from small_models import write_llama
 from transformers.utils import logging as told
 
 import structgen as sg
-from structgen.decoding.engine.forward_pass.quiet_loading import quietly
+from structgen.decoding.engine.forward_pass.quiet_loading import silence_transformers
 
 
 @pytest.fixture
@@ -55,10 +55,10 @@ def test_levels_and_progress_bars_are_as_before_after_a_model_was_read(level: in
     before = told.get_verbosity()
     try:
         told.set_verbosity(level)
-        with pytest.raises(ZeroDivisionError), quietly():
+        with pytest.raises(ZeroDivisionError), silence_transformers():
             assert not told.is_progress_bar_enabled()
             assert told.get_verbosity() == (logging.ERROR if level == logging.WARNING else level)
-            with quietly():
+            with silence_transformers():
                 _ = 1 / 0
         assert told.is_progress_bar_enabled() and told.get_verbosity() == level
     finally:

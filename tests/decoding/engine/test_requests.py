@@ -16,7 +16,7 @@ from small_models import Function, tokenizer
 
 import structgen as sg
 from structgen.decoding.engine import Engine, FinishReason, Request, Sampling
-from structgen.decoding.engine.choice import ChoiceRow, choose, choose_anywhere
+from structgen.decoding.engine.choice import ChoiceRow, choose_anywhere, choose_tokens
 
 TOKENIZER = tokenizer()
 WORDS = sg.json_schema({"enum": ["alpha", "beta"]}, whitespace="compact")
@@ -134,7 +134,7 @@ def _drawn(choose: Chooser, how: Sampling, scale: float = 1.0, count: int = 40) 
     return [one.token for one in found]
 
 
-@pytest.mark.parametrize("choose", [choose, choose_anywhere], ids=["compiled", "torch"])
+@pytest.mark.parametrize("choose", [choose_tokens, choose_anywhere], ids=["compiled", "torch"])
 class TestEnds:
     """Of each option the values next to where it is refused do what it says."""
 

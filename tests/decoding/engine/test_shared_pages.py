@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     logits, cache = model.prefill(text[:start])
     found = [logits]
     for token in text[start:]:
@@ -38,7 +38,7 @@ def _alone(folder: Path, text: list[int], start: int) -> torch.Tensor:
 @pytest.mark.usefixtures("threads")
 def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder: Path) -> None:
     draw = random.Random(1)
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     going: list[tuple[list[int], int, object, list[torch.Tensor]]] = []
     done = []
     for _ in range(45):
@@ -69,7 +69,7 @@ def test_texts_are_bit_by_bit_the_same_among_others_that_come_go_and_grow(folder
 @pytest.mark.usefixtures("threads")
 def test_prompts_that_begin_alike_one_after_the_other_are_bit_by_bit_the_same(folder: Path) -> None:
     draw = random.Random(3)
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     begun = [[draw.randrange(500) for _ in range(size)] for size in (10, 17, 40, 90)]
     for _ in range(30):
         prompts = [
@@ -85,9 +85,11 @@ def test_prompts_that_begin_alike_one_after_the_other_are_bit_by_bit_the_same(fo
 def test_what_two_prompts_begin_with_is_read_no_third_time(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, read = Llama.read(folder), list[int]()
-    run = Llama._run
-    monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
+    model, read = Llama.read_folder(folder), list[int]()
+    run = Llama._run_threads
+    monkeypatch.setattr(
+        Llama, "_run_threads", lambda *args, **how: read.append(len(args[1])) or run(*args, **how)
+    )
     for last in range(4):
         model.prefill([*range(100), 200 + last])
     assert read == [101, 100, 1, 1, 1]
@@ -103,10 +105,12 @@ def test_what_two_prompts_begin_with_is_read_no_third_time(
 
 
 def test_of_a_long_beginning_the_first_part_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, read = Llama.read(folder), list[int]()
-    run = Llama._run
+    model, read = Llama.read_folder(folder), list[int]()
+    run = Llama._run_threads
     monkeypatch.setattr(llama, "_MOST_KEPT", 40)
-    monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
+    monkeypatch.setattr(
+        Llama, "_run_threads", lambda *args, **how: read.append(len(args[1])) or run(*args, **how)
+    )
     found = [model.prefill([*range(100), 200 + last])[0] for last in range(4)]
     assert read == [101, 40, 61, 61, 61]
     assert torch.equal(found[3], _alone(folder, [*range(100), 203], 101)[0])
@@ -116,7 +120,7 @@ def test_of_a_long_beginning_the_first_part_stays(folder: Path, monkeypatch: pyt
 
 
 def test_what_is_full_is_shared_and_memory_is_given_back(folder: Path) -> None:
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     alike = [*range(COLUMNS + 8)]
     (_, one), (_, other) = model.prefill_many([[*alike, 1, 2], [*alike, 3]])
     assert (one.nbytes, one.nbytes_beside(other)) == (3 * PAGE, PAGE)
@@ -135,7 +139,7 @@ def test_what_is_full_is_shared_and_memory_is_given_back(folder: Path) -> None:
 
 
 def test_what_a_fresh_page_holds_is_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, fresh = Llama.read(folder), llama.fresh_page
+    model, fresh = Llama.read_folder(folder), llama.fresh_page
 
     def full_of_nan(page_bytes: int) -> Any:
         page = fresh(page_bytes)

@@ -83,8 +83,8 @@ class Listing:
             node = -1
             for token in text:
                 if len(tree) < most:
-                    node = tree.add(node, token, 0.5)
-        return tree.draft()
+                    node = tree.add_node(node, token, 0.5)
+        return tree.make_draft()
 
     def observe(self, taken: Sequence[int], accepted: int) -> None:
         pass

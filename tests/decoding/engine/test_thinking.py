@@ -118,15 +118,15 @@ def test_a_token_that_closes_and_goes_on_must_begin_a_document() -> None:
         return ThoughtPhase(thinking, closing_of(thinking, tokens), tokens, sg.Matcher(compiled))
 
     good = phase()
-    assert good.take(257, 10) and good.is_over
+    assert good.take_token(257, 10) and good.is_over
     assert good.rest == b'"' and good.matcher is not None
     assert good.matcher.accepts([*b'S"']) == 2
     bad = phase()
-    assert not bad.take(258, 10)
+    assert not bad.take_token(258, 10)
     assert not bad.is_over and bad.tokens == []
-    assert not phase().take(257, 1)  # S and the quote do not fit into one token
+    assert not phase().take_token(257, 1)  # S and the quote do not fit into one token
     blank = phase()
-    assert blank.take(259, 10) and blank.is_over and blank.rest == b""
+    assert blank.take_token(259, 10) and blank.is_over and blank.rest == b""
 
 
 @pytest.mark.parametrize("thought", ["a", "so </thin", "</</t</think", "é€ </é", "<<//"])
@@ -136,9 +136,9 @@ def test_what_is_told_of_thoughts_is_never_taken_back(thought: str) -> None:
     phase = ThoughtPhase(thinking, closing_of(thinking, tokens), tokens, None)
     told = []
     for byte in f"{thought}</think>".encode():
-        assert phase.take(byte, 10)
-        told.append(phase.told)
-    assert phase.is_over and phase.told == phase.thoughts == thought
+        assert phase.take_token(byte, 10)
+        told.append(phase.settled_thoughts)
+    assert phase.is_over and phase.settled_thoughts == phase.thoughts == thought
     assert all(thought.startswith(one) for one in told)
     assert any(told[:-1])
 

@@ -11,9 +11,9 @@ import torch
 
 from structgen.base.native.jit import entry
 from structgen.decoding.engine.forward_pass import tiles
-from structgen.decoding.engine.forward_pass.llama import _packed
+from structgen.decoding.engine.forward_pass.llama import _pack_matrix
 from structgen.decoding.engine.forward_pass.tiles import PANEL
-from structgen.decoding.engine.forward_pass.tiles import product as _product
+from structgen.decoding.engine.forward_pass.tiles import write_products as _product
 
 pytest.importorskip("numba")
 
@@ -25,7 +25,7 @@ def _run(x: int, step: int, rows: int, depth: int, weights: int, columns: int, h
 
 def multiplied(x: Any, matrix: Any, half: bool) -> Any:
     """Return the products [rows, columns]; numbers behind them must stay as they are."""
-    packed = _packed(matrix, half)
+    packed = _pack_matrix(matrix, half)
     out = np.full((len(x) + 1, len(matrix)), 7.0, np.float32)
     _run(
         x.ctypes.data, x.strides[0], len(x), x.shape[1], packed.ctypes.data, len(matrix), half,

@@ -163,13 +163,13 @@ def test_drafts_and_steps_are_plain_decoding_while_texts_come_and_go(
     name: str, attention: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(huggingface, "_GARBAGE", 4)
-    partings, gather, moved = Partings(), HuggingFace._gather, []
+    partings, gather, moved = Partings(), HuggingFace._gather_batch, []
 
     def gathered(self: HuggingFace, caches: Any) -> None:
         moved.extend(() if caches is not self._rows else [len(caches)])
         gather(self, caches)
 
-    monkeypatch.setattr(HuggingFace, "_gather", gathered)
+    monkeypatch.setattr(HuggingFace, "_gather_batch", gathered)
     model = made(name, attention)
     assert HuggingFace(model).draft_support.shape == ("chain" if name == "bloom" else "tree")
     _run(model, 0, 12, partings)
@@ -212,7 +212,7 @@ def test_what_a_model_does_not_verify_is_said(
     name: str, attention: str | None, shape: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if attention == "flex_attention":  # it would be compiled
-        monkeypatch.setattr(HuggingFace, "_fault", lambda self, shape: "")
+        monkeypatch.setattr(HuggingFace, "_find_fault", lambda self, shape: "")
     support = HuggingFace(made(name, attention)).draft_support
     assert support.shape == shape
     assert re.search(reason, support.reason)
@@ -312,7 +312,7 @@ def test_many_rollbacks_keep_the_batch_narrow() -> None:
         # most trees are dropped, of others a node is kept by one text
         if step % 10 == 0:
             model.keep([[0]], caches[step // 10 % 2 :][:1])
-        garbage = model._own.shape[1] - max(cache.length for cache in caches)
+        garbage = model._is_own.shape[1] - max(cache.length for cache in caches)
         widest = max(widest, garbage)
     assert widest <= huggingface._GARBAGE + 6 + 20
     assert [cache.length for cache in caches] == [11, 8]

@@ -16,7 +16,7 @@ from small_models import TreeFunction, tokenizer
 import structgen as sg
 from structgen.decoding.engine import Engine, FinishReason, Request, Sampling
 from structgen.decoding.engine.requests import DEFAULT_MAX_TOKENS
-from structgen.decoding.engine.strategies.repetitions import OpenRun, run_of
+from structgen.decoding.engine.strategies.repetitions import OpenRun, find_run
 from structgen.decoding.speculation.speculation_options import Speculation
 
 TOKENIZER = tokenizer()
@@ -236,7 +236,7 @@ def _is_cut(text: str, step: int = 1, most: int = 0) -> bool:
     for at in range(0, len(data), step):
         if run.is_long or run.has_too_many_digits(data[at : at + step]):
             return True
-        run.write(data[at : at + step])
+        run.write_bytes(data[at : at + step])
     return False
 
 
@@ -261,7 +261,7 @@ def test_a_run_goes_on_until_it_has_its_share_of_the_tokens() -> None:
     run, text = OpenRun(sg.strategies.Repetitions(share=0.75), sg.json_schema({}), 40), b'["' + 40 * b'a", "'
     ends = []
     for at in range(0, len(text), 5):
-        run.write(text[at : at + 5])
+        run.write_bytes(text[at : at + 5])
         ends.append(run.is_long)
     assert ends.index(True) == 30  # the first token has the bracket
 
@@ -299,12 +299,12 @@ def test_a_run_is_found_wherever_it_begins_and_however_it_is_cut() -> None:
     for _ in range(60):
         period = "".join(draw.choice("ab c,1\n") for _ in range(draw.randrange(1, 40))) + "é "
         text = bytearray(("x" * draw.randrange(300) + period * 900).encode())
-        size = run_of(text, how)
+        size = find_run(text, how)
         assert size > 0
         assert len(period.encode()) % size == 0
         least = how.needed(bytes(text[-size:]))
-        assert run_of(text[-least:], how) == size
-        assert run_of(text[1 - least :], how) == 0
+        assert find_run(text[-least:], how) == size
+        assert find_run(text[1 - least :], how) == 0
 
 
 @pytest.mark.parametrize("numeral", ["0.1", "1e-7", "123456789.12345678", "-0"])

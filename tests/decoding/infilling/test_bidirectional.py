@@ -143,13 +143,13 @@ def test_logits_do_not_depend_on_the_prefixes_that_were_read_before() -> None:
 
 def test_a_known_prefix_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     model, read = BidirectionalLlama(CAUSAL, tensors()), []
-    states = BidirectionalLlama._states
+    states = BidirectionalLlama._run_chunk
 
     def counted(self: Any, ids: Any, stop: int, past: Any) -> Any:
         read.append((len(past.ids), stop))
         return states(self, ids, stop, past)
 
-    monkeypatch.setattr(BidirectionalLlama, "_states", counted)
+    monkeypatch.setattr(BidirectionalLlama, "_run_chunk", counted)
     model.forward_rows(canvas(60, 20), [50])
     model.forward_rows(canvas(60, 20), [51])
     assert read == [(0, 32), (32, 60), (32, 60)]

@@ -147,7 +147,7 @@ def test_holes_without_a_number_of_slots_share_what_the_context_leaves(context: 
     model = toy()
     model.context = context
     found = fill("{a: /x*/}-{b: /x*/}", model)
-    assert [one.slots - one.more for one in found.canvas.pieces if one.name] == [slots, slots]
+    assert [one.slots - one.suffix_slots for one in found.canvas.pieces if one.name] == [slots, slots]
 
 
 class FromTheRight:

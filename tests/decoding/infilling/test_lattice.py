@@ -103,7 +103,9 @@ class Judge:
             assert {NULL if one == len(law) - 1 else one for one in told} == tokens
             assert len(tokens) > 1 and law.sum() == pytest.approx(1.0)  # a slot without a choice is filled
             lattice = step.canvas.parts[place.part].lattice
-            assert {one for one in (NULL, *range(len(law) - 1)) if lattice.allows(place.slot, one)} == tokens
+            assert {
+                one for one in (NULL, *range(len(law) - 1)) if lattice.allows_token(place.slot, one)
+            } == tokens
             self.asked += 1
         place = [*held][int(self.chance.integers(len(held)))]
         step.write(place, sorted(held[place])[int(self.chance.integers(len(held[place])))], 1.0)

@@ -16,10 +16,10 @@ from structgen.decoding.infilling.masked_model import MaskedModel
 from structgen.decoding.infilling.presets import (
     FAMILIES,
     FunctionModel,
-    blocks_seen,
     convention_of,
     load_masked_model,
     transformers_model,
+    visible_blocks,
 )
 from structgen.errors import OptionError, StructgenError
 
@@ -121,7 +121,7 @@ def test_facts_about_a_function_are_checked(fact: dict[str, int], told: str) -> 
 
 
 def test_blocks_are_counted_from_the_first_position() -> None:
-    seen = blocks_seen(5, 2)
+    seen = visible_blocks(5, 2)
     assert seen.astype(int).tolist() == [
         [1, 1, 0, 0, 0],
         [1, 1, 0, 0, 0],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy_models import Toy, byte_tokenizer, filled
 
-from structgen.decoding.infilling.schedulers import ConfidentPrefix, named
+from structgen.decoding.infilling.schedulers import ConfidentPrefix, find_scheduler
 
 
 class Sure(Toy):
@@ -44,7 +44,7 @@ def test_a_confident_prefix_ends_before_a_slot_that_is_not_sure_and_with_its_blo
 
 
 def test_the_default_is_the_confident_prefix() -> None:
-    assert named("auto") == named("confident-prefix") == ConfidentPrefix(0.95)
+    assert find_scheduler("auto") == find_scheduler("confident-prefix") == ConfidentPrefix(0.95)
 
 
 class Fixed(Toy):

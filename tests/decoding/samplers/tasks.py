@@ -12,7 +12,7 @@ import numpy as np
 from exact import TOKENIZER, Automaton, Exact, Ngram
 
 import structgen as sg
-from structgen.decoding.samplers.methods.smc import Cloud, Propose, masked
+from structgen.decoding.samplers.methods.smc import Cloud, Propose, propose_masked
 from structgen.decoding.samplers.rows import FunctionRows
 from structgen.decoding.samplers.target import Target
 
@@ -169,7 +169,7 @@ def cloud_of(
     count: int,
     source: Any,
     forced: int = 0,
-    propose: Propose = masked,
+    propose: Propose = propose_masked,
 ) -> Cloud:
     """Return a cloud that has come to its end; it is resampled after each of the first `forced` tokens, and
     else where it wants to be."""
@@ -178,8 +178,8 @@ def cloud_of(
         if not cloud.active:
             return cloud
         prefixes = list(dict.fromkeys(cloud.prefixes[i] for i in cloud.active))
-        cloud.step(dict(zip(prefixes, target.steps(prefixes), strict=True)))
+        cloud.step(dict(zip(prefixes, target.read_steps(prefixes), strict=True)))
         weights = np.exp(cloud.log_weights)
         if step < forced and weights.sum() > 0:
-            cloud._resample(weights / weights.sum(), float(weights.mean()))
+            cloud._resample_particles(weights / weights.sum(), float(weights.mean()))
     raise AssertionError

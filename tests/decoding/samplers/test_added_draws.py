@@ -206,7 +206,7 @@ def test_a_budget_in_the_middle_of_a_batch_leaves_whole_batches(method, budget):
     whole, cut = MANY.sample(60, method).attempts, MANY.sample(60, method, budget=budget).attempts
     assert len(cut) < len(whole) and not cut.is_planned
     if len(cut):
-        part = whole.first(int(cut.batches[-1]) + 1)
+        part = whole.first_batches(int(cut.batches[-1]) + 1)
         for name in (*ARRAYS, "batches", "left", "texts"):
             np.testing.assert_array_equal(getattr(cut, name), getattr(part, name))
 

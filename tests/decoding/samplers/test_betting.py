@@ -23,7 +23,7 @@ from structgen.decoding.samplers.intervals.betting import (
     cells_of,
     ends_of,
 )
-from structgen.decoding.samplers.run_limits import tried_of
+from structgen.decoding.samplers.run_limits import record_attempts
 from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Finish, Walker
 
@@ -42,7 +42,7 @@ def capitals(units: Units, stakes: np.ndarray, theta: float, side: int) -> list[
     for block, stake in enumerate(stakes.tolist()):
         for at in range(int(units.blocks[block]), int(units.blocks[block + 1])):
             a, b, slope = (float(one[at, 0]) for one in (units.a, units.b, units.slope))
-            limit = float((units.least if side > 0 else units.most)[at, 0])
+            limit = float((units.lower_limit if side > 0 else units.upper_limit)[at, 0])
             worst = side * (theta * slope - limit)  # the most that a unit can be against the bettor
             most = MOST_LOST / worst if worst > 0 else math.inf
             capital *= (1 + min(stake / float(units.room[at]), most) * side * (a - theta * b)) ** float(
@@ -54,7 +54,7 @@ def capitals(units: Units, stakes: np.ndarray, theta: float, side: int) -> list[
 
 def stakes_of(units: Units, theta: float, side: int) -> np.ndarray:
     """Return the stakes of a hypothesis, for each block."""
-    return betting._stakes(units, np.array([theta]), side)[0][:, 0, 0]
+    return betting._choose_stakes(units, np.array([theta]), side)[0][:, 0, 0]
 
 
 # --- a fair game --------------------------------------------------------------------------------------------
@@ -64,11 +64,13 @@ def attempts_of(task: Task, finish: Finish, widths: tuple[int, ...], source: Any
     """Return the attempts of batches of some widths through a tree, and the tokens of each draw."""
     monkeypatch.setattr(np.random, "Generator", lambda bits: source)
     walker = Walker(task.target(), finish, PrefixTree(), seed=0)
-    found = [one for width in widths for one in walker.attempts(width, left=4.0)]
+    found = [one for width in widths for one in walker.make_attempts(width, left=4.0)]
     if finish is not Finish.REMAINDER:
-        return tried_of(found, are_coins=finish is Finish.COIN), [one for one in found if one.weight > 0]
+        return record_attempts(found, are_coins=finish is Finish.COIN), [
+            one for one in found if one.weight > 0
+        ]
     draws = {one.tokens: one for one in found if one.weight > 0}
-    return tried_of(found, draws={tokens: at for at, tokens in enumerate(draws)}), [*draws.values()]
+    return record_attempts(found, draws={tokens: at for at, tokens in enumerate(draws)}), [*draws.values()]
 
 
 def units_of(attempts: Attempts, drawn: list[Any], which: str) -> Units:

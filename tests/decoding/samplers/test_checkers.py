@@ -48,7 +48,7 @@ def after(target, *texts):
     """Return the prefix behind tokens, given by their texts; None once a checker has ruled it out."""
     prefix = target.start()
     for text in texts:
-        prefix = prefix and target.extend(prefix, TOKENS.index(text))
+        prefix = prefix and target.extend_prefix(prefix, TOKENS.index(text))
     return prefix
 
 
@@ -240,7 +240,7 @@ def test_a_checker_that_changes_what_it_is_given_misleads_no_other():
 
     target = target_of(LISTS, Sorts(), Longer())
     prefix = after(target, b"[", b"1", b",", b"2", b"]")
-    assert target.passes(prefix)
+    assert target.accepts_text(prefix)
 
 
 def test_a_number_that_is_the_document_closes_at_its_end():
@@ -258,8 +258,8 @@ def test_a_number_that_is_the_document_closes_at_its_end():
     target = target_of(compiled, Noted())
     prefix = after(target, b"1", b"2")
     assert seen == []
-    assert not target.passes(prefix)
-    assert target.passes(after(target, b"1", b"2", b"3"))
+    assert not target.accepts_text(prefix)
+    assert target.accepts_text(after(target, b"1", b"2", b"3"))
     assert seen == [12, 123]
 
 
@@ -315,7 +315,7 @@ def test_a_forced_rest_is_checked_before_its_rows_are_read():
     assert after(target, b"a") is None
     assert after(target, b"c") is None
     whole = after(target, b"b", b"a", b"b", b"a")
-    assert target.passes(whole)
+    assert target.accepts_text(whole)
     assert target.checks == 3
     found = exhausted(compiled, model, lambda text: text == "baba")
     assert found == pytest.approx(law_of_texts(model, {b"baba"}, 8), rel=1e-9)
@@ -346,7 +346,7 @@ def test_accepted_texts_are_probed_for_a_prefix_that_is_not_viable():
     prefix = after(target, b"abc")
     with pytest.raises(sg.StructgenError, match="not monotone"):
         for text in (prefix, after(target, b"abc", b"c"), after(target, b"abc", b"a")):
-            target.passes(text)
+            target.accepts_text(text)
 
 
 def test_a_predicate_that_raises_is_an_error_with_its_cause():
@@ -383,7 +383,7 @@ def test_an_answer_that_is_no_bool_is_an_error():
         return None
 
     with pytest.raises(sg.StructgenError, match="says_nothing returned None, which is no bool"):
-        target_of(WORDS, says_nothing).passes(target_of(WORDS, says_nothing).start())
+        target_of(WORDS, says_nothing).accepts_text(target_of(WORDS, says_nothing).start())
 
 
 @pytest.mark.parametrize("mask", [np.ones(3, np.bool_), np.ones(len(TOKENS)), [[True]]])
@@ -394,7 +394,7 @@ def test_an_array_that_is_no_mask_is_an_error(mask):
 
     target = target_of(WORDS, Masked())
     with pytest.raises(sg.StructgenError, match="Masked returned an array"):
-        target.steps([target.start()])
+        target.read_steps([target.start()])
 
 
 def test_a_checker_that_cannot_be_copied_is_an_error_that_says_how():

@@ -106,7 +106,7 @@ def test_rows_by_caches_are_those_of_whole_prefixes(engine, folder, of):
 
 
 def test_children_of_a_prompt_share_its_pages(folder):
-    model = Llama.read(folder)
+    model = Llama.read_folder(folder)
     _, cache = model.prefill([1])
     page_bytes = cache.nbytes
     prompt = list(range(1, 71))  # two full pages of 32 columns, and a part of a third

@@ -18,7 +18,7 @@ from tasks import SMALL, Even, Task, Without, cloud_of
 
 from structgen.decoding.samplers.beam import Beam, LookAhead
 from structgen.decoding.samplers.methods import awrs, beams
-from structgen.decoding.samplers.run_limits import Particles, SamplingRun, drawn
+from structgen.decoding.samplers.run_limits import Particles, SamplingRun, draws_of_attempts
 from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Finish, Walker
 
@@ -26,7 +26,7 @@ from structgen.decoding.samplers.walk import Finish, Walker
 def walker_of(target, finish, tree, source):
     """Return a walker whose walks draw from one source."""
     walker = Walker(target, finish, tree, seed=0)
-    walker._draws = lambda: source  # type: ignore[method-assign]
+    walker._next_draws = lambda: source  # type: ignore[method-assign]
     return walker
 
 
@@ -113,7 +113,7 @@ def test_all_draws_of_two_walks_have_the_masses_of_the_target(task, way, togethe
         walker = walker_of(target, finish, tree, source)
         masses, ended = [], []
         for width in [2] if together else [1, 1]:
-            ended += walker.attempts(width)
+            ended += walker.make_attempts(width)
             masses += [masses_of(attempt) for attempt in ended[-width:]]
         return masses, ended
 
@@ -165,13 +165,13 @@ def test_all_draws_of_particles_have_the_masses_of_the_target(task, count, force
 def end_of_outcomes(monkeypatch):
     """Have refused edges left out of the sums at once: else one may be drawn again and again, and there is no
     end of outcomes."""
-    refuse = awrs._Left.refuse
+    refuse = awrs._RemainingEdges.refuse_edge
 
     def refuse_and_sum(left, edge):
         refuse(left, edge)
-        left._sum()
+        left._sum_masses()
 
-    monkeypatch.setattr(awrs._Left, "refuse", refuse_and_sum)
+    monkeypatch.setattr(awrs._RemainingEdges, "refuse_edge", refuse_and_sum)
 
 
 CHECKED = [task for task in SMALL if task.checker is not None]
@@ -184,7 +184,7 @@ def test_all_draws_of_adaptive_rejection_have_the_masses_of_the_target(task, cou
     end_of_outcomes(monkeypatch)
     found = outcomes(
         lambda source: masses_of_cloud(
-            cloud_of(target, count, source, forced=count - 1, propose=awrs.propose)
+            cloud_of(target, count, source, forced=count - 1, propose=awrs.propose_checked)
         )
     )
     agree(mean_masses(found), task.law)
@@ -216,8 +216,8 @@ def test_all_draws_of_beams_have_the_masses_of_the_target(task, widths, tree_of,
         for width in widths:
             masses = {tokens: math.exp(logprob) for tokens, logprob in tree.known()}
             beam = Beam(target, tree, width, source, ahead)
-            assert beam.run(lambda rows: True, lambda step, width=width: width)
-            for one in beam.found:
+            assert beam.follow_particles(lambda rows: True, lambda step, width=width: width)
+            for one in beam.found_texts:
                 masses[one.tokens] = masses.get(one.tokens, 0.0) + math.exp(one.log_weight)
             found.append(masses)
         return found
@@ -268,7 +268,7 @@ def test_the_law_of_asap_given_its_tree_is_that_of_the_paper(task, before, kept)
     def tree_after():
         tree = PrefixTree(kept=kept)
         walker = Walker(target, Finish.IGNORE, tree, seed=7)
-        return tree, [one.tokens for _ in range(before) for one in walker.attempts(1)]
+        return tree, [one.tokens for _ in range(before) for one in walker.make_attempts(1)]
 
     _, ended = tree_after()
     c = futures(task, {tokens[:end] for tokens in ended for end in range(len(tokens) + 1)})
@@ -291,7 +291,7 @@ def test_the_law_of_asap_given_its_tree_is_that_of_the_paper(task, before, kept)
 
     def body(source):
         tree, _ = tree_after()
-        (attempt,) = walker_of(target, Finish.IGNORE, tree, source).attempts(1)
+        (attempt,) = walker_of(target, Finish.IGNORE, tree, source).make_attempts(1)
         return attempt.tokens, attempt.weight > 0
 
     found = defaultdict(float)
@@ -416,7 +416,7 @@ def test_what_a_budget_is_spent_on(n, budget, method, is_whole):
 def test_where_beams_find_too_few_texts_what_was_kept_back_pays_for_the_draws(monkeypatch):
     def few(run):
         run.stopped = "budget"
-        return drawn([], run.n, weighted=True, estimated=True)
+        return draws_of_attempts([], run.n, has_weights=True, estimates_z=True)
 
     monkeypatch.setattr(beams, "draw", few)
     found = MANY.sample(20, "auto", budget=3000)
@@ -428,7 +428,7 @@ def test_particles_that_die_are_replaced_and_the_estimate_of_z_stays(task):
     """Over 60 runs of six particles: the mean of the estimates is Z, within four standard errors."""
     estimates = []
     for seed in range(60):
-        run = SamplingRun(task.target(), PrefixTree(), 6, seed, 1, particles=Particles(6, replaced=True))
+        run = SamplingRun(task.target(), PrefixTree(), 6, seed, 1, particles=Particles(6, are_replaced=True))
         found = awrs.draw(run)
         assert len(found.tokens) in (0, 6)
         estimates.append(math.exp(found.log_z))

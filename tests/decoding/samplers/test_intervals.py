@@ -16,7 +16,7 @@ from for_each import for_each
 from tasks import Even, Task
 
 import structgen as sg
-from structgen.decoding.samplers.estimates import clamped
+from structgen.decoding.samplers.estimates import clamp_log_z
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.decoding.samplers.methods import METHODS, auto
 
@@ -46,8 +46,8 @@ def with_a(text: str) -> bool:
 
 def test_an_estimate_is_cut_to_the_proven_bounds():
     bracket = (math.exp(-2.0), math.exp(-1.0))
-    assert [clamped(one, bracket) for one in (-3.0, -1.5, -0.5)] == pytest.approx([-2.0, -1.5, -1.0])
-    assert math.isnan(clamped(math.nan, bracket))
+    assert [clamp_log_z(one, bracket) for one in (-3.0, -1.5, -0.5)] == pytest.approx([-2.0, -1.5, -1.0])
+    assert math.isnan(clamp_log_z(math.nan, bracket))
 
 
 # --- within what is proven ----------------------------------------------------------------------------------
@@ -417,7 +417,7 @@ def test_auto_with_a_budget_for_few_texts_tempers_weights():
 def test_weights_are_raised_to_the_greatest_power_that_leaves_the_share_of_draws():
     for seed in range(20):
         found = np.random.default_rng(seed).standard_normal(40) * 3.0
-        tempered = auto.tempered(found)
+        tempered = auto.temper_weights(found)
         power = float(tempered @ found / (found @ found))
         assert tempered == pytest.approx(power * found) and 0.0 < power < 1.0
 
@@ -426,7 +426,7 @@ def test_weights_are_raised_to_the_greatest_power_that_leaves_the_share_of_draws
             return weights.sum() ** 2 / (weights @ weights) / len(weights)
 
         assert share(power) >= 0.95 > share(power + 1e-6)
-    assert list(auto.tempered(np.zeros(7))) == [0.0] * 7
+    assert list(auto.temper_weights(np.zeros(7))) == [0.0] * 7
 
 
 def test_the_known_texts_of_a_small_language_end_a_run_with_a_small_budget():

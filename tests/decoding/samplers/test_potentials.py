@@ -19,7 +19,7 @@ from test_enumerated import agree, end_of_outcomes, masses_of_cloud, mean_masses
 import structgen as sg
 from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.methods import awrs
-from structgen.decoding.samplers.methods.smc import masked, proposed_by
+from structgen.decoding.samplers.methods.smc import propose_masked, proposed_by
 from structgen.decoding.samplers.target import Target, Truncation
 from structgen.decoding.samplers.tree import PrefixTree
 from structgen.decoding.samplers.walk import Finish
@@ -97,11 +97,11 @@ def test_other_methods_have_the_weighted_masses(task, method, monkeypatch):
 
     def second_walk(source):
         walker = walker_of(target, Finish.WEIGHT, PrefixTree(), source)
-        _, second = walker.attempts(1)[0], walker.attempts(1)[0]
+        _, second = walker.make_attempts(1)[0], walker.make_attempts(1)[0]
         return {second.tokens: second.weight} if second.weight > 0 else {}
 
     def particle(source):
-        return masses_of_cloud(cloud_of(target, 1, source, propose=awrs.propose))
+        return masses_of_cloud(cloud_of(target, 1, source, propose=awrs.propose_checked))
 
     end_of_outcomes(monkeypatch)
     found = outcomes(second_walk if method == "importance" else particle)
@@ -280,7 +280,9 @@ def test_truncation_keeps_what_its_definition_says(how):
     for _ in range(200):
         law_of_step = rng.dirichlet(np.ones(12) * 0.5).round(3)
         law_of_step /= law_of_step.sum()
-        assert Truncation(*how).applied(law_of_step) == pytest.approx(_kept(law_of_step, *how), abs=1e-12)
+        assert Truncation(*how).truncate_law(law_of_step) == pytest.approx(
+            _kept(law_of_step, *how), abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("how", TRUNCATIONS)
@@ -325,8 +327,10 @@ def test_estimates_of_clouds_stay_in_a_file(tmp_path):
 def test_the_threshold_says_when_particles_are_resampled(threshold, is_resampled, monkeypatch):
     from structgen.decoding.samplers.methods.smc import Cloud
 
-    resampled, resample = [], Cloud._resample
-    monkeypatch.setattr(Cloud, "_resample", lambda *given: (resampled.append(1), resample(*given))[1])
+    resampled, resample = [], Cloud._resample_particles
+    monkeypatch.setattr(
+        Cloud, "_resample_particles", lambda *given: (resampled.append(1), resample(*given))[1]
+    )
     SMALL[7].sample(64, "smc", resampling_threshold=threshold)
     assert bool(resampled) == is_resampled
 
@@ -338,7 +342,7 @@ def test_the_threshold_says_when_particles_are_resampled(threshold, is_resampled
         ({"method": "auto", "resampling_threshold": 0.9}, "resampling_threshold"),
         ({"method": "smc", "resampling_threshold": 1.5}, "resampling_threshold"),
         ({"method": "smc", "particles": 0}, "particles"),
-        ({"method": "awrs", "proposal": masked}, "proposal"),
+        ({"method": "awrs", "proposal": propose_masked}, "proposal"),
         ({"method": "smc", "proposal": 3}, "proposal"),
         ({"method": "smc", "top_k": -1}, "top_k"),
         ({"method": "smc", "top_p": 0.0}, "top_p"),

@@ -211,7 +211,7 @@ def test_a_process_whose_call_failed_ends_with_its_object(function, seconds, lef
     try:
         worker = WorkerProcess(function, "function", "here")
         with contextlib.suppress(KeyError, LateError):
-            worker.ask((1,), seconds, "", "")
+            worker.call_function((1,), seconds, "", "")
         assert len(_children()) == left
         del worker
         assert _children() == []

@@ -20,7 +20,7 @@ from structgen.base.system.html_pages import write_page
 from structgen.decoding.samplers import sample as module
 from structgen.decoding.samplers.estimates import CUT_SHORT
 from structgen.decoding.samplers.report import Estimate, report
-from structgen.decoding.samplers.report_page import _growth, page_of
+from structgen.decoding.samplers.report_page import _growth_columns, page_of
 from structgen.doors.cli import app
 from structgen.errors import DrawsWarning
 
@@ -238,7 +238,7 @@ def test_each_way_says_the_same_sentences(plain, tmp_path, monkeypatch, asked, s
     assert ("as the particles that are missing died" in whole) == (stopped == "n" and asked == 20)
     assert not (asked == 20 and "as many draws as were asked for" in whole)
 
-    monkeypatch.setattr(module, "drawn_for", lambda *arguments: found)
+    monkeypatch.setattr(module, "draw_for_prompt", lambda *arguments: found)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         short_run()
@@ -306,7 +306,7 @@ def test_a_text_is_said_to_be_there_once_only_where_it_is():
 def test_the_interval_is_drawn_as_draws_come_in(method):
     """Each part of the run has the interval that the run had there, and the last one that of the run."""
     found = draw(14 if method == "raj" else 40, method, max_tokens=3)
-    columns = _growth(found)
+    columns = _growth_columns(found)
     assert 3 < len(columns) <= 16 and found.log_z_interval is not None
     last = columns[-1]
     assert (last.share, last.low, last.high) == pytest.approx(
@@ -328,7 +328,7 @@ def test_a_run_that_stopped_earlier_had_the_interval_that_is_drawn():
     assert 8 < part < len(whole.attempts)
     for mine, other in zip(cut.attempts.weights, whole.attempts.weights, strict=False):
         assert mine == other
-    prefix = whole.attempts.first(int(cut.attempts.batches[-1]) + 1)
+    prefix = whole.attempts.first_batches(int(cut.attempts.batches[-1]) + 1)
     assert len(prefix) == part and prefix.worth == cut.attempts.worth
 
 

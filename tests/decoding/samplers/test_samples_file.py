@@ -20,7 +20,7 @@ from structgen.decoding.samplers.intervals.attempts import Attempts
 from structgen.decoding.samplers.methods import METHODS
 from structgen.decoding.samplers.report import report
 from structgen.decoding.samplers.report_page import page_of
-from structgen.decoding.samplers.samples import between
+from structgen.decoding.samplers.samples import interval_words
 
 
 @cache
@@ -244,7 +244,7 @@ def test_writing_leaves_the_old_file_where_it_fails(written, tmp_path, monkeypat
     def broken(value):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(samples_file, "_line", broken)
+    monkeypatch.setattr(samples_file, "_json_line", broken)
     with pytest.raises(OSError, match="No space"):
         draw(3).to_jsonl(path)
     assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("draws.jsonl", "old")]
@@ -302,7 +302,10 @@ def test_a_language_that_is_exhausted_is_worth_any_number_of_draws():
 
 
 def test_an_interval_whose_ends_look_alike_is_one_number():
-    assert between("1", "1") == "1, to the digits shown" and between("0.9", "1", "from ") == "from 0.9 to 1"
+    assert (
+        interval_words("1", "1") == "1, to the digits shown"
+        and interval_words("0.9", "1", "from ") == "from 0.9 to 1"
+    )
     found = dataclasses.replace(draw(200), bracket=(0.99999, 0.999999))
     assert "Proven of it: 1, to the digits shown.</p>" in page_of(found, report(found))
     assert dict(found.facts())["Z, proven"] == "1, to the digits shown"

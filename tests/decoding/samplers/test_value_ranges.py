@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 
 import structgen as sg
 from structgen.base.limits import Limits
-from structgen.decoding.samplers.intervals.value_ranges import ITEM, LENGTH, ValueRanges, ranges
-from structgen.decoding.samplers.problem import understood
+from structgen.decoding.samplers.intervals.value_ranges import ITEM, LENGTH, ValueRanges, find_value_ranges
+from structgen.decoding.samplers.problem import read_grammar
 from structgen.errors import UnsatisfiableSchema
 from structgen.machines.core.grammar import Grammar
 
@@ -25,7 +25,7 @@ GRID = [at / 4 for at in range(-12, 13)]
 
 def ranges_of(schema: Any, max_tokens: int = 100, tokenizer: sg.Tokenizer = BYTES) -> ValueRanges:
     grammar = schema if isinstance(schema, Grammar) else sg.json_schema(schema)
-    return ranges(sg.compile(grammar, tokenizer), max_tokens)
+    return find_value_ranges(sg.compile(grammar, tokenizer), max_tokens)
 
 
 def of_object(**members: Any) -> dict[str, Any]:
@@ -108,7 +108,7 @@ PLAIN = [
 
 @for_each("schema, path, expected", PLAIN)
 def test_the_range_at_a_path_is_what_the_schema_says(schema, path, expected):
-    assert ranges_of(schema).at(path) == expected
+    assert ranges_of(schema).range_at(path) == expected
 
 
 # Random schemas: a range holds all numbers of the documents that jsonschema accepts.
@@ -193,7 +193,7 @@ def test_no_number_of_a_valid_document_leaves_its_range():
             assert not documents, schema
             continue
         places = [place for document in documents for place in found_at(document)]
-        within = {path: known.at(path) for path, _ in places}
+        within = {path: known.range_at(path) for path, _ in places}
         for path, value in places:
             if (found := within[path]) is not None:
                 assert isinstance(value, int | float), (schema, path, value)
@@ -220,7 +220,7 @@ def test_the_range_of_an_integer_is_that_of_the_valid_integers():
             continue
         is_bounded = not {-5, 5} & {*valid}
         expected = (valid[0], valid[-1]) if is_bounded else None
-        assert ranges_of(schema).at(()) == expected, schema
+        assert ranges_of(schema).range_at(()) == expected, schema
         kinds.add(is_bounded)
     assert kinds == {True, False}
 
@@ -265,24 +265,24 @@ def test_no_list_is_longer_than_its_range_whatever_the_tokens():
         tokens = [*singles, *(piece.encode() for piece in pieces)]
         tokenizer = sg.Tokenizer.from_bytes([*tokens, None], len(tokens))
         for most in (2, 5, 9):
-            found = ranges_of({"type": "array", "items": {"const": 1}}, most, tokenizer).at((LENGTH,))
+            found = ranges_of({"type": "array", "items": {"const": 1}}, most, tokenizer).range_at((LENGTH,))
             assert found is not None
             assert longest_list(tokens, most) <= found[1]
 
 
 @for_each("max_tokens, most", [(2, 0), (3, 1), (4, 1), (5, 2), (101, 50)])
 def test_of_bytes_a_list_has_as_many_items_as_fit(max_tokens, most):
-    assert ranges_of({"type": "array"}, max_tokens).at((LENGTH,)) == (0, most)
+    assert ranges_of({"type": "array"}, max_tokens).range_at((LENGTH,)) == (0, most)
 
 
 def test_where_no_list_fits_there_is_no_range():
-    assert ranges_of({"type": "array", "minItems": 60}, 100).at((LENGTH,)) is None
+    assert ranges_of({"type": "array", "minItems": 60}, 100).range_at((LENGTH,)) is None
 
 
 def test_commas_in_a_row_are_no_items():
     tokens = [*map(bytes, zip(range(256))), b"," * 30, b", , , ,", None]
     known = ranges_of({"type": "array"}, 10, sg.Tokenizer.from_bytes(tokens, 258))
-    assert known.at((LENGTH,)) == (0, 11)
+    assert known.range_at((LENGTH,)) == (0, 11)
 
 
 def test_a_text_has_at_most_the_characters_of_the_longest_tokens():
@@ -317,7 +317,7 @@ class Letter(BaseModel):
     ],
 )
 def test_a_type_has_the_ranges_of_its_schema(path, expected):
-    assert ranges_of(understood(Letter)[0]).at(path) == expected
+    assert ranges_of(read_grammar(Letter)[0]).range_at(path) == expected
 
 
 class Narrower(Grammar):
@@ -334,7 +334,7 @@ class Narrower(Grammar):
 
 def test_a_grammar_around_a_schema_has_its_ranges():
     compiled = sg.compile(Narrower(sg.json_schema(number(1, 2))), BYTES, store=False)
-    assert ranges(compiled, 10).at(()) == (1, 2)
+    assert find_value_ranges(compiled, 10).range_at(()) == (1, 2)
 
 
 class WithoutDocuments(Narrower):
@@ -345,24 +345,24 @@ class WithoutDocuments(Narrower):
 
 def test_texts_that_are_no_documents_have_no_ranges():
     compiled = sg.compile(WithoutDocuments(sg.json_schema(number(1, 2))), BYTES, store=False)
-    assert ranges(compiled, 10).at(()) is None
+    assert find_value_ranges(compiled, 10).range_at(()) is None
 
 
 def test_numbers_in_texts_of_a_pattern_have_no_ranges():
-    assert ranges_of(sg.regex("[0-9]")).at(()) is None
+    assert ranges_of(sg.regex("[0-9]")).range_at(()) is None
 
 
 def test_where_a_limit_ends_the_search_there_is_no_range():
     either = {"anyOf": [of_object(**{key: number(1, 2), "a": number(1, 2)}) for key in "pqrs"]}
     schema = of_object(far={"allOf": [either, either, either]}, near=number(3, 4))
     compiled = sg.compile(sg.json_schema(schema), BYTES, limits=Limits(alternatives=3))
-    known = ranges(compiled, 100)
-    assert known.at(("far", "a")) is None
-    assert known.at(("near",)) == (3, 4)
+    known = find_value_ranges(compiled, 100)
+    assert known.range_at(("far", "a")) is None
+    assert known.range_at(("near",)) == (3, 4)
 
 
 def test_asking_changes_nothing_of_the_compiled_grammar():
     compiled = sg.compile(sg.json_schema(of_object(a=number(1, 2))), BYTES, store=False)
     before = compiled.sizes
-    ranges(compiled, 10).at(("a",))
+    find_value_ranges(compiled, 10).range_at(("a",))
     assert compiled.sizes == before

@@ -13,7 +13,7 @@ from draft_cases import GRAMMARS, Fixed, facts, of_machine, paths, tokenizer, tr
 import structgen as sg
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.decoding.speculation.planning.drafting import Drafting
-from structgen.decoding.speculation.planning.speculator import plan
+from structgen.decoding.speculation.planning.speculator import plan_drafts
 
 
 def random_draft(chooser: random.Random, nodes: int, vocabulary: int) -> Draft:
@@ -23,8 +23,8 @@ def random_draft(chooser: random.Random, nodes: int, vocabulary: int) -> Draft:
         if 100 + token not in tree.children[parent + 1]:
             chance = left[parent] * chooser.uniform(0.3, 0.95)
             left[parent] -= chance
-            tree.add(parent, 100 + token, chance)
-    return tree.draft()
+            tree.add_node(parent, 100 + token, chance)
+    return tree.make_draft()
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_what_is_kept_is_what_the_matcher_takes(machine: str) -> None:
             parent = chooser.randrange(-1, len(tree)) if len(tree) else -1
             pool = likely if parent < 0 else range(tokenizer().vocab_size)
             token = chooser.choice(pool) if chooser.random() < 0.7 else chooser.randrange(2100)
-            tree.add(parent, token, 0.1)
-        draft = tree.draft()
+            tree.add_node(parent, token, 0.1)
+        draft = tree.make_draft()
         tokens, state = matcher.tokens, matcher.state
-        found = Drafting([Fixed(draft)], facts()).candidates(view(matcher, room=3), 99)
+        found = Drafting([Fixed(draft)], facts()).propose_tree(view(matcher, room=3), 99)
         assert (matcher.tokens, matcher.state) == (tokens, state)
         expected = set()
         for path in paths(draft):
@@ -101,23 +101,23 @@ def test_what_is_kept_is_what_the_matcher_takes(machine: str) -> None:
 def test_nothing_comes_behind_the_end() -> None:
     end = tokenizer().eos_token_ids[0]
     draft = Draft(np.array([end, 3, 4]), np.array([-1, 0, -1]), np.array([0.5, 1.0, 0.5]))
-    assert paths(Drafting([Fixed(draft)], facts()).candidates(view(None), 9)) == {(end,), (4,)}
+    assert paths(Drafting([Fixed(draft)], facts()).propose_tree(view(None), 9)) == {(end,), (4,)}
 
 
 def test_a_fused_tree_is_the_union_of_its_drafts() -> None:
     chooser = random.Random(2)
     for _ in range(200):
         drafts = [random_draft(chooser, chooser.randrange(8), 3) for _ in range(3)]
-        fused = Drafting([Fixed(draft) for draft in drafts], facts()).candidates(view(None), 99)
+        fused = Drafting([Fixed(draft) for draft in drafts], facts()).propose_tree(view(None), 99)
         assert paths(fused) == set().union(*map(paths, drafts))
 
 
 def test_of_more_nodes_than_are_wanted_the_likeliest_are_kept() -> None:
     draft = Draft(np.array([5, 6, 7, 8]), np.array([-1, -1, 1, 2]), np.array([0.3, 0.6, 0.9, 0.9]))
     drafting = Drafting([Fixed(draft)], facts())
-    assert paths(drafting.candidates(view(None), 2)) == {(6,), (6, 7)}
+    assert paths(drafting.propose_tree(view(None), 2)) == {(6,), (6, 7)}
     chain = Drafting([Fixed(draft)], facts(), chain=True)
-    assert paths(chain.candidates(view(None), 9)) == {(6,), (6, 7), (6, 7, 8)}
+    assert paths(chain.propose_tree(view(None), 9)) == {(6,), (6, 7), (6, 7, 8)}
 
 
 def best_rate(trees: list[Draft], seconds: float, row: float) -> float:
@@ -162,7 +162,7 @@ def test_the_plan_is_the_best_of_all_parts() -> None:
     for _ in range(120):
         trees = [random_draft(chooser, chooser.randrange(7), 3) for _ in range(chooser.choice([1, 1, 2]))]
         seconds, row = chooser.uniform(0.5, 2.0), chooser.choice([0.0, 0.05, 0.2, 0.6])
-        found = plan(trees, seconds, row)
+        found = plan_drafts(trees, seconds, row)
         assert all(paths(part) <= paths(tree) for part, tree in zip(found, trees, strict=True))
         assert rate_of(found, seconds, row) == pytest.approx(best_rate(trees, seconds, row), rel=1e-6)
         sizes.add(sum(map(len, found)))
@@ -171,11 +171,11 @@ def test_the_plan_is_the_best_of_all_parts() -> None:
 
 def test_there_is_no_draft_where_rows_are_dear() -> None:
     draft = Draft.chain([1, 2, 3], 0.9)
-    assert [len(one) for one in plan([draft], 1.0, 0.01)] == [3]
-    assert [len(one) for one in plan([draft], 1.0, 1.0)] == [0]
+    assert [len(one) for one in plan_drafts([draft], 1.0, 0.01)] == [3]
+    assert [len(one) for one in plan_drafts([draft], 1.0, 1.0)] == [0]
     # of many requests each row brings less beside the pass
-    assert [len(one) for one in plan([draft] * 8, 1.0, 0.12)] == [0] * 8
-    assert plan([], 1.0, 0.1) == []
+    assert [len(one) for one in plan_drafts([draft] * 8, 1.0, 0.12)] == [0] * 8
+    assert plan_drafts([], 1.0, 0.1) == []
 
 
 def test_trust_is_the_mean_of_what_was_right() -> None:
@@ -183,8 +183,8 @@ def test_trust_is_the_mean_of_what_was_right() -> None:
     drafting = Drafting([drafter], facts())
 
     def trust_after(taken: list[int]) -> float:
-        drafting.candidates(view(None), 9)
-        drafting.observe(taken, 0)
+        drafting.propose_tree(view(None), 9)
+        drafting.observe_tokens(taken, 0)
         return trusts(drafting)["fixed"]
 
     # three of four at first; two right, one wrong

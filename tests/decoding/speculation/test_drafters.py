@@ -76,16 +76,16 @@ def test_a_draft_is_what_the_grammar_allows_and_no_longer_than_asked(drafter: Ca
     for at, token in enumerate(wanted):
         most, room = chooser.randrange(10), chooser.choice([0, 1, 3, 1000])
         before = matcher.tokens, matcher.state, matcher.fork().tokens
-        draft = one.candidates(view(matcher, wanted[:at], room), most)
+        draft = one.propose_tree(view(matcher, wanted[:at], room), most)
         assert (matcher.tokens, matcher.state, matcher.fork().tokens) == before
         assert len(draft) <= most
         for path in paths(draft):
             assert matcher.accepts(path) == len(path) <= room
         proposed += len(draft)
         matcher.advance(token)
-        one.observe([token], 0)
-    assert matcher.is_finished and len(one.candidates(view(matcher, wanted), 8)) == 0
-    one.end()
+        one.observe_tokens([token], 0)
+    assert matcher.is_finished and len(one.propose_tree(view(matcher, wanted), 8)) == 0
+    one.end_drafters()
     assert proposed > 20
 
 
@@ -128,7 +128,7 @@ def test_the_grammar_tree_holds_all_values_of_an_enum() -> None:
     texts = {text(path) for path in paths(draft)}
     assert any(one.startswith(b' "customer') for one in texts)
     assert any(one.startswith(b' "supplier') for one in texts)
-    assert len(Drafting([drafter], facts()).candidates(view(matcher), 3)) == 3
+    assert len(Drafting([drafter], facts()).propose_tree(view(matcher), 3)) == 3
 
 
 @pytest.mark.parametrize("drafter", [ForcedBytes(), GrammarTree()])
@@ -142,7 +142,7 @@ def test_what_is_remembered_of_a_grammar_is_bounded(
     matcher = sg.Matcher(grammar)
     for token in answer(PEOPLE[0]):
         drafter.propose(view(matcher), 8)
-        sizes.add(len(memo.known))
+        sizes.add(len(memo.facts))
         matcher.advance(token)
     assert 1 <= max(sizes) <= 5
 
@@ -193,8 +193,8 @@ def test_nothing_is_remembered_of_another_compiled_grammar(drafter: Drafter) -> 
 
 def test_a_draft_larger_than_asked_is_cut() -> None:
     drafting = Drafting([Faulty("nowhere")], facts())
-    assert len(drafting.candidates(view(None), 8)) == 8
-    assert len(drafting.candidates(view(None), 0)) == len(drafting.candidates(view(None, room=0), 8)) == 0
+    assert len(drafting.propose_tree(view(None), 8)) == 8
+    assert len(drafting.propose_tree(view(None), 0)) == len(drafting.propose_tree(view(None, room=0), 8)) == 0
 
 
 def test_earlier_answers_are_followed_from_the_first_token_on() -> None:
@@ -254,11 +254,11 @@ class Asking(Faulty):
 def told(drafting: Drafting) -> None:
     """Have one pass verified."""
     matcher = sg.Matcher(compiled(PERSON))
-    draft = drafting.candidates(view(matcher), 8)
+    draft = drafting.propose_tree(view(matcher), 8)
     rows = (len(draft) + 1) * drafting.top
     tokens = np.arange(rows, dtype=np.int32).reshape(-1, drafting.top or 1)
-    drafting.verified(VerifiedDraft(draft, tokens, tokens.astype(np.float32)))
-    drafting.observe(draft.tokens[:1].tolist(), 1)
+    drafting.tell_verified(VerifiedDraft(draft, tokens, tokens.astype(np.float32)))
+    drafting.observe_tokens(draft.tokens[:1].tolist(), 1)
 
 
 def test_the_first_trust_is_what_a_drafter_says_once_it_has_begun() -> None:
@@ -287,7 +287,7 @@ def test_a_drafter_that_asks_for_rubbish_is_dropped(
     drafter = make()
     setattr(drafter, member, value)
     drafting = Drafting([drafter, ForcedBytes()], facts())
-    assert said in drafting.dropped[drafter.name] and drafting.top == 0
+    assert said in drafting.drop_reasons[drafter.name] and drafting.top == 0
 
 
 def test_a_drafter_that_fails_at_what_was_verified_is_dropped_and_the_others_are_told() -> None:
@@ -296,18 +296,18 @@ def test_a_drafter_that_fails_at_what_was_verified_is_dropped_and_the_others_are
     told(drafting)
     told(drafting)
     assert faulty.calls == 1 and len(other.seen) == 2
-    assert list(drafting.dropped) == ["top 2"] and "broken" in drafting.dropped["top 2"]
+    assert list(drafting.drop_reasons) == ["top 2"] and "broken" in drafting.drop_reasons["top 2"]
 
 
 def test_a_drafter_that_grows_is_dropped() -> None:
     drafter = Faulty("nowhere")
     drafter.nbytes = MOST_BYTES  # type: ignore[attr-defined]
     drafting = Drafting([drafter], facts())
-    drafting.observe([1], 0)
-    assert drafting.dropped == {}
+    drafting.observe_tokens([1], 0)
+    assert drafting.drop_reasons == {}
     drafter.nbytes += 1  # type: ignore[attr-defined]
-    drafting.observe([1], 0)
-    assert "bytes" in drafting.dropped["faulty"]
+    drafting.observe_tokens([1], 0)
+    assert "bytes" in drafting.drop_reasons["faulty"]
 
 
 def test_a_drafter_that_is_met_when_too_much_is_shared_is_dropped_and_nothing_is_shared_any_more() -> None:
@@ -321,18 +321,18 @@ def test_a_drafter_that_is_met_when_too_much_is_shared_is_dropped_and_nothing_is
     known = facts()
     drafting = Drafting([Sharing("nowhere")], known)
     for _ in range(8):
-        assert drafting.dropped == {}
-        drafting.observe([1], 0)
+        assert drafting.drop_reasons == {}
+        drafting.observe_tokens([1], 0)
     for _ in range(8):
-        drafting.observe([1], 0)
-    assert "share more than" in drafting.dropped["faulty"] and known.shared == {}
+        drafting.observe_tokens([1], 0)
+    assert "share more than" in drafting.drop_reasons["faulty"] and known.shared == {}
 
 
 def test_a_drafter_of_a_huge_draft_is_dropped() -> None:
     huge = Fixed(Draft.chain([1] * (MOST_DRAFTED + 1)))
     drafting = Drafting([huge, ForcedBytes()], facts())
-    drafting.candidates(view(sg.Matcher(compiled(PERSON))), 8)
-    assert "nodes" in drafting.dropped["fixed"]
+    drafting.propose_tree(view(sg.Matcher(compiled(PERSON))), 8)
+    assert "nodes" in drafting.drop_reasons["fixed"]
 
 
 def test_a_drafter_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,8 +348,8 @@ def test_a_drafter_that_is_slow_twice_is_dropped(monkeypatch: pytest.MonkeyPatch
     slow = Slow("nowhere")
     drafting = Drafting([slow], facts())
     for _ in waits:
-        drafting.observe([1], 0)
-    assert slow.calls == 4 and "seconds" in drafting.dropped["faulty"]
+        drafting.observe_tokens([1], 0)
+    assert slow.calls == 4 and "seconds" in drafting.drop_reasons["faulty"]
 
 
 @pytest.mark.parametrize("where", ["next_index", "forced", "next_bytes"])
@@ -366,19 +366,19 @@ def test_a_limit_that_is_met_ends_the_draft_and_drops_nobody(
 
     with monkeypatch.context() as patch:
         patch.setattr(type(matcher.compiled), where, full)
-        some = drafting.candidates(view(matcher), 8)
+        some = drafting.propose_tree(view(matcher), 8)
         assert len(some) == 0 or where != "next_index"
-    assert drafting.dropped == {} and (matcher.tokens, matcher.state) == before
+    assert drafting.drop_reasons == {} and (matcher.tokens, matcher.state) == before
     anew = sg.Matcher(matcher.compiled.anew())
-    assert text(drafting.candidates(view(anew), 8).tokens.tolist()).startswith(b'{"name": "')
+    assert text(drafting.propose_tree(view(anew), 8).tokens.tolist()).startswith(b'{"name": "')
 
 
 def test_trust_is_learnt_for_each_drafter() -> None:
     drafting = Drafting([ForcedBytes(), Faulty("nowhere")], facts())
     matcher = sg.Matcher(compiled(PERSON))
     wanted = answer(PEOPLE[0])
-    drafting.candidates(view(matcher), 8)
-    drafting.observe(wanted[:3], 2)
+    drafting.propose_tree(view(matcher), 8)
+    drafting.observe_tokens(wanted[:3], 2)
     assert trusts(drafting)["forced"] > 0.75
     assert trusts(drafting)["faulty"] == 0.75  # nothing of it was left to be wrong
 
@@ -437,11 +437,11 @@ def test_who_proposed_a_token_is_told_in_order() -> None:
     one, other = Fixed(Draft.chain([101, 102, 103])), Fixed(Draft.chain([101, 104]))
     other.name = "other"
     drafting = Drafting([one, other], facts())
-    drafting.candidates(view(None), 16)
-    guessed = [drafting.sources(token) for token in (101, 102, 999, 103)]
+    drafting.propose_tree(view(None), 16)
+    guessed = [drafting.drafters_of_token(token) for token in (101, 102, 999, 103)]
     assert guessed == [["fixed", "other"], ["fixed"], [], []]
-    drafting.observe([101, 102, 999], 2)
-    assert drafting.saved == 2
+    drafting.observe_tokens([101, 102, 999], 2)
+    assert drafting.saved_count == 2
 
 
 @pytest.mark.parametrize("knows", [False, True])

@@ -38,10 +38,10 @@ def test_what_follows_a_context_is_what_brute_force_finds() -> None:
             [chooser.randrange(letters) for _ in range(chooser.randrange(1, 40))] for _ in range(2)
         )
         known = NGrams()
-        known.add(text[:7])
-        known.add(text[7:])
+        known.add_tokens(text[:7])
+        known.add_tokens(text[7:])
         for context in (text, other, text[:3]):
-            found = known.after(context)
+            found = known.followers_of(context)
             assert dict(found) == pytest.approx(chances_of(text, context))
             assert [chance for _, chance in found] == sorted((chance for _, chance in found), reverse=True)
             assert sum(chance for _, chance in found) < 1.0

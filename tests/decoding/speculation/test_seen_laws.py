@@ -30,7 +30,7 @@ def test_behind_a_context_is_the_mean_of_the_laws_of_its_longest_known_end(seed:
         context = tuple(draws.choices(range(3), k=draws.randint(1, max(SIZES))))
         law = {token: draws.random() / TOP for token in draws.sample(range(TOP), draws.randint(1, TOP))}
         seen.append((context, law))
-        laws.learn(context, law)
+        laws.learn_law(context, law)
     for _ in range(30):
         asked = tuple(draws.choices(range(3), k=draws.randint(0, max(SIZES))))
         wanted: dict[int, float] = {}
@@ -40,7 +40,7 @@ def test_behind_a_context_is_the_mean_of_the_laws_of_its_longest_known_end(seed:
                 tokens = {token for law in met for token in law}
                 wanted = {one: sum(law.get(one, 0.0) for law in met) / len(met) for one in tokens}
                 break
-        found = laws.after(asked)
+        found = laws.followers_of(asked)
         assert dict(found) == pytest.approx(wanted)
         assert [share for _, share in found] == sorted((share for _, share in found), reverse=True)
 
@@ -48,8 +48,8 @@ def test_behind_a_context_is_the_mean_of_the_laws_of_its_longest_known_end(seed:
 def test_no_more_contexts_are_kept_than_the_bound_allows() -> None:
     laws = SeenLaws()
     for token in range(MOST_CONTEXTS + 100):
-        laws.learn([token], {1: 1.0})
-    assert laws.after([0]) == [] and laws.after([MOST_CONTEXTS]) == [(1, 1.0)]
+        laws.learn_law([token], {1: 1.0})
+    assert laws.followers_of([0]) == [] and laws.followers_of([MOST_CONTEXTS]) == [(1, 1.0)]
 
 
 def test_a_request_for_one_text_has_no_drafter_of_other_samples() -> None:
@@ -67,5 +67,5 @@ def test_samples_of_a_request_learn_from_each_other() -> None:
     first.verified(VerifiedDraft(draft, tokens, chances))
     laws = second._laws
     end = list(asked.prompt)
-    assert dict(laws.after(end)) == pytest.approx({7: 0.6, 8: 0.3})
-    assert dict(laws.after([*end, 7])) == pytest.approx({9: 0.9})
+    assert dict(laws.followers_of(end)) == pytest.approx({7: 0.6, 8: 0.3})
+    assert dict(laws.followers_of([*end, 7])) == pytest.approx({9: 0.9})

@@ -82,20 +82,20 @@ def written(
         views, started = [view(None, tokens[at], length - len(tokens[at])) for at in going], world.now
         drafts = [NO_DRAFT] * len(going)
         if speculator.wants_drafts(len(going), "guesser"):
-            drafts = speculator.propose([draftings[at] for at in going], views, [16] * len(going))
+            drafts = speculator.propose_drafts([draftings[at] for at in going], views, [16] * len(going))
         rows = len(going) + sum(map(len, drafts))
         seconds_of_pass = world.cost(rows)
         world.now += overhead + seconds_of_pass
         world.passes += 1
         world.sizes.append(rows - len(going))
-        speculator.ran(rows, seconds_of_pass)
-        speculator.took(world.now - started)
+        speculator.note_model_time(rows, seconds_of_pass)
+        speculator.note_other_time(world.now - started)
         for one, draft in zip(going, drafts, strict=True):
             at = len(tokens[one])
             accepted = draft.accepted(range(100 + at, 100 + min(at + 40, length)))
             taken = list(range(100 + at, 100 + min(at + accepted + 1, length)))
             tokens[one] += taken
-            draftings[one].observe(taken, accepted)
+            draftings[one].observe_tokens(taken, accepted)
     return plain / (world.now - begun)
 
 

@@ -120,7 +120,7 @@ def drafts_leave_the_texts_as_they_are(strategy: Strategy) -> None:
 def texts_are_the_same_where_tokens_are_chosen_on_a_device(strategy: Strategy) -> None:
     here = _results(scrambled(9), strategy)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "choose", choose_anywhere)
+        patch.setattr(loop, "choose_tokens", choose_anywhere)
         there = _results(scrambled(9), strategy)
     assert [one.tokens for one in here] == [one.tokens for one in there]
 

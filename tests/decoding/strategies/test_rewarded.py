@@ -183,7 +183,7 @@ def test_a_plan_without_its_caches_has_the_same_texts(monkeypatch: pytest.Monkey
 
     def forgetful(self: plan_module._Tree, *inputs: object) -> None:
         plain(self, *inputs)  # type: ignore[arg-type]
-        self._completed, self._laws = Forgetful(), Forgetful(self._laws)
+        self._completions, self._laws = Forgetful(), Forgetful(self._laws)
 
     monkeypatch.setattr(plan_module._Tree, "__init__", forgetful)
     found = [_planned(scrambled(seed, size=7), Examples("x*y+1"), rollouts=30) for seed in range(4)]

@@ -19,13 +19,13 @@ from strategy_models import Table, scrambled
 import structgen as sg
 from structgen.decoding.engine import Engine, Request
 from structgen.decoding.engine.model_prompts import ModelPrompts
-from structgen.decoding.engine.searches.listed_values import Listed, listed, listed_values
+from structgen.decoding.engine.searches.listed_values import ListedValues, find_listed_values, listed_values
 from structgen.decoding.engine.searches.whole_values import (
     MOST_KNOWN,
     KnownWeights,
     WholeValues,
-    comparing,
-    spellings,
+    compare_whole,
+    spell_value,
 )
 
 LETTERS = sg.Tokenizer.from_bytes([b"a", b"b", b"c", b"ab", b"A", b"<end>"], eos_token_id=5)
@@ -46,14 +46,14 @@ def _logprob(model: object, prompt: list[int], text: str, more: tuple[int, ...] 
 @for_each("seed", range(12))
 def test_the_likeliest_text_by_all_its_spellings_is_written(seed: int, neutral: tuple[int, ...]) -> None:
     model = scrambled(seed, size=6)
-    how = WholeValues(Listed(WORDS), neutral)
+    how = WholeValues(ListedValues(WORDS), neutral)
     (found,) = Engine(model, LETTERS).generate(
         Request([2], sg.choice(list(WORDS)), sg.Sampling(temperature=0.0, strategy=how))
     )
 
     def worth(prompt: list[int]) -> dict[str, float]:
         # B and C are no tokens of this vocabulary, so that only A has another spelling
-        each = {text: {text, *(one for one in spellings(text) if one[0] == "A")} for text in WORDS}
+        each = {text: {text, *(one for one in spell_value(text) if one[0] == "A")} for text in WORDS}
         return {
             text: math.log(sum(math.exp(_logprob(model, prompt, one)) for one in some))
             for text, some in each.items()
@@ -73,7 +73,7 @@ def test_what_is_known_of_neutral_prompts_changes_no_share_and_is_bounded() -> N
     known: KnownWeights = {}
 
     def shares(words: tuple[str, ...], neutral: tuple[int, ...], prompt: int, **more: KnownWeights) -> Any:
-        how = sg.Sampling(temperature=0.0, strategy=WholeValues(Listed(words), neutral, **more))
+        how = sg.Sampling(temperature=0.0, strategy=WholeValues(ListedValues(words), neutral, **more))
         (found,) = engine.generate(Request([prompt], sg.choice(list(words)), how))
         return next(step.state for step in found.steps if step.state)
 
@@ -132,7 +132,7 @@ def test_the_first_of_several_members_is_the_likeliest_beside_a_neutral_prompt(
     schema = _object({"x": {"enum": values}, "y": {"enum": ["a", "b"]}})
     grammar = sg.json_schema(schema, whitespace="oneline" if blank else "compact")
     greedy = Request([2], grammar, sg.Sampling(temperature=0.0), choices="whole")
-    asked, _ = comparing(greedy, ModelPrompts(""), neutral)
+    asked, _ = compare_whole(greedy, ModelPrompts(""), neutral)
     (found,) = Engine(model, CHARACTERS).generate(asked)
 
     def worth(prompt: list[int], value: str) -> float:
@@ -149,7 +149,7 @@ def test_the_first_of_several_members_is_the_likeliest_beside_a_neutral_prompt(
     shares = {value: worth([2], value) - worth(neutral, value) for value in values}
     known = json.loads(found.text)
     assert [*known] == ["x", "y"] and known["x"] == max(shares, key=lambda value: shares[value])
-    without, _ = comparing(greedy, ModelPrompts(""))
+    without, _ = compare_whole(greedy, ModelPrompts(""))
     assert without == greedy
 
 
@@ -159,7 +159,7 @@ def test_a_string_behind_a_calibrated_label_is_closed_where_it_repeats_itself() 
     greedy = Request(
         [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=2_000
     )
-    asked, _ = comparing(greedy, ModelPrompts(""), [1])
+    asked, _ = compare_whole(greedy, ModelPrompts(""), [1])
     (found,) = Engine(Table(lambda _: law, 14), CHARACTERS).generate(asked)
     assert found.finish_reason.value == "repetition" and found.usage.strategy_rows
     assert len(json.loads(found.text)["y"]) < 1_000
@@ -171,7 +171,7 @@ def test_guesses_change_no_token_behind_a_calibrated_label(seed: int) -> None:
     greedy = Request(
         [2], sg.json_schema(schema), sg.Sampling(temperature=0.0), choices="whole", max_tokens=90
     )
-    asked, _ = comparing(greedy, ModelPrompts(""), [1])
+    asked, _ = compare_whole(greedy, ModelPrompts(""), [1])
     engine = Engine(scrambled(seed, size=14), CHARACTERS)
     guessed, plain = engine.generate(
         [replace(asked, speculation=how, max_tokens=90) for how in ("auto", "off")]
@@ -184,9 +184,12 @@ def test_the_first_member_is_listed_where_every_member_must_be_there() -> None:
     both = _object(members)
 
     def texts(schema: dict[str, Any]) -> tuple[str, ...]:
-        return listed(sg.json_schema(schema, whitespace="oneline"), first=True).texts
+        return find_listed_values(sg.json_schema(schema, whitespace="oneline"), first=True).texts
 
-    assert texts(both) == ('{"mood": "up",', '{"mood": "down",') and not listed(sg.json_schema(both)).texts
+    assert (
+        texts(both) == ('{"mood": "up",', '{"mood": "down",')
+        and not find_listed_values(sg.json_schema(both)).texts
+    )
     assert texts({"$ref": "#/$defs/M", "$defs": {"M": both}}) == texts(both)
     alone = _object({"mood": members["mood"]})
     assert texts(alone) == ('{"mood": "up"}', '{"mood": "down"}')
@@ -226,7 +229,7 @@ def test_of_any_schema_either_all_valid_values_are_compared_or_none(seed: int) -
         schema = _any_schema(draw)
         try:
             grammar = sg.json_schema(schema)
-            texts = listed(grammar).texts
+            texts = find_listed_values(grammar).texts
         except sg.errors.SchemaError:
             continue  # two schemas inside one another define x
         compared += bool(texts)
@@ -251,7 +254,7 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
 
     def is_compared(**options: object) -> bool:
         asked = Request([2], few, **options)  # type: ignore[arg-type]
-        return bool(comparing(asked, prompts)[0].chosen_by.strategies)
+        return bool(compare_whole(asked, prompts)[0].chosen_by.strategies)
 
     greedy = sg.Sampling(temperature=0.0, seed=3)
     assert is_compared(sampling=greedy, choices="whole")
@@ -263,8 +266,8 @@ def test_values_are_compared_where_nothing_else_is_said_of_the_choice() -> None:
     idle = sg.Sampling(temperature=0.0, top_k=2, top_p=0.5, min_p=0.1, repetition=None)
     assert is_compared(sampling=idle, choices="whole")
     listed = Request([2], sg.json_schema({"enum": ["a", "b"]}))
-    assert comparing(listed, prompts)[0].chosen_by.strategies
-    assert comparing(listed, ModelPrompts("structgen/extract"))[0] == listed
+    assert compare_whole(listed, prompts)[0].chosen_by.strategies
+    assert compare_whole(listed, ModelPrompts("structgen/extract"))[0] == listed
     with pytest.raises(sg.errors.OptionError, match="whole, tokens"):
         Request([2], few, choices="best")
 
@@ -288,7 +291,7 @@ def test_values_that_begin_one_another_are_compared_by_what_ends_them(seed: int)
 
     def worth(word: str) -> float:
         total = 0.0
-        for one in {word, *(other for other in spellings(word) if other not in words)}:
+        for one in {word, *(other for other in spell_value(word) if other not in words)}:
             try:
                 tokens = LETTERS.encode(one.encode())
             except sg.errors.TokenizerError:
@@ -314,7 +317,7 @@ def test_a_wrapped_value_is_the_likeliest_by_its_spellings(tmp_path: Path, white
     (found,) = engine.generate(Request("Which?", grammar))
     shares = next(step.state for step in found.steps if step.state)
     assert sum(shares) == pytest.approx(1.0)
-    texts = listed(grammar).texts
+    texts = find_listed_values(grammar).texts
     assert found.text == texts[shares.index(max(shares))]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from command_line import Result, commanded
 
-from structgen.base.system.resources import grammar
+from structgen.base.system.resources import grammar_path
 
 SCHEMA = {
     "type": "object",
@@ -127,7 +127,7 @@ def test_a_key_too_many_is_named(schema: Path) -> None:
 # --- grammars -----------------------------------------------------------------------------------------------
 
 
-SUM = str(grammar("arithmetic"))
+SUM = str(grammar_path("arithmetic"))
 
 
 def check_text(text: str, *options: str) -> Result:

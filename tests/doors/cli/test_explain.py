@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from command_line import Result, commanded
 
-from structgen.base.system.resources import grammar
+from structgen.base.system.resources import grammar_path
 
 SCHEMA = {
     "type": "object",
@@ -141,7 +141,7 @@ def test_every_section(faulty: Path) -> None:
 
 
 def test_a_grammar_all_of_use_has_status_0_and_no_such_section() -> None:
-    result = explain_grammar(grammar("json"))
+    result = explain_grammar(grammar_path("json"))
     assert result.exit_code == 0
     assert "never" not in result.stdout and "Random" not in result.stdout
 

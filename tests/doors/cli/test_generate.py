@@ -11,7 +11,7 @@ import lark
 import pytest
 from command_line import Result, commanded
 
-from structgen.base.system.resources import grammar
+from structgen.base.system.resources import grammar_path
 
 TYPES = """
 from pydantic import BaseModel, field_validator
@@ -219,7 +219,7 @@ def test_a_file_of_prompts_is_not_begun_with_a_wrong_draft_model() -> None:
 # --- grammars -----------------------------------------------------------------------------------------------
 
 
-SUM = grammar("arithmetic")
+SUM = grammar_path("arithmetic")
 PARSER = lark.Lark(SUM.read_text(encoding="utf-8"), parser="lalr", lexer="contextual")
 ORDERED = ["-o", "device=cpu", "--prompt", "Zorvik ordered 3 lamps and 2 chairs."]
 

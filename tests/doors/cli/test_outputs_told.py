@@ -20,7 +20,7 @@ from long_waits import without_waits
 
 import structgen as sg
 from structgen.base.system import progress
-from structgen.base.system.cache import replacing, writing
+from structgen.base.system.cache import open_output, open_replacement
 from structgen.doors.cli import app, main
 
 SCHEMA = '{"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"]}'
@@ -102,7 +102,7 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == "StoreWarning: kept is\\x1b damaged.\n"
 
 
-@pytest.mark.parametrize("write", [replacing, writing])
+@pytest.mark.parametrize("write", [open_replacement, open_output])
 def test_errors_name_the_file_that_was_asked_for(folder: Path, write: Callable[..., object]) -> None:
     (folder / "there").mkdir()
     for path in (folder / "none" / "file", folder / "there"):
@@ -113,7 +113,7 @@ def test_errors_name_the_file_that_was_asked_for(folder: Path, write: Callable[.
 
 
 def test_an_error_about_another_file_keeps_its_name(folder: Path) -> None:
-    with pytest.raises(OSError) as caught, replacing(folder / "file"):
+    with pytest.raises(OSError) as caught, open_replacement(folder / "file"):
         (folder / "none").read_bytes()
     assert str(caught.value.filename) == str(folder / "none")
 
@@ -162,7 +162,7 @@ def test_failures_on_a_full_disk_are_told_by_their_path(folder: Path) -> None:
 def test_a_pipe_is_written_to_and_not_replaced(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     reading = os.open(folder / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    with writing(folder / "pipe") as file:
+    with open_output(folder / "pipe") as file:
         file.write(b"a page")
     assert os.read(reading, 10) == b"a page"
     os.close(reading)
@@ -171,7 +171,7 @@ def test_a_pipe_is_written_to_and_not_replaced(folder: Path) -> None:
 
 def test_a_symbolic_link_stays_and_its_file_is_replaced(folder: Path) -> None:
     (folder / "link").symlink_to(folder / "file")
-    with writing(folder / "link") as file:
+    with open_output(folder / "link") as file:
         file.write(b"new")
     assert (folder / "link").is_symlink()
     assert (folder / "file").read_bytes() == b"new"
@@ -181,12 +181,12 @@ def test_progress_is_a_line_each_so_many_seconds_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_A_LINE", 0.0)
-    with progress.progress("bulk", "texts") as tell:
+    with progress.open_progress("bulk", "texts") as tell:
         tell(3, 1200)
         tell(1100, said="7 tokens/s")
     assert capsys.readouterr() == ("", "bulk: 3 of 1,200 texts\nbulk: 1,100 texts, 7 tokens/s\n")
     monkeypatch.setattr(progress, "_SECONDS_A_LINE", 1e9)
-    with progress.progress("bulk") as tell:
+    with progress.open_progress("bulk") as tell:
         tell(3, 1200)
     assert capsys.readouterr() == ("", "")
 
@@ -203,7 +203,7 @@ INTERRUPTED = {
     "structgen.infill": "infill --schema s.json --prompt x -o trace=t.html",
     "structgen.decoding.samplers.report.report": "sample-report d.jsonl --html t.html",
     "structgen.doors.cli.warmup.compile_all": "warmup",
-    "structgen.doors.maskbench.readers.select": "maskbench .",
+    "structgen.doors.maskbench.readers.select_cases": "maskbench .",
     "structgen.doors.cli.store.files_of": "store clear --yes",
 }
 

@@ -220,7 +220,7 @@ def test_the_place_of_an_error_stays_exact() -> None:
 def test_warnings_of_the_cache_folder() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        cache.warn(f"{EVIL} cannot be read.")
+        cache.warn_of_file(f"{EVIL} cannot be read.")
     assert not HIDDEN.search(str(caught[0].message))
 
 

@@ -11,7 +11,7 @@ import pytest
 from command_line import Result, commanded
 
 import structgen as sg
-from structgen.base.system.resources import grammar, small_tokenizer
+from structgen.base.system.resources import grammar_path, small_tokenizer
 from structgen.grammars.lark_grammars import lark_grammar
 
 FILES = {
@@ -108,7 +108,7 @@ def test_what_a_grammar_leaves_is_counted_and_made_again_when_cleared() -> None:
 
 def test_the_grammar_is_loaded_and_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
-    path = str(grammar("markers"))
+    path = str(grammar_path("markers"))
     arguments = ["warmup", "--tokenizer", str(small_tokenizer()), "--grammar", path]
     result = commanded(*arguments)
     assert result.exit_code == 0
@@ -116,5 +116,5 @@ def test_the_grammar_is_loaded_and_compiled(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.rglob("*.lexer"))
     assert list((tmp_path / "grammars").iterdir())
     # and nobody asks lark any more
-    monkeypatch.setattr(lark_grammar, "load", None)
+    monkeypatch.setattr(lark_grammar, "load_tables", None)
     assert lark_grammar.lark(path).tables.rules

@@ -32,8 +32,10 @@ def test_the_model_reads_the_rows_of_the_pages_and_what_stands_before_them_once(
 ) -> None:
     if not isinstance((engine := sg.Engine("structgen/extract")).model, Llama):
         pytest.skip("the model runs on torch here")
-    read, run = list[int](), Llama._run
-    monkeypatch.setattr(Llama, "_run", lambda *args, **how: read.append(len(args[1])) or run(*args, **how))
+    read, run = list[int](), Llama._run_threads
+    monkeypatch.setattr(
+        Llama, "_run_threads", lambda *args, **how: read.append(len(args[1])) or run(*args, **how)
+    )
     question = PageQuestion(engine, list[Person], None, {})
     first, other = (
         question.writer._read_prompt(question.page_target, question.prompt_source(text)).tokens

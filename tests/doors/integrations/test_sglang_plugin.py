@@ -40,7 +40,7 @@ def sglang(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
     """SGLang's hooks; what was imported over them is forgotten afterwards."""
     version = getattr(request, "param", sglang_stand_in.VERSION)
     found = sglang_stand_in.install(lambda name, made: monkeypatch.setitem(sys.modules, name, made), version)
-    monkeypatch.setattr(EngineGrammars, "preload", lambda self: None)
+    monkeypatch.setattr(EngineGrammars, "preload_kinds", lambda self: None)
     sglang_plugin.register()
     yield found
     sys.modules.pop("structgen.doors.integrations.sglang_backend", None)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.usefixtures("vllm", "workers")
 def vllm(monkeypatch: pytest.MonkeyPatch) -> Any:
     """vLLM's hooks and its `LLM`; what was imported over them is forgotten afterwards."""
     monkeypatch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "1")
-    monkeypatch.setattr(EngineGrammars, "preload", lambda self: None)
+    monkeypatch.setattr(EngineGrammars, "preload_kinds", lambda self: None)
     monkeypatch.setattr(bulk_runs, "check_causal", lambda name: None)  # FOLDER has a tokenizer alone
     put = lambda name, made: monkeypatch.setitem(sys.modules, name, made)  # noqa: E731
     yield vllm_stand_in.install(vllm_stand_in.VERSIONS[0], put)

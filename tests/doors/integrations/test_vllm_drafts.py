@@ -49,7 +49,7 @@ class Always(engine_drafts.Speculator):
 
     def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Draft]:
         return [
-            engine_drafts.NO_DRAFT if view is None else drafting.candidates(view, most)
+            engine_drafts.NO_DRAFT if view is None else drafting.propose_tree(view, most)
             for drafting, view, most in zip(draftings, views, mosts, strict=True)
         ]
 
@@ -58,7 +58,7 @@ class Always(engine_drafts.Speculator):
 def vllm(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """vLLM 0.32 with our back end and its scheduler; drafts are always made."""
     monkeypatch.setattr(engine_drafts, "Speculator", Always)
-    monkeypatch.setattr(EngineGrammars, "preload", lambda self: None)
+    monkeypatch.setattr(EngineGrammars, "preload_kinds", lambda self: None)
 
     def put(name: str, module: Any) -> None:
         monkeypatch.setitem(sys.modules, name, module)

@@ -76,7 +76,7 @@ def engine(vllm: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> Callable[.
     """Return what starts an engine with our back end."""
     vllm_plugin.register()
     loaded: list[EngineGrammars] = []
-    monkeypatch.setattr(EngineGrammars, "preload", lambda self: loaded.append(self))
+    monkeypatch.setattr(EngineGrammars, "preload_kinds", lambda self: loaded.append(self))
 
     def started(**changes: Any) -> Any:
         settings = config(vllm, **changes)

@@ -38,7 +38,7 @@ CONFIGS = _configs("Listed", "AcceptsEverything")
 
 
 def _kept(out, cases, *, configs=CONFIGS, timeout=600.0, on_ray=True):
-    found = BenchRun(configs, timeout=timeout, out=out, on_ray=on_ray).results(cases)
+    found = BenchRun(configs, timeout=timeout, out=out, on_ray=on_ray).results_of_cases(cases)
     return {results[0].name: results for results in found}
 
 
@@ -46,7 +46,7 @@ def _untimed(results):
     clock = {"cpu": None, "pauses": None}
     return {
         name: [
-            [{**step, "times": len(step["times"]), **clock} for step in case.plain()["steps"]]
+            [{**step, "times": len(step["times"]), **clock} for step in case.to_plain()["steps"]]
             for case in found
         ]
         for name, found in results.items()

@@ -15,7 +15,7 @@ from structgen.doors.maskbench.engines import EngineRefusal
 from structgen.doors.maskbench.measurements import Verdict
 from structgen.doors.maskbench.ours import structgen
 from structgen.doors.maskbench.readers import Case, Instance
-from structgen.doors.maskbench.vocabularies import load
+from structgen.doors.maskbench.vocabularies import load_tokenizer
 
 SCHEMA = {
     "type": "object",
@@ -27,7 +27,7 @@ SCHEMA = {
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load("small")
+    return load_tokenizer("small")
 
 
 def played(tokenizer, texts, policies=(), schema=SCHEMA):

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from structgen.doors.maskbench.readers import Instance, ReaderError, select, split_of
+from structgen.doors.maskbench.readers import Instance, ReaderError, select_cases, split_of
 
 SCHEMA = {"type": "number", "minimum": 0}
 FILE = (
@@ -16,7 +16,7 @@ INSTANCES = (Instance(b"1.0", True), Instance('{"é": [1e-7]}'.encode(), False))
 
 
 def cases(*paths, **options):
-    return [read() for _, read in select(paths, **options)]
+    return [read() for _, read in select_cases(paths, **options)]
 
 
 def test_a_maskbench_file_gives_its_schema_and_instances(tmp_path):
@@ -76,7 +76,7 @@ def test_without_pyarrow_a_table_is_refused_with_the_cure(tmp_path, monkeypatch)
     (tmp_path / "data.parquet").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ReaderError, match=r"pyarrow, which is not installed.*pip install"):
-        select([tmp_path])
+        select_cases([tmp_path])
 
 
 def test_a_table_without_schemas_is_refused_by_its_columns(tmp_path):
@@ -84,7 +84,7 @@ def test_a_table_without_schemas_is_refused_by_its_columns(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(pyarrow.table({"text": ["a"]}), tmp_path / "data.parquet")
     with pytest.raises(ReaderError, match="only text"):
-        select([tmp_path])
+        select_cases([tmp_path])
 
 
 def test_a_sample_is_the_same_for_the_same_seed_and_another_for_another(tmp_path):
@@ -112,7 +112,7 @@ def test_a_byte_order_mark_is_no_problem(tmp_path):
 def test_a_path_without_schemas_is_an_error(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ReaderError, match=name):
-        select([tmp_path / name])
+        select_cases([tmp_path / name])
 
 
 @pytest.mark.parametrize(

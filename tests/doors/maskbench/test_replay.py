@@ -12,8 +12,8 @@ from replays import played_by
 
 from structgen.doors.maskbench.measurements import NOT_MEASURED, Verdict
 from structgen.doors.maskbench.readers import Case, Instance
-from structgen.doors.maskbench.replay import replay
-from structgen.doors.maskbench.run_report import times
+from structgen.doors.maskbench.replay import replay_tokens
+from structgen.doors.maskbench.run_report import times_by_measure
 from structgen.tokens.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer.from_bytes([bytes([byte]) for byte in range(256)] + [b'"ab', None], eos_token_id=257)
@@ -55,8 +55,8 @@ def test_every_call_is_measured_once(valid):
     one = played(fake_engines.Listed, case)
     positions = [len(TOKENIZER.encode(instance.text)) for instance in case.instances]
     # Of each instance a mask before every token and one for the end; the very first is the first mask's.
-    assert len(times(one)["mask"]) == sum(n + 1 for n in positions) - bool(valid)
-    assert len(times(one)["commit"]) == sum(positions)
+    assert len(times_by_measure(one)["mask"]) == sum(n + 1 for n in positions) - bool(valid)
+    assert len(times_by_measure(one)["commit"]) == sum(positions)
     assert list(one.steps[0].times) > [0]
 
 
@@ -166,7 +166,7 @@ def test_commit_refusing_what_the_mask_allows_is_a_crash():
 
 def test_an_instance_without_a_mask_for_its_first_token_takes_nothing():
     session = fake_engines.ListedSession([b"1"], TOKENIZER)
-    assert replay(session, TOKENIZER.encode(b"2"), array("q")) == 0
+    assert replay_tokens(session, TOKENIZER.encode(b"2"), array("q")) == 0
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_an_instance_without_a_mask_for_its_first_token_takes_nothing():
 def test_a_bare_schema_is_walked_to_a_document_or_a_dead_end(engine, verdict, least):
     found = played(engine, enum("abab", bare=True))
     assert kinds(found) == [verdict]
-    assert len(times(found)["commit"]) >= least
+    assert len(times_by_measure(found)["commit"]) >= least

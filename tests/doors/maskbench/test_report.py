@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from structgen.doors.cli.output import echo, echo_table
 from structgen.doors.maskbench.measurements import NOT_MEASURED, CaseResult, StepResult, Verdict
-from structgen.doors.maskbench.run_report import microseconds, report_of, tables, times, timing
+from structgen.doors.maskbench.run_report import (
+    format_microseconds,
+    report_of,
+    report_tables,
+    times_by_measure,
+    timing_figures,
+)
 
 PERMILLES = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
 
@@ -31,7 +37,7 @@ def ours(*results):
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
 def test_a_percentile_is_the_least_time_that_enough_times_do_not_exceed(measured):
-    found = timing(measured)
+    found = timing_figures(measured)
     for name, permille in PERMILLES.items():
         needed = math.ceil(permille * len(measured) / 1000)
         slow = min(time for time in measured if sum(other <= time for other in measured) >= needed)
@@ -39,25 +45,28 @@ def test_a_percentile_is_the_least_time_that_enough_times_do_not_exceed(measured
 
 
 def test_the_figures_of_a_thousand_times():
-    assert timing(range(1, 1001)) == {"count": 1000, "avg": 500.5, "max": 1000, **PERMILLES}
-    assert timing([]) == {}
+    assert timing_figures(range(1, 1001)) == {"count": 1000, "avg": 500.5, "max": 1000, **PERMILLES}
+    assert timing_figures([]) == {}
 
 
 def test_a_position_counts_in_the_sum_only_with_both_its_times():
-    found = times(result(pairs=[NOT_MEASURED, 5, 10, 20, 30, NOT_MEASURED]))
+    found = times_by_measure(result(pairs=[NOT_MEASURED, 5, 10, 20, 30, NOT_MEASURED]))
     assert [found[name].tolist() for name in ("mask", "commit", "mask + commit")] == [[10, 30], [5, 20], [30]]
 
 
 def test_the_first_token_is_counted_with_the_first_mask_where_the_text_took_it():
-    both = times(result(pairs=[NOT_MEASURED, 5, 10, 20]))["first mask + commit"]
-    refused = times(result(pairs=[NOT_MEASURED, NOT_MEASURED]))["first mask + commit"]
+    both = times_by_measure(result(pairs=[NOT_MEASURED, 5, 10, 20]))["first mask + commit"]
+    refused = times_by_measure(result(pairs=[NOT_MEASURED, NOT_MEASURED]))["first mask + commit"]
     assert (both.tolist(), refused.tolist()) == ([1005], [])
 
 
 def test_the_processor_s_time_of_a_schema_is_that_of_all_its_steps():
     found = CaseResult("a", "s", "peer", [StepResult(times=array("q", [9]), cpu=7), StepResult(cpu=5)])
-    assert [times(found)[name].tolist() for name in ("first mask cpu", "schema cpu")] == [[7], [12]]
-    assert not len(times(result(kinds=[Verdict.RIGHT]))["schema cpu"])
+    assert [times_by_measure(found)[name].tolist() for name in ("first mask cpu", "schema cpu")] == [
+        [7],
+        [12],
+    ]
+    assert not len(times_by_measure(result(kinds=[Verdict.RIGHT]))["schema cpu"])
 
 
 @for_each(
@@ -121,14 +130,14 @@ def printed(report, terminal, width, monkeypatch, capsys):
     """Return what is shown of a report on a screen."""
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("FORCE_COLOR", "1" * terminal)
-    for title, head, rows in tables(report):
+    for title, head, rows in report_tables(report):
         echo(title)
         echo_table(head, rows)
     return capsys.readouterr().out
 
 
 def test_mask_and_token_together_stand_before_each_of_them():
-    *_, (_, _, rows) = tables(report_of([result(pairs=[10, 1])]))
+    *_, (_, _, rows) = report_tables(report_of([result(pairs=[10, 1])]))
     assert [row[0] for row in rows] == ["first mask", "mask + token", "mask", "take token"]
 
 
@@ -160,9 +169,9 @@ def test_the_tables_fit_eighty_columns_with_four_engines(monkeypatch, capsys):
     ("ns", "text"), [(1234, "1.23"), (12_345, "12.3"), (123_456, "123"), (12_345_678, "12,346")]
 )
 def test_microseconds_have_three_digits_that_count(ns, text):
-    assert microseconds(ns) == text
+    assert format_microseconds(ns) == text
 
 
 def test_a_result_is_read_back_from_json():
     given = result("a", pairs=[10, NOT_MEASURED], reason="limit: depth")
-    assert CaseResult.of_plain(json.loads(json.dumps(given.plain()))) == given
+    assert CaseResult.of_plain(json.loads(json.dumps(given.to_plain()))) == given

@@ -9,7 +9,7 @@ import pytest
 from structgen.doors.maskbench.engines import EngineConfig, engine_configs
 from structgen.doors.maskbench.measurements import Verdict
 from structgen.doors.maskbench.readers import Case, Instance
-from structgen.doors.maskbench.run_report import times
+from structgen.doors.maskbench.run_report import times_by_measure
 from structgen.doors.maskbench.runner import BenchRun
 from structgen.errors import OptionError, StructgenError
 
@@ -25,7 +25,7 @@ UNKNOWN = Case("b", "s", json.dumps({"enum": [1], "not": {}}), (Instance(b"1", T
 def results(*factories, cases=(SCHEMA,), timeout=600.0, jobs=1):
     """Return the results of each case, one an engine."""
     configs = [EngineConfig(factory, f"fake_engines:{factory}") for factory in factories]
-    return list(BenchRun(configs, timeout=timeout, jobs=jobs).results(cases))
+    return list(BenchRun(configs, timeout=timeout, jobs=jobs).results_of_cases(cases))
 
 
 SHORT = Case("c", "s", json.dumps({"enum": [1]}), (Instance(b"1", True),))
@@ -83,9 +83,9 @@ def test_an_engine_is_judged_by_each_instance(found, engine, outcome, verdicts):
 
 
 def test_what_is_measured_and_told_of_an_engine(found):
-    assert len(times(found["Listed"][0])["commit"]) == 4 + 2 + 2
+    assert len(times_by_measure(found["Listed"][0])["commit"]) == 4 + 2 + 2
     told = {
-        name: [(one["kind"], one["instance"], one["byte"]) for one in found[name][0].failures()]
+        name: [(one["kind"], one["instance"], one["byte"]) for one in found[name][0].failure_records()]
         for name in SOUND[1:3]
     }
     assert told["AcceptsEverything"][0][:2] == ("invalid accepted", 1)
@@ -117,7 +117,7 @@ def test_an_engine_that_hangs_times_out_and_its_time_is_kept(hanging):
     )
     assert {one.outcome for one in (mask, commit, compiling)} == {Verdict.TIMED_OUT}
     assert [len(one.steps) for one in (mask, commit, compiling)] == [2, 2, 1]
-    assert [times(one)["mask"].tolist() for one in (mask, commit)] == [[10**9], [10**9]]
+    assert [times_by_measure(one)["mask"].tolist() for one in (mask, commit)] == [[10**9], [10**9]]
     assert compiling.steps[0].times.tolist() == [10**9]
     assert hanging["HangsInMask"][1].outcome is R  # by another process
 

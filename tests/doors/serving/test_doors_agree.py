@@ -67,13 +67,13 @@ class Asked:
         self.model = model
         self.engine = sg.Engine(model)
         self.prompts: list[tuple[int, ...]] = []
-        inner = self.engine._submitted
+        inner = self.engine._submit_checked
 
         def submitted(request: sg.Request) -> Any:
-            self.prompts.append(tuple(self.engine.reading.read(request).tokens))
+            self.prompts.append(tuple(self.engine.reading.read_request(request).tokens))
             return inner(request)
 
-        self.engine._submitted = submitted  # type: ignore[method-assign]
+        self.engine._submit_checked = submitted  # type: ignore[method-assign]
         self.app = make_app(ServedModel(self.engine, "m", tool_format="hermes"))
 
     def answer(self, ask: Callable[[], str]) -> tuple[str, tuple[int, ...]]:

@@ -41,7 +41,7 @@ class Held:
         self.go_on, self.taken = threading.Event(), Counter[int]()
         self.waiting = self.late = 0
         """Readers that have waited; steps that were taken although nobody waited any more."""
-        own, work, lock = threading.get_ident(), type(THIS_CALL).work, threading.Lock()
+        own, work, lock = threading.get_ident(), type(THIS_CALL).count_work, threading.Lock()
 
         def held(call: Any, numbers: int) -> None:
             me = threading.get_ident()
@@ -54,7 +54,7 @@ class Held:
             work(call, numbers)
             self.late += is_late
 
-        patch.setattr(type(THIS_CALL), "work", held)
+        patch.setattr(type(THIS_CALL), "count_work", held)
 
 
 async def answered(app: Any) -> bool:

@@ -258,7 +258,7 @@ def test_workers_that_find_no_room_hold_up_nobody(tmp_path: Path, cluster: Any) 
 
 def test_there_are_as_many_workers_as_processors(tmp_path: Path, cluster: Any) -> None:
     counts = list[int]()
-    assert list(ray_answers(partial(Squares, tmp_path), [], 1, counted=counts.append)) == ["one version"]
+    assert list(ray_answers(partial(Squares, tmp_path), [], 1, report_count=counts.append)) == ["one version"]
     assert counts == [2]
 
 

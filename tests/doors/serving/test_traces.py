@@ -410,7 +410,7 @@ def test_a_prompt_of_any_shape_is_told(
 ) -> None:
     monkeypatch.setenv(telemetry.CONTENT, "true")
     with telemetry.call_span("chat", "x", {}) as span:
-        span.asked(prompt)
+        span.record_prompt(prompt)
     said = spans.only().attributes["gen_ai.input.messages"]
     assert json.loads(said) == told and said.isascii()
 
@@ -420,7 +420,7 @@ def test_of_a_call_that_is_not_sampled_the_context_alone_is_kept(
 ) -> None:
     off = sdk.TracerProvider(sampler=sdk.sampling.ALWAYS_OFF, shutdown_on_exit=False)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", off)
-    with telemetry.call_span("chat", "x", {}) as span, span.current():
+    with telemetry.call_span("chat", "x", {}) as span, span.make_current():
         assert trace.get_current_span().get_span_context().is_valid
         assert telemetry.carried_headers()["traceparent"].endswith(("-00", "-02"))
     assert sg.run(engine, TEXT, CITY) == "London" and spans.ended() == []

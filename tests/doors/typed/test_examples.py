@@ -55,7 +55,7 @@ def test_a_chat_model_reads_them_as_turns_with_the_outline_once() -> None:
     question = ModelQuestion(
         messages, True, "{name: string}", with_outline=True, examples=[("Bob", "1"), (messages, "2")]
     )
-    made = question.messages()
+    made = question.to_messages()
     assert [(one["role"], one["content"].partition("\n")[0]) for one in made] == [
         ("system", "S"),
         *[("user", "Bob"), ("assistant", "1"), ("user", "Ada"), ("assistant", "2"), ("user", "Ada")],

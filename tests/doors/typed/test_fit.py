@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from told_models import TOKENIZER, Told, told
 
 import structgen as sg
-from structgen.base.system.html_pages import percent
+from structgen.base.system.html_pages import format_percent
 from structgen.doors.typed.worked.fitting import (
     MISSES,
     at_most_wrong,
@@ -124,7 +124,7 @@ def test_a_score_tells_fields_pairs_and_totals() -> None:
     assert all(0.5 < one.confidence <= 1 for one in score.fields.values())
     assert str(score).splitlines()[1:3] == [
         "all    4      6",
-        f"/name  2      3   {percent(score.fields['/name'].confidence)}",
+        f"/name  2      3   {format_percent(score.fields['/name'].confidence)}",
     ]
     assert "<td>/age</td><td>2</td><td>3</td>" in score._repr_html_()
 

@@ -844,7 +844,7 @@ def test_the_prompt_of_a_request_is_that_of_the_one_without(chat: sg.Engine, tar
         warnings.simplefilter("ignore", GroundedWarning)
         held = narrow_task(WritingTask(form, TypedOptions(grounded=FULL)), source_of_prompt("What?")).form
     first, second = (
-        chat.reading.read(sg.Request("What?", one.grammar, choices="whole")) for one in (form, held)
+        chat.reading.read_request(sg.Request("What?", one.grammar, choices="whole")) for one in (form, held)
     )
     assert [*first.tokens] == [*second.tokens]
 

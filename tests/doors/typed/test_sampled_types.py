@@ -34,7 +34,7 @@ import structgen as sg
 from structgen.asking.python_types.type_hints import read_type
 from structgen.asking.python_types.type_places import PlaceValidators, is_refused
 from structgen.asking.request_reading.targets import ReadTarget
-from structgen.decoding.samplers.problem import understood
+from structgen.decoding.samplers.problem import read_grammar
 from structgen.decoding.samplers.rows import FunctionRows
 from structgen.decoding.samplers.target import Target
 
@@ -89,7 +89,7 @@ def flat(ids: list[int]) -> np.ndarray:
 
 
 def target_of(wanted: Any) -> Target:
-    grammar, read, checkers = understood(wanted)
+    grammar, read, checkers = read_grammar(wanted)
     compiled = sg.compile(grammar, TOKENIZER)
     rows = FunctionRows(flat, [], compiled.vocab_size, "flat")
     return Target(rows, compiled, max_tokens=400, checkers=checkers, read=read)
@@ -100,11 +100,11 @@ def refused_at(wanted: Any, document: bytes) -> bytes | None:
     target = target_of(wanted)
     prefix = target.start()
     for byte in document:
-        after = target.extend(prefix, byte)
+        after = target.extend_prefix(prefix, byte)
         if after is None:
             return prefix.text + bytes((byte,))
         prefix = after
-    return None if target.passes(prefix) else prefix.text
+    return None if target.accepts_text(prefix) else prefix.text
 
 
 def log_probability(document: bytes) -> float:

@@ -47,13 +47,13 @@ def roomy(monkeypatch: pytest.MonkeyPatch, engine: sg.Engine) -> None:
 def prompts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The texts of the prompts that a model reads, whatever the door."""
     seen: list[str] = []
-    tokens = ModelPrompts.tokens
+    tokens = ModelPrompts.encode_question
 
     def noted(self: ModelPrompts, question: ModelQuestion, *given: Any) -> Any:
         seen.append(self.text(question))
         return tokens(self, question, *given)[:8]  # the texts of a random model do not matter
 
-    monkeypatch.setattr(ModelPrompts, "tokens", noted)
+    monkeypatch.setattr(ModelPrompts, "encode_question", noted)
     yield seen
 
 
@@ -196,10 +196,10 @@ def test_a_type_is_told_alike_by_a_call_and_by_a_decorated_function(engine: sg.E
 def test_a_description_of_any_length_is_cut_and_told_once(engine: sg.Engine) -> None:
     long = "abc " * 25_000
     schema = {"type": "object", "properties": {"a": {"type": "string", "description": long}}}
-    read = engine.reading.read(sg.Request("Which?", sg.json_schema(schema), max_tokens=8))
+    read = engine.reading.read_request(sg.Request("Which?", sg.json_schema(schema), max_tokens=8))
     told = re.findall(r"(?:abc ?)+", read.question.outline)
     assert len(told) == 1 and 20 < len(told[0]) <= MOST_DESCRIPTION and "..." in read.question.outline
-    assert not read.shortened
+    assert not read.shortening
 
 
 @pytest.mark.parametrize(("less", "told"), [(0, ""), (1, "no descriptions"), (95, "nothing")])
@@ -209,11 +209,11 @@ def test_descriptions_are_left_out_first_where_the_context_is_short(
     members = {f"key_{at}": {"type": "string", "description": "in capitals, please"} for at in range(4)}
     grammar = sg.json_schema({"type": "object", "properties": members})
     request = sg.Request("Which?", grammar, max_tokens=20)
-    whole = len(engine.reading.read(request).tokens) + 20
+    whole = len(engine.reading.read_request(request).tokens) + 20
     monkeypatch.setattr(engine.model, "context", whole - less * whole // 100 - bool(less))
-    read = engine.reading.read(request)
+    read = engine.reading.read_request(request)
     assert ("capitals" in read.question.outline) is (told == "")
-    assert (f"tells {told} of the schema" in read.shortened) is bool(told)
+    assert (f"tells {told} of the schema" in read.shortening) is bool(told)
 
 
 def test_listed_values_are_told_where_they_are_described(engine: sg.Engine) -> None:
@@ -228,10 +228,13 @@ def test_listed_values_are_told_where_they_are_described(engine: sg.Engine) -> N
 def test_the_embedded_model_reads_no_descriptions() -> None:
     engine = sg.Engine("structgen/extract")
     schema = {"type": "object", "properties": {"a": {"type": "string", "description": "in capitals"}}}
-    described = engine.reading.read(sg.Request("Ada is here.", sg.json_schema(schema)))
+    described = engine.reading.read_request(sg.Request("Ada is here.", sg.json_schema(schema)))
     del schema["properties"]["a"]["description"]  # type: ignore[index]
-    assert described.tokens == engine.reading.read(sg.Request("Ada is here.", sg.json_schema(schema))).tokens
-    assert not described.shortened
+    assert (
+        described.tokens
+        == engine.reading.read_request(sg.Request("Ada is here.", sg.json_schema(schema))).tokens
+    )
+    assert not described.shortening
 
 
 def test_plain_prompts_tell_a_tool_and_its_parameters_once() -> None:
@@ -277,20 +280,20 @@ def test_prompt_and_budget_fit_the_context_or_an_error_names_both(
     refused = ("{}" * draw.randint(1, 40), "Too short.") if draw.random() < 0.3 else None
     prompt = "Tell me. " * draw.randint(1, 30)
     request = Request(prompt, grammar, max_tokens=most, refused=refused)
-    read = engine.reading.read(request)
-    least = engine.reading.read(Request(prompt, grammar, max_tokens=most, outline=False))
+    read = engine.reading.read_request(request)
+    least = engine.reading.read_request(Request(prompt, grammar, max_tokens=most, outline=False))
     text = min(512, context // 4) if most is None else most
     if len(read.tokens) + text > context:
         assert read.tokens == least.tokens  # nothing is left to leave out
-        assert "tells nothing of the schema" in read.shortened
+        assert "tells nothing of the schema" in read.shortening
         if most is not None:
             with pytest.raises(sg.errors.OptionError, match=rf"(?s){len(read.tokens):,} tokens.*{context:,}"):
                 engine.submit(request)
         return
-    assert bool(read.shortened) is (read.question.outline != whole)
-    if read.shortened:
+    assert bool(read.shortening) is (read.question.outline != whole)
+    if read.shortening:
         longer = replace(read.question, outline=whole, refused=None)
-        assert len(engine.prompts.tokens(longer, engine.tokenizer)) + text > context
+        assert len(engine.prompts.encode_question(longer, engine.tokenizer)) + text > context
 
 
 def test_a_function_warns_once_that_its_outline_is_shortened(

@@ -131,7 +131,9 @@ def test_letters_of_names_are_pythons() -> None:
 
 def test_characters_by_name_are_there() -> None:
     grammar = python()
-    listed = re.search(r"^_CHARACTER: /(.*)/$", resources.grammar("python").read_text("utf-8"), re.MULTILINE)
+    listed = re.search(
+        r"^_CHARACTER: /(.*)/$", resources.grammar_path("python").read_text("utf-8"), re.MULTILINE
+    )
     assert listed is not None
     names = {unicodedata.name(chr(point), "") for point in range(0x1F600)} - {""}
     taken = sorted(name for name in names if re.fullmatch(listed[1], name))

@@ -40,7 +40,7 @@ def test_labels_are_the_oracles_verdicts(name: str) -> None:
 
 @pytest.mark.parametrize("name", resources.GRAMMARS)
 def test_grammar_has_a_page_and_an_oracle(name: str) -> None:
-    page = resources.grammar(name).with_suffix(".md").read_text(encoding="utf-8")
+    page = resources.grammar_path(name).with_suffix(".md").read_text(encoding="utf-8")
     assert f"{name}.lark" in page
     assert name in ORACLES
 
@@ -66,7 +66,7 @@ def test_walks_over_the_masks_of_a_budget_end_in_texts_that_lark_and_the_oracle_
 ) -> None:
     tokenizer, chance = sg.Tokenizer.from_huggingface(resources.small_tokenizer()), random.Random(name)
     lines = {"postlex": PythonIndenter()} if name == "python" else {}
-    compiled = sg.compile(sg.lark(resources.grammar(name), **lines), tokenizer, store=False)
+    compiled = sg.compile(sg.lark(resources.grammar_path(name), **lines), tokenizer, store=False)
     for _ in range(count):
         matcher = sg.Matcher(compiled)
         budget = matcher.tokens_to_finish() + chance.randrange(60)
@@ -119,4 +119,4 @@ def test_the_oracle_takes_each_mutant_of_the_texts_that_lark_takes(name: str) ->
 
 def test_unknown_grammar_is_refused_with_the_names_of_those_that_ship() -> None:
     with pytest.raises(StructgenError, match=r"No grammar named 'cobol'.*Use one of arithmetic"):
-        resources.grammar("cobol")
+        resources.grammar_path("cobol")

@@ -144,13 +144,13 @@ def test_many_keywords_beside_broad_terminals_have_few_kinds_and_one_fixpoint(
 ) -> None:
     """Whatever is asked along a text, letters that appear late have the fixpoint made no second time."""
     solved = []
-    saturate = lark_liveness.saturate
+    saturate = lark_liveness.saturate_variables
 
     def counted(*given: object) -> int:
         solved.append(len(given))
         return saturate(*given)
 
-    monkeypatch.setattr(lark_liveness, "saturate", counted)
+    monkeypatch.setattr(lark_liveness, "saturate_variables", counted)
     kinds = " | ".join(f'"W{number}X"i' for number in range(60))
     grammar = sg.lark(KEYWORDS.replace("KINDS", kinds))
     compiled = sg.compile(grammar, TOKENIZER, store=False)

@@ -141,7 +141,7 @@ def test_two_that_began_with_one_lexer_go_on_by_turns(
 
 def test_a_successor_has_the_lexer_and_goes_on() -> None:
     text, other = b'{"a": [1, "x"]}', b'[true, null, {"b": -2.5e3}]'
-    first = compiled(sg.lark(GRAMMARS / "json.lark"), tokens=vocabularies.load("small"))
+    first = compiled(sg.lark(GRAMMARS / "json.lark"), tokens=vocabularies.load_tokenizer("small"))
     expected = masks_along(first, text)
     second = first.anew()
     assert second.sizes["machine_states"] < first.sizes["machine_states"]
@@ -153,7 +153,7 @@ def test_a_successor_has_the_lexer_and_goes_on() -> None:
 
 
 def test_masks_are_listed_where_the_store_is_full(tmp_path: Path) -> None:
-    tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / "json.lark")
+    tokenizer, grammar = vocabularies.load_tokenizer("small"), sg.lark(GRAMMARS / "json.lark")
     rows = []
     for memory in (1 << 26, 1 << 26, 1 << 12):
         store = MaskStore(tmp_path, memory=memory)
@@ -232,7 +232,7 @@ def test_a_kill_in_the_midst_of_writing_leaves_no_half_file(tmp_path: Path, toke
     assert not list(tmp_path.rglob("*.lexer"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert compiled(sg.lark(CALLS), MaskStore(tmp_path), tokenizer).answers._kept is None
+        assert compiled(sg.lark(CALLS), MaskStore(tmp_path), tokenizer).answers._cached_parts is None
 
 
 def test_compiling_what_was_kept_opens_one_file_of_the_store(tmp_path: Path, tokenizer: sg.Tokenizer) -> None:
@@ -263,7 +263,7 @@ print(*(Path(one).suffix for one in opened if one.startswith(folder) and not Pat
 
 
 def test_a_new_vocabulary_goes_on_with_the_states_of_the_file(tmp_path: Path) -> None:
-    grammar, small = sg.lark(GRAMMARS / "markers.lark"), vocabularies.load("small")
+    grammar, small = sg.lark(GRAMMARS / "markers.lark"), vocabularies.load_tokenizer("small")
     compiled(grammar, MaskStore(tmp_path))
     second = compiled(grammar, MaskStore(tmp_path), small)
     states, fresh = second.sizes["lexer_states"], compiled(grammar, tokens=small)
@@ -313,7 +313,7 @@ def test_a_folder_that_takes_no_lexer_is_told_once_and_all_stays_in_memory(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("structgen.base.system.cache.os.replace", fails)
-    monkeypatch.setattr(cache._Told, "causes", [])
+    monkeypatch.setattr(cache._WarnedCauses, "causes", [])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for tokens in (TOKENS, OTHER, OTHER):

@@ -18,10 +18,10 @@ from compiled_texts import reached
 from lark.indenter import PythonIndenter
 
 import structgen as sg
-from structgen.base.system.resources import grammar
+from structgen.base.system.resources import grammar_path
 from structgen.grammars.lark_grammars import lark_grammar
 from structgen.grammars.lark_grammars.kept import kept_grammars
-from structgen.grammars.lark_grammars.reading.lark_loader import load
+from structgen.grammars.lark_grammars.reading.lark_loader import load_tables
 from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.lark_grammars.reading.plain_rules import load_rules
 
@@ -49,7 +49,7 @@ idle: X
 %ignore " "
 """
 CYCLE = 'start: a | "x"\na: start | a a |\n%import common.WS\n%ignore WS\n'
-MARKERS = grammar("markers").read_text(encoding="utf-8")
+MARKERS = grammar_path("markers").read_text(encoding="utf-8")
 Read = Callable[..., Any]
 
 
@@ -57,7 +57,7 @@ Read = Callable[..., Any]
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list of texts that lark was asked to load."""
     seen: list[str] = []
-    for name, plain in (("load", load), ("load_rules", load_rules)):
+    for name, plain in (("load_tables", load_tables), ("load_rules", load_rules)):
 
         def noted(text: str, _plain: Any = plain, **options: Any) -> Any:
             seen.append(text)

@@ -64,8 +64,8 @@ def test_no_call_takes_more_steps_than_its_limit(
         spend(*given, **named)
         spent.append(THIS_CALL.spent)
 
-    spend = THIS_CALL.spend
-    monkeypatch.setattr(THIS_CALL, "spend", counted)
+    spend = THIS_CALL.spend_steps
+    monkeypatch.setattr(THIS_CALL, "spend_steps", counted)
     try:
         compiled = sg.compile(loaded, crowded, limits=Limits(oracle_steps=most), store=False)
         state: sg.core.State | None = compiled.start

@@ -15,11 +15,11 @@ from lark_reference import language, takes
 from test_lark_machine import random_machine
 
 import structgen as sg
-from structgen.grammars.lark_grammars.compiled.beaten import beaten
+from structgen.grammars.lark_grammars.compiled.beaten import find_beaten_terminals
 from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 from structgen.grammars.text_grammars.machine.random_sentences import random_word
 from structgen.machines.core.compiled import State
-from structgen.machines.machine_core.wanted_nodes import WantedNodes, ends_read
+from structgen.machines.machine_core.wanted_nodes import TargetNodes, ends_read
 from structgen.tokens.tokenizer import byte_tokenizer
 
 KEYWORDS = """
@@ -112,7 +112,7 @@ def test_every_byte_that_may_come_has_an_item_and_no_other(seed: int, blocks: bo
 def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) -> None:
     for state in states(random_machine(seed), 10):
         nodes = state.compiled.vocabulary.nodes
-        wanted = WantedNodes.of(nodes, np.full(len(nodes), 2, np.uint8))
+        wanted = TargetNodes.of(nodes, np.full(len(nodes), 2, np.uint8))
         found = state.compiled.ends_below(state.index, wanted)
 
         def step(at: State, byte: int) -> State | None:
@@ -142,5 +142,5 @@ def test_lark_takes_the_random_texts_of_a_language(seed: int) -> None:
 def test_a_terminal_whose_texts_others_take_is_told_with_the_winners(text: str, wanted: object) -> None:
     grammar: Any = sg.lark(text)
     names = [one.name for one in grammar.tables.terminals]
-    found = beaten(grammar.tables, grammar.is_local, grammar.limits)
+    found = find_beaten_terminals(grammar.tables, grammar.is_local, grammar.limits)
     assert {names[one.terminal]: {names[won] for won in one.winners} for one in found} == wanted

@@ -231,7 +231,7 @@ def test_two_states_of_the_lexer_that_go_on_as_each_other_have_masks() -> None:
 @pytest.mark.parametrize("most", [1, 8])
 def test_masks_are_the_same_where_places_are_forgotten(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     grammar = GRAMMARS / "json.lark"
-    tokenizer = vocabularies.load("small")
+    tokenizer = vocabularies.load_tokenizer("small")
     whole = CompiledLark(sg.lark(grammar), tokenizer, None, False)
     monkeypatch.setattr(answers, "MOST_PLACES", most)
     forgetful = CompiledLark(sg.lark(grammar), tokenizer, None, False)
@@ -283,7 +283,7 @@ def test_a_deep_stack_and_a_long_rule_are_completed() -> None:
 
 @pytest.mark.parametrize("name", ["arithmetic", "csv", "dates", "json", "markers"])
 def test_real_texts_are_completed_in_no_more_bytes_than_they_have(name: str) -> None:
-    tokenizer, grammar = vocabularies.load("small"), sg.lark(GRAMMARS / f"{name}.lark")
+    tokenizer, grammar = vocabularies.load_tokenizer("small"), sg.lark(GRAMMARS / f"{name}.lark")
     compiled = CompiledLark(grammar, tokenizer, None, False)
     for one in json.loads((GRAMMARS / f"{name}.texts.json").read_text(encoding="utf-8"))["accepted"][:3]:
         text = (one["text"] if isinstance(one, dict) else one).encode()

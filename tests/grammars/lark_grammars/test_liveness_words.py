@@ -32,9 +32,9 @@ def machine() -> CompiledLark:
 
 def frame_behind(machine: CompiledLark, text: bytes) -> int:
     """Return the topmost frame behind a text."""
-    ((place, _lexeme, _column),) = machine.readings(machine.bytes_index(machine.start.index, text))
+    ((place, _lexeme, _column),) = machine.readings_of_state(machine.bytes_index(machine.start.index, text))
     answers = machine.answers
-    stack = answers.liveness._frames.of(answers._states(place))
+    stack = answers.liveness._frames.frames_of_stack(answers._parser_stack(place))
     assert stack is not None
     return int(stack[-1])
 
@@ -43,18 +43,18 @@ def test_contexts_carries_kinds_and_letters_are_those_of_the_example(machine: Co
     letters, lexer = machine.answers.letters, machine.answers.lexer
     names = [one.name for one in machine.grammar.tables.terminals]
     newline = names.index("_NL")
-    ignored = min(machine.grammar.tables.ignored)
+    ignored = min(machine.grammar.tables.ignored_terminals)
     assert letters.rows.contexts == 5
     assert letters._separators == {
         lexer.classes[byte]: frozenset(range(5) if byte == ord(" ") else ()) for byte in b"\n \t"
     }
-    assert len(letters.kinds) == 3 and letters.unsettled == 0
+    assert len(letters.kinds) == 3 and letters.unsettled_bits == 0
     assert lexer.carry_after(letters.kinds[2], lexer.classes[ord(" ")]) < 0
     assert lexer.carry_after(letters.kinds[2], lexer.classes[ord("\n")]) < 0
     assert lexer.carry_after(letters.kinds[2], lexer.classes[ord("b")]) >= 0
     others = (names.index(one) for one in ("$END", "NAME", "EQUAL", "OPEN", "CLOSE"))
     assert {*letters.letters} == {*((one, 0) for one in others), (ignored, 0), (newline, 2)}
-    ((_place, state, _column),) = machine.readings(machine.bytes_index(machine.start.index, b"a"))
+    ((_place, state, _column),) = machine.readings_of_state(machine.bytes_index(machine.start.index, b"a"))
     ((terminal, carry),) = lexer.states[state].ends
     assert names[terminal] == "NAME" and carry not in letters.kinds and lexer.carries[carry].guards
     told = [letters.letters[one] for one in letters.classes[letters.class_of(state)]]

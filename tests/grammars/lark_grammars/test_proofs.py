@@ -60,27 +60,27 @@ def test_a_search_that_letters_do_not_help_finds_each_reading_that_lives(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compiled, searched = compiled_anew(BLOCKS), 0
-    monkeypatch.setattr(LarkAnswers, "told", lambda *_asked: None)
+    monkeypatch.setattr(LarkAnswers, "is_live_by_letters", lambda *_asked: None)
     search = compiled.answers.search()
     assert search is not None
     for size in range(1, len(text)):
         state = compiled.step_bytes(compiled.start, text[:size].encode())
         assert state is not None
-        for reading in compiled.readings(compiled.index_of(state)):
+        for reading in compiled.readings_of_state(compiled.index_of(state)):
             searched += 1
-            assert search(reading, set(compiled.answers.letters.terminals_of(reading.lexeme)))
+            assert search(reading, set(compiled.answers.letters.terminals_of(reading.lexer_state)))
     assert searched > len(text) // 2
 
 
 @pytest.mark.parametrize("text", ['map class a (1+(2*("x', "map a {{{1,"])
 def test_no_proof_is_asked_of_what_ignored_lexemes_owe(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled, asked, prove = compiled_anew(LAST), list[int](), LarkAnswers._prove
+    compiled, asked, prove = compiled_anew(LAST), list[int](), LarkAnswers._write_proof
 
     def noted(answers: LarkAnswers, place: int, end_class: int, column: int) -> None:
         asked.append(place)
         prove(answers, place, end_class, column)
 
-    monkeypatch.setattr(LarkAnswers, "_prove", noted)
+    monkeypatch.setattr(LarkAnswers, "_write_proof", noted)
     state = compiled.step_bytes(compiled.start, text.encode())
     assert state is not None
     closing = {token for token in compiled.allowed(state) if TOKENS[token].startswith(b'\\"')}

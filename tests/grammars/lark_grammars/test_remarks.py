@@ -10,12 +10,12 @@ import pytest
 
 from structgen.base.language.remarks import Remarks
 from structgen.base.limits import Limits
-from structgen.base.system.resources import GRAMMARS, grammar
-from structgen.grammars.lark_grammars.reading.lark_loader import Import, load
+from structgen.base.system.resources import GRAMMARS, grammar_path
+from structgen.grammars.lark_grammars.reading.lark_loader import Import, load_tables
 
 
 def remarks(text: str) -> Remarks:
-    return load(
+    return load_tables(
         text, start="start", source=None, import_paths=(), postlex=None, limits=Limits()
     ).tables.remarks
 
@@ -86,11 +86,11 @@ SPACE: " "
 
 @pytest.mark.parametrize("name", sorted(set(GRAMMARS) - {"go", "python", "sql"}))
 def test_grammars_that_ship_have_no_idle_part(name: str) -> None:
-    found = remarks(grammar(name).read_text(encoding="utf-8"))
+    found = remarks(grammar_path(name).read_text(encoding="utf-8"))
     assert (found.unused_rules, found.unused_terminals) == ((), ())
 
 
 def test_imports_are_told_with_where_they_are_relative_to() -> None:
     text = "%import common.INT\n%import python.NAME\nstart: INT NAME\n"
-    loaded = load(text, start="start", source=None, import_paths=(), postlex=None, limits=Limits())
+    loaded = load_tables(text, start="start", source=None, import_paths=(), postlex=None, limits=Limits())
     assert loaded.imports == (Import("common.lark", None), Import("python.lark", None))

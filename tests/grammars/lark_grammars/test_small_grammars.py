@@ -284,5 +284,5 @@ def test_any_number_of_lexemes_that_may_have_ended_are_few_readings(tokenizer: s
     for count in (10, 100):
         state = compiled.step_bytes(compiled.start, b"<a<b<<" * count)
         assert state is not None
-        sizes.append(len(compiled.readings(state.index)))
+        sizes.append(len(compiled.readings_of_state(state.index)))
     assert sizes[0] == sizes[1] <= 4

@@ -11,7 +11,7 @@ from for_each import for_each
 from language_words import texts, words_of
 
 import structgen as sg
-from structgen.automata.regex.ecma_syntax import parse
+from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.regex.python_syntax import parse_form
 from structgen.grammars.text_grammars import text_grammar
 from structgen.grammars.text_grammars.machine.language import Language
@@ -49,7 +49,7 @@ def test_parts_that_are_counted_have_the_texts_of_re(seed: int, monkeypatch: pyt
     with monkeypatch.context() as patched:
         patched.setattr(text_grammar, "MOST_LETTERS", chance.choice([0, 1, 3, 6]))
         tree, _ = parse_form(pattern, 0)
-        apart = text_grammar.counted(tree, sg.Limits())
+        apart = text_grammar.pattern_as_rules(tree, sg.Limits())
         grammar = sg.regex(pattern) if apart is None else apart
         try:
             found = words_of(grammar, "abc", 4)
@@ -164,6 +164,6 @@ def test_copies_that_may_be_read_in_many_ways_are_bounded() -> None:
 
 
 def test_what_asserts_inside_stays_one_automaton() -> None:
-    assert text_grammar.counted(parse(r"(?:^|x)[a-z]{1,65536}"), sg.Limits()) is None
+    assert text_grammar.pattern_as_rules(parse_ecma(r"(?:^|x)[a-z]{1,65536}"), sg.Limits()) is None
     with pytest.raises(sg.errors.LimitError):
         sg.regex(r"(?:^|x)[a-z]{1,65536}").language(sg.Limits())

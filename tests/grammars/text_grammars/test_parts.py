@@ -526,7 +526,7 @@ def test_a_composition_is_gone_when_it_is_dropped(name: str) -> None:
         is_text = isinstance(compiled, CompiledText)
         parts = [
             weakref.ref(one)
-            for one in (compiled._language.compiled_parts if is_text else compiled._texts.made)
+            for one in (compiled._language.compiled_parts if is_text else compiled._texts.compiled_grammars)
         ]
         del compiled, matcher
         assert gone() is None

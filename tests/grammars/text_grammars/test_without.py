@@ -557,7 +557,7 @@ def test_how_many_texts_are_banned_is_bounded() -> None:
 def test_a_ban_that_a_pattern_rules_out_adds_no_states() -> None:
     def key(*formulas: Formula) -> bytes:
         pool = StringPool(Limits())
-        return pool.key(pool.start(Spec((All(formulas),)), lambda met: 0))
+        return pool.language_key(pool.start(Spec((All(formulas),)), lambda met: 0))
 
     date, hexes = Pattern("^[0-9]{4}-[0-9]{2}$"), Pattern("^[0-9a-f]{6}$")
     ban = Not(Pattern(pattern_of(("2-0x", "dead", "xyz"))))

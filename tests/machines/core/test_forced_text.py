@@ -119,7 +119,7 @@ def test_without_options_a_grammar_is_itself(documents: list[str]) -> None:
 def test_behind_a_border_the_texts_are_those_of_border_and_grammar(
     documents: list[str], behind: str, canonical: bool
 ) -> None:
-    policy = with_forced_text(_compiled(documents), canonical=canonical, behind=behind.encode())
+    policy = with_forced_text(_compiled(documents), canonical=canonical, border=behind.encode())
     texts = [(behind + text).encode() for text in documents]
     assert _sequences(policy) == _spelled(texts, canonical=canonical)
 
@@ -128,7 +128,7 @@ def test_behind_a_border_the_texts_are_those_of_border_and_grammar(
 @for_each("behind", [b"", b"x", b"xab", b"\xc3"])
 @for_each("documents", DOCUMENTS)
 def test_a_budget_of_tokens_is_kept(documents: list[str], behind: bytes, canonical: bool) -> None:
-    policy = with_forced_text(_compiled(documents), canonical=canonical, behind=behind)
+    policy = with_forced_text(_compiled(documents), canonical=canonical, border=behind)
     mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
     for seed in range(8):
         matcher, chosen = sg.Matcher(policy), random.Random(seed)
@@ -146,14 +146,14 @@ def test_no_token_leaves_a_border_that_no_tokens_write() -> None:
     """No token is "b" alone, so behind "a" only "bc" could go on."""
     own = sg.Tokenizer.from_bytes([b"a", b"c", b"d", b"ab", b"bc", None], 5)
     for document, allowed in (("c", [0, 3]), ("d", [3])):
-        policy = with_forced_text(sg.compile(sg.literal(document), own), behind=b"ab")
+        policy = with_forced_text(sg.compile(sg.literal(document), own), border=b"ab")
         assert policy.allowed(policy.start) == allowed
         assert policy.tokens_to_finish(policy.start) == 2
 
 
 def test_the_fewest_tokens_are_counted_across_the_border() -> None:
     compiled = _compiled(["//ab"])
-    assert sg.Matcher(with_forced_text(compiled, behind=b":")).tokens_to_finish() == 2
+    assert sg.Matcher(with_forced_text(compiled, border=b":")).tokens_to_finish() == 2
     assert TOKENIZER.token_bytes[TOKENIZER.encode(b"://")[0]] == b"://"
 
 
@@ -204,7 +204,7 @@ def test_a_tokenizer_without_rules_is_refused() -> None:
     with pytest.raises(sg.errors.OptionError, match=r"does not say which tokens.*leave canonical out"):
         with_forced_text(compiled, canonical=True)
     # a border needs none
-    policy = with_forced_text(compiled, behind=b"a")
+    policy = with_forced_text(compiled, border=b"a")
     assert policy.allowed(policy.start) == [0]
 
 
@@ -225,7 +225,7 @@ def test_text_that_the_tokenizer_changes_is_written_in_any_tokens() -> None:
 
 @pytest.mark.parametrize("canonical", [False, True])
 def test_drafts_have_the_masks_of_their_states(canonical: bool) -> None:
-    policy = with_forced_text(_compiled(["abcde", "abx"]), canonical=canonical, behind=b"x")
+    policy = with_forced_text(_compiled(["abcde", "abx"]), canonical=canonical, border=b"x")
     tokens = TOKENIZER.encode(b"xabcde")
     mask, alone = (
         sg.allocate_mask(len(tokens) + 1, TOKENIZER.vocab_size),
@@ -260,7 +260,7 @@ GRAMMARS = {
 def test_texts_of_every_kind_of_grammar(name: str, behind: bytes) -> None:
     """Random tokens of the masks write texts of the grammar, and end."""
     compiled = sg.compile(GRAMMARS[name], LARGE)
-    policy = with_forced_text(compiled, canonical=True, behind=behind)
+    policy = with_forced_text(compiled, canonical=True, border=behind)
     mask, plain = sg.allocate_mask(1, LARGE.vocab_size), sg.allocate_mask(1, LARGE.vocab_size)
     for seed in range(5):
         matcher, chosen = sg.Matcher(policy), random.Random(seed)
@@ -286,7 +286,7 @@ def test_texts_of_every_kind_of_grammar(name: str, behind: bytes) -> None:
 
 
 def test_a_policy_is_made_again_in_another_process_and_after_limits() -> None:
-    policy = with_forced_text(_compiled(["xabcdy", "abcde"]), canonical=True, behind=b"x")
+    policy = with_forced_text(_compiled(["xabcdy", "abcde"]), canonical=True, border=b"x")
     wanted = _sequences(policy)
     assert _sequences(pickle.loads(pickle.dumps(policy))) == wanted
     assert _sequences(policy.anew()) == wanted
@@ -297,7 +297,7 @@ def test_a_policy_is_made_again_in_another_process_and_after_limits() -> None:
 
 def test_a_policy_is_found_again_while_somebody_holds_it() -> None:
     compiled, other = _compiled(["abc"]), _compiled(["abc"])
-    policy = with_forced_text(compiled, behind=b"x")
-    assert with_forced_text(compiled, behind=b"x") is policy
-    assert with_forced_text(compiled, behind=b"y") is not policy
-    assert with_forced_text(other, behind=b"x") is not policy
+    policy = with_forced_text(compiled, border=b"x")
+    assert with_forced_text(compiled, border=b"x") is policy
+    assert with_forced_text(compiled, border=b"y") is not policy
+    assert with_forced_text(other, border=b"x") is not policy

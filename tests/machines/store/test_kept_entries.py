@@ -19,7 +19,7 @@ from structgen.base.system.cache import (
     DAMAGED_CURE,
     ForeignFile,
     open_trusted,
-    tell_unusable,
+    warn_unusable,
     write_atomically,
 )
 from structgen.errors import StoreWarning
@@ -49,7 +49,7 @@ def of_lark(folder: Path) -> object:
 
 
 def of_vocabulary(folder: Path) -> object:
-    return Vocabulary.of(TOKENIZER).nodes.tolist()
+    return Vocabulary.of_tokenizer(TOKENIZER).nodes.tolist()
 
 
 def of_tables(folder: Path) -> object:
@@ -80,7 +80,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache folder."""
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     monkeypatch.setattr(vocabulary, "_WORTH_A_FILE", 0)
-    monkeypatch.setattr(cache._Told, "causes", [])
+    monkeypatch.setattr(cache._WarnedCauses, "causes", [])
     return tmp_path
 
 
@@ -234,7 +234,7 @@ def test_a_folder_in_a_files_place_is_told_once_for_reading_and_writing(tmp_path
 
 def test_another_fault_is_told_again(tmp_path: Path) -> None:
     def used() -> None:
-        tell_unusable(tmp_path / "a", ForeignFile("it belongs to another user"), "cannot read a", "lost.")
-        tell_unusable(tmp_path / "b", OSError(errno.ENOSPC, "full"), "cannot write b", "lost.")
+        warn_unusable(tmp_path / "a", ForeignFile("it belongs to another user"), "cannot read a", "lost.")
+        warn_unusable(tmp_path / "b", OSError(errno.ENOSPC, "full"), "cannot write b", "lost.")
 
     assert len(told(used)) == 2

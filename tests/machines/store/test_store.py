@@ -61,7 +61,7 @@ def expected(tokenizer: sg.Tokenizer) -> list[bytes]:
 
 
 def part_of(store: sg.MaskStore, tokenizer: sg.Tokenizer) -> VocabularyStore:
-    return store.of(Vocabulary.of(tokenizer))
+    return store.of_tokenizer(Vocabulary.of_tokenizer(tokenizer))
 
 
 def test_the_oldest_files_go_when_the_folder_is_full(tmp_path: Path) -> None:

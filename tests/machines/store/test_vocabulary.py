@@ -172,7 +172,7 @@ def test_strings_past_the_layout_are_refused(name: str, most: int, monkeypatch: 
 
 @given(st.lists(st.none() | strings, max_size=20))
 def test_a_vocabulary_finds_every_token_again(tokens: list[bytes | None]) -> None:
-    made = Vocabulary.of(Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens)))
+    made = Vocabulary.of_tokenizer(Tokenizer.from_bytes([*tokens, None], eos_token_id=len(tokens)))
     assert (made.vocab_size, made.words) == (len(tokens) + 1, (len(tokens) + 32) // 32)
     assert len(made.slot_ids) == sum(map(bool, tokens))
     for i, token in enumerate([*tokens, None]):
@@ -202,7 +202,7 @@ def reopen(of: Tokenizer) -> Vocabulary:
     """As another process would see it: what this process holds of it is let go first."""
     gc.collect()
     assert of.fingerprint not in Vocabulary._open
-    return Vocabulary.of(of)
+    return Vocabulary.of_tokenizer(of)
 
 
 def same(one: Vocabulary, other: Vocabulary) -> bool:
@@ -211,16 +211,16 @@ def same(one: Vocabulary, other: Vocabulary) -> bool:
 
 
 def vocabulary_path(read: Tokenizer) -> Path:
-    return vocabulary._entries().path(entry_key(vocabulary.KIND, read.fingerprint))
+    return vocabulary._cache_entries().path(entry_key(vocabulary.KIND, read.fingerprint))
 
 
 def test_a_vocabulary_read_from_its_file_is_the_one_that_was_built(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    built = Vocabulary._build(tokenizer())
-    Vocabulary.of(tokenizer())
+    built = Vocabulary._build_arrays(tokenizer())
+    Vocabulary.of_tokenizer(tokenizer())
     assert vocabulary_path(tokenizer()).is_relative_to(folder)
-    monkeypatch.setattr(Vocabulary, "_build", None)
+    monkeypatch.setattr(Vocabulary, "_build_arrays", None)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read = reopen(tokenizer())
@@ -234,12 +234,12 @@ def test_a_vocabulary_read_from_its_file_is_the_one_that_was_built(
 def test_small_vocabularies_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRUCTGEN_CACHE", str(tmp_path))
     gc.collect()
-    Vocabulary.of(tokenizer())
+    Vocabulary.of_tokenizer(tokenizer())
     assert list(tmp_path.iterdir()) == []
 
 
 def test_writing_to_a_read_vocabulary_does_not_reach_the_file(folder: Path) -> None:
-    Vocabulary.of(tokenizer())
+    Vocabulary.of_tokenizer(tokenizer())
     before = vocabulary_path(tokenizer()).read_bytes()
     reopen(tokenizer()).nodes[0] = 0
     gc.collect()
@@ -252,14 +252,14 @@ def status_of(child: int) -> int:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_processes_that_build_at_once_agree_and_leave_one_whole_file(folder: Path) -> None:
-    built = Vocabulary._build(tokenizer())
+    built = Vocabulary._build_arrays(tokenizer())
     begun = folder / "begun"
 
     def build_too() -> bool:
         while not begun.exists():
             time.sleep(0.0001)
         warnings.simplefilter("error")
-        return same(Vocabulary.of(tokenizer()), built)
+        return same(Vocabulary.of_tokenizer(tokenizer()), built)
 
     children = [forked.begun(build_too) for _ in range(3)]
     begun.touch()
@@ -303,7 +303,7 @@ def test_threads_that_ask_at_once_get_one_object(folder: Path) -> None:
 
     def ask(of: Tokenizer) -> Vocabulary:
         barrier.wait()
-        return Vocabulary.of(of)
+        return Vocabulary.of_tokenizer(of)
 
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(ask, [tokenizer() for _ in range(4)]))
@@ -313,7 +313,7 @@ def test_threads_that_ask_at_once_get_one_object(folder: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 def test_a_child_forked_while_a_thread_builds_can_build_too() -> None:
     with Vocabulary._building:
-        child = forked.begun(lambda: Vocabulary.of(tokenizer()).vocab_size == len(SOME) + 1)
+        child = forked.begun(lambda: Vocabulary.of_tokenizer(tokenizer()).vocab_size == len(SOME) + 1)
         assert status_of(child) == 0
 
 
@@ -347,7 +347,7 @@ def test_a_vocabulary_of_another_size_or_without_an_array_is_built_anew_with_a_w
 ) -> None:
     of = tokenizer()
     built = Vocabulary._read_or_build(of)
-    entries, key = vocabulary._entries(), entry_key(vocabulary.KIND, of.fingerprint)
+    entries, key = vocabulary._cache_entries(), entry_key(vocabulary.KIND, of.fingerprint)
     numbers = {name: getattr(built, name) for name in vocabulary._NUMBERS}
     whole = built._arrays()
     changed = [({one: array for one, array in whole.items() if one != name}, numbers) for name in whole]

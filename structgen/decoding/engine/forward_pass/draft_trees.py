@@ -11,7 +11,7 @@ MOST_NODES: Final = 1024
 """The most nodes of a draft tree."""
 
 
-class Grown(Protocol):
+class GrownCache(Protocol):
     """A cache, with the draft tree that was read after its text."""
 
     @property
@@ -29,7 +29,7 @@ def depths_of(
     tokens: Sequence[int],
     parents: Sequence[int],
     counts: Sequence[int],
-    caches: Sequence[Grown],
+    caches: Sequence[GrownCache],
     context: int,
 ) -> list[int]:
     """Return the depth of each node of trees. Raises OptionError for a list that is no tree, for a tree of
@@ -67,12 +67,12 @@ def depths_of(
     return depths
 
 
-def check_paths(paths: Sequence[Sequence[int]], caches: Sequence[Grown]) -> None:
+def check_paths(paths: Sequence[Sequence[int]], caches: Sequence[GrownCache]) -> None:
     """Raise OptionError unless each path is in its cache's last tree, from the first node down."""
     for path, cache in zip(paths, caches, strict=True):
         parents = cache.parents
-        above = [parents[node] if 0 <= node < len(parents) else None for node in path]
-        if not path or above != [-1, *path[:-1]]:
+        parents_of_path = [parents[node] if 0 <= node < len(parents) else None for node in path]
+        if not path or parents_of_path != [-1, *path[:-1]]:
             raise OptionError(
                 f"The nodes {list(path)} are no path of a tree whose parents are {parents}.",
                 where="paths",

@@ -20,11 +20,17 @@ from structgen.decoding.engine.forward_pass.paged_attention import (
     PLACE,
     TOKEN,
     WHERE,
-    attend,
-    take,
+    attend_rows,
+    store_row,
 )
-from structgen.decoding.engine.forward_pass.tiles import PANEL, floats, most_rows, product, words
-from structgen.decoding.engine.row_loops import Array, exponentials
+from structgen.decoding.engine.forward_pass.tiles import (
+    PANEL,
+    borrow_floats,
+    borrow_words,
+    most_rows,
+    write_products,
+)
+from structgen.decoding.engine.row_loops import Array, write_exponentials
 
 BEFORE, QKV, OUT, BETWEEN, GATE_UP, DOWN = range(6)
 """Columns of the weights' offsets, one row for each layer. The row after the last layer has the last norm and
@@ -34,7 +40,7 @@ HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 
 
 @loose
-def squares(row: Array) -> Any:
+def sum_squares(row: Array) -> Any:
     """Return the sum of squares."""
     total = np.float32(0.0)
     for value in row:
@@ -43,35 +49,35 @@ def squares(row: Array) -> Any:
 
 
 @jit
-def normalise(row: Array, weight: Array, epsilon: Any, out: Array) -> None:
+def normalise_row(row: Array, weight: Array, epsilon: Any, out: Array) -> None:
     """Write a row, normalised (RMSNorm)."""
-    scale = np.float32(1.0 / math.sqrt(squares(row) / np.float32(len(row)) + epsilon))
+    scale = np.float32(1.0 / math.sqrt(sum_squares(row) / np.float32(len(row)) + epsilon))
     for d in range(len(row)):
         out[d] = row[d] * scale * weight[d]
 
 
 @jit
-def add(x: Array, more: Array) -> None:
+def add_rows(x: Array, addends: Array) -> None:
     """Add numbers to the rows of `x`, in place."""
     width = x.shape[1]
     for i in range(len(x)):
         for d in range(width):
-            x[i, d] += more[i * width + d]
+            x[i, d] += addends[i * width + d]
 
 
 @jit
-def gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
+def apply_gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
     """Write SwiGLU of `count` rows: silu of the row's first half times its second half."""
     for i in range(count):
         first = wide[2 * i * inner : (2 * i + 1) * inner]
         second = wide[(2 * i + 1) * inner : (2 * i + 2) * inner]
-        own = out[i * inner : (i + 1) * inner]
+        row_out = out[i * inner : (i + 1) * inner]
         for d in range(inner):
-            own[d] = -abs(first[d])
-        exponentials(own, 0, inner, np.float32(0.0), part)
+            row_out[d] = -abs(first[d])
+        write_exponentials(row_out, 0, inner, np.float32(0.0), part)
         for d in range(inner):
-            above = np.float32(1.0) if first[d] >= np.float32(0.0) else part[d]
-            own[d] = first[d] * (above / (np.float32(1.0) + part[d])) * second[d]
+            numerator = np.float32(1.0) if first[d] >= np.float32(0.0) else part[d]
+            row_out[d] = first[d] * (numerator / (np.float32(1.0) + part[d])) * second[d]
 
 
 @jit
@@ -83,17 +89,25 @@ def attend_all(
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     parts = heads + 2 * groups
     begins = layer * 8 * groups * PANEL * head
-    start, every = 0, len(rows)
-    while start < every:
+    start, row_count = 0, len(rows)
+    while start < row_count:
         stop = start + 1
-        while stop < every and stop - start < most_rows() and rows[stop, PAGES] == rows[start, PAGES]:
+        while stop < row_count and stop - start < most_rows() and rows[stop, PAGES] == rows[start, PAGES]:
             stop += 1
-        count, some = stop - start, rows[start:stop]
-        own = float32s(wide[start * parts * head :].ctypes.data, (count, parts, head))
+        count, text_rows = stop - start, rows[start:stop]
+        text_parts = float32s(wide[start * parts * head :].ctypes.data, (count, parts, head))
         for i in range(count):
-            take(own[i], heads, some[i, PAGES], some[i, PLACE], some[i, WHERE], begins, tables)
+            store_row(
+                text_parts[i],
+                heads,
+                text_rows[i, PAGES],
+                text_rows[i, PLACE],
+                text_rows[i, WHERE],
+                begins,
+                tables,
+            )
         own_out = float32s(out[start * heads * head :].ctypes.data, (count, heads * head))
-        attend(some, own, heads, begins, tables, scratch, own_out)
+        attend_rows(text_rows, text_parts, heads, begins, tables, scratch, own_out)
         start = stop
 
 
@@ -117,18 +131,20 @@ def run_layer(
     here, there, base = narrow.ctypes.data, wide.ctypes.data, weights.ctypes.data
     norm = weights[at[BEFORE] : at[BEFORE] + width]
     for i in range(count):
-        normalise(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
-    product(here, 4 * width, count, width, base + 4 * at[QKV], (heads + 2 * groups) * head, half, there)
+        normalise_row(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
+    write_products(
+        here, 4 * width, count, width, base + 4 * at[QKV], (heads + 2 * groups) * head, half, there
+    )
     attend_all(rows, layer, wide, sizes, tables, attention, narrow)
-    product(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
-    add(x, wide)
+    write_products(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
+    add_rows(x, wide)
     norm = weights[at[BETWEEN] : at[BETWEEN] + width]
     for i in range(count):
-        normalise(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
-    product(here, 4 * width, count, width, base + 4 * at[GATE_UP], 2 * inner, half, there)
-    gate(wide, count, inner, part, narrow)
-    product(here, 4 * inner, count, inner, base + 4 * at[DOWN], width, half, there)
-    add(x, wide)
+        normalise_row(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
+    write_products(here, 4 * width, count, width, base + 4 * at[GATE_UP], 2 * inner, half, there)
+    apply_gate(wide, count, inner, part, narrow)
+    write_products(here, 4 * inner, count, inner, base + 4 * at[DOWN], width, half, there)
+    add_rows(x, wide)
 
 
 @jit
@@ -139,7 +155,7 @@ def run_layers(
     offsets: Array,
     tables: Any,
     rows: Array,
-    asked: Array,
+    logit_rows: Array,
     x: Array,
     scratch: Any,
     logits: Array,
@@ -149,23 +165,33 @@ def run_layers(
 
     The inner loops take slices of these arrays; so they are arrays without reference counts.
     """
-    weights, offsets, rows, x = floats(weights), words(offsets), words(rows), floats(x)
+    weights, offsets, rows, x = (
+        borrow_floats(weights),
+        borrow_words(offsets),
+        borrow_words(rows),
+        borrow_floats(x),
+    )
     narrow, wide, part, (queries, scores, paths) = scratch
-    halves = floats(scores[0]), floats(scores[1])
-    own = floats(narrow), floats(wide), floats(part), (floats(queries), halves, words(paths))
-    tables = floats(tables[0]), floats(tables[1])
+    halves = borrow_floats(scores[0]), borrow_floats(scores[1])
+    own = (
+        borrow_floats(narrow),
+        borrow_floats(wide),
+        borrow_floats(part),
+        (borrow_floats(queries), halves, borrow_words(paths)),
+    )
+    tables = borrow_floats(tables[0]), borrow_floats(tables[1])
     layers, width = len(offsets) - 1, sizes[WIDTH]
     for layer in range(layers):
         run_layer(sizes, epsilon, weights, offsets[layer], layer, tables, rows, x, own)
     at = offsets[layers]
     norm = weights[at[BEFORE] : at[BEFORE] + width]
-    for i in range(len(asked)):
-        normalise(x[asked[i]], norm, epsilon, own[0][i * width : (i + 1) * width])
+    for i in range(len(logit_rows)):
+        normalise_row(x[logit_rows[i]], norm, epsilon, own[0][i * width : (i + 1) * width])
     head = weights.ctypes.data + 4 * at[QKV]
-    product(
+    write_products(
         narrow.ctypes.data,
         4 * width,
-        len(asked),
+        len(logit_rows),
         width,
         head,
         sizes[VOCABULARY],
@@ -187,10 +213,10 @@ def run_rows(
     cos: Array,
     sin: Array,
     rows: Array,
-    asked: Array,
+    logit_rows: Array,
     logits: Array,
 ) -> None:
-    """Run rows through the model; write the logits of the rows `asked` to `logits`.
+    """Run rows through the model; write the logits of the rows `logit_rows` to `logits`.
 
     `rows` has the columns of `paged_attention`, `sizes` and `offsets` those above. `weights` has all norms
     and packed matrices, as `llama` packs them; `cos` and `sin` (signed) are the rotary tables of all
@@ -200,9 +226,9 @@ def run_rows(
     """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
-    x, most = np.empty((count, width), np.float32), 0
+    x, column_count = np.empty((count, width), np.float32), 0
     for i in range(count):
-        most = max(most, rows[i, WHERE] + 1)
+        column_count = max(column_count, rows[i, WHERE] + 1)
         for d in range(width):
             x[i, d] = embedding[rows[i, TOKEN], d]
     narrow = np.empty(count * max(width, heads * head, inner), np.float32)
@@ -211,12 +237,12 @@ def run_rows(
     queries = np.empty((together * (heads // groups), head), np.float32)
     # score rows begin in different cache sets
     scores = np.empty(
-        (2, min(len(queries), most_rows()), (most // PANEL + 1) * PANEL + PANEL // 2), np.float32
+        (2, min(len(queries), most_rows()), (column_count // PANEL + 1) * PANEL + PANEL // 2), np.float32
     )
     scratch = (
         narrow,
         wide,
         np.empty(inner, np.float32),
-        (queries, scores, np.empty((together, most), np.int64)),
+        (queries, scores, np.empty((together, column_count), np.int64)),
     )
-    run_layers(sizes, epsilon, weights, offsets, (cos, sin), rows, asked, x, scratch, logits)
+    run_layers(sizes, epsilon, weights, offsets, (cos, sin), rows, logit_rows, x, scratch, logits)

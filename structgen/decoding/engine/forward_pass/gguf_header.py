@@ -48,32 +48,36 @@ class GgufHeader:
     tensors: dict[str, StoredTensor]
 
     @classmethod
-    def read(cls, path: Path) -> GgufHeader:
+    def read_file(cls, path: Path) -> GgufHeader:
         """Return the header of a file. Cost: about 1 us for each token of the vocabulary. Raises
         StructgenError for a file that is cut off, damaged or of another version."""
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return cls._of(path, _Reader(path, data))
+            return cls._from_reader(path, _Reader(path, data))
 
     @classmethod
-    def _of(cls, path: Path, reader: _Reader) -> GgufHeader:
-        reader.bytes(len(MAGIC))  # gguf_file has looked at them
-        if (version := reader.number("I")) not in _VERSIONS:
+    def _from_reader(cls, path: Path, reader: _Reader) -> GgufHeader:
+        reader.read_bytes(len(MAGIC))  # gguf_file has looked at them
+        if (version := reader.read_number("I")) not in _VERSIONS:
             raise StructgenError(
                 f"{path.name} is of version {version} of GGUF, and this reads versions 2 and 3.",
                 where=str(path),
                 cure="Convert the model again with a llama.cpp of today.",
             )
-        count, pairs = reader.number("Q"), reader.number("Q")
-        metadata = {reader.text(): reader.value(reader.number("I")) for _ in range(reader.bounded(pairs))}
-        stored = [reader.tensor() for _ in range(reader.bounded(count))]
+        count, pairs = reader.read_number("Q"), reader.read_number("Q")
+        metadata = {
+            reader.read_text(): reader.read_value(reader.read_number("I"))
+            for _ in range(reader.check_count(pairs))
+        }
+        stored_tensors = [reader.read_tensor() for _ in range(reader.check_count(count))]
         alignment = int(metadata.get("general.alignment", 32)) or 32
         begins_at = -(-reader.at // alignment) * alignment
         tensors = {
-            name: StoredTensor(shape, kind, begins_at + offset) for name, shape, kind, offset in stored
+            name: StoredTensor(shape, kind, begins_at + offset)
+            for name, shape, kind, offset in stored_tensors
         }
         return cls(path, metadata, tensors)
 
-    def own(self, name: str) -> Any:
+    def architecture_value(self, name: str) -> Any:
         """Return a value of the model's architecture, such as `block_count`; None where there is none."""
         return self.metadata.get(f"{self.metadata.get('general.architecture')}.{name}")
 
@@ -84,56 +88,56 @@ class _Reader:
     def __init__(self, path: Path, data: mmap.mmap) -> None:
         self.path, self.data, self.at = path, data, 0
 
-    def bytes(self, count: int) -> bytes:
+    def read_bytes(self, count: int) -> bytes:
         part = self.data[self.at : self.at + count]
         if len(part) < count:
-            raise self.fault(f"it ends after {len(self.data):,} bytes, inside its header")
+            raise self.make_fault(f"it ends after {len(self.data):,} bytes, inside its header")
         self.at += count
         return part
 
-    def number(self, kind: str) -> Any:
-        (number,) = struct.unpack(f"<{kind}", self.bytes(struct.calcsize(kind)))
+    def read_number(self, kind: str) -> Any:
+        (number,) = struct.unpack(f"<{kind}", self.read_bytes(struct.calcsize(kind)))
         return number
 
-    def bounded(self, count: int) -> int:
+    def check_count(self, count: int) -> int:
         """Return a count of things that take a byte each at least. Raises StructgenError for one that no file
         of this size holds."""
         if count > len(self.data):
-            raise self.fault(f"byte {self.at:,} speaks of {count:,} values, which it is too short for")
+            raise self.make_fault(f"byte {self.at:,} speaks of {count:,} values, which it is too short for")
         return count
 
-    def text(self) -> str:
+    def read_text(self) -> str:
         try:
-            return self.bytes(self.bounded(self.number("Q"))).decode()
+            return self.read_bytes(self.check_count(self.read_number("Q"))).decode()
         except UnicodeDecodeError as error:
-            raise self.fault(f"the text before byte {self.at:,} is no UTF-8") from error
+            raise self.make_fault(f"the text before byte {self.at:,} is no UTF-8") from error
 
-    def value(self, kind: int) -> Any:
+    def read_value(self, kind: int) -> Any:
         if kind == _STRING:
-            return self.text()
+            return self.read_text()
         if kind == _ARRAY:
-            kind, count = self.number("I"), self.bounded(self.number("Q"))
+            kind, count = self.read_number("I"), self.check_count(self.read_number("Q"))
             if kind == _STRING:
-                return [self.text() for _ in range(count)]
+                return [self.read_text() for _ in range(count)]
             if kind in _SCALARS:
                 form = f"<{count}{_SCALARS[kind]}"
-                return list(struct.unpack(form, self.bytes(struct.calcsize(form))))
+                return list(struct.unpack(form, self.read_bytes(struct.calcsize(form))))
         elif kind in _SCALARS:
-            return self.number(_SCALARS[kind])
-        raise self.fault(f"byte {self.at:,} has a value of the unknown type {kind}")
+            return self.read_number(_SCALARS[kind])
+        raise self.make_fault(f"byte {self.at:,} has a value of the unknown type {kind}")
 
-    def tensor(self) -> tuple[str, tuple[int, ...], int, int]:
-        name, dimensions = self.text(), self.number("I")
+    def read_tensor(self) -> tuple[str, tuple[int, ...], int, int]:
+        name, dimensions = self.read_text(), self.read_number("I")
         if dimensions > _MOST_DIMENSIONS:
-            raise self.fault(f"tensor {name!r} has {dimensions:,} dimensions")
-        shape = [self.number("Q") for _ in range(dimensions)]
+            raise self.make_fault(f"tensor {name!r} has {dimensions:,} dimensions")
+        shape = [self.read_number("Q") for _ in range(dimensions)]
         if prod(shape) > 2**40:
-            raise self.fault(f"tensor {name!r} has the shape {shape}")
-        return name, tuple(reversed(shape)), self.number("I"), self.number("Q")
+            raise self.make_fault(f"tensor {name!r} has the shape {shape}")
+        return name, tuple(reversed(shape)), self.read_number("I"), self.read_number("Q")
 
-    def fault(self, what: str) -> StructgenError:
+    def make_fault(self, fault: str) -> StructgenError:
         return StructgenError(
-            f"{self.path.name} is cut off or damaged: {what}.",
+            f"{self.path.name} is cut off or damaged: {fault}.",
             where=str(self.path),
             cure="The file is damaged or cut off: download it again.",
         )

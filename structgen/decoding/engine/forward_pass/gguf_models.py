@@ -20,9 +20,13 @@ from typing import TYPE_CHECKING, Any
 from structgen.base.errors import StructgenError
 from structgen.base.system.garbage import glibc_trim
 from structgen.base.system.installation import not_installed
-from structgen.base.system.resources import NAMED_MODELS, SMOLLM2, model_name, smollm2
+from structgen.base.system.resources import NAMED_MODELS, SMOLLM2, model_name, smollm2_file
 from structgen.decoding.engine.forward_pass.gguf_header import MAGIC, GgufHeader
-from structgen.decoding.engine.forward_pass.quiet_loading import pretrained, quietly, reading
+from structgen.decoding.engine.forward_pass.quiet_loading import (
+    guard_reading,
+    load_pretrained,
+    silence_transformers,
+)
 from structgen.decoding.engine.model_protocol import Model
 
 if TYPE_CHECKING:
@@ -64,7 +68,7 @@ def gguf_file(name: str | Path) -> Path | None:
     Cost: that of opening the file. Raises StructgenError where the package of `smollm2`, or a file of this
     name, is missing; where the file is one of several parts; where it is no GGUF file.
     """
-    path = smollm2() if (named := model_name(name)) == SMOLLM2 else Path(named)
+    path = smollm2_file() if (resolved_name := model_name(name)) == SMOLLM2 else Path(resolved_name)
     if path.suffix != ".gguf":
         return None
     if not path.is_file():
@@ -96,47 +100,51 @@ def gguf_tokenizer(path: Path) -> Any:
     Cost: a second, or several where transformers reads the file. Raises StructgenError for a damaged file,
     and where transformers or gguf is missing.
     """
-    _need(path)
-    header = GgufHeader.read(path)
-    own = {key.removeprefix("tokenizer.ggml."): value for key, value in header.metadata.items()}
-    if own.get("model") == "gpt2" and own.get("pre") in _SPLITS and not own.get("add_bos_token"):
-        return _bytewise_tokenizer(own, header.metadata.get("tokenizer.chat_template"))
+    _check_packages(path)
+    header = GgufHeader.read_file(path)
+    tokenizer_data = {key.removeprefix("tokenizer.ggml."): value for key, value in header.metadata.items()}
+    if (
+        tokenizer_data.get("model") == "gpt2"
+        and tokenizer_data.get("pre") in _SPLITS
+        and not tokenizer_data.get("add_bos_token")
+    ):
+        return _bytewise_tokenizer(tokenizer_data, header.metadata.get("tokenizer.chat_template"))
     from tokenizers import Tokenizer  # optional: transformers
     from transformers import AutoTokenizer
 
-    with _reading(path), quietly():
-        read = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
-    whole = json.loads(read.backend_tokenizer.to_str())
+    with _guard_reading(path), silence_transformers():
+        tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+    whole = json.loads(tokenizer.backend_tokenizer.to_str())
     # transformers adds special tokens of its own, such as GPT-2's, which the model does not have
-    size = read.backend_tokenizer.get_vocab_size(with_added_tokens=False)
+    size = tokenizer.backend_tokenizer.get_vocab_size(with_added_tokens=False)
     whole["added_tokens"] = [token for token in whole["added_tokens"] if token["id"] < size]
-    read._tokenizer = Tokenizer.from_str(json.dumps(whole))
-    return read
+    tokenizer._tokenizer = Tokenizer.from_str(json.dumps(whole))
+    return tokenizer
 
 
-def _bytewise_tokenizer(own: dict[str, Any], template: str | None) -> Any:
+def _bytewise_tokenizer(tokenizer_data: dict[str, Any], template: str | None) -> Any:
     """Return a BPE over bytes that splits texts as GPT-2's does, with or without digits that stand alone."""
     # optional: transformers
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    tokens: list[str] = own["tokens"]
-    merges = [tuple(merge.split(" ", 1)) for merge in own["merges"]]
-    made = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
+    tokens: list[str] = tokenizer_data["tokens"]
+    merges = [tuple(merge.split(" ", 1)) for merge in tokenizer_data["merges"]]
+    tokenizer = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
     of_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    digits = [pre_tokenizers.Digits(individual_digits=True)] * _SPLITS[own["pre"]]
-    made.pre_tokenizer = pre_tokenizers.Sequence([*digits, of_bytes])
-    made.decoder = decoders.ByteLevel()
-    kinds = own.get("token_type") or [_NORMAL] * len(tokens)
+    digits = [pre_tokenizers.Digits(individual_digits=True)] * _SPLITS[tokenizer_data["pre"]]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*digits, of_bytes])
+    tokenizer.decoder = decoders.ByteLevel()
+    kinds = tokenizer_data.get("token_type") or [_NORMAL] * len(tokens)
     for token, kind in zip(tokens, kinds, strict=True):
         if kind in (_CONTROL, _USER_DEFINED):
-            made.add_tokens([AddedToken(token, normalized=False, special=kind == _CONTROL)])
-    named = {
-        f"{short}_token": tokens[own[f"{name}_token_id"]]
+            tokenizer.add_tokens([AddedToken(token, normalized=False, special=kind == _CONTROL)])
+    named_tokens = {
+        f"{short}_token": tokens[tokenizer_data[f"{name}_token_id"]]
         for name, short in (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad"))
-        if 0 <= own.get(f"{name}_token_id", -1) < len(tokens)
+        if 0 <= tokenizer_data.get(f"{name}_token_id", -1) < len(tokens)
     }
-    return PreTrainedTokenizerFast(tokenizer_object=made, chat_template=template, **named)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=template, **named_tokens)
 
 
 def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
@@ -148,40 +156,40 @@ def gguf_model(path: Path, device: torch.device, dtype: torch.dtype) -> Model:
     while they are read. Raises StructgenError for a file that is damaged or of an architecture that
     transformers does not read from GGUF, and where a package is missing.
     """
-    _need(path)
+    _check_packages(path)
     # optional: torch
     from structgen.decoding.engine.forward_pass.llama import Llama
     from structgen.decoding.engine.forward_pass.weights import Weights
 
     began = time.perf_counter()
-    header = GgufHeader.read(path)
+    header = GgufHeader.read_file(path)
     # numbers of bfloat16 are numbers of float32 too: our own pass reads them in half the memory
     is_ours = device.type == "cpu" and _is_llama(header)
     weights = None
     if is_ours:
-        with _reading(path):
-            weights = Weights.of(_sizes(header), _tensors(header, dtype))
-    if weights is not None and Llama.serves(weights):
-        made: Model = Llama(weights)
+        with _guard_reading(path):
+            weights = Weights.from_tensors(_read_sizes(header), _dequantise_tensors(header, dtype))
+    if weights is not None and Llama.can_run(weights):
+        llama: Model = Llama(weights)
         del weights
         # glibc keeps what dequantised weights lay in, as much as the model itself takes
         if (trim := glibc_trim()) is not None:
             trim()
-        _tell(header, dtype, began)
-        return made
+        _log_size(header, dtype, began)
+        return llama
     # optional: transformers
     from transformers import AutoModelForCausalLM
 
     # optional: transformers and torch
     from structgen.decoding.engine.huggingface import HuggingFace
 
-    with _reading(path):
-        read = pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
-    _tell(header, dtype, began)
-    return HuggingFace(read.to(device))
+    with _guard_reading(path):
+        model = load_pretrained(AutoModelForCausalLM, path.parent, gguf_file=path.name, dtype=dtype)
+    _log_size(header, dtype, began)
+    return HuggingFace(model.to(device))
 
 
-def _tell(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
+def _log_size(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
     """Log the number of weights, their bytes and the seconds since `began`."""
     count = sum(prod(tensor.shape) for tensor in header.tensors.values())
     _log.info(
@@ -196,46 +204,46 @@ def _tell(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
 def _is_llama(header: GgufHeader) -> bool:
     """Tell whether our own pass computes a model: a Llama without biases, experts and scaled positions."""
     names = {name for name in header.tensors if name not in _OUTSIDE}
-    layers = header.own("block_count")
-    wanted = {f"blk.{layer}.{part}.weight" for layer in range(layers or 0) for part in _PARTS}
+    layers = header.architecture_value("block_count")
+    expected_names = {f"blk.{layer}.{part}.weight" for layer in range(layers or 0) for part in _PARTS}
     return (
         header.metadata.get("general.architecture") == "llama"
-        and header.own("rope.scaling.type") in (None, "none")
-        and names == wanted
+        and header.architecture_value("rope.scaling.type") in (None, "none")
+        and names == expected_names
     )
 
 
-def _sizes(header: GgufHeader) -> Sizes:
+def _read_sizes(header: GgufHeader) -> Sizes:
     """Return the sizes of a Llama."""
     # optional: torch
     from structgen.decoding.engine.forward_pass.weights import Sizes
 
-    heads, own = int(header.own("attention.head_count")), header.own
+    heads, value_of = int(header.architecture_value("attention.head_count")), header.architecture_value
     return Sizes(
-        int(own("block_count")),
+        int(value_of("block_count")),
         heads,
-        int(own("attention.head_count_kv") or heads),
-        int(own("attention.key_length") or own("embedding_length") // heads),
-        int(own("context_length")),
-        float(own("rope.freq_base") or 10_000.0),
-        float(own("attention.layer_norm_rms_epsilon")),
+        int(value_of("attention.head_count_kv") or heads),
+        int(value_of("attention.key_length") or value_of("embedding_length") // heads),
+        int(value_of("context_length")),
+        float(value_of("rope.freq_base") or 10_000.0),
+        float(value_of("attention.layer_norm_rms_epsilon")),
     )
 
 
-def _tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Tensor]:
+def _dequantise_tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Tensor]:
     """Return the tensors of a Llama under transformers' names, dequantised one by one."""
     # optional: gguf and torch
     import gguf
     import numpy as np
     import torch
 
-    sizes = _sizes(header)
+    sizes = _read_sizes(header)
     data = np.memmap(header.path, np.uint8, "r")
     tensors: dict[str, torch.Tensor] = {}
-    for name, stored in header.tensors.items():
-        kind = gguf.GGMLQuantizationType(stored.kind)
-        shape = gguf.quant_shape_to_byte_shape(stored.shape, kind)
-        part = data[stored.offset : stored.offset + prod(shape)].reshape(shape)
+    for name, entry in header.tensors.items():
+        kind = gguf.GGMLQuantizationType(entry.kind)
+        shape = gguf.quant_shape_to_byte_shape(entry.shape, kind)
+        part = data[entry.offset : entry.offset + prod(shape)].reshape(shape)
         numbers = torch.from_numpy(np.array(gguf.dequantize(part, kind), np.float32)).to(dtype)
         place, _, inside = name.removeprefix("blk.").partition(".")
         if name in _OUTSIDE:
@@ -255,15 +263,15 @@ def _by_halves(matrix: Tensor, heads: int) -> Tensor:
     return matrix.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
 
 
-def _need(path: Path) -> None:
+def _check_packages(path: Path) -> None:
     """Raise StructgenError where a package that reads GGUF files is missing."""
     if any(find_spec(package) is None for package in ("transformers", "gguf", "accelerate")):
         raise not_installed("A GGUF file", "gguf", where=str(path))
 
 
-def _reading(path: Path) -> AbstractContextManager[None]:
+def _guard_reading(path: Path) -> AbstractContextManager[None]:
     """Read a file by transformers or gguf: whatever they raise is a StructgenError."""
-    return reading(
+    return guard_reading(
         path,
         "If the file is cut off, download it again; else pip install --upgrade gguf.",
         "Run it with llama-server, and ask that server: "

@@ -55,12 +55,12 @@ class PagedCache:
     one for every 32 nodes of its largest tree, and one more.
     """
 
-    __slots__ = ("_context", "_held", "_list", "_page_bytes", "address", "length", "parents")
+    __slots__ = ("_context", "_list", "_page_bytes", "_pages", "address", "length", "parents")
 
     def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
         """`page_bytes`: the size of a page. `context`: the most columns of a text."""
         self._page_bytes, self._context, self.length = page_bytes, context, length
-        self._held: list[npt.NDArray[np.uint8]] = []
+        self._pages: list[npt.NDArray[np.uint8]] = []
         """The pages. One lives as long as a cache holds it."""
         self.parents: list[int] = []
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
@@ -73,17 +73,17 @@ class PagedCache:
     @property
     def nbytes(self) -> int:
         """Bytes of memory, shared pages included."""
-        return len(self._held) * self._page_bytes
+        return len(self._pages) * self._page_bytes
 
-    def nbytes_beside(self, other: PagedCache) -> int:
+    def nbytes_beside(self, other_cache: PagedCache) -> int:
         """Return the bytes of the pages that are not shared with another cache of the same model."""
-        shared: int = sum(map(operator.is_, self._held, other._held))
-        return (len(self._held) - shared) * self._page_bytes
+        shared_count: int = sum(map(operator.is_, self._pages, other_cache._pages))
+        return (len(self._pages) - shared_count) * self._page_bytes
 
-    def grow(self, length: int) -> None:
+    def grow_to(self, length: int) -> None:
         """Take pages until there are `length` columns."""
-        while len(self._held) * PANEL < length:
-            self._hold(fresh_page(self._page_bytes))
+        while len(self._pages) * PANEL < length:
+            self._append_page(fresh_page(self._page_bytes))
 
     def copy(self) -> PagedCache:
         """Return an independent copy."""
@@ -91,20 +91,20 @@ class PagedCache:
         twin.begin_as(self, self.length)
         return twin
 
-    def begin_as(self, other: PagedCache, length: int) -> None:
+    def begin_as(self, source: PagedCache, length: int) -> None:
         """Take over the first `length` columns of another cache; this one has no pages yet. Full pages are
         shared, the rest is copied."""
         whole = length // PANEL
-        for page in other._held[:whole]:
-            self._hold(page)
+        for page in source._pages[:whole]:
+            self._append_page(page)
         if length % PANEL:
             page = fresh_page(self._page_bytes)
-            page[:] = other._held[whole]
-            self._hold(page)
+            page[:] = source._pages[whole]
+            self._append_page(page)
 
-    def _hold(self, page: npt.NDArray[np.uint8]) -> None:
-        self._list[len(self._held)] = page.ctypes.data
-        self._held.append(page)
+    def _append_page(self, page: npt.NDArray[np.uint8]) -> None:
+        self._list[len(self._pages)] = page.ctypes.data
+        self._pages.append(page)
 
 
 def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
@@ -115,15 +115,15 @@ def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
 
 
 class Llama:
-    """A Llama of weights that the compiled code can run (`serves`). Thread-safe by a lock."""
+    """A Llama of weights that the compiled code can run (`can_run`). Thread-safe by a lock."""
 
     def __init__(self, weights: Weights, *, drafts_pay: bool = True) -> None:
         """`drafts_pay`: whether drafts can save time (`VerifiesDrafts`)."""
         sizes, self.drafts_pay = weights.sizes, drafts_pay
-        bits = (matrix.contiguous().numpy().view(np.uint32) for matrix in weights.products())
+        bits = (matrix.contiguous().numpy().view(np.uint32) for matrix in weights.product_matrices())
         half = not any((numbers & np.uint32(0xFFFF)).any() for numbers in bits)  # exact in bfloat16
         width, inner = weights.layers[0][-1].shape
-        self._weights, self._offsets = _laid_out(weights, half)
+        self._weights, self._offsets = _lay_out(weights, half)
         self._sizes = np.array(
             (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
         )
@@ -135,25 +135,28 @@ class Llama:
         self._last: Sequence[int] = ()
         """The last prompt."""
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
-        self._begun: tuple[Sequence[int], PagedCache] = ((), PagedCache(self._page_bytes, self.context))
+        self._common_start: tuple[Sequence[int], PagedCache] = (
+            (),
+            PagedCache(self._page_bytes, self.context),
+        )
         """The tokens that two prompts one after the other began with, and their cache."""
 
     @classmethod
-    def read(cls, folder: Path) -> Llama:
+    def read_folder(cls, folder: Path) -> Llama:
         """Return the model of a folder: config.json and model.safetensors. Raises StructgenError."""
-        return cls(Weights.read(folder))
+        return cls(Weights.read_folder(folder))
 
     @staticmethod
-    def serves(weights: Weights) -> bool:
+    def can_run(weights: Weights) -> bool:
         """Return whether the compiled code can run a model: on a CPU with the needed instructions, with head
         and matrix widths that are multiples of a panel."""
-        wide = [weights.sizes.head, *map(len, weights.products())]
+        wide = [weights.sizes.head, *map(len, weights.product_matrices())]
         return has_fused_sums() and all(columns % PANEL == 0 for columns in wide)
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
-        (read,) = self.prefill_many([tokens])
-        return read
+        (result,) = self.prefill_many([tokens])
+        return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
         """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
@@ -162,26 +165,28 @@ class Llama:
         if not prompts:
             return []
         with self._lock:
-            before, begun = self._begun
-            known = min(_begins_as(prompt, before) for prompt in prompts)
+            previous_tokens, common_cache = self._common_start
+            known_count = min(_common_length(prompt, previous_tokens) for prompt in prompts)
             first = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
-            common = min(_begins_as(prompt, first) for prompt in prompts)
-            if common > known:
-                shared = PagedCache(self._page_bytes, self.context, common)
-                shared.begin_as(begun, known)
-                shared.grow(common)
-                self._run(*_rows_of(prompts[:1], [shared], known, [common]), [shared])
-                if (length := min(common, _MOST_KEPT)) > known:
-                    kept = PagedCache(self._page_bytes, self.context, length)
-                    kept.begin_as(shared, length)
-                    self._begun = prompts[0][:length], kept
-                begun, known = shared, common
+            common = min(_common_length(prompt, first) for prompt in prompts)
+            if common > known_count:
+                shared_cache = PagedCache(self._page_bytes, self.context, common)
+                shared_cache.begin_as(common_cache, known_count)
+                shared_cache.grow_to(common)
+                self._run_threads(
+                    *_rows_of(prompts[:1], [shared_cache], known_count, [common]), [shared_cache]
+                )
+                if (length := min(common, _MOST_KEPT)) > known_count:
+                    kept_cache = PagedCache(self._page_bytes, self.context, length)
+                    kept_cache.begin_as(shared_cache, length)
+                    self._common_start = prompts[0][:length], kept_cache
+                common_cache, known_count = shared_cache, common
             self._last = prompts[0]
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             for cache in caches:
-                cache.begin_as(begun, known)
-                cache.grow(cache.length)
-            logits = self._run(*_rows_of(prompts, caches, known, [*map(len, prompts)]), caches)
+                cache.begin_as(common_cache, known_count)
+                cache.grow_to(cache.length)
+            logits = self._run_threads(*_rows_of(prompts, caches, known_count, [*map(len, prompts)]), caches)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
@@ -190,10 +195,10 @@ class Llama:
             rows = []
             for token, cache in zip(tokens, caches, strict=True):
                 place = cache.length
-                cache.grow(place + 1)
+                cache.grow_to(place + 1)
                 cache.parents = []
                 rows.append((token, place, cache.address, place, place, 0))
-            logits = self._run(np.array(rows, np.int64), [1] * len(rows), caches)
+            logits = self._run_threads(np.array(rows, np.int64), [1] * len(rows), caches)
             for cache in caches:
                 cache.length += 1
             return logits
@@ -222,11 +227,11 @@ class Llama:
             rows = _tree_rows(tokens, numbers, counts, caches, depths)
             start = 0
             for count, cache in zip(counts, caches, strict=True):
-                cache.grow(cache.length + count)
+                cache.grow_to(cache.length + count)
                 cache.parents = list(parents[start : start + count])
                 start += count
             # the compiled code follows the parents in this array, so the threads keep it and the caches alive
-            return self._run(rows, counts, (numbers, caches), every=True)
+            return self._run_threads(rows, counts, (numbers, caches), all_rows=True)
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[PagedCache]) -> None:
         """Have each cache hold the nodes of a path in its last tree (`VerifiesDrafts`). Raises OptionError,
@@ -242,19 +247,21 @@ class Llama:
                 cache.parents = []
                 cache.length += len(path)
 
-    def _run(self, rows: _Rows, counts: Sequence[int], held: object, every: bool = False) -> Tensor:
-        """Return the logits after the last row of each text (`counts`: the rows of each), or after `every`
+    def _run_threads(
+        self, rows: _Rows, counts: Sequence[int], kept_alive: object, all_rows: bool = False
+    ) -> Tensor:
+        """Return the logits after the last row of each text (`counts`: the rows of each), or after `all_rows`
         row.
 
-        Raises the error of any thread once all have ended. Each thread keeps the caches alive (`held`): after
-        an interrupt, no other text gets their pages before the thread has ended.
+        Raises the error of any thread once all have ended. Each thread keeps the caches alive (`kept_alive`):
+        after an interrupt, no other text gets their pages before the thread has ended.
         """
-        every = every or len(rows) == len(counts)
-        asked = np.arange(len(rows)) if every else np.cumsum(counts) - 1
-        logits = np.empty((len(asked), self.vocab_size), np.float32)
+        all_rows = all_rows or len(rows) == len(counts)
+        logit_rows = np.arange(len(rows)) if all_rows else np.cumsum(counts) - 1
+        logits = np.empty((len(logit_rows), self.vocab_size), np.float32)
         threads = min(torch.get_num_threads(), len(counts), len(rows) // _LEAST_ROWS)
         if threads <= 1:
-            self._run_part(rows, asked, 0, len(rows), logits, held)
+            self._run_part(rows, logit_rows, 0, len(rows), logits, kept_alive)
             return torch.from_numpy(logits)
         ends = np.cumsum(counts)
         # parts end where texts do, and have nearly equal numbers of rows
@@ -263,9 +270,12 @@ class Llama:
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
         first, *others = parts
-        futures = [self._others.submit(self._run_part, rows, asked, *part, logits, held) for part in others]
+        futures = [
+            self._others.submit(self._run_part, rows, logit_rows, *part, logits, kept_alive)
+            for part in others
+        ]
         try:
-            self._run_part(rows, asked, *first, logits, held)
+            self._run_part(rows, logit_rows, *first, logits, kept_alive)
         finally:
             wait(futures)
         for future in futures:
@@ -273,18 +283,18 @@ class Llama:
         return torch.from_numpy(logits)
 
     def _run_part(
-        self, rows: _Rows, asked: _Rows, start: int, stop: int, logits: _Numbers, held: object
+        self, rows: _Rows, logit_rows: _Rows, start: int, stop: int, logits: _Numbers, kept_alive: object
     ) -> None:
-        """Run the rows from `start` to `stop`, and write the logits after those of them that are `asked`
-        (numbers, ascending); `held` keeps their caches alive."""
+        """Run the rows from `start` to `stop`, and write the logits after those of them that are `logit_rows`
+        (numbers, ascending); `kept_alive` keeps their caches alive."""
         model = self._sizes, self._epsilon, self._weights, self._offsets, *self._tables
         if len(rows) <= min(stop - start, _MOST_ROWS):  # nearly all calls: nothing is to be divided
-            run_rows(*model, rows, asked, logits)
+            run_rows(*model, rows, logit_rows, logits)
             return
         for begin in range(start, stop, _MOST_ROWS):
             end = min(begin + _MOST_ROWS, stop)
-            first, last = np.searchsorted(asked, (begin, end))
-            run_rows(*model, rows[begin:end], asked[first:last] - begin, logits[first:last])
+            first, last = np.searchsorted(logit_rows, (begin, end))
+            run_rows(*model, rows[begin:end], logit_rows[first:last] - begin, logits[first:last])
 
 
 def _rows_of(
@@ -294,19 +304,23 @@ def _rows_of(
     counts = [end - start for end in ends]
     rows, done = np.zeros((sum(counts), 6), np.int64), 0
     for prompt, cache, end in zip(prompts, caches, ends, strict=False):
-        own = rows[done : done + end - start]
-        own[:, 0], own[:, 1], own[:, 2] = prompt[start:end], np.arange(start, end), cache.address
-        own[:, 3], own[:, 4] = own[:, 1], start
+        prompt_rows = rows[done : done + end - start]
+        prompt_rows[:, 0], prompt_rows[:, 1], prompt_rows[:, 2] = (
+            prompt[start:end],
+            np.arange(start, end),
+            cache.address,
+        )
+        prompt_rows[:, 3], prompt_rows[:, 4] = prompt_rows[:, 1], start
         done += end - start
     return rows, counts
 
 
-def _begins_as(prompt: Sequence[int], other: Sequence[int]) -> int:
+def _common_length(prompt: Sequence[int], second_prompt: Sequence[int]) -> int:
     """Return how many tokens two prompts begin with, the last one of the first left out; 0 for
     fewer than `_FEWEST_SHARED`."""
-    most = min(len(prompt) - 1, len(other))
-    parts = (at for at in range(most) if prompt[at] != other[at])
-    common = next(parts, most)
+    max_length = min(len(prompt) - 1, len(second_prompt))
+    parts = (at for at in range(max_length) if prompt[at] != second_prompt[at])
+    common = next(parts, max_length)
     return common if common >= _FEWEST_SHARED else 0
 
 
@@ -321,19 +335,19 @@ def _tree_rows(
     rows: list[tuple[int, int, int, int, int, int]] = []
     for count, cache in zip(counts, caches, strict=True):
         start, length, address = len(rows), cache.length, cache.address
-        above = parents[start:].ctypes.data
+        parents_address = parents[start:].ctypes.data
         rows += [
-            (tokens[node], length + depths[node], address, length + node - start, length, above)
+            (tokens[node], length + depths[node], address, length + node - start, length, parents_address)
             for node in range(start, start + count)
         ]
     return np.array(rows, np.int64)
 
 
-def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
+def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int64]]:
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     layers = [*weights.layers, [weights.norm, weights.head]]
-    every = [tensor for layer in layers for tensor in layer]
-    parts = [part.numpy() if part.dim() == 1 else _packed(part, half) for part in every]
+    tensors = [tensor for layer in layers for tensor in layer]
+    parts = [part.numpy() if part.dim() == 1 else _pack_matrix(part, half) for part in tensors]
     starts = np.cumsum([0, *(-(-len(part) // _LINE) * _LINE for part in parts)])
     memory = np.zeros(starts[-1] + _LINE, np.float32)
     # numpy aligns arrays to less than a cache line
@@ -345,9 +359,9 @@ def _laid_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.in
     return memory, offsets
 
 
-def _packed(matrix: Tensor, half: bool) -> _Numbers:
-    """Return a matrix [columns, depth] packed for `tiles.product`: panels of 32 columns; in each panel one or
-    two vectors for each depth. `half` keeps the upper 16 bits of each number."""
+def _pack_matrix(matrix: Tensor, half: bool) -> _Numbers:
+    """Return a matrix [columns, depth] packed for `tiles.write_products`: panels of 32 columns; in each panel
+    one or two vectors for each depth. `half` keeps the upper 16 bits of each number."""
     depth = matrix.shape[1]
     bits = matrix.contiguous().numpy().view(np.uint32)
     if half:

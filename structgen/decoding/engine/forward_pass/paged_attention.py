@@ -20,7 +20,7 @@ from structgen.decoding.engine.forward_pass.tiles import (
     listed_product,
     most_rows,
 )
-from structgen.decoding.engine.row_loops import Array, exponentials, highest, total
+from structgen.decoding.engine.row_loops import Array, row_maximum, sum_range, write_exponentials
 
 TOKEN, PLACE, PAGES, WHERE, BEGIN, PARENTS = range(6)
 """Columns of a row: its token; its position in the text; the address of its text's list of pages; the number
@@ -29,7 +29,7 @@ node; and the address of the parents of the tree's nodes."""
 
 
 @jit
-def rotate(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) -> None:
+def rotate_vector(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) -> None:
     """Write a vector rotated to a position (rotary embedding, by halves), from `start`, with stride
     `step`."""
     half = len(x) // 2
@@ -39,35 +39,38 @@ def rotate(x: Array, cos: Array, sin: Array, out: Array, start: int, step: int) 
 
 
 @jit
-def take(own: Array, heads: int, pages: int, place: int, where: int, layer: int, tables: Any) -> None:
+def store_row(
+    row_parts: Array, heads: int, pages: int, place: int, where: int, layer: int, tables: Any
+) -> None:
     """Write a row's keys and values to column number `where`, the keys rotated to position `place`.
 
-    `own` [heads + 2 groups, head] has its queries, keys and values, not rotated; `pages` is the address of
-    the text's list of pages, `layer` the offset of the layer in a page, `tables` as in `attend`.
+    `row_parts` [heads + 2 groups, head] has its queries, keys and values, not rotated; `pages` is the address
+    of the text's list of pages, `layer` the offset of the layer in a page, `tables` as in `attend_rows`.
     """
     cos, sin = tables
-    head = own.shape[1]
-    groups = (len(own) - heads) // 2
+    head = row_parts.shape[1]
+    groups = (len(row_parts) - heads) // 2
     column, size = where % PANEL, PANEL * head
     page = load64(pages, where // PANEL) + layer
     keys = float32s(page, (groups, size))
     values = float32s(page + 4 * groups * size, (groups, PANEL, head))
     for group in range(groups):
-        rotate(own[heads + group], cos[place], sin[place], keys[group], column, PANEL)
-        values[group, column] = own[heads + groups + group]
+        rotate_vector(row_parts[heads + group], cos[place], sin[place], keys[group], column, PANEL)
+        values[group, column] = row_parts[heads + groups + group]
 
 
 @jit
-def path_of(row: Array, shared: int, path: Array) -> Any:
-    """Write the columns after the first `shared` ones that a row attends to, ascending; return their number.
+def path_of(row: Array, shared_count: int, path: Array) -> Any:
+    """Write the columns after the first `shared_count` ones that a row attends to, ascending; return their
+    number.
 
     The last one is the row's own. A row that is no node of a tree has all columns up to its position. `row`
     has the columns above.
     """
-    count = row[PLACE] + 1 - shared
+    count = row[PLACE] + 1 - shared_count
     if row[WHERE] == row[PLACE]:
         for at in range(count):
-            path[at] = shared + at
+            path[at] = shared_count + at
         return count
     node = row[WHERE] - row[BEGIN]
     for at in range(count - 1, -1, -1):
@@ -94,31 +97,35 @@ def take_queries(rows: Array, wide: Array, group: int, tables: Any, queries: Arr
     scale = np.float32(1.0 / math.sqrt(head))
     for at in range(len(queries)):
         i, place = at // each, rows[at // each, PLACE]
-        rotate(wide[i, group * each + at % each], cos[place], sin[place], queries[at], 0, 1)
+        rotate_vector(wide[i, group * each + at % each], cos[place], sin[place], queries[at], 0, 1)
         for d in range(head):
             queries[at, d] *= scale
 
 
 @jit
-def weigh(scores: Array, seen: int, shared: int, path: Array, shares: Array) -> None:
+def weigh_columns(scores: Array, seen_count: int, shared_count: int, path: Array, shares: Array) -> None:
     """Write the weights of the columns that a row attends to, from its scores of all columns: those of its
-    `path` come behind the `shared` ones. The weights are e^(score - greatest score)."""
-    for at in range(shared, seen):
+    `path` come behind the `shared_count` ones. The weights are e^(score - greatest score)."""
+    for at in range(shared_count, seen_count):
         # a column's index is at least its place in the path: what is overwritten was read
-        scores[at] = scores[path[at - shared]]
-    exponentials(scores, 0, seen, highest(scores[:seen]), shares)
+        scores[at] = scores[path[at - shared_count]]
+    write_exponentials(scores, 0, seen_count, row_maximum(scores[:seen_count]), shares)
 
 
 @jit
 def add_path(
-    shares: Array, seen: int, shared: int, path: Array, pages: int, values: int, sums: Array
+    shares: Array, seen_count: int, shared_count: int, path: Array, pages: int, values: int, sums: Array
 ) -> None:
     """Add to the sums of a row the values of the columns of its path, each times its weight. `values`: the
     offset of values in a page."""
-    head, at = len(sums), shared
-    while at < seen:
-        column, stop = path[at - shared], at + 1
-        while stop < seen and path[stop - shared] == column + stop - at and (column + stop - at) % PANEL:
+    head, at = len(sums), shared_count
+    while at < seen_count:
+        column, stop = path[at - shared_count], at + 1
+        while (
+            stop < seen_count
+            and path[stop - shared_count] == column + stop - at
+            and (column + stop - at) % PANEL
+        ):
             stop += 1
         here = load64(pages, column // PANEL) + values + 4 * head * (column % PANEL)
         add_weighted(shares.ctypes.data + 4 * at, 1, 0, stop - at, here, 0, head, sums.ctypes.data)
@@ -134,21 +141,23 @@ def write_mean(sums: Array, weight: Any, out: Array) -> None:
 
 
 @jit
-def add_shared(shares: Array, count: int, shared: int, pages: int, values: int, out: Array) -> None:
-    """Add to `count` rows the values of the `shared` columns, each times its weight. `values`: the offset of
-    values in a page."""
+def add_shared(shares: Array, count: int, shared_count: int, pages: int, values: int, out: Array) -> None:
+    """Add to `count` rows the values of the `shared_count` columns, each times its weight. `values`: the
+    offset of values in a page."""
     page, step, head = load64(pages, 0), 4 * shares.shape[1], out.shape[1]
-    for column in range(0, shared, PANEL):
-        following = load64(pages, (column + PANEL) // PANEL) if column + PANEL < shared else page
+    for column in range(0, shared_count, PANEL):
+        following = load64(pages, (column + PANEL) // PANEL) if column + PANEL < shared_count else page
         add_weighted(
-            shares.ctypes.data + 4 * column, count, step, min(PANEL, shared - column), page + values,
+            shares.ctypes.data + 4 * column, count, step, min(PANEL, shared_count - column), page + values,
             following - page, head, out.ctypes.data,
         )  # fmt: skip
         page = following
 
 
 @jit
-def attend(rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratch: Any, out: Array) -> None:
+def attend_rows(
+    rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratch: Any, out: Array
+) -> None:
     """Write the attention's output of up to `most_rows()` adjacent rows of one text.
 
     Columns that all of the rows attend to are read once for all of them. A row's sums run over these in
@@ -163,32 +172,34 @@ def attend(rows: Array, wide: Array, heads: int, layer: int, tables: Any, scratc
     """
     queries, (raw, shares), paths = scratch
     head, groups = wide.shape[2], (wide.shape[1] - heads) // 2
-    each, pages, shared = heads // groups, rows[0, PAGES], shared_by(rows)
+    each, pages, shared_count = heads // groups, rows[0, PAGES], shared_by(rows)
     queries = queries[: len(rows) * each]
     for i in range(len(rows)):
-        path_of(rows[i], shared, paths[i])
+        path_of(rows[i], shared_count, paths[i])
     for group in range(groups):
         take_queries(rows, wide, group, tables, queries)
         keys = layer + 4 * group * PANEL * head
         values = keys + 4 * groups * PANEL * head
         for start in range(0, len(queries), most_rows()):
-            own = queries[start : start + most_rows()]
+            part_queries = queries[start : start + most_rows()]
             # whole panels are scored; the scores of unseen columns are ignored
             listed_product(
-                own.ctypes.data, len(own), head, pages, rows[-1, WHERE] // PANEL + 1, keys,
+                part_queries.ctypes.data, len(part_queries), head, pages, rows[-1, WHERE] // PANEL + 1, keys,
                 raw.ctypes.data, 4 * raw.shape[1],
             )  # fmt: skip
-            for at in range(len(own)):
+            for at in range(len(part_queries)):
                 i = (start + at) // each
-                weigh(raw[at], rows[i, PLACE] + 1, shared, paths[i], shares[at])
+                weigh_columns(raw[at], rows[i, PLACE] + 1, shared_count, paths[i], shares[at])
             # the queries are no longer needed: the sums reuse their memory
-            own[:] = np.float32(0.0)
-            add_shared(shares, len(own), shared, pages, values, own)
-            for at in range(len(own)):
-                i, seen = (start + at) // each, rows[(start + at) // each, PLACE] + 1
-                add_path(shares[at], seen, shared, paths[i], pages, values, own[at])
+            part_queries[:] = np.float32(0.0)
+            add_shared(shares, len(part_queries), shared_count, pages, values, part_queries)
+            for at in range(len(part_queries)):
+                i, seen_count = (start + at) // each, rows[(start + at) // each, PLACE] + 1
+                add_path(shares[at], seen_count, shared_count, paths[i], pages, values, part_queries[at])
                 first = (group * each + (start + at) % each) * head
-                write_mean(own[at], total(shares[at], 0, seen), out[i, first : first + head])
+                write_mean(
+                    part_queries[at], sum_range(shares[at], 0, seen_count), out[i, first : first + head]
+                )
 
 
 @entry("void(int64, int64[::1], int64, int64, int64, int64)")
@@ -207,9 +218,9 @@ def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, 
         old, new = old % PANEL, new % PANEL
         for layer in range(layers):
             here = 8 * layer * groups * size
-            taken = float32s(source + here, (2 * groups, size))
-            given = float32s(target + here, (2 * groups, size))
+            source_page = float32s(source + here, (2 * groups, size))
+            target_page = float32s(target + here, (2 * groups, size))
             for group in range(groups):
                 for d in range(head):
-                    given[group, d * PANEL + new] = taken[group, d * PANEL + old]
-                    given[groups + group, new * head + d] = taken[groups + group, old * head + d]
+                    target_page[group, d * PANEL + new] = source_page[group, d * PANEL + old]
+                    target_page[groups + group, new * head + d] = source_page[groups + group, old * head + d]

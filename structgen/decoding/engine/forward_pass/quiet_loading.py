@@ -13,18 +13,18 @@ from typing import Any
 from structgen.base.errors import StructgenError
 
 _log = logging.getLogger("structgen")
-_reading = RLock()
+_level_lock = RLock()
 """The levels are those of the process: one thread at a time changes them."""
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
+def silence_transformers() -> Iterator[None]:
     """Silence transformers: no warnings and no progress bars inside the block, whose end restores what was
     set before. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read
     wait."""
     from transformers.utils import logging as told  # optional: transformers
 
-    with _reading:
+    with _level_lock:
         level, has_bars = told.get_verbosity(), told.is_progress_bar_enabled()
         if level == logging.WARNING:
             told.set_verbosity_error()
@@ -39,7 +39,7 @@ def quietly() -> Iterator[None]:
 
 
 @contextmanager
-def reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
+def guard_reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
     """Raise StructgenError for all that transformers raises inside the block. `cure`: what to do about a
     damaged model; `unknown`: about one of a kind that transformers does not support."""
     try:
@@ -47,23 +47,23 @@ def reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
     except StructgenError:
         raise
     except Exception as error:  # whatever a damaged or unknown model raises in transformers and below
-        told = " ".join(str(error).split())
+        message = " ".join(str(error).split())
         raise StructgenError(
-            f"{where.name} cannot be read: {type(error).__name__}: {told:.400}",
+            f"{where.name} cannot be read: {type(error).__name__}: {message:.400}",
             where=str(where),
-            cure=unknown if unknown and "not supported" in told else cure,
+            cure=unknown if unknown and "not supported" in message else cure,
         ) from error
 
 
-def pretrained(kind: Any, folder: Any, **options: Any) -> Any:
+def load_pretrained(kind: Any, folder: Any, **options: Any) -> Any:
     """Return the model that a class of transformers reads from a folder. `options`: of `from_pretrained`.
 
     Weights that the model has no place for are told to the log. Raises StructgenError where the folder lacks
     weights, which transformers would draw at random, and all that transformers raises.
     """
-    with quietly():
-        model, told = kind.from_pretrained(folder, output_loading_info=True, **options)
-    missing, unknown = sorted(told["missing_keys"]), sorted(told["unexpected_keys"])
+    with silence_transformers():
+        model, loading_info = kind.from_pretrained(folder, output_loading_info=True, **options)
+    missing, unknown = sorted(loading_info["missing_keys"]), sorted(loading_info["unexpected_keys"])
     if missing:
         raise StructgenError(
             f"The folder lacks weights of the model: {len(missing):,}, such as {missing[0]!r}.",

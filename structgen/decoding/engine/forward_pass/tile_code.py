@@ -33,10 +33,10 @@ class _Kind(NamedTuple):
 
     half: bool
     """Whether the weights are bfloat16."""
-    listed: bool
+    is_list: bool
     """Whether `weights` is a list of the addresses of panels, to each of which `apart` is added. The next
     panels of the list are prefetched. It ends with four zeros."""
-    more: bool
+    is_adding: bool
     """Whether products are added to `out`."""
 
 
@@ -59,40 +59,43 @@ class _Operands(NamedTuple):
     depth: Any
 
 
-def _panels(builder: Any, given: _Operands, panels: int, listed: bool) -> list[tuple[Any, Any]]:
+def _panel_addresses(builder: Any, operands: _Operands, panels: int, is_list: bool) -> list[tuple[Any, Any]]:
     """Return the address of each panel, and the one of what is to be prefetched beside it."""
-    if not listed:
+    if not is_list:
         places = [
-            builder.add(given.weights, builder.mul(given.apart, _WORD(panel))) for panel in range(panels)
+            builder.add(operands.weights, builder.mul(operands.apart, _WORD(panel)))
+            for panel in range(panels)
         ]
-        return [(place, builder.add(place, given.later)) for place in places]
+        return [(place, builder.add(place, operands.later)) for place in places]
     pairs = []
     for panel in range(panels):
         this, following = (
-            builder.load(builder.inttoptr(builder.add(given.weights, _WORD(8 * number)), _WORD.as_pointer()))
+            builder.load(
+                builder.inttoptr(builder.add(operands.weights, _WORD(8 * number)), _WORD.as_pointer())
+            )
             for number in (panel, panel + panels)
         )
         ends_here = builder.icmp_signed("==", following, _WORD(0))
-        wanted = builder.select(ends_here, this, following)
-        pairs.append((builder.add(this, given.apart), builder.add(wanted, given.apart)))
+        prefetch_target = builder.select(ends_here, this, following)
+        pairs.append((builder.add(this, operands.apart), builder.add(prefetch_target, operands.apart)))
     return pairs
 
 
-def _intrinsic(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def _llvm_function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """Return a function of LLVM."""
     return cgutils.get_or_insert_function(builder.module, llvm.FunctionType(result, arguments), name)
 
 
-def _prefetch(builder: Any, at: Any, size: int) -> None:
+def _emit_prefetch(builder: Any, at: Any, size: int) -> None:
     """Emit the prefetch of some bytes."""
-    prefetch = _intrinsic(builder, "llvm.prefetch.p0i8", llvm.VoidType(), [_BYTES, _INT, _INT, _INT])
+    prefetch = _llvm_function(builder, "llvm.prefetch.p0i8", llvm.VoidType(), [_BYTES, _INT, _INT, _INT])
     for line in range(0, size, LINE):
         pointer = builder.inttoptr(builder.add(at, _WORD(line)), _BYTES)
         # arguments: for reading, into all caches, data
         builder.call(prefetch, [pointer, _INT(0), _INT(3), _INT(1)])
 
 
-def _columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
+def _load_columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
     """Return the two vectors of a panel's columns at one depth. For bfloat16, each 32-bit word has a column
     of the first vector in its lower half, and one of the second in its upper half."""
     pointer = builder.inttoptr(at, _BITS.as_pointer())
@@ -114,64 +117,71 @@ def _in_all_lanes(builder: Any, at: Any) -> Any:
     return builder.shuffle_vector(first, blank, llvm.Constant(_BITS, None))
 
 
-def _row(builder: Any, first: Any, step: Any, row: int) -> Any:
+def _row_address(builder: Any, first: Any, step: Any, row: int) -> Any:
     """Return the address of a row."""
     return builder.add(first, builder.mul(step, _WORD(row)))
 
 
-def _ends(builder: Any, given: _Operands, rows: int, panels: int) -> list[Any]:
+def _out_pointers(builder: Any, operands: _Operands, rows: int, panels: int) -> list[Any]:
     """Return pointers to the vectors of `out`, row by row."""
-    firsts = [_row(builder, given.out, given.out_step, row) for row in range(rows)]
+    firsts = [_row_address(builder, operands.out, operands.out_step, row) for row in range(rows)]
     pointers = [builder.inttoptr(first, _VECTOR.as_pointer()) for first in firsts]
     return [builder.gep(pointer, [_WORD(at)]) for pointer in pointers for at in range(2 * panels)]
 
 
-def _added(builder: Any, kind: _Kind, given: _Operands, rows: int, panels: Any, depth: Any, sums: Any) -> Any:
-    """Return the sums with the products of one depth. `panels`: as `_panels` returns them."""
-    fused = _intrinsic(builder, f"llvm.fma.v{_LANES}f32", _VECTOR, [_VECTOR] * 3)
-    at = builder.mul(depth, given.deep)
+def _add_products(
+    builder: Any, kind: _Kind, operands: _Operands, rows: int, panels: Any, depth: Any, sums: Any
+) -> Any:
+    """Return the sums with the products of one depth. `panels`: as `_panel_addresses` returns them."""
+    multiply_add = _llvm_function(builder, f"llvm.fma.v{_LANES}f32", _VECTOR, [_VECTOR] * 3)
+    at = builder.mul(depth, operands.deep)
     columns: list[Any] = []
-    for place, wanted in panels:
+    for place, prefetch_target in panels:
         # one row reads keys and values as fast as they come
-        if rows > 1 or not (kind.listed or kind.more):
-            _prefetch(builder, builder.add(wanted, at), LINE if kind.half else 2 * LINE)
-        columns += _columns(builder, builder.add(place, at), kind.half)
+        if rows > 1 or not (kind.is_list or kind.is_adding):
+            _emit_prefetch(builder, builder.add(prefetch_target, at), LINE if kind.half else 2 * LINE)
+        columns += _load_columns(builder, builder.add(place, at), kind.half)
     grown: list[Any] = []
     for row in range(rows):
-        first = _row(builder, given.x, given.x_step, row)
+        first = _row_address(builder, operands.x, operands.x_step, row)
         number = _in_all_lanes(builder, builder.add(first, builder.mul(depth, _WORD(4))))
         for column in columns:
-            grown.append(builder.call(fused, [number, column, sums[len(grown)]]))
+            grown.append(builder.call(multiply_add, [number, column, sums[len(grown)]]))
     return grown
 
 
-def _write_tile(builder: Any, rows: int, panels: int, kind: _Kind, given: _Operands) -> None:
+def _write_tile(builder: Any, rows: int, panels: int, kind: _Kind, operands: _Operands) -> None:
     """Emit the loop over the depth that multiplies some rows with some panels."""
     start = builder.block
     loop, after = builder.append_basic_block("depth"), builder.append_basic_block("after")
-    places, ends = _panels(builder, given, panels, kind.listed), _ends(builder, given, rows, panels)
-    before = [builder.load(end, align=4) if kind.more else llvm.Constant(_VECTOR, None) for end in ends]
+    places, ends = (
+        _panel_addresses(builder, operands, panels, kind.is_list),
+        _out_pointers(builder, operands, rows, panels),
+    )
+    start_values = [
+        builder.load(end, align=4) if kind.is_adding else llvm.Constant(_VECTOR, None) for end in ends
+    ]
     builder.branch(loop)
     builder.position_at_end(loop)
     depth, sums = builder.phi(_WORD), [builder.phi(_VECTOR) for _ in ends]
-    grown = _added(builder, kind, given, rows, places, depth, sums)
+    grown = _add_products(builder, kind, operands, rows, places, depth, sums)
     next_depth = builder.add(depth, _WORD(1))
-    values = [depth, *sums], [_WORD(0), *before], [next_depth, *grown]
+    values = [depth, *sums], [_WORD(0), *start_values], [next_depth, *grown]
     for value, first, following in zip(*values, strict=True):
         value.add_incoming(first, start)
         value.add_incoming(following, loop)
-    builder.cbranch(builder.icmp_signed("<", next_depth, given.depth), loop, after)
+    builder.cbranch(builder.icmp_signed("<", next_depth, operands.depth), loop, after)
     builder.position_at_end(after)
     for total, end in zip(grown, ends, strict=True):
         builder.store(total, end, align=4)
 
 
-def _tiles(
+def _make_tiles(
     shapes: Sequence[tuple[int, int]],
     halves: Sequence[bool] = (False,),
     *,
-    listed: bool = False,
-    more: bool = False,
+    is_list: bool = False,
+    is_adding: bool = False,
 ) -> Any:
     """Return an intrinsic that multiplies rows with panels, for the (rows, panels) of `shapes`; for others it
     does nothing.
@@ -183,7 +193,7 @@ def _tiles(
     def tile(typingctx: Any, rows: Any, panels: Any, half: Any, operands: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             rows, panels, half, operands = args
-            given = _Operands(*cgutils.unpack_tuple(builder, operands))
+            operand_fields = _Operands(*cgutils.unpack_tuple(builder, operands))
             shape = builder.add(builder.mul(rows, _WORD(8)), panels)
             key = builder.add(builder.mul(shape, _WORD(2)), builder.zext(half, _WORD))
             done = builder.append_basic_block("done")
@@ -193,8 +203,8 @@ def _tiles(
                     block = builder.append_basic_block("tile")
                     chosen.add_case(_WORD(2 * (8 * row_count + panel_count) + is_half), block)
                     builder.position_at_end(block)
-                    kind = _Kind(is_half, listed, more)
-                    _write_tile(builder, row_count, panel_count, kind, given)
+                    kind = _Kind(is_half, is_list, is_adding)
+                    _write_tile(builder, row_count, panel_count, kind, operand_fields)
                     builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()
@@ -218,6 +228,6 @@ def _number(value: int) -> Any:
 most_rows, most_rows_of_two, most_summed_of_two = map(_number, (MOST_ROWS, TWO, TWO_SUMMED))
 _EVERY = range(1, MOST_ROWS + 1)
 _ALONE = [(rows, 1) for rows in _EVERY]
-matrix_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= TWO], (False, True))
-listed_tile = _tiles([(1, 4), *_ALONE, *((rows, 2) for rows in _EVERY if rows <= TWO)], listed=True)
-added_tile = _tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= TWO_SUMMED], more=True)
+matrix_tile = _make_tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= TWO], (False, True))
+listed_tile = _make_tiles([(1, 4), *_ALONE, *((rows, 2) for rows in _EVERY if rows <= TWO)], is_list=True)
+added_tile = _make_tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= TWO_SUMMED], is_adding=True)

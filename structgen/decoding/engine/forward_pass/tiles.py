@@ -77,20 +77,20 @@ def added_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
 
 
 @jit
-def floats(array: Array) -> Any:
+def borrow_floats(array: Array) -> Any:
     """Return a float32 array without its owner, who must outlive it. Slices of it are not reference-counted,
     which in inner loops would cost more than the work."""
     return float32s(array.ctypes.data, array.shape)
 
 
 @jit
-def words(array: Array) -> Any:
-    """Return an int64 array without its owner, as `floats` does."""
+def borrow_words(array: Array) -> Any:
+    """Return an int64 array without its owner, as `borrow_floats` does."""
     return int64s(array.ctypes.data, array.shape)
 
 
 @jit
-def product(
+def write_products(
     x: int, step: int, rows: int, depth: int, weights: int, columns: int, half: int, out: int
 ) -> None:
     """Write the products of rows with a matrix of packed columns.

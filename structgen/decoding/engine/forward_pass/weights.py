@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from structgen.base.errors import StructgenError
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Sizes:
     """What a norm adds to the mean of squares."""
 
     @classmethod
-    def of(cls, config: dict[str, Any]) -> Sizes:
+    def from_config(cls, config: dict[str, Any]) -> Sizes:
         """Return the sizes that a config.json states."""
         heads = config["num_attention_heads"]
         rope = config.get("rope_parameters") or config
@@ -64,24 +64,24 @@ class Weights:
     sin: Tensor
 
     @classmethod
-    def read(cls, folder: Path) -> Weights:
+    def read_folder(cls, folder: Path) -> Weights:
         """Return the weights of a folder: config.json and model.safetensors. Raises StructgenError."""
-        with needing("The model", "torch", "tokenizers", where=str(folder)):
+        with require_extras("The model", "torch", "tokenizers", where=str(folder)):
             # optional: the embedded models need safetensors
             from safetensors.torch import load_file
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            read = load_file(folder / "model.safetensors")
+            tensors = load_file(folder / "model.safetensors")
         except (OSError, ValueError) as error:
             raise StructgenError(
                 f"The model cannot be read: {error}", where=str(folder), cure="Make or install it anew."
             ) from error
-        return cls.of(Sizes.of(config), read)
+        return cls.from_tensors(Sizes.from_config(config), tensors)
 
     @classmethod
-    def of(cls, sizes: Sizes, read: dict[str, Tensor]) -> Weights:
+    def from_tensors(cls, sizes: Sizes, tensors: dict[str, Tensor]) -> Weights:
         """Return the weights of tensors by transformers' names, in float32."""
-        weights = {name: tensor.float() for name, tensor in read.items()}
+        weights = {name: tensor.float() for name, tensor in tensors.items()}
         embedding = weights["model.embed_tokens.weight"]
         steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
         places = torch.arange(sizes.context, dtype=torch.float32)
@@ -89,29 +89,29 @@ class Weights:
         return cls(
             sizes,
             embedding,
-            [_layer(weights, number) for number in range(sizes.layers)],
+            [_layer_weights(weights, number) for number in range(sizes.layers)],
             weights["model.norm.weight"],
             weights.get("lm_head.weight", embedding),
             angles.cos().repeat(1, 2),
             torch.cat((-angles.sin(), angles.sin()), -1),
         )
 
-    def products(self) -> list[Tensor]:
+    def product_matrices(self) -> list[Tensor]:
         """Return the matrices of all products."""
         return [self.head, *(part for layer in self.layers for part in layer if part.dim() == 2)]
 
 
-def _layer(weights: dict[str, Tensor], number: int) -> list[Tensor]:
+def _layer_weights(weights: dict[str, Tensor], number: int) -> list[Tensor]:
     """Return the weights of a layer, by transformers' names."""
 
-    def part(name: str) -> Tensor:
+    def part_weights(name: str) -> Tensor:
         return weights[f"model.layers.{number}.{name}.weight"]
 
     return [
-        part("input_layernorm"),
-        torch.cat([part(f"self_attn.{name}_proj") for name in "qkv"]),
-        part("self_attn.o_proj"),
-        part("post_attention_layernorm"),
-        torch.cat((part("mlp.gate_proj"), part("mlp.up_proj"))),
-        part("mlp.down_proj"),
+        part_weights("input_layernorm"),
+        torch.cat([part_weights(f"self_attn.{name}_proj") for name in "qkv"]),
+        part_weights("self_attn.o_proj"),
+        part_weights("post_attention_layernorm"),
+        torch.cat((part_weights("mlp.gate_proj"), part_weights("mlp.up_proj"))),
+        part_weights("mlp.down_proj"),
     ]

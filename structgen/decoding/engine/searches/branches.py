@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from structgen_kernels.reference import sample_key
 
-from structgen.decoding.engine.choice import ChoiceRow, choose, penalised_scores
+from structgen.decoding.engine.choice import ChoiceRow, choose_tokens, penalised_scores
 from structgen.decoding.engine.requests import Request
 from structgen.decoding.engine.searches.cursor import Cursor
 from structgen.decoding.engine.strategies.strategy import Ids, Scores, log_softmax
@@ -76,7 +76,7 @@ class TextPlace:
         """Return a token after each branch, chosen as the engine chooses, each by its own noise."""
         words = np.stack([branch.words for branch in branches])
         raw = torch.from_numpy(np.stack(logits)).float()
-        return [choice.token for choice in choose(raw, words, [branch.row() for branch in branches])]
+        return [choice.token for choice in choose_tokens(raw, words, [branch.row() for branch in branches])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +99,15 @@ class Branch(Cursor):
     @cached_property
     def words(self) -> npt.NDArray[np.int32]:
         """The mask of the tokens after which the text can still be completed in time."""
-        mask, compiled = allocate_mask(1, self.tokenizer.vocab_size), self.compiled
-        if compiled is None:
+        mask, compiled_grammar = allocate_mask(1, self.tokenizer.vocab_size), self.compiled
+        if compiled_grammar is None:
             allow_all(mask, 0)
         else:
             budget, early = self.left, self.place.request.end_margin
             if early:
-                least = compiled.cost(self.state)
-                budget = budget if budget - least > early else least
-            compiled.fill_within(self.state, mask, 0, budget)
+                shortest_length = compiled_grammar.cost(self.state)
+                budget = budget if budget - shortest_length > early else shortest_length
+            compiled_grammar.fill_within(self.state, mask, 0, budget)
         words: npt.NDArray[np.int32] = mask.array[0]
         return words
 

@@ -15,7 +15,7 @@ from typing import TypeAlias, Union
 
 from structgen.base.json_text.events import Event, EventKind, EventLog
 from structgen.decoding.engine.requests import COMPLETE, Result, Step
-from structgen.decoding.engine.searches.listed_values import listed
+from structgen.decoding.engine.searches.listed_values import find_listed_values
 from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer
@@ -41,7 +41,7 @@ def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
     """Return the probability of each listed value among them, where they were compared as a whole; else {}.
     The keys are `Listed.names`: strings without quotes."""
     shares = next((step.state for step in result.steps if step.state), ())
-    names = listed(plain_grammar(grammar)).names if shares else ()
+    names = find_listed_values(plain_grammar(grammar)).names if shares else ()
     return dict(zip(names, shares, strict=True)) if len(names) == len(shares) else {}
 
 
@@ -55,19 +55,19 @@ def confidences_of(
     """
     ends = tokenizer.eos_token_ids
     steps = [step for step in result.steps if step.token not in ends]
-    written = [tokenizer.token_bytes[step.token] or b"" for step in steps]
+    step_bytes = [tokenizer.token_bytes[step.token] or b"" for step in steps]
     text = (result.reply or result.text).encode()
     language: Grammar | None = plain_grammar(grammar)
     is_document = language is not None and language.policies is not None and result.finish_reason in COMPLETE
-    if not is_document or b"".join(written) != text:  # as where the prompt's last tokens are written again
+    if not is_document or b"".join(step_bytes) != text:  # as where the prompt's last tokens are written again
         return {}
-    stops = list(accumulate(map(len, written)))
-    compared = probabilities_of(result, grammar)
+    stops = list(accumulate(map(len, step_bytes)))
+    probabilities = probabilities_of(result, grammar)
     confidences: dict[str, Confidence] = {}
-    for event in (Event(*raw) for raw in EventLog().write(text + b" ")):  # a blank ends a numeral
+    for event in (Event(*raw) for raw in EventLog().write_text(text + b" ")):  # a blank ends a numeral
         if event.kind is EventKind.TERMINAL_END and event.end is not None:
-            some = steps[bisect_right(stops, event.start) : bisect_left(stops, event.end) + 1]
-            sure = Confidence(max(compared.values()), None) if compared else _of_tokens(some)
+            value_steps = steps[bisect_right(stops, event.start) : bisect_left(stops, event.end) + 1]
+            sure = Confidence(max(probabilities.values()), None) if probabilities else _of_tokens(value_steps)
             confidences[event.pointer.removeprefix(holder)] = sure
     return confidences
 

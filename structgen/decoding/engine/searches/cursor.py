@@ -31,11 +31,11 @@ class Cursor:
 
     def after(self, token: int) -> Self:
         """Return the cursor after one more token, which is allowed. Raises LimitError."""
-        compiled = self.compiled
+        compiled_grammar = self.compiled
         return replace(
             self,
             tokens=(*self.tokens, token),
-            state=0 if compiled is None else compiled.next_index(self.state, token),
+            state=0 if compiled_grammar is None else compiled_grammar.next_index(self.state, token),
             text=self.text + (self.tokenizer.token_bytes[token] or b""),
             left=self.left - 1,
         )

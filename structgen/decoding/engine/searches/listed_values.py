@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from structgen.base.language.ir import Words
-from structgen.grammars.json_grammars.outline_writer import literal
+from structgen.grammars.json_grammars.outline_writer import json_literal
 from structgen.grammars.text_grammars.regular import RegularGrammar
 from structgen.machines.core.grammar import Grammar
 
@@ -22,12 +22,12 @@ _OPEN: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedValues:
     """The values that a grammar lists, and what stands around each in its texts."""
 
     values: tuple[Any, ...] = ()
-    before: str = ""
-    behind: str = ""
+    prefix: str = ""
+    suffix: str = ""
     is_json: bool = False
 
     @property
@@ -39,7 +39,7 @@ class Listed:
     def texts(self) -> tuple[str, ...]:
         """The texts, where there are 2 to 64; else (). Each value of a schema is written in one way, that of
         `json.dumps`."""
-        return tuple(f"{self.before}{value}{self.behind}" for value in self.written)
+        return tuple(f"{self.prefix}{value}{self.suffix}" for value in self.written)
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -60,30 +60,30 @@ class Listed:
     def _by_text(self) -> dict[str, Any]:
         if self.are_many or len(self.values) < 2:
             return {}
-        return {_written(value) if self.is_json else value: value for value in self.values}
+        return {_value_text(value) if self.is_json else value: value for value in self.values}
 
 
-def listed(grammar: Grammar | None, *, first: bool = False) -> Listed:
+def find_listed_values(grammar: Grammar | None, *, first: bool = False) -> ListedValues:
     """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
     schema, and those of a member that is all of an object; with `first` also those of the first of several
     members, with which the texts begin."""
     if grammar is None:
-        return Listed()
+        return ListedValues()
     # what a text states of a type is no list of values that the type has
     grammar = getattr(grammar.innermost, "told", None) or grammar
     policies, schema = grammar.policies, grammar.schema
     if policies is not None and isinstance(schema, dict):
         if values := listed_values(schema):
-            return Listed(tuple(values), is_json=True)
+            return ListedValues(tuple(values), is_json=True)
         blank = "" if policies.whitespace in ("compact", "any:0") else " "
         key, values, is_only = _of_first_member(schema)
         if is_only or first:
-            behind = "}" if is_only else ","
-            return Listed(tuple(values), f"{{{_written(key)}:{blank}", behind, is_json=True)
+            suffix = "}" if is_only else ","
+            return ListedValues(tuple(values), f"{{{_value_text(key)}:{blank}", suffix, is_json=True)
     match grammar.innermost:
         case RegularGrammar(formula=Words(of=words)):
-            return Listed(tuple(sorted(words)))
-    return Listed()
+            return ListedValues(tuple(sorted(words)))
+    return ListedValues()
 
 
 def _of_first_member(schema: dict[str, Any]) -> tuple[str, list[Any], bool]:
@@ -98,38 +98,42 @@ def _of_first_member(schema: dict[str, Any]) -> tuple[str, list[Any], bool]:
     if schema.get("type") != "object" or not members or schema.get("required") != [*members]:
         return "", [], False
     key, member = next(iter(members.items()))
-    return key, _listed(member, definitions), len(members) == 1
+    return key, _values_of_all(member, definitions), len(members) == 1
 
 
 def listed_values(schema: dict[str, Any]) -> list[Any]:
     """Return the values of a schema that lists them, in `enum`, `const` or as `boolean` or `null`, perhaps in
     a reference or in alternatives; [] for any other. Lists and objects are none."""
-    return _listed(schema, schema.get("$defs"))
+    return _values_of_all(schema, schema.get("$defs"))
 
 
 def named_values(schema: dict[str, Any], definitions: Any) -> dict[str, str]:
     """Return the JSON of each value that a schema lists, also beside alternatives that list none, by its name
-    (`Listed.names`). Whether the schema allows it is not looked at. `definitions`: the schema's `$defs`."""
-    values = {_written(value): value for value in _alternatives(schema, definitions) if value is not _OPEN}
+    (`ListedValues.names`). Whether the schema allows it is not looked at. `definitions`: the schema's
+    `$defs`."""
+    values = {
+        _value_text(value): value for value in _alternative_values(schema, definitions) if value is not _OPEN
+    }
     return {
         value if isinstance(value, str) and value not in values else text: text
         for text, value in values.items()
     }
 
 
-def _listed(schema: Any, definitions: Any) -> list[Any]:
+def _values_of_all(schema: Any, definitions: Any) -> list[Any]:
     """Return the values that all alternatives of a schema list; [] where one lists none."""
     values = {
-        _OPEN if value is _OPEN else _written(value): value for value in _alternatives(schema, definitions)
+        _OPEN if value is _OPEN else _value_text(value): value
+        for value in _alternative_values(schema, definitions)
     }
     return [] if _OPEN in values else list(values.values())
 
 
-def _alternatives(schema: Any, definitions: Any) -> Iterator[Any]:
+def _alternative_values(schema: Any, definitions: Any) -> Iterator[Any]:
     """Yield the values that the alternatives of a schema list, in its order, and `_OPEN` for what lists none.
     The schema may be any JSON: whether it is a schema at all is found elsewhere. Cost: linear, for each
     reference is followed once."""
-    parts, seen = [schema], set[str]()
+    parts, visited_names = [schema], set[str]()
     while parts:
         part = parts.pop()
         if not isinstance(part, dict):
@@ -143,9 +147,9 @@ def _alternatives(schema: Any, definitions: Any) -> Iterator[Any]:
         elif all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
             yield from (value for kind in kinds for value in _FEW[kind])
         elif (name := str(part.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
-            if name not in seen:
+            if name not in visited_names:
                 parts.append(definitions.get(name.removeprefix("#/$defs/")))
-            seen.add(name)
+            visited_names.add(name)
         else:
             several = [part[key] for key in _BRANCHES if isinstance(part.get(key), list)]
             parts += reversed([branch for branches in several for branch in branches])
@@ -153,6 +157,6 @@ def _alternatives(schema: Any, definitions: Any) -> Iterator[Any]:
                 yield _OPEN  # a value of a branch of oneOf or allOf may be refused by the branches beside it
 
 
-def _written(value: Any) -> str:
+def _value_text(value: Any) -> str:
     """Return the text of a listed value. A schema that was read has its fractions exact, as Decimal."""
-    return literal(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+    return json_literal(value) if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)

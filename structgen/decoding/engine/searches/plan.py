@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar, TypeAlias
 import numpy as np
 
 from structgen.base.errors import OptionError, fields_named
-from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
 from structgen.decoding.engine.model_protocol import Model
 from structgen.decoding.engine.searches.branches import Branch, TextPlace
 from structgen.decoding.engine.searches.rewards import Reward, Rewards, named_reward
@@ -40,13 +40,13 @@ class PlanningSearch(SearchStrategy):
     is_greedy: ClassVar[bool] = True
     reward: Reward | None = field(default=None, repr=False)
     """From the value of a JSON document, or from a text, to a number; must be given. 1 is the best."""
-    seconds: Annotated[float, Number(1e-3, 1e6, "seconds, from 0.001")] = 1.0
+    seconds: Annotated[float, NumberCheck(1e-3, 1e6, "seconds, from 0.001")] = 1.0
     """The limit of one call of the reward."""
-    megabytes: Annotated[int, Whole(16)] = 512
+    megabytes: Annotated[int, WholeCheck(16)] = 512
     """Memory that the reward may take."""
-    k: Annotated[int, Whole(1)] = 3
+    k: Annotated[int, WholeCheck(1)] = 3
     """How many tokens are tried after a prefix."""
-    rollouts: Annotated[int, Whole(1)] = 256
+    rollouts: Annotated[int, WholeCheck(1)] = 256
     """The most texts that are judged; 1 is greedy."""
     named: str = field(default="", init=False)
     """The name of the reward."""
@@ -84,8 +84,8 @@ class PlanningSearch(SearchStrategy):
         if not states:
             return ""
         reward, rollouts, failures = states[-1]
-        told = f"plan: the best of {rollouts:.0f} rollouts has the reward {reward:g}"
-        return told + (f"; {failures:.0f} of their rewards failed, and counted as 0" if failures else "")
+        summary = f"plan: the best of {rollouts:.0f} rollouts has the reward {reward:g}"
+        return summary + (f"; {failures:.0f} of their rewards failed, and counted as 0" if failures else "")
 
 
 class _Node:
@@ -97,7 +97,7 @@ class _Node:
         self.counts: Scores = np.empty(0)
         self.values: Scores = np.empty(0)
 
-    def edge(self, priors: Scores) -> int:
+    def choose_edge(self, priors: Scores) -> int:
         """Return the number of the token by which a rollout goes on."""
         if not len(self.counts):
             self.counts, self.values = np.zeros(len(priors)), np.zeros(len(priors))
@@ -110,24 +110,24 @@ class _Node:
 class _Tree:
     """The tree of one decision."""
 
-    def __init__(self, how: PlanningSearch, place: TextPlace, rewards: Rewards) -> None:
-        self._how, self._place, self._rewards = how, place, rewards
+    def __init__(self, search: PlanningSearch, place: TextPlace, rewards: Rewards) -> None:
+        self._search, self._place, self._rewards = search, place, rewards
         self._root = _Node(place.root())
         self.best = self._root.branch
         """The text with the best reward so far."""
         self.reward, self.count, self.failures = -math.inf, 0, 0
         self._laws: dict[Tokens, tuple[list[int], Scores]] = {
-            (): self._likeliest(self._root.branch, place.logits)
+            (): self._likeliest_tokens(self._root.branch, place.logits)
         }
-        self._completed: dict[Tokens, Branch] = {}
+        self._completions: dict[Tokens, Branch] = {}
 
     def roll_out(self) -> Generator[Sequence[Branch], list[Scores], None]:
         """Judge one more text."""
         self.count += 1
         node, path = self._root, list[tuple[_Node, int]]()
         while not node.branch.is_over:
-            tokens, priors = yield from self._law(node.branch)
-            edge = node.edge(priors)
+            tokens, priors = yield from self._find_law(node.branch)
+            edge = node.choose_edge(priors)
             path.append((node, edge))
             child = node.children.get(edge)
             if child is None:
@@ -135,41 +135,43 @@ class _Tree:
                 node = child
                 break
             node = child
-        text = yield from self._completion(node.branch)
+        text = yield from self._complete_branch(node.branch)
         worth = self._rewards.of(text.text, self._place.value(text))
         self.failures += worth is None
         reward = worth or 0.0
         if reward > self.reward:
             self.best, self.reward = text, reward
-        for above, edge in path:
-            above.counts[edge] += 1
+        for parent_node, edge in path:
+            parent_node.counts[edge] += 1
             # the best text below counts, not the mean: one right text is enough
-            above.values[edge] = max(above.values[edge], reward)
+            parent_node.values[edge] = max(parent_node.values[edge], reward)
 
-    def _completion(self, branch: Branch) -> _Reading:
+    def _complete_branch(self, branch: Branch) -> _Reading:
         """Return a prefix, completed greedily."""
-        passed = []
+        prefixes = []
         while not branch.is_over:
-            known = self._completed.get(branch.tokens)
-            if known is not None:
-                branch = known
+            known_branch = self._completions.get(branch.tokens)
+            if known_branch is not None:
+                branch = known_branch
                 break
-            passed.append(branch.tokens)
-            tokens, _ = yield from self._law(branch)
+            prefixes.append(branch.tokens)
+            tokens, _ = yield from self._find_law(branch)
             branch = branch.after(tokens[0])
-        self._completed.update(dict.fromkeys(passed, branch))
+        self._completions.update(dict.fromkeys(prefixes, branch))
         return branch
 
-    def _law(self, branch: Branch) -> Generator[Sequence[Branch], list[Scores], tuple[list[int], Scores]]:
+    def _find_law(
+        self, branch: Branch
+    ) -> Generator[Sequence[Branch], list[Scores], tuple[list[int], Scores]]:
         """Return the likeliest tokens after a prefix, and their probabilities."""
         law = self._laws.get(branch.tokens)
         if law is None:
             (logits,) = yield [branch]
-            law = self._laws[branch.tokens] = self._likeliest(branch, logits)
+            law = self._laws[branch.tokens] = self._likeliest_tokens(branch, logits)
         return law
 
-    def _likeliest(self, branch: Branch, logits: Scores) -> tuple[list[int], Scores]:
+    def _likeliest_tokens(self, branch: Branch, logits: Scores) -> tuple[list[int], Scores]:
         law = branch.law(logits)
-        order = np.argsort(-law, kind="stable")[: self._how.k]
+        order = np.argsort(-law, kind="stable")[: self._search.k]
         shares = np.exp(law[order])
         return [int(token) for token in branch.allowed[order]], shares / shares.sum()

@@ -13,8 +13,8 @@ from functools import partial
 from numbers import Real
 from typing import Any, TypeAlias
 
-from structgen.base.system.guarded import Guarded
-from structgen.base.system.process_limits import confining
+from structgen.base.system.guarded import GuardedCall
+from structgen.base.system.process_limits import make_confinement
 from structgen.base.system.worker_process import NotStartedError, WorkerProcess
 
 Reward: TypeAlias = Callable[[Any], float]
@@ -31,22 +31,22 @@ class Rewards:
     """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
 
     def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
-        begin = confining(megabytes << 20)
+        begin = make_confinement(megabytes << 20)
         worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
-        self._ask = Guarded(partial(_number, worker, seconds), math.inf, _unless_not_started)
-        self._known: dict[bytes, float | None] = {}
+        self._ask = GuardedCall(partial(_ask_reward, worker, seconds), math.inf, _unless_not_started)
+        self._reward_by_text: dict[bytes, float | None] = {}
 
     def of(self, text: bytes, value: Any) -> float | None:
         """Return the reward of a text with a value; None if the call raised, was late or returned no number.
         Raises StructgenError if no process can be started."""
-        if text not in self._known:
-            self._known[text] = self._ask(value)
-        return self._known[text]
+        if text not in self._reward_by_text:
+            self._reward_by_text[text] = self._ask(value)
+        return self._reward_by_text[text]
 
 
-def _number(worker: WorkerProcess, seconds: float, value: Any) -> float:
+def _ask_reward(worker: WorkerProcess, seconds: float, value: Any) -> float:
     """Return the reward of a value. Raises the reward's errors, ValueError for no finite number."""
-    reward = worker.ask((value,), seconds, "about a text", "Give seconds= a larger number.")
+    reward = worker.call_function((value,), seconds, "about a text", "Give seconds= a larger number.")
     if not (isinstance(reward, Real) and math.isfinite(reward)):
         raise ValueError(f"{reward!r:.60} is no number")
     return float(reward)

@@ -13,7 +13,7 @@ from structgen.decoding.engine.searches.branches import Branch, TextPlace
 from structgen.decoding.engine.strategies.strategy import Decision, Scores
 from structgen.decoding.engine.strategies.text_strategies import RequestStrategies
 from structgen.decoding.engine.text import LogitsOf, Text
-from structgen.decoding.speculation.drafts.model_rows import ModelRows, numbers
+from structgen.decoding.speculation.drafts.model_rows import ModelRows, as_float64
 from structgen.decoding.speculation.planning.drafting import MOST_BYTES
 
 
@@ -29,20 +29,20 @@ class SearchEdit:
             law = text.row.law
             if text.phase is None and law is not None and law.is_due:
                 try:
-                    decision = self._read(text, law.of, logits)
+                    decision = self._read_pass(text, law.strategies, logits)
                 except Exception as error:  # any error of the model, the grammar or the search
-                    text.fail(fault_of(error, "The search failed", "strategy", "Look at it."))
+                    text.decide_error(fault_of(error, "The search failed", "strategy", "Look at it."))
                     continue
                 if decision is not None:
-                    text.decided.decision = law.decision = len(text.tokens), decision
+                    text.decided_text.decision = law.decision = len(text.tokens), decision
                     text.search = None
-        return [text for text in texts if text.search is None and text.decided.error is None]
+        return [text for text in texts if text.search is None and text.decided_text.error is None]
 
-    def _read(self, text: Text, of: RequestStrategies, logits: LogitsOf) -> Decision | None:
+    def _read_pass(self, text: Text, strategies: RequestStrategies, logits: LogitsOf) -> Decision | None:
         """Have the search of a text read one pass. Returns its decision, None where there is none yet."""
-        run: SearchRun = text.search or SearchRun(of, _place(text, logits), self.model)
+        run: SearchRun = text.search or SearchRun(strategies, _place_of_text(text, logits), self.model)
         passes, rows = run.cost
-        decision = run.advance()
+        decision = run.advance_search()
         text.usage.strategy_calls += run.cost[0] - passes
         text.usage.strategy_rows += run.cost[1] - rows
         if decision is None and text.search is None:
@@ -51,7 +51,7 @@ class SearchEdit:
         return decision
 
 
-def _place(text: Text, logits: LogitsOf) -> TextPlace:
+def _place_of_text(text: Text, logits: LogitsOf) -> TextPlace:
     """Return where a text stands, after its last token."""
     return TextPlace(
         text.start.request,
@@ -60,7 +60,7 @@ def _place(text: Text, logits: LogitsOf) -> TextPlace:
         list(text.tokens),
         text.text.encode("utf-8", "surrogatepass") + text.decoder.getstate()[0],
         text.matcher,
-        numbers(logits(text)),
+        as_float64(logits(text)),
         text.start.tokenizer,
         text.cache,
     )
@@ -70,22 +70,22 @@ class SearchRun:
     """A decision under way. The branches begin as copies of the text's cache, which stays as it is. Caches of
     `MOST_BYTES` are kept beside it, at least those of 64 branches."""
 
-    def __init__(self, of: RequestStrategies, place: TextPlace, model: Model) -> None:
-        self._of, self._place = of, place
-        begun = [*place.prompt, *place.tokens]
-        self._rows = ModelRows(model, begun, "", most=MOST_BYTES, begun=(place.logits, place.cache))
+    def __init__(self, strategies: RequestStrategies, place: TextPlace, model: Model) -> None:
+        self._strategies, self._place = strategies, place
+        prefix = [*place.prompt, *place.tokens]
+        self._rows = ModelRows(model, prefix, "", most=MOST_BYTES, begun=(place.logits, place.cache))
         self._steps: Generator[Sequence[Branch], list[Scores], Decision] | None = None
         self._answer: Any = None
 
-    def advance(self) -> Decision | None:
+    def advance_search(self) -> Decision | None:
         """Read the branches that the search asks for next; return its decision once it asks for none. Raises
         whatever the model, the grammar or the search raises."""
         if self._steps is None:
-            search = self._of.search
+            search = self._strategies.search
             assert search is not None
             if len(self._place.root().allowed) < 2 and not search.is_once:
                 return Decision()  # nothing is left to decide
-            self._steps = search.plan(self._place, self._of.held)
+            self._steps = search.plan(self._place, self._strategies.search_resources)
         try:
             branches = self._steps.send(self._answer)
         except StopIteration as over:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Final
 import numpy as np
 
 from structgen.base.errors import fields_named
-from structgen.base.language.checks import Number
+from structgen.base.language.checks import NumberCheck
 from structgen.decoding.engine.strategies.strategy import GivenPrompt, Mixture, Scores, given_prompt
 
 _LEAST: Final = 1e5
@@ -30,7 +30,7 @@ class Guidance(Mixture):
     without: Annotated[GivenPrompt, given_prompt] = ""
     """The other prompt: the prompt without a part of it, or "" (for token ids: at least one). It is read as
     the prompt is, with outline and chat template."""
-    scale: Annotated[float, Number(0.0, 100.0, "a number from 0 to 100")] = 1.5
+    scale: Annotated[float, NumberCheck(0.0, 100.0, "a number from 0 to 100")] = 1.5
     """1 is the prompt's own law, 0 the other's; the paper's best is 2."""
 
     @property
@@ -40,9 +40,9 @@ class Guidance(Mixture):
 
     def mixed(self, own: Scores, other: Scores) -> Scores | None:
         """Return (1 - scale) other + scale own."""
-        return (1.0 - self.scale) * _bounded(other) + self.scale * _bounded(own)
+        return (1.0 - self.scale) * _bound_scores(other) + self.scale * _bound_scores(own)
 
 
-def _bounded(scores: Scores) -> Scores:
+def _bound_scores(scores: Scores) -> Scores:
     """Return scores that are finite: none is more than 100,000 nats below the greatest."""
     return np.asarray(np.maximum(scores, scores.max() - _LEAST))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 import numpy as np
 
 from structgen.base.errors import fields_named
-from structgen.base.language.checks import Number
+from structgen.base.language.checks import NumberCheck
 from structgen.decoding.engine.strategies.strategy import Ids, Narrowing, NarrowingState, Scores, log_softmax
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ class Mirostat(Narrowing):
     name: ClassVar[str] = "mirostat"
     draws: ClassVar[bool] = True
     truncates: ClassVar[bool] = True
-    tau: Annotated[float, Number(1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)] = 3.0
+    tau: Annotated[float, NumberCheck(1e-6, 1e6, "bits, from 0.000001, or infinity", math.inf)] = 3.0
     """The mean surprise of the tokens that are a choice, in bits; infinity drops no token."""
-    eta: Annotated[float, Number(0.0, 1.0, "a number from 0 to 1")] = 0.1
+    eta: Annotated[float, NumberCheck(0.0, 1.0, "a number from 0 to 1")] = 0.1
     """How much of the error of a token changes the bound."""
 
     def begin(self, prompt: Sequence[int]) -> MirostatState:
@@ -48,28 +48,28 @@ class Mirostat(Narrowing):
         if not states:
             return ""
         mean = sum(surprise for surprise, _ in states) / len(states)
-        told = f"mirostat: {len(states):,} tokens were a choice, of {mean:.2f} bits on average"
+        summary = f"mirostat: {len(states):,} tokens were a choice, of {mean:.2f} bits on average"
         if self.tau < math.inf and any(mu >= _MOST_MU * self.tau for _, mu in states):
-            told += f"; tau = {self.tau:g} cannot be reached: the model's law is less surprising"
-        return told
+            summary += f"; tau = {self.tau:g} cannot be reached: the model's law is less surprising"
+        return summary
 
 
 class MirostatState(NarrowingState):
     """The bound of one text."""
 
-    __slots__ = ("_how", "_last", "mu")
+    __slots__ = ("_last", "_strategy", "mu")
 
-    def __init__(self, how: Mirostat) -> None:
-        self._how, self.mu = how, 2 * how.tau
+    def __init__(self, strategy: Mirostat) -> None:
+        self._strategy, self.mu = strategy, 2 * strategy.tau
         self._last: tuple[Ids, Scores] | None = None
         """The tokens among which the last choice was, and their surprises."""
 
     def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
         """Return the scores, minus infinity for tokens above the bound; the likeliest always stays."""
         surprises = log_softmax(scores / temperature) / -math.log(2)
-        dropped = surprises > max(self.mu, float(surprises.min()))
+        is_dropped = surprises > max(self.mu, float(surprises.min()))
         self._last = ids, surprises
-        return np.where(dropped, -np.inf, scores) if dropped.any() else None
+        return np.where(is_dropped, -np.inf, scores) if is_dropped.any() else None
 
     def noted(self, token: int) -> tuple[float, ...]:
         """Return the surprise of a token and the bound after it; nothing where there was no choice."""
@@ -77,9 +77,9 @@ class MirostatState(NarrowingState):
         if last is None:
             return ()
         surprise = float(last[1][np.searchsorted(last[0], token)])
-        how, mu = self._how, self.mu
-        if how.tau < math.inf:
-            mu = min(mu - how.eta * (surprise - how.tau), _MOST_MU * how.tau)
+        strategy, mu = self._strategy, self.mu
+        if strategy.tau < math.inf:
+            mu = min(mu - strategy.eta * (surprise - strategy.tau), _MOST_MU * strategy.tau)
         return surprise, mu
 
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:

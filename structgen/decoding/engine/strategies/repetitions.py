@@ -3,7 +3,7 @@
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
 next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
-narrowed (`Text.take`). It begins where the document is nearest to its end, in a list behind a whole
+narrowed (`Text.take_step`). It begins where the document is nearest to its end, in a list behind a whole
 item, and has three stages:
 
     1  nothing may come that leads away from the end of the document: an item is finished, no other begins
@@ -31,7 +31,7 @@ from typing import Annotated, Any, Final, NamedTuple
 from structgen.base.errors import fields_named
 from structgen.base.json_text.events import EventLog, JsonError
 from structgen.base.json_text.exact_json import Json
-from structgen.base.language.checks import Number, Whole, check_fields
+from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
 from structgen.machines.core.matcher import Matcher
 
 _NEEDLE: Final = 32
@@ -100,14 +100,14 @@ class Repetitions:
     ones 128 times, or twice the `length`.
     """
 
-    length: Annotated[int, Whole(32)] = 256
+    length: Annotated[int, WholeCheck(32)] = 256
     """The characters of a run, at least. In JSON the run may be of a string, a key, or items of a list."""
-    times: Annotated[int, Whole(2)] = 20
+    times: Annotated[int, WholeCheck(2)] = 20
     """How often the period of the run is repeated, at least."""
-    digits: Annotated[int, Whole(1)] = 17
+    digits: Annotated[int, WholeCheck(1)] = 17
     """The significant digits of a number in JSON; more where its schema names a number of more digits. An
     integer of 64 bits may have more, unless its last digits repeat a short period."""
-    share: Annotated[float, Number(0, 1, "a number from 0 to 1")] = 0.5
+    share: Annotated[float, NumberCheck(0, 1, "a number from 0 to 1")] = 0.5
     """Where `max_tokens` is at most `length`, a run is long enough, too, if it takes this share of them (0:
     never). Codes, digits in JSON, signs alone and rows of numbers are left out."""
 
@@ -117,49 +117,49 @@ class Repetitions:
     def needed(self, period: bytes, last: int = 0) -> int:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
         tokens; 0 where they are not written yet."""
-        written = spelt(period)
-        size, kind = len(written), next(kind for kind in _KINDS if kind.pattern.fullmatch(written))
+        spelling = spell_period(period)
+        size, kind = len(spelling), next(kind for kind in _KINDS if kind.pattern.fullmatch(spelling))
         short = min(kind.short_times * size, 2 * self.length)
         characters = max(self.length, short, round(self.times * kind.times * size))
-        most = -(-characters * len(period) // size)
+        full_size = -(-characters * len(period) // size)
         is_left_out = not last or kind is not _LANGUAGE
-        return most if is_left_out else min(most, max(last, _FEWEST_TIMES * len(period)))
+        return full_size if is_left_out else min(full_size, max(last, _FEWEST_TIMES * len(period)))
 
 
-def _kind(spelt: re.Match[bytes]) -> bytes:
+def _stand_in(match: re.Match[bytes]) -> bytes:
     """Return what stands for bytes that `_SPELT` finds: a line break for an escape, the sign of a character
     for one of UTF-8, and nothing for what only a way of writing has."""
-    first = spelt[0][:1]
+    first = match[0][:1]
     return b"\n" if first == b"\\" else (b"" if first in b"\n " else b"\x7f")
 
 
-def spelt(period: bytes) -> bytes:
+def spell_period(period: bytes) -> bytes:
     """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
     around = period + period
     first = min((border for sign in _BORDERS if (border := around.find(sign)) >= 0), default=-1)
     if first < 0:
         lead = _LEAD.search(period)
         first = lead.start() if lead else 0
-    return _SPELT.sub(_kind, around[first : first + len(period)]) or b" "
+    return _SPELT.sub(_stand_in, around[first : first + len(period)]) or b" "
 
 
 ENDS: Final = Repetitions()
 """The default."""
 
 
-def repetitions_of(said: bool | Mapping[str, Any]) -> Repetitions | None:
+def repetitions_of(setting: bool | Mapping[str, Any]) -> Repetitions | None:
     """Return the rule that JSON says: the default for true, none for false, else that of the given fields.
     Errors: OptionError."""
-    return Repetitions(**said) if isinstance(said, Mapping) else ENDS if said else None
+    return Repetitions(**setting) if isinstance(setting, Mapping) else ENDS if setting else None
 
 
-def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
+def find_run(text: bytearray, rule: Repetitions, last: int = 0) -> int:
     """Return the period, in bytes, of the run that a text ends with; 0 where it has none that is long enough.
     `last`: as in `Repetitions.needed`.
 
     Cost: two microseconds where nothing repeats itself, else linear in the run.
     """
-    if len(text) < how.length and not last:
+    if len(text) < rule.length and not last:
         return 0
     needle, end = bytes(text[-_NEEDLE:]), len(text) - 1
     first = max(len(text) - _NEEDLE - _LONGEST_PERIOD, 0)
@@ -169,7 +169,7 @@ def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
             return 0
         size = len(text) - _NEEDLE - at
         period = bytes(text[-size:])
-        run = how.needed(period, last)
+        run = rule.needed(period, last)
         if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
             return size
         end = at + _NEEDLE - 1
@@ -180,7 +180,7 @@ def run_of(text: bytearray, how: Repetitions, last: int = 0) -> int:
 class OpenRun:
     """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
 
-    how: Repetitions
+    rule: Repetitions
     schema: Json | None
     """Its schema where the text is a document of JSON."""
     most_tokens: InitVar[int] = 0
@@ -195,38 +195,41 @@ class OpenRun:
     _period: int = 0
     _began: int = 0
     """The period of the run, and the size of the text where it was seen; 0: there is no run."""
-    _least: int | None = None
+    _fewest_bytes: int | None = None
     """The fewest bytes that completed the document in the run."""
     _goal: int = -1
     """The size of the text at which the run is to be closed; below 0: not known yet."""
     _log: EventLog = field(default_factory=EventLog)
-    _read: int = 0
+    _logged_size: int = 0
     """How much of the text the log has read."""
-    _asked: int | None = None
+    _digit_limit: int | None = None
     """The digits that numbers may have."""
     _again: str = ""
     """What `repeats` told."""
-    _looked: int = 0
+    _last_asked_size: int = 0
     """The size of the text when it was asked last."""
 
     def __post_init__(self, most_tokens: int) -> None:
-        share = self.how.share if most_tokens <= self.how.length else 0
+        share = self.rule.share if most_tokens <= self.rule.length else 0
         self._last = deque(maxlen=math.ceil(share * most_tokens))
 
-    def write(self, data: bytes) -> None:
+    def write_bytes(self, data: bytes) -> None:
         """Take the bytes of a token."""
         self._last.append(len(self.text))
         self.text += data
         last = len(self.text) - self._last[0] if 0 < len(self._last) == self._last.maxlen else 0
         if self.schema is not None and self.text[-_NEEDLE:].isdigit():
             last = 0  # a digest of zeros is most of a short document; numbers have few digits anyway
-        period = run_of(self.text, self.how, last)
+        period = find_run(self.text, self.rule, last)
         if not period:
-            self._began, self._goal, self._least = 0, -1, None
+            self._began, self._goal, self._fewest_bytes = 0, -1, None
         elif not self._began:
             self._period, self._began = period, len(self.text)
-        if self.repeats is not None and len(self.text) - self._looked > self._looked // _NEEDLE:
-            self._looked = len(self.text)  # it reads the whole text: in all that stays linear
+        if (
+            self.repeats is not None
+            and len(self.text) - self._last_asked_size > self._last_asked_size // _NEEDLE
+        ):
+            self._last_asked_size = len(self.text)  # it reads the whole text: in all that stays linear
             self._again = self._again or self.repeats(self.text.decode("utf-8", "ignore"))
             self._closings = _PATIENCE if self._again else self._closings
 
@@ -238,11 +241,11 @@ class OpenRun:
     def count_closing(self) -> None:
         """Note that a choice was made against the run, before its bytes are written."""
         if self._closings == 0:
-            length, times = max(self.how.length // _PATIENCE, _NEEDLE), max(self.how.times // _PATIENCE, 2)
-            self.how = replace(self.how, length=length, times=times)
+            length, times = max(self.rule.length // _PATIENCE, _NEEDLE), max(self.rule.times // _PATIENCE, 2)
+            self.rule = replace(self.rule, length=length, times=times)
         self._closings += 1
 
-    def awaited(self, matcher: Matcher) -> bytes:
+    def bytes_to_await(self, matcher: Matcher) -> bytes:
         """Return the bytes of the run that are still to come before it is closed: within the next period
         there is a place where the shortest completion is shortest, in a list behind a whole item. Cost: once
         for a run, that of a completion for each byte of its period."""
@@ -250,30 +253,30 @@ class OpenRun:
             return b""
         ahead = bytes(self.text[-self._period :])
         if self._goal < 0:
-            compiled, state, at = matcher.compiled, matcher.state, 0
-            fewest = len(compiled.completion(state))
+            compiled_grammar, state, at = matcher.compiled, matcher.state, 0
+            fewest = len(compiled_grammar.completion(state))
             for count, byte in enumerate(ahead, 1):
-                after = compiled.step_bytes(state, bytes((byte,)))
+                after = compiled_grammar.step_bytes(state, bytes((byte,)))
                 if after is None:
                     break
-                state, left = after, len(compiled.completion(after))
-                if left < fewest:
-                    fewest, at = left, count
+                state, completion_size = after, len(compiled_grammar.completion(after))
+                if completion_size < fewest:
+                    fewest, at = completion_size, count
             self._goal = self._began = len(self.text) + at
         return ahead[: max(self._goal - len(self.text), 0)]
 
-    def stage(self, left: int) -> int:
-        """Return the stage at which the run is closed, 1 to 3. `left`: the bytes of the shortest
+    def find_stage(self, completion_size: int) -> int:
+        """Return the stage at which the run is closed, 1 to 3. `completion_size`: the bytes of the shortest
         completion."""
-        if self._least is None or left < self._least:
-            self._least, self._began = left, len(self.text)
+        if self._fewest_bytes is None or completion_size < self._fewest_bytes:
+            self._fewest_bytes, self._began = completion_size, len(self.text)
         if self._closings >= _PATIENCE:
             return LAST_STAGE
         grown = max(len(self.text) - self._began, 0)
         return min(1 + grown // (self._period + _STEP), LAST_STAGE)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What is closed, in words."""
         if self._again:
             return self._again
@@ -286,30 +289,30 @@ class OpenRun:
         if not data or data[0] not in NUMERAL:
             return False
         tail = self.text[-_LOOKED_AT:]
-        more = data[: len(data) - len(data.lstrip(NUMERAL))]
-        if len(tail) - len(tail.rstrip(NUMERAL)) + len(more) < min(_LOOKED_AT, self.how.digits):
+        new_digits = data[: len(data) - len(data.lstrip(NUMERAL))]
+        if len(tail) - len(tail.rstrip(NUMERAL)) + len(new_digits) < min(_LOOKED_AT, self.rule.digits):
             return False
-        numeral = self._numeral()
-        return bool(numeral) and is_beyond(numeral + more, self._most_digits())
+        numeral = self._open_numeral()
+        return bool(numeral) and is_beyond(numeral + new_digits, self._find_digit_limit())
 
-    def _numeral(self) -> bytes:
+    def _open_numeral(self) -> bytes:
         """Return the numeral that the text ends with; empty where it is a part of something else. In a text
         that is no document of JSON, such as one of tools, a numeral is the value of a member."""
         if self.schema is None:
             member = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
             return b"" if member is None else member[1]
-        new, self._read = bytes(self.text[self._read :]), len(self.text)
+        new, self._logged_size = bytes(self.text[self._logged_size :]), len(self.text)
         try:
             self._log.write_document(new)
         except JsonError:  # the grammar's texts are of a policy that JSON is not
             return b""
         return self._log.numeral
 
-    def _most_digits(self) -> int:
-        if self._asked is None:
-            asked = () if self.schema is None else digits_named(self.schema)
-            self._asked = max((self.how.digits, *asked))
-        return self._asked
+    def _find_digit_limit(self) -> int:
+        if self._digit_limit is None:
+            schema_digits = () if self.schema is None else digits_in_schema(self.schema)
+            self._digit_limit = max((self.rule.digits, *schema_digits))
+        return self._digit_limit
 
 
 def ends_numeral(data: bytes) -> bool:
@@ -317,45 +320,45 @@ def ends_numeral(data: bytes) -> bool:
     return not data or data[:1] not in NUMERAL
 
 
-def is_beyond(numeral: bytes, most: int) -> bool:
+def is_beyond(numeral: bytes, max_digits: int) -> bool:
     """Return whether a numeral has more than so many significant digits, or more zeros and digits of an
     exponent than a number needs."""
     mantissa, _, exponent = numeral.lower().partition(b"e")
     if len(exponent.strip(b"+-")) > _EXPONENT_DIGITS:
         return True
-    every = mantissa.lstrip(b"-").replace(b".", b"")
-    digits = every.lstrip(b"0")
-    if len(every) > most + _ZEROS:
+    all_digits = mantissa.lstrip(b"-").replace(b".", b"")
+    digits = all_digits.lstrip(b"0")
+    if len(all_digits) > max_digits + _ZEROS:
         return True
-    if b"." not in mantissa and not exponent and not _repeats(digits) and int(digits or b"0") < _WHOLE:
+    if b"." not in mantissa and not exponent and not _repeats_period(digits) and int(digits or b"0") < _WHOLE:
         return False
-    is_loop = _repeats(digits) and digits[-_LOOKED_AT:].strip(b"0")
-    return len(digits if is_loop else digits.rstrip(b"0")) > most
+    is_loop = _repeats_period(digits) and digits[-_LOOKED_AT:].strip(b"0")
+    return len(digits if is_loop else digits.rstrip(b"0")) > max_digits
 
 
-def _repeats(digits: bytes) -> bool:
+def _repeats_period(digits: bytes) -> bool:
     """Return whether the last digits repeat a short period."""
     last = digits[-_LOOKED_AT:]
     return any(last[size:] == last[:-size] for size in range(1, _LOOKED_AT // _FEWEST_TIMES + 1))
 
 
-def digits_named(schema: Any) -> Iterator[int]:
+def digits_in_schema(schema: Any) -> Iterator[int]:
     """Yield the digits of the numbers that a schema names, before or behind the point, and those of formats
     of 64 bits. Linear in the schema; iterative at any depth."""
-    left = [schema]
-    while left:
-        part = left.pop()
+    parts = [schema]
+    while parts:
+        part = parts.pop()
         if isinstance(part, dict):
-            left += part.values()
+            parts += part.values()
             if part.get("format") in ("int64", "uint64"):
                 yield len(str(_WHOLE))
         elif isinstance(part, list):
-            left += part
+            parts += part
         elif isinstance(part, int | float | Decimal) and not isinstance(part, bool):
             number = Decimal(part) if isinstance(part, int | Decimal) else Decimal(repr(part))
             if number.is_finite():
-                written = number.as_tuple()  # arithmetic would round it
-                yield len(bytes(written.digits).strip(b"\0"))
-                for places in (number.adjusted() + 1, -int(written.exponent)):
+                decimal_parts = number.as_tuple()  # arithmetic would round it
+                yield len(bytes(decimal_parts.digits).strip(b"\0"))
+                for places in (number.adjusted() + 1, -int(decimal_parts.exponent)):
                     if 0 < places <= _LARGEST_MAGNITUDE:
                         yield places

@@ -130,22 +130,24 @@ class NarrowingState(ABC):
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
-    given = (value,) if isinstance(value, Strategy) else value
-    if not isinstance(given, Sequence) or not all(isinstance(strategy, Strategy) for strategy in given):
+    strategies = (value,) if isinstance(value, Strategy) else value
+    if not isinstance(strategies, Sequence) or not all(
+        isinstance(strategy, Strategy) for strategy in strategies
+    ):
         raise OptionError(
             f"A {type(value).__name__} is no strategy.",
             where="strategy",
             cure="Give one, such as sg.strategies.Mirostat(), or a tuple of them (docs/strategies.md).",
         )
-    return tuple(given)
+    return tuple(strategies)
 
 
 def given_prompt(name: str, value: Any) -> GivenPrompt:
     """Return a second prompt, a text that may be empty, or token ids. Raises OptionError."""
-    return checks.encodable(name, value) if isinstance(value, str) else checks.tokens(name, value)
+    return checks.check_encodable(name, value) if isinstance(value, str) else checks.check_tokens(name, value)
 
 
 def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of tokens by their scores."""
-    shifted = scores - scores.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+    differences = scores - scores.max()
+    return np.asarray(differences - np.log(np.exp(differences).sum()))

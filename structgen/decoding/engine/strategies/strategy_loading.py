@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structgen.base.errors import OptionError
-from structgen.decoding.engine.model_faults import failed
+from structgen.decoding.engine.model_faults import wrap_model_error
 from structgen.decoding.engine.model_prompts import RequestTokens
 from structgen.decoding.engine.model_protocol import Model
 from structgen.decoding.engine.requests import Request
@@ -34,18 +34,21 @@ def strategies_of(
         if isinstance(strategy, Narrowing):
             strategies.narrowing = strategy
         elif isinstance(strategy, SearchStrategy):
-            strategies.search, strategies.held = strategy, strategy.begin(model, reading.tokenizer)
+            strategies.search, strategies.search_resources = (
+                strategy,
+                strategy.begin(model, reading.tokenizer),
+            )
             strategies.edits += (SearchEdit(model),)
         elif isinstance(strategy, Mixture) and not strategy.is_neutral:
             strategies.mixture = strategy
-            strategies.other = _read(strategy, request, reading, model.context - besides)
+            strategies.other_prompt = _read_other_prompt(strategy, request, reading, model.context - besides)
             strategies.edits += (SecondRowsEdit(model),)
     return strategies
 
 
-def _read(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:
+def _read_other_prompt(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:
     """Return the tokens of the other prompt. `context`: for these and the text."""
-    tokens = reading.read(request, getattr(mixture, mixture.other)).tokens
+    tokens = reading.read_request(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
             "It has no token that the model could read.", where=mixture.other, cure="Give a text."
@@ -77,8 +80,8 @@ class SecondRowsEdit:
             read_on(self.model, rows)
         except Exception as error:  # any error of the model: it is unknown what the caches hold
             for _row, text in rows:
-                text.fail(failed(error))
-        return [text for text in texts if text.decided.error is None]
+                text.decide_error(wrap_model_error(error))
+        return [text for text in texts if text.decided_text.error is None]
 
 
 def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
@@ -87,20 +90,20 @@ def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
 
     Cost: a prompt each at first, then one pass for each token of the longest rest.
     """
-    begun: dict[tuple[int, ...], SecondRow] = {}
+    first_rows: dict[tuple[int, ...], SecondRow] = {}
     for row, text in rows:
         if row.cache is None:
-            tokens = [*row.prompt, *text.written]
-            known = begun.setdefault(tuple(tokens), row)
-            if known is row:
+            tokens = [*row.prompt, *text.all_tokens]
+            first_row = first_rows.setdefault(tuple(tokens), row)
+            if first_row is row:
                 row.logits, row.cache = model.prefill(tokens)
             else:
-                row.logits, row.cache = known.logits, known.cache.copy()
-            row.read = len(text.written)
+                row.logits, row.cache = first_row.logits, first_row.cache.copy()
+            row.read_count = len(text.all_tokens)
             text.usage.strategy_calls += 1
-    while late := [(row, text) for row, text in rows if row.read < len(text.written)]:
-        tokens = [text.written[row.read] for row, text in late]
+    while late := [(row, text) for row, text in rows if row.read_count < len(text.all_tokens)]:
+        tokens = [text.all_tokens[row.read_count] for row, text in late]
         logits = model.decode(tokens, [row.cache for row, _ in late])
-        for (row, text), own in zip(late, logits, strict=True):
-            row.logits, row.read = own, row.read + 1
+        for (row, text), row_logits in zip(late, logits, strict=True):
+            row.logits, row.read_count = row_logits, row.read_count + 1
             text.usage.strategy_calls += 1

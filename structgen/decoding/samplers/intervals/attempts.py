@@ -33,7 +33,7 @@ EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 """The arrays that have a number for each attempt."""
 
 
-def _none() -> Ids:
+def _no_ids() -> Ids:
     return np.empty(0, np.int64)
 
 
@@ -53,11 +53,11 @@ class Attempts:
     """float64: how many draws the run still planned when its batch began."""
     texts: Ids
     """int64: the number of the draw that it is; -1 for a dead end."""
-    listed: Ids = field(default_factory=_none)
+    listed: Ids = field(default_factory=_no_ids)
     """int64 [M]: the draws whose texts were known, for a method that sums known texts."""
-    since: Ids = field(default_factory=_none)
+    since: Ids = field(default_factory=_no_ids)
     """int64 [M]: the first batch that knew the text."""
-    until: Ids = field(default_factory=_none)
+    until: Ids = field(default_factory=_no_ids)
     """int64 [M]: the first batch that did not know it any more: that of another run."""
     pilot: int = 0
     """So many first attempts chose the method: no bets are on them, since where another one was chosen, there
@@ -81,44 +81,44 @@ class Attempts:
     @property
     def with_bets(self) -> Attempts:
         """The attempts that a bettor bets on: those behind the pilot."""
-        return self._kept(slice(self.pilot, None)) if self.pilot else self
+        return self._slice_attempts(slice(self.pilot, None)) if self.pilot else self
 
-    def _kept(self, part: slice) -> Attempts:
+    def _slice_attempts(self, part: slice) -> Attempts:
         arrays: dict[str, Any] = {name: getattr(self, name)[part] for name in EACH}
         return replace(self, **arrays, pilot=0)
 
-    def first(self, batches: int) -> Attempts:
+    def first_batches(self, batches: int) -> Attempts:
         """Return the attempts of the first batches, not as a planned number."""
         end = int(np.searchsorted(self.batches, batches))
-        return replace(self._kept(slice(end)), pilot=min(self.pilot, end), is_planned=False)
+        return replace(self._slice_attempts(slice(end)), pilot=min(self.pilot, end), is_planned=False)
 
-    def renumbered(self, places: Ids) -> Attempts:
+    def renumber_draws(self, places: Ids) -> Attempts:
         """Return the same attempts of draws that have other numbers: `places`, by the old ones."""
         texts = np.where(self.texts >= 0, np.append(places, -1)[self.texts], -1)
         return replace(self, texts=texts, listed=places[self.listed])
 
-    def joined(self, other: Attempts, places: Ids) -> Attempts:
+    def join_attempts(self, later: Attempts, places: Ids) -> Attempts:
         """Return these attempts and those of another run of the same target behind them. `places`: the number
         among all draws of each draw of the other run."""
         begin = int(self.batches[-1]) + 1 if len(self) else 0
-        other = replace(
-            other.renumbered(places),
-            batches=other.batches + begin,
-            since=other.since + begin,
-            until=np.minimum(other.until + begin, NEVER),
+        later = replace(
+            later.renumber_draws(places),
+            batches=later.batches + begin,
+            since=later.since + begin,
+            until=np.minimum(later.until + begin, NEVER),
         )
         mine = replace(self, until=np.minimum(self.until, begin))
-        other = other.with_bets
+        later = later.with_bets
         names = (*EACH, "listed", "since", "until")
         arrays: dict[str, Any] = {
-            name: np.concatenate((getattr(mine, name), getattr(other, name))) for name in names
+            name: np.concatenate((getattr(mine, name), getattr(later, name))) for name in names
         }
-        return replace(mine, **arrays, is_planned=False, repeats=self.repeats + other.repeats)
+        return replace(mine, **arrays, is_planned=False, repeats=self.repeats + later.repeats)
 
-    def units_of_means(self, values: Floats, given: Floats, masses: Floats) -> Units:
+    def units_of_means(self, values: Floats, condition: Floats, masses: Floats) -> Units:
         """Return the units of the means of F functions over the texts that have a property.
 
-        `values`, `given`: float64 [D, F], the functions of each draw, from 0 to 1, and 1 where it has the
+        `values`, `condition`: float64 [D, F], the functions of each draw, from 0 to 1, and 1 where it has the
         property, else 0; `masses`: float64 [D], P of each draw.
         """
         hits = self.texts >= 0
@@ -126,30 +126,37 @@ class Attempts:
             drawn = self.texts[hits]
             order = np.arange(len(drawn))
             ones, none = np.ones((len(drawn), 1)), np.zeros((len(drawn), 1))
-            left = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
-            a, b = given[drawn] * values[drawn], given[drawn]
-            return self._units(order, left, ones[:, 0], a, b, none, ones, ones, ones[:, 0], ones[:, 0])
-        rows, counts = self._rows(self.texts, self.weights)
+            remaining = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
+            a, b = condition[drawn] * values[drawn], condition[drawn]
+            return self._build_units(
+                order, remaining, ones[:, 0], a, b, none, ones, ones, ones[:, 0], ones[:, 0]
+            )
+        rows, counts = self._distinct_rows(self.texts, self.weights)
         if not self.known.any():  # dead ends change nothing
             rows, counts = rows[hits[rows]], counts[hits[rows]]
         batches, room = self.batches[rows], (self.bounds - self.known)[rows]
         at = self.texts[rows]
-        drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * given[np.maximum(at, 0)], 0.0)
-        summed, with_value = self._sums(batches, given, masses), self._sums(batches, given * values, masses)
-        a, b = with_value + drawn * values[np.maximum(at, 0)], summed + drawn
-        most, slope = with_value + room[:, None], summed + room[:, None]
-        return self._units(batches, self.left[rows], at >= 0, a, b, with_value, most, slope, room, counts)
+        drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * condition[np.maximum(at, 0)], 0.0)
+        condition_sums, with_value = (
+            self._sum_known_texts(batches, condition, masses),
+            self._sum_known_texts(batches, condition * values, masses),
+        )
+        a, b = with_value + drawn * values[np.maximum(at, 0)], condition_sums + drawn
+        upper_limit, slope = with_value + room[:, None], condition_sums + room[:, None]
+        return self._build_units(
+            batches, self.left[rows], at >= 0, a, b, with_value, upper_limit, slope, room, counts
+        )
 
     def units_of_mass(self) -> Units:
         """Return the units of Z."""
-        rows, counts = self._rows(self.weights)
-        known, weights, bounds = self.known[rows], self.weights[rows], self.bounds[rows]
+        rows, counts = self._distinct_rows(self.weights)
+        known_mass, weights, bounds = self.known[rows], self.weights[rows], self.bounds[rows]
         ones = np.ones((len(rows), 1))
-        columns = (known + weights)[:, None], ones, known[:, None], bounds[:, None], ones
+        columns = (known_mass + weights)[:, None], ones, known_mass[:, None], bounds[:, None], ones
         batches, are_draws = self.batches[rows], self.texts[rows] >= 0
-        return self._units(batches, self.left[rows], are_draws, *columns, bounds - known, counts)
+        return self._build_units(batches, self.left[rows], are_draws, *columns, bounds - known_mass, counts)
 
-    def _rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
+    def _distinct_rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
         """Return the first attempt of each batch with the same values of some arrays, in order, and how many
         have them."""
         pairs = np.stack((self.batches.astype(np.float64), *distinct), axis=1)
@@ -157,7 +164,7 @@ class Attempts:
         order = np.argsort(first)
         return first[order], counts[order].astype(np.float64)
 
-    def _sums(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
+    def _sum_known_texts(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
         """Return the sums of P times a function over the texts that each batch knew, [R, F]."""
         parts = masses[self.listed, None] * values[self.listed]
         totals: Floats = np.zeros((len(batches), values.shape[1]))
@@ -167,20 +174,22 @@ class Attempts:
             totals += sign * sums[np.searchsorted(edges[order], batches, side="right")]
         return totals
 
-    def _units(self, batches: Ids, left: Floats, are_draws: npt.NDArray[Any], *columns: Any) -> Units:
+    def _build_units(
+        self, batches: Ids, remaining: Floats, are_draws: npt.NDArray[Any], *columns: Any
+    ) -> Units:
         """Return units in blocks; `columns` are the first fields of `Units`. A block ends with a batch, once
         it has its share of the planned draws: what it depends on is known when it ends."""
         begins, counts = np.flatnonzero(np.diff(batches, prepend=-1)), columns[-1]
         draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
         units = np.concatenate(([0.0], np.cumsum(counts)))
-        blocks, planned = list[int](), list[float]()
+        blocks, planned_units = list[int](), list[float]()
         end = 0.0
         for begin in begins.tolist():
             done = draws[begin]
             if blocks and done < end:
                 continue
-            end = done + math.ceil((done + left[begin]) / FINEST)
+            end = done + math.ceil((done + remaining[begin]) / FINEST)
             blocks.append(begin)
-            planned.append(max(left[begin], 1.0) * (units[begin] + 1) / (done + 1))
-        ends: tuple[Any, ...] = np.array([*blocks, len(batches)], np.int64), np.array(planned)
+            planned_units.append(max(remaining[begin], 1.0) * (units[begin] + 1) / (done + 1))
+        ends: tuple[Any, ...] = np.array([*blocks, len(batches)], np.int64), np.array(planned_units)
         return Units(*columns, *ends)

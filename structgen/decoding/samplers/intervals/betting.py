@@ -55,8 +55,8 @@ class Units:
 
     a: Floats
     b: Floats
-    least: Floats
-    most: Floats
+    lower_limit: Floats
+    upper_limit: Floats
     slope: Floats
     room: Floats
     """[T]: the width of the range of the random part of a unit, which is known before it."""
@@ -65,7 +65,7 @@ class Units:
     blocks: Ids
     """int64 [B + 1]: where the blocks of units begin, and T. The stakes of a block are fixed where it
     begins."""
-    left: Floats
+    remaining: Floats
     """[B]: how many units the run still planned where a block began."""
     tail: float = TAIL
     """The chance that a bettor refuses the truth."""
@@ -73,13 +73,13 @@ class Units:
     """[F]: the first block on which there are bets, for figures that the draws have named; None: all
     blocks."""
 
-    def named(self) -> Ids:
+    def find_first_blocks(self) -> Ids:
         """Return the block behind the one in which each figure has its first text, int64 [F]; 0 where a text
         was known before."""
         has = np.concatenate((self.a, np.ones_like(self.a[:1]))) if len(self.a) else np.ones((1, 1))
         first = (has > 0).argmax(axis=0)
-        behind = np.searchsorted(self.blocks, first, side="right")
-        return np.where((self.least[:1] > 0).all(axis=0), 0, behind)
+        next_block = np.searchsorted(self.blocks, first, side="right")
+        return np.where((self.lower_limit[:1] > 0).all(axis=0), 0, next_block)
 
 
 def cells_of(units: float) -> Floats:
@@ -93,23 +93,23 @@ def cells_of(units: float) -> Floats:
 def ends_of(units: Units, cells: Floats) -> tuple[Floats, Floats]:
     """Return the ends of the interval of 95 % of each figure, float64 [F]: hypotheses outside are refused.
     The lower end may exceed the upper one, where all are refused. Cost: O(T F G) for G cells."""
-    return _end(units, cells, 1), _end(units, cells, -1)
+    return _find_end(units, cells, 1), _find_end(units, cells, -1)
 
 
-def refused(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
+def test_hypothesis(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
     """Return for each figure whether one hypothesis is refused as too small, and whether as too large, bool
     [F] each."""
     at = np.array([hypothesis])
-    return _stakes(units, at, 1)[1][:, 0], _stakes(units, at, -1)[1][:, 0]
+    return _choose_stakes(units, at, 1)[1][:, 0], _choose_stakes(units, at, -1)[1][:, 0]
 
 
-def _end(units: Units, cells: Floats, side: int) -> Floats:
+def _find_end(units: Units, cells: Floats, side: int) -> Floats:
     """Return the lower ends (side 1), from bets on large units, or the upper ones (side -1)."""
     at = cells[1:] if side > 0 else cells[:-1]  # the hypothesis of a cell that is the hardest to refuse
-    stakes, are_refused = _stakes(units, at, side)
+    stakes, are_refused = _choose_stakes(units, at, side)
     # From below, or from above, the first cell that is not refused.
-    ordered = are_refused[:, ::side]
-    first = np.where(ordered.all(axis=1), len(at) - 1, ordered.argmin(axis=1))
+    ordered_refusals = are_refused[:, ::side]
+    first = np.where(ordered_refusals.all(axis=1), len(at) - 1, ordered_refusals.argmin(axis=1))
     if side < 0:
         first = len(at) - 1 - first
     chosen = np.repeat(stakes[:, np.arange(stakes.shape[1]), first], np.diff(units.blocks), axis=0)
@@ -117,20 +117,20 @@ def _end(units: Units, cells: Floats, side: int) -> Floats:
     outer, inner = (cells[first], cells[first + 1])[::side]
     for _ in range(_HALVINGS):
         middle = (outer + inner) / 2
-        peak = _peak(units, chosen, middle, side)
+        peak = _peak_capital(units, chosen, middle, side)
         outer, inner = np.where(peak >= 0, middle, outer), np.where(peak >= 0, inner, middle)
     return np.asarray(outer)
 
 
-def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *cells: None) -> Floats:
+def _log_gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *cells: None) -> Floats:
     """Return the changes of the log of the capital by some units, given the stakes over the room of a unit.
 
     With `None` for `cells`, of all cells: stakes [F, G], hypotheses [G], result [R, F, G]. Without, of one
     cell of each figure: stakes [R, F], hypotheses [F], result [R, F].
     """
-    limits = units.least if side > 0 else units.most
-    shared = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
-    a, b, slope, limit, room, counts = (array[(rows, slice(None), *cells)] for array in shared)
+    limits = units.lower_limit if side > 0 else units.upper_limit
+    unit_arrays = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
+    a, b, slope, limit, room, counts = (array[(rows, slice(None), *cells)] for array in unit_arrays)
     lost = side * (slope * at - limit)
     stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(lost, 1e-300))
     # Rounding errors of a tiny room may not cost more than that.
@@ -139,53 +139,53 @@ def _gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *ce
     return gains
 
 
-def _stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
+def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     """Return the stakes of each block, figure and cell over the room, [B, F, G], and whether the bettor
     refuses the cell, bool [F, G]."""
     figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])
     capital = np.full((figures, len(at)), math.log(units.tail))
-    peak, stakes = capital.copy(), np.empty((len(units.left), figures, len(at)))
+    peak, stakes = capital.copy(), np.empty((len(units.remaining), figures, len(at)))
     sums = np.zeros((5, figures))
     a, b = units.a / units.room[:, None], units.b / units.room[:, None]
     moments = np.stack([np.broadcast_to(moment, (len(a), figures)) for moment in (a, b, a * a, a * b, b * b)])
     moments *= units.counts[:, None]
     done = 0.0
-    for block, left in enumerate(units.left):
+    for block, remaining in enumerate(units.remaining):
         rows = slice(int(units.blocks[block]), int(units.blocks[block + 1]))
         sa, sb, saa, sab, sbb = sums[:, :, None]
         total = sa - at * sb
         squares = saa - 2 * at * sab + at * at * sbb
         variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
-        spread = np.sqrt(variance * max(left, 1.0))
-        stakes[block] = hazard(capital) / spread
+        spread = np.sqrt(variance * max(remaining, 1.0))
+        stakes[block] = normal_hazard(capital) / spread
         if units.begin is not None:
             stakes[block][units.begin > block] = 0.0
-        capital += _gains(units, rows, stakes[block], at, side, None).sum(axis=0)
+        capital += _log_gains(units, rows, stakes[block], at, side, None).sum(axis=0)
         np.maximum(peak, capital, out=peak)
         sums += moments[:, rows].sum(axis=1)
         done += float(units.counts[rows].sum())
     return stakes, peak >= 0
 
 
-def _peak(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
+def _peak_capital(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
     """Return the log of the greatest capital at the end of a block over the goal, [F], with the stakes [T, F]
     of one cell for each figure."""
-    gains = _gains(units, slice(None), stakes, at, side)
+    gains = _log_gains(units, slice(None), stakes, at, side)
     sums = np.cumsum(gains, axis=0)[units.blocks[1:] - 1]
     peak: Floats = math.log(units.tail) + sums.max(axis=0, initial=-math.inf)
     return peak
 
 
-def hazard(logs: Floats) -> Floats:
+def normal_hazard(logs: Floats) -> Floats:
     """Return the hazard of the normal law, its density over its upper tail, where the tail has the given
     logarithms: what a bettor stakes who must reach the goal and has so much of it. 0 from the goal on."""
     places = np.searchsorted(_LOGS, np.maximum(logs, _LOGS[0]), side="right") - 1
-    hazards: Floats = _hazards()[places]
+    hazards: Floats = _tabulate_hazards()[places]
     return hazards
 
 
 @cache
-def _hazards() -> Floats:
+def _tabulate_hazards() -> Floats:
     normal = NormalDist()
     tails = [math.exp(log) for log in _LOGS[:-1]]
     return np.array([*(normal.pdf(normal.inv_cdf(tail)) / tail for tail in tails), 0.0])

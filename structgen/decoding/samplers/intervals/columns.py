@@ -13,7 +13,7 @@ import numpy as np
 
 from structgen.base.errors import OptionError, StructgenError
 from structgen.base.language import checks
-from structgen.decoding.samplers.intervals.field_paths import ITEM, Path, parsed, shown, values_at
+from structgen.decoding.samplers.intervals.field_paths import ITEM, Path, parse_path, show_path, values_at
 from structgen.decoding.samplers.intervals.figures import Interval
 from structgen.decoding.samplers.target import Bounds, Floats
 
@@ -26,25 +26,25 @@ class DrawnNumbers:
 
     shares: Floats
     """float64 [n]: the numbers, scaled so that the range is 0 to 1; as they are without a range."""
-    least: float = -math.inf
-    most: float = math.inf
+    minimum: float = -math.inf
+    maximum: float = math.inf
 
     @property
     def has_range(self) -> bool:
-        return math.isfinite(self.most)
+        return math.isfinite(self.maximum)
 
     def number(self, share: float) -> float:
         """Return the number that a scaled one stands for."""
-        return self.least + share * (self.most - self.least) if self.has_range else share
+        return self.minimum + share * (self.maximum - self.minimum) if self.has_range else share
 
-    def interval(self, low: float, high: float) -> Interval:
+    def unscale_interval(self, low: float, high: float) -> Interval:
         """Return the interval of two scaled numbers."""
         return Interval(self.number(low), self.number(high))
 
 
 def column_of(
     function: Callable[[Any], Any] | str,
-    given: Range,
+    value_range: Range,
     values: Sequence[Any],
     texts: Sequence[str],
     ranges: Mapping[str, Bounds] | None,
@@ -52,8 +52,8 @@ def column_of(
 ) -> DrawnNumbers:
     """Return the numbers of a function, or of the field at a path, at each draw.
 
-    `given`: the range that was named; `ranges`: those of the fields of JSON texts, and None for others. A
-    path is one into the JSON text: the objects of a type may have other names and numbers. Raises
+    `value_range`: the range that was named; `ranges`: those of the fields of JSON texts, and None for others.
+    A path is one into the JSON text: the objects of a type may have other names and numbers. Raises
     StructgenError if there is no draw, and, with the text of the draw, for a function that raises, a field
     that has no number, NaN, and a number outside the range; OptionError for a range that is none."""
     if not len(values):
@@ -63,53 +63,59 @@ def column_of(
             cure="Give a larger budget, or look at `bracket`: the valid texts may have hardly any mass.",
         )
     if isinstance(function, str):
-        path = parsed(function)
+        path = parse_path(function)
         if ranges is not None:
-            given = ranges.get(shown(path)) if given is None else given
+            value_range = ranges.get(show_path(path)) if value_range is None else value_range
             values = [json.loads(text) for text in texts]
         if ITEM in path:
             cure = "Give a function of a value, such as its mean, its greatest item, or whether any is so."
             raise OptionError(f"{function!r} has a number for each item.", where=where, cure=cure)
-        read: Callable[[Any], Any] = partial(_at, path)
+        read_number: Callable[[Any], Any] = partial(_value_at_path, path)
     else:
-        read = function
+        read_number = function
     numbers = np.empty(len(values))
     are_bools = True
     for at, (value, text) in enumerate(zip(values, texts, strict=True)):
-        answer = _answer(read, value, text, where)
+        answer = _number_of_draw(read_number, value, text, where)
         are_bools = are_bools and isinstance(answer, bool | np.bool_)
         numbers[at] = answer
-    least, most = _checked(given) if given is not None else (0.0, 1.0) if are_bools else (-math.inf, math.inf)
-    outside = np.flatnonzero((numbers < least) | (numbers > most))
+    minimum, maximum = (
+        _check_range(value_range)
+        if value_range is not None
+        else (0.0, 1.0)
+        if are_bools
+        else (-math.inf, math.inf)
+    )
+    outside = np.flatnonzero((numbers < minimum) | (numbers > maximum))
     if len(outside):
         at = int(outside[0])
         raise StructgenError(
-            f"{numbers[at]:g} is outside range=({least:g}, {most:g}): {_shown(texts[at])}.",
+            f"{numbers[at]:g} is outside range=({minimum:g}, {maximum:g}): {_show_text(texts[at])}.",
             where=where,
             cure="Give a range that holds the number of each valid text, or cut the function to it.",
         )
     return (
         DrawnNumbers(numbers)
-        if math.isinf(most)
-        else DrawnNumbers((numbers - least) / (most - least), least, most)
+        if math.isinf(maximum)
+        else DrawnNumbers((numbers - minimum) / (maximum - minimum), minimum, maximum)
     )
 
 
-def _at(path: Path, value: Any) -> Any:
+def _value_at_path(path: Path, value: Any) -> Any:
     """Return the value at a path that has one."""
-    named = values_at(value, path)
-    return next(iter(named.values())) if len(named) == 1 else list(named.values())
+    values_by_key = values_at(value, path)
+    return next(iter(values_by_key.values())) if len(values_by_key) == 1 else list(values_by_key.values())
 
 
-def _answer(read: Callable[[Any], Any], value: Any, text: str, where: str) -> Any:
+def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, where: str) -> Any:
     """Return the number of one draw. Raises StructgenError."""
     try:
-        answer = read(value)
+        answer = read_number(value)
     except StructgenError:
         raise
     except Exception as error:
         raise StructgenError(
-            f"The function raised {type(error).__name__}: {error}, for {_shown(text)}.",
+            f"The function raised {type(error).__name__}: {error}, for {_show_text(text)}.",
             where=where,
             cure="Return a number for each valid text.",
         ) from error
@@ -119,28 +125,32 @@ def _answer(read: Callable[[Any], Any], value: Any, text: str, where: str) -> An
         number = math.nan
     if not math.isfinite(number):
         raise StructgenError(
-            f"{answer!r} is no number to take a mean of: {_shown(text)}.",
+            f"{answer!r} is no number to take a mean of: {_show_text(text)}.",
             where=where,
             cure="Return a finite number, True or False for each valid text.",
         )
     return answer
 
 
-def _checked(given: Any) -> Bounds:
+def _check_range(value_range: Any) -> Bounds:
     """Return a range that was named. Raises OptionError."""
     try:
-        least, most = given
+        minimum, maximum = value_range
     except (TypeError, ValueError):
         raise OptionError(
-            f"{given!r} is no range.", where="range", cure="Give two numbers: range=(0, 100)."
+            f"{value_range!r} is no range.", where="range", cure="Give two numbers: range=(0, 100)."
         ) from None
-    numbers = [checks.number("range", end, -1e300, 1e300, "a finite number") for end in (least, most)]
+    numbers = [
+        checks.check_number("range", end, -1e300, 1e300, "a finite number") for end in (minimum, maximum)
+    ]
     if not numbers[0] < numbers[1]:
         raise OptionError(
-            f"The range ({least}, {most}) is empty.", where="range", cure="Give the smaller number first."
+            f"The range ({minimum}, {maximum}) is empty.",
+            where="range",
+            cure="Give the smaller number first.",
         )
     return numbers[0], numbers[1]
 
 
-def _shown(text: str) -> str:
+def _show_text(text: str) -> str:
     return f"the text {text[:60]!r}{'...' * (len(text) > 60)}"

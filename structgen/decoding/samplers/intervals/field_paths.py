@@ -20,7 +20,7 @@ Path: TypeAlias = "tuple[str, ...]"
 """A path into a JSON value: keys, and steps into lists; () is the whole value."""
 
 
-def shown(path: Path) -> str:
+def show_path(path: Path) -> str:
     """Return a path as text, the format of `Samples.marginals`."""
     text = ""
     for step in path:
@@ -32,38 +32,38 @@ def paths_of(values: list[Any]) -> list[Path]:
     """Return the paths of all fields that hold a value, in order of first appearance."""
     paths: dict[Path, None] = {}
     for value in values:
-        for path in _paths(value, ()):
+        for path in _walk_paths(value, ()):
             paths.setdefault(path)
     return list(paths)
 
 
-def _paths(value: Any, path: Path) -> Iterator[Path]:
+def _walk_paths(value: Any, path: Path) -> Iterator[Path]:
     if isinstance(value, dict) and value:
         for key, inner in value.items():
-            yield from _paths(inner, (*path, key))
+            yield from _walk_paths(inner, (*path, key))
     elif isinstance(value, list):
         yield (*path, LENGTH)
         for inner in value:
-            yield from _paths(inner, (*path, ITEM))
+            yield from _walk_paths(inner, (*path, ITEM))
     else:
         yield path
 
 
 def values_at(value: Any, path: Path) -> dict[Any, Any]:
-    """Return the values of a draw at a path, by a key that tells 1, 1.0 and True apart (`named`): several
-    for a path through lists."""
+    """Return the values of a draw at a path, by a key that tells 1, 1.0 and True apart (`key_values`):
+    several for a path through lists."""
     values = [value]
     for step in path:
-        values = [inner for held in values for inner in _inner(held, step)]
-    return named(values if ITEM in path else values[:1] or [ABSENT])
+        values = [inner for outer in values for inner in _inner_values(outer, step)]
+    return key_values(values if ITEM in path else values[:1] or [ABSENT])
 
 
-def parsed(text: str) -> Path:
+def parse_path(text: str) -> Path:
     """Return the path that a text names."""
     return tuple(filter(None, text.replace(ITEM, f".{ITEM}").split(".")))
 
 
-def _inner(value: Any, step: str) -> list[Any]:
+def _inner_values(value: Any, step: str) -> list[Any]:
     if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
         return list(value) if step == ITEM else [len(value)] if step == LENGTH else []
     if isinstance(value, Mapping):
@@ -71,18 +71,18 @@ def _inner(value: Any, step: str) -> list[Any]:
     return [getattr(value, step)] if hasattr(value, step) else []
 
 
-def named(values: list[Any]) -> dict[Any, Any]:
+def key_values(values: list[Any]) -> dict[Any, Any]:
     """Return values by a key that tells 1, 1.0 and True apart, each once; lists and objects as JSON text."""
-    return {_name(value): _plain(value) for value in values}
+    return {_value_key(value): _plain_value(value) for value in values}
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     return value if not isinstance(value, list | dict) else json.dumps(value, ensure_ascii=False)
 
 
-def _name(value: Any) -> Any:
+def _value_key(value: Any) -> Any:
     """Return a key that distinguishes values: 1, 1.0 and True are three."""
-    plain = _plain(value)
+    plain = _plain_value(value)
     try:
         hash(plain)
     except TypeError:

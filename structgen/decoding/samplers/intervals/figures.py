@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from structgen.decoding.samplers.estimates import log
+from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.intervals.betting import FINEST, TAIL, cells_of, ends_of, refused
+from structgen.decoding.samplers.intervals.betting import FINEST, TAIL, cells_of, ends_of, test_hypothesis
 from structgen.decoding.samplers.intervals.binomial import interval_of_share
 from structgen.decoding.samplers.target import ROUNDING, Bools, Floats
 
@@ -68,13 +68,13 @@ class ProvenMass:
         """The mass of the distinct texts."""
         return float(self.probabilities[self.is_first].sum())
 
-    def bounds_of(self, values: Floats, given: Floats) -> tuple[Floats, Floats]:
+    def bounds_of(self, values: Floats, condition: Floats) -> tuple[Floats, Floats]:
         """Return the proven bounds of the means of F functions with values from 0 to 1 over the texts that
-        have a property. `values`, `given`: see `Attempts.units_of_means`."""
+        have a property. `values`, `condition`: see `Attempts.units_of_means`."""
         if not math.isfinite(self.upper):
             return np.zeros(values.shape[1]), np.ones(values.shape[1])
         masses = np.where(self.is_first, self.probabilities, 0.0)
-        has, sums = masses @ given, masses @ (given * values)
+        has, sums = masses @ condition, masses @ (condition * values)
         rest = max(self.upper - self.mass, 0.0)
         whole = np.maximum(has + rest, 1e-300)
         return sums / whole, np.minimum((sums + rest) / whole, 1.0)
@@ -88,34 +88,34 @@ def _say_something(attempts: Attempts) -> bool:
 
 def ends_of_means(
     attempts: Attempts | None,
-    known: ProvenMass,
+    proven: ProvenMass,
     means: Floats,
     values: Floats,
-    given: Floats,
+    condition: Floats,
     tail: float = TAIL,
     are_seen: bool = False,
 ) -> Ends:
     """Return the intervals of the means of F functions over the texts that have a property.
 
-    `means`: float64 [F], the estimates, which the intervals hold; `values`, `given`: see
+    `means`: float64 [F], the estimates, which the intervals hold; `values`, `condition`: see
     `Attempts.units_of_means`; `attempts`: None for a method that has no units; `tail`: the chance of missing
     at each end; `are_seen`: whether the draws have named the functions, as the values of a field that they
     have. What is proved of one is then from the draws behind the first that has it. Cost: 0.1 s of CPU for 50
     functions and 300 draws.
     """
-    bottom, top = known.bounds_of(values, given)
+    bottom, top = proven.bounds_of(values, condition)
     low, high = bottom.copy(), top.copy()
     if attempts is not None and _say_something(attempts):
         is_share = ((values == 0) | (values == 1)).all(axis=0) & attempts.are_coins & attempts.is_planned
         for at in np.flatnonzero(is_share):
-            has, counts = (values * given)[:, at], given[:, at]
-            behind = int(has.argmax()) + 1 if are_seen and has.any() else 0
-            low[at], high[at] = interval_of_share(int(has[behind:].sum()), int(counts[behind:].sum()), tail)
+            has, counts = (values * condition)[:, at], condition[:, at]
+            start = int(has.argmax()) + 1 if are_seen and has.any() else 0
+            low[at], high[at] = interval_of_share(int(has[start:].sum()), int(counts[start:].sum()), tail)
         others = np.flatnonzero(~is_share)
         if len(others):
-            columns = values[:, others], given[:, others], known.probabilities
+            columns = values[:, others], condition[:, others], proven.probabilities
             units = attempts.with_bets.units_of_means(*columns)
-            begin = units.named() if are_seen else None
+            begin = units.find_first_blocks() if are_seen else None
             ends = ends_of(replace(units, tail=tail, begin=begin), cells_of(float(attempts.left[0])))
             low[others], high[others] = ends
     are_proven = (low <= bottom) & (high >= top)
@@ -123,16 +123,16 @@ def ends_of_means(
     return Ends(np.minimum(low, means), np.maximum(high, means), are_proven)
 
 
-def interval_of_mass(attempts: Attempts, known: ProvenMass, log_z: float) -> Interval | None:
+def interval_of_mass(attempts: Attempts, proven: ProvenMass, log_z: float) -> Interval | None:
     """Return the interval of log Z, which holds the estimate `log_z`; None where its lower end is unknown or
     nothing bounds Z. Cost: 0.02 s of CPU for 300 draws."""
-    lower, upper = max(known.lower, known.mass), known.upper
+    lower, upper = max(proven.lower, proven.mass), proven.upper
     if math.isnan(log_z) or not math.isfinite(upper):
         return None
     low, high = lower, max(upper, lower)
     if lower < upper and len(attempts):
         top = math.log(upper)
-        first = math.floor(max(log(lower), top + _LEAST_Z) / _LOG_CELL)
+        first = math.floor(max(log_or_infinity(lower), top + _LEAST_Z) / _LOG_CELL)
         cells = np.exp(_LOG_CELL * np.arange(first, math.ceil(top / _LOG_CELL) + 1))
         (low,), (high,) = ends_of(attempts.with_bets.units_of_mass(), cells)
         low = low if low > cells[0] else lower
@@ -144,14 +144,16 @@ def interval_of_mass(attempts: Attempts, known: ProvenMass, log_z: float) -> Int
 
 
 def refused_shares(
-    attempts: Attempts | None, known: ProvenMass, has: Floats, share: float
+    attempts: Attempts | None, proven: ProvenMass, has: Floats, share: float
 ) -> tuple[Bools, Bools]:
     """Return for each of F properties whether its share is proved greater than `share`, and whether it is
     proved less, each with a chance of 2.5 % of an error. `has`: float64 [D, F], 1 for a draw that has it."""
     ones = np.ones_like(has)
-    low, high = known.bounds_of(has, ones)
+    low, high = proven.bounds_of(has, ones)
     is_more, is_less = low > share, high < share
     if attempts is not None and _say_something(attempts):
-        more, less = refused(attempts.with_bets.units_of_means(has, ones, known.probabilities), share)
-        is_more, is_less = is_more | more, is_less | less
+        is_bet_more, is_bet_less = test_hypothesis(
+            attempts.with_bets.units_of_means(has, ones, proven.probabilities), share
+        )
+        is_more, is_less = is_more | is_bet_more, is_less | is_bet_less
     return is_more, is_less

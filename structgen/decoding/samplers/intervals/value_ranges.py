@@ -16,10 +16,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from structgen.automata.numbers.written_forms import folded, only_integers
+from structgen.automata.numbers.written_forms import fold_formula, only_integers
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import All, Formula, Not, NumberAtom
-from structgen.base.language.number_ranges import Cut, Ranges, common, interval, points, united
+from structgen.base.language.number_ranges import (
+    Cut,
+    Ranges,
+    intersect_ranges,
+    interval,
+    points,
+    unite_ranges,
+)
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.decoding.samplers.intervals.field_paths import ITEM, LENGTH
 from structgen.decoding.samplers.target import Bounds
@@ -33,15 +40,15 @@ _EVERY: Final = interval(None, None)
 _COMMAS: Final = re.compile(rb",(?:\s*,)*")
 
 
-def ranges(compiled: CompiledGrammar, max_tokens: int) -> ValueRanges:
+def find_value_ranges(compiled_grammar: CompiledGrammar, max_tokens: int) -> ValueRanges:
     """Return the bounds of the numbers in texts of a grammar of at most so many tokens. Cost: a reading of
     the schema, some milliseconds, and of the vocabulary, 20 ms for 100,000 tokens. Where `limits` ends the
     reading, no number has bounds."""
-    grammar, network = compiled.grammar.innermost, None
-    if isinstance(grammar, JsonSchemaGrammar) and compiled.grammar.policies is not None:
+    grammar, network = compiled_grammar.grammar.innermost, None
+    if isinstance(grammar, JsonSchemaGrammar) and compiled_grammar.grammar.policies is not None:
         with suppress(LimitError, UnsupportedError):
-            network = network_of(grammar.document(limits=compiled.limits))
-    tokens = [token for token in compiled.tokenizer.token_bytes if token]
+            network = network_of(grammar.document(limits=compiled_grammar.limits))
+    tokens = [token for token in compiled_grammar.tokenizer.token_bytes if token]
     # Of commas in a row, white space aside, one at most stands between two items: more are in a string.
     commas = [len(_COMMAS.findall(token)) for token in tokens if b"," in token]
     return ValueRanges(
@@ -51,7 +58,8 @@ def ranges(compiled: CompiledGrammar, max_tokens: int) -> ValueRanges:
 
 @dataclass(frozen=True, slots=True)
 class ValueRanges:
-    """The bounds of the numbers in the texts of one grammar; made by `ranges`. For one thread at a time."""
+    """The bounds of the numbers in the texts of one grammar; made by `find_value_ranges`. For one thread at a
+    time."""
 
     _network: SchemaNetwork | None
     """The schema as the masks read it; None where the texts are not JSON, or the schema was not read."""
@@ -65,7 +73,7 @@ class ValueRanges:
         """The least and the greatest number of characters of a text. A character has at least a byte."""
         return 0.0, float(self._most_bytes)
 
-    def at(self, path: tuple[str, ...]) -> Bounds | None:
+    def range_at(self, path: tuple[str, ...]) -> Bounds | None:
         """Return the least and the greatest number that a valid text can have at a path: keys, `ITEM`,
         `LENGTH`. True counts as 1 and False as 0.
 
@@ -79,60 +87,60 @@ class ValueRanges:
         if network is None:
             return None
         demands, lengths, shapes = network.tables.places[network.root], list[Ranges](), network.shapes
-        with suppress(LimitError, UnsupportedError), THIS_CALL.begin(network.document.limits):
+        with suppress(LimitError, UnsupportedError), THIS_CALL.begin_call(network.document.limits):
             for step in path:
-                arrays = [shape for demand in demands for shape in shapes.arrays(demand)]
-                lengths = [self._lengths(network, shape) for shape in arrays if step == LENGTH]
-                objects = [shape for demand in demands for shape in shapes.objects(demand)]
-                inner = [network.objects.frames.value(shape, step) for shape in objects]
-                inner += [item for shape in arrays if step == ITEM for item in _items(network, shape)]
-                demands = tuple(dict.fromkeys(filter(network.oracle.alive, inner)))
-            numbers = united([*lengths, *(_numbers(network, demand) for demand in demands)])
+                arrays = [shape for demand in demands for shape in shapes.array_shapes(demand)]
+                lengths = [self._list_lengths(network, shape) for shape in arrays if step == LENGTH]
+                objects = [shape for demand in demands for shape in shapes.object_shapes(demand)]
+                inner = [network.objects.frames.value_demand(shape, step) for shape in objects]
+                inner += [item for shape in arrays if step == ITEM for item in _item_demands(network, shape)]
+                demands = tuple(dict.fromkeys(filter(network.oracle.is_alive, inner)))
+            numbers = unite_ranges([*lengths, *(_numbers_of_demand(network, demand) for demand in demands)])
         if numbers.from_below or not numbers.cuts or len(numbers.cuts) & 1:
             return None
         low, high = (float(Decimal(numbers.cuts[at][0])) for at in (0, -1))
         return (low, high) if high - low < math.inf else None
 
-    def _lengths(self, network: SchemaNetwork, shape: ArrayShape) -> Ranges:
+    def _list_lengths(self, network: SchemaNetwork, shape: ArrayShape) -> Ranges:
         """Return the lengths of the lists of a shape. n items are n bytes at least, with n - 1 commas and two
         brackets."""
-        most = min(self._most_commas + 1, (self._most_bytes - 1) // 2)
-        listed = len([*_items(network, shape)])
-        bound = (shape.hi or most) if listed > shape.settled else listed
-        return interval(shape.lo, min(most, bound))
+        max_length = min(self._most_commas + 1, (self._most_bytes - 1) // 2)
+        item_count = len([*_item_demands(network, shape)])
+        bound = (shape.hi or max_length) if item_count > shape.uniform_from else item_count
+        return interval(shape.lo, min(max_length, bound))
 
 
-def _items(network: SchemaNetwork, shape: ArrayShape) -> Iterator[int]:
+def _item_demands(network: SchemaNetwork, shape: ArrayShape) -> Iterator[int]:
     """Yield the demands on the items of a list: one for each index up to the first that stands for all later
     ones, or to the last item that there can be."""
-    for index in range(shape.settled + 1):
-        item = network.arrays.progress.item(shape, index)
-        if index == shape.hi or not network.oracle.alive(item):
+    for index in range(shape.uniform_from + 1):
+        item = network.arrays.progress.item_demand(shape, index)
+        if index == shape.hi or not network.oracle.is_alive(item):
             return
         yield item
 
 
-def _numbers(network: SchemaNetwork, demand: int) -> Ranges:
+def _numbers_of_demand(network: SchemaNetwork, demand: int) -> Ranges:
     """Return a set that holds the values of a demand; every number, where not all of them are numbers."""
     menu = network.entry(network.tables.place((demand,)))
     if {menu.object, menu.array, menu.string, menu.null} != {None}:
         return _EVERY
-    parts = [points([value for value, known in enumerate((menu.false, menu.true)) if known is not None])]
+    parts = [points([value for value, outcome in enumerate((menu.false, menu.true)) if outcome is not None])]
     for formula in menu.number.formulas if menu.number is not None else ():
-        numbers = folded(formula, _joined)
-        parts += map(_whole, numbers.ends()) if only_integers(formula) else [numbers]
-    return united(parts)
+        numbers = fold_formula(formula, _join_ranges)
+        parts += map(_integers_between, numbers.ends()) if only_integers(formula) else [numbers]
+    return unite_ranges(parts)
 
 
-def _joined(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
+def _join_ranges(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
     """Return a set that holds the numbers of a connective, given those of its parts."""
     ranges = [*(atom if isinstance(atom, Ranges) else _EVERY for atom in atoms), *parts]
     if isinstance(formula, Not):
         return _EVERY
-    return common(ranges) if isinstance(formula, All) else united(ranges)
+    return intersect_ranges(ranges) if isinstance(formula, All) else unite_ranges(ranges)
 
 
-def _whole(ends: tuple[Cut | None, Cut | None]) -> Ranges:
+def _integers_between(ends: tuple[Cut | None, Cut | None]) -> Ranges:
     """Return the range of the integers between two cuts."""
     low, high = (cut and (math.floor(cut[0]) + 1 if cut[1] else math.ceil(cut[0])) for cut in ends)
     return interval(low, None if high is None else high - 1)

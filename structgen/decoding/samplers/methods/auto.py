@@ -26,10 +26,16 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from structgen.decoding.samplers.estimates import carriers, log_sum, normalised
+from structgen.decoding.samplers.estimates import count_carriers, log_sum, normalise_weights
 from structgen.decoding.samplers.methods import awrs, beams, smc
 from structgen.decoding.samplers.methods.raj import RemainderWalks
-from structgen.decoding.samplers.run_limits import Drawn, Particles, SamplingRun, attempts_of, drawn
+from structgen.decoding.samplers.run_limits import (
+    Drawn,
+    Particles,
+    SamplingRun,
+    attempts_of,
+    draws_of_attempts,
+)
 from structgen.decoding.samplers.target import ROUNDING, Floats
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
@@ -53,48 +59,48 @@ def draw(run: SamplingRun) -> Drawn:
     """Return draws: exact ones, weighted ones, or the texts that beams find."""
     run.target.remember_steps()
     if run.budget is not None:
-        return _within(run, run.budget)
-    return _draws(run)
+        return _draw_within(run, run.budget)
+    return _draw_by_walks(run)
 
 
-def _draws(run: SamplingRun) -> Drawn:
+def _draw_by_walks(run: SamplingRun) -> Drawn:
     """Return `n` draws: by walks through the remainder with repeats of known texts, or by particles where the
     walks would cost too much."""
-    # The bit of the seed keeps the random numbers of these walks, of particles and of `_within` apart.
+    # The bit of the seed keeps the random numbers of these walks, of particles and of `_draw_within` apart.
     walks = RemainderWalks(run, seed=run.seed ^ (1 << 61), flips=True)
-    begun = run.model_rows
+    rows_before = run.model_rows
 
-    def paid() -> int:
-        return run.model_rows - begun
+    def rows_paid() -> int:
+        return run.model_rows - rows_before
 
     def is_cheap() -> bool:
         """Whether a draw costs little more than a separate text, as the rows so far say."""
-        return walks.made >= _PILOT and paid() <= _DEAR * walks.made * walks.longest
+        return walks.draw_count >= _PILOT and rows_paid() <= _DEAR * walks.draw_count * walks.longest
 
     def is_known() -> bool:
         """Whether the walks are cheap, or the pilot has cost its share, or has made half of the draws."""
-        is_paid = paid() >= max(_SHARE_OF_PILOT * run.n, 1) * walks.longest > 0
-        return is_cheap() or is_paid or 2 * walks.made >= run.n > 3
+        is_paid = rows_paid() >= max(_SHARE_OF_PILOT * run.n, 1) * walks.longest > 0
+        return is_cheap() or is_paid or 2 * walks.draw_count >= run.n > 3
 
     walks.go_on(run.n, repeats=True, is_enough=is_known)
-    is_well = 2 * walks.made >= run.n or is_cheap()
-    if walks.made < run.n and not run.stopped and is_well:
+    is_well = 2 * walks.draw_count >= run.n or is_cheap()
+    if walks.draw_count < run.n and not run.stopped and is_well:
         walks.pilot = len(walks.attempts)
         # Where the pilot was wrong, half of the draws cost as much as all may.
         walks.go_on(
             run.n,
             repeats=True,
-            is_enough=lambda: 2 * walks.made < run.n and paid() >= _DEAR * walks.longest * run.n,
+            is_enough=lambda: 2 * walks.draw_count < run.n and rows_paid() >= _DEAR * walks.longest * run.n,
         )
-    if walks.made < run.n and not run.stopped:
-        particles = _particles(run)
+    if walks.draw_count < run.n and not run.stopped:
+        particles = _draw_by_particles(run)
         if particles is not None:
             return particles
         walks.go_on(run.n, repeats=True)
-    return walks.drawn()
+    return walks.collect_draws()
 
 
-def _particles(run: SamplingRun) -> Drawn | None:
+def _draw_by_particles(run: SamplingRun) -> Drawn | None:
     """Return `n` weighted draws; None if all particles of the clouds died, even of one that has all draws.
 
     Below `smc.MANY` draws one cloud shares the most rows. The particles of `smc` cost the least. Checkers
@@ -107,7 +113,7 @@ def _particles(run: SamplingRun) -> Drawn | None:
     elif not is_one:
         clouds.append(("smc", run.n))
     for method, count in clouds:
-        run.particles = Particles(count, replaced=True)
+        run.particles = Particles(count, are_replaced=True)
         draws = smc.draw(run) if method == "smc" else awrs.draw(run)
         if len(draws.tokens) >= run.n or run.stopped:
             return draws
@@ -115,23 +121,23 @@ def _particles(run: SamplingRun) -> Drawn | None:
     return None
 
 
-def _within(run: SamplingRun, budget: int) -> Drawn:
+def _draw_within(run: SamplingRun, budget: int) -> Drawn:
     """Return the draws that a budget pays for."""
     attempts: list[Attempt] = []
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
-        attempts = _tried(run, walker)
+        attempts = _run_pilot(run, walker)
     cost = run.model_rows * run.n / len(attempts) if attempts else math.inf
     if not is_small or budget * len(attempts) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
     if cost <= budget:
-        return _draws(run)
+        return _draw_by_walks(run)
     attempts = attempts_of(run, walker, min(run.n, 2 * FEW_TEXTS), attempts)
     if not run.tree.is_exhausted and (
         run.stopped or sum(attempt.weight > 0 for attempt in attempts) == run.n
     ):
-        return _weighted(attempts, run.n)
+        return _draw_tempered(attempts, run.n)
     return beams.draw(run)
 
 
@@ -140,44 +146,44 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     budget, which is then kept back. `cost`: the rows of `n` draws."""
     kept_back = math.ceil(cost) if 2 * cost <= budget else 0
     run.budget = budget - kept_back
-    listed = beams.draw(run)
+    beam_draws = beams.draw(run)
     run.budget = budget
-    if not kept_back or len(listed.tokens) >= run.n or run.stopped != "budget":
-        return listed
+    if not kept_back or len(beam_draws.tokens) >= run.n or run.stopped != "budget":
+        return beam_draws
     run.stopped = ""
-    exact = _draws(run)
+    exact = _draw_by_walks(run)
     if len(exact.tokens) >= run.n:
         return exact
     run.stopped = run.stopped or "budget"
-    return listed
+    return beam_draws
 
 
-def _tried(run: SamplingRun, walker: Walker) -> list[Attempt]:
+def _run_pilot(run: SamplingRun, walker: Walker) -> list[Attempt]:
     """Return the attempts of a pilot, one after another, or those that the limits of the run allow."""
     attempts: list[Attempt] = []
     with run.cut_short():
-        while len(attempts) < _PILOT and not walker.is_spent and run.afford(0):
-            attempts += walker.attempts(1, run.afford)
+        while len(attempts) < _PILOT and not walker.is_spent and run.afford_rows(0):
+            attempts += walker.make_attempts(1, run.afford_rows)
     return attempts
 
 
-def _weighted(attempts: list[Attempt], wanted: int) -> Drawn:
+def _draw_tempered(attempts: list[Attempt], wanted_count: int) -> Drawn:
     """Return the draws of walks with tempered weights, and the estimate of Z by the whole weights."""
-    draws = drawn(attempts, wanted, weighted=True, estimated=True)
-    weights = tempered(draws.log_weights)
+    draws = draws_of_attempts(attempts, wanted_count, has_weights=True, estimates_z=True)
+    weights = temper_weights(draws.log_weights)
     draws.log_weights = weights - log_sum(weights) + draws.log_z
-    draws.is_biased, draws.tried = True, None
+    draws.is_biased, draws.attempt_record = True, None
     return draws
 
 
-def tempered(log_weights: Floats) -> Floats:
+def temper_weights(log_weights: Floats) -> Floats:
     """Return log weights times the greatest number, at most 1, for which the effective size is `SHARE` of the
     number of draws."""
     low, high = 0.0, 1.0
-    if not len(log_weights) or carriers(normalised(log_weights)) >= SHARE * len(log_weights):
+    if not len(log_weights) or count_carriers(normalise_weights(log_weights)) >= SHARE * len(log_weights):
         return log_weights
     while high - low > ROUNDING:
         middle = (low + high) / 2
-        is_enough = carriers(normalised(middle * log_weights)) >= SHARE * len(log_weights)
+        is_enough = count_carriers(normalise_weights(middle * log_weights)) >= SHARE * len(log_weights)
         low, high = (middle, high) if is_enough else (low, middle)
     return low * log_weights

@@ -27,33 +27,35 @@ from __future__ import annotations
 import numpy as np
 
 from structgen.decoding.samplers.methods import smc
-from structgen.decoding.samplers.methods.smc import TakenEdge, checked
+from structgen.decoding.samplers.methods.smc import TakenEdge, check_edge
 from structgen.decoding.samplers.run_limits import Drawn, SamplingRun
 from structgen.decoding.samplers.target import Floats, Prefix, Target, TargetStep
 
 
 def draw(run: SamplingRun) -> Drawn:
     """Return at least `n` weighted draws, of at least two independent runs of particles."""
-    draws = smc.draw(run, propose=propose)
+    draws = smc.draw(run, propose=propose_checked)
     draws.method = "awrs"
     return draws
 
 
-def propose(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
+def propose_checked(
+    target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
+) -> TakenEdge | None:
     """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do; None if
     every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
-    left = _Left(step.edges)
+    remaining = _RemainingEdges(step.edges)
     first: tuple[int, Prefix] | None = None
-    inverses = 1 / left.mass if left.mass > 0 else 0.0
-    while left.mass > 0:
-        edge = left.draw(draws)
+    inverses = 1 / remaining.mass if remaining.mass > 0 else 0.0
+    while remaining.mass > 0:
+        edge = remaining.draw_edge(draws)
         if first is not None and edge == first[0]:
             break
-        after = checked(target, prefix, step, edge)
+        after = check_edge(target, prefix, step, edge)
         if after is None:
-            left.refuse(edge)
-            if left.mass > 0:
-                inverses += 1 / left.mass
+            remaining.refuse_edge(edge)
+            if remaining.mass > 0:
+                inverses += 1 / remaining.mass
         elif first is None:
             first = edge, after
         else:
@@ -63,18 +65,18 @@ def propose(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.G
     return None if first is None or mass == 0.0 else TakenEdge(*first, mass)
 
 
-class _Left:
+class _RemainingEdges:
     """The edges that are not known to be invalid."""
 
     def __init__(self, masses: Floats) -> None:
         self._masses = masses
-        self._sum()
+        self._sum_masses()
 
-    def _sum(self) -> None:
+    def _sum_masses(self) -> None:
         self._sums = np.cumsum(self._masses)
-        self.mass = self._summed = float(self._sums[-1])
+        self.mass = self._mass_when_summed = float(self._sums[-1])
 
-    def draw(self, draws: np.random.Generator) -> int:
+    def draw_edge(self, draws: np.random.Generator) -> int:
         """Return an edge drawn by its mass; edges drawn before may come again, unless they were refused."""
         while True:
             edge = int(np.searchsorted(self._sums, draws.random() * self._sums[-1], side="right"))
@@ -82,9 +84,9 @@ class _Left:
             if edge < len(self._masses) and self._masses[edge] > 0:
                 return edge
 
-    def refuse(self, edge: int) -> None:
+    def refuse_edge(self, edge: int) -> None:
         """Remove an edge. After many removals the sums are recomputed: subtraction loses digits."""
         self.mass -= float(self._masses[edge])
         self._masses[edge] = 0.0
-        if self.mass < 0.5 * self._summed:
-            self._sum()
+        if self.mass < 0.5 * self._mass_when_summed:
+            self._sum_masses()

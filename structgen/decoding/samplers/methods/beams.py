@@ -26,7 +26,7 @@ import numpy as np
 from structgen.decoding.samplers.beam import Beam, FoundText, LookAhead
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.run_limits import Drawn, SamplingRun
-from structgen.decoding.samplers.target import Tokens, stream
+from structgen.decoding.samplers.target import Tokens, random_stream
 
 FIRST: Final = 8
 """The width of the first beam."""
@@ -39,41 +39,41 @@ class _Round:
     """A finished beam."""
 
     width: int
-    known: int
+    known_count: int
     """How many texts were known before it: the first ones of the list of all texts."""
-    found: list[FoundText]
+    found_texts: list[FoundText]
 
 
 def draw(run: SamplingRun) -> Drawn:
     """Return the distinct valid texts that were found, with weights, including those that the tree knew
     before."""
-    known = dict(run.tree.known())
+    known_texts = dict(run.tree.known())
     rounds: list[_Round] = []
     plan, ahead = _Plan(run), LookAhead()
     with run.cut_short():
-        while len(known) < run.n and run.afford(0):
+        while len(known_texts) < run.n and run.afford_rows(0):
             if run.tree.is_exhausted:
                 run.stopped = "exhausted"
                 break
-            width = plan.width()
+            width = plan.next_width()
             if width < 1:
                 run.stopped = "budget"
                 break
-            random = stream(run.seed, len(rounds))
+            random = random_stream(run.seed, len(rounds))
             beam = Beam(run.target, run.tree, width, random, ahead)
-            is_whole = beam.run(run.afford, plan.fits)
+            is_whole = beam.follow_particles(run.afford_rows, plan.fitting_width)
             run.tree_rows += beam.tree_rows
             if not is_whole:
                 break
-            plan.learn(beam)
-            rounds.append(_Round(width, len(known), beam.found))
-            fresh = {text.tokens: text.log_probability for text in beam.found if text.is_kept}
-            known |= fresh
-            run.tried(width, len(fresh))
-            run.tell(len(known))
-    drawn = _combined(run, known, rounds)
-    drawn.method = "beams"
-    return drawn
+            plan.learn_rows(beam)
+            rounds.append(_Round(width, len(known_texts), beam.found_texts))
+            fresh = {text.tokens: text.log_probability for text in beam.found_texts if text.is_kept}
+            known_texts |= fresh
+            run.note_attempts(width, len(fresh))
+            run.report_progress(len(known_texts))
+    draws = _combine_rounds(run, known_texts, rounds)
+    draws.method = "beams"
+    return draws
 
 
 class _Plan:
@@ -84,31 +84,31 @@ class _Plan:
         self._rows: list[int] = []
         """New rows of the last beam, at each step."""
 
-    def width(self) -> int:
+    def next_width(self) -> int:
         """Return the width of the next beam; 0 if the budget is too small for a useful one."""
-        fits = self.fits(0)
+        fits = self.fitting_width(0)
         return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits, WIDEST)
 
-    def learn(self, beam: Beam) -> None:
+    def learn_rows(self, beam: Beam) -> None:
         """Note the rows that a beam read."""
         self._width, self._rows = beam.width, beam.rows
 
-    def fits(self, step: int) -> int:
+    def fitting_width(self, step: int) -> int:
         """Return the width that the remaining rows allow from a step on, if it reads as the last beam did."""
         if self._run.budget is None:
             return 1 << 62
-        left = self._run.budget - self._run.model_rows
-        expected = sum(self._rows[step:])
-        return int(left / expected * self._width) if expected else left
+        rows_left = self._run.budget - self._run.model_rows
+        expected_rows = sum(self._rows[step:])
+        return int(rows_left / expected_rows * self._width) if expected_rows else rows_left
 
 
-def _combined(run: SamplingRun, known: dict[Tokens, float], rounds: list[_Round]) -> Drawn:
+def _combine_rounds(run: SamplingRun, known_texts: dict[Tokens, float], rounds: list[_Round]) -> Drawn:
     """Return the mean of the rounds' estimates, weighted by their widths."""
     all_known = run.tree.is_exhausted or not rounds
-    logprobs = dict(known)
+    logprobs = dict(known_texts)
     if not all_known:
         for beam in rounds:
-            logprobs |= {text.tokens: text.log_probability for text in beam.found}
+            logprobs |= {text.tokens: text.log_probability for text in beam.found_texts}
     tokens, log_probabilities = [*logprobs], np.array([*logprobs.values()])
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
@@ -117,9 +117,9 @@ def _combined(run: SamplingRun, known: dict[Tokens, float], rounds: list[_Round]
     log_shares = np.log([beam.width for beam in rounds]) - math.log(sum(beam.width for beam in rounds))
     log_weights = np.full(len(tokens), -np.inf)
     for log_share, beam in zip(log_shares, rounds, strict=True):
-        part = log_weights[: beam.known]
-        np.logaddexp(part, log_share + log_probabilities[: beam.known], out=part)
-        for text in beam.found:
+        part = log_weights[: beam.known_count]
+        np.logaddexp(part, log_share + log_probabilities[: beam.known_count], out=part)
+        for text in beam.found_texts:
             at = place[text.tokens]
             log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
     log_z = log_sum(log_weights)

@@ -26,8 +26,8 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import log_sum
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, tried_of
-from structgen.decoding.samplers.target import Floats, Tokens, drawn_edge, stream
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, record_attempts
+from structgen.decoding.samplers.target import Floats, Tokens, drawn_edge, random_stream
 from structgen.decoding.samplers.walk import Attempt, Finish, Walker
 
 _SLOW: Final = 8
@@ -40,14 +40,14 @@ def draw(run: SamplingRun) -> Drawn:
     valid texts where the run finds them all."""
     walks = RemainderWalks(run)
     walks.go_on(run.n)
-    return walks.drawn()
+    return walks.collect_draws()
 
 
 def draw_repeated(run: SamplingRun) -> Drawn:
     """Return `n` draws, repeats of known texts among them, as `auto` makes them."""
     walks = RemainderWalks(run, flips=True)
     walks.go_on(run.n, repeats=True)
-    return walks.drawn()
+    return walks.collect_draws()
 
 
 class RemainderWalks:
@@ -58,79 +58,80 @@ class RemainderWalks:
         self._run = run
         seed = run.seed if seed is None else seed
         self._walker = Walker(run.target, Finish.REMAINDER, run.tree, seed=seed, flips=flips)
-        self._before = dict(run.tree.known())
+        self._texts_before = dict(run.tree.known())
         """The texts that the tree knew before the run, with log P."""
         self.attempts: list[Attempt] = []
         self.pilot = 0
         """So many first attempts chose the method."""
-        self.accepted = 0
+        self.accepted_count = 0
         self.longest = 0
         """The rows of the longest walk, its end included."""
-        self._random = stream(self._walker.seed, 0)
+        self._random = random_stream(self._walker.seed, 0)
         self._texts: dict[Tokens, float] = {}
         """The new texts, with log P."""
-        self._known: list[Tokens] = list(self._before)
-        self._logs: list[float] = list(self._before.values())
+        self._known_texts: list[Tokens] = list(self._texts_before)
+        self._logs: list[float] = list(self._texts_before.values())
         self._repeats: list[Tokens] = []
         self._twice = 0
         """Repeats that are attempts of their own."""
 
     @property
-    def made(self) -> int:
+    def draw_count(self) -> int:
         """The number of draws so far: new texts, and repeats."""
         return len(self._texts) + len(self._repeats)
 
     @property
-    def tries(self) -> int:
+    def attempt_count(self) -> int:
         """The number of attempts so far, repeats among them."""
         return len(self.attempts) + len(self._repeats) - self._twice
 
     def go_on(
-        self, wanted: int, *, repeats: bool = False, is_enough: Callable[[], bool] = lambda: False
+        self, wanted_count: int, *, repeats: bool = False, is_enough: Callable[[], bool] = lambda: False
     ) -> None:
-        """Draw until there are `wanted` texts, every valid text is known, the run is over, or `is_enough`
-        says so after a batch. `repeats`: whether known texts are drawn too, as often as they would be."""
+        """Draw until there are `wanted_count` texts, every valid text is known, the run is over, or
+        `is_enough` says so after a batch. `repeats`: whether known texts are drawn too, as often as they
+        would be."""
         run, walker = self._run, self._walker
         with run.cut_short():
-            while self.made < wanted and run.afford(0):
-                if walker.is_spent and not (repeats and self._known):
+            while self.draw_count < wanted_count and run.afford_rows(0):
+                if walker.is_spent and not (repeats and self._known_texts):
                     run.stopped = "exhausted"
                     break
-                slots = max(min(run.width, wanted - self.made, self.made // _SLOW), 1)
+                slots = max(min(run.width, wanted_count - self.draw_count, self.draw_count // _SLOW), 1)
                 lower, upper = run.tree.bracket
                 share = lower / upper if repeats and self.attempts else 0.0
                 if walker.is_spent:
-                    slots, share = wanted - self.made, 1.0
-                walks = slots - self._repeated(slots, share)
+                    slots, share = wanted_count - self.draw_count, 1.0
+                walks = slots - self._draw_repeats(slots, share)
                 if not walks:
                     continue
-                left = max((run.planned(self.made) - (slots - walks)) * (1 - share), 1.0)
-                fresh = walker.attempts(walks, run.afford, left)
-                self._take(fresh, repeats)
-                run.tried(len(fresh), sum(attempt.weight > 0 for attempt in fresh))
-                run.tell(self.made)
-                if run.is_enough(self.drawn, self.made) or is_enough():
+                planned_texts = max((run.plan_texts(self.draw_count) - (slots - walks)) * (1 - share), 1.0)
+                fresh = walker.make_attempts(walks, run.afford_rows, planned_texts)
+                self._note_attempts(fresh, repeats)
+                run.note_attempts(len(fresh), sum(attempt.weight > 0 for attempt in fresh))
+                run.report_progress(self.draw_count)
+                if run.is_enough(self.collect_draws, self.draw_count) or is_enough():
                     break
         run.tree_rows += walker.tree_rows
         walker.tree_rows = 0
 
-    def _repeated(self, slots: int, share: float) -> int:
+    def _draw_repeats(self, slots: int, share: float) -> int:
         """Draw known texts by their probabilities, each slot with the probability `share`; return how
         many."""
         count = sum(self._random.random() < share for _ in range(slots)) if share else 0
         masses = np.exp(np.array(self._logs) - max(self._logs, default=0.0))
         for _ in range(count):
-            self._repeats.append(self._known[drawn_edge(masses, self._random.random())])
+            self._repeats.append(self._known_texts[drawn_edge(masses, self._random.random())])
         return count
 
-    def _take(self, fresh: Sequence[Attempt], repeats: bool) -> None:
+    def _note_attempts(self, fresh: Sequence[Attempt], repeats: bool) -> None:
         """Note the attempts of a batch. Two of them may have found one text: it is then a repeat."""
         self.attempts += fresh
         self.longest = max([self.longest, *(len(attempt.tokens) + 1 for attempt in fresh)])
         for attempt in fresh:
             if not attempt.weight > 0:
                 continue
-            self.accepted += 1
+            self.accepted_count += 1
             if attempt.tokens in self._texts:
                 # In a full tree the same text is found again and again, and is a draw each time.
                 is_draw = repeats or not attempt.is_kept
@@ -138,52 +139,60 @@ class RemainderWalks:
                 self._twice += is_draw
                 continue
             self._texts[attempt.tokens] = attempt.logprob
-            if attempt.is_kept and attempt.tokens not in self._before:
-                self._known.append(attempt.tokens)
+            if attempt.is_kept and attempt.tokens not in self._texts_before:
+                self._known_texts.append(attempt.tokens)
                 self._logs.append(attempt.logprob)
 
-    def drawn(self) -> Drawn:
+    def collect_draws(self) -> Drawn:
         """Return the draws: each text, with its repeats behind all texts, which share its weight. The
         weights are exact where the tree knows all valid texts."""
-        logs = self._before | self._texts
+        logs = self._texts_before | self._texts
         tokens = list(logs)
         places = {text: at for at, text in enumerate(tokens)}
-        tried = replace(
-            tried_of(self.attempts, draws=places, known=list(self._before)),
+        attempts = replace(
+            record_attempts(self.attempts, draws=places, known_texts=list(self._texts_before)),
             repeats=len(self._repeats) - self._twice,
             pilot=self.pilot,
         )
         tokens += self._repeats  # each text once, then its repeats
         logprobs = np.array([logs[text] for text in tokens])
         scale = 1.0
-        if self.made >= self._run.n and self.accepted > 1:
-            # The n-th text ended the run (see `run_limits.drawn`).
-            scale = (self.accepted - 1) / self.accepted * len(tried.weights) / (len(tried.weights) - 1)
+        if self.draw_count >= self._run.n and self.accepted_count > 1:
+            # The n-th text ended the run (see `run_limits.draws_of_attempts`).
+            scale = (
+                (self.accepted_count - 1)
+                / self.accepted_count
+                * len(attempts.weights)
+                / (len(attempts.weights) - 1)
+            )
         is_whole = self._walker.is_spent
-        masses = np.exp(logprobs) if is_whole else masses_of(logprobs, tried, scale)
-        log_weights = shared(tokens, masses)
+        masses = np.exp(logprobs) if is_whole else masses_of(logprobs, attempts, scale)
+        log_weights = share_masses(tokens, masses)
         log_z = log_sum(log_weights) if self.attempts or is_whole else math.nan
-        return Drawn(tokens, logprobs, log_weights, self.tries, log_z, tried, method="raj")
+        return Drawn(tokens, logprobs, log_weights, self.attempt_count, log_z, attempts, method="raj")
 
 
-def masses_of(logprobs: Floats, tried: Attempts, scale: float = 1.0) -> Floats:
+def masses_of(logprobs: Floats, attempts: Attempts, scale: float = 1.0) -> Floats:
     """Return what all attempts give each text together, float64 [D], at its first draw: the sum estimates Z.
 
     `logprobs`: those of the draws; `scale`: a factor for the texts that were not known.
     """
-    shares = 1 / np.maximum(tried.bounds - tried.known, 1e-300)
+    shares = 1 / np.maximum(attempts.bounds - attempts.known, 1e-300)
     shares /= shares.sum()
-    hits = np.flatnonzero(tried.texts >= 0)
+    hits = np.flatnonzero(attempts.texts >= 0)
     sums: Floats = np.zeros(len(logprobs))
-    np.add.at(sums, tried.texts[hits], shares[hits] * tried.weights[hits] * scale)
+    np.add.at(sums, attempts.texts[hits], shares[hits] * attempts.weights[hits] * scale)
     # The shares of the attempts from each one on: what the attempts that knew a text have of it.
-    behind = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
-    since, until = (behind[np.searchsorted(tried.batches, batches)] for batches in (tried.since, tried.until))
-    np.add.at(sums, tried.listed, (since - until) * np.exp(logprobs[tried.listed]))
+    later_shares = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
+    since, until = (
+        later_shares[np.searchsorted(attempts.batches, batches)]
+        for batches in (attempts.since, attempts.until)
+    )
+    np.add.at(sums, attempts.listed, (since - until) * np.exp(logprobs[attempts.listed]))
     return sums
 
 
-def shared(tokens: Sequence[Tokens], masses: Floats) -> Floats:
+def share_masses(tokens: Sequence[Tokens], masses: Floats) -> Floats:
     """Return the log weights of draws: the mass of each text, given at its first draw, shared with its
     repeats."""
     first: dict[Tokens, int] = {}

@@ -20,7 +20,7 @@ import numpy as np
 from structgen.base.errors import StructgenError
 from structgen.decoding.samplers.checkers import GeneratedText
 from structgen.decoding.samplers.constraints import name_of
-from structgen.decoding.samplers.estimates import log
+from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.frontier import Afford
 from structgen.decoding.samplers.run_limits import USUAL, Drawn, Particles, SamplingRun
 from structgen.decoding.samplers.target import (
@@ -31,7 +31,7 @@ from structgen.decoding.samplers.target import (
     TargetStep,
     Tokens,
     drawn_edge,
-    stream,
+    random_stream,
 )
 
 PARTICLES: Final = 16
@@ -57,21 +57,23 @@ Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator],
 """Draws an edge from a prefix for one particle; None at a dead end."""
 
 
-def masked(target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator) -> TakenEdge | None:
+def propose_masked(
+    target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
+) -> TakenEdge | None:
     """Draw an edge under the mask, then ask the checkers about it."""
     mass = step.mass
     if not mass > 0:
         return None
     edge = drawn_edge(step.edges, draws.random())
-    after = checked(target, prefix, step, edge)
+    after = check_edge(target, prefix, step, edge)
     return None if after is None else TakenEdge(edge, after, mass)
 
 
-def checked(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
+def check_edge(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
     """Return the prefix after an edge, or None if a checker refuses it."""
     if edge == len(step.tokens):
-        return prefix if target.passes(prefix) else None
-    return target.extend(prefix, int(step.tokens[edge]))
+        return prefix if target.accepts_text(prefix) else None
+    return target.extend_prefix(prefix, int(step.tokens[edge]))
 
 
 Proposal: TypeAlias = Callable[[GeneratedText, Ids, Floats], Any]
@@ -86,26 +88,26 @@ def proposed_by(proposal: Proposal) -> Propose:
     the proposal, so the law of weighted draws is the same for each proposal that is positive where the model
     is."""
 
-    def propose(
+    def propose_edge(
         target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
     ) -> TakenEdge | None:
         masses = step.edges
         if not masses.sum() > 0:
             return None
-        shares = _checked(_asked(proposal, prefix, step.tokens, masses), masses)
+        shares = _check_proposal(_ask_proposal(proposal, prefix, step.tokens, masses), masses)
         edge = drawn_edge(shares, draws.random())
-        after = checked(target, prefix, step, edge)
+        after = check_edge(target, prefix, step, edge)
         return None if after is None else TakenEdge(edge, after, float(masses[edge] / shares[edge]))
 
-    return propose
+    return propose_edge
 
 
-def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
+def _ask_proposal(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
     """Return the proposal's answer after a prefix. Raises StructgenError, which names it, if it raises."""
-    shown = tokens.view()
-    shown.flags.writeable = False  # particles at one prefix share them
+    token_view = tokens.view()
+    token_view.flags.writeable = False  # particles at one prefix share them
     try:
-        return proposal(prefix.written, shown, masses.copy())
+        return proposal(prefix.written, token_view, masses.copy())
     except StructgenError:
         raise
     except Exception as error:
@@ -117,7 +119,7 @@ def _asked(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> A
         ) from error
 
 
-def _checked(answer: Any, masses: Floats) -> Floats:
+def _check_proposal(answer: Any, masses: Floats) -> Floats:
     """Return a proposal as probabilities, 0 where the model's are. Raises StructgenError for none, and for
     one that is 0 where the model is not: texts would be lost, and no weight could tell."""
     try:
@@ -142,18 +144,18 @@ def _checked(answer: Any, masses: Floats) -> Floats:
     return shares
 
 
-def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
+def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
     """Return `n` weighted draws, less the particles that died, of independent runs of particles: at least
     `CLOUDS` from `MANY` draws on, at least two for fewer. The caller's own number of particles may give a few
     more."""
-    how = run.particles
-    if how.particles is None:
+    settings = run.particles
+    if settings.particles is None:
         runs = min(max(CLOUDS if run.n >= MANY else 2, round(run.n / PARTICLES)), run.n)
         particles = run.n
     else:
-        runs = -(-run.n // how.particles)
-        particles = runs * how.particles
-    propose = propose if how.proposal is None else proposed_by(how.proposal)
+        runs = -(-run.n // settings.particles)
+        particles = runs * settings.particles
+    propose = propose if settings.proposal is None else proposed_by(settings.proposal)
     done: list[Cloud] = []
     with run.cut_short():
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
@@ -164,20 +166,20 @@ def draw(run: SamplingRun, propose: Propose = masked) -> Drawn:
                 Cloud(
                     run.target,
                     particles * (i + 1) // runs - particles * i // runs,
-                    stream(run.seed, i),
+                    random_stream(run.seed, i),
                     propose,
-                    how,
+                    settings,
                 )
                 for i in range(begin, min(begin + together, runs))
             ]
             if not _run_together(run, batch):
                 break
             done += batch
-            run.tell(sum(cloud.count for cloud in done))
-    return _drawn(done)
+            run.report_progress(sum(cloud.count for cloud in done))
+    return _draws_of_clouds(done)
 
 
-def _drawn(clouds: list[Cloud]) -> Drawn:
+def _draws_of_clouds(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
     tokens = list[Tokens]()
     logprobs, log_weights = list[float](), list[float]()
@@ -194,8 +196,8 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
         np.array(logprobs),
         np.array(log_weights),
         particles,
-        log(float(estimates.mean())) if clouds else math.nan,
-        log_z_of_clouds=np.array([log(estimate) for estimate in estimates]),
+        log_or_infinity(float(estimates.mean())) if clouds else math.nan,
+        log_z_of_clouds=np.array([log_or_infinity(estimate) for estimate in estimates]),
         method="smc",
     )
 
@@ -203,12 +205,12 @@ def _drawn(clouds: list[Cloud]) -> Drawn:
 def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
     """Run clouds to their ends, one token for all particles in each pass; False if the run is over."""
     while any(cloud.active for cloud in clouds):
-        wanted = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
-        if not run.afford(len(wanted)):
+        prefixes = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
+        if not run.afford_rows(len(prefixes)):
             return False
-        steps = dict(zip(wanted, run.target.steps(list(wanted)), strict=True))
+        steps = dict(zip(prefixes, run.target.read_steps(list(prefixes)), strict=True))
         # A proposal or a checker may be slow: the time is checked before each particle.
-        if not all(cloud.step(steps, run.afford) for cloud in clouds):
+        if not all(cloud.step(steps, run.afford_rows) for cloud in clouds):
             return False
     return True
 
@@ -221,11 +223,11 @@ class Cloud:
         target: Target,
         count: int,
         draws: np.random.Generator,
-        propose: Propose = masked,
-        how: Particles = USUAL,
+        propose: Propose = propose_masked,
+        settings: Particles = USUAL,
     ) -> None:
         self._target, self.count, self._draws = target, count, draws
-        self._propose, self._how = propose, how
+        self._propose, self._settings = propose, settings
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
@@ -251,32 +253,32 @@ class Cloud:
         for i in self.active:
             if not afford(0):
                 return False
-            self._extend(i, steps[self.prefixes[i]])
+            self._extend_particle(i, steps[self.prefixes[i]])
         top = float(self.log_weights.max())
         weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
         total = float(weights.sum())
-        is_uneven = total * total < self._how.threshold * self.count * float(weights @ weights)
-        if total > 0 and ((is_uneven and self.active) or (self._how.replaced and not weights.all())):
-            self._resample(weights / total, math.exp(top) * total / self.count)
+        is_uneven = total * total < self._settings.threshold * self.count * float(weights @ weights)
+        if total > 0 and ((is_uneven and self.active) or (self._settings.are_replaced and not weights.all())):
+            self._resample_particles(weights / total, math.exp(top) * total / self.count)
         return True
 
-    def _extend(self, i: int, step: TargetStep) -> None:
-        taken = self._propose(self._target, self.prefixes[i], step, self._draws)
-        if taken is None:
+    def _extend_particle(self, i: int, step: TargetStep) -> None:
+        taken_edge = self._propose(self._target, self.prefixes[i], step, self._draws)
+        if taken_edge is None:
             self.log_weights[i] = -math.inf
             return
-        self.prefixes[i] = taken.after
-        self.is_done[i] = taken.edge == len(step.tokens)
+        self.prefixes[i] = taken_edge.after
+        self.is_done[i] = taken_edge.edge == len(step.tokens)
         # What the checkers' weights change: at each token the guess after it replaces the one before, and at
         # the end the weight of the text does. The guesses cancel, so the law is the target's.
-        weigh = self._target.log_weight if self.is_done[i] else self._target.guess
-        after = weigh(taken.after)
-        self._guesses[i], before = after, self._guesses[i]
-        change = after - before if after > -math.inf else -math.inf
-        self.log_weights[i] += math.log(taken.mass) + change
-        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken.edge])
+        weigh = self._target.log_weight if self.is_done[i] else self._target.guess_log_weight
+        guess_after = weigh(taken_edge.after)
+        self._guesses[i], guess_before = guess_after, self._guesses[i]
+        change = guess_after - guess_before if guess_after > -math.inf else -math.inf
+        self.log_weights[i] += math.log(taken_edge.mass) + change
+        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken_edge.edge])
 
-    def _resample(self, shares: Floats, mean: float) -> None:
+    def _resample_particles(self, shares: Floats, mean: float) -> None:
         """Draw all particles again by weight, finished ones too: systematically."""
         points = (self._draws.random() + np.arange(self.count)) / self.count
         chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)

@@ -37,7 +37,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, attempts_of, drawn
+from structgen.decoding.samplers.run_limits import Drawn, SamplingRun, attempts_of, draws_of_attempts
 from structgen.decoding.samplers.walk import Finish, Walker
 
 WALKS: Final[Mapping[str, tuple[Finish, bool]]] = {
@@ -57,12 +57,14 @@ def draw(run: SamplingRun, method: str) -> Drawn:
     if learns and finish is Finish.IGNORE:
         run.width = 1  # one walk at a time: each learns from those before it
     walker = Walker(run.target, finish, run.tree if learns else None, seed=run.seed)
-    weighted, biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
-    made = partial(drawn, wanted=run.n, weighted=weighted, estimated=not biased)
-    draws = made(attempts_of(run, walker, as_drawn=made))
-    draws.is_exact, draws.is_biased, draws.method = finish is Finish.COIN, biased, method
-    if biased and learns:
-        draws.tried = None  # the draws depend on each other
-    elif draws.tried is not None and len(draws.tokens) == run.n and not run.has_limits:
-        draws.tried = replace(draws.tried, is_planned=True)
+    has_weights, is_biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
+    make_draws = partial(
+        draws_of_attempts, wanted_count=run.n, has_weights=has_weights, estimates_z=not is_biased
+    )
+    draws = make_draws(attempts_of(run, walker, as_drawn=make_draws))
+    draws.is_exact, draws.is_biased, draws.method = finish is Finish.COIN, is_biased, method
+    if is_biased and learns:
+        draws.attempt_record = None  # the draws depend on each other
+    elif draws.attempt_record is not None and len(draws.tokens) == run.n and not run.has_limits:
+        draws.attempt_record = replace(draws.attempt_record, is_planned=True)
     return draws

@@ -53,7 +53,7 @@ class AnswerHistory:
         """The fingerprint of the tokenizer of all answers."""
         self._tenant_bytes, self._most_bytes = tenant_bytes, most_bytes
         self._lock = new_lock(QUEUES)
-        self._held: dict[tuple[Key, bytes], None] = {}
+        self._stored_answers: dict[tuple[Key, bytes], None] = {}
         """The answers of all tenants, from the oldest to the newest."""
         self._sizes: Counter[str] = Counter()
         """The bytes of each tenant."""
@@ -76,38 +76,38 @@ class AnswerHistory:
                     cure="Keep answers of the model whose tokenizer the history was made with.",
                 )
         with self._lock:
-            self._add((tenant, schema), np.array(tokens, np.int32).tobytes())
+            self._store_answer((tenant, schema), np.array(tokens, np.int32).tobytes())
 
-    def _add(self, key: Key, answer: bytes) -> None:
+    def _store_answer(self, key: Key, answer: bytes) -> None:
         if not answer or len(answer) + _OVERHEAD > self._tenant_bytes:
             return
-        if (key, answer) in self._held:
-            del self._held[key, answer]
+        if (key, answer) in self._stored_answers:
+            del self._stored_answers[key, answer]
         else:
             self._sizes[key[0]] += len(answer) + _OVERHEAD
             if key in self._indexes:
-                self._indexes[key].add([START, *_tokens(answer)])
+                self._indexes[key].add_tokens([START, *_tokens_of_answer(answer)])
                 if len(self._indexes[key].text) > 2 * MOST_INDEXED:
                     del self._indexes[key]
-        self._held[key, answer] = None
+        self._stored_answers[key, answer] = None
         while self._sizes[key[0]] > self._tenant_bytes:
-            self._forget(next(held for held in self._held if held[0][0] == key[0]))
+            self._forget_entry(next(entry for entry in self._stored_answers if entry[0][0] == key[0]))
         while self._sizes.total() > self._most_bytes:
-            self._forget(next(iter(self._held)))
+            self._forget_entry(next(iter(self._stored_answers)))
 
-    def _forget(self, held: tuple[Key, bytes]) -> None:
-        del self._held[held]
-        key, answer = held
+    def _forget_entry(self, entry: tuple[Key, bytes]) -> None:
+        del self._stored_answers[entry]
+        key, answer = entry
         self._sizes[key[0]] -= len(answer) + _OVERHEAD
         self._indexes.pop(key, None)
 
-    def _of(self, key: Key) -> list[bytes]:
-        return [answer for held, answer in self._held if held == key]
+    def _answers_of(self, key: Key) -> list[bytes]:
+        return [answer for stored_key, answer in self._stored_answers if stored_key == key]
 
     def answers(self, tenant: str, schema: str) -> list[list[int]]:
         """Return a tenant's answers to a schema, the oldest first."""
         with self._lock:
-            return [_tokens(answer) for answer in self._of((tenant, schema))]
+            return [_tokens_of_answer(answer) for answer in self._answers_of((tenant, schema))]
 
     def index(self, tenant: str, schema: str) -> NGrams | None:
         """Return an index of a tenant's latest answers to a schema, to be read only; None if there are none.
@@ -120,8 +120,8 @@ class AnswerHistory:
             index = self._indexes.get(key)
             if index is None:
                 latest, room = list[list[int]](), MOST_INDEXED
-                for answer in reversed(self._of(key)):
-                    latest.append([START, *_tokens(answer)[: MOST_INDEXED - 1]])
+                for answer in reversed(self._answers_of(key)):
+                    latest.append([START, *_tokens_of_answer(answer)[: MOST_INDEXED - 1]])
                     room -= len(latest[-1])
                     if room < 0:
                         break
@@ -129,7 +129,7 @@ class AnswerHistory:
                     return None
                 index = self._indexes[key] = NGrams()
                 for tokens in reversed(latest if room >= 0 or len(latest) == 1 else latest[:-1]):
-                    index.add(tokens)
+                    index.add_tokens(tokens)
             self._indexes.move_to_end(key)
             if len(self._indexes) > _INDEXES:
                 self._indexes.popitem(last=False)
@@ -144,12 +144,14 @@ class AnswerHistory:
     def delete(self, tenant: str, schema: str | None = None) -> int:
         """Delete a tenant's answers to a schema, or to all; return how many they were."""
         with self._lock:
-            gone = [held for held in self._held if held[0][0] == tenant and schema in (None, held[0][1])]
-            for held in gone:
-                self._forget(held)
+            gone = [
+                held for held in self._stored_answers if held[0][0] == tenant and schema in (None, held[0][1])
+            ]
+            for entry in gone:
+                self._forget_entry(entry)
             return len(gone)
 
 
-def _tokens(answer: bytes) -> list[int]:
+def _tokens_of_answer(answer: bytes) -> list[int]:
     tokens: list[int] = np.frombuffer(answer, np.int32).tolist()
     return tokens

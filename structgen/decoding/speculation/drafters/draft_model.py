@@ -47,14 +47,14 @@ class DraftModel:
         lock: Lock | None = None,
     ) -> None:
         self._model, self._lock = model, lock
-        self._depth, self._branches, self._least = depth, branches, least
+        self._depth, self._branches, self._min_chance = depth, branches, least
         self._mask: TokenMask | None = None
         self._vocab_size = 0
         self._rows: ModelRows | None = None
         self._text: list[int] = []
         self._room = 0
         """How many tokens the text may have in the small model's context."""
-        self._known: dict[Tokens, Floats] = {}
+        self._logits_by_path: dict[Tokens, Floats] = {}
         """The logits after the nodes that were read for the last draft."""
 
     def begin(self, facts: RequestFacts) -> None:
@@ -63,53 +63,53 @@ class DraftModel:
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
         self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=self._depth + 1)
         self._room = self._model.context - len(facts.prompt) if facts.prompt else 0
-        self._text, self._known = [], {}
+        self._text, self._logits_by_path = [], {}
 
-    def propose(self, view: DraftContext, most: int) -> Draft:
+    def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the tree; empty after an end token, or if the small model's context is full."""
         depth = min(self._depth, view.room, self._room - len(self._text))
         is_over = view.matcher is not None and view.matcher.is_finished
-        if depth < 1 or most < 1 or is_over or self._rows is None:
+        if depth < 1 or max_nodes < 1 or is_over or self._rows is None:
             return NO_DRAFT
         with self._lock or nullcontext():
-            return self._grown(self._rows, view, most, depth)
+            return self._grow_tree(self._rows, view, max_nodes, depth)
 
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
+    def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Note the tokens."""
-        self._text += taken
+        self._text += new_tokens
 
     def end(self) -> None:
         """Release the caches."""
-        self._rows, self._mask, self._known = None, None, {}
+        self._rows, self._mask, self._logits_by_path = None, None, {}
 
-    def _grown(self, rows: ModelRows, view: DraftContext, most: int, depth: int) -> Draft:
+    def _grow_tree(self, rows: ModelRows, view: DraftContext, max_nodes: int, depth: int) -> Draft:
         tree, node, state, chance = DraftTree(), -1, view.start, 1.0
-        path, known = tuple(self._text), self._known
-        self._known = {}
+        path, known_logits = tuple(self._text), self._logits_by_path
+        self._logits_by_path = {}
         for level in range(1, depth + 1):
-            logits = known[path] if path in known else rows.read([path])[0]
-            self._known[path] = logits
+            logits = known_logits[path] if path in known_logits else rows.read([path])[0]
+            self._logits_by_path[path] = logits
             levels = list[tuple[int, int, int, float]]()
-            for token, share in self._likeliest(logits, state, view):
+            for token, share in self._likeliest_tokens(logits, state, view):
                 after = view.after(state, token)
                 if after != REFUSED:
-                    levels.append((tree.add(node, token, share), token, after, share))
+                    levels.append((tree.add_node(node, token, share), token, after, share))
             if not levels:
                 break
             node, token, state, share = levels[0]
             chance *= share
-            if level == depth or len(tree) >= most or chance < self._least or token in view.ends:
+            if level == depth or len(tree) >= max_nodes or chance < self._min_chance or token in view.ends:
                 break
             path = (*path, token)
-        return tree.draft() if len(tree) else NO_DRAFT
+        return tree.make_draft() if len(tree) else NO_DRAFT
 
-    def _likeliest(self, logits: Floats, state: int, view: DraftContext) -> list[tuple[int, float]]:
+    def _likeliest_tokens(self, logits: Floats, state: int, view: DraftContext) -> list[tuple[int, float]]:
         """Return the likeliest allowed tokens and their probabilities given the mask; nothing if the logits
         are not numbers, or if the mask would exceed a limit of the grammar."""
-        allowed = self._allowed(state, view)
-        if allowed is None:
+        allowed_tokens = self._allowed_tokens(state, view)
+        if allowed_tokens is None:
             return []
-        values = logits[allowed]
+        values = logits[allowed_tokens]
         top = values.max(initial=-np.inf)
         if not np.isfinite(top):
             return []
@@ -117,10 +117,12 @@ class DraftModel:
         total = float(weights.sum(dtype=np.float64))
         few = min(self._branches, len(values))
         best = np.argpartition(-values, few - 1)[:few]
-        ordered = sorted(best.tolist(), key=lambda at: (-values[at], at))
-        return [(int(allowed[at]), float(weights[at]) / total) for at in ordered if weights[at] > 0.0]
+        best_order = sorted(best.tolist(), key=lambda at: (-values[at], at))
+        return [
+            (int(allowed_tokens[at]), float(weights[at]) / total) for at in best_order if weights[at] > 0.0
+        ]
 
-    def _allowed(self, state: int, view: DraftContext) -> npt.NDArray[np.int64] | None:
+    def _allowed_tokens(self, state: int, view: DraftContext) -> npt.NDArray[np.int64] | None:
         """Return the tokens that the grammar allows in a state, ascending; None if that is unknown."""
         if view.matcher is None:
             return np.arange(self._vocab_size)
@@ -129,5 +131,5 @@ class DraftModel:
             view.matcher.compiled.fill_index(state, self._mask, 0)
         except LimitError:  # a draft does not justify compiling the grammar again
             return None
-        allowed = self._mask.allowed()
-        return allowed[allowed < self._vocab_size]
+        allowed_tokens = self._mask.allowed()
+        return allowed_tokens[allowed_tokens < self._vocab_size]

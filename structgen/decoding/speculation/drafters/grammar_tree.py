@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from structgen.decoding.speculation.drafters.json_layout import START, WHITE, JsonLayout, moved
+from structgen.decoding.speculation.drafters.json_layout import START, WHITE, JsonLayout, move_place
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.decoding.speculation.drafts.drafter import REFUSED, DraftContext, RequestFacts
 from structgen.decoding.speculation.drafts.grammar_memo import GrammarMemo, memo_of
@@ -37,15 +37,15 @@ class GrammarTree:
 
     def __init__(self) -> None:
         self._tokenizer: Tokenizer | None = None
-        self._layout, self._read = JsonLayout(), 0
+        self._layout, self._read_count = JsonLayout(), 0
         """The layout of the text, and how many of its tokens were read for it."""
 
     def begin(self, facts: RequestFacts) -> None:
         """Store the tokenizer."""
         self._tokenizer = facts.tokenizer
-        self._layout, self._read = JsonLayout(), 0
+        self._layout, self._read_count = JsonLayout(), 0
 
-    def propose(self, view: DraftContext, most: int) -> Draft:
+    def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
         met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
         matcher, tokenizer = view.matcher, self._tokenizer
@@ -53,41 +53,41 @@ class GrammarTree:
             return NO_DRAFT
         memo, layout = memo_of(matcher.compiled), None
         if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
-            layout = self._laid_out(view, tokenizer)
+            layout = self._update_layout(view, tokenizer)
         key = type(self), view.start, None if layout is None else layout.key
-        return memo.of(key, lambda: self._grown(view, memo, tokenizer, layout))
+        return memo.fact_of(key, lambda: self._grow_tree(view, memo, tokenizer, layout))
 
-    def _laid_out(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
+    def _update_layout(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
         """Return the layout of the text so far."""
-        if self._read > len(view.tokens):
-            self._layout, self._read = JsonLayout(), 0
-        for token in view.tokens[self._read :]:
-            self._layout.read(tokenizer.token_bytes[token] or b"")
-        self._read = len(view.tokens)
+        if self._read_count > len(view.tokens):
+            self._layout, self._read_count = JsonLayout(), 0
+        for token in view.tokens[self._read_count :]:
+            self._layout.read_bytes(tokenizer.token_bytes[token] or b"")
+        self._read_count = len(view.tokens)
         return self._layout
 
-    def _grown(
+    def _grow_tree(
         self, view: DraftContext, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None
     ) -> Draft:
         assert view.matcher is not None
         tree = DraftTree()
-        for share, text in self._texts(view.start, memo, view.matcher.compiled, layout):
+        for share, text in self._list_continuations(view.start, memo, view.matcher.compiled, layout):
             node = -1
             for token in canonical_tokens(view, tokenizer, text):
-                node = tree.add(node, token, 0.0)
+                node = tree.add_node(node, token, 0.0)
                 tree.chances[node] += share
         # normalise the chances of siblings
         sums = [sum(tree.chances[node] for node in below.values()) for below in tree.children]
         tree.chances = [
             chance / sums[parent + 1] for chance, parent in zip(tree.chances, tree.parents, strict=True)
         ]
-        return tree.draft() if len(tree) else NO_DRAFT
+        return tree.make_draft() if len(tree) else NO_DRAFT
 
-    def _texts(
-        self, start: int, memo: GrammarMemo, compiled: CompiledGrammar, layout: JsonLayout | None
+    def _list_continuations(
+        self, start: int, memo: GrammarMemo, compiled_grammar: CompiledGrammar, layout: JsonLayout | None
     ) -> list[tuple[float, bytes]]:
         """Return the continuations up to the first open position, with their shares."""
-        most = self.widest + (len(WHITE) if self.skips_white else 0)
+        max_choices = self.widest + (len(WHITE) if self.skips_white else 0)
         texts: list[tuple[float, bytes]] = []
         # a heap: shares are negative, so the largest is first
         waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
@@ -95,29 +95,33 @@ class GrammarTree:
             if not waiting:
                 break
             share, text, state, place = heapq.heappop(waiting)
-            allowed = memo.next_bytes(compiled, state)
-            following = [byte for byte in allowed if byte not in WHITE] if len(allowed) <= most else []
+            allowed_bytes = memo.next_bytes(compiled_grammar, state)
+            following = (
+                [byte for byte in allowed_bytes if byte not in WHITE]
+                if len(allowed_bytes) <= max_choices
+                else []
+            )
             # only white space makes the position a choice
-            is_open = self.skips_white and 0 < len(following) < len(allowed)
+            is_open = self.skips_white and 0 < len(following) < len(allowed_bytes)
             if not is_open:
-                following = list(allowed)
-            if not 1 <= len(following) <= self.widest or memo.may_end(compiled, state):
+                following = list(allowed_bytes)
+            if not 1 <= len(following) <= self.widest or memo.may_end(compiled_grammar, state):
                 texts.append((-share, text))
                 continue
             memo.has_open_space |= is_open
             for byte in following:
                 data = bytes((byte,))
                 if is_open and layout is not None:
-                    data = layout.before(place, byte, not text) + data
+                    data = layout.space_before(place, byte, not text) + data
                 after = state
-                for written in data:
-                    after = memo.byte_after(compiled, after, written) if after >= 0 else after
+                for next_byte in data:
+                    after = memo.byte_after(compiled_grammar, after, next_byte) if after >= 0 else after
                 if after < 0:  # the grammar refuses white space of this layout
-                    data, after = data[-1:], memo.byte_after(compiled, state, byte)
-                heapq.heappush(waiting, (share / len(following), text + data, after, moved(place, byte)))
+                    data, after = data[-1:], memo.byte_after(compiled_grammar, state, byte)
+                heapq.heappush(waiting, (share / len(following), text + data, after, move_place(place, byte)))
         return [*texts, *((-share, text) for share, text, _, _ in waiting)]
 
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
+    def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Do nothing: the state determines the draft."""
 
     def end(self) -> None:
@@ -143,9 +147,9 @@ def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> l
     """
     if view.matcher is None:
         return []
-    compiled = view.matcher.compiled
-    memo = memo_of(compiled)
-    tokens = list(compiled.planned_tokens(view.start))
+    compiled_grammar = view.matcher.compiled
+    memo = memo_of(compiled_grammar)
+    tokens = list(compiled_grammar.planned_tokens(view.start))
     if not data or tokenizer.decode(tokens) != data:
         tokens = list(tokenizer.encode(data)) if data else []
     state = view.start
@@ -154,15 +158,15 @@ def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> l
         if state == REFUSED:  # the bytes are allowed, but not as these tokens
             return tokens[:at]
 
-    def step(before: int, byte: int) -> int | None:
-        after = memo.byte_after(compiled, before, byte)
+    def step_byte(source: int, byte: int) -> int | None:
+        after = memo.byte_after(compiled_grammar, source, byte)
         return None if after < 0 else after
 
     if tokens:
         # of a longer token in its place the rest must be allowed after it
         last = tokenizer.token_bytes[tokens[-1]] or b""
-        if next(tokens_behind(Vocabulary.of(tokenizer), last, state, step), None) is not None:
+        if next(tokens_behind(Vocabulary.of_tokenizer(tokenizer), last, state, step_byte), None) is not None:
             return tokens[:-1]
-    if memo.may_end(compiled, state) and not memo.next_bytes(compiled, state):
+    if memo.may_end(compiled_grammar, state) and not memo.next_bytes(compiled_grammar, state):
         tokens.append(tokenizer.eos_token_ids[0])
     return tokens

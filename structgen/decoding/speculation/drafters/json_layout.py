@@ -19,7 +19,7 @@ whether the position is in a string, and there after a backslash."""
 START: Final[Place] = (0, 0, _OUTSIDE)
 
 
-def moved(place: Place, byte: int) -> Place:
+def move_place(place: Place, byte: int) -> Place:
     """Return the position after one more byte."""
     depth, _, string = place
     if string == _ESCAPED:
@@ -37,7 +37,7 @@ def moved(place: Place, byte: int) -> Place:
     return depth, 0, _INSIDE if byte == _QUOTE else _OUTSIDE
 
 
-def _kind(place: Place, byte: int) -> tuple[int, int]:
+def _kind_of_place(place: Place, byte: int) -> tuple[int, int]:
     """Return the kind of the position before a byte (0: never white space), and the units of indentation of a
     line break there."""
     depth, context, _ = place
@@ -49,30 +49,30 @@ def _kind(place: Place, byte: int) -> tuple[int, int]:
 class JsonLayout:
     """Learns the white space layout of one text from its bytes. Memory: a few numbers."""
 
-    __slots__ = ("_known", "_run", "_unit", "place", "signature")
+    __slots__ = ("_run", "_space_by_kind", "_unit", "place", "signature")
 
     def __init__(self) -> None:
         self.place = START
         self._run = b""
         """The white space at the end of the text."""
-        self._known: dict[int, bytes] = {}
+        self._space_by_kind: dict[int, bytes] = {}
         self._unit = b""
         self.signature: object = ()
         """Layouts with equal signatures put the same white space in equal positions."""
 
-    def read(self, data: bytes) -> None:
+    def read_bytes(self, data: bytes) -> None:
         """Learn from the next bytes of the text. Cost: 0.2 us a byte."""
         for byte in data:
             if self.place[2] == _OUTSIDE:
                 if byte in WHITE:
                     self._run += bytes((byte,))
                     continue
-                self._learn(byte)
+                self._learn_space(byte)
                 self._run = b""
-            self.place = moved(self.place, byte)
+            self.place = move_place(self.place, byte)
 
-    def _learn(self, byte: int) -> None:
-        kind, level = _kind(self.place, byte)
+    def _learn_space(self, byte: int) -> None:
+        kind, level = _kind_of_place(self.place, byte)
         if not kind:
             return
         run, unit = self._run, self._unit
@@ -80,35 +80,35 @@ class JsonLayout:
             if level > 0 and (len(run) - 1) % level == 0:
                 unit = run[1 : 1 + (len(run) - 1) // level]
             run = b"\n"
-        if self._known.get(kind) != run or unit != self._unit:
-            self._known[kind], self._unit = run, unit
-            self.signature = (unit, tuple(sorted(self._known.items())))
+        if self._space_by_kind.get(kind) != run or unit != self._unit:
+            self._space_by_kind[kind], self._unit = run, unit
+            self.signature = (unit, tuple(sorted(self._space_by_kind.items())))
 
     @property
     def key(self) -> object:
         """A key of all that the next white space depends on."""
         return self.signature, self.place, self._run
 
-    def before(self, place: Place, byte: int, at_start: bool) -> bytes:
+    def space_before(self, place: Place, byte: int, at_start: bool) -> bytes:
         """Return the white space that the writer would put before a byte. `at_start`: the position is the end
         of the text, which may already have some of it."""
-        kind, level = _kind(place, byte)
+        kind, level = _kind_of_place(place, byte)
         if not kind:
             return b""
-        run = self._known.get(kind)
+        run = self._space_by_kind.get(kind)
         if run is None:
-            run = self._guessed(kind)
+            run = self._guess_space(kind)
         if run == b"\n":
             run += self._unit * max(level, 0)
         if at_start:
             return run[len(self._run) :] if run.startswith(self._run) else b""
         return run
 
-    def _guessed(self, kind: int) -> bytes:
+    def _guess_space(self, kind: int) -> bytes:
         """Return the white space of a kind of position that has not occurred yet."""
-        if kind != _COLON and b"\n" in self._known.values():
+        if kind != _COLON and b"\n" in self._space_by_kind.values():
             return b"\n"
         if kind in _BETWEEN:  # ", " usually comes with ": "
-            other = self._known.get(_COMMA if kind == _COLON else _COLON, b"")
-            return b"" if other == b"\n" else other
+            sibling_space = self._space_by_kind.get(_COMMA if kind == _COLON else _COLON, b"")
+            return b"" if sibling_space == b"\n" else sibling_space
         return b""

@@ -37,37 +37,39 @@ Followers: TypeAlias = Callable[[list[int]], list[tuple[int, float]]]
 class NGrams:
     """What followed each context in some texts. One thread at a time may add to it; any may read it."""
 
-    __slots__ = ("_after", "text")
+    __slots__ = ("_followers_by_hash", "text")
 
     def __init__(self) -> None:
-        self._after: dict[int, list[int]] = {}
+        self._followers_by_hash: dict[int, list[int]] = {}
         """For the hash of each context, the tokens that followed it. Two contexts of one hash do no harm: a
         guess may be wrong."""
         self.text: list[int] = []
 
-    def add(self, tokens: Iterable[int]) -> None:
+    def add_tokens(self, tokens: Iterable[int]) -> None:
         """Add tokens that continue the text. Cost: 2 us a token."""
         text = self.text
         for token in tokens:
             for size in CONTEXTS:
                 if size <= len(text):
-                    after = self._after.setdefault(hash(tuple(text[-size:])), [])
-                    if len(after) < _MOST_FOLLOWERS:
-                        after.append(token)
+                    followers = self._followers_by_hash.setdefault(hash(tuple(text[-size:])), [])
+                    if len(followers) < _MOST_FOLLOWERS:
+                        followers.append(token)
             text.append(token)
 
-    def after(self, context: Sequence[int]) -> list[tuple[int, float]]:
+    def followers_of(self, context: Sequence[int]) -> list[tuple[int, float]]:
         """Return the tokens that may follow a context, the likeliest first, with their chances, which add up
         to less than 1. Cost: 5 us."""
         chances: dict[int, float] = {}
-        left = 1.0
+        remaining_mass = 1.0
         for size, share in CONTEXTS.items():
-            after = self._after.get(hash(tuple(context[-size:]))) if size <= len(context) else None
-            if after:
-                part = left * share / len(after)
-                for token, count in Counter(after).items():
+            followers = (
+                self._followers_by_hash.get(hash(tuple(context[-size:]))) if size <= len(context) else None
+            )
+            if followers:
+                part = remaining_mass * share / len(followers)
+                for token, count in Counter(followers).items():
                     chances[token] = chances.get(token, 0.0) + part * count
-                left *= 1.0 - share
+                remaining_mass *= 1.0 - share
         return sorted(chances.items(), key=lambda follower: -follower[1])
 
 
@@ -80,9 +82,9 @@ class KnownTexts:
     first_trust = 0.95
 
     def __init__(
-        self, name: str = "suffix", known: Callable[[RequestFacts], NGrams | None] | None = None
+        self, name: str = "suffix", make_index: Callable[[RequestFacts], NGrams | None] | None = None
     ) -> None:
-        self.name, self._known = name, known
+        self.name, self._make_index = name, make_index
         self._texts: NGrams | None = None
         self._answer: list[int] = []
         self._waiting: list[int] = []
@@ -90,13 +92,13 @@ class KnownTexts:
 
     def begin(self, facts: RequestFacts) -> None:
         """Note what is known. Errors of `known` go through."""
-        if self._known is None:
+        if self._make_index is None:
             self._texts, self._answer = NGrams(), list(facts.prompt)
             self._waiting = list(facts.prompt)
         else:
-            self._texts, self._answer = self._known(facts), [START]
+            self._texts, self._answer = self._make_index(facts), [START]
 
-    def propose(self, view: DraftContext, most: int) -> Draft:
+    def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the likeliest continuations that the grammar allows. Cost: 10 us a node."""
         if self._texts is None:
             return NO_DRAFT
@@ -105,14 +107,14 @@ class KnownTexts:
             if len(self._texts.text) + len(waiting) > MOST_TOKENS:
                 waiting = [*self._texts.text, *waiting][-(MOST_TOKENS // 2) :]
                 self._texts = NGrams()
-            self._texts.add(waiting)
-        return grown(self._texts.after, self._answer[-max(CONTEXTS) :], view, most)
+            self._texts.add_tokens(waiting)
+        return grow_tree(self._texts.followers_of, self._answer[-max(CONTEXTS) :], view, max_nodes)
 
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
+    def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Take the tokens of the answer."""
-        self._answer = [*self._answer, *taken][-max(CONTEXTS) :]
-        if self._known is None:
-            self._waiting += taken
+        self._answer = [*self._answer, *new_tokens][-max(CONTEXTS) :]
+        if self._make_index is None:
+            self._waiting += new_tokens
 
     def end(self) -> None:
         """Release the texts."""
@@ -123,28 +125,32 @@ def callers_text() -> KnownTexts:
     """Return the drafter of the caller's text, which the answer is an edited version of. Of a long text the
     first `MOST_TOKENS` are known."""
 
-    def known(facts: RequestFacts) -> NGrams:
+    def index_text(facts: RequestFacts) -> NGrams:
         texts = NGrams()
-        texts.add([START, *facts.tokenizer.encode(facts.text)[: MOST_TOKENS - 1]])
+        texts.add_tokens([START, *facts.tokenizer.encode(facts.text)[: MOST_TOKENS - 1]])
         return texts
 
-    return KnownTexts("text", known)
+    return KnownTexts("text", index_text)
 
 
-def grown(after: Followers, before: list[int], view: DraftContext, most: int, branches: int = 4) -> Draft:
-    """Return the tree of the likeliest `most` continuations of a context, grown best-first; of one node at
-    most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure."""
+def grow_tree(
+    followers_of: Followers, context: list[int], view: DraftContext, max_nodes: int, branches: int = 4
+) -> Draft:
+    """Return the tree of the likeliest `max_nodes` continuations of a context, grown best-first; of one node
+    at most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure."""
     tree = DraftTree()
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []
     node, worth, path, state = -1, 1.0, list[int](), view.start
     while True:
         if len(path) < view.room:
-            for rank, (token, chance) in enumerate(after([*before, *path])[:branches]):
+            for rank, (token, chance) in enumerate(followers_of([*context, *path])[:branches]):
                 heappush(waiting, (-worth * chance, node, rank, token, chance, state, path))
-        behind = REFUSED
-        while behind == REFUSED:
-            if not waiting or len(tree) >= (most if -waiting[0][0] >= SURE else min(most, MOST_UNSURE)):
-                return tree.draft() if len(tree) else NO_DRAFT
+        next_state = REFUSED
+        while next_state == REFUSED:
+            if not waiting or len(tree) >= (
+                max_nodes if -waiting[0][0] >= SURE else min(max_nodes, MOST_UNSURE)
+            ):
+                return tree.make_draft() if len(tree) else NO_DRAFT
             negative, parent, _, token, chance, state, path = heappop(waiting)
-            behind = view.after(state, token)
-        node, worth, path, state = tree.add(parent, token, chance), -negative, [*path, token], behind
+            next_state = view.after(state, token)
+        node, worth, path, state = tree.add_node(parent, token, chance), -negative, [*path, token], next_state

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from structgen.decoding.speculation.drafters.ngrams import grown
+from structgen.decoding.speculation.drafters.ngrams import grow_tree
 from structgen.decoding.speculation.drafts.draft import Draft
 from structgen.decoding.speculation.drafts.drafter import DraftContext, RequestFacts, VerifiedDraft
 
@@ -32,7 +32,7 @@ class SeenLaws:
         """For the hash of each context, how often it was seen, and the mean. Two contexts of one hash do no
         harm: a guess may be wrong."""
 
-    def learn(self, context: Sequence[int], law: dict[int, float]) -> None:
+    def learn_law(self, context: Sequence[int], law: dict[int, float]) -> None:
         """Note a law behind a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""
         for size in SIZES:
             if size <= len(context):
@@ -48,7 +48,7 @@ class SeenLaws:
         while len(self._laws) > MOST_CONTEXTS:
             del self._laws[next(iter(self._laws))]
 
-    def after(self, context: Sequence[int]) -> list[tuple[int, float]]:
+    def followers_of(self, context: Sequence[int]) -> list[tuple[int, float]]:
         """Return the tokens behind the longest known end of a context, the likeliest first, with their mean
         probabilities."""
         for size in SIZES:
@@ -71,21 +71,21 @@ class OtherSamples:
         self._laws = facts.shared.setdefault(self.name, self._laws)
         self._end = list(facts.prompt[-max(SIZES) :])
 
-    def propose(self, view: DraftContext, most: int) -> Draft:
+    def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the likeliest continuations that the grammar allows. Cost: 10 us a node."""
-        return grown(self._laws.after, self._end, view, most)
+        return grow_tree(self._laws.followers_of, self._end, view, max_nodes)
 
-    def verified(self, seen: VerifiedDraft) -> None:
+    def verified(self, verified_draft: VerifiedDraft) -> None:
         """Learn the laws behind the end of the text and behind each node. Cost: 30 us a node."""
-        rows = zip(seen.tokens.tolist(), seen.chances.tolist(), strict=True)
+        rows = zip(verified_draft.tokens.tolist(), verified_draft.chances.tolist(), strict=True)
         for node, (best, chances) in enumerate(rows, -1):
             law = {token: chance for token, chance in zip(best, chances, strict=True) if token >= 0}
             if law:
-                self._laws.learn([*self._end, *seen.draft.path(node)][-max(SIZES) :], law)
+                self._laws.learn_law([*self._end, *verified_draft.draft.path(node)][-max(SIZES) :], law)
 
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
+    def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Take the tokens of the answer."""
-        self._end = [*self._end, *taken][-max(SIZES) :]
+        self._end = [*self._end, *new_tokens][-max(SIZES) :]
 
     def end(self) -> None:
         """Release the laws."""

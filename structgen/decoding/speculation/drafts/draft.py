@@ -31,7 +31,7 @@ class Draft:
     def __post_init__(self) -> None:
         """Raises OptionError if the three arrays are no such tree. Cost: 1 us a node."""
         for name, dtype in (("tokens", np.int32), ("parents", np.int32), ("chances", np.float32)):
-            object.__setattr__(self, name, _column(name, getattr(self, name), dtype))
+            object.__setattr__(self, name, _read_column(name, getattr(self, name), dtype))
         count = len(self.tokens)
         if not len(self.parents) == len(self.chances) == count:
             raise OptionError(
@@ -39,32 +39,32 @@ class Draft:
                 where="draft",
                 cure="Give one of each for every node.",
             )
-        seen: set[tuple[int, int]] = set()
+        child_keys: set[tuple[int, int]] = set()
         for i, (token, parent, chance) in enumerate(
             zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
         ):
             if not -1 <= parent < i:
-                what = f"The parent of node {i} is {parent}."
+                fault = f"The parent of node {i} is {parent}."
                 cure = "Parents come before their children; -1 is the root."
             elif token < 0:
-                what, cure = f"The token of node {i} is {token}.", "Token ids are 0 or more."
+                fault, cure = f"The token of node {i} is {token}.", "Token ids are 0 or more."
             elif not 0.0 < chance <= 1.0:
-                what, cure = f"The chance of node {i} is {chance}.", "Give a number above 0, at most 1."
-            elif (parent, token) in seen:
-                what = f"Node {i} is token {token} behind node {parent}, and so is an earlier node."
+                fault, cure = f"The chance of node {i} is {chance}.", "Give a number above 0, at most 1."
+            elif (parent, token) in child_keys:
+                fault = f"Node {i} is token {token} behind node {parent}, and so is an earlier node."
                 cure = "Give each child of a node another token."
             else:
-                seen.add((parent, token))
+                child_keys.add((parent, token))
                 continue
-            raise OptionError(what, where="draft", cure=cure)
+            raise OptionError(fault, where="draft", cure=cure)
 
     @classmethod
     def chain(cls, tokens: Iterable[int], chance: float = 1.0) -> Draft:
         """Return the draft in which each token follows the one before it."""
-        listed = list(tokens)
-        count = len(listed)
+        token_list = list(tokens)
+        count = len(token_list)
         return cls(
-            np.array(listed, np.int32),
+            np.array(token_list, np.int32),
             np.arange(-1, count - 1, dtype=np.int32),
             np.full(count, chance, np.float32),
         )
@@ -109,12 +109,16 @@ class Draft:
 
     def part(self, nodes: Iterable[int]) -> Draft:
         """Return the tree of some nodes, whose parents must be among them. Cost: 5 us, and 0.1 us a node."""
-        kept = sorted(nodes)
-        if len(kept) == len(self):
+        kept_nodes = sorted(nodes)
+        if len(kept_nodes) == len(self):
             return self
-        places = {-1: -1} | {node: place for place, node in enumerate(kept)}
-        above = [places[parent] for parent in self.parents[kept].tolist()]
-        return Draft.made(self.tokens[kept], above, self.chances[kept]) if kept else NO_DRAFT
+        places = {-1: -1} | {node: place for place, node in enumerate(kept_nodes)}
+        new_parents = [places[parent] for parent in self.parents[kept_nodes].tolist()]
+        return (
+            Draft.made(self.tokens[kept_nodes], new_parents, self.chances[kept_nodes])
+            if kept_nodes
+            else NO_DRAFT
+        )
 
 
 class DraftTree:
@@ -132,7 +136,7 @@ class DraftTree:
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def add(self, parent: int, token: int, chance: float) -> int:
+    def add_node(self, parent: int, token: int, chance: float) -> int:
         """Return the node of a token after a parent. A known node keeps the larger chance."""
         node = self.children[parent + 1].setdefault(token, len(self.tokens))
         if node < len(self.tokens):
@@ -144,27 +148,27 @@ class DraftTree:
             self.children.append({})
         return node
 
-    def draft(self) -> Draft:
+    def make_draft(self) -> Draft:
         """Return the draft. Cost: 3 us."""
         return Draft.made(self.tokens, self.parents, self.chances)
 
 
-def _column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
+def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
     """Return a read-only one-dimensional array. Raises OptionError if a number would be changed by the
     conversion."""
-    given = np.asarray(value)
+    array = np.asarray(value)
     kinds = "iu" if dtype is np.int32 else "f"
-    if given.ndim != 1 or (given.size and given.dtype.kind not in kinds):
+    if array.ndim != 1 or (array.size and array.dtype.kind not in kinds):
         raise OptionError(
-            f"{name} has the shape {given.shape} and the type {given.dtype}.",
+            f"{name} has the shape {array.shape} and the type {array.dtype}.",
             where="draft",
             cure="Give int32 tokens, int32 parents and float32 chances, each of the shape [n].",
         )
-    if given.size and kinds == "iu" and (given.min() < -(2**31) or given.max() >= 2**31):
+    if array.size and kinds == "iu" and (array.min() < -(2**31) or array.max() >= 2**31):
         raise OptionError(f"{name} holds a number that is no int32.", where="draft", cure="Give token ids.")
-    made = np.array(given, dtype)
-    made.setflags(write=False)
-    return made
+    column = np.array(array, dtype)
+    column.setflags(write=False)
+    return column
 
 
 NO_DRAFT = Draft(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))

@@ -84,9 +84,11 @@ class DraftContext:
             if state != _FREE or token < 0:
                 return REFUSED
             return _ENDED if token in self.ends else _FREE
-        compiled = self.matcher.compiled
+        compiled_grammar = self.matcher.compiled
         try:
-            return self._memo.of((state << 32) + token, lambda: compiled.next_index(state, token))
+            return self._memo.fact_of(
+                (state << 32) + token, lambda: compiled_grammar.next_index(state, token)
+            )
         except StructgenError:
             return REFUSED
 

@@ -23,43 +23,47 @@ T = TypeVar("T")
 class GrammarMemo:
     """What drafters know of one compiled grammar, some 4 MB at most. A full memo is cleared. Thread-safe."""
 
-    __slots__ = ("__weakref__", "has_open_space", "known")
+    __slots__ = ("__weakref__", "facts", "has_open_space")
 
     def __init__(self) -> None:
-        self.known: dict[Hashable, Any] = {}
+        self.facts: dict[Hashable, Any] = {}
         """Steps, next bytes and drafts. The key of the state after a token is 2^32 times the state, plus the
         token."""
         self.has_open_space = False
         """Whether a state was met that allows both white space and something else."""
 
-    def of(self, key: Hashable, ask: Callable[[], T]) -> T:
+    def fact_of(self, key: Hashable, ask: Callable[[], T]) -> T:
         """Return what is known under a key; the first time, what `ask` returns. Cost: 0.2 us."""
-        fact: Any = self.known.get(key, _UNKNOWN)
+        fact: Any = self.facts.get(key, _UNKNOWN)
         if fact is _UNKNOWN:
             fact = ask()
-            if len(self.known) >= MOST_KNOWN:
-                self.known.clear()
-            self.known[key] = fact
-        known: T = fact
-        return known
+            if len(self.facts) >= MOST_KNOWN:
+                self.facts.clear()
+            self.facts[key] = fact
+        typed_fact: T = fact
+        return typed_fact
 
-    def next_bytes(self, compiled: CompiledGrammar, state: int) -> bytes:
+    def next_bytes(self, compiled_grammar: CompiledGrammar, state: int) -> bytes:
         """Return the bytes that may come next. Cost: the first time about 10 us."""
-        return self.of(("bytes", state), lambda: compiled.next_bytes(State(compiled, state)))
+        return self.fact_of(
+            ("bytes", state), lambda: compiled_grammar.next_bytes(State(compiled_grammar, state))
+        )
 
-    def byte_after(self, compiled: CompiledGrammar, state: int, byte: int) -> int:
+    def byte_after(self, compiled_grammar: CompiledGrammar, state: int, byte: int) -> int:
         """Return the state after a byte, or -1. Cost: the first time about 10 us."""
-        return self.of(("byte", state, byte), lambda: compiled.bytes_index(state, bytes((byte,))))
+        return self.fact_of(
+            ("byte", state, byte), lambda: compiled_grammar.bytes_index(state, bytes((byte,)))
+        )
 
-    def may_end(self, compiled: CompiledGrammar, state: int) -> bool:
+    def may_end(self, compiled_grammar: CompiledGrammar, state: int) -> bool:
         """Return whether the text may end. Cost: the first time about 2 us."""
-        return self.of(("end", state), lambda: compiled.may_end(state))
+        return self.fact_of(("end", state), lambda: compiled_grammar.may_end(state))
 
 
 _memos: WeakKeyDictionary[CompiledGrammar, GrammarMemo] = WeakKeyDictionary()
 
 
-def memo_of(compiled: CompiledGrammar) -> GrammarMemo:
+def memo_of(compiled_grammar: CompiledGrammar) -> GrammarMemo:
     """Return the memo of a compiled grammar. Cost: 0.4 us."""
-    memo = _memos.get(compiled)
-    return _memos.setdefault(compiled, GrammarMemo()) if memo is None else memo
+    memo = _memos.get(compiled_grammar)
+    return _memos.setdefault(compiled_grammar, GrammarMemo()) if memo is None else memo

@@ -25,7 +25,7 @@ PASS: Final = 1 << 28
 """The most bytes of float64 logits of one forward pass of `ModelRows`."""
 
 
-class _Kept(NamedTuple):
+class _CacheEntry(NamedTuple):
     """The cache of a prefix, and its bytes without those shared with the prompt's."""
 
     cache: Any
@@ -57,9 +57,9 @@ class ModelRows:
         """`model`: an `engine.model_protocol.Model`, of a room above: hence Any. `begun`: the result of its
         `prefill` for the prompt, if it was read before."""
         self.name, self.count, self.reread, self.passes = name, 0, 0, 0
-        self._model, self._prompt, self._most, self._least = model, list(prompt), most, least
-        self._root: tuple[Floats, Any] | None = None if begun is None else (numbers(begun[0]), begun[1])
-        self._kept: OrderedDict[Tokens, _Kept] = OrderedDict()
+        self._model, self._prompt, self._max_bytes, self._min_caches = model, list(prompt), most, least
+        self._root: tuple[Floats, Any] | None = None if begun is None else (as_float64(begun[0]), begun[1])
+        self._entries: OrderedDict[Tokens, _CacheEntry] = OrderedDict()
         self._largest = 1
         self.nbytes = 0
         """Bytes of the kept caches, without the prompt's."""
@@ -72,36 +72,38 @@ class ModelRows:
         most as many rows as `PASS` bytes of logits hold and `most` bytes of caches allow, but at least
         `least`.
         """
-        wanted = dict.fromkeys(prefixes)
-        self.count += len(wanted)
+        wanted_prefixes = dict.fromkeys(prefixes)
+        self.count += len(wanted_prefixes)
         logits_of: dict[Tokens, Floats] = {}
-        if () in wanted:
-            logits_of[()] = self._first()[0]
-        caches, rounds = self._planned([prefix for prefix in wanted if prefix])
-        self.reread += sum(map(len, rounds)) - sum(map(bool, wanted))
+        if () in wanted_prefixes:
+            logits_of[()] = self._read_prompt()[0]
+        caches, rounds = self._plan_rounds([prefix for prefix in wanted_prefixes if prefix])
+        self.reread += sum(map(len, rounds)) - sum(map(bool, wanted_prefixes))
         support = getattr(self._model, "draft_support", None)
         reads_chains = support is not None and support.shape != "none"
         if 1 < len(rounds) <= MOST_NODES and reads_chains and all(len(together) == 1 for together in rounds):
             chain, rounds = [together[0] for together in rounds], []
-            logits_of |= _asked(chain, self._chain(chain, caches[chain[0][:-1]].copy()), wanted)
+            logits_of |= _rows_of_wanted(
+                chain, self._read_chain(chain, caches[chain[0][:-1]].copy()), wanted_prefixes
+            )
         for number, together in enumerate(rounds):
             later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
-            largest = max(self._largest, self._own_bytes(self._first()[1]))
-            of_memory, width = max(self._most // largest, self._least), int(self._model.vocab_size)
+            largest = max(self._largest, self._own_bytes(self._read_prompt()[1]))
+            of_memory, width = max(self._max_bytes // largest, self._min_caches), int(self._model.vocab_size)
             rows = max(1, min(of_memory, PASS // (8 * width)))
             for begin in range(0, len(together), rows):
                 part = together[begin : begin + rows]
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 self.passes += 1
                 logits = self._model.decode([prefix[-1] for prefix in part], fresh)
-                logits_of |= _asked(part, logits, wanted)
+                logits_of |= _rows_of_wanted(part, logits, wanted_prefixes)
                 for prefix, cache in zip(part, fresh, strict=True):
                     if prefix in later:
                         caches[prefix] = cache
-                    self._keep(prefix, cache)
+                    self._keep_cache(prefix, cache)
         return [logits_of[prefix] for prefix in prefixes]
 
-    def _chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
+    def _read_chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
         """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
         cache."""
         model: Any = self._model
@@ -109,63 +111,65 @@ class ModelRows:
         self.passes += 1
         logits = model.decode_tree(tokens, range(-1, len(tokens) - 1), [len(tokens)], [cache])
         model.keep([range(len(tokens))], [cache])
-        self._keep(chain[-1], cache)
+        self._keep_cache(chain[-1], cache)
         return logits
 
-    def _first(self) -> tuple[Floats, Any]:
+    def _read_prompt(self) -> tuple[Floats, Any]:
         """Return the logits after the prompt, and its cache."""
         if self._root is None:
             logits, cache = self._model.prefill(self._prompt)
-            self._root = numbers(logits), cache
+            self._root = as_float64(logits), cache
         return self._root
 
-    def _planned(self, prefixes: Sequence[Tokens]) -> tuple[dict[Tokens, Any], list[list[Tokens]]]:
+    def _plan_rounds(self, prefixes: Sequence[Tokens]) -> tuple[dict[Tokens, Any], list[list[Tokens]]]:
         """Return the caches to begin with, and the prefixes of each pass: first the children of cached
         prefixes, then the children of the first pass, and so on."""
         caches: dict[Tokens, Any] = {}
         rounds: list[dict[Tokens, None]] = []
         for prefix in prefixes:
             begin = len(prefix) - 1
-            while begin and prefix[:begin] not in self._kept:
+            while begin and prefix[:begin] not in self._entries:
                 begin -= 1
             start = prefix[:begin]
             if start:
-                self._kept.move_to_end(start)
-                caches[start] = self._kept[start].cache
+                self._entries.move_to_end(start)
+                caches[start] = self._entries[start].cache
             else:
-                caches[start] = self._first()[1]
+                caches[start] = self._read_prompt()[1]
             while len(rounds) < len(prefix) - begin:
                 rounds.append({})
             for end in range(begin + 1, len(prefix) + 1):
                 rounds[end - begin - 1][prefix[:end]] = None
         return caches, [list(together) for together in rounds]
 
-    def _keep(self, prefix: Tokens, cache: Any) -> None:
+    def _keep_cache(self, prefix: Tokens, cache: Any) -> None:
         """Keep a cache; drop the least recently used ones while there are too many bytes."""
-        before = self._kept.pop(prefix, None)
+        old_entry = self._entries.pop(prefix, None)
         nbytes = self._own_bytes(cache)
-        self._kept[prefix] = _Kept(cache, nbytes)
+        self._entries[prefix] = _CacheEntry(cache, nbytes)
         self._largest = max(self._largest, nbytes)
-        self.nbytes += nbytes - (before.nbytes if before else 0)
-        while self.nbytes > self._most and len(self._kept) > self._least:
-            _, gone = self._kept.popitem(last=False)
-            self.nbytes -= gone.nbytes
+        self.nbytes += nbytes - (old_entry.nbytes if old_entry else 0)
+        while self.nbytes > self._max_bytes and len(self._entries) > self._min_caches:
+            _, dropped_entry = self._entries.popitem(last=False)
+            self.nbytes -= dropped_entry.nbytes
 
     def _own_bytes(self, cache: Any) -> int:
         """Return the bytes of a cache without those shared with the prompt's."""
         if hasattr(cache, "nbytes_beside"):
-            return int(cache.nbytes_beside(self._first()[1]))
+            return int(cache.nbytes_beside(self._read_prompt()[1]))
         return int(cache.nbytes)
 
 
-def _asked(prefixes: Sequence[Tokens], logits: Any, wanted: Container[Tokens]) -> dict[Tokens, Floats]:
+def _rows_of_wanted(
+    prefixes: Sequence[Tokens], logits: Any, wanted_prefixes: Container[Tokens]
+) -> dict[Tokens, Floats]:
     """Return the rows of those prefixes that are wanted. The others are not copied from the device."""
-    at = [number for number, prefix in enumerate(prefixes) if prefix in wanted]
-    read = numbers(logits if len(at) == len(prefixes) else logits[at])
-    return {prefixes[number]: row for number, row in zip(at, read, strict=True)}
+    row_numbers = [number for number, prefix in enumerate(prefixes) if prefix in wanted_prefixes]
+    rows = as_float64(logits if len(row_numbers) == len(prefixes) else logits[row_numbers])
+    return {prefixes[number]: row for number, row in zip(row_numbers, rows, strict=True)}
 
 
-def numbers(logits: Any) -> Floats:
+def as_float64(logits: Any) -> Floats:
     """Return logits of numpy, or a tensor on any device, as float64."""
     if hasattr(logits, "detach"):
         logits = logits.detach().to("cpu").double().numpy()

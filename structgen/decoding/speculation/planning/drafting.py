@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 from structgen.base.errors import LimitError
-from structgen.base.system.guarded import SLOW, Guarded
+from structgen.base.system.guarded import SLOW, GuardedCall
 from structgen.base.system.held_bytes import held_bytes
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft, DraftTree
 from structgen.decoding.speculation.drafts.drafter import (
@@ -41,18 +41,18 @@ class _Member:
     if the model chose one of them, whether or not the planner took it.
     """
 
-    __slots__ = ("bad", "calls", "drafter", "good", "shared", "top")
+    __slots__ = ("bad", "calls", "drafter", "good", "shared_state", "top")
 
-    def __init__(self, drafter: Drafter, shared: dict[str, Any]) -> None:
-        """`shared`: what the drafters of a request share."""
-        self.drafter, self.shared, self.calls, self.top = drafter, shared, 0, 0
+    def __init__(self, drafter: Drafter, shared_state: dict[str, Any]) -> None:
+        """`shared_state`: what the drafters of a request share."""
+        self.drafter, self.shared_state, self.calls, self.top = drafter, shared_state, 0, 0
         self.good = self.bad = 0.0
 
-    def answer(self, call: str, *given: Any) -> Draft:
+    def call_drafter(self, call: str, *arguments: Any) -> Draft:
         """Call the drafter; return its draft, if the call is `propose`. Raises its errors, ValueError or
         TypeError for wrong answers and members, MemoryError where it holds too much."""
         try:
-            draft = getattr(self.drafter, call)(*given)
+            draft = getattr(self.drafter, call)(*arguments)
         except LimitError:
             if call != "propose":
                 raise
@@ -66,11 +66,11 @@ class _Member:
                 raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
             if len(draft) > MOST_DRAFTED:
                 raise ValueError(f"propose() gave {len(draft):,} nodes, of at most {MOST_DRAFTED:,}")
-        if (held := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
-            raise MemoryError(f"it holds {held:,} bytes, of at most {MOST_BYTES:,}")
+        if (byte_count := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
+            raise MemoryError(f"it holds {byte_count:,} bytes, of at most {MOST_BYTES:,}")
         self.calls += 1
-        if self.calls % MEASURED_EVERY == 0 and held_bytes(self.shared, MOST_BYTES) > MOST_BYTES:
-            self.shared.clear()
+        if self.calls % MEASURED_EVERY == 0 and held_bytes(self.shared_state, MOST_BYTES) > MOST_BYTES:
+            self.shared_state.clear()
             raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
         return draft if call == "propose" else NO_DRAFT
 
@@ -78,9 +78,9 @@ class _Member:
     def trust(self) -> float:
         return self.good / (self.good + self.bad)
 
-    def learn(self, *, is_right: bool) -> None:
-        kept = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
-        self.good, self.bad = kept * (self.good + is_right), kept * (self.bad + (not is_right))
+    def learn_guess(self, *, is_right: bool) -> None:
+        decay = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
+        self.good, self.bad = decay * (self.good + is_right), decay * (self.bad + (not is_right))
 
 
 class _JointTree(DraftTree):
@@ -96,71 +96,75 @@ class _JointTree(DraftTree):
         """Of the root, node 0, node 1, ..."""
         self.owners: list[list[_Member]] = [[]]
 
-    def graft(self, draft: Draft, owner: _Member) -> None:
+    def graft_draft(self, draft: Draft, owner: _Member) -> None:
         """Add the draft of an owner."""
         places, trust = {-1: -1}, owner.trust
         rows = zip(draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True)
         for i, (token, parent, chance) in enumerate(rows):
-            above = places.get(parent)
-            if above is None:  # its parent is refused
+            parent_node = places.get(parent)
+            if parent_node is None:  # its parent is refused
                 continue
-            if token not in self.children[above + 1]:
-                after = self.view.after(self.states[above + 1], token)
-                if after == REFUSED or self.depths[above + 1] >= self.view.room:
+            if token not in self.children[parent_node + 1]:
+                after = self.view.after(self.states[parent_node + 1], token)
+                if after == REFUSED or self.depths[parent_node + 1] >= self.view.room:
                     continue
                 self.states.append(after)
-                self.depths.append(self.depths[above + 1] + 1)
+                self.depths.append(self.depths[parent_node + 1] + 1)
                 self.owners.append([])
-            node = places[i] = self.add(above, token, trust * chance)
+            node = places[i] = self.add_node(parent_node, token, trust * chance)
             self.owners[node + 1].append(owner)
 
-    def likeliest(self, most: int, *, chain: bool) -> Draft:
+    def likeliest_part(self, max_nodes: int, *, chain: bool) -> Draft:
         """Return the draft of the likeliest nodes; with `chain`, of the likeliest child of each."""
         if not chain:
-            worth = worths(self.parents, self.chances)
-            return self.draft().part(sorted(range(len(self)), key=lambda node: -worth[node])[:most])
+            worth = reach_probabilities(self.parents, self.chances)
+            return self.make_draft().part(sorted(range(len(self)), key=lambda node: -worth[node])[:max_nodes])
         nodes, node = list[int](), -1
         while below := self.children[node + 1].values():
             nodes.append(node := max(below, key=self.chances.__getitem__))
-        return self.draft().part(nodes[:most])
+        return self.make_draft().part(nodes[:max_nodes])
 
 
-def worths(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
+def reach_probabilities(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
     """Return for each node of a tree the probability that the model reaches it, never above its parent's.
     Chances of siblings that add up to more than 1 are scaled down to 1."""
-    sums, reached = [0.0] * (len(parents) + 1), list[float]()
+    sums, probabilities = [0.0] * (len(parents) + 1), list[float]()
     for parent, chance in zip(parents, chances, strict=True):
         sums[parent + 1] += chance
     for parent, chance in zip(parents, chances, strict=True):
-        reached.append((1.0 if parent < 0 else reached[parent]) * chance / max(sums[parent + 1], 1.0))
-    return reached
+        probabilities.append(
+            (1.0 if parent < 0 else probabilities[parent]) * chance / max(sums[parent + 1], 1.0)
+        )
+    return probabilities
 
 
 class Drafting:
     """Belongs to one request, never to a row of a batch.
 
-    For each forward pass: `candidates`; `plan` over those of all requests; then, when the model has
-    chosen, `sources` of each token, and `observe`.
+    For each forward pass: `propose_tree`; `plan` over those of all requests; then, when the model has
+    chosen, `drafters_of_token` of each token, and `observe_tokens`.
     """
 
     def __init__(self, drafters: Sequence[Drafter], facts: RequestFacts, *, chain: bool = False) -> None:
-        """Begin all drafters. A drafter that raises, here or later, is dropped; `dropped` says why. `chain`:
-        `candidates` returns drafts in which each node has at most one child."""
+        """Begin all drafters. A drafter that raises, here or later, is dropped; `drop_reasons` says why.
+        `chain`: `propose_tree` returns drafts in which each node has at most one child."""
         self._chain = chain
-        self.dropped: dict[str, str] = {}
-        self.saved = 0
+        self.drop_reasons: dict[str, str] = {}
+        self.saved_count = 0
         """How many drafted tokens were accepted."""
-        self._members: dict[_Member, Guarded] = {}
+        self._members: dict[_Member, GuardedCall] = {}
         """The drafters that have not failed, and how to call each."""
         self._tree: _JointTree | None = None
         """All proposals for this pass."""
-        self._reached: int | None = -1
-        """The node of the last token that `sources` was asked for."""
-        self._followed = 0
-        """How many tokens of the text the drafters have received by `follow`."""
+        self._source_node: int | None = -1
+        """The node of the last token that `drafters_of_token` was asked for."""
+        self._followed_count = 0
+        """How many tokens of the text the drafters have received by `follow_text`."""
         for drafter in drafters:
             member = _Member(drafter, facts.shared)
-            ask = self._members[member] = Guarded(member.answer, SLOW, partial(self._drop, member))
+            ask = self._members[member] = GuardedCall(
+                member.call_drafter, SLOW, partial(self._drop_member, member)
+            )
             ask("begin", facts)
 
     @property
@@ -168,71 +172,74 @@ class Drafting:
         """How many of the likeliest tokens of each node are asked for, in the pass that is verified now."""
         return 0 if self._tree is None else max((member.top for member in self._members), default=0)
 
-    def candidates(self, view: DraftContext, most: int) -> Draft:
+    def propose_tree(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
-        `most` nodes."""
-        self._tree, self._reached = None, -1
-        if most <= 0 or view.room <= 0:
+        `max_nodes` nodes."""
+        self._tree, self._source_node = None, -1
+        if max_nodes <= 0 or view.room <= 0:
             return NO_DRAFT
         tree = self._tree = _JointTree(view)
         for member, ask in self._members.copy().items():
-            tree.graft(ask("propose", view, most), member)
-        return tree.likeliest(most, chain=self._chain) if len(tree) else NO_DRAFT
+            tree.graft_draft(ask("propose", view, max_nodes), member)
+        return tree.likeliest_part(max_nodes, chain=self._chain) if len(tree) else NO_DRAFT
 
-    def sources(self, token: int) -> list[str]:
-        """Return the names of the drafters that proposed a token. Call it for each token since `candidates`,
-        in order."""
-        if self._tree is None or self._reached is None:
+    def drafters_of_token(self, token: int) -> list[str]:
+        """Return the names of the drafters that proposed a token. Call it for each token since
+        `propose_tree`, in order."""
+        if self._tree is None or self._source_node is None:
             return []
-        self._reached = self._tree.children[self._reached + 1].get(token)
-        if self._reached is None:
+        self._source_node = self._tree.children[self._source_node + 1].get(token)
+        if self._source_node is None:
             return []
-        return list(dict.fromkeys(owner.drafter.name for owner in self._tree.owners[self._reached + 1]))
+        return list(dict.fromkeys(owner.drafter.name for owner in self._tree.owners[self._source_node + 1]))
 
-    def verified(self, seen: VerifiedDraft) -> None:
-        """Tell the drafters that ask for it what the pass knew. Called before `observe`, of a pass whose
-        draft came from `candidates`; `seen` has `top` columns."""
+    def tell_verified(self, verified_draft: VerifiedDraft) -> None:
+        """Tell the drafters that ask for it what the pass knew. Called before `observe_tokens`, of a pass
+        whose draft came from `propose_tree`; `verified_draft` has `top` columns."""
         for member, ask in self._members.copy().items():
             if member.top:
-                tokens, chances = seen.tokens[:, : member.top], seen.chances[:, : member.top]
-                ask("verified", VerifiedDraft(seen.draft, tokens, chances))
+                tokens, chances = (
+                    verified_draft.tokens[:, : member.top],
+                    verified_draft.chances[:, : member.top],
+                )
+                ask("verified", VerifiedDraft(verified_draft.draft, tokens, chances))
 
-    def follow(self, written: Sequence[int], accepted: int) -> None:
-        """Note those of all tokens of a text that are new, as `observe` does."""
-        taken = written[self._followed :]
-        if taken:
-            self.observe(taken, accepted)
-            self._followed += len(taken)
+    def follow_text(self, all_tokens: Sequence[int], accepted_count: int) -> None:
+        """Note those of all tokens of a text that are new, as `observe_tokens` does."""
+        new_tokens = all_tokens[self._followed_count :]
+        if new_tokens:
+            self.observe_tokens(new_tokens, accepted_count)
+            self._followed_count += len(new_tokens)
 
-    def observe(self, taken: Sequence[int], accepted: int) -> None:
-        """Note the tokens that the text has taken since `candidates`; the first `accepted` were drafted.
-        Without a preceding `candidates`: tokens that were not drafted here."""
+    def observe_tokens(self, new_tokens: Sequence[int], accepted_count: int) -> None:
+        """Note the tokens that the text has taken since `propose_tree`; the first `accepted_count` were
+        drafted. Without a preceding `propose_tree`: tokens that were not drafted here."""
         tree, self._tree = self._tree, None
         if tree is not None:
-            self.saved += accepted
+            self.saved_count += accepted_count
             node = -1
-            for token in taken:
+            for token in new_tokens:
                 below = tree.children[node + 1]
                 chosen = below.get(token)
                 right = [] if chosen is None else tree.owners[chosen + 1]
                 for member in self._members:
                     if any(member in tree.owners[child + 1] for child in below.values()):
-                        member.learn(is_right=member in right)
+                        member.learn_guess(is_right=member in right)
                 if chosen is None:
                     break
                 node = chosen
         for ask in [*self._members.values()]:
-            ask("observe", taken, accepted)
+            ask("observe", new_tokens, accepted_count)
 
-    def end(self) -> None:
+    def end_drafters(self) -> None:
         """End all drafters."""
         for ask in [*self._members.values()]:
             ask("end")
         self._members, self._tree = {}, None
 
-    def _drop(self, member: _Member, error: Exception) -> Draft:
+    def _drop_member(self, member: _Member, error: Exception) -> Draft:
         """Go on without a drafter that failed."""
-        self.dropped[member.drafter.name] = f"{type(error).__name__}: {error}"
+        self.drop_reasons[member.drafter.name] = f"{type(error).__name__}: {error}"
         del self._members[member]
         return NO_DRAFT
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.decoding.speculation.drafts.draft import NO_DRAFT, Draft
 from structgen.decoding.speculation.drafts.drafter import DraftContext
-from structgen.decoding.speculation.planning.drafting import REMEMBERED, Drafting, worths
+from structgen.decoding.speculation.planning.drafting import REMEMBERED, Drafting, reach_probabilities
 
 MOST_TEXTS: Final = 512
 """The most texts of a batch that is drafted for."""
@@ -27,9 +27,9 @@ _MOST_KINDS: Final = 64
 class Speculator:
     """Belongs to one engine: what passes cost is learnt from all of its texts.
 
-    For each pass: `wants_drafts`; if so, `propose`; the pass runs; `ran` with its rows and seconds; the texts
-    take tokens, and each text's own `Drafting.observe` is called; `took` with all seconds of the pass. Not
-    thread-safe.
+    For each pass: `wants_drafts`; if so, `propose_drafts`; the pass runs; `note_model_time` with its rows and
+    seconds; the texts take tokens, and each text's own `Drafting.observe_tokens` is called; `note_other_time`
+    with all seconds of the pass. Not thread-safe.
 
     Drafting must pay for itself, twice. The planner takes a guess if it raises the expected tokens per time.
     Batches of about the same size with the same drafters use drafts only if that is faster; so no drafter is
@@ -45,12 +45,16 @@ class Speculator:
 
     def wants_drafts(self, count: int, drafters: Hashable) -> bool:
         """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
-        `propose` may follow, then `ran` and `took`."""
+        `propose_drafts` may follow, then `note_model_time` and `note_other_time`."""
         if self._pass is not None:
             last, self._pass = self._pass, None
-            saved = sum(drafting.saved - before for drafting, before in last.texts)
-            last.goodput.learn(
-                last.goodput.is_drafting, last.count + saved, last.seconds, last.rows, last.ran
+            saved_count = sum(drafting.saved_count - saved_before for drafting, saved_before in last.texts)
+            last.goodput.learn_pass(
+                last.goodput.is_drafting,
+                last.count + saved_count,
+                last.seconds,
+                last.rows,
+                last.model_seconds,
             )
         if count > MOST_TEXTS:
             return False
@@ -63,28 +67,32 @@ class Speculator:
         self._pass = _Pass(goodput, count)
         return goodput.is_drafting
 
-    def propose(
-        self, draftings: Sequence[Drafting | None], views: Sequence[DraftContext | None], mosts: Sequence[int]
+    def propose_drafts(
+        self,
+        draftings: Sequence[Drafting | None],
+        views: Sequence[DraftContext | None],
+        node_limits: Sequence[int],
     ) -> list[Draft]:
-        """Return a draft for each text, of at most `mosts[i]` nodes; none for a text without a `Drafting`."""
+        """Return a draft for each text, of at most `node_limits[i]` nodes; none for a text without a
+        `Drafting`."""
         drafts = [NO_DRAFT] * len(draftings)
         if self._pass is None:
             return drafts
-        for i, (drafting, view, most) in enumerate(zip(draftings, views, mosts, strict=True)):
+        for i, (drafting, view, max_nodes) in enumerate(zip(draftings, views, node_limits, strict=True)):
             # the first pass with drafts loads code, for which one text is enough
             is_enough = not self._pass.goodput.is_warm[True] and self._pass.texts
-            if drafting is not None and view is not None and most > 0 and not is_enough:
-                self._pass.texts.append((drafting, drafting.saved))
-                drafts[i] = drafting.candidates(view, most)
-        a_pass, more = self._pass.goodput.of_rows()
-        return plan(drafts, self._overhead + a_pass, more)
+            if drafting is not None and view is not None and max_nodes > 0 and not is_enough:
+                self._pass.texts.append((drafting, drafting.saved_count))
+                drafts[i] = drafting.propose_tree(view, max_nodes)
+        a_pass, row_seconds = self._pass.goodput.pass_and_row_seconds()
+        return plan_drafts(drafts, self._overhead + a_pass, row_seconds)
 
-    def ran(self, rows: int, seconds: float) -> None:
+    def note_model_time(self, rows: int, seconds: float) -> None:
         """Note the seconds and rows of the model's pass."""
-        if self._pass is not None and not self._pass.ran:
-            self._pass.rows, self._pass.ran = rows - self._pass.count, seconds
+        if self._pass is not None and not self._pass.model_seconds:
+            self._pass.rows, self._pass.model_seconds = rows - self._pass.count, seconds
 
-    def took(self, seconds: float) -> None:
+    def note_other_time(self, seconds: float) -> None:
         """Add seconds of the pass for any other work, before or after the model's."""
         if self._pass is not None:
             self._pass.seconds += seconds
@@ -101,13 +109,13 @@ class _Pass:
     """The texts whose drafters were asked, each with the tokens that drafts had saved it before."""
     rows: int = 0
     """The rows of its drafts."""
-    ran: float = 0.0
+    model_seconds: float = 0.0
     """Seconds of the model."""
     seconds: float = 0.0
     """Seconds of the pass so far."""
 
 
-def plan(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
+def plan_drafts(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
     """Return for each request the part of its tree that is worth verifying.
 
     A pass without guesses takes so many seconds, and each node one row more. Of all parts of the trees, the
@@ -115,18 +123,18 @@ def plan(trees: Sequence[Draft], seconds: float, row: float) -> list[Draft]:
     SmartSpec, Liu et al. 2024); of equally good ones it is the smallest. So there is no draft if rows are
     expensive: with many requests at once. Cost: 20 us, and 1 us a node.
     """
-    ranked: list[tuple[float, int, int]] = []
+    ranking: list[tuple[float, int, int]] = []
     for text, tree in enumerate(trees):
-        worth = worths(tree.parents.tolist(), tree.chances.tolist())
-        ranked += [(-share, text, node) for node, share in enumerate(worth)]
+        worth = reach_probabilities(tree.parents.tolist(), tree.chances.tolist())
+        ranking += [(-share, text, node) for node, share in enumerate(worth)]
     # no node is worth more than its parent, and of equal ones the parent is the first
-    ranked.sort()
-    expected = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranked)])
-    best = int(np.argmax(expected / (seconds + row * np.arange(len(ranked) + 1))))
+    ranking.sort()
+    expected_tokens = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranking)])
+    best = int(np.argmax(expected_tokens / (seconds + row * np.arange(len(ranking) + 1))))
     nodes: list[list[int]] = [[] for _ in trees]
-    for _, text, node in ranked[:best]:
+    for _, text, node in ranking[:best]:
         nodes[text].append(node)
-    return [tree.part(own) for tree, own in zip(trees, nodes, strict=True)]
+    return [tree.part(kept_nodes) for tree, kept_nodes in zip(trees, nodes, strict=True)]
 
 
 TRIED: Final = 6
@@ -150,71 +158,85 @@ class Goodput:
 
     def __init__(self, texts: int = 1) -> None:
         """`texts`: the number of texts in a batch."""
-        self._shortest, self._tried = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
+        self._shortest_wait, self._trial_size = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
         self._texts = texts
-        self._passes = {mode: deque[_Taken](maxlen=REMEMBERED) for mode in (False, True)}
+        self._passes = {mode: deque[_PastPass](maxlen=REMEMBERED) for mode in (False, True)}
         """The latest passes without drafts, and with."""
         self.is_warm = {False: False, True: False}
         """Whether a pass without drafts (False), and one with drafts (True), has run."""
         self.is_drafting = False
         """Whether the next pass drafts. The first passes do not, for comparison."""
-        self._is_trial, self._left = True, 1 + self._tried
-        self._spent, self._written = 0.0, 0
+        self._is_trial, self._countdown = True, 1 + self._trial_size
+        self._trial_seconds, self._trial_tokens = 0.0, 0
         """Seconds and tokens of the current trial."""
 
-    def learn(self, drafting: bool, tokens: int, seconds: float, rows: int = 0, ran: float = 0.0) -> None:
+    def learn_pass(
+        self, drafting: bool, tokens: int, seconds: float, rows: int = 0, model_seconds: float = 0.0
+    ) -> None:
         """Note a pass with its tokens and seconds, the rows of its drafts and the seconds of the model, and
         choose the mode of the next one. The first pass of a mode is ignored: it loads code."""
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
         if self.is_warm[drafting]:
-            self._passes[drafting].append(_Taken(tokens, seconds, rows, ran))
-            self._spent, self._written = self._spent + seconds, self._written + tokens
+            self._passes[drafting].append(_PastPass(tokens, seconds, rows, model_seconds))
+            self._trial_seconds, self._trial_tokens = (
+                self._trial_seconds + seconds,
+                self._trial_tokens + tokens,
+            )
         self.is_warm[drafting] = True
-        self._left -= 1
-        if self._left > 0:
+        self._countdown -= 1
+        if self._countdown > 0:
             return
         if not self._passes[True]:
-            self._try(drafting=True)
-            self._left += 1
+            self._begin_trial(drafting=True)
+            self._countdown += 1
         elif not self._is_trial:
-            self._try(not self.is_drafting)
+            self._begin_trial(not self.is_drafting)
         else:
-            drafted, plain = self._rate(True), self._rate(False)
-            self.is_drafting, self._is_trial = drafted < plain, False
-            lost = self._spent - self._written * min(drafted, plain)
-            self._left = int(
-                min(max(lost / self._of_pass(self.is_drafting) / _SHARE, self._shortest), LONGEST_WAIT)
+            drafting_rate, plain_rate = self._seconds_per_token(True), self._seconds_per_token(False)
+            self.is_drafting, self._is_trial = drafting_rate < plain_rate, False
+            lost = self._trial_seconds - self._trial_tokens * min(drafting_rate, plain_rate)
+            self._countdown = int(
+                min(
+                    max(lost / self._median_seconds(self.is_drafting) / _SHARE, self._shortest_wait),
+                    LONGEST_WAIT,
+                )
             )
 
-    def _try(self, drafting: bool) -> None:
+    def _begin_trial(self, drafting: bool) -> None:
         """Begin a trial. The earlier passes of the mode may be long ago."""
-        self.is_drafting, self._is_trial, self._left = drafting, True, self._tried
-        self._spent, self._written = 0.0, 0
+        self.is_drafting, self._is_trial, self._countdown = drafting, True, self._trial_size
+        self._trial_seconds, self._trial_tokens = 0.0, 0
         self._passes[drafting].clear()
 
-    def _of_pass(self, drafting: bool) -> float:
+    def _median_seconds(self, drafting: bool) -> float:
         """Return the median seconds of a pass, which ignores one that waited for another process."""
-        return median(taken.seconds for taken in self._passes[drafting])
+        return median(past_pass.seconds for past_pass in self._passes[drafting])
 
-    def _rate(self, drafting: bool) -> float:
+    def _seconds_per_token(self, drafting: bool) -> float:
         """Return seconds a token. A pass takes about as long however many guesses were accepted."""
-        return self._of_pass(drafting) / fmean(taken.tokens for taken in self._passes[drafting])
+        return self._median_seconds(drafting) / fmean(
+            past_pass.tokens for past_pass in self._passes[drafting]
+        )
 
-    def of_rows(self) -> tuple[float, float]:
+    def pass_and_row_seconds(self) -> tuple[float, float]:
         """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
         latest passes with drafts, so that a pass that waited for another process changes little."""
-        a_pass = median(taken.ran for taken in self._passes[False])
-        more = [max(taken.ran - a_pass, 0.0) / taken.rows for taken in self._passes[True] if taken.rows]
-        return a_pass, median(more) if more else _ROW * a_pass / self._texts
+        a_pass = median(past_pass.model_seconds for past_pass in self._passes[False])
+        row_seconds = [
+            max(past_pass.model_seconds - a_pass, 0.0) / past_pass.rows
+            for past_pass in self._passes[True]
+            if past_pass.rows
+        ]
+        return a_pass, median(row_seconds) if row_seconds else _ROW * a_pass / self._texts
 
 
-class _Taken(NamedTuple):
+class _PastPass(NamedTuple):
     """A pass that is over."""
 
     tokens: int
     seconds: float
     rows: int
     """Of its drafts."""
-    ran: float
+    model_seconds: float
     """Seconds of the model."""

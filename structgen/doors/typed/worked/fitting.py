@@ -28,7 +28,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.system.html_pages import percent
+from structgen.base.system.html_pages import format_percent
 from structgen.doors.typed.worked.scores import ScoreTable, Table, Tables
 from structgen.doors.typed.worked.worked_examples import load_text_similarity
 
@@ -98,7 +98,7 @@ class Fitted(Tables, Generic[F]):
 def _describe_threshold(field: FieldThreshold) -> str:
     """Return a threshold in words, or why there is none."""
     if field.threshold is not None:
-        return percent(field.threshold)
+        return format_percent(field.threshold)
     return f"none: needs {field.needed} pairs" if field.pairs < field.needed else "none: too many are wrong"
 
 

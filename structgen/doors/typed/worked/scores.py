@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.errors import StructgenError
 from structgen.base.json_text.exact_json import escape
-from structgen.base.system.html_pages import cell, percent
+from structgen.base.system.html_pages import format_percent, notebook_cell
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.worked.worked_examples import Spelling
 
@@ -178,7 +178,7 @@ class Tables:
         return "\n\n".join(map(_align_columns, self.tables))
 
     def _repr_html_(self) -> str:
-        return "".join(cell([], *table) for table in self.tables)
+        return "".join(notebook_cell([], *table) for table in self.tables)
 
 
 def _align_columns(table: Table) -> str:
@@ -230,6 +230,6 @@ class ScoreTable(Tables):
         """The fields behind all of them."""
         rows = [("all", str(self.right), str(self.count), "")]
         for name, field in self.fields.items():
-            sure = "" if field.confidence is None else percent(field.confidence)
+            sure = "" if field.confidence is None else format_percent(field.confidence)
             rows.append((name or "the whole", str(field.right), str(field.count), sure))
         return [(("field", "right", "of", "confidence"), rows)]

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from structgen.asking.request_reading.example_pairs import Pairs
 from structgen.base.errors import OptionError, ValidatorError
 from structgen.base.language import checks
-from structgen.base.system.installation import needing
+from structgen.base.system.installation import require_extras
 from structgen.doors.typed.prompts import PromptSource
 from structgen.doors.typed.target_forms import TargetForm
 from structgen.doors.typed.worked.field_values import by_fields
@@ -76,7 +76,7 @@ class Spelling:
         """
         form, faults = self._form, list[tuple[str, str]]()
         if form.grammar is None:
-            return WrittenValue(checks.text(where, value), value)
+            return WrittenValue(checks.check_text(where, value), value)
         for text in self._texts_of_value(value, where, faults):
             pointer, fault = self._find_fault(text)
             if not fault:
@@ -103,14 +103,14 @@ class Spelling:
         """Yield the texts that may be written for a value; add the faults of others to `faults`."""
         form = self._form
         if not self._is_json:
-            yield checks.text(where, value)
+            yield checks.check_text(where, value)
             return
         wrapped = {WRAPPER: value} if form.value_pointer else value
         try:
             for plain_value in self._plain_values(wrapped, faults):
-                yield from (checks.encodable(where, text) for text in spell_value(plain_value))
+                yield from (checks.check_encodable(where, text) for text in spell_value(plain_value))
         except (TypeError, ValueError, RecursionError) as error:
-            faults.append(("", f"{checks.shown(value)} is no value of JSON ({error})"))
+            faults.append(("", f"{checks.show_value(value)} is no value of JSON ({error})"))
         if isinstance(value, str):  # it may be the document itself
             yield wrap_document(value) if form.value_pointer else value
 
@@ -216,7 +216,7 @@ class Examples:
 def load_text_similarity() -> Any:
     """Return the class that ranks texts by a question (BM25). Errors: StructgenError where its package is not
     installed."""
-    with needing("To choose examples by their question", "grounded", where="examples"):
+    with require_extras("To choose examples by their question", "grounded", where="examples"):
         from rank_bm25 import BM25Okapi  # optional: rank-bm25
     return BM25Okapi
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from structgen.automata.unicode.decoded_text import encode
+from structgen.automata.unicode.decoded_text import encode_text
 from structgen.machines.json_machine.inspection import Inspection
 
 _TOKEN: Final = re.compile(
@@ -28,9 +28,9 @@ class BegunValues:
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
-        self.clear()
+        self.clear_values()
 
-    def clear(self) -> None:
+    def clear_values(self) -> None:
         """Forget what was remembered."""
         self._values: list[Counter[bytes]] = []
         self._apart: set[tuple[int, int]] = set()
@@ -41,14 +41,14 @@ class BegunValues:
         """How many values there are."""
         return len(self._machine.network.looked_for)
 
-    def rests(self, log: int, begin: int) -> frozenset[bytes] | None:
+    def rests_of_item(self, log: int, begin: int) -> frozenset[bytes] | None:
         """Return how the string goes on in which an item ends, by its log and where it begins, to become one
         of the values; None where it can become none, and is none.
 
         Cost: the bytes since a log of which it is known that it cannot; else 5 us a value.
         """
         if len(self._values) != self.count:
-            self.clear()
+            self.clear_values()
             texts = self._machine.network.looked_for
             self._values = [Counter(part for part, _ in parts_of(text)) for text in texts]
         at = log
@@ -57,7 +57,7 @@ class BegunValues:
                 self._apart.add((log, begin))
                 return None
             at = self._machine.text_before(at)[0]
-        text = self._machine.expander.written(log, begin)
+        text = self._machine.expander.item_text(log, begin)
         possible = [rests for value in self._values if (rests := may_become(text, value)) is not None]
         if possible:
             return frozenset().union(*possible)
@@ -72,14 +72,16 @@ def may_become(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
     Strings, numbers and brackets are compared, whatever their order: so members may come in any, and not all
     that may is so. Of numbers the digits count alone, whatever their place.
     """
-    left = Counter(value)
+    remaining = Counter(value)
     for part, is_open in parts_of(text):
         if is_open:
-            rests = frozenset(rest[len(part) :] for rest in left if left[rest] and rest.startswith(part))
+            rests = frozenset(
+                rest[len(part) :] for rest in remaining if remaining[rest] and rest.startswith(part)
+            )
             return None if not rests else rests if part.startswith(b'"') else frozenset()
-        if not left[part]:
+        if not remaining[part]:
             return None
-        left[part] -= 1
+        remaining[part] -= 1
     return frozenset()
 
 
@@ -91,7 +93,7 @@ def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
         is_open = token.end() == len(text) and not quote
         if raw is not None:
             if b"\\" in raw:
-                raw = _ESCAPES.sub(_decoded, _UNDONE.sub(b"", raw) if is_open else raw)
+                raw = _ESCAPES.sub(_decode_escapes, _UNDONE.sub(b"", raw) if is_open else raw)
             yield b'"' + raw, is_open
         elif number is not None:
             digits = number.lower().partition(b"e")[0].replace(b".", b"").strip(b"-0")
@@ -102,6 +104,6 @@ def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
             yield token[0], is_open and token[0].isalpha()
 
 
-def _decoded(escapes: re.Match[bytes]) -> bytes:
+def _decode_escapes(escapes: re.Match[bytes]) -> bytes:
     """Return the characters that escapes write, which follow one another."""
-    return encode(json.loads(b'"%b"' % escapes[0]))
+    return encode_text(json.loads(b'"%b"' % escapes[0]))

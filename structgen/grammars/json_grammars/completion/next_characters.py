@@ -37,19 +37,19 @@ def escape_of(regs: StateRegisters) -> int:
     return (regs.lexeme >> L.ESCAPE_SHIFT) & 15
 
 
-def characters(machine: Inspection, index: int, low: int = 0, high: int = LAST) -> list[int]:
+def characters_after(machine: Inspection, index: int, low: int = 0, high: int = LAST) -> list[int]:
     """Return code points of low..high, one of all that are alike, that may come next in a state of a string
     or a key; inside an escape, in place of that.
 
     The policy of escapes and the length of the string may still refuse them. Cost: some 64 lookups for each
     state inside a character.
     """
-    return _unlike(
+    return _unlike_points(
         machine, machine.string_state(index), set(machine.listed_rests(index)), low, high, frozenset()
     )
 
 
-def _unlike(
+def _unlike_points(
     machine: Inspection, state: int, rests: set[str], low: int, high: int, missing: frozenset[int]
 ) -> list[int]:
     """Return the listed points of low..high, and the smallest of the others for each state that they lead to;
@@ -57,20 +57,20 @@ def _unlike(
     if state == StringPool.FREE and not rests and not _HIGH <= low < _BEHIND:
         point = _spelled_from(low, missing)  # all are alike
         return [point] if point <= high else []
-    listed = {ord(rest[0]) for rest in rests if low <= ord(rest[0]) <= high}
+    listed_points = {ord(rest[0]) for rest in rests if low <= ord(rest[0]) <= high}
     points: dict[int, int] = {}
     while (low := _spelled_from(low, missing)) <= high:
         again = high + 1
-        targets = {} if state == DEAD else machine.strings.targets(state, low, high)
+        targets = {} if state == DEAD else machine.strings.states_after(state, low, high)
         for target, point in targets.items():
             if target in points:
                 continue
-            if point in listed or _spelled_from(point, missing) > point:
+            if point in listed_points or _spelled_from(point, missing) > point:
                 again = min(again, _spelled_from(point + 1, missing))
             else:
                 points[target] = point
         low = again
-    return sorted(listed.union(points.values()))
+    return sorted(listed_points.union(points.values()))
 
 
 def _spelled_from(point: int, missing: frozenset[int]) -> int:
@@ -92,42 +92,42 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
     refused. A high surrogate may be left open; one that stands alone may take a byte or an escape behind
     it."""
     lex = machine.registers(index).lexeme
-    escape, value, begun = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    left = 4 * (4 - max(escape % 6 - 2, 0))
-    low, high = value << left, ((value + 1) << left) - 1
+    escape, value, high_bits = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    missing_bits = 4 * (4 - max(escape % 6 - 2, 0))
+    low, high = value << missing_bits, ((value + 1) << missing_bits) - 1
     state, rests = machine.string_state(index), set(machine.listed_rests(index))
     head = b""
     if escape >= 6:
         first, last = max(low, _LOW), min(high, _BEHIND - 1)
-        base = 0x10000 + (begun << 10) - _LOW
-        for point in _unlike(machine, state, rests, base + first, base + last, missing):
-            yield _pair(point)[escape:]
+        base = 0x10000 + (high_bits << 10) - _LOW
+        for point in _unlike_points(machine, state, rests, base + first, base + last, missing):
+            yield _escape_pair(point)[escape:]
         # or the high surrogate stands alone
-        head = _unit(_HIGH + begun)
+        head = _escape_unit(_HIGH + high_bits)
         if escape == 6:
             yield from (bytes((byte,)) for byte in machine.next_bytes(index) if byte != 92)
-        state = machine.after_character(state, _HIGH + begun)
-        rests = {rest[1:] for rest in rests if ord(rest[0]) == _HIGH + begun and len(rest) > 1}
+        state = machine.after_character(state, _HIGH + high_bits)
+        rests = {rest[1:] for rest in rests if ord(rest[0]) == _HIGH + high_bits and len(rest) > 1}
     if len(head) + 2 > escape:
         yield from ((head + b"\\" + bytes((byte,)))[escape:] for byte in _SHORT)
     for first, last in _EVEN:
-        for point in _unlike(machine, state, rests, max(first, low), min(last, high), missing):
-            yield (head + _unit(point))[escape:]
+        for point in _unlike_points(machine, state, rests, max(first, low), min(last, high), missing):
+            yield (head + _escape_unit(point))[escape:]
     first, last = max(low, _HIGH), min(high, _LOW - 1)
     if first <= last:
         base = 0x10000 - (_HIGH << 10)
-        for point in _unlike(
+        for point in _unlike_points(
             machine, state, rests, base + (first << 10), base + (last << 10) + 0x3FF, missing
         ):
-            yield (head + _pair(point))[escape:]
+            yield (head + _escape_pair(point))[escape:]
     for first in (max(low, _HIGH), max(low, _LOW)):
         if first <= high and first < _BEHIND:
-            yield (head + _unit(first))[escape:]
+            yield (head + _escape_unit(first))[escape:]
 
 
-def _unit(point: int) -> bytes:
+def _escape_unit(point: int) -> bytes:
     return f"\\u{point:04X}".encode()
 
 
-def _pair(point: int) -> bytes:
-    return _unit(_HIGH + (point - 0x10000 >> 10)) + _unit(_LOW + (point & 0x3FF))
+def _escape_pair(point: int) -> bytes:
+    return _escape_unit(_HIGH + (point - 0x10000 >> 10)) + _escape_unit(_LOW + (point & 0x3FF))

@@ -24,55 +24,64 @@ _BEFORE: Final[Mapping[int, bytes]] = {
 """The token that decides about the white space before the next one, by the mode of a state between two."""
 
 
-def _gap(indent: bytes | None, before: bytes, after: bytes, level: int) -> bytes:
+def _gap_between(indent: bytes | None, token_before: bytes, token_after: bytes, level: int) -> bytes:
     """Return the white space between two tokens; `indent`: None for one line, `level`: the open brackets
     before it."""
-    if before == b":":
+    if token_before == b":":
         return b" "
-    if before == b",":
+    if token_before == b",":
         return b" " if indent is None else b"\n" + indent * level
-    opens, closes = before in (b"{", b"["), after in (b"}", b"]")
+    opens, closes = token_before in (b"{", b"["), token_after in (b"}", b"]")
     return b"" if indent is None or opens == closes else b"\n" + indent * (level - closes)
 
 
 def _with_space(
-    text: bytes, indent: bytes | None, before: bytes = b"", level: int = 0, written: int = 0
+    text: bytes, indent: bytes | None, token_before: bytes = b"", level: int = 0, written_count: int = 0
 ) -> bytes:
-    """Return compact text with its white space; `written`: how much of that before it is there."""
+    """Return compact text with its white space; `written_count`: how much of that before it is there."""
     out = []
-    for after in _PARTS.findall(text):
-        out += [_gap(indent, before, after, level)[written:], after]
-        level += (after in (b"{", b"[")) - (after in (b"}", b"]"))
-        before, written = after, 0
+    for token in _PARTS.findall(text):
+        out += [_gap_between(indent, token_before, token, level)[written_count:], token]
+        level += (token in (b"{", b"[")) - (token in (b"}", b"]"))
+        token_before, written_count = token, 0
     return b"".join(out)
 
 
-def ready(machine: Inspection, index: int) -> int:
+def state_after_space(machine: Inspection, index: int) -> int:
     """Return the state after the white space that the policy makes obligatory. Where the next JSON token
     decides whether there is any, it is written only if some of it is there."""
     regs = machine.registers(index)
-    mode, written = regs.mode, regs.position
-    before = _BEFORE.get(mode)
-    if machine.space[0] not in _OBLIGING or before is None or not (written or before in (b":", b",")):
+    mode, written_count = regs.mode, regs.position
+    token_before = _BEFORE.get(mode)
+    if (
+        machine.space[0] not in _OBLIGING
+        or token_before is None
+        or not (written_count or token_before in (b":", b","))
+    ):
         return index
-    after = b"}" if mode in (L.M_MEMBER, L.M_ITEM) else b""
-    return machine.after(index, _gap(_indent(machine), before, after, machine.brackets(regs))[written:])
+    token_after = b"}" if mode in (L.M_MEMBER, L.M_ITEM) else b""
+    return machine.state_after(
+        index,
+        _gap_between(_indent_of(machine), token_before, token_after, machine.brackets(regs))[written_count:],
+    )
 
 
-def spaced(machine: Inspection, text: bytes, index: int) -> bytes:
+def with_obligatory_space(machine: Inspection, text: bytes, index: int) -> bytes:
     """Return the completion of a state outside of escapes, a compact text, with the white space that the
     policy makes obligatory."""
     if machine.space[0] not in _OBLIGING:
         return text
     regs = machine.registers(index)
-    mode, begun, before, written = regs.mode, b"", b"", 0
+    mode, string_rest, token_before, written_count = regs.mode, b"", b"", 0
     if mode in QUOTED:
-        quoted = _IN_QUOTES.match(text)
-        begun = b"" if quoted is None else quoted[0]
+        string_match = _IN_QUOTES.match(text)
+        string_rest = b"" if string_match is None else string_match[0]
     elif mode in _BEFORE:
-        before, written = _BEFORE[mode], regs.position
-    rest = text[len(begun) :]
-    return begun + _with_space(rest, _indent(machine), before, machine.brackets(regs), written)
+        token_before, written_count = _BEFORE[mode], regs.position
+    rest = text[len(string_rest) :]
+    return string_rest + _with_space(
+        rest, _indent_of(machine), token_before, machine.brackets(regs), written_count
+    )
 
 
 def one_line(text: bytes) -> bytes:
@@ -80,5 +89,5 @@ def one_line(text: bytes) -> bytes:
     return _with_space(text, None) if b"," in text or b":" in text else text
 
 
-def _indent(machine: Inspection) -> bytes | None:
+def _indent_of(machine: Inspection) -> bytes | None:
     return machine.space[1] if machine.space[0] == L.SPACE_INDENT else None

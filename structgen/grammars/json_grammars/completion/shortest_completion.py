@@ -13,83 +13,87 @@ from collections.abc import Iterator
 from structgen.base.language.ir import Demands
 from structgen.grammars.json_grammars.completion.begun_values import BegunValues
 from structgen.grammars.json_grammars.completion.next_characters import escape_of, escape_rests
-from structgen.grammars.json_grammars.completion.obligatory_space import ready, spaced
-from structgen.grammars.json_grammars.completion.shortest_texts import behind, least, order
-from structgen.grammars.json_grammars.completion.string_rests import Names, Quoted
+from structgen.grammars.json_grammars.completion.obligatory_space import (
+    state_after_space,
+    with_obligatory_space,
+)
+from structgen.grammars.json_grammars.completion.shortest_texts import lesser_texts, text_order, with_head
+from structgen.grammars.json_grammars.completion.string_rests import ExtraNames, QuotedRests
 from structgen.machines.json_machine.inspection import Inspection
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.schema.reading.missing_bytes import Quoting
 
 
-class Shortest:
+class ShortestCompletions:
     """Completions of the states of one compiled grammar, remembered; its lock is held by the caller."""
 
     def __init__(self, machine: Inspection, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
         self._machine, self._quoting = machine, quoting
-        self._names = Names(machine)
-        self._begun = BegunValues(machine)
-        self._quoted = Quoted(machine, self._names, quoting)
+        self._names = ExtraNames(machine)
+        self._begun_values = BegunValues(machine)
+        self._quoted_rests = QuotedRests(machine, self._names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
-        self.clear()
+        self.clear_completions()
 
     @property
     def names_asked(self) -> int:
         """How many names of extra keys were looked for among those that objects hold, and values among those
         of arrays. With one more, fewer states are alike."""
-        return self._names.count + self._begun.count
+        return self._names.count + self._begun_values.count
 
     def names_begun(self, text: int) -> frozenset[bytes]:
-        """Return how names go on that were looked for and begin with the text of a key (`Names.begun`)."""
-        return self._names.begun(text)
+        """Return how names go on that were looked for and begin with the text of a key
+        (`Names.begun_rests`)."""
+        return self._names.begun_rests(text)
 
-    def clear(self) -> None:
+    def clear_completions(self) -> None:
         """Forget what was remembered."""
-        self._asked: set[int] = set()
+        self._asked_states: set[int] = set()
         self._alike: dict[tuple[int, ...], int] = {}
         self._texts.clear()
-        self._quoted.clear()
-        self._names.clear()
-        self._begun.clear()
+        self._quoted_rests.clear_rests()
+        self._names.clear_names()
+        self._begun_values.clear_values()
         self._names_told = 0
 
-    def text(self, index: int) -> bytes:
+    def completion_text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
-        text, start = self.rest(index)
+        text, start = self.find_completion(index)
         return text[start:]
 
-    def length(self, index: int) -> int:
+    def completion_length(self, index: int) -> int:
         """Return the bytes of the completion of a state."""
-        text, start = self.rest(index)
+        text, start = self.find_completion(index)
         return len(text) - start
 
-    def remember(self, index: int, text: bytes, start: int) -> None:
+    def remember_text(self, index: int, text: bytes, start: int) -> None:
         """Note the completion of a state, text[start:], where another one has shown it."""
         self._texts.setdefault(index, (text, start))
 
-    def _comparing(self, frame: int) -> Iterator[tuple[int, int]]:
+    def _comparing_frames(self, frame: int) -> Iterator[tuple[int, int]]:
         """Yield the frames of items, from one on down, on which the rest of an array depends: the array's
         residue, and where in the log the item begins."""
         while frame >= 0:
             residue, begin, key, frame = self._machine.frame(frame)
-            if self._compares(residue, key):
+            if self._depends_on_item(residue, key):
                 yield self._machine.residue(residue), begin & L.LOG
 
-    def rest(self, index: int) -> tuple[bytes, int]:
+    def find_completion(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
-        while (known := self._texts.get(index)) is None:
+        while (completion := self._texts.get(index)) is None:
             like, names = self.stand_in(index), self.names_asked
-            self.ask(like)
+            self.look_for_names(like)
             if names == self.names_asked:
                 self._texts[index] = self._texts[like]
-        return known
+        return completion
 
-    def ask(self, index: int) -> None:
+    def look_for_names(self, index: int) -> None:
         """Have the names looked for on which the completion of a state depends: where another state has shown
         the text, nobody has. Only then may it stand for others."""
-        if index not in self._asked:
-            self._texts.setdefault(index, (self._find(index), 0))
-            self._asked.add(index)
+        if index not in self._asked_states:
+            self._texts.setdefault(index, (self._complete_state(index), 0))
+            self._asked_states.add(index)
 
     def stand_in(self, index: int) -> int:
         """Return the state that stands for all that differ from this one in the text of a key or an item
@@ -101,21 +105,21 @@ class Shortest:
             self._names_told = self.names_asked
         regs = self._machine.registers(index)
         *key, text, frame = regs
-        named = regs.mode == L.M_KEY and self._names.begun(text)
-        if not text or named or self.near_rests(text, frame) is not None:
+        is_begun_name = regs.mode == L.M_KEY and self._names.begun_rests(text)
+        if not text or is_begun_name or self.near_rests(text, frame) is not None:
             return index
         return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
 
     def near_rests(self, text: int, frame: int) -> frozenset[bytes] | None:
-        """Return how the string goes on in which an item ends, by the registers `text` and `frame`, to become
-        a value that was looked for among those of its array (`BegunValues`); None where no rest depends on
-        the item."""
+        """Return how the string goes on in which an item ends, by the registers `completion_text` and
+        `frame`, to become a value that was looked for among those of its array (`BegunValues`); None where no
+        rest depends on the item."""
         log = text & L.LOG if text & L.CAPTURE else 0
         if not log:
             return None
         near = frozenset[bytes]() if self.wants_again(frame) else None
-        for _residue, begin in self._comparing(frame):
-            rests = self._begun.rests(log, begin)
+        for _residue, begin in self._comparing_frames(frame):
+            rests = self._begun_values.rests_of_item(log, begin)
             if rests is not None:
                 near = rests.union(near or ())
         return near
@@ -123,40 +127,45 @@ class Shortest:
     def wants_again(self, frame: int) -> bool:
         """Return whether, around a frame, the rest of an array may be the item that is being written."""
         return any(
-            map(self._machine.network.wants_again, (residue for residue, _begin in self._comparing(frame)))
+            map(
+                self._machine.network.wants_again,
+                (residue for residue, _begin in self._comparing_frames(frame)),
+            )
         )
 
     # --- one state ------------------------------------------------------------------------------------------
 
-    def _find(self, index: int) -> bytes:
+    def _complete_state(self, index: int) -> bytes:
         machine = self._machine
         if machine.may_end(index):
             return b""
         regs = machine.registers(index)
         if escape_of(regs) != 0:
-            return self._escaped(index)
-        demands = self._innermost(ready(machine, index))
-        return spaced(machine, self._outer(regs.frame, demands, machine.log(regs)), index)
+            return self._complete_escape(index)
+        demands = self._innermost_rests(state_after_space(machine, index))
+        return with_obligatory_space(machine, self._outer_rest(regs.frame, demands, machine.log(regs)), index)
 
-    def _outer(self, frame: int, demands: Demands, log: int) -> bytes:
+    def _outer_rest(self, frame: int, demands: Demands, log: int) -> bytes:
         """Return the shortest rest of the document, given those of the innermost value or container.
         `log`: that of items whose values matter."""
         machine = self._machine
         while frame >= 0:
-            residue, extras, written, frame = machine.frame(frame)
-            if self._compares(residue, written):
-                item = machine.expander.written(log, extras)
-                demands = machine.network.finish_with(machine.residue(residue), None, demands, written=item)
+            residue, extras, key, frame = machine.frame(frame)
+            if self._depends_on_item(residue, key):
+                item = machine.expander.item_text(log, extras)
+                demands = machine.network.finish_with(
+                    machine.residue(residue), None, demands, text_so_far=item
+                )
                 continue
             demands = machine.network.finish_with(
                 machine.residue(residue),
-                machine.expander.key(residue, written),
+                machine.expander.network_key(residue, key),
                 demands,
-                self._names.held(extras),
+                self._names.extra_keys(extras),
             )
-        return min(demands.values(), key=order)
+        return min(demands.values(), key=text_order)
 
-    def _compares(self, row: int, key: int) -> bool:
+    def _depends_on_item(self, row: int, key: int) -> bool:
         """Return whether the rest of an array (of an object: never) depends on the item that is being
         written."""
         machine = self._machine
@@ -164,40 +173,40 @@ class Shortest:
             return False
         return not machine.network.items(machine.residue(row)).closes_next
 
-    def _innermost(self, index: int) -> Demands:
+    def _innermost_rests(self, index: int) -> Demands:
         """Return the shortest rest of the innermost value or container, for each of its demands."""
         machine = self._machine
         regs = machine.registers(index)
         mode = regs.mode
         if mode == L.M_STRING:
-            return self._quoted.string(index)
+            return self._quoted_rests.rests_of_string(index)
         if mode == L.M_WORDS:
-            return self._quoted.word(regs)
+            return self._quoted_rests.rests_of_word(regs)
         if mode == L.M_NUMBER:
-            return machine.numbers.finish(regs.lexeme)
+            return machine.numbers.shortest_rests(regs.lexeme)
         if mode == L.M_LITERAL:
             which, at = regs.lexeme >> 4, regs.lexeme & 15
             rest = (b"true", b"false", b"null")[which][at:]
             return dict.fromkeys(machine.network.outcomes.values[regs.residue], rest)
         if mode == L.M_DOC:
-            return self._value(machine.network.root, index)
+            return self._shortest_values(machine.network.root, index)
         if mode == L.M_KEY:
-            return self._quoted.key(index)
-        row, written = regs.residue, regs.lexeme
+            return self._quoted_rests.rests_of_key(index)
+        row, lexeme = regs.residue, regs.lexeme
         residue = machine.residue(row)
         if mode in (L.M_COLON, L.M_VALUE):
-            key, place = machine.expander.key(row, written), machine.child_place(row, written)
-            value = self._value(place, index if mode == L.M_VALUE else None)
-            rests = machine.network.finish_with(residue, key, value, self._names.held(regs.extras))
-            return behind(b":", rests) if mode == L.M_COLON else rests
-        return self._container(index, mode, residue)
+            key, place = machine.expander.network_key(row, lexeme), machine.child_place(row, lexeme)
+            value = self._shortest_values(place, index if mode == L.M_VALUE else None)
+            rests = machine.network.finish_with(residue, key, value, self._names.extra_keys(regs.extras))
+            return with_head(b":", rests) if mode == L.M_COLON else rests
+        return self._container_rests(index, mode, residue)
 
-    def _container(self, index: int, mode: int, residue: int) -> Demands:
+    def _container_rests(self, index: int, mode: int, residue: int) -> Demands:
         """Return the rest of an object or array, from between its tokens."""
         machine = self._machine
         regs = machine.registers(index)
-        taken = self._names.held(regs.extras)
-        whole = machine.network.finish(residue, taken)
+        extra_keys = self._names.extra_keys(regs.extras)
+        whole = machine.network.finish(residue, extra_keys)
         if mode in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
             if regs.position == 0:
                 return whole
@@ -210,30 +219,34 @@ class Shortest:
             comma = b"," if mode in (L.M_MEMBER, L.M_ITEM) else b""
             if comma and comma[0] not in possible:
                 return options
-            after = machine.after(index, comma) if comma else index
-            going_on = self._item(after, residue) if mode in (L.M_ARRAY, L.M_ITEM) else self._member(after)
-            return least(options, behind(comma, going_on))
+            after = machine.state_after(index, comma) if comma else index
+            going_on = (
+                self._item_rests(after, residue)
+                if mode in (L.M_ARRAY, L.M_ITEM)
+                else self._member_rests(after)
+            )
+            return lesser_texts(options, with_head(comma, going_on))
         if mode == L.M_NEXT:
-            return self._item(index, residue)
-        return self._member(index)
+            return self._item_rests(index, residue)
+        return self._member_rests(index)
 
-    def _item(self, index: int, residue: int) -> Demands:
+    def _item_rests(self, index: int, residue: int) -> Demands:
         """Return the rest of an array that goes on with an item."""
         network = self._machine.network
         menu = network.items(residue)
         if menu.item is None:
             return {}
-        values = self._value(menu.item, index)
+        values = self._shortest_values(menu.item, index)
         if menu.values:
             network.look_for(values.values())
         return network.finish_with(residue, None, values)
 
-    def _member(self, index: int) -> Demands:
+    def _member_rests(self, index: int) -> Demands:
         """Return the rest of an object that goes on with a member."""
-        after = self._machine.after(index, b'"')
-        return {} if after < 0 else behind(b'"', self._quoted.key(after))
+        after = self._machine.state_after(index, b'"')
+        return {} if after < 0 else with_head(b'"', self._quoted_rests.rests_of_key(after))
 
-    def _value(self, place: int, index: int | None) -> Demands:
+    def _shortest_values(self, place: int, index: int | None) -> Demands:
         """Return the shortest values of a place; `index`: the state,
         where white space may rule out some of them."""
         machine = self._machine
@@ -246,15 +259,15 @@ class Shortest:
         # so many blanks that only a bracket may follow
         return machine.network.finish_bracketed(place)
 
-    def _escaped(self, index: int) -> bytes:
+    def _complete_escape(self, index: int) -> bytes:
         """Return the completion from inside an escape: the least over the characters that it may become."""
         machine = self._machine
         ways: dict[int, list[bytes]] = {}
         for way in escape_rests(machine, index, self._quoting.lost_digits):
             # Digits in lower case where the policy takes both, as they are written elsewhere: a completion of
             # this state is the rest of one that was found before it.
-            for rest in self._quoting.cases(way):
-                after = machine.after(index, rest)
+            for rest in self._quoting.escape_cases(way):
+                after = machine.state_after(index, rest)
                 if after >= 0:
                     ways.setdefault(after, []).append(rest)
                     break
@@ -264,5 +277,7 @@ class Shortest:
         if not ways:  # what is alike has other digits: the first bytes that may come do
             present = bytes({*range(128)}.difference(self._quoting.missing))
             byte, after = machine.after_each(index, present)[0]
-            return bytes((byte,)) + self.text(after)
-        return min((min(ways[after], key=order) + self.text(after) for after in ways), key=order)
+            return bytes((byte,)) + self.completion_text(after)
+        return min(
+            (min(ways[after], key=text_order) + self.completion_text(after) for after in ways), key=text_order
+        )

@@ -7,20 +7,20 @@ from collections.abc import Mapping
 from structgen.base.language.ir import Demands
 
 
-def order(text: bytes) -> tuple[int, bytes]:
+def text_order(text: bytes) -> tuple[int, bytes]:
     """Return what texts are compared by: their length, then their bytes."""
     return len(text), text
 
 
-def behind(head: bytes, rests: Mapping[int, bytes]) -> Demands:
+def with_head(head: bytes, rests: Mapping[int, bytes]) -> Demands:
     """Return texts with another one before each."""
     return {j: head + rest for j, rest in rests.items()} if head else dict(rests)
 
 
-def least(some: Mapping[int, bytes], others: Mapping[int, bytes]) -> Demands:
+def lesser_texts(texts: Mapping[int, bytes], other_texts: Mapping[int, bytes]) -> Demands:
     """Return for each demand the lesser of two texts."""
-    best = dict(some)
-    for j, text in others.items():
-        if j not in best or order(text) < order(best[j]):
+    best = dict(texts)
+    for j, text in other_texts.items():
+        if j not in best or text_order(text) < text_order(best[j]):
             best[j] = text
     return best

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator
 from heapq import heappop, heappush
 
 from structgen.automata.unicode.charsets import LAST, SURROGATES
-from structgen.automata.unicode.decoded_text import decode, encode
+from structgen.automata.unicode.decoded_text import decode_text, encode_text
 from structgen.base.language.ir import Demands
-from structgen.grammars.json_grammars.completion.next_characters import characters
-from structgen.grammars.json_grammars.completion.shortest_texts import behind, least, order
+from structgen.grammars.json_grammars.completion.next_characters import characters_after
+from structgen.grammars.json_grammars.completion.shortest_texts import lesser_texts, text_order, with_head
 from structgen.machines.json_machine.inspection import Inspection, StateRegisters
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import StringRow
@@ -24,10 +24,10 @@ _ANY = ((0, LAST),)
 """Where bytes are missing, any character may be."""
 
 
-class _Taken(Collection[str]):
+class _ExtraKeys(Collection[str]):
     """The extra keys that an object holds; those that are looked for are noted."""
 
-    def __init__(self, names: Names, root: int) -> None:
+    def __init__(self, names: ExtraNames, root: int) -> None:
         self._names, self._root = names, root
 
     def __len__(self) -> int:
@@ -37,138 +37,140 @@ class _Taken(Collection[str]):
         return self._root != 0
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names.all(self._root))
+        return iter(self._names.all_names(self._root))
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._names.has(self._root, key)
+        return isinstance(key, str) and self._names.has_name(self._root, key)
 
 
-class Names:
+class ExtraNames:
     """The names of extra keys that completions looked for among those that objects hold. States that agree in
     which of them they hold, and may still come to hold, are completed alike."""
 
     def __init__(self, machine: Inspection) -> None:
         self._machine = machine
-        self.clear()
+        self.clear_names()
 
-    def clear(self) -> None:
+    def clear_names(self) -> None:
         """Forget them."""
-        self._put({})
+        self._set_names({})
 
-    def _put(self, asked: dict[str, bytes]) -> None:
+    def _set_names(self, bytes_by_name: dict[str, bytes]) -> None:
         """Have these be the names, and forget what was worked out of others."""
-        begun = {0: frozenset(asked.values())}
-        self._asked, self._begun = asked, begun
+        rests_by_text = {0: frozenset(bytes_by_name.values())}
+        self._bytes_by_name, self._rests_by_text = bytes_by_name, rests_by_text
 
     @property
     def count(self) -> int:
         """How many names were looked for."""
-        return len(self._asked)
+        return len(self._bytes_by_name)
 
-    def held(self, extras: int) -> Collection[str]:
+    def extra_keys(self, extras: int) -> Collection[str]:
         """Return the extra keys of an object, by its register `extras`."""
-        return _Taken(self, extras & (L.BLUR - 1))
+        return _ExtraKeys(self, extras & (L.BLUR - 1))
 
-    def has(self, root: int, key: str) -> bool:
+    def has_name(self, root: int, key: str) -> bool:
         """Look for a name in a set."""
-        self._note((key,))
-        return self._machine.holds(root, self._asked[key])
+        self._note_names((key,))
+        return self._machine.holds(root, self._bytes_by_name[key])
 
-    def all(self, root: int) -> frozenset[str]:
+    def all_names(self, root: int) -> frozenset[str]:
         """Look for all names of a set."""
-        names = frozenset(map(decode, self._machine.held(root))) if root else frozenset()
-        self._note(names)
+        names = frozenset(map(decode_text, self._machine.steps_of_set(root))) if root else frozenset()
+        self._note_names(names)
         return names
 
     def look_for(self, keys: Iterable[bytes]) -> None:
         """Note names by their bytes, unless they begin inside a character."""
-        self._note(decode(key) for key in keys if key[:1] < b"\x80" or key[:1] >= b"\xc0")
+        self._note_names(decode_text(key) for key in keys if key[:1] < b"\x80" or key[:1] >= b"\xc0")
 
-    def _note(self, keys: Iterable[str]) -> None:
-        new = {key: encode(key) for key in keys if key not in self._asked}
+    def _note_names(self, keys: Iterable[str]) -> None:
+        new = {key: encode_text(key) for key in keys if key not in self._bytes_by_name}
         if new:
-            self._put(self._asked | new)
+            self._set_names(self._bytes_by_name | new)
 
-    def begun(self, text: int) -> frozenset[bytes]:
+    def begun_rests(self, text: int) -> frozenset[bytes]:
         """Return how those of the names go on that begin with what is written of a key, its register `text`.
         Cost: its bytes that are new."""
-        known, above = self._begun, []
+        rests_by_text, path = self._rests_by_text, []
         text &= L.LOG
-        while text not in known:
-            before, byte = self._machine.text_before(text)
+        while text not in rests_by_text:
+            parent_text, byte = self._machine.text_before(text)
             if byte == L.KEY_BEGINS:
-                known[text] = known[0]
+                rests_by_text[text] = rests_by_text[0]
                 break
-            above.append((text, byte))
-            text = before
-        rests = known[text]
-        for text, byte in reversed(above):
-            rests = known[text] = frozenset(rest[1:] for rest in rests if rest[:1] == bytes((byte,)))
+            path.append((text, byte))
+            text = parent_text
+        rests = rests_by_text[text]
+        for text, byte in reversed(path):
+            rests = rests_by_text[text] = frozenset(rest[1:] for rest in rests if rest[:1] == bytes((byte,)))
         return rests
 
 
-class Quoted:
+class QuotedRests:
     """Rests of what stands in quotation marks, for the states of one compiled grammar."""
 
-    def __init__(self, machine: Inspection, names: Names, quoting: Quoting) -> None:
+    def __init__(self, machine: Inspection, names: ExtraNames, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
         self._machine, self._names, self._quoting = machine, names, quoting
-        self._literal = quoting.literal
-        self._escaped = _ANY if quoting.missing else _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
+        self._literal = quoting.write_literal
+        self._escaped_ranges = _ANY if quoting.missing else _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
         self._keys: dict[int, Demands] = {}
 
-    def clear(self) -> None:
+    def clear_rests(self) -> None:
         """Forget what was remembered."""
         self._keys.clear()
 
-    def string(self, index: int) -> Demands:
+    def rests_of_string(self, index: int) -> Demands:
         """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
         machine = self._machine
         regs = machine.registers(index)
-        prefix = regs.seen
+        prefix = regs.side_node
         if prefix <= 0:
-            return self._unlisted(regs)
+            return self._unlisted_rests(regs)
         row = machine.string_row(regs.residue)
-        other: bytes | None = None
-        for text, _decoded, node, agrees in self._ways(index):
+        shortest_other: bytes | None = None
+        for text, _characters, node, agrees in self._find_ways(index):
             then = machine.registers(node)
             if not agrees:
-                rests = [text + rest[:-1] for rest in self._unlisted(then).values()]
-            elif other is not None and len(other) <= len(text):
+                rests = [text + rest[:-1] for rest in self._unlisted_rests(then).values()]
+            elif shortest_other is not None and len(shortest_other) <= len(text):
                 break
             else:
-                here = then.seen
-                words = machine.listed(row[StringRow.words], here)
+                here = then.side_node
+                words = machine.words_with_prefix(row[StringRow.words], here)
                 ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
-                rests = [] if ends or machine.after(node, b'"') < 0 else [text]
-            other = min(rests if other is None else [*rests, other], key=order, default=None)
-        best = self._listed(row[StringRow.words], prefix, row[StringRow.outcomes])
-        return best if other is None else least(best, {0: other + b'"'})
+                rests = [] if ends or machine.state_after(node, b'"') < 0 else [text]
+            shortest_other = min(
+                rests if shortest_other is None else [*rests, shortest_other], key=text_order, default=None
+            )
+        best = self._listed_rests(row[StringRow.words], prefix, row[StringRow.outcomes])
+        return best if shortest_other is None else lesser_texts(best, {0: shortest_other + b'"'})
 
-    def _ways(self, index: int) -> Iterator[tuple[bytes, bytes, int, bool]]:
+    def _find_ways(self, index: int) -> Iterator[tuple[bytes, bytes, int, bool]]:
         """Yield texts that a string or a key may go on with, also decoded, with the state behind each and
         whether it agrees with a listed word or a key that the object holds: those that do, from the empty one
         on, by their length, each before its longer ones; of the others the first that do not. The automaton
         knows the rest."""
         heap: list[tuple[int, bytes, bytes, int]] = [(0, b"", b"", index)]
         while heap:
-            _, text, decoded, node = heappop(heap)
-            yield text, decoded, node, True
+            _, text, characters, node = heappop(heap)
+            yield text, characters, node, True
             met: set[tuple[int, int]] = set()
-            for more, written, after in self._steps(node):
-                regs, longer = self._machine.registers(after), text + written
+            for step_characters, step_text, after in self._find_steps(node):
+                regs, longer = self._machine.registers(after), text + step_text
                 is_key = regs.mode == L.M_KEY
                 lex, position = regs.lexeme & L.STATE_BITS, regs.position
                 kind = lex, 0 if is_key else position
                 if lex == L.NO_STATE or kind in met:
                     continue  # what is in no list goes on as well
-                if regs.seen > 0 or (is_key and position >= 0):
-                    heappush(heap, (len(longer), longer, decoded + more, after))
+                if regs.side_node > 0 or (is_key and position >= 0):
+                    heappush(heap, (len(longer), longer, characters + step_characters, after))
                 else:
                     met.add(kind)
-                    yield longer, decoded + more, after, False
+                    yield longer, characters + step_characters, after, False
 
-    def _steps(self, index: int) -> list[tuple[bytes, bytes, int]]:
+    def _find_steps(self, index: int) -> list[tuple[bytes, bytes, int]]:
         """Return steps in a string or a key: decoded bytes, as they are written, and the state after them. A
         byte each where bytes are written as they are; where they are not, one for all characters that are
         alike. The shortest come first."""
@@ -178,47 +180,47 @@ class Quoted:
         steps = [(bytes((byte,)), bytes((byte,)), after) for byte, after in bytewise]
         if any(0x80 <= byte < 0xC0 for byte, _ in bytewise):
             return steps  # inside a character
-        for low, high in self._escaped:
-            for point in characters(machine, index, low, high):
-                decoded = encode(chr(point))
-                written = self._literal(chr(point))[1:-1]
-                after = machine.after(index, written)
-                if after >= 0 and missing.isdisjoint(written):
-                    steps.append((decoded, written, after))
-        return sorted(steps, key=lambda step: order(step[1]))
+        for low, high in self._escaped_ranges:
+            for point in characters_after(machine, index, low, high):
+                character = encode_text(chr(point))
+                literal = self._literal(chr(point))[1:-1]
+                after = machine.state_after(index, literal)
+                if after >= 0 and missing.isdisjoint(literal):
+                    steps.append((character, literal, after))
+        return sorted(steps, key=lambda step: text_order(step[1]))
 
-    def _unlisted(self, regs: StateRegisters) -> Demands:
+    def _unlisted_rests(self, regs: StateRegisters) -> Demands:
         machine = self._machine
         row, count = machine.string_row(regs.residue), regs.position
-        missing = self._quoting.blank * max(0, row[StringRow.least] - count)
-        written = count if row[StringRow.phases] >= 0 else 0
-        rests = machine.strings.finish(regs.lexeme & L.STATE_BITS, written)
-        return {j: self.written(text) + missing + b'"' for j, text in rests.items()}
+        missing = self._quoting.blank * max(0, row[StringRow.min_length] - count)
+        character_count = count if row[StringRow.phases] >= 0 else 0
+        rests = machine.strings.shortest_rests(regs.lexeme & L.STATE_BITS, character_count)
+        return {j: self.write_rest(text) + missing + b'"' for j, text in rests.items()}
 
-    def word(self, regs: StateRegisters) -> Demands:
+    def rests_of_word(self, regs: StateRegisters) -> Demands:
         """Return the rest of a string that is in a list."""
         row = self._machine.string_row(regs.residue)
-        return self._listed(row[StringRow.start], regs.position, row[StringRow.outcomes])
+        return self._listed_rests(row[StringRow.start], regs.position, row[StringRow.outcomes])
 
-    def _listed(self, words: int, prefix: int, outcomes: int) -> Demands:
+    def _listed_rests(self, words: int, prefix: int, outcomes: int) -> Demands:
         machine = self._machine
         best: Demands = {}
-        for at, word in machine.listed(words, prefix):
-            text = self.written(word[prefix & L.POSITION_BITS :]) + b'"'
+        for at, word in machine.words_with_prefix(words, prefix):
+            text = self.write_rest(word[prefix & L.POSITION_BITS :]) + b'"'
             outcome = machine.word_outcome(outcomes + at)
             # a character that was begun is not written by an escape
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
-                best = least(best, dict.fromkeys(machine.network.outcomes.values[outcome], text))
+                best = lesser_texts(best, dict.fromkeys(machine.network.outcomes.values[outcome], text))
         return best
 
-    def key(self, index: int) -> Demands:
+    def rests_of_key(self, index: int) -> Demands:
         """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
         rests = self._keys.get(index)
         if rests is None:
-            rests = self._keys[index] = self._key(index)
+            rests = self._keys[index] = self._find_key_rests(index)
         return rests
 
-    def _key(self, index: int) -> Demands:
+    def _find_key_rests(self, index: int) -> Demands:
         machine = self._machine
         network = machine.network
         regs = machine.registers(index)
@@ -226,49 +228,51 @@ class Quoted:
         residue, prefix = machine.residue(row), regs.position
         best: Demands = {}
         if prefix >= 0:
-            named = network.menu(residue).named
+            named_places = network.menu(residue).names
             heads: dict[str, bytes] = {}
-            for _at, word in machine.listed(machine.key_list(row), prefix):
-                key = decode(word)
-                head = self.written(word[prefix & L.POSITION_BITS :]) + b'":'
-                if key in named and self._quoting.missing.isdisjoint(head):
+            for _at, word in machine.words_with_prefix(machine.key_list(row), prefix):
+                key = decode_text(word)
+                head = self.write_rest(word[prefix & L.POSITION_BITS :]) + b'":'
+                if key in named_places and self._quoting.missing.isdisjoint(head):
                     heads[key] = head
-            taken = self._names.held(regs.extras)
+            extra_keys = self._names.extra_keys(regs.extras)
             for key in network.first_of_alike(residue, heads):
-                value = network.finish_place(named[key])
-                rests = network.finish_with(residue, key, value, taken)
-                best = least(best, behind(heads[key], rests))
+                value = network.finish_place(named_places[key])
+                rests = network.finish_with(residue, key, value, extra_keys)
+                best = lesser_texts(best, with_head(heads[key], rests))
         if regs.lexeme & L.STATE_BITS != L.NO_STATE:
-            best = least(best, self._extra(index, residue))
+            best = lesser_texts(best, self._extra_key_rests(index, residue))
         return best
 
-    def _extra(self, index: int, residue: int) -> Demands:
+    def _extra_key_rests(self, index: int, residue: int) -> Demands:
         """Return the rest of an object whose present key is finished as one that is in no list."""
         machine = self._machine
         menu = machine.network.menu(residue)
         regs = machine.registers(index)
         best: Demands = {}
-        heads = machine.strings.finish(regs.lexeme & L.STATE_BITS)
+        heads = machine.strings.shortest_rests(regs.lexeme & L.STATE_BITS)
         if is_new := machine.begins_key(regs.text):
             self._names.look_for(heads.values())
-        closing = {head for head in heads.values() if self._class_at(self._closed(index, head)) is not None}
+        closing = {
+            head for head in heads.values() if self._class_at(self._state_after_key(index, head)) is not None
+        }
         missing = {j for j, head in heads.items() if head not in closing}
         if missing:
-            closing.update(self._unused(index, missing, is_new))
-        for head in sorted(closing, key=order):
-            after = self._closed(index, head)
+            closing.update(self._unused_keys(index, missing, is_new))
+        for head in sorted(closing, key=text_order):
+            after = self._state_after_key(index, head)
             formulas = self._class_at(after)
             if formulas is None:
                 continue
-            taken = self._names.held(machine.registers(after).extras)
+            extra_keys = self._names.extra_keys(machine.registers(after).extras)
             value = machine.network.finish_place(menu.extra_places[formulas])
-            rest = machine.network.finish_with(residue, formulas, value, taken)
-            best = least(best, behind(self.written(head) + b'":', rest))
+            rest = machine.network.finish_with(residue, formulas, value, extra_keys)
+            best = lesser_texts(best, with_head(self.write_rest(head) + b'":', rest))
         return best
 
-    def _closed(self, index: int, head: bytes) -> int:
+    def _state_after_key(self, index: int, head: bytes) -> int:
         """Return the state after the present key is finished with these decoded bytes, or -1."""
-        return self._machine.after(index, self.written(head) + b'"')
+        return self._machine.state_after(index, self.write_rest(head) + b'"')
 
     def _class_at(self, after: int) -> frozenset[int] | None:
         """Return the class of the extra key that was closed last, or None for a named key or no state."""
@@ -278,7 +282,7 @@ class Quoted:
         key = machine.registers(after).lexeme
         return None if key >= 0 else machine.network.outcomes.values[-2 - key]
 
-    def _unused(self, index: int, wanted: set[int], is_new: bool) -> Collection[bytes]:
+    def _unused_keys(self, index: int, key_classes: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
         `is_new`: nothing of the key is written; then those that are tried are names that were looked for.
         """
@@ -286,29 +290,31 @@ class Quoted:
         root = machine.registers(index).extras & (L.BLUR - 1)
         best: dict[int, bytes] = {}
 
-        def offer(j: int, head: bytes) -> None:
-            if j in wanted and (j not in best or order(self.written(head)) < order(self.written(best[j]))):
+        def offer_head(j: int, head: bytes) -> None:
+            if j in key_classes and (
+                j not in best or text_order(self.write_rest(head)) < text_order(self.write_rest(best[j]))
+            ):
                 best[j] = head
 
-        for text, head, node, agrees in self._ways(index):
+        for text, head, node, agrees in self._find_ways(index):
             if not agrees:
                 lex = machine.registers(node).lexeme & L.STATE_BITS
-                for j, rest in machine.strings.finish(lex).items():
-                    offer(j, head + rest)
+                for j, rest in machine.strings.shortest_rests(lex).items():
+                    offer_head(j, head + rest)
                 continue
-            if all(j in best and len(self.written(best[j])) <= len(text) for j in wanted):
+            if all(j in best and len(self.write_rest(best[j])) <= len(text) for j in key_classes):
                 break
             if is_new and machine.holds(root, head):
                 self._names.look_for((head,))
-            for j in self._class_at(machine.after(node, b'"')) or ():
-                offer(j, head)
+            for j in self._class_at(machine.state_after(node, b'"')) or ():
+                offer_head(j, head)
         if is_new:
             self._names.look_for(best.values())
         return best.values()
 
-    def written(self, decoded: bytes) -> bytes:
+    def write_rest(self, characters: bytes) -> bytes:
         """Return JSON text for the rest of a string's decoded bytes, which may begin inside a character."""
         at = 0
-        while at < len(decoded) and decoded[at] & 0xC0 == 0x80:
+        while at < len(characters) and characters[at] & 0xC0 == 0x80:
             at += 1
-        return decoded[:at] + self._literal(decode(decoded[at:]))[1:-1]
+        return characters[:at] + self._literal(decode_text(characters[at:]))[1:-1]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from structgen.automata.strings.string_pool import StringPool
 from structgen.base.language.best_first import OpenStates
 from structgen.grammars.json_grammars.completion.next_characters import QUOTED, escape_of
-from structgen.grammars.json_grammars.completion.shortest_completion import Shortest
+from structgen.grammars.json_grammars.completion.shortest_completion import ShortestCompletions
 from structgen.grammars.json_grammars.completion.token_bounds import MaskWalker, TokenBounds
 from structgen.machines.core.compiled import Tokens
 from structgen.machines.core.token_counts import TokenCounts
@@ -71,51 +71,51 @@ class Completer(TokenCounts):
         self._machine, self._vocabulary = machine, vocabulary
         self._walker: MaskWalker = proxy(walker)
         self._bounds = TokenBounds(machine, self._costs, quoting)
-        self._shortest = Shortest(machine, quoting)
+        self._shortest = ShortestCompletions(machine, quoting)
         self._numbers: dict[int, int] = {}
         """State -> its number among the costs."""
 
-    def clear(self) -> None:
+    def clear_counts(self) -> None:
         self._numbers.clear()
-        self._shortest.clear()
-        super().clear()
+        self._shortest.clear_completions()
+        super().clear_counts()
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
-        return self._shortest.text(index)
+        return self._shortest.completion_text(index)
 
     def alike(self, index: int) -> int:
         """Return a state with the same completion, as far as those that were asked tell."""
         return self._shortest.stand_in(index)
 
-    def length(self, index: int) -> int:
-        return self._shortest.length(index)
+    def symbol_length(self, index: int) -> int:
+        return self._shortest.completion_length(index)
 
-    def count(self, index: int) -> int:
+    def count_tokens(self, index: int) -> int:
         """Work out the tokens that complete the document from a state. Cost: about 30 us for each byte of the
         completion's first block, once for all on the way, and 0.2 us for each of the others."""
         number = self._numbers.get(index)
-        return self._costs[self._number(index) if number is None else number]
+        return self._costs[self._number_state(index) if number is None else number]
 
-    def _number(self, index: int) -> int:
+    def _number_state(self, index: int) -> int:
         """Return the number of a state that has none yet."""
         like, names = self._shortest.stand_in(index), self._shortest.names_asked
         if like != index:
-            self._shortest.ask(like)
-        text, start = self._shortest.rest(like)
+            self._shortest.look_for_names(like)
+        text, start = self._shortest.find_completion(like)
         number = self._numbers.get(like)
         if number is None:
             is_chosen = start < len(text) <= start + _FAR and not _CLOSING.fullmatch(text, start)
-            number = self._explore(like) if is_chosen else self._costs.chain(text, start)
+            number = self._explore_block(like) if is_chosen else self._costs.chain_state(text, start)
             assert self._costs[number] < IMPOSSIBLE, "a vocabulary that can write every byte"
             self._numbers[like] = number
         if names != self._shortest.names_asked:
-            return self._number(index)
+            return self._number_state(index)
         self._numbers[index] = number
         return number
 
-    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
-        """Return those of a state's allowed tokens after which more than `left` are needed.
+    def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
+        """Return those of a state's allowed tokens after which more than `budget` are needed.
 
         Cost: 0.1 us a token, the length of the completion of each state that they lead to
         (5 us; 30 us near the end), and `tokens` of those where it says nothing. They are as many as there are
@@ -123,18 +123,18 @@ class Completer(TokenCounts):
         names = -1
         while names != self._shortest.names_asked:
             names = self._shortest.names_asked
-            late = super().too_long(index, tokens, left)
+            late = super().too_long(index, tokens, budget)
         return late
 
-    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
+    def states_after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         """Return states after some allowed tokens, and for each token which of them has its own's completion:
         what it writes of a key or an item counts only where that may become one that was looked for."""
         machine = self._machine
         regs = machine.registers(index)
         mode, text = regs.mode, regs.text
-        kinds = self._kinds()[tokens]
+        kinds = self._token_kinds()[tokens]
         after = np.full(len(tokens), -1, np.int64)
-        single = self._told_apart(regs, tokens, kinds)
+        single = self._may_write_names(regs, tokens, kinds)
         if mode == L.M_KEY or (text & L.CAPTURE and mode in QUOTED):
             single |= kinds < 0
             base = self._shortest.stand_in(index)
@@ -144,11 +144,11 @@ class Completer(TokenCounts):
             after[single] = [machine.after_token(index, token) for token in tokens[single].tolist()]
         rest, group = np.flatnonzero(~single), np.arange(len(tokens))
         alone = mode == L.M_KEY and regs.position < 0
-        live = machine.live(regs) if regs.seen <= 0 and not text & L.CAPTURE else None
+        live = machine.live(regs) if regs.side_node <= 0 and not text & L.CAPTURE else None
         live = None if live is None or live.regular >= 0 or escape_of(regs) else live
         if live is not None:
-            kinds[rest] = machine.strings.kinds(live, tokens[rest])
-        is_free = regs.lexeme == StringPool.FREE and regs.seen <= 0
+            kinds[rest] = machine.strings.token_kinds(live, tokens[rest])
+        is_free = regs.lexeme == StringPool.FREE and regs.side_node <= 0
         if live is not None or (is_free and (mode == L.M_STRING or alone)):
             # of the tokens that only count characters, one of each kind stands for all
             counting, of_kind = rest[kinds[rest] >= 0], np.full(int(kinds.max(initial=0)) + 1, -1)
@@ -156,11 +156,11 @@ class Completer(TokenCounts):
             group[counting] = of_kind[kinds[counting]]
             rest = rest[group[rest] == rest]
         after[rest] = machine.after_tokens(index, tokens[rest])
-        states, begun, which = np.unique(after[group], return_index=True, return_inverse=True)
-        for at in np.flatnonzero(machine.blurred(states)).tolist():
+        states, first_indices, which = np.unique(after[group], return_index=True, return_inverse=True)
+        for at in np.flatnonzero(machine.is_blurred(states)).tolist():
             # one of those that it stands for
-            states[at] = machine.after_token(index, int(tokens[group[begun[at]]]))
-            self._shortest.ask(int(states[at]))
+            states[at] = machine.after_token(index, int(tokens[group[first_indices[at]]]))
+            self._shortest.look_for_names(int(states[at]))
         return states.tolist(), which
 
     def _after_closing(self, index: int, base: int, tokens: Tokens) -> list[int]:
@@ -168,18 +168,20 @@ class Completer(TokenCounts):
         the texts before its quote, and of the quote with what comes behind it, each is read once. `base`: the
         state's stand-in."""
         machine, stand_in = self._machine, self._shortest.stand_in
-        escaped = escape_of(machine.registers(index)) != 0
-        read = cache(machine.after)
+        is_in_escape = escape_of(machine.registers(index)) != 0
+        state_after = cache(machine.state_after)
         after = []
-        for piece in map(self._bytes, tokens.tolist()):
-            match = None if escaped else _INSIDE_QUOTES.match(piece)
+        for piece in map(self._token_bytes, tokens.tolist()):
+            match = None if is_in_escape else _INSIDE_QUOTES.match(piece)
             size = len(piece) if match is None else match.end()
             head, tail = piece[:size], piece[size:]
-            own = b"," in head if escaped else _GOING_ON.search(tail) is not None
-            after.append(read(read(index, head) if own else stand_in(read(base, head)), tail))
+            own = b"," in head if is_in_escape else _GOING_ON.search(tail) is not None
+            after.append(
+                state_after(state_after(index, head) if own else stand_in(state_after(base, head)), tail)
+            )
         return after
 
-    def _told_apart(self, regs: StateRegisters, tokens: Tokens, kinds: Tokens) -> npt.NDArray[np.bool_]:
+    def _may_write_names(self, regs: StateRegisters, tokens: Tokens, kinds: Tokens) -> npt.NDArray[np.bool_]:
         """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
         which of those that do not close it."""
         shortest, mode, text, frame = self._shortest, regs.mode, regs.text, regs.frame
@@ -191,96 +193,102 @@ class Completer(TokenCounts):
             return (kinds < 0) & (shortest.names_asked > 0)
         if escape_of(regs):
             return np.full(len(tokens), near is not None or bool(rests))
-        most = self._vocabulary.max_token_bytes
+        max_bytes = self._vocabulary.max_token_bytes
         pieces = {
-            rest[:size] for rest in rests.union(near or ()) for size in range(1, min(len(rest), most) + 1)
+            rest[:size]
+            for rest in rests.union(near or ())
+            for size in range(1, min(len(rest), max_bytes) + 1)
         }
         offset, data = self._vocabulary.token_offset, self._vocabulary.token_data
         firsts = np.zeros(256, np.bool_)
         firsts[[piece[0] for piece in pieces]] = True
-        begun = firsts[data[offset[tokens]]]
-        begun &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
-        for at in np.flatnonzero(begun).tolist():
-            begun[at] = self._bytes(tokens[at]) in pieces
-        return begun
+        may_match = firsts[data[offset[tokens]]]
+        may_match &= offset[tokens + 1] - offset[tokens] <= max(map(len, pieces), default=0)
+        for at in np.flatnonzero(may_match).tolist():
+            may_match[at] = self._token_bytes(tokens[at]) in pieces
+        return may_match
 
-    def _bytes(self, token: int) -> bytes:
+    def _token_bytes(self, token: int) -> bytes:
         begin, end = self._vocabulary.token_offset[token : token + 2].tolist()
         return self._vocabulary.token_data[begin:end].tobytes()
 
-    def _kinds(self) -> Tokens:
+    def _token_kinds(self) -> Tokens:
         """Return what each token does inside a free string, numbered: -1 where it may close it."""
-        known = _KINDS.get(self._vocabulary)
-        if known is None:
+        token_kinds = _KINDS.get(self._vocabulary)
+        if token_kinds is None:
             kinds = self._machine.text_kinds(self._vocabulary.vocab_size)
-            known = np.unique(kinds, return_inverse=True)[1] - int(kinds.min(initial=0) < 0)
-            _KINDS[self._vocabulary] = known
-        return known
+            token_kinds = np.unique(kinds, return_inverse=True)[1] - int(kinds.min(initial=0) < 0)
+            _KINDS[self._vocabulary] = token_kinds
+        return token_kinds
 
     def sufficient(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask is known, and one less after whichever token
         comes next; None where no bound is known (`TokenBounds`)."""
-        known = super().sufficient(index)
-        return self.sufficient_as_walked(index, self._walker.walk_bound(index)) if known is None else known
+        known_bound = super().sufficient(index)
+        return (
+            self.sufficient_as_walked(index, self._walker.walk_bound(index))
+            if known_bound is None
+            else known_bound
+        )
 
     def sufficient_as_walked(self, index: int, code: int) -> int | None:
         """Return the bound of a state whose mask was just walked, which answered `code`
         (`mask_filling.compute_bound`)."""
-        return code if code > 0 else self._bounds.of(index) if code == 0 else None
+        return code if code > 0 else self._bounds.bound_of(index) if code == 0 else None
 
     # --- what it costs --------------------------------------------------------------------------------------
 
-    def _explore(self, start: int) -> int:
+    def _explore_block(self, start: int) -> int:
         """Work out the costs of a state and of all in its block that its chosen steps lead to, the longest
         rests first; return its number. What follows the block, counted from the end, is written as it comes:
         its states would be as many as the bytes of all completions together."""
         shortest, numbers = self._shortest, self._numbers
-        length = shortest.length(start)
+        length = shortest.completion_length(start)
         last = (length - 1) // BLOCK * BLOCK
         steps: dict[int, list[tuple[int, int]]] = {}
         beyond: dict[int, int] = {}
         states = OpenStates[int, int, None]()
-        states.put(start, -length)
+        states.open_state(start, -length)
         for state, size in states:
             if -size <= last:
                 # Taken as written, from here; by itself it may cost less, where its own block is looked at.
-                beyond[state] = self._costs.chain(*shortest.rest(state))
+                beyond[state] = self._costs.chain_state(*shortest.find_completion(state))
             elif state not in numbers:
-                steps[state] = self._steps(state, -size - 1)
+                steps[state] = self._choose_steps(state, -size - 1)
                 for _byte, after in steps[state]:
-                    states.put(after, -shortest.length(after))
+                    states.open_state(after, -shortest.completion_length(after))
         first = self._costs.next
         beyond |= {state: number for number, state in enumerate(reversed(steps), first)}
-        self._costs.enter(
+        self._costs.enter_states(
             [(byte, beyond[after] if after in beyond else numbers[after]) for byte, after in following]
             for following in reversed(steps.values())
         )
         numbers.update((state, beyond[state]) for state in steps)
         return numbers[start]
 
-    def _steps(self, state: int, least: int) -> list[tuple[int, int]]:
-        """Return the chosen steps of a state, by byte: those that leave `least` bytes, among them that of its
-        completion."""
+    def _choose_steps(self, state: int, rest_length: int) -> list[tuple[int, int]]:
+        """Return the chosen steps of a state, by byte: those that leave `rest_length` bytes, among them that
+        of its completion."""
         machine, shortest = self._machine, self._shortest
-        text, start = shortest.rest(state)
-        step = text[start], machine.after(state, text[start : start + 1])
+        text, start = shortest.find_completion(state)
+        step = text[start], machine.state_after(state, text[start : start + 1])
         if not machine.network.rests_shorten:  # else the next state is asked for its own
-            shortest.remember(step[1], text, start + 1)
+            shortest.remember_text(step[1], text, start + 1)
         regs = machine.registers(state)
-        wanted = _CHOICES.get(regs.mode)
-        if wanted is None or regs.text & L.CAPTURE or machine.live(regs) is not None:
+        candidate_bytes = _CHOICES.get(regs.mode)
+        if candidate_bytes is None or regs.text & L.CAPTURE or machine.live(regs) is not None:
             # where items are compared, nobody looked for what another text writes; of a text of a grammar the
             # bytes cost too much
             return [step]
         bytes_to: dict[int, list[int]] = {}
-        for byte, after in machine.after_each(state, wanted):
+        for byte, after in machine.after_each(state, candidate_bytes):
             bytes_to.setdefault(after, []).append(byte)
         if len(bytes_to) > _BRANCHES:
             return [step]
         steps = {
             (byte, after)
             for after, group in bytes_to.items()
-            if after == step[1] or shortest.length(after) <= least
+            if after == step[1] or shortest.completion_length(after) <= rest_length
             for byte in group
         }
         return sorted(steps | {step})

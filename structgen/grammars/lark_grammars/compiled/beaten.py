@@ -12,7 +12,7 @@ from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.liveness.letters import Letters
 from structgen.grammars.lark_grammars.reading.loaded_grammar import Context, ParserTables
-from structgen.grammars.text_grammars.context_free.rules import grouped
+from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 _SAMPLES: Final = 8
 """Texts of a terminal of which it is told what they become."""
@@ -30,69 +30,80 @@ class BeatenTerminal(NamedTuple):
     """Whether it has a text at all."""
 
 
-def beaten(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenTerminal]:
+def find_beaten_terminals(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenTerminal]:
     """Return the terminals that the lexer looks for in some context, and never makes. Cost: the lexer's
     automaton. Raises LimitError."""
-    with THIS_CALL.begin(limits):
-        return beaten_in(Letters(LexerTables(Lexer(tables, is_local, limits))))
+    with THIS_CALL.begin_call(limits):
+        return beaten_terminals_of(Letters(LexerTables(Lexer(tables, is_local, limits))))
 
 
-def beaten_in(letters: Letters) -> list[BeatenTerminal]:
+def beaten_terminals_of(letters: Letters) -> list[BeatenTerminal]:
     """Return the terminals that a lexer looks for in some context, and never makes."""
-    made, every = {terminal for terminal, _kind in letters.letters}, enumerate(letters.tables.contexts)
-    contexts = grouped((terminal, number) for number, of in every for terminal in of.every_terminal - made)
+    produced_terminals, numbered_contexts = (
+        {terminal for terminal, _kind in letters.letters},
+        enumerate(letters.tables.contexts),
+    )
+    contexts = group_by_first(
+        (terminal, number)
+        for number, context in numbered_contexts
+        for terminal in context.every_terminal - produced_terminals
+    )
     rows = []
     for terminal, numbers in sorted(contexts.items()):
-        texts = list(_texts(letters.lexer, terminal))
-        winners = frozenset(_winners(letters.rows, texts, numbers))
+        texts = list(_shortest_texts(letters.lexer, terminal))
+        winners = frozenset(_winning_terminals(letters.rows, texts, numbers))
         rows.append(BeatenTerminal(terminal, winners, bool(texts)))
     return rows
 
 
-def taken_by_ignored(letters: Letters) -> dict[int, int]:
+def terminals_lost_to_ignored(letters: Letters) -> dict[int, int]:
     """Return terminals of rules and the ignored terminals that take their shortest texts, by number; those
     that are ignored with themselves."""
     tables = letters.tables
     used = {symbol for rule in tables.rules for symbol in rule.symbols if symbol > 0}
-    taken = {terminal: terminal for terminal in used & tables.ignored}
-    for terminal in used.difference(taken, (made for made, _kind in letters.letters)):
-        texts, contexts = list(_texts(letters.lexer, terminal)), list(range(len(tables.contexts)))
-        for winner in tables.ignored.intersection(_winners(letters.rows, texts, contexts)):
-            taken[terminal] = winner
-    return taken
+    winner_of = {terminal: terminal for terminal in used & tables.ignored_terminals}
+    for terminal in used.difference(
+        winner_of, (produced_terminal for produced_terminal, _kind in letters.letters)
+    ):
+        texts, contexts = list(_shortest_texts(letters.lexer, terminal)), list(range(len(tables.contexts)))
+        for winner in tables.ignored_terminals.intersection(
+            _winning_terminals(letters.rows, texts, contexts)
+        ):
+            winner_of[terminal] = winner
+    return winner_of
 
 
-def _winners(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
+def _winning_terminals(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
     """Yield the terminals that some texts become in some contexts."""
     lexer = rows.lexer
     for text in texts:
         for context in contexts:
-            state, ended = rows.start(context, lexer.nothing), list[int]()
+            state, final_terminals = rows.start(context, lexer.nothing), list[int]()
             for byte in text:
                 if state >= 0:
                     rows.put_row(state)
-                    ended = [terminal for terminal, _carry in lexer.states[state].ends]
+                    final_terminals = [terminal for terminal, _carry in lexer.states[state].ends]
                     state = int(rows.moves[state, lexer.classes[byte]])
-            yield from ended[:1] if state < 0 else lexer.ends_with_text(state)[:1]
+            yield from final_terminals[:1] if state < 0 else lexer.ends_with_text(state)[:1]
 
 
-def _texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
+def _shortest_texts(lexer: Lexer, terminal: int) -> Iterator[bytes]:
     """Yield the shortest texts of a terminal alone, one for each state of its lexeme."""
     if lexer.tables.terminals[terminal].pattern is None:
         return
-    alone = replace(lexer.tables, contexts=(Context((terminal,), ()),))
-    lexer = Lexer(alone, lexer.is_local, lexer.limits)
+    single_terminal_tables = replace(lexer.tables, contexts=(Context((terminal,), ()),))
+    lexer = Lexer(single_terminal_tables, lexer.is_local, lexer.limits)
     rows = LexerTables(lexer)
-    start, yielded = rows.start(0, rows.lexer.nothing), 0
-    pending, met = [(start, b"")] if start >= 0 else [], {start}
-    for state, text in pending:
+    start, yield_count = rows.start(0, rows.lexer.nothing), 0
+    queue, visited = [(start, b"")] if start >= 0 else [], {start}
+    for state, text in queue:
         if lexer.ends_with_text(state):
             yield text
-            yielded += 1
-        if yielded == _SAMPLES or len(text) == _LONGEST:
+            yield_count += 1
+        if yield_count == _SAMPLES or len(text) == _LONGEST:
             return
         rows.put_row(state)
         for kind, after in enumerate(rows.moves[state].tolist()):
-            if after >= 0 and after not in met:
-                met.add(after)
-                pending.append((after, text + bytes((lexer.instructions.bytes_of[kind],))))
+            if after >= 0 and after not in visited:
+                visited.add(after)
+                queue.append((after, text + bytes((lexer.instructions.bytes_of[kind],))))

@@ -30,11 +30,11 @@ from structgen.grammars.text_grammars.machine.language import (
     InsidePart,
     Language,
 )
-from structgen.grammars.text_grammars.text_grammar import Derived, PartLanguages, TextGrammar
+from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, PartLanguages, TextGrammar
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class BoundLark(Derived):
+class BoundLark(DerivedGrammar):
     """A Lark grammar with bound terminals. Made by `lark`."""
 
     of: LarkGrammar
@@ -93,12 +93,14 @@ class BoundLanguage(LarkLanguage):
         self.parts = [of for of in bound.values() if of is not None]
         self.specials = frozenset(self._lexer.instructions.specials)
         self.counts_tokens = any(language.counts_tokens for language in self.parts)
-        self._settled: dict[int, int] = {}
+        self._closed_states: dict[int, int] = {}
 
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
-        (reading,) = self.compiled.readings(self.compiled.start.index)
-        config = self._state(self._answers.begun(reading.place, self._lexer.first))
+        (reading,) = self.compiled.readings_of_state(self.compiled.start.index)
+        config = self._config_of_readings(
+            self._answers.readings_after(reading.parse_position, self._lexer.first)
+        )
         if config is None:
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
@@ -110,122 +112,144 @@ class BoundLanguage(LarkLanguage):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly if no text continues so."""
         if symbol < TOKEN:
-            return self._settle(self.compiled.bytes_index(config, bytes((symbol,))))
+            return self._with_following_readings(self.compiled.bytes_index(config, bytes((symbol,))))
         if symbol - TOKEN not in self.specials:
             return None
-        return self._settle(
-            self._answers.call_keeping(after_special, config, self._lexer.byte_class_of(symbol))
+        return self._with_following_readings(
+            self._answers.call_compiled_keeping_positions(
+                after_special, config, self._lexer.byte_class_of(symbol)
+            )
         )
 
-    def boundary(self, config: Config) -> Config | None:
+    def after_token_end(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
         if not self.counts_tokens:
             return config
-        left = []
-        for reading in self.compiled.readings(config):
-            bound = self._in(reading)
-            after = None if bound is None else bound[0].boundary(bound[1])
+        surviving = []
+        for reading in self.compiled.readings_of_state(config):
+            bound = self._bound_text_of(reading)
+            after = None if bound is None else bound[0].after_token_end(bound[1])
             if bound is None or after is not None:
-                left.append(reading if bound is None else self._at(reading, after))
-        return self._state(left)
+                surviving.append(reading if bound is None else self._with_inner_config(reading, after))
+        return self._config_of_readings(surviving)
 
-    def _in(self, reading: LarkReading) -> tuple[Language, Config] | None:
+    def _bound_text_of(self, reading: LarkReading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""
-        bound = self._lexer.states[reading.lexeme].bound
+        bound = self._lexer.states[reading.lexer_state].bound
         return None if bound is None else (self._lexer.bound[bound[0]], bound[1])
 
-    def _at(self, reading: LarkReading, config: Config) -> LarkReading:
+    def _with_inner_config(self, reading: LarkReading, config: Config) -> LarkReading:
         """Return a reading in a bound text, with another configuration."""
-        return reading._replace(lexeme=self._answers.rows.bound_in(reading.lexeme, config))
+        return reading._replace(lexer_state=self._answers.rows.bound_in(reading.lexer_state, config))
 
-    def _state(self, readings: Iterable[LarkReading]) -> int | None:
+    def _config_of_readings(self, readings: Iterable[LarkReading]) -> int | None:
         """Return the configuration of those of some readings that live."""
-        return self._settle(self._live(readings))
+        return self._with_following_readings(self._intern_live_readings(readings))
 
-    def _live(self, readings: Iterable[LarkReading]) -> int:
+    def _intern_live_readings(self, readings: Iterable[LarkReading]) -> int:
         flat = np.array([*dict.fromkeys(readings)], np.int64)
-        return self._answers.call_keeping(live_state_of, address_of(flat), len(flat))
+        return self._answers.call_compiled_keeping_positions(live_state_of, address_of(flat), len(flat))
 
-    def _settle(self, state: int) -> int | None:
+    def _with_following_readings(self, state: int) -> int | None:
         """Return the state with the readings that may begin behind its own."""
         if state < 0:
             return None
-        known = self._settled.get(state)
-        if known is None:
-            readings = self.compiled.readings(state)
-            more = [begun for reading in readings for begun in self._behind(reading)]
-            known = self._live((*readings, *more)) if more else state
-            self._settled[state] = self._settled[known] = known
-        return known
+        closed_state = self._closed_states.get(state)
+        if closed_state is None:
+            readings = self.compiled.readings_of_state(state)
+            following_readings = [
+                next_reading for reading in readings for next_reading in self._readings_after_bound(reading)
+            ]
+            closed_state = (
+                self._intern_live_readings((*readings, *following_readings)) if following_readings else state
+            )
+            self._closed_states[state] = self._closed_states[closed_state] = closed_state
+        return closed_state
 
-    def _behind(self, reading: LarkReading) -> list[LarkReading]:
+    def _readings_after_bound(self, reading: LarkReading) -> list[LarkReading]:
         """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
         end here."""
-        begun, is_bound = list[LarkReading](), self._in(reading) is not None
-        for terminal, carry in self._lexer.states[reading.lexeme].ends:
-            place = self._answers.call_keeping(place_behind, reading.place, terminal, reading.column)
-            begun += self._answers.begun(place, carry) if place >= 0 else ()
-        return [reading for reading in begun if is_bound or self._in(reading) is not None]
+        next_readings, is_bound = list[LarkReading](), self._bound_text_of(reading) is not None
+        for terminal, carry in self._lexer.states[reading.lexer_state].ends:
+            position = self._answers.call_compiled_keeping_positions(
+                place_behind, reading.parse_position, terminal, reading.column
+            )
+            next_readings += self._answers.readings_after(position, carry) if position >= 0 else ()
+        return [reading for reading in next_readings if is_bound or self._bound_text_of(reading) is not None]
 
-    def places(self, config: Config) -> Iterable[Config]:
+    def single_configs(self, config: Config) -> Iterable[Config]:
         """Return the configurations of the readings, one by one; those whose bound text may end are left
         out."""
-        readings = self.compiled.readings(config)
+        readings = self.compiled.readings_of_state(config)
         if len(readings) == 1 or self.accepts(config):
             return (config,)
-        left = [
-            reading for reading in readings if (of := self._in(reading)) is None or not of[0].accepts(of[1])
+        open_readings = [
+            reading
+            for reading in readings
+            if (of := self._bound_text_of(reading)) is None or not of[0].accepts(of[1])
         ]
-        return [self._live((reading,)) for reading in left]
+        return [self._intern_live_readings((reading,)) for reading in open_readings]
 
-    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the readings inside bound texts that have masks of their own. Empty if a lexeme may look
         behind its beginning: the rest of the bound text then decides whether the whole is valid. So it does
         where something is owed."""
         if not self._lexer.is_local:
             return (), config
         parts, others = list[InsidePart](), list[LarkReading]()
-        for reading in self.compiled.readings(config):
-            insides, left = self._inside(reading)
+        for reading in self.compiled.readings_of_state(config):
+            insides, other_config = self._inside_of_reading(reading)
             if not insides:
                 others.append(reading)
                 continue
-            others += [] if left is None else [self._at(reading, left)]
-            terminal, _config = self._lexer.states[reading.lexeme].bound or (END, None)
-            place = self._answers.call_keeping(place_behind, reading.place, terminal, reading.column)
-            begun = self._answers.begun(place, self._lexer.nothing)
+            others += [] if other_config is None else [self._with_inner_config(reading, other_config)]
+            terminal, _config = self._lexer.states[reading.lexer_state].bound or (END, None)
+            position = self._answers.call_compiled_keeping_positions(
+                place_behind, reading.parse_position, terminal, reading.column
+            )
+            next_readings = self._answers.readings_after(position, self._lexer.nothing)
             for part in insides:
-                after = begun if part.ends else []
-                after = after if part.after_end is None else [*after, self._at(reading, part.after_end)]
-                ends = part.ends and self._answers.call_keeping(text_ends, place) == 1
-                parts.append(part._replace(after_end=self._state(after), ends=ends))
+                after = next_readings if part.ends else []
+                after = (
+                    after
+                    if part.after_end is None
+                    else [*after, self._with_inner_config(reading, part.after_end)]
+                )
+                ends = part.ends and self._answers.call_compiled_keeping_positions(text_ends, position) == 1
+                parts.append(part._replace(after_end=self._config_of_readings(after), ends=ends))
         # bound texts that may begin behind lexemes are among those inside, if they have masks
-        return (tuple(parts), self._live(others) if others else None) if parts else ((), config)
+        return (
+            (tuple(parts), self._intern_live_readings(others) if others else None) if parts else ((), config)
+        )
 
-    def _inside(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def _inside_of_reading(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places inside parts, and all others, of the bound text that a reading is in, where
-        nothing is owed (`Language.inside`)."""
-        bound = self._in(reading)
-        if bound is None or self._lexer.owed_in(reading.lexeme) != self._lexer.nothing:
+        nothing is owed (`Language.inside_parts`)."""
+        bound = self._bound_text_of(reading)
+        if bound is None or self._lexer.owed_in(reading.lexer_state) != self._lexer.nothing:
             return (), None
-        return bound[0].inside(bound[1])
+        return bound[0].inside_parts(bound[1])
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
         after = []
-        for reading in self.compiled.readings(config):
-            bound = self._in(reading)
+        for reading in self.compiled.readings_of_state(config):
+            bound = self._bound_text_of(reading)
             assert bound is not None
-            after.append(self._at(reading, bound[0].after_inside(bound[1], state)))
-        return self._state(after)
+            after.append(self._with_inner_config(reading, bound[0].after_inside(bound[1], state)))
+        return self._config_of_readings(after)
 
     def height(self, config: Config) -> int:
         """Return the largest stack height of all readings, or the height of a bound text."""
-        inside = (of for reading in self.compiled.readings(config) if (of := self._in(reading)) is not None)
+        inside = (
+            of
+            for reading in self.compiled.readings_of_state(config)
+            if (of := self._bound_text_of(reading)) is not None
+        )
         return max(super().height(config), *(language.height(own) for language, own in inside), 0)
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,
-        the `expected` of its own grammar."""
+        the `expected_items` of its own grammar."""
         with self._answers.begin():
-            return self.compiled.expectations.of(self.compiled.readings(config))
+            return self.compiled.expectations.of_readings(self.compiled.readings_of_state(config))

@@ -16,13 +16,13 @@ from structgen.base.language.expectation import Expected
 from structgen.base.limits import Limits
 from structgen.base.native.typed_blocks import word_of
 from structgen.base.system.fork_locks import GRAMMARS, new_lock
-from structgen.grammars.lark_grammars.compiled.beaten import beaten_in, taken_by_ignored
+from structgen.grammars.lark_grammars.compiled.beaten import beaten_terminals_of, terminals_lost_to_ignored
 from structgen.grammars.lark_grammars.compiled.kept_lark import (
     KeptParts,
     identity_of,
     kept_parts,
-    read,
-    write,
+    read_compiled,
+    write_compiled,
 )
 from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, LarkReading
 from structgen.grammars.lark_grammars.compiled.lark_completions import ShortestRests, reading_lives
@@ -63,10 +63,10 @@ class CompiledLark(RestMachine):
         limits: Limits | None = None,
         store: StoreOption = None,
         needs_text: bool = True,
-        before: KeptParts | None = None,
+        previous: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `before`: the lexer of the
+        """`grammar`: its `tables`, their `digest`, and whether it `is_local`. `previous`: the lexer of the
         compiled grammar that this one replaces. `bound`: as of `Lexer`, without a store. Raises LimitError,
         and GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
@@ -74,23 +74,31 @@ class CompiledLark(RestMachine):
         self.lock = new_lock(GRAMMARS, self.height)
         files = self.store.lexers
         key = identity_of(grammar.digest, self.limits) if files else ""
-        kept = before or (read(files, key) if files else None)
+        cached_parts = previous or (read_compiled(files, key) if files else None)
         with self.lock, self._begin_call():
-            known = self._tables, self.vocabulary, self._masks, self.lock, self.limits, kept, bound
-            self.answers = LarkAnswers(grammar.tables, grammar.is_local, *known)
+            answer_inputs = (
+                self._tables,
+                self.vocabulary,
+                self._masks,
+                self.lock,
+                self.limits,
+                cached_parts,
+                bound,
+            )
+            self.answers = LarkAnswers(grammar.tables, grammar.is_local, *answer_inputs)
             """The answers to compiled code."""
             lines = grammar.tables.indentation
             self._rests = ShortestRests(self.answers, self._tables, lines)
             self.answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
-            self._attached()
-            lexeme = self.answers.start_lexeme() if kept is None else kept.lexeme
+            self._attach_workspace()
+            lexeme = self.answers.start_lexeme() if cached_parts is None else cached_parts.lexeme
             if lexeme < 0:
-                raise self._without_text()
-            self._start = self.answers.call(steps.first_state, self.grammar.tables.start, lexeme)
-            if needs_text and kept is None:
+                raise self._no_text_error()
+            self._start = self.answers.call_compiled(steps.first_state, self.grammar.tables.start, lexeme)
+            if needs_text and cached_parts is None:
                 self.check_text()
-            if files and kept is None:
-                write(files, key, self._kept_parts())
+            if files and cached_parts is None:
+                write_compiled(files, key, self._kept_parts())
 
     def anew(self) -> CompiledLark:
         """Return a replacement without the states and records; with the lexer, if that is not what takes the
@@ -98,8 +106,8 @@ class CompiledLark(RestMachine):
         if self.answers.lexer_share > _SMALL_LEXER:
             return super().anew()
         with self.lock:
-            before = self._kept_parts()
-        return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, before=before)
+            previous = self._kept_parts()
+        return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, previous=previous)
 
     def _kept_parts(self) -> KeptParts:
         return kept_parts(*self.answers.kept_arrays(), self._tables, self._start)
@@ -107,20 +115,22 @@ class CompiledLark(RestMachine):
     def check_text(self) -> None:
         """Raise GrammarError where the grammar has no text."""
         if not self.may_end(self._start):
-            if not self._retry(reading_lives, *self.readings(self._start)[0]):
-                raise self._without_text()
+            if not self._call_until_answered(reading_lives, *self.readings_of_state(self._start)[0]):
+                raise self._no_text_error()
 
-    def _without_text(self) -> GrammarError:
+    def _no_text_error(self) -> GrammarError:
         tables, letters = self.grammar.tables, self.answers.letters
-        made = {terminal for terminal, _kind in letters.letters}
-        for loser in beaten_in(letters):  # others take its texts
-            made |= {loser.terminal} if loser.has_text else set()
+        produced_terminals = {terminal for terminal, _kind in letters.letters}
+        for loser in beaten_terminals_of(letters):  # others take its texts
+            produced_terminals |= {loser.terminal} if loser.has_text else set()
         if tables.indentation is not None:
-            made |= {tables.indentation.indent, tables.indentation.dedent}
-        taken = taken_by_ignored(letters)
-        if not usable_rules(tables, made.difference(taken)) and usable_rules(tables, made.union(taken)):
+            produced_terminals |= {tables.indentation.indent, tables.indentation.dedent}
+        winner_of = terminals_lost_to_ignored(letters)
+        if not usable_rules(tables, produced_terminals.difference(winner_of)) and usable_rules(
+            tables, produced_terminals.union(winner_of)
+        ):
             (terminal, by), *_ = (
-                [tables.terminals[number].shown for number in pair] for pair in taken.items()
+                [tables.terminals[number].display_name for number in pair] for pair in winner_of.items()
             )
             return GrammarError(
                 f"The grammar accepts no text: {by}, which %ignore names, takes the texts of {terminal}.",
@@ -129,7 +139,7 @@ class CompiledLark(RestMachine):
                 if terminal != by
                 else "Take it out of %ignore, or out of the rules.",
             )
-        if not usable_rules(tables, made):
+        if not usable_rules(tables, produced_terminals):
             return GrammarError(
                 "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
                 "terminal that no text matches.",
@@ -144,35 +154,35 @@ class CompiledLark(RestMachine):
 
     # --- states ---------------------------------------------------------------------------------------------
 
-    def _retry(self, call: Any, *arguments: int) -> int:
+    def _call_until_answered(self, call: Any, *arguments: int) -> int:
         with self.lock:
-            self._attached()
-            return self.answers.call(call, *arguments)
+            self._attach_workspace()
+            return self.answers.call_compiled(call, *arguments)
 
     # --- masks ----------------------------------------------------------------------------------------------
 
-    def _compute(self, index: int, target: int) -> int:
-        return self.answers.call(masks.compute, index, target)
+    def _compute_mask(self, index: int, target: int) -> int:
+        return self.answers.call_compiled(masks.compute_mask, index, target)
 
     def _large_row(self) -> npt.NDArray[np.int32]:
         return self.answers.records.mask
 
     # --- what may come next, and completions ----------------------------------------------------------------
 
-    def readings(self, index: int) -> list[LarkReading]:
+    def readings_of_state(self, index: int) -> list[LarkReading]:
         """Return the readings of a state."""
         readings = []
         while index >= 0:
-            _mode, place, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
-            readings.append(LarkReading(place, lexeme, column))
+            _mode, position, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
+            readings.append(LarkReading(position, lexeme, column))
         return readings
 
-    def _expected(self, index: int) -> list[Expected]:
-        if index == self._finished:
+    def _list_expected(self, index: int) -> list[Expected]:
+        if index == self._finished_state:
             return []
         with self._begin_call():
-            shown = self.expectations.of(self.readings(index))
-        return [*shown, Expected("the end of the text")] if self.may_end(index) else shown
+            items = self.expectations.of_readings(self.readings_of_state(index))
+        return [*items, Expected("the end of the text")] if self.may_end(index) else items
 
     @property
     def expectations(self) -> Expectations:
@@ -184,15 +194,15 @@ class CompiledLark(RestMachine):
         if self.may_end(index):
             return b""
         with self.lock:
-            self._attached()
-            return self._rests.of(self.readings(index))
+            self._attach_workspace()
+            return self._rests.shortest_text(self.readings_of_state(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Make the records of lexer states, those nearest to the beginnings of lexemes
         first."""
         with self.lock:
-            self._attached()
-            return self.answers.prepare(self.nbytes + room, progress)
+            self._attach_workspace()
+            return self.answers.prepare_records(self.nbytes + room, progress)
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens, a `Dfa` of structgen.core.
@@ -207,7 +217,10 @@ class CompiledLark(RestMachine):
 
     def depth_of(self, index: int) -> int:
         """Return the height of a state's stack: the largest of all its readings."""
-        return max((self.answers.height(reading.place) for reading in self.readings(index)), default=0)
+        return max(
+            (self.answers.stack_height(reading.parse_position) for reading in self.readings_of_state(index)),
+            default=0,
+        )
 
     # --- size -----------------------------------------------------------------------------------------------
 
@@ -218,7 +231,7 @@ class CompiledLark(RestMachine):
         return max(
             self.nbytes / limits.grammar_memory,
             2 * self._tables.most_interned / limits.parser_states,
-            self.answers.share,
+            self.answers.used_share,
         )
 
     @property

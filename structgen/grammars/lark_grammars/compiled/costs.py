@@ -30,49 +30,55 @@ class Distances(RestSearch):
 
     def __init__(self, letters: Letters, cells: Callable[[], Any]) -> None:
         """`cells`: a function that returns the cells of the stacks, rows of (state, cell below)."""
-        self._tables, self._cells, self._lines = letters.tables, cells, letters.tables.indentation
+        self._tables, self._cells, self._indentation = letters.tables, cells, letters.tables.indentation
         self._width = len(self._tables.nonterminals) + 1
-        most = 1 + max((max(rule.symbols, default=0) for rule in self._tables.rules), default=0)
+        terminal_count = 1 + max((max(rule.symbols, default=0) for rule in self._tables.rules), default=0)
         rules = [
-            (most + rule.origin, [symbol if symbol >= 0 else most - 1 - symbol for symbol in rule.symbols])
+            (
+                terminal_count + rule.origin,
+                [symbol if symbol >= 0 else terminal_count - 1 - symbol for symbol in rule.symbols],
+            )
             for rule in self._tables.rules
         ]
-        super().__init__(rules, most, AnyWord())
+        super().__init__(rules, terminal_count, AnyWord())
         self._sizes = self._shortest_lexemes(letters)
 
     def _shortest_lexemes(self, letters: Letters) -> dict[int, int]:
         """Return for each terminal that comes the bytes of its shortest lexeme, at least."""
         lexer, rows = letters.lexer, letters.rows
-        wanted = {terminal for terminal, _kind in letters.letters} - {END}
+        open_terminals = {terminal for terminal, _kind in letters.letters} - {END}
         if not lexer.is_local:  # what may come depends on the text before
-            return dict.fromkeys(wanted, 1)
-        least = {terminal: len(of.shortest(of.start())) for terminal, of in lexer.bound.items()}
-        wanted -= least.keys()
-        front = {rows.start(context, lexer.nothing) for context in range(rows.contexts)} - {-1}
-        met, size = set(front), 0
-        while front and wanted:
-            for state in sorted(front):
-                ended = {terminal for terminal, _carry in lexer.states[state].ends}
+            return dict.fromkeys(open_terminals, 1)
+        shortest = {
+            terminal: len(language.shortest_rest(language.start()))
+            for terminal, language in lexer.bound.items()
+        }
+        open_terminals -= shortest.keys()
+        frontier = {rows.start(context, lexer.nothing) for context in range(rows.contexts)} - {-1}
+        visited, size = set(frontier), 0
+        while frontier and open_terminals:
+            for state in sorted(frontier):
+                final_terminals = {terminal for terminal, _carry in lexer.states[state].ends}
                 if size:
-                    least |= dict.fromkeys(ended & wanted, size)
-                    wanted -= ended
+                    shortest |= dict.fromkeys(final_terminals & open_terminals, size)
+                    open_terminals -= final_terminals
                 rows.put_row(state)
-            front = set(np.unique(rows.moves[sorted(front)]).tolist()) - met - {-1}
-            met |= front
+            frontier = set(np.unique(rows.moves[sorted(frontier)]).tolist()) - visited - {-1}
+            visited |= frontier
             size += 1
-        return least
+        return shortest
 
-    def forget(self) -> None:
+    def forget_costs(self) -> None:
         """Forget all: cells have new numbers."""
-        self._known.clear()
+        self._rests.clear()
 
-    def of(self, cell: int) -> int:
+    def min_bytes_of(self, cell: int) -> int:
         """Return how many bytes the stack of a cell needs at least; UNREACHABLE."""
-        rest = self._rest((cell * self._width, _WITHIN))
+        rest = self._find_rest((cell * self._width, _WITHIN))
         return UNREACHABLE if rest is None else rest.length
 
     def _read_whole(self, terminal: int, state: Config) -> Reach:
-        lines = self._lines
+        lines = self._indentation
         if lines is not None and terminal == lines.indent:
             return {_WITHIN: self._empty} if state == _LINE else {}
         if lines is not None and terminal == lines.dedent:  # behind the text, open blocks are closed
@@ -82,25 +88,25 @@ class Distances(RestSearch):
         after = _LINE if lines is not None and terminal == lines.newline else _WITHIN
         return {after: AnyWord(self._empty, bytes(self._sizes[terminal]))}
 
-    def _state(self, stack: int) -> int:
-        cell, above = divmod(stack, self._width)
+    def _parser_state_of(self, stack: int) -> int:
+        cell, nonterminal = divmod(stack, self._width)
         state = int(self._cells()[cell, 0])
-        return int(self._tables.gotos[state, above - 1]) if above else state
+        return int(self._tables.gotos[state, nonterminal - 1]) if nonterminal else state
 
-    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
-        state = self._state(stack)
+    def _open_rules(self, stack: int) -> Iterable[tuple[int, int]]:
+        state = self._parser_state_of(stack)
         return self._tables.kernels[state] if state >= 0 else ()
 
-    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
-        cell, above = divmod(stack, self._width)
-        for _ in range(dot - (above > 0)):
+    def _reduce_stack(self, stack: int, lhs: int, dot: int) -> Iterable[int]:
+        cell, nonterminal = divmod(stack, self._width)
+        for _ in range(dot - (nonterminal > 0)):
             cell = int(self._cells()[cell, 1])
-        return (cell * self._width + 1 + left - self._terminals,)
+        return (cell * self._width + 1 + lhs - self._terminals,)
 
     def _is_end(self, stack: int, state: Config) -> bool:
-        after, above = self._state(stack), stack % self._width
-        is_root = above and self._tables.nonterminals[above - 1].startswith("$root_")
+        after, nonterminal = self._parser_state_of(stack), stack % self._width
+        is_root = nonterminal and self._tables.nonterminals[nonterminal - 1].startswith("$root_")
         return after == self._tables.end or (after < 0 and bool(is_root))
 
-    def _count(self, spent: int = 1) -> None:
+    def _count_steps(self, spent: int = 1) -> None:
         """The tables of the parser bound the work: no steps are counted."""

@@ -54,19 +54,19 @@ def kept_parts(arrays: Arrays, lexer: npt.NDArray[np.uint8], grown: GrowingTable
     return KeptParts(arrays, lexer, words, int(grown.rows(NODES)[start, L.LarkState.lexeme]))
 
 
-def write(files: CacheEntries, key: str, parts: KeptParts) -> None:
+def write_compiled(files: CacheEntries, key: str, parts: KeptParts) -> None:
     """Write the file of a grammar, with a StoreWarning where the folder does not take it."""
     files.write(_KIND, key, {**parts.arrays, _LEXER: parts.lexer}, {**parts.words, _LEXEME: parts.lexeme})
 
 
-def read(files: CacheEntries, key: str) -> KeptParts | None:
+def read_compiled(files: CacheEntries, key: str) -> KeptParts | None:
     """Return what the file of a grammar holds; None where there is none, with a StoreWarning where it cannot
     serve. Cost: 0.1 ms, and 0.2 ms a megabyte."""
-    held = files.read(_KIND, key)
-    if held is None:
+    entry = files.read(_KIND, key)
+    if entry is None:
         return None
     try:
-        arrays, words = dict(held.arrays), dict(held.numbers)
+        arrays, words = dict(entry.arrays), dict(entry.numbers)
         return KeptParts(arrays, arrays.pop(_LEXER), words, words.pop(_LEXEME))
     except LookupError:
         files.drop(key, "is damaged or was not made by this version of structgen")

@@ -22,17 +22,17 @@ from structgen.base.limits import Limits
 from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
-from structgen.base.system.garbage import uncollected
+from structgen.base.system.garbage import pause_collection
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.lark_grammars.compiled.kept_lark import KeptParts
 from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer
 from structgen.grammars.lark_grammars.lexer.effort import STATES_COUNTED
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
-from structgen.grammars.lark_grammars.liveness.lark_liveness import Liveness, Solved
+from structgen.grammars.lark_grammars.liveness.lark_liveness import Fixpoint, Liveness
 from structgen.grammars.lark_grammars.liveness.letters import Letters
 from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.grammars.lark_grammars.machine import lark_masks
-from structgen.grammars.lark_grammars.machine.forgetting import forget
+from structgen.grammars.lark_grammars.machine.forgetting import forget_places
 from structgen.grammars.lark_grammars.machine.memo import find_proof
 from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.text_grammars.machine.language import Language
@@ -57,21 +57,21 @@ from structgen.tokens.vocabulary import Vocabulary
 
 _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
-_NOTHING_TOLD: Final = 0, 0
+_NOTHING_WRITTEN: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
 """With more places than this, those that no state needs are forgotten; then with twice as many as were kept,
 if these are more."""
 
 
-def _word(name: str) -> int:
+def _field_index(name: str) -> int:
     return word_of(L.LarkContext, name)
 
 
-_PLACES, _CELLS, _PROOFS, _LEFTOVERS = map(_word, ("places", "cells", "proofs", "leftovers"))
+_PLACES, _CELLS, _PROOFS, _LEFTOVERS = map(_field_index, ("places", "cells", "proofs", "leftovers"))
 _HOOKS: Final = {
     "miss": ask_row,
-    "read": lark_masks.place_behind,
-    "begun": lark_masks.state_behind,
+    "read_bytes": lark_masks.place_behind,
+    "begin_lexeme": lark_masks.state_behind,
     "lives": lark_masks.group_lives,
     "walk": lark_masks.walk_small,
 }
@@ -80,8 +80,8 @@ _HOOKS: Final = {
 class LarkReading(NamedTuple):
     """One way to read a text, exact by itself."""
 
-    place: int
-    lexeme: int
+    parse_position: int
+    lexer_state: int
     """The state of the lexer."""
     column: int
     """The column of a newline so far, below 0 before it."""
@@ -102,43 +102,44 @@ class LarkAnswers:
         self,
         tables: ParserTables,
         is_local: bool,
-        grown: GrowingTables,
+        growing_tables: GrowingTables,
         vocabulary: Vocabulary,
         store: VocabularyStore,
         lock: Any,
         limits: Limits,
-        kept: KeptParts | None = None,
+        cached_parts: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`kept`: the arrays that no vocabulary changes; else they are made. `bound`: as of `Lexer`. Cost:
-        the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
-        self._tables, self._grown, self._lock, self.limits = tables, grown, lock, limits
-        self.begin = partial(THIS_CALL.begin, limits)
+        """`cached_parts`: the arrays that no vocabulary changes; else they are made. `bound`: as of `Lexer`.
+        Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
+        self._tables, self._growing_tables, self._lock, self.limits = tables, growing_tables, lock, limits
+        self.begin = partial(THIS_CALL.begin_call, limits)
         """Return the context of a call."""
-        self._is_local, self._kept = is_local, kept
-        self._held: dict[str, npt.NDArray[Any]] = {}
+        self._is_local, self._cached_parts = is_local, cached_parts
+        self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
-        grown.context[_word("walks")] = address_of(self._walks)
+        growing_tables.context[_field_index("walks")] = address_of(self._walks)
         self._parts: LexerParts | None = None
         self._liveness: Liveness | None = None
-        self._solved: Solved | None = None
-        self._told = _NOTHING_TOLD
+        self._fixpoint: Fixpoint | None = None
+        self._written_counts = _NOTHING_WRITTEN
         self._most_places, self._may_forget = MOST_PLACES, False
-        self.records = RecordTables(grown, vocabulary, store)
+        self.records = RecordTables(growing_tables, vocabulary, store)
         self.records.hook(**_HOOKS)
         self.search: WeakMethod[Callable[[LarkReading, set[int]], bool]]
         """Whether some text goes on in a reading whose lexeme becomes one of some terminals."""
-        self.forgotten = 0
+        self.renumbering_count = 0
         """How often places and cells got new numbers."""
-        if kept is not None:
-            marks = np.zeros(kept.classes, np.int32)
-            self._put(
-                {**kept.arrays, "marks_of_classes": marks}, {**kept.words, "class_count": kept.classes - 1}
+        if cached_parts is not None:
+            marks = np.zeros(cached_parts.classes, np.int32)
+            self._write_fields(
+                {**cached_parts.arrays, "marks_of_classes": marks},
+                {**cached_parts.words, "class_count": cached_parts.classes - 1},
             )
             return
         self._put_parser()
         lexer = Lexer(tables, is_local, limits, bound=bound)
-        rows = LexerTables(lexer, grown.context)
+        rows = LexerTables(lexer, growing_tables.context)
         self._parts = LexerParts(lexer, rows, Letters(rows))
         self._put_letters()
         self._put_begins()
@@ -147,13 +148,13 @@ class LarkAnswers:
     def parts(self) -> LexerParts:
         """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 100 ms."""
         if self._parts is None:
-            assert self._kept is not None
-            with uncollected():
-                of_lexer, of_letters, told, solved = marshal.loads(self._kept.lexer.data)
+            assert self._cached_parts is not None
+            with pause_collection():
+                of_lexer, of_letters, written_counts, fixpoint = marshal.loads(self._cached_parts.lexer.data)
                 lexer = Lexer(self._tables, self._is_local, self.limits, of_lexer)
-                rows = LexerTables(lexer, self._grown.context, self._kept.arrays)
-                self._told = told
-                self._solved = solved and Solved._make((*solved, self._held["certain"]))
+                rows = LexerTables(lexer, self._growing_tables.context, self._cached_parts.arrays)
+                self._written_counts = written_counts
+                self._fixpoint = fixpoint and Fixpoint._make((*fixpoint, self._arrays["certain"]))
                 self._parts = LexerParts(lexer, rows, Letters(rows, of_letters))
         return self._parts
 
@@ -161,9 +162,9 @@ class LarkAnswers:
     def liveness(self) -> Liveness:
         """Which texts go on. Cost: once that of making it."""
         if self._liveness is None:
-            known = self._tables, self.letters, self.limits
-            made = Liveness(*known, self._solved)
-            self._liveness, self._solved, self._told = made, None, _NOTHING_TOLD
+            liveness_inputs = self._tables, self.letters, self.limits
+            liveness = Liveness(*liveness_inputs, self._fixpoint)
+            self._liveness, self._fixpoint, self._written_counts = liveness, None, _NOTHING_WRITTEN
         return self._liveness
 
     @property
@@ -183,19 +184,25 @@ class LarkAnswers:
 
     # --- arrays ---------------------------------------------------------------------------------------------
 
-    def _put(self, arrays: Mapping[str, Any], words: Mapping[str, int] = MappingProxyType({})) -> None:
+    def _write_fields(
+        self, arrays: Mapping[str, Any], words: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         """Write arrays and words, all of them at once: an exception finds what compiled code reads as it was,
         or as it will be."""
-        held = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        numbers = {**words, **{name: address_of(array) for name, array in held.items()}}
-        places, values, every = [*map(_word, numbers)], [*numbers.values()], self._held | held
-        self._grown.context[places], self._held = values, every
+        contiguous_arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        numbers = {**words, **{name: address_of(array) for name, array in contiguous_arrays.items()}}
+        field_indices, field_values, all_arrays = (
+            [*map(_field_index, numbers)],
+            [*numbers.values()],
+            self._arrays | contiguous_arrays,
+        )
+        self._growing_tables.context[field_indices], self._arrays = field_values, all_arrays
 
     def _put_parser(self) -> None:
         tables, indentation = self._tables, self._tables.indentation
         terminals = len(tables.terminals)
-        ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
-        ignored[sorted(tables.ignored)] = 1
+        is_ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
+        is_ignored[sorted(tables.ignored_terminals)] = 1
         words = {
             "terminal_count": terminals,
             "nonterminal_count": tables.gotos.shape[1],
@@ -210,10 +217,10 @@ class LarkAnswers:
             words |= {"dedent": indentation.dedent, "tab": indentation.tab_size}
         arrays = {
             "context_of": tables.context_of.astype(np.int32),
-            "ignored": ignored,
+            "is_ignored": is_ignored,
             "brackets": brackets,
         }
-        self._put(arrays, words)
+        self._write_fields(arrays, words)
 
     def _put_begins(self) -> None:
         """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
@@ -226,54 +233,56 @@ class LarkAnswers:
             )
             for terminal in range(1, len(tables.terminals)):
                 begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
-        self._put({"begins": begins, "begin_bytes": byte_sets(begins[:, rows.classes])})
+        self._write_fields({"begins": begins, "begin_bytes": byte_sets(begins[:, rows.classes])})
 
     def _put_letters(self) -> None:
         """Write the classes of endings, and the liveness of the letters that there are."""
-        letters, made = self.letters, self.liveness
-        told = len(letters.classes), len(letters.letters)
+        letters, liveness = self.letters, self.liveness
+        counts = len(letters.classes), len(letters.letters)
         flat = [letter for some in letters.classes for letter in some]
         arrays = {
             "class_at": np.cumsum([0, *map(len, letters.classes)]).astype(np.int32),
             "class_letters": np.array(flat or [0], np.int32),
             "marks_of_classes": np.zeros(len(letters.classes), np.int32),
-            "actions": made.actions,
-            "gotos": made.gotos,
-            "sizes": made.sizes,
-            "origins": made.origins,
-            "certain": made.certain,
+            "actions": liveness.actions,
+            "gotos": liveness.gotos,
+            "sizes": liveness.sizes,
+            "origins": liveness.origins,
+            "certain": liveness.certain,
             "letter_terminal": np.array([terminal for terminal, _kind in letters.letters], np.int32),
             "letter_kind": np.array([kind for _terminal, kind in letters.letters], np.int32),
-            "letter_boundary": made.boundary,
+            "letter_boundary": liveness.boundary,
         }
-        words = {"boundaries": made.boundaries, "keeps_column": int(letters.keeps_column)}
-        self._put(arrays, {**words, "class_count": told[0]})
-        self._told = told
+        words = {"boundaries": liveness.boundaries, "keeps_column": int(letters.keeps_column)}
+        self._write_fields(arrays, {**words, "class_count": counts[0]})
+        self._written_counts = counts
 
-    def _tell(self) -> None:
+    def _write_new_letters(self) -> None:
         """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
         which ask for letters and rows outside of compiled calls."""
         if self._parts is not None:
             letters = self._parts.letters
-            if self._told != (len(letters.classes), len(letters.letters)):
+            if self._written_counts != (len(letters.classes), len(letters.letters)):
                 self._put_letters()
 
     # --- answers --------------------------------------------------------------------------------------------
 
-    def call(self, function: Callable[..., int], *arguments: int) -> int:
+    def call_compiled(self, function: Callable[..., int], *arguments: int) -> int:
         """Return the result of a compiled call, once it has no questions. Raises LimitError."""
         self._may_forget = True
-        return self._call(function, *arguments)
+        return self._call_until_answered(function, *arguments)
 
-    def call_keeping(self, function: Callable[..., int], *arguments: int) -> int:
+    def call_compiled_keeping_positions(self, function: Callable[..., int], *arguments: int) -> int:
         """Return the result of a compiled call, once it has no questions; places keep their numbers. Raises
         LimitError."""
         self._may_forget = False
-        return self._call(function, *arguments)
+        return self._call_until_answered(function, *arguments)
 
-    def _call(self, function: Callable[..., int], *arguments: int) -> int:
-        self._tell()
-        code = call_answered(self._lock, self.begin, self.answer, self._grown.address, function, *arguments)
+    def _call_until_answered(self, function: Callable[..., int], *arguments: int) -> int:
+        self._write_new_letters()
+        code = call_answered(
+            self._lock, self.begin, self.answer_questions, self._growing_tables.address, function, *arguments
+        )
         if code == FULL:
             raise LimitError(
                 f"A text can be read in more than {L.MOST_READINGS} ways, or its tokens in too many.",
@@ -283,10 +292,10 @@ class LarkAnswers:
             )
         return code
 
-    def answer(self) -> None:
+    def answer_questions(self) -> None:
         """Answer the noted questions. Raises LimitError; then the call can be made again."""
         records = []
-        for kind, first, second, third in self._grown.questions():
+        for kind, first, second, third in self._growing_tables.questions():
             if kind == ASK_ROW:
                 self.rows.put_row(first)
             elif kind == ASK_START:
@@ -298,86 +307,96 @@ class LarkAnswers:
             elif kind == ASK_LASTS:
                 self.rows.put_lasts(first)
             elif kind == ASK_PROOF:
-                self._prove(first, second, third)
+                self._write_proof(first, second, third)
             else:
                 records.append((first, second))
-        self._tell()
+        self._write_new_letters()
         # last: what they need may be among the others
         for trie, state in records:
-            self.records.make(self._call, trie, state)
-        if self._may_forget and self._grown.count(_PLACES) > self._most_places:
+            self.records.make(self._call_until_answered, trie, state)
+        if self._may_forget and self._growing_tables.count(_PLACES) > self._most_places:
             # once a call, which begins again at its state
             self._may_forget = False
-            self.forgotten += 1
-            self._most_places = max(MOST_PLACES, 2 * forget(self._grown))
+            self.renumbering_count += 1
+            self._most_places = max(MOST_PLACES, 2 * forget_places(self._growing_tables))
 
-    def begun(self, place: int, carry: int) -> list[LarkReading]:
+    def readings_after(self, position: int, carry: int) -> list[LarkReading]:
         """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
         with self.begin():
-            states = self.rows.begun(int(self._tables.context_of[self.top(place)]), carry)
-        return [LarkReading(place, state, -1 if self.rows.may_break(state) else 0) for state in states]
+            states = self.rows.start_states(
+                int(self._tables.context_of[self.top_parser_state(position)]), carry
+            )
+        return [LarkReading(position, state, -1 if self.rows.may_break(state) else 0) for state in states]
 
-    def width(self, place: int) -> int:
+    def indent_width(self, position: int) -> int:
         """Return the width of the innermost open block at a place."""
-        cell = self._grown.rows(_PLACES)[place, L.LarkPlace.widths]
-        return -1 - int(self._grown.rows(_CELLS)[cell, L.Cell.top])
+        cell = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.widths]
+        return -1 - int(self._growing_tables.rows(_CELLS)[cell, L.Cell.top])
 
-    def brackets(self, place: int) -> int:
+    def open_brackets(self, position: int) -> int:
         """Return how many brackets are open at a place."""
-        return int(self._grown.rows(_PLACES)[place, L.LarkPlace.brackets])
+        return int(self._growing_tables.rows(_PLACES)[position, L.LarkPlace.brackets])
 
-    def top(self, place: int) -> int:
+    def top_parser_state(self, position: int) -> int:
         """Return the state of the parser at a place."""
-        return int(self._grown.rows(_CELLS)[self._grown.rows(_PLACES)[place, L.LarkPlace.stack], 0])
+        return int(
+            self._growing_tables.rows(_CELLS)[
+                self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack], 0
+            ]
+        )
 
-    def tells(self, letter: int) -> bool:
+    def is_decided_by_letter(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
         terminal, kind = self.letters.letters[letter]
-        if terminal in self._tables.ignored and kind:
+        if terminal in self._tables.ignored_terminals and kind:
             return False
         lines = self._tables.indentation
         keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
         return self.liveness.is_exact and self.letters.are_all(1 << letter) and not keeps
 
-    def _states(self, place: int) -> list[int]:
+    def _parser_stack(self, position: int) -> list[int]:
         """Return the states of the parser on the stack at a place, the bottom first."""
-        cells, states = self._grown.rows(_CELLS), list[int]()
-        stack = self._grown.rows(_PLACES)[place, L.LarkPlace.stack]
+        cells, states = self._growing_tables.rows(_CELLS), list[int]()
+        stack = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack]
         while stack >= 0:
             state, stack = cells[stack].tolist()
             states.append(state)
         return states[::-1]
 
-    def height(self, place: int) -> int:
+    def stack_height(self, position: int) -> int:
         """Return the height of the parser's stack at a place."""
-        return len(self._states(place)) - 1
+        return len(self._parser_stack(position)) - 1
 
-    def told(self, place: int, lexeme: int) -> bool | None:
+    def is_live_by_letters(self, position: int, lexeme: int) -> bool | None:
         """Return whether some text goes on at a place, from a state of the lexer; None: letters alone do not
         tell."""
         if self.lexer.states[lexeme].has_begun:
             return None
-        return self.liveness.tells(self._states(place), self.brackets(place) > 0, lexeme)
+        return self.liveness.is_live_before_lexeme(
+            self._parser_stack(position), self.open_brackets(position) > 0, lexeme
+        )
 
-    def proves(self, place: int, letters: Sequence[int], lexeme: int, column: int) -> bool:
+    def prove_live(self, position: int, letters: Sequence[int], lexeme: int, column: int) -> bool:
         """Return whether some text goes on where one of some letters is read at a place, exactly. `lexeme`: a
         state of the lexer with these letters; `column`: of a newline so far."""
-        lives = self.liveness.reaches_end(self._states(place), self.brackets(place) > 0, letters)
+        lives = self.liveness.reaches_end(
+            self._parser_stack(position), self.open_brackets(position) > 0, letters
+        )
         if lives is None:
             search, may_forget = self.search(), self._may_forget
             assert search is not None
             lives = search(
-                LarkReading(place, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
+                LarkReading(position, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
             )
             self._may_forget = may_forget
         return lives
 
-    def _prove(self, place: int, end_class: int, column: int) -> None:
+    def _write_proof(self, position: int, end_class: int, column: int) -> None:
         """Write whether some text goes on behind a class of endings, exactly."""
         letters = self.letters
-        lives = self.proves(place, letters.classes[end_class], letters.state_of[end_class], column)
-        proofs, count = self._grown.rows(_PROOFS), self._grown.count(_PROOFS)
-        row = find_proof(self._grown.address, place, end_class, column)
+        lives = self.prove_live(position, letters.classes[end_class], letters.state_of[end_class], column)
+        proofs, count = self._growing_tables.rows(_PROOFS), self._growing_tables.count(_PROOFS)
+        row = find_proof(self._growing_tables.address, position, end_class, column)
         assert 0 <= row < count
         proofs[row, L.Proof.answer] = int(lives)
 
@@ -386,16 +405,21 @@ class LarkAnswers:
     def kept_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.uint8]]:
         """Return copies of the arrays that no vocabulary changes, by the names of their fields, and the lexer
         and its letters."""
-        arrays = {name: array for name, array in self._held.items() if name not in _NOT_KEPT}
+        arrays = {name: array for name, array in self._arrays.items() if name not in _NOT_KEPT}
         if self._parts is None:
-            assert self._kept is not None
-            lexer = self._kept.lexer
+            assert self._cached_parts is not None
+            lexer = self._cached_parts.lexer
         else:
             arrays |= self.rows.arrays
-            told = self._told
-            solved = self._solved if self._liveness is None else self._liveness.solved
-            with uncollected():
-                parts: Any = self.lexer.kept, self.letters.kept, told, solved and solved[:-1]
+            counts = self._written_counts
+            fixpoint = self._fixpoint if self._liveness is None else self._liveness.fixpoint
+            with pause_collection():
+                parts: Any = (
+                    self.lexer.kept_values,
+                    self.letters.kept_values,
+                    counts,
+                    fixpoint and fixpoint[:-1],
+                )
                 lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
         return {
             name: array.reshape(len(array), -1 if array.size else 1).copy() for name, array in arrays.items()
@@ -403,27 +427,31 @@ class LarkAnswers:
 
     # --- ahead of time --------------------------------------------------------------------------------------
 
-    def prepare(self, most: int, progress: Callable[[int], None] | None) -> int:
+    def prepare_records(self, max_bytes: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
         behind them, until all has so many bytes. Returns how many there are."""
-        table = self._grown.rows(RECORDS)[: self._grown.count(RECORDS)]
+        table = self._growing_tables.rows(RECORDS)[: self._growing_tables.count(RECORDS)]
         table = table[:, [LexemeRecord.trie, LexemeRecord.lexeme]]
-        known = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
+        record_numbers = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
         with self.begin():
             starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
             pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
         queue, done = list(pending), 0
         for trie, state in queue:  # the list grows meanwhile
-            if self._grown.nbytes() + self.nbytes > most:
+            if self._growing_tables.nbytes() + self.nbytes > max_bytes:
                 break
             after: list[tuple[int, int]] = []
             # what a limit forbids may be needed by no mask
             with suppress(LimitError), self.begin():
-                if (trie, state) not in known:
-                    self.records.make(self._call, trie, state)
-                    known[trie, state] = self._grown.count(RECORDS) - 1
-                like = int(self._grown.rows(RECORDS)[known[trie, state], LexemeRecord.like])
-                after = [(trie, like), *self._behind(trie, state), *self._left_over(known[trie, state])]
+                if (trie, state) not in record_numbers:
+                    self.records.make(self._call_until_answered, trie, state)
+                    record_numbers[trie, state] = self._growing_tables.count(RECORDS) - 1
+                like = int(self._growing_tables.rows(RECORDS)[record_numbers[trie, state], LexemeRecord.like])
+                after = [
+                    (trie, like),
+                    *self._successor_records(trie, state),
+                    *self._leftover_records(record_numbers[trie, state]),
+                ]
             done += 1
             if progress is not None:
                 progress(done)
@@ -432,7 +460,7 @@ class LarkAnswers:
             queue += fresh
         return done
 
-    def _behind(self, trie: int, state: int) -> list[tuple[int, int]]:
+    def _successor_records(self, trie: int, state: int) -> list[tuple[int, int]]:
         """Return the records of the states behind one more byte, and behind an end."""
         self.rows.put_row(state)
         records = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
@@ -442,20 +470,22 @@ class LarkAnswers:
             ]
         return records
 
-    def _left_over(self, record: int) -> list[tuple[int, int]]:
+    def _leftover_records(self, record: int) -> list[tuple[int, int]]:
         """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
-        first, last = self._grown.rows(RECORDS)[
+        first, last = self._growing_tables.rows(RECORDS)[
             record, [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
         ].tolist()
         records = []
-        for terminal, carry, _shift, after in self._grown.rows(_LEFTOVERS)[first:last].tolist():
-            if self._grown.rows(TRIES)[after, Trie.count] >= SMALL_TRIE:
-                begun = {self.rows.start(context, carry) for context in self._tables.contexts_after(terminal)}
-                records += [(after, state) for state in sorted(begun)]
+        for terminal, carry, _shift, after in self._growing_tables.rows(_LEFTOVERS)[first:last].tolist():
+            if self._growing_tables.rows(TRIES)[after, Trie.count] >= SMALL_TRIE:
+                start_states = {
+                    self.rows.start(context, carry) for context in self._tables.contexts_after(terminal)
+                }
+                records += [(after, state) for state in sorted(start_states)]
         return records
 
     @property
-    def share(self) -> float:
+    def used_share(self) -> float:
         """The used share of its limits: of the states of the lexer, and of the memory for records."""
         return max(self.lexer_share, self.records.nbytes / self.limits.grammar_memory)
 
@@ -469,7 +499,9 @@ class LarkAnswers:
         """About how many bytes the lexer takes."""
         rows = 0 if self._parts is None else self.rows.nbytes
         return (
-            rows + 2000 * self.sizes["lexer_states"] + sum(int(array.nbytes) for array in self._held.values())
+            rows
+            + 2000 * self.sizes["lexer_states"]
+            + sum(int(array.nbytes) for array in self._arrays.values())
         )
 
     # --- states ---------------------------------------------------------------------------------------------
@@ -482,12 +514,15 @@ class LarkAnswers:
     @property
     def sizes(self) -> dict[str, int]:
         """The numbers of lexer states, carries, and tokens' records."""
-        count = self._grown.count
+        count = self._growing_tables.count
         states, carries = 0, 0
         if self._parts is not None:
             states, carries = len(self.lexer.states), len(self.lexer.carries)
-        elif self._kept is not None:
-            states, carries = len(self._kept.arrays["end_class"]), len(self._kept.arrays["starts"])
+        elif self._cached_parts is not None:
+            states, carries = (
+                len(self._cached_parts.arrays["end_class"]),
+                len(self._cached_parts.arrays["starts"]),
+            )
         return {
             "lexer_states": states,
             "carries": carries,

@@ -18,18 +18,18 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.native.jit import entry
 from structgen.base.native.typed_blocks import word_of
 from structgen.grammars.lark_grammars.compiled.costs import UNREACHABLE, Distances
 from structgen.grammars.lark_grammars.compiled.lark_answers import LarkAnswers, LarkReading
-from structgen.grammars.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend
+from structgen.grammars.lark_grammars.lexer.effort import NUMBERS_PER_STEP, spend_steps
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 from structgen.grammars.lark_grammars.liveness.frames import classes_of_bytes, column_after
 from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.grammars.lark_grammars.machine.lark_layout import LarkContext
 from structgen.grammars.lark_grammars.machine.lark_masks import place_behind
-from structgen.grammars.lark_grammars.machine.memo import lives
+from structgen.grammars.lark_grammars.machine.memo import lexeme_lives
 from structgen.grammars.lark_grammars.machine.parser import ends_at
 from structgen.grammars.lark_grammars.reading.loaded_grammar import Indentation
 from structgen.grammars.text_grammars.context_free.shortest_rests import Word
@@ -50,21 +50,21 @@ _RANKS: Final = [_LIKED.index(byte) if byte in _LIKED else 256 + byte for byte i
 
 
 @entry("int64(int64, int64)")
-def text_ends(address: int, place: int) -> int:
+def text_ends(address: int, position: int) -> int:
     """Return 1 if the text may end at a place, 0, or a question."""
-    return ends_at(LarkContext(address), place)
+    return ends_at(LarkContext(address), position)
 
 
 @entry("int64(int64, int64, int64, int64)")
-def reading_lives(address: int, place: int, lexeme: int, column: int) -> int:
+def reading_lives(address: int, position: int, lexeme: int, column: int) -> int:
     """Return 1 if some text goes on in a reading, 0, or a question."""
-    return lives(LarkContext(address), place, lexeme, column)
+    return lexeme_lives(LarkContext(address), position, lexeme, column)
 
 
 def liked_bytes(classes: bytes) -> list[int]:
     """Return a byte of each class, those first that are written rather than others."""
-    liked = {classes[byte]: byte for byte in sorted(range(256), key=lambda byte: -_RANKS[byte])}
-    return sorted(liked.values(), key=_RANKS.__getitem__)
+    byte_of_class = {classes[byte]: byte for byte in sorted(range(256), key=lambda byte: -_RANKS[byte])}
+    return sorted(byte_of_class.values(), key=_RANKS.__getitem__)
 
 
 class Ending(NamedTuple):
@@ -89,54 +89,63 @@ class Endings:
         """`newline`: the indenter's terminal, of which each state is an end of its own. `has_end`: whether a
         state may lead to an end that is asked for; None: each may."""
         self._rows, self._newline, self._has_end = rows, newline, has_end
-        self._before: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        self._steps: dict[int, tuple[int, int]] = {state: (-1, 0)}
         lexer = rows.lexer
         self._symbols = liked_bytes(bytes(lexer.classes)) + [
             TOKEN + token for token in lexer.instructions.specials
         ]
         self._classes = np.array(list(map(lexer.byte_class_of, self._symbols)))
-        self._front, self._met = [state], set[tuple[int, ...]]()
-        self.found: list[Ending] = []
+        self._frontier, self._seen_endings = [state], set[tuple[int, ...]]()
+        self.endings: list[Ending] = []
         ending = None if lexer.states[state].bound is None else Ending(*lexer.shortest_end(state))
         if ending is not None and ending.carry >= 0:
-            self.found.append(ending)
+            self.endings.append(ending)
             # where nothing is owed behind the shortest rest of a bound text, no other one is better
-            self._front = [] if lexer.is_local and ending.carry == lexer.nothing else [state]
+            self._frontier = [] if lexer.is_local and ending.carry == lexer.nothing else [state]
 
-    def _extend(self) -> None:
+    def _explore_next_byte(self) -> None:
         """Look at texts with one byte more. Raises LimitError."""
         rows, lexer = self._rows, self._rows.lexer
-        after: dict[int, tuple[int, int]] = {}
+        new_steps: dict[int, tuple[int, int]] = {}
         ends: dict[tuple[int, ...], Ending] = {}
-        spend(lexer.limits, NUMBERS_PER_STEP * len(self._front))
-        for state in self._front:
+        spend_steps(lexer.limits, NUMBERS_PER_STEP * len(self._frontier))
+        for state in self._frontier:
             for terminal, carry in lexer.states[state].ends:
                 key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
-                if key not in self._met and key not in ends:
-                    ends[key] = Ending(self._text(state), terminal, carry)
+                if key not in self._seen_endings and key not in ends:
+                    ends[key] = Ending(self._text_to(state), terminal, carry)
             rows.put_row(state)
-            for symbol, to in zip(self._symbols, rows.moves[state][self._classes].tolist(), strict=True):
-                is_new = to >= 0 and to not in self._before and to not in after
-                if is_new and (self._has_end is None or self._has_end(to)):
-                    after[to] = state, symbol
-        before, met, known = self._before | after, self._met.union(ends), [*self.found, *ends.values()]
-        self._before, self._met, self.found, self._front = before, met, known, list(after)
+            for symbol, target in zip(self._symbols, rows.moves[state][self._classes].tolist(), strict=True):
+                is_new = target >= 0 and target not in self._steps and target not in new_steps
+                if is_new and (self._has_end is None or self._has_end(target)):
+                    new_steps[target] = state, symbol
+        steps, seen_endings, endings = (
+            self._steps | new_steps,
+            self._seen_endings.union(ends),
+            [*self.endings, *ends.values()],
+        )
+        self._steps, self._seen_endings, self.endings, self._frontier = (
+            steps,
+            seen_endings,
+            endings,
+            list(new_steps),
+        )
 
-    def all(self) -> Iterator[Ending]:
+    def iterate_endings(self) -> Iterator[Ending]:
         """Yield all ends. Raises LimitError."""
-        at = 0
+        next_index = 0
         while True:
-            while at < len(self.found):
-                yield self.found[at]
-                at += 1
-            if not self._front:
+            while next_index < len(self.endings):
+                yield self.endings[next_index]
+                next_index += 1
+            if not self._frontier:
                 return
-            self._extend()
+            self._explore_next_byte()
 
-    def _text(self, state: int) -> Sequence[int]:
+    def _text_to(self, state: int) -> Sequence[int]:
         symbols = list[int]()
-        while self._before[state][0] >= 0:
-            state, symbol = self._before[state]
+        while self._steps[state][0] >= 0:
+            state, symbol = self._steps[state]
             symbols.append(symbol)
         return symbols[::-1]
 
@@ -152,22 +161,22 @@ class ShortestRests:
         """Whether letters did not tell when they were last asked for a state that owes something. To ask
         costs more than some lexemes more, so a proof does without at first."""
         self._distances: Distances | None = None
-        self._forgotten = 0
+        self._last_renumbering = 0
 
-    def of(self, readings: list[LarkReading]) -> Sequence[int]:
+    def shortest_text(self, readings: list[LarkReading]) -> Sequence[int]:
         """Return a shortest text behind which the text may end, from some readings of which one
         lives. Raises LimitError."""
         with self.answers.begin():
-            rest = _Search(self, readings).result()
+            rest = _Search(self, readings).find_text()
         assert rest is not None, "a state from which no text goes on"
         return rest
 
-    def goes_on(self, reading: LarkReading, wanted: set[int]) -> bool:
+    def goes_on(self, reading: LarkReading, target_terminals: set[int]) -> bool:
         """Return whether some text goes on in a reading whose lexeme becomes one of some terminals: where
         letters do not tell, since they are not settled, or since stacks do not tell which brackets are open
         or which widths a newline may have. Raises LimitError."""
         with self.answers.begin():
-            return _Search(self, [reading], wanted).result() is not None
+            return _Search(self, [reading], target_terminals).find_text() is not None
 
     @cached_property
     def _line_bytes(self) -> list[int]:
@@ -180,66 +189,74 @@ class ShortestRests:
         """Whether the costs of symbols are made."""
         return self._distances is not None
 
-    def distance(self, place: int) -> int:
+    def min_bytes_left(self, position: int) -> int:
         """Return how many bytes a place needs at least; UNREACHABLE."""
         if self._distances is None:
             self._distances = Distances(self.answers.letters, partial(self._grown.rows, _CELLS))
-        if self._forgotten != self.answers.forgotten:
-            forgotten = self.answers.forgotten
-            self._distances.forget()
-            self._forgotten = forgotten
-        stack = int(self._grown.rows(_PLACES)[place, L.LarkPlace.stack])
-        return self._distances.of(stack)
+        if self._last_renumbering != self.answers.renumbering_count:
+            renumbering_count = self.answers.renumbering_count
+            self._distances.forget_costs()
+            self._last_renumbering = renumbering_count
+        stack = int(self._grown.rows(_PLACES)[position, L.LarkPlace.stack])
+        return self._distances.min_bytes_of(stack)
 
-    def column(self, reading: LarkReading, byte: int, is_proof: bool) -> int:
+    def column_after_byte(self, reading: LarkReading, byte: int, is_proof: bool) -> int:
         """Return the column of a newline after one more byte; in a proof the least of those that all do the
         same."""
-        column, known = column_after(reading.column, byte, self._tab), self.answers.letters.widths
-        over = column - max(self.answers.width(reading.place) + 1, known.first)
-        return column - over + over % known.every if is_proof and over >= known.every else column
+        column, widths = column_after(reading.column, byte, self._tab), self.answers.letters.widths
+        excess = column - max(self.answers.indent_width(reading.parse_position) + 1, widths.first)
+        return column - excess + excess % widths.every if is_proof and excess >= widths.every else column
 
-    @remembered
-    def _known(self, state: int) -> Endings:
+    @remember_answers
+    def _endings_from(self, state: int) -> Endings:
         return Endings(self.answers.rows, state, self.newline)
 
-    def endings(self, state: int) -> Iterator[Ending]:
+    def endings_of_state(self, state: int) -> Iterator[Ending]:
         """Yield the ends from a state of the lexer, shortest texts first."""
-        return self._known(state).all()
+        return self._endings_from(state).iterate_endings()
 
-    def endings_as(self, state: int, wanted: set[int]) -> Iterator[Ending]:
+    def endings_as(self, state: int, target_terminals: set[int]) -> Iterator[Ending]:
         """Yield those that are of some terminals."""
         terminals_of = self.answers.letters.terminals_of
         ends = Endings(
-            self.answers.rows, state, self.newline, lambda to: not wanted.isdisjoint(terminals_of(to))
+            self.answers.rows,
+            state,
+            self.newline,
+            lambda to: not target_terminals.isdisjoint(terminals_of(to)),
         )
-        return (ending for ending in ends.all() if ending.terminal in wanted)
+        return (ending for ending in ends.iterate_endings() if ending.terminal in target_terminals)
 
-    def behind(self, reading: LarkReading, ending: Ending) -> tuple[bool, list[LarkReading]]:
+    def readings_after_ending(self, reading: LarkReading, ending: Ending) -> tuple[bool, list[LarkReading]]:
         """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none
         where the parser refuses it."""
         text, terminal, carry = ending
-        is_line = terminal == self.newline and self._counts_columns(reading.place)
+        is_line = terminal == self.newline and self._counts_columns(reading.parse_position)
         if is_line and text:
             return False, []
         column = reading.column if is_line else 0
-        after = self.answers.call_keeping(place_behind, reading.place, terminal, column)
+        after = self.answers.call_compiled_keeping_positions(
+            place_behind, reading.parse_position, terminal, column
+        )
         if after < 0:
             return False, []
-        lasts = self.answers.lexer.holds_at_end(carry) and self.answers.call_keeping(text_ends, after) == 1
-        return lasts, self.answers.begun(after, carry)
+        lasts = (
+            self.answers.lexer.holds_at_end(carry)
+            and self.answers.call_compiled_keeping_positions(text_ends, after) == 1
+        )
+        return lasts, self.answers.readings_after(after, carry)
 
-    def _counts_columns(self, place: int) -> bool:
+    def _counts_columns(self, position: int) -> bool:
         """Return whether a newline's column counts at a place: no bracket is open."""
-        return self.newline >= 0 and int(self._grown.rows(_PLACES)[place, L.LarkPlace.brackets]) == 0
+        return self.newline >= 0 and int(self._grown.rows(_PLACES)[position, L.LarkPlace.brackets]) == 0
 
-    def takes_lines(self, place: int) -> bool:
+    def takes_lines(self, position: int) -> bool:
         """Return whether a newline is read at a place, and its column counts."""
-        if not self._counts_columns(place):
+        if not self._counts_columns(position):
             return False
-        width = self.answers.width(place)
-        return self.answers.call_keeping(place_behind, place, self.newline, width) >= 0
+        width = self.answers.indent_width(position)
+        return self.answers.call_compiled_keeping_positions(place_behind, position, self.newline, width) >= 0
 
-    def broken(self, state: int) -> Iterator[tuple[int, int]]:
+    def newline_steps(self, state: int) -> Iterator[tuple[int, int]]:
         """Yield bytes after which a lexeme may still become a newline, and the state after each."""
         rows, lexer = self.answers.rows, self.answers.lexer
         rows.put_row(state)
@@ -249,12 +266,12 @@ class ShortestRests:
                 yield byte, after
 
 
-class _Open(NamedTuple):
+class _QueueEntry(NamedTuple):
     """A text that may be part of a shortest one; in the order of what it comes to at least, longer texts and
     earlier ones first."""
 
     estimate: int
-    left: int
+    negative_length: int
     """The length of the text, below 0."""
     number: int
     text: Word
@@ -268,102 +285,112 @@ class _Search:
     """One search for a shortest text from some readings. The lock of the grammar is held."""
 
     def __init__(
-        self, rests: ShortestRests, readings: list[LarkReading], wanted: set[int] | None = None
+        self, rests: ShortestRests, readings: list[LarkReading], target_terminals: set[int] | None = None
     ) -> None:
-        """`wanted`: it is asked whether there is a text, if the lexeme becomes one of some terminals; then
-        any text that is known to go on does."""
-        self._rests, self._readings, self._wanted = rests, readings, wanted
+        """`target_terminals`: it is asked whether there is a text, if the lexeme becomes one of some
+        terminals; then any text that is known to go on does."""
+        self._rests, self._readings, self._target_terminals = rests, readings, target_terminals
         self._answers, self._limits = rests.answers, rests.answers.limits
-        self._call = self._answers.call_keeping
-        self._queue: list[_Open] = []
+        self._call = self._answers.call_compiled_keeping_positions
+        self._queue: list[_QueueEntry] = []
         self._order = count()
         self._best: dict[LarkReading, int] = {}
-        self._lexing = set(readings if wanted else ())
+        self._lexing = set(readings if target_terminals else ())
         """Readings in which the first lexeme is read."""
-        self._is_blind = wanted is not None and not rests.has_distances
+        self._is_blind = target_terminals is not None and not rests.has_distances
         for reading in readings:
-            self._push(0, Word(), reading)
+            self._push_entry(0, Word(), reading)
 
-    def _push(
+    def _push_entry(
         self, estimate: int, text: Word, reading: LarkReading | None, endings: Iterator[Ending] | None = None
     ) -> None:
-        heappush(self._queue, _Open(estimate, -text.length, next(self._order), text, reading, endings))
+        heappush(self._queue, _QueueEntry(estimate, -text.length, next(self._order), text, reading, endings))
 
-    def result(self) -> Sequence[int] | None:
+    def find_text(self) -> Sequence[int] | None:
         """Return a shortest text; None where there is none. Raises LimitError."""
         while self._queue:
-            estimate, _left, _number, text, reading, endings = heappop(self._queue)
+            estimate, _negative_length, _number, text, reading, endings = heappop(self._queue)
             if reading is None:
-                return text.symbols()
+                return text.all_symbols()
             if endings is None:
-                spend(self._limits, NUMBERS_PER_STEP)
+                spend_steps(self._limits, NUMBERS_PER_STEP)
                 if self._best.get(reading, UNREACHABLE) <= text.length:
                     continue
                 self._best[reading] = text.length
                 if self._is_blind and len(self._best) > _FEW:
-                    self._rests.distance(reading.place)
-                    return _Search(self._rests, self._readings, self._wanted).result()
-                lives = self._lives(reading)
-                if lives and self._wanted is not None:
-                    return text.symbols()
+                    self._rests.min_bytes_left(reading.parse_position)
+                    return _Search(self._rests, self._readings, self._target_terminals).find_text()
+                lives = self._check_live(reading)
+                if lives and self._target_terminals is not None:
+                    return text.all_symbols()
                 if lives is False:
                     continue
-                endings = self._opened(estimate, text, reading)
-            self._follow(estimate, text, reading, endings)
+                endings = self._open_reading(estimate, text, reading)
+            self._follow_endings(estimate, text, reading, endings)
         return None
 
-    def _lives(self, reading: LarkReading) -> bool | None:
+    def _check_live(self, reading: LarkReading) -> bool | None:
         """Return whether some text goes on in a reading; None: letters do not tell."""
-        if self._wanted is None:
+        if self._target_terminals is None:
             return self._call(reading_lives, *reading) == 1
-        rests, owes = self._rests, bool(self._answers.lexer.states[reading.lexeme].owed)
+        rests, owes = self._rests, bool(self._answers.lexer.states[reading.lexer_state].owed)
         if reading in self._lexing or (owes and rests.letters_failed and len(self._best) <= _FEW):
             return None
-        spend(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
-        told = self._answers.told(reading.place, reading.lexeme)
+        spend_steps(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
+        is_live = self._answers.is_live_by_letters(reading.parse_position, reading.lexer_state)
         if owes:
-            rests.letters_failed = told is None
-        return told
+            rests.letters_failed = is_live is None
+        return is_live
 
-    def _opened(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
+    def _open_reading(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
         """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
-        place, state, _column = reading
-        rests, is_first, wanted = self._rests, reading in self._lexing, self._wanted or ()
-        if not (is_first and rests.newline not in wanted) and rests.takes_lines(place):
-            for byte, broken in rests.broken(state):
+        position, state, _column = reading
+        rests, is_first, target_terminals = self._rests, reading in self._lexing, self._target_terminals or ()
+        if not (is_first and rests.newline not in target_terminals) and rests.takes_lines(position):
+            for byte, line_state in rests.newline_steps(state):
                 further = Word(text, (byte,))
-                after = LarkReading(place, broken, rests.column(reading, byte, self._wanted is not None))
+                after = LarkReading(
+                    position,
+                    line_state,
+                    rests.column_after_byte(reading, byte, self._target_terminals is not None),
+                )
                 self._lexing.update((after,) if is_first else ())
-                self._push(max(further.length, estimate), further, after)
-        if self._wanted and is_first:
-            return rests.endings_as(state, self._wanted)
-        return rests.endings(state)
+                self._push_entry(max(further.length, estimate), further, after)
+        if self._target_terminals and is_first:
+            return rests.endings_as(state, self._target_terminals)
+        return rests.endings_of_state(state)
 
     def _estimate_rest(self, reading: LarkReading) -> int:
         """Return what is expected of the rest of a reading: bytes at least; in a proof a multiple."""
         if self._is_blind:
             return 0
-        return self._rests.distance(reading.place) * (_WEIGHT if self._wanted else 1)
+        return self._rests.min_bytes_left(reading.parse_position) * (_WEIGHT if self._target_terminals else 1)
 
-    def _follow(self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]) -> None:
+    def _follow_endings(
+        self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]
+    ) -> None:
         """Follow the ends of a reading's lexeme, until one leads on as it was estimated."""
-        ahead = self._estimate_rest(reading) if self._wanted else 0
+        ahead = self._estimate_rest(reading) if self._target_terminals else 0
         for ending in endings:
-            reached = text.length + len(ending.text)
-            if reached + ahead > estimate:  # this way is no longer the best
-                self._push(reached + ahead, text, reading, chain((ending,), endings))
+            length_with_ending = text.length + len(ending.text)
+            if length_with_ending + ahead > estimate:  # this way is no longer the best
+                self._push_entry(length_with_ending + ahead, text, reading, chain((ending,), endings))
                 return
-            lasts, fresh = self._rests.behind(reading, ending)
+            lasts, fresh = self._rests.readings_after_ending(reading, ending)
             further = Word(text, ending.text)
             is_best = lasts and further.length <= estimate
             if lasts:
-                self._push(further.length, further, None)
-            for behind in fresh:
-                left = self._estimate_rest(behind)
-                if left < UNREACHABLE:
-                    total = further.length + left if self._wanted else max(further.length + left, estimate)
+                self._push_entry(further.length, further, None)
+            for next_reading in fresh:
+                remaining_bytes = self._estimate_rest(next_reading)
+                if remaining_bytes < UNREACHABLE:
+                    total = (
+                        further.length + remaining_bytes
+                        if self._target_terminals
+                        else max(further.length + remaining_bytes, estimate)
+                    )
                     is_best = is_best or total <= estimate
-                    self._push(total, further, behind)
+                    self._push_entry(total, further, next_reading)
             if is_best:  # go on there; the other endings come where that was wrong
-                self._push(estimate, text, reading, endings)
+                self._push_entry(estimate, text, reading, endings)
                 return

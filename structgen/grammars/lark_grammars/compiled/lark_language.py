@@ -41,7 +41,7 @@ class LarkLanguage(CompiledLanguage):
         self.compiled.check_text()
         return super().start()
 
-    def shortest(self, config: Config) -> Sequence[int]:
+    def shortest_rest(self, config: Config) -> Sequence[int]:
         """Return a shortest completion."""
         return self.compiled.shortest_rest(config)
 

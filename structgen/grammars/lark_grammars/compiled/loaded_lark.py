@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from structgen.base.errors import StructgenError
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.base.system.waits import told
+from structgen.base.system.waits import announce_wait
 from structgen.grammars.lark_grammars.kept.kept_grammars import FoundGrammar
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Language
 from structgen.grammars.text_grammars.text_grammar import TextGrammar
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class LarkGrammar(TextGrammar):
     """A Lark grammar. Made by `lark`."""
 
-    __slots__ = ("_found", "_made", "_missing", "_said", "limits", "tables")
+    __slots__ = ("_constructor", "_definition", "_found_grammar", "_missing", "limits", "tables")
     limits: Limits
     source = "a Lark grammar"
     has_masks = True
@@ -39,7 +39,13 @@ class LarkGrammar(TextGrammar):
     ) -> None:
         """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
         the arguments, for pickling. `said`: what `x-grammar` says of its text, imports aside."""
-        self._found, self._made, self.limits, self._said, self._missing = found, made, limits, said, missing
+        self._found_grammar, self._constructor, self.limits, self._definition, self._missing = (
+            found,
+            made,
+            limits,
+            said,
+            missing,
+        )
         self.tables = found.tables.without_bytes(missing)
         """The parser and the terminals, as lark built them."""
 
@@ -51,31 +57,31 @@ class LarkGrammar(TextGrammar):
 
     @property
     def texts_named(self) -> str:
-        given = self._made[1]["grammar"]
-        return f"a text of {given}" if isinstance(given, Path) else super().texts_named
+        grammar_option = self._constructor[1]["grammar"]
+        return f"a text of {grammar_option}" if isinstance(grammar_option, Path) else super().texts_named
 
     @property
     def is_local(self) -> bool:
         """Whether no lexeme looks behind its beginning (by a look-behind, `\\b` or `^` at its start)."""
-        return self._found.is_local
+        return self._found_grammar.is_local
 
     @property
     def digest(self) -> str:
         """A digest of the tables, with their numbering, and the bytes that texts lack."""
-        return f"{self._found.digest}{bytes(sorted(self._missing)).hex()}"
+        return f"{self._found_grammar.digest}{bytes(sorted(self._missing)).hex()}"
 
     @property
     def written(self) -> dict[str, Any] | None:
-        if self._said is None:
+        if self._definition is None:
             return None
         try:
             # start-up: few grammars stand in a schema
             from structgen.schema.reading.string_grammars import grammar_of
 
-            again = grammar_of(self._said, "", self.limits, None)
+            again = grammar_of(self._definition, "", self.limits, None)
         except StructgenError:  # it imports what is no text of lark's library
             return None
-        return self._said if again == self else None
+        return self._definition if again == self else None
 
     @property
     def spelling(self) -> str:
@@ -88,24 +94,26 @@ class LarkGrammar(TextGrammar):
         from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
 
         bounds = self.limits if limits is None else limits
-        with told("compiling a Lark grammar"), THIS_CALL.begin(bounds):
+        with announce_wait("compiling a Lark grammar"), THIS_CALL.begin_call(bounds):
             return CompiledLark(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> LarkGrammar:
         """Return the grammar of the texts that have none of some bytes."""
-        return LarkGrammar(self._found, self._made, self.limits, self._said, self._missing | missing)
+        return LarkGrammar(
+            self._found_grammar, self._constructor, self.limits, self._definition, self._missing | missing
+        )
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         """Return the language of lark: byte by byte, or with masks for a target."""
         # start-up time: a program that loads a grammar may never compile it
         from structgen.grammars.lark_grammars.compiled.compiled_lark import CompiledLark
         from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
-        from structgen.grammars.text_grammars.machine.masked_language import Masked
+        from structgen.grammars.text_grammars.machine.masked_language import MaskedPlaces
 
         if target is None:
             return LarkLanguage(self, limits)
-        return Masked(CompiledLark(self, target.tokenizer, limits, target.store))
+        return MaskedPlaces(CompiledLark(self, target.tokenizer, limits, target.store))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        again, arguments = self._made
+        again, arguments = self._constructor
         return again, (arguments, self._missing)

@@ -29,7 +29,7 @@ from structgen.base.limits import Limits
 from structgen.base.native.cache_entries import CacheEntries, entry_key
 from structgen.base.system.cache import cache_folder
 from structgen.grammars.lark_grammars.lexer.instructions import Instructions
-from structgen.grammars.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, Loaded
+from structgen.grammars.lark_grammars.reading.lark_loader import INDENTER, Import, Importer, LoadedGrammar
 from structgen.grammars.lark_grammars.reading.loaded_grammar import (
     Context,
     Indentation,
@@ -51,15 +51,17 @@ _LIBRARY: Final = "lark:"
 
 
 @cache
-def _version() -> str:
+def _lark_version() -> str:
     """Return lark's version, without importing it."""
-    version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark() / "__init__.py").read_text("utf-8"))
+    version = re.search(
+        r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark_folder() / "__init__.py").read_text("utf-8")
+    )
     assert version is not None, "lark without a version"
     return version[1]
 
 
 @cache
-def _lark() -> Path:
+def _lark_folder() -> Path:
     """Return lark's folder, without importing it."""
     package = find_spec("lark")
     assert package is not None and package.origin is not None, "structgen needs lark"
@@ -96,8 +98,8 @@ class KeptFile:
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
         imports = "%import" in text
-        said = [
-            _version(),
+        key_parts = [
+            _lark_version(),
             text,
             start,
             # imports depend on the folder of the file
@@ -105,10 +107,10 @@ class KeptFile:
             None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
             *bound,
         ]
-        self._key = entry_key(self.kind, json.dumps(said))
+        self._key = entry_key(self.kind, json.dumps(key_parts))
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
-    def _open(self, limits: Limits) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
+    def _open_file(self, limits: Limits) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
         """Return the file's values and arrays; None if there is no file, if it is outdated, or if the grammar
         exceeds the limits. A damaged file causes a StoreWarning."""
         if not self._serves:
@@ -117,44 +119,44 @@ class KeptFile:
         try:
             if entry is None or entry.numbers["grammar_rules"] > limits.grammar_rules:
                 return None
-            imports, said = marshal.loads(entry.arrays["said"].data)
+            imports, values = marshal.loads(entry.arrays["said"].data)
         except (LookupError, TypeError, ValueError, EOFError):
             self._entries.drop(self._key, "cannot be read")
             return None
-        if any(_digest(path) != digest for path, digest in imports):
+        if any(_file_digest(path) != digest for path, digest in imports):
             return None
-        return said, entry.arrays
+        return values, entry.arrays
 
-    def _keep(
+    def _write_file(
         self,
-        asked: Sequence[Import],
+        import_lookups: Sequence[Import],
         rules: int,
-        said: tuple[Any, ...],
+        values: tuple[Any, ...],
         arrays: dict[str, npt.NDArray[Any]],
     ) -> None:
         """Write the file; `rules`: how many the limit counts. If the folder does not allow it, a StoreWarning
         says so."""
-        imports = self._imports(asked) if self._serves else None
+        imports = self._digest_imports(import_lookups) if self._serves else None
         if imports is None:
             return
-        written = np.frombuffer(marshal.dumps((tuple(imports), said)), np.uint8)
-        self._entries.write(self.kind, self._key, {"said": written, **arrays}, {"grammar_rules": rules})
+        value_bytes = np.frombuffer(marshal.dumps((tuple(imports), values)), np.uint8)
+        self._entries.write(self.kind, self._key, {"said": value_bytes, **arrays}, {"grammar_rules": rules})
 
-    def _imports(self, asked: Sequence[Import]) -> list[tuple[str, str | None]] | None:
+    def _digest_imports(self, import_lookups: Sequence[Import]) -> list[tuple[str, str | None]] | None:
         """Return the places where lark looked for imports, with digests of what was there; None if
         unknown."""
         digests: dict[str, str | None] = {}
-        for imported in asked:
-            if imported.base is not None and (
-                self._source is None or not os.path.isdir(os.path.abspath(imported.base))
+        for lookup in import_lookups:
+            if lookup.base is not None and (
+                self._source is None or not os.path.isdir(os.path.abspath(lookup.base))
             ):
                 return None  # relative to the program, or to something that is no file
-            folders = [*self._folders, *([] if imported.base is None else [os.path.abspath(imported.base)])]
+            folders = [*self._folders, *([] if lookup.base is None else [os.path.abspath(lookup.base)])]
             for path in (
-                *(os.path.join(folder, imported.file) for folder in folders),
-                _LIBRARY + imported.file,
+                *(os.path.join(folder, lookup.file) for folder in folders),
+                _LIBRARY + lookup.file,
             ):
-                digest = digests[path] = _digest(path)
+                digest = digests[path] = _file_digest(path)
                 if digest is not None:
                     break
         return list(digests.items())
@@ -165,29 +167,29 @@ class KeptTables(KeptFile):
 
     kind = "lark-15"
 
-    def read(self, limits: Limits) -> FoundGrammar | None:
+    def read_tables(self, limits: Limits) -> FoundGrammar | None:
         """Return the tables; None if there are none, see `KeptFile`.
 
         Cost: 0.5 ms for JSON, 5 ms for Python, and reading the imports.
         """
-        opened = self._open(limits)
-        if opened is None:
+        contents = self._open_file(limits)
+        if contents is None:
             return None
-        said, file = opened
-        plain, digest, is_local = said
-        return FoundGrammar(_tables(plain, file), digest, is_local)
+        values, file = contents
+        plain, digest, is_local = values
+        return FoundGrammar(_restore_tables(plain, file), digest, is_local)
 
-    def write(self, loaded: Loaded) -> FoundGrammar:
+    def write_tables(self, loaded_grammar: LoadedGrammar) -> FoundGrammar:
         """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
         Raises LimitError where these are too many."""
-        tables = loaded.tables
-        plain, arrays = _plain(tables), {name: getattr(tables, name) for name in _ARRAYS}
+        tables = loaded_grammar.tables
+        plain, arrays = _as_tuples(tables), {name: getattr(tables, name) for name in _ARRAYS}
         digest = blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=16)
         for array in arrays.values():
             digest.update(repr(array.shape).encode() + array.astype(np.int32).tobytes())
-        made = FoundGrammar(tables, digest.hexdigest(), Instructions(tables).is_local)
-        self._keep(loaded.imports, loaded.rules, (plain, *made[1:]), arrays)
-        return made
+        found_grammar = FoundGrammar(tables, digest.hexdigest(), Instructions(tables).is_local)
+        self._write_file(loaded_grammar.imports, loaded_grammar.rules, (plain, *found_grammar[1:]), arrays)
+        return found_grammar
 
 
 class KeptRules(KeptFile):
@@ -195,24 +197,24 @@ class KeptRules(KeptFile):
 
     kind = "lark-rules-6"
 
-    def read(self, limits: Limits) -> PlainRules | None:
+    def read_rules(self, limits: Limits) -> PlainRules | None:
         """Return the rules; None if there are none, see `KeptFile`. Cost: 0.1 ms, and reading the imports."""
-        opened = self._open(limits)
-        if opened is None:
+        contents = self._open_file(limits)
+        if contents is None:
             return None
-        rules, patterns, ignored, remarks = opened[0]
-        return PlainRules(rules, patterns, ignored, Remarks(*remarks), ())
+        rules, patterns, ignored_names, remarks = contents[0]
+        return PlainRules(rules, patterns, ignored_names, Remarks(*remarks), ())
 
-    def write(self, plain: PlainRules) -> None:
+    def write_rules(self, plain: PlainRules) -> None:
         """Write the loaded rules."""
-        said = plain.rules, plain.patterns, plain.ignored, _plain(plain.remarks)
-        self._keep(plain.imports, len(plain.rules), said, {})
+        values = plain.rules, plain.patterns, plain.ignored_names, _as_tuples(plain.remarks)
+        self._write_file(plain.imports, len(plain.rules), values, {})
 
 
-def _digest(path: str) -> str | None:
+def _file_digest(path: str) -> str | None:
     """Return the digest of an imported file; None if there is none."""
     if path.startswith(_LIBRARY):
-        path = str(_lark() / "grammars" / path.removeprefix(_LIBRARY))
+        path = str(_lark_folder() / "grammars" / path.removeprefix(_LIBRARY))
     try:
         with open(path, "rb") as file:
             return blake2b(file.read(), digest_size=16).hexdigest()
@@ -220,19 +222,32 @@ def _digest(path: str) -> str | None:
         return None
 
 
-def _plain(value: Any) -> Any:
+def _as_tuples(value: Any) -> Any:
     """Return a value with tuples of their fields in place of dataclasses, without its arrays."""
     if is_dataclass(value):
         values = (getattr(value, field.name) for field in fields(value))
-        return tuple(_plain(inner) for inner in values if not isinstance(inner, np.ndarray))
+        return tuple(_as_tuples(inner) for inner in values if not isinstance(inner, np.ndarray))
     if isinstance(value, frozenset):
         return tuple(sorted(value))
-    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+    return tuple(map(_as_tuples, value)) if isinstance(value, tuple) else value
 
 
-def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
-    """Return the tables that a file has (`_plain`)."""
-    terminals, names, rules, contexts, ignored, start, end, lines, flags, kernels, remarks, _available = plain
+def _restore_tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
+    """Return the tables that a file has (`_as_tuples`)."""
+    (
+        terminals,
+        names,
+        rules,
+        contexts,
+        ignored_terminals,
+        start,
+        end,
+        lines,
+        flags,
+        kernels,
+        remarks,
+        _available,
+    ) = plain
     if lines is not None:
         newline, opening, closing, *rest = lines
         lines = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
@@ -245,7 +260,7 @@ def _tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> P
         gotos=arrays["gotos"],
         context_of=arrays["context_of"],
         contexts=tuple(starmap(Context, contexts)),
-        ignored=frozenset(ignored),
+        ignored_terminals=frozenset(ignored_terminals),
         start=start,
         end=end,
         indentation=lines,

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.language.numbered import Numbered
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
-from structgen.grammars.lark_grammars.lexer.effort import check_states, spend
+from structgen.grammars.lark_grammars.lexer.effort import check_states, spend_steps
 from structgen.grammars.lark_grammars.lexer.instructions import CHAR, MATCH, Instructions
-from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Behind, Guards, LexerItems
+from structgen.grammars.lark_grammars.lexer.items_and_guards import FREE, Guards, LexerItems, LookBehind
 from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
@@ -43,7 +43,7 @@ class Carry(NamedTuple):
     """What an end leaves to the text behind it."""
 
     guards: Guards
-    behind: Behind | None
+    look_behind: LookBehind | None
 
 
 class LexerState(NamedTuple):
@@ -54,14 +54,14 @@ class LexerState(NamedTuple):
     """Items of strings that may replace a match."""
     unless: Unless
     owed: Guards
-    behind: Behind | None
+    look_behind: LookBehind | None
     ends: tuple[tuple[int, int], ...]
     """What the lexeme may be if it ends here: terminals, each with a carry."""
     has_begun: bool
     """False before the first byte: there the text may end where the parser says so."""
     bound: tuple[int, Config] | None = None
     """Inside a bound text: the terminal, and the configuration of its language. There are no items then, and
-    `owed` and `behind` are a carry."""
+    `owed` and `look_behind` are a carry."""
 
 
 class Lexer:
@@ -72,66 +72,72 @@ class Lexer:
         tables: ParserTables,
         is_local: bool,
         limits: Limits,
-        kept: Sequence[Any] | None = None,
+        kept_values: Sequence[Any] | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`is_local`: no lexeme looks behind its beginning. `kept`: what another process has kept. `bound`:
-        the languages of bound terminals, by number (None: without a text). Cost: that of the patterns'
-        instructions; where they are kept, 4 us for each kept state."""
+        """`is_local`: no lexeme looks behind its beginning. `kept_values`: what another process has kept.
+        `bound`: the languages of bound terminals, by number (None: without a text). Cost: that of the
+        patterns' instructions; where they are kept, 4 us for each kept state."""
         self.tables, self.is_local, self.limits = tables, is_local, limits
         self.bound = {terminal: of for terminal, of in bound.items() if of is not None}
         self.ways = 1 + len(self.bound)
         """How many kinds of starts there are (`start`)."""
-        self.instructions = Instructions(tables, None if kept is None else kept[0], bound)
+        self.instructions = Instructions(tables, None if kept_values is None else kept_values[0], bound)
         self.items = LexerItems(self.instructions, limits)
         self.classes, self.width = self.instructions.classes, self.items.width
         self._states, self._carries = Numbered[LexerState](), Numbered[Carry]()
         self.states, self.carries = self._states.values, self._carries.values
-        self._moved: dict[tuple[Any, ...], int] = {}
+        self._states_by_key: dict[tuple[Any, ...], int] = {}
         """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
         self._alike: dict[object, int] = {}
         self._alike_of: dict[int, int] = {}
         self._signs: dict[object, object] = {}
         self._sign_of: dict[object, int] = {}
-        self._anywhere = self.items.behind((), False)
-        self.nothing = self._carry(FREE, self._anywhere)
+        self._anywhere = self.items.look_behind_before((), False)
+        self.nothing = self._carry_number(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
-        self.first = self.nothing if is_local else self._carry(FREE, self.items.behind((), True))
+        self.first = (
+            self.nothing if is_local else self._carry_number(FREE, self.items.look_behind_before((), True))
+        )
         """The carry before the text."""
-        if kept is not None:
-            _instructions, numbered, carries, states, *alike = kept
-            self.items.load(*numbered)
-            for guards, behind in carries:
-                self._carries.of(Carry(guards, behind and Behind(*behind)))
+        if kept_values is not None:
+            _instructions, item_values, carries, states, *alike = kept_values
+            self.items.load_values(*item_values)
+            for guards, look_behind in carries:
+                self._carries.number_of(Carry(guards, look_behind and LookBehind(*look_behind)))
             for state in states:
-                self._states.of(LexerState._make((*state[:4], state[4] and Behind(*state[4]), *state[5:])))
+                self._states.number_of(
+                    LexerState._make((*state[:4], state[4] and LookBehind(*state[4]), *state[5:]))
+                )
             self._alike_of, self._alike, self._signs, self._sign_of = alike
 
     @property
-    def kept(self) -> tuple[Any, ...]:
+    def kept_values(self) -> tuple[Any, ...]:
         """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
         made again."""
-        carries = [(guards, _plain(behind)) for guards, behind in self.carries]
-        states = [(*state[:4], _plain(state.behind), *state[5:]) for state in self.states]
-        told = ({_plain(key): of for key, of in some.items()} for some in (self._alike, self._sign_of))
-        alike, sign_of = told
-        signs = {_plain(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
-        numbered = self.instructions.kept, self.items.kept
-        return *numbered, carries, states, self._alike_of, alike, signs, sign_of
+        carries = [(guards, _as_plain_tuples(look_behind)) for guards, look_behind in self.carries]
+        states = [(*state[:4], _as_plain_tuples(state.look_behind), *state[5:]) for state in self.states]
+        plain_tables = (
+            {_as_plain_tuples(key): of for key, of in some.items()} for some in (self._alike, self._sign_of)
+        )
+        alike, sign_of = plain_tables
+        signs = {_as_plain_tuples(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
+        inner_values = self.instructions.kept_values, self.items.kept_values
+        return *inner_values, carries, states, self._alike_of, alike, signs, sign_of
 
-    def _carry(self, guards: Guards, behind: Behind | None) -> int:
-        number = self._carries.of(Carry(guards, behind))
+    def _carry_number(self, guards: Guards, look_behind: LookBehind | None) -> int:
+        number = self._carries.number_of(Carry(guards, look_behind))
         check_states(self.limits, number)
         return number
 
     def start(self, context: int, carry: int) -> int:
         """Return the state before a lexeme in a context of the parser, behind a carry; DEAD where there is
         none. Contexts past those of the parser: before a text of the first bound terminal, of the next..."""
-        return self._started(context, self.alike(carry))
+        return self._start_state(context, self.alike_carry(carry))
 
-    @remembered
-    def _started(self, context: int, carry: int) -> int:
-        guards, behind = self.carries[carry]
+    @remember_answers
+    def _start_state(self, context: int, carry: int) -> int:
+        guards, look_behind = self.carries[carry]
         way, context = divmod(context, len(self.tables.contexts))
         closure, terms = self.items.closure, self.tables.contexts[context]
         if way:
@@ -142,55 +148,57 @@ class Lexer:
         first, word = self.instructions.first, self.instructions.word
         strings = sorted({string for _terminal, of in terms.unless for string in of})
         terminals = [terminal for terminal in terms.terminals if terminal in first]
-        items = [item for terminal in terminals for item in closure(first[terminal], FREE, behind)]
-        words = [item for string in strings for item in closure(word[string], FREE, behind)]
+        items = [item for terminal in terminals for item in closure(first[terminal], FREE, look_behind)]
+        words = [item for string in strings for item in closure(word[string], FREE, look_behind)]
         is_first = carry == self.first  # the text may be empty
-        return self._state(items, words, terms.unless, guards, behind, False, is_first)
+        return self._state_of_items(items, words, terms.unless, guards, look_behind, False, is_first)
 
-    def moves(self, number: int) -> npt.NDArray[np.int32]:
+    def moves_of(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
-        items, words, unless, owed, behind, _ends, _begun, bound = self.states[number]
+        items, words, unless, owed, look_behind, _ends, _has_begun, bound = self.states[number]
         if bound is not None:
-            return self._in_bound(number, *bound)
+            return self._moves_in_bound(number, *bound)
         if not items:
             return np.full(self.width, DEAD, np.int32)
         of, count, every = self.items, len(items), len(items) + len(words)
-        rows = [of.row(item, behind) for item in (*items, *words)]
-        rows.append(of.guard_row(owed, behind))
-        if behind is not None:
-            rows.append(of.behinds(behind))
+        rows = [of.item_row(item, look_behind) for item in (*items, *words)]
+        rows.append(of.guard_row(owed, look_behind))
+        if look_behind is not None:
+            rows.append(of.look_behind_row(look_behind))
         partition, columns = of.columns_of(rows)
         states = []
         for column in columns:
             also = tuple(filter(None, column[count:every]))
             key = tuple(filter(None, column[:count])), also, unless if also else (), column[every:]
-            state = self._moved.get(key)
+            state = self._states_by_key.get(key)
             if state is None:
-                state = self._moved[key] = self._after(*key)
+                state = self._states_by_key[key] = self._state_after(*key)
             states.append(state)
-        spend(self.limits, (_ROW if owed or behind is not None else 0) + len(rows) + len(states))
-        moved: npt.NDArray[np.int32] = np.array(states, np.int32)
-        return moved[np.frombuffer(of.partitions.parts[partition], np.uint8)]
+        spend_steps(self.limits, (_ROW if owed or look_behind is not None else 0) + len(rows) + len(states))
+        state_row: npt.NDArray[np.int32] = np.array(states, np.int32)
+        return state_row[np.frombuffer(of.partitions.parts[partition], np.uint8)]
 
-    def _after(
+    def _state_after(
         self, lists: tuple[int, ...], words: tuple[int, ...], unless: Unless, around: tuple[int, ...]
     ) -> int:
         """Return the state in which some lists of items go on, best first, and some of strings that may
         replace a match. `around`: the guards, and what look-behinds know, by their numbers."""
         of = self.items
-        left = of.guard_sets[around[0]]
-        if not lists or left is None:
+        guards_left = of.guard_sets[around[0]]
+        if not lists or guards_left is None:
             return DEAD
-        behind = of.behind_of[around[1]] if len(around) > 1 else None
-        return self._state(of.members(lists), of.members(words), unless, left, behind, True)
+        look_behind = of.look_behind_of[around[1]] if len(around) > 1 else None
+        return self._state_of_items(
+            of.members_of(lists), of.members_of(words), unless, guards_left, look_behind, True
+        )
 
-    def _state(
+    def _state_of_items(
         self,
         items: list[int],
         words: list[int],
         unless: Unless,
         owed: Guards,
-        behind: Behind | None,
+        look_behind: LookBehind | None,
         has_begun: bool,
         is_kept: bool = False,
     ) -> int:
@@ -199,28 +207,33 @@ class Lexer:
         of, code = self.items, self.instructions.code
         live, ends, cost = self._live_and_ended(items, owed)
         if words:
-            ends = [(self._replaced(terminal, words, unless), held) for terminal, held in ends]
+            ends = [
+                (self._replacing_string(terminal, words, unless), end_guards) for terminal, end_guards in ends
+            ]
         if not live and not ends and not is_kept:
             return DEAD
-        spend(self.limits, cost + sum(len(held) for _terminal, held in ends))
-        tracked = (
+        spend_steps(self.limits, cost + sum(len(end_guards) for _terminal, end_guards in ends))
+        word_items = (
             tuple(sorted({item for item in words if code[of.items[item].at].kind == CHAR})) if live else ()
         )
-        last = behind
-        if behind is not None and self.is_local:
-            guards = owed.union(*(held for _terminal, held in ends))
-            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *tracked))):
-                behind = None  # nobody asks any more
+        last = look_behind
+        if look_behind is not None and self.is_local:
+            guards = owed.union(*(end_guards for _terminal, end_guards in ends))
+            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *word_items))):
+                look_behind = None  # nobody asks any more
         key = LexerState(
             tuple(live),
-            tracked,
-            unless if tracked else (),
+            word_items,
+            unless if word_items else (),
             owed,
-            behind,
-            tuple((terminal, self._carry(held, self._behind(held, last))) for terminal, held in ends),
+            look_behind,
+            tuple(
+                (terminal, self._carry_number(end_guards, self._look_behind_after(end_guards, last)))
+                for terminal, end_guards in ends
+            ),
             has_begun,
         )
-        return self._number(key)
+        return self._state_number(key)
 
     def _live_and_ended(
         self, items: list[int], owed: Guards
@@ -230,49 +243,51 @@ class Lexer:
         of, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
-        seen: dict[int, list[Guards]] = {}
-        cost, barred = len(items), of.barred(owed)
+        guards_met: dict[int, list[Guards]] = {}
+        cost, barred_instructions = len(items), of.barred_instructions(owed)
         better: Guards | None = FREE
         """That no end with open guards, which is better than what follows, comes true."""
         for item in items:
             at, guards = of.items[item]
             assert better is not None
             if better:
-                both = of.both(*guards, *better)
+                both = of.join_guards(*guards, *better)
                 if both is None:
                     continue
-                item, guards = of.item(at, both), both
+                item, guards = of.item_number(at, both), both
             if code[at].kind == MATCH:
-                held = of.both(*owed, *guards, of.guard(False, live))
+                end_guards = of.join_guards(*owed, *guards, of.guard_number(False, live))
                 cost += len(live)
-                if held is not None:
-                    ends.append((code[at].number, held))
+                if end_guards is not None:
+                    ends.append((code[at].number, end_guards))
                 if not guards:
                     break
-                better = of.both(*better, of.guard(False, [item]))
+                better = of.join_guards(*better, of.guard_number(False, [item]))
                 if better is None:
                     break
                 continue
-            if at in barred or any(other <= guards for other in seen.get(at, ())):
+            if at in barred_instructions or any(
+                earlier_guards <= guards for earlier_guards in guards_met.get(at, ())
+            ):
                 continue
-            seen.setdefault(at, []).append(guards)
+            guards_met.setdefault(at, []).append(guards)
             live.append(item)
         return live, ends, cost
 
-    def _number(self, key: LexerState) -> int:
-        number = self._states.of(key)
+    def _state_number(self, key: LexerState) -> int:
+        number = self._states.number_of(key)
         check_states(self.limits, number)
         return number
 
-    def _replaced(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
+    def _replacing_string(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
         """Return the string that replaces a terminal which ends together with some words, else itself."""
         code, items = self.instructions.code, self.items.items
-        ended = {code[items[item].at].number for item in words if code[items[item].at].kind == MATCH}
-        return next((word for word in dict(unless).get(terminal, ()) if word in ended), terminal)
+        ended_words = {code[items[item].at].number for item in words if code[items[item].at].kind == MATCH}
+        return next((word for word in dict(unless).get(terminal, ()) if word in ended_words), terminal)
 
-    def _behind(self, guards: Guards, behind: Behind | None) -> Behind | None:
+    def _look_behind_after(self, guards: Guards, look_behind: LookBehind | None) -> LookBehind | None:
         """Return what look-behinds must know behind an end that leaves guards."""
-        return self._anywhere if self.is_local and not self.items.guards_look_behind(guards) else behind
+        return self._anywhere if self.is_local and not self.items.guards_look_behind(guards) else look_behind
 
     # --- bound texts ----------------------------------------------------------------------------------------
 
@@ -284,25 +299,29 @@ class Lexer:
 
     def owed_in(self, number: int) -> int:
         """Return the carry of a state in a bound text."""
-        return self._carry(self.states[number].owed, self.states[number].behind)
+        return self._carry_number(self.states[number].owed, self.states[number].look_behind)
 
     def _bound_state(self, terminal: int, config: Config, carry: int, has_begun: bool) -> int:
         ends = ((terminal, carry),) if has_begun and self.bound[terminal].accepts(config) else ()
-        return self._number(LexerState((), (), (), *self.carries[carry], ends, has_begun, (terminal, config)))
+        return self._state_number(
+            LexerState((), (), (), *self.carries[carry], ends, has_begun, (terminal, config))
+        )
 
-    def _in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
+    def _moves_in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, and each special token, in a bound text."""
         language, carry = self.bound[terminal], self.owed_in(number)
-        is_free, moved = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
-        told = language.told(config)
-        after = {self.classes[byte]: language.step(config, byte) for byte in told or b""}
-        for byte_class in range(0 if told is None else max(self.classes) + 1, self.width):
+        is_free, state_row = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
+        cheap_bytes = language.cheap_next_bytes(config)
+        after = {self.classes[byte]: language.step(config, byte) for byte in cheap_bytes or b""}
+        for byte_class in range(0 if cheap_bytes is None else max(self.classes) + 1, self.width):
             after[byte_class] = language.step(config, self.symbol_of(byte_class))
         for byte_class, to in after.items():
-            left = DEAD if to is None else carry if is_free else self.carry_after(carry, byte_class)
-            moved[byte_class] = left if left == DEAD else self._bound_state(terminal, to, left, True)
-        spend(self.limits, _ROW)
-        return moved
+            carry_left = DEAD if to is None else carry if is_free else self.carry_after(carry, byte_class)
+            state_row[byte_class] = (
+                carry_left if carry_left == DEAD else self._bound_state(terminal, to, carry_left, True)
+            )
+        spend_steps(self.limits, _ROW)
+        return state_row
 
     def symbol_of(self, byte_class: int) -> int:
         """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
@@ -322,72 +341,83 @@ class Lexer:
         rest breaks what is owed."""
         bound, carry = self.states[number].bound, self.owed_in(number)
         assert bound is not None
-        rest = tuple(self.bound[bound[0]].shortest(bound[1]))
+        rest = tuple(self.bound[bound[0]].shortest_rest(bound[1]))
         for symbol in rest:
             carry = carry if carry == DEAD else self.carry_after(carry, self.byte_class_of(symbol))
         return rest, bound[0], carry
 
     # --- what is owed ---------------------------------------------------------------------------------------
 
-    def alike(self, carry: int) -> int:
+    def alike_carry(self, carry: int) -> int:
         """Return a carry that each text behind meets exactly if it meets this one: of all such carries the
         first, where that is plain. Terminals that end in the same look-ahead leave the same."""
-        known = self._alike_of.get(carry)
-        if known is None:
-            guards, behind = self.carries[carry]
-            known = carry
+        first_carry = self._alike_of.get(carry)
+        if first_carry is None:
+            guards, look_behind = self.carries[carry]
+            first_carry = carry
             if self.is_local and guards:
-                known = self._alike.setdefault((self._sign(guards, behind), behind), carry)
-            self._alike_of[carry] = known
-        return known
+                first_carry = self._alike.setdefault(
+                    (self._sign_of_guards(guards, look_behind), look_behind), carry
+                )
+            self._alike_of[carry] = first_carry
+        return first_carry
 
     def is_freed(self, carry: int, byte_class: int) -> bool:
         """Return whether nothing is owed behind a class of bytes."""
-        guards, behind = self.carries[carry]
-        return self.is_local and self.items.guards_after(guards, behind, byte_class) == FREE
+        guards, look_behind = self.carries[carry]
+        return self.is_local and self.items.guards_after(guards, look_behind, byte_class) == FREE
 
-    def _sign(self, guards: Guards, behind: Behind | None, *above: object) -> object:
+    def _sign_of_guards(self, guards: Guards, look_behind: LookBehind | None, *enclosing: object) -> object:
         """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or
         comes back to it over others, is told by itself."""
         of = self.items
-        if behind is not None and not of.guards_look_behind(guards):
-            behind = None
-        known = self._signs.get((guards, behind))
-        if known is None:
-            here = guards, behind
-            if len(above) > _SIGNED or here in above:
+        if look_behind is not None and not of.guards_look_behind(guards):
+            look_behind = None
+        sign = self._signs.get((guards, look_behind))
+        if sign is None:
+            here = guards, look_behind
+            if len(enclosing) > _SIGNED or here in enclosing:
                 return here
-            partition, columns = of.columns_of([of.guard_row(guards, behind), of.behinds(behind)])
+            partition, columns = of.columns_of(
+                [of.guard_row(guards, look_behind), of.look_behind_row(look_behind)]
+            )
             signs: list[object] = []
             """None: the same guards again."""
-            for held, behind_number in columns:
-                left, then = of.guard_sets[held], of.behind_of[behind_number]
-                if left:
-                    same = left == guards and behind is None
-                    signs.append(None if same else self._sign(left, then, here, *above))
+            for guards_number, behind_number in columns:
+                guards_left, look_behind_left = of.guard_sets[guards_number], of.look_behind_of[behind_number]
+                if guards_left:
+                    is_same = guards_left == guards and look_behind is None
+                    signs.append(
+                        None
+                        if is_same
+                        else self._sign_of_guards(guards_left, look_behind_left, here, *enclosing)
+                    )
                 else:
-                    signs.append(BROKEN if left is None else NOTHING_OWED)
-            key = of.hold_at_end(guards, behind), *(signs[part] for part in of.partitions.parts[partition])
-            known = self._signs[guards, behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
-        return known
+                    signs.append(BROKEN if guards_left is None else NOTHING_OWED)
+            key = (
+                of.hold_at_end(guards, look_behind),
+                *(signs[part] for part in of.partitions.parts[partition]),
+            )
+            sign = self._signs[guards, look_behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
+        return sign
 
     def carry_moves(self, carry: int) -> list[int]:
         """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
-        guards, behind = self.carries[carry]
-        row = self.items.guard_row(guards, behind).numbers
+        guards, look_behind = self.carries[carry]
+        row = self.items.guard_row(guards, look_behind).numbers
         return [
-            BROKEN if left is None else (OWED if left or not self.is_local else NOTHING_OWED)
-            for left in map(self.items.guard_sets.__getitem__, row)
+            BROKEN if guards_left is None else (OWED if guards_left or not self.is_local else NOTHING_OWED)
+            for guards_left in map(self.items.guard_sets.__getitem__, row)
         ]
 
     def carry_after(self, carry: int, byte_class: int) -> int:
         """Return the carry behind one more byte, of a class; DEAD where it is broken."""
-        guards, behind = self.carries[carry]
-        left = self.items.guards_after(guards, behind, byte_class)
-        if left is None:
+        guards, look_behind = self.carries[carry]
+        guards_left = self.items.guards_after(guards, look_behind, byte_class)
+        if guards_left is None:
             return DEAD
-        after = self.items.behind_of[self.items.behinds(behind).numbers[byte_class]]
-        return self._carry(left, self._anywhere if self.is_local and not left else after)
+        after = self.items.look_behind_of[self.items.look_behind_row(look_behind).numbers[byte_class]]
+        return self._carry_number(guards_left, self._anywhere if self.is_local and not guards_left else after)
 
     def holds_at_end(self, carry: int) -> bool:
         """Return whether a carry is met where the text ends."""
@@ -396,7 +426,7 @@ class Lexer:
     def is_met_at_end(self, number: int) -> bool:
         """Return whether what is owed in a state is met where the text ends."""
         state = self.states[number]
-        return self.items.hold_at_end(state.owed, state.behind)
+        return self.items.hold_at_end(state.owed, state.look_behind)
 
     def ends_with_text(self, number: int) -> list[int]:
         """Return the terminals as which a lexeme may end together with the text."""
@@ -406,10 +436,10 @@ class Lexer:
         return [
             terminal
             for terminal, carry in state.ends
-            if self.items.hold_at_end(self.carries[carry].guards, state.behind)
+            if self.items.hold_at_end(self.carries[carry].guards, state.look_behind)
         ]
 
 
-def _plain(value: object) -> object:
+def _as_plain_tuples(value: object) -> object:
     """Return a value with plain tuples in place of named ones, which are equal to them."""
-    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+    return tuple(map(_as_plain_tuples, value)) if isinstance(value, tuple) else value

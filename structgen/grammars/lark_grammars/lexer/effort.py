@@ -19,17 +19,17 @@ _CURE: Final = (
 )
 
 
-def spend(limits: Limits, numbers: int) -> None:
-    """Count a step of this call, and one for so many numbers. Errors: `THIS_CALL.spend`."""
-    THIS_CALL.spend(1 + numbers // NUMBERS_PER_STEP, limits, "What may come here", cure=_CURE)
+def spend_steps(limits: Limits, numbers: int) -> None:
+    """Count a step of this call, and one for so many numbers. Errors: `THIS_CALL.spend_steps`."""
+    THIS_CALL.spend_steps(1 + numbers // NUMBERS_PER_STEP, limits, "What may come here", cure=_CURE)
 
 
 def check_states(limits: Limits, states: int) -> None:
     """Raise LimitError (automaton_states) where a lexer has too many states, items or carries."""
-    most = limits.automaton_states // STATES_COUNTED
-    if states > most:
+    max_states = limits.automaton_states // STATES_COUNTED
+    if states > max_states:
         raise LimitError(
-            f"The lexer of the terminals has more than {most:,} states.",
+            f"The lexer of the terminals has more than {max_states:,} states.",
             limit="automaton_states",
             where="grammar",
             cure="Make the counts of repetitions smaller, and look-aheads shorter; or raise it with "

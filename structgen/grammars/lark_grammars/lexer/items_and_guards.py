@@ -18,9 +18,9 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from structgen.base.language.numbered import Numbered
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
-from structgen.grammars.lark_grammars.lexer.effort import spend
+from structgen.grammars.lark_grammars.lexer.effort import spend_steps
 from structgen.grammars.lark_grammars.lexer.instructions import (
     AHEAD,
     BEHIND,
@@ -59,16 +59,16 @@ class Partitions:
         self.of_parts: list[Callable[[list[int]], Sequence[int]]] = []
         """What returns of the numbers of a row those for the parts."""
         self._numbers: dict[bytes, int] = {}
-        self._joined: dict[frozenset[int], int] = {}
-        self.whole = self.number([None] * width)
+        self._joined_numbers: dict[frozenset[int], int] = {}
+        self.whole = self.partition_of([None] * width)
         """The partition of one part."""
 
-    def number(self, values: Iterable[Hashable]) -> int:
+    def partition_of(self, values: Iterable[Hashable]) -> int:
         """Return the partition of the classes by their values."""
         numbers: dict[Hashable, int] = {}
-        return self._number(bytes([numbers.setdefault(value, len(numbers)) for value in values]))
+        return self._partition_number(bytes([numbers.setdefault(value, len(numbers)) for value in values]))
 
-    def _number(self, parts: bytes) -> int:
+    def _partition_number(self, parts: bytes) -> int:
         number = self._numbers.get(parts)
         if number is None:
             number = len(self._numbers)
@@ -79,20 +79,23 @@ class Partitions:
             self._numbers[parts] = number
         return number
 
-    def joined(self, some: Iterable[int]) -> int:
+    def join_partitions(self, some: Iterable[int]) -> int:
         """Return the coarsest partition that is finer than some others."""
         key = frozenset(some)
-        known = self._joined.get(key)
-        if known is None:
+        joined_number = self._joined_numbers.get(key)
+        if joined_number is None:
             parts = zip(*(self.parts[partition] for partition in key), strict=True)
-            known = self._joined[key] = self.number(parts) if key else self.whole
-        return known
+            joined_number = self._joined_numbers[key] = self.partition_of(parts) if key else self.whole
+        return joined_number
 
-    def row(self, partition: int, made: Sequence[int]) -> ClassRow:
+    def make_row(self, partition: int, part_numbers: Sequence[int]) -> ClassRow:
         """Return a row from its numbers for the parts."""
         parts, numbers = self.parts[partition], dict[int, int]()
-        coarser = bytes([numbers.setdefault(number, len(numbers)) for number in made])
-        return ClassRow(self._number(parts.translate(coarser.ljust(256))), [made[part] for part in parts])
+        coarser = bytes([numbers.setdefault(number, len(numbers)) for number in part_numbers])
+        return ClassRow(
+            self._partition_number(parts.translate(coarser.ljust(256))),
+            [part_numbers[part] for part in parts],
+        )
 
 
 class ClassRow(NamedTuple):
@@ -103,7 +106,7 @@ class ClassRow(NamedTuple):
     numbers: list[int]
 
 
-class Behind(NamedTuple):
+class LookBehind(NamedTuple):
     """What look-behinds know of the text before."""
 
     start: bool
@@ -111,7 +114,7 @@ class Behind(NamedTuple):
     threads: frozenset[int]
     holding: frozenset[int]
     """The look-behinds that hold here."""
-    left: int
+    bytes_left: int
     """Bytes of the present character that are still to come."""
 
 
@@ -144,38 +147,38 @@ class LexerItems:
         self._lists, self._guard_sets = Numbered[tuple[int, ...]](), Numbered[Guards | None]()
         self.lists, self.guard_sets = self._lists.values, self._guard_sets.values
         """Lists of items, number 0: none; conjunctions, number 0: one has failed."""
-        self._lists.of(())
-        self._guard_sets.of(None)
-        self._guard_sets.of(FREE)
+        self._lists.number_of(())
+        self._guard_sets.number_of(None)
+        self._guard_sets.number_of(FREE)
         self.partitions = Partitions(self.width)
-        self._rows: dict[tuple[int, Behind | None], ClassRow] = {}
-        self._guard_rows: dict[tuple[Guards, Behind | None], ClassRow] = {}
-        self._closures: dict[tuple[int, Guards, Behind | None], tuple[int, ...]] = {}
+        self._rows: dict[tuple[int, LookBehind | None], ClassRow] = {}
+        self._guard_rows: dict[tuple[Guards, LookBehind | None], ClassRow] = {}
+        self._closures: dict[tuple[int, Guards, LookBehind | None], tuple[int, ...]] = {}
         self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         whole = self.partitions.whole
         self._free_row, self._no_row = (
             ClassRow(whole, [FREE_SET] * self.width),
             ClassRow(whole, [0] * self.width),
         )
-        self._behinds = Numbered[Behind | None]()
-        self.behind_of = self._behinds.values
-        self._ended: set[int] = set()
+        self._look_behinds = Numbered[LookBehind | None]()
+        self.look_behind_of = self._look_behinds.values
+        self._ended_items: set[int] = set()
         """The items that have surely ended..."""
         self._ended_when: dict[int, Guards] = {}
         """... and those that have ended when guards are met."""
 
     @property
-    def kept(self) -> tuple[Any, ...]:
-        """All that has numbers which states and carries name, as plain values (`load`)."""
-        return self._guard_of, self._item_of, self._ended, self._ended_when
+    def kept_values(self) -> tuple[Any, ...]:
+        """All that has numbers which states and carries name, as plain values (`load_values`)."""
+        return self._guard_of, self._item_of, self._ended_items, self._ended_when
 
-    def load(self, *kept: Any) -> None:
+    def load_values(self, *kept_values: Any) -> None:
         """Begin with what another process has kept. Cost: 0.3 us for each item and guard."""
-        self._guard_of, self._item_of, self._ended, self._ended_when = kept
+        self._guard_of, self._item_of, self._ended_items, self._ended_when = kept_values
         self.guards = list(starmap(Guard, self._guard_of))
         self.items = list(starmap(Item, self._item_of))
 
-    def item(self, at: int, guards: Guards) -> int:
+    def item_number(self, at: int, guards: Guards) -> int:
         """Return the number of an item."""
         number = self._item_of.get((at, guards))
         if number is None:
@@ -183,14 +186,14 @@ class LexerItems:
             has_ended = self._code[at].kind in (MATCH, FOUND)
             is_sure = not guards and (has_ended or self._has_surely_ended(at))
             # an interrupted call may have left the number of another item there
-            (self._ended.add if is_sure else self._ended.discard)(number)
+            (self._ended_items.add if is_sure else self._ended_items.discard)(number)
             self._ended_when.pop(number, None)
             if has_ended and not is_sure:
                 self._ended_when[number] = guards
             self.items[number:], self._item_of[at, guards] = (Item(at, guards),), number
         return number
 
-    @remembered
+    @remember_answers
     def looks_behind(self, item: int) -> bool:
         """Return whether an item, or a guard of it, may look at the text before."""
         at, guards = self.items[item]
@@ -200,18 +203,18 @@ class LexerItems:
         """Return whether guards may look at the text before."""
         return any(map(self._guard_looks_behind, guards))
 
-    @remembered
+    @remember_answers
     def _guard_looks_behind(self, guard: int) -> bool:
         return any(map(self.looks_behind, self.guards[guard].items))
 
     # --- guards ---------------------------------------------------------------------------------------------
 
-    def guard(self, holds: bool, items: Iterable[int]) -> int | bool:
+    def guard_number(self, holds: bool, items: Iterable[int]) -> int | bool:
         """Return the number of a guard, or its outcome where that is certain."""
         members = frozenset(items)
         if not members:
             return not holds
-        if not members.isdisjoint(self._ended):
+        if not members.isdisjoint(self._ended_items):
             return holds
         for item in members & self._ended_when.keys():
             if len(self._ended_when[item]) == 1:
@@ -234,20 +237,20 @@ class LexerItems:
         )
 
     def _ends_plainly(self, at: int) -> bool:
-        seen, pending = {at}, [at]
+        visited, pending = {at}, [at]
         while pending:
             instruction = self._code[pending.pop()]
             if instruction.kind in (MATCH, FOUND):
                 return True
             if instruction.kind == SPLIT:
-                pending += [to for to in instruction.to if to not in seen]
-                seen.update(instruction.to)
+                pending += [to for to in instruction.to if to not in visited]
+                visited.update(instruction.to)
         return False
 
-    def both(self, *several: int | bool) -> Guards | None:
+    def join_guards(self, *several: int | bool) -> Guards | None:
         """Return the conjunction of guards and outcomes, None where one has failed. Those that must not
         hold are one guard over all their items."""
-        never, held = set[int](), set[int]()
+        never, must_hold = set[int](), set[int]()
         for term in several:
             if term is True:
                 continue
@@ -255,82 +258,84 @@ class LexerItems:
                 return None
             holds, items = self.guards[term]
             if holds:
-                held.add(term)
+                must_hold.add(term)
             else:
                 never |= items
         if never:
-            joined = self.guard(False, never)
-            if joined is False:
+            never_guard = self.guard_number(False, never)
+            if never_guard is False:
                 return None
-            held.add(joined)
+            must_hold.add(never_guard)
             for item in never & self._ended_when.keys():
-                if all(self._follows(guard, held, never) for guard in self._ended_when[item]):
+                if all(self._is_implied(guard, must_hold, never) for guard in self._ended_when[item]):
                     return None  # it has ended if the others are met
-        return frozenset(held)
+        return frozenset(must_hold)
 
-    def _follows(self, guard: int, met: set[int], never: set[int]) -> bool:
+    def _is_implied(self, guard: int, met: set[int], never: set[int]) -> bool:
         """Return whether a guard is met where guards are `met`, and items never reach their end."""
         holds, items = self.guards[guard]
         return guard in met or (not holds and items <= never)
 
-    def barred(self, guards: Guards) -> set[int]:
+    def barred_instructions(self, guards: Guards) -> set[int]:
         """Return the instructions of items that never reach their end under guards: it must not come."""
         never = (self.guards[guard].items for guard in guards if not self.guards[guard].holds)
         return {self.items[item].at for some in never for item in some if not self.items[item].guards}
 
     # --- items without reading ------------------------------------------------------------------------------
 
-    def closure(self, at: int, guards: Guards, behind: Behind | None) -> tuple[int, ...]:
+    def closure(self, at: int, guards: Guards, look_behind: LookBehind | None) -> tuple[int, ...]:
         """Return the items that an instruction leads to without reading, best first."""
-        key = at, guards, behind
-        known = self._closures.get(key)
-        if known is not None:
-            return known
+        key = at, guards, look_behind
+        known_items = self._closures.get(key)
+        if known_items is not None:
+            return known_items
         items: dict[int, None] = {}
-        seen, pending = set[tuple[int, Guards]](), [(at, guards)]
+        visited, pending = set[tuple[int, Guards]](), [(at, guards)]
         while pending:
             here = pending.pop()
-            if here in seen:
+            if here in visited:
                 continue
-            seen.add(here)
-            instruction, held = self._code[here[0]], here[1]
+            visited.add(here)
+            instruction, guards_here = self._code[here[0]], here[1]
             if instruction.kind == SPLIT:
-                pending += [(to, held) for to in reversed(instruction.to)]
+                pending += [(to, guards_here) for to in reversed(instruction.to)]
             elif instruction.kind == AHEAD:
-                ahead = self.guard(instruction.holds, self.closure(instruction.number, FREE, behind))
-                both = self.both(*held, ahead)
+                ahead = self.guard_number(
+                    instruction.holds, self.closure(instruction.number, FREE, look_behind)
+                )
+                both = self.join_guards(*guards_here, ahead)
                 if both is not None:
                     pending.append((instruction.to[0], both))
             elif instruction.kind == BEHIND:
-                assert behind is not None
-                if (instruction.number in behind.holding) == instruction.holds:
-                    pending.append((instruction.to[0], held))
+                assert look_behind is not None
+                if (instruction.number in look_behind.holding) == instruction.holds:
+                    pending.append((instruction.to[0], guards_here))
             elif instruction.kind == START:
-                if behind is not None and behind.start:
-                    pending.append((instruction.to[0], held))
+                if look_behind is not None and look_behind.start:
+                    pending.append((instruction.to[0], guards_here))
             else:
-                items[self.item(here[0], held)] = None
-        spend(self.limits, len(seen))
-        self._closures[key] = made = tuple(items)
-        return made
+                items[self.item_number(here[0], guards_here)] = None
+        spend_steps(self.limits, len(visited))
+        self._closures[key] = closure_items = tuple(items)
+        return closure_items
 
     # --- look-behinds: one set of threads for all of them, begun anew at each character
     # -----------------------
 
-    @remembered
-    def behind(self, threads: Collection[int], start: bool) -> Behind | None:
+    @remember_answers
+    def look_behind_before(self, threads: Collection[int], start: bool) -> LookBehind | None:
         """Return what look-behinds know before a character; without threads, before a text (`start`), or
         where nothing is known of the text before."""
         looks = self.instructions.looks
         if not looks and not start:
             return None
-        seen, threads_left, holding = set[int](), set[int](), set[int]()
-        pending = [*threads, *(first for first, _found in looks)]
+        visited, threads_left, holding = set[int](), set[int](), set[int]()
+        pending = [*threads, *(first for first, _end in looks)]
         while pending:
             at = pending.pop()
-            if at in seen:
+            if at in visited:
                 continue
-            seen.add(at)
+            visited.add(at)
             instruction = self._code[at]
             if instruction.kind == SPLIT:
                 pending += instruction.to
@@ -340,137 +345,153 @@ class LexerItems:
                 holding |= {number for number, (_first, end) in enumerate(looks) if end == at}
             else:
                 threads_left.add(at)
-        return Behind(start, frozenset(threads_left), frozenset(holding), 0)
+        return LookBehind(start, frozenset(threads_left), frozenset(holding), 0)
 
-    def _behind_step(self, behind: Behind | None, byte_class: int) -> Behind | None:
-        if behind is None or not self.instructions.looks:
+    def _step_look_behind(self, look_behind: LookBehind | None, byte_class: int) -> LookBehind | None:
+        if look_behind is None or not self.instructions.looks:
             return None
         behind_byte = set[int]()
-        for at in behind.threads:
+        for at in look_behind.threads:
             instruction = self._code[at]
             after = self.instructions.rows[instruction.node][byte_class]
             if after == WHOLE:
                 behind_byte.add(instruction.to[0])
             elif after != NO_NODE:
-                behind_byte.add(self.instructions.inside(at, after))
+                behind_byte.add(self.instructions.inside_character(at, after))
         byte = self.instructions.bytes_of[byte_class]
-        left = behind.left - 1 if behind.left else next(size for end, size in _CONTINUED if byte < end)
+        bytes_left = (
+            look_behind.bytes_left - 1
+            if look_behind.bytes_left
+            else next(size for end, size in _CONTINUED if byte < end)
+        )
         threads = frozenset(behind_byte)
-        if left:
-            return Behind(False, threads, frozenset(), left)
-        return self.behind(threads, False)
+        if bytes_left:
+            return LookBehind(False, threads, frozenset(), bytes_left)
+        return self.look_behind_before(threads, False)
 
-    @remembered
-    def behinds(self, behind: Behind | None) -> ClassRow:
-        """Return what look-behinds know after each class of bytes, as numbers (`behind_of`)."""
-        row = [self._behinds.of(self._behind_step(behind, byte_class)) for byte_class in range(self.width)]
-        return ClassRow(self.partitions.number(row), row)
+    @remember_answers
+    def look_behind_row(self, look_behind: LookBehind | None) -> ClassRow:
+        """Return what look-behinds know after each class of bytes, as numbers (`look_behind_of`)."""
+        row = [
+            self._look_behinds.number_of(self._step_look_behind(look_behind, byte_class))
+            for byte_class in range(self.width)
+        ]
+        return ClassRow(self.partitions.partition_of(row), row)
 
     # --- rows -----------------------------------------------------------------------------------------------
 
-    def row(self, item: int, behind: Behind | None) -> ClassRow:
+    def item_row(self, item: int, look_behind: LookBehind | None) -> ClassRow:
         """Return for each class of bytes the number of the list of items behind it (`lists`)."""
-        key = item, behind
-        known = self._rows.get(key)
-        if known is None:
-            is_free = behind is not None and not self.looks_behind(item)
-            known = self._rows[key] = self.row(item, None) if is_free else self._row(item, behind)
-        return known
+        key = item, look_behind
+        class_row = self._rows.get(key)
+        if class_row is None:
+            is_free = look_behind is not None and not self.looks_behind(item)
+            class_row = self._rows[key] = (
+                self.item_row(item, None) if is_free else self._make_item_row(item, look_behind)
+            )
+        return class_row
 
-    def _row(self, item: int, behind: Behind | None) -> ClassRow:
+    def _make_item_row(self, item: int, look_behind: LookBehind | None) -> ClassRow:
         at, guards = self.items[item]
         instruction, of = self._code[at], self.partitions
         if instruction.kind == EOF:
             return self._no_row
-        held = self.guard_row(guards, behind)
+        guards_row = self.guard_row(guards, look_behind)
         if instruction.node == NO_NODE:  # it has ended, and its guards are still open
-            ended = (self.guard_sets[held.numbers[place]] for place in of.first[held.partition])
-            lists = [0 if left is None else self._lists.of((self.item(at, left),)) for left in ended]
-            return of.row(held.partition, lists)
+            open_guards = (
+                self.guard_sets[guards_row.numbers[place]] for place in of.first[guards_row.partition]
+            )
+            lists = [
+                0 if guards_left is None else self._lists.number_of((self.item_number(at, guards_left),))
+                for guards_left in open_guards
+            ]
+            return of.make_row(guards_row.partition, lists)
         nodes, behinds = (
             self._node_row(instruction.node),
-            self._no_row if behind is None else self.behinds(behind),
+            self._no_row if look_behind is None else self.look_behind_row(look_behind),
         )
-        partition = of.joined((nodes.partition, held.partition, behinds.partition))
-        made = []
+        partition = of.join_partitions((nodes.partition, guards_row.partition, behinds.partition))
+        list_numbers = []
         for place in of.first[partition]:
-            then, left = nodes.numbers[place], self.guard_sets[held.numbers[place]]
+            then, guards_left = nodes.numbers[place], self.guard_sets[guards_row.numbers[place]]
             items: tuple[int, ...] = ()
-            if then == WHOLE and left is not None:
-                then_behind = None if behind is None else self.behind_of[behinds.numbers[place]]
-                items = self.closure(instruction.to[0], left, then_behind)
-            elif then != NO_NODE and left is not None:
-                items = (self.item(self.instructions.inside(at, then), left),)
-            made.append(self._lists.of(items))
-        spend(self.limits, len(made))
-        return of.row(partition, made)
+            if then == WHOLE and guards_left is not None:
+                then_behind = None if look_behind is None else self.look_behind_of[behinds.numbers[place]]
+                items = self.closure(instruction.to[0], guards_left, then_behind)
+            elif then != NO_NODE and guards_left is not None:
+                items = (self.item_number(self.instructions.inside_character(at, then), guards_left),)
+            list_numbers.append(self._lists.number_of(items))
+        spend_steps(self.limits, len(list_numbers))
+        return of.make_row(partition, list_numbers)
 
-    @remembered
+    @remember_answers
     def _node_row(self, node: int) -> ClassRow:
         numbers = self.instructions.rows[node]
-        return ClassRow(self.partitions.number(numbers), numbers)
+        return ClassRow(self.partitions.partition_of(numbers), numbers)
 
-    def guard_row(self, guards: Guards, behind: Behind | None) -> ClassRow:
+    def guard_row(self, guards: Guards, look_behind: LookBehind | None) -> ClassRow:
         """Return for each class of bytes the number of the guards behind it (`guard_sets`)."""
         if not guards:
             return self._free_row
-        key = guards, behind
-        known = self._guard_rows.get(key)
-        if known is None and behind is not None and not self.guards_look_behind(guards):
-            known = self._guard_rows[key] = self.guard_row(guards, None)
-        if known is None:
-            said = [self.guards[guard] for guard in sorted(guards)]
-            rows = [self.row(item, behind) for guard in said for item in guard.items]
+        key = guards, look_behind
+        class_row = self._guard_rows.get(key)
+        if class_row is None and look_behind is not None and not self.guards_look_behind(guards):
+            class_row = self._guard_rows[key] = self.guard_row(guards, None)
+        if class_row is None:
+            guard_list = [self.guards[guard] for guard in sorted(guards)]
+            rows = [self.item_row(item, look_behind) for guard in guard_list for item in guard.items]
             partition, columns = self.columns_of(rows)
-            made = [self._guards_behind(said, column) for column in columns]
-            known = self._guard_rows[key] = self.partitions.row(partition, made)
-        return known
+            set_numbers = [self._guards_behind(guard_list, column) for column in columns]
+            class_row = self._guard_rows[key] = self.partitions.make_row(partition, set_numbers)
+        return class_row
 
     def columns_of(self, rows: Sequence[ClassRow]) -> tuple[int, Iterable[tuple[int, ...]]]:
         """Return the partition of some rows, and their numbers for each part."""
-        partition = self.partitions.joined(row.partition for row in rows)
+        partition = self.partitions.join_partitions(row.partition for row in rows)
         of_parts = self.partitions.of_parts[partition]
         return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
 
-    def guards_after(self, guards: Guards, behind: Behind | None, byte_class: int) -> Guards | None:
+    def guards_after(self, guards: Guards, look_behind: LookBehind | None, byte_class: int) -> Guards | None:
         """Return the guards behind one class of bytes, None where one has failed."""
-        return self.guard_sets[self.guard_row(guards, behind).numbers[byte_class]]
+        return self.guard_sets[self.guard_row(guards, look_behind).numbers[byte_class]]
 
-    def _guards_behind(self, said: list[Guard], column: Sequence[int]) -> int:
+    def _guards_behind(self, guard_list: list[Guard], column: Sequence[int]) -> int:
         """Return the number of some guards behind a byte, from the lists behind their items."""
         lists = iter(column)
-        key = tuple([(guard.holds, frozenset([next(lists) for _ in guard.items])) for guard in said])
-        known = self._guards_made.get(key)
-        if known is None:
-            left = self.both(*(self.guard(holds, self.members(some)) for holds, some in key))
+        key = tuple([(guard.holds, frozenset([next(lists) for _ in guard.items])) for guard in guard_list])
+        set_number = self._guards_made.get(key)
+        if set_number is None:
+            guards_left = self.join_guards(
+                *(self.guard_number(holds, self.members_of(some)) for holds, some in key)
+            )
             of_lists = sum(_OF_LIST + len(self.lists[number]) for _holds, some in key for number in some)
-            spend(self.limits, of_lists)
-            known = self._guards_made[key] = self._guard_sets.of(left)
-        return known
+            spend_steps(self.limits, of_lists)
+            set_number = self._guards_made[key] = self._guard_sets.number_of(guards_left)
+        return set_number
 
-    def members(self, numbers: Iterable[int]) -> list[int]:
+    def members_of(self, numbers: Iterable[int]) -> list[int]:
         """Return the items of some lists, one after another."""
         return [item for number in numbers for item in self.lists[number]]
 
     # --- the text's end -------------------------------------------------------------------------------------
 
-    def hold_at_end(self, guards: Guards, behind: Behind | None) -> bool:
+    def hold_at_end(self, guards: Guards, look_behind: LookBehind | None) -> bool:
         """Return whether guards are met where the text ends."""
-        return all(self._holds_at_end(guard, behind) for guard in guards)
+        return all(self._holds_at_end(guard, look_behind) for guard in guards)
 
-    @remembered
-    def _holds_at_end(self, guard: int, behind: Behind | None) -> bool:
-        asked = self.guards[guard]
-        return any(True for _end in self.ends_at_end(asked.items, behind)) == asked.holds
+    @remember_answers
+    def _holds_at_end(self, guard: int, look_behind: LookBehind | None) -> bool:
+        condition = self.guards[guard]
+        return any(True for _end in self.ends_at_end(condition.items, look_behind)) == condition.holds
 
-    def ends_at_end(self, items: Iterable[int], behind: Behind | None) -> Iterator[int]:
+    def ends_at_end(self, items: Iterable[int], look_behind: LookBehind | None) -> Iterator[int]:
         """Yield the instructions (MATCH, FOUND) that items reach where the text ends, best first."""
         for item in items:
             at, guards = self.items[item]
             instruction = self._code[at]
-            if instruction.kind == CHAR or not self.hold_at_end(guards, behind):
+            if instruction.kind == CHAR or not self.hold_at_end(guards, look_behind):
                 continue
             if instruction.kind == EOF:
-                yield from self.ends_at_end(self.closure(instruction.to[0], FREE, behind), behind)
+                yield from self.ends_at_end(self.closure(instruction.to[0], FREE, look_behind), look_behind)
             else:
                 yield at

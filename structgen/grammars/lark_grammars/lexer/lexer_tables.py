@@ -38,42 +38,42 @@ class LexerTables:
         self,
         lexer: Lexer,
         context: npt.NDArray[np.int64] | None = None,
-        kept: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
+        kept_arrays: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
     ) -> None:
-        """`context`: of compiled code, where any reads them. `kept`: the arrays that another process has
-        kept; they are written to."""
+        """`context`: of compiled code, where any reads them. `kept_arrays`: the arrays that another process
+        has kept; they are written to."""
         self.lexer = lexer
         tables, width = lexer.tables, lexer.width
         indentation = tables.indentation
         self._newline = -1 if indentation is None else indentation.newline
         self.contexts = len(tables.contexts)
 
-        told = np.zeros(words_of(LexerContext), np.int64) if context is None else context
+        block = np.zeros(words_of(LexerContext), np.int64) if context is None else context
 
-        def grown(name: str, columns: int, kind: type[np.generic], filled: int) -> GrownArray:
+        def grow_array(name: str, columns: int, kind: type[np.generic], fill_value: int) -> GrownArray:
             word = word_of(LexerContext, name)
             return self._every.setdefault(
-                name, GrownArray(told, [word], columns, kind, filled, kept.get(name))
+                name, GrownArray(block, [word], columns, kind, fill_value, kept_arrays.get(name))
             )
 
         self._every: dict[str, GrownArray] = {}
         """By the names of their fields."""
 
-        self._moves = grown("moves", width, np.int32, UNKNOWN)
-        self._end_at = grown("lexeme_end_at", 2, np.int32, 0)
-        self._ends = grown("lexeme_ends", 2, np.int32, 0)
-        self._last_at = grown("last_at", 2, np.int32, UNKNOWN)
-        self._lasts = grown("lasts", 1, np.int32, 0)
-        self._may_break = grown("may_break", 1, np.uint8, 0)
-        self._end_class = grown("end_class", 1, np.int32, UNKNOWN)
-        grown("like", 1, np.int32, UNKNOWN)
-        self._starts = grown("starts", self.contexts * lexer.ways, np.int32, UNKNOWN)
-        self._carry_moves = grown("carry_moves", width, np.uint8, UNASKED)
-        self._carry_bytes = grown("carry_bytes", 8, np.int64, 0)
-        self.classes = kept.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
+        self._moves = grow_array("moves", width, np.int32, UNKNOWN)
+        self._end_at = grow_array("lexeme_end_at", 2, np.int32, 0)
+        self._ends = grow_array("lexeme_ends", 2, np.int32, 0)
+        self._last_at = grow_array("last_at", 2, np.int32, UNKNOWN)
+        self._lasts = grow_array("lasts", 1, np.int32, 0)
+        self._may_break = grow_array("may_break", 1, np.uint8, 0)
+        self._end_class = grow_array("end_class", 1, np.int32, UNKNOWN)
+        grow_array("like", 1, np.int32, UNKNOWN)
+        self._starts = grow_array("starts", self.contexts * lexer.ways, np.int32, UNKNOWN)
+        self._carry_moves = grow_array("carry_moves", width, np.uint8, UNASKED)
+        self._carry_bytes = grow_array("carry_bytes", 8, np.int64, 0)
+        self.classes = kept_arrays.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
         words = [word_of(LexerContext, name) for name in ("classes", "width", "contexts", "ways")]
-        told[words] = address_of(self.classes), width, self.contexts, lexer.ways
-        self._noted = len(kept.get("moves", ()))
+        block[words] = address_of(self.classes), width, self.contexts, lexer.ways
+        self._states_written = len(kept_arrays.get("moves", ()))
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -81,7 +81,7 @@ class LexerTables:
         counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
         counts |= {"lexeme_ends": self._ends.count, "lasts": self._lasts.count}
         grown = self._every.items()
-        arrays = {name: array.rows[: counts.get(name, self._noted)] for name, array in grown}
+        arrays = {name: array.rows[: counts.get(name, self._states_written)] for name, array in grown}
         return arrays | {"classes": self.classes}
 
     @property
@@ -108,29 +108,29 @@ class LexerTables:
     def put_row(self, state: int) -> None:
         """Write the moves of a state."""
         if self._moves.rows[state, 0] == UNKNOWN:
-            row = self.lexer.moves(state)
-            self._note()
+            row = self.lexer.moves_of(state)
+            self._write_new_states()
             self._moves.rows[state] = row
 
     def start(self, context: int, carry: int) -> int:
         """Return the state before a lexeme, DEAD where there is none; written for compiled code."""
         self._reserve_carries()
-        known = int(self._starts.rows[carry, context])
-        if known == UNKNOWN:
-            known = self.lexer.start(context, carry)
-            self._note()
-            self._starts.rows[carry, context] = known
-        return known
+        state = int(self._starts.rows[carry, context])
+        if state == UNKNOWN:
+            state = self.lexer.start(context, carry)
+            self._write_new_states()
+            self._starts.rows[carry, context] = state
+        return state
 
-    def begun(self, context: int, carry: int) -> list[int]:
+    def start_states(self, context: int, carry: int) -> list[int]:
         """Return the states before a lexeme, and before the bound texts that may come in its place."""
-        every = range(context, self.contexts * self.lexer.ways, self.contexts)
-        return [state for start in every if (state := self.start(start, carry)) >= 0]
+        start_numbers = range(context, self.contexts * self.lexer.ways, self.contexts)
+        return [state for start in start_numbers if (state := self.start(start, carry)) >= 0]
 
     def bound_in(self, state: int, config: Config) -> int:
         """Return the state further in a bound text, in another configuration; written for compiled code."""
         state_after = self.lexer.bound_in(state, config)
-        self._note()
+        self._write_new_states()
         return state_after
 
     def put_carry(self, carry: int) -> None:
@@ -149,8 +149,8 @@ class LexerTables:
         is owed is met there."""
         lexer = self.lexer
         terminals = lexer.ends_with_text(state)
-        told = lexer.states[state]
-        if not told.has_begun and told.bound is None and lexer.is_met_at_end(state):
+        lexer_state = lexer.states[state]
+        if not lexer_state.has_begun and lexer_state.bound is None and lexer.is_met_at_end(state):
             terminals.append(-1)
         self._last_at.rows[state] = self._lasts.append(terminals)
 
@@ -159,21 +159,21 @@ class LexerTables:
         for array in (self._starts, self._carry_moves, self._carry_bytes):
             array.reserve(carries)
 
-    def _note(self) -> None:
+    def _write_new_states(self) -> None:
         """Write what new states may end as."""
         lexer = self.lexer
         count = len(lexer.states)
-        if count == self._noted:
+        if count == self._states_written:
             return
         for name in ("moves", "lexeme_end_at", "last_at", "may_break", "end_class", "like"):
             self._every[name].reserve(count)
         self._reserve_carries()
-        while self._noted < count:
-            state, number = lexer.states[self._noted], self._noted
+        while self._states_written < count:
+            state, number = lexer.states[self._states_written], self._states_written
             self._end_at.rows[number] = self._ends.append(state.ends)
             if self._newline >= 0:
                 of, ends_as = lexer.items.items, lexer.instructions.ends_as
                 ways = *(ends_as[of[item].at] for item in state.items), *(end[0] for end in state.ends)
                 inside = None if state.bound is None else state.bound[0]
                 self._may_break.rows[number] = self._newline in (*ways, inside)
-            self._noted += 1
+            self._states_written += 1

@@ -9,8 +9,8 @@ parser's state), with the letters that may be next then, as bits. Runs that begi
 runs that begin with a letter; the run of a shifted letter is what becomes of the runs of the boundary above.
 This is a least fixpoint over two kinds of variables, (frame, letter) and (frame, boundary).
 
-A boundary is *certain* in a frame if whatever frames are below, some text leads to the end (`certain`): a
-greatest fixpoint around a least one, because ends that take no frame away must not go round in a circle.
+A boundary is *certain* in a frame if whatever frames are below, some text leads to the end (`find_certain`):
+a greatest fixpoint around a least one, because ends that take no frame away must not go round in a circle.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Pushdown(Block):
     """[states, open brackets]: the frame, -1: no stack has it."""
     most_brackets: int
     """How many open brackets are counted."""
-    opened: Int32s
+    bracket_balance: Int32s
     """[states]: how many brackets the symbol before a state opens (`frames.StackFrames`)."""
     exit_at: Int32s
     exit_origin: Int32s
@@ -71,12 +71,12 @@ class Pushdown(Block):
     """A row of letters for each exit of each variable's frame: those that may be next."""
     accepts: Bytes
     """[variables]: whether the text may end."""
-    found: Int64s
+    run_exits: Int64s
     """Scratch: a row for each exit of a state (`run_from`)."""
 
 
 @jit
-def _action(c: Pushdown, frame: int, letter: int) -> int:
+def _action_of(c: Pushdown, frame: int, letter: int) -> int:
     """Return what the parser does in a frame where a letter comes."""
     return c.actions[c.frame_state[frame] * c.terminals + c.letter_terminal[letter]]
 
@@ -84,16 +84,16 @@ def _action(c: Pushdown, frame: int, letter: int) -> int:
 @jit
 def _frame_above(c: Pushdown, frame: int, state: int) -> int:
     """Return the frame of a state above another frame, -1: none."""
-    brackets, most = c.frame_brackets[frame], c.most_brackets
+    brackets, max_brackets = c.frame_brackets[frame], c.most_brackets
     if state < 0:
         return -1
-    if brackets < most:
-        brackets = min(most, brackets + c.opened[state])
-    return c.frame_at[state * (most + 1) + brackets] if brackets >= 0 else -1
+    if brackets < max_brackets:
+        brackets = min(max_brackets, brackets + c.bracket_balance[state])
+    return c.frame_at[state * (max_brackets + 1) + brackets] if brackets >= 0 else -1
 
 
 @jit
-def _exit(c: Pushdown, state: int, origin: int, depth: int) -> int:
+def _exit_number(c: Pushdown, state: int, origin: int, depth: int) -> int:
     """Return the number of an exit among those of a state, -1: there is none."""
     for i in range(c.exit_at[state], c.exit_at[state + 1]):
         if c.exit_origin[i] == origin and c.exit_depth[i] == depth:
@@ -102,19 +102,19 @@ def _exit(c: Pushdown, state: int, origin: int, depth: int) -> int:
 
 
 @jit
-def _add(words: int, target: Int64s, row: Int64s) -> bool:
+def _add_letters(words: int, target: Int64s, row: Int64s) -> bool:
     """Add letters to a row; return whether any was new."""
     grown = False
     for w in range(words):
-        more = row[w] & ~target[w]
-        if more:
-            target[w] = target[w] | more
+        new_bits = row[w] & ~target[w]
+        if new_bits:
+            target[w] = target[w] | new_bits
             grown = True
     return grown
 
 
 @jit
-def _set(target: Int64s, letter: int) -> bool:
+def _set_letter(target: Int64s, letter: int) -> bool:
     """Add a letter to a row; return whether it is new."""
     bit, word = 1 << (letter & 63), letter >> 6
     if target[word] & bit:
@@ -133,7 +133,7 @@ def _is_empty(words: int, row: Int64s) -> bool:
 
 
 @jit
-def _lowest(bits: int, word: int) -> int:
+def _lowest_letter(bits: int, word: int) -> int:
     """Return the letter of the lowest bit of a word of a row."""
     return 64 * word + int64(trailing_zeros(uint64(bits)))  # type: ignore[no-any-return]
 
@@ -149,28 +149,35 @@ def _ends_text(c: Pushdown, goto: int, letters: Int64s) -> bool:
 
 @jit
 def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
-    """Write to `found` how runs may end that begin above a frame with some letters, by exit; return whether
-    the text may end."""
+    """Write to `run_exits` how runs may end that begin above a frame with some letters, by exit; return
+    whether the text may end."""
     state, accept = c.frame_state[frame], False
     exits = c.exit_at[state + 1] - c.exit_at[state]
     for i in range(exits * c.words):
-        c.found[i] = 0
+        c.run_exits[i] = 0
     for w in range(c.words):
         bits = letters[w]
         while bits:
-            letter = _lowest(bits, w)
+            letter = _lowest_letter(bits, w)
             bits &= bits - 1
-            action = _action(c, frame, letter)
+            action = _action_of(c, frame, letter)
             if action == 0:
                 continue
             source = c.letter_variable[frame * c.letters + letter]
             if source < 0:
                 rule = -1 - action
-                _set(skip(c.found, c.words * _exit(c, state, c.origins[rule], c.sizes[rule] - 1)), letter)
+                _set_letter(
+                    skip(c.run_exits, c.words * _exit_number(c, state, c.origins[rule], c.sizes[rule] - 1)),
+                    letter,
+                )
                 continue
             accept = accept or c.accepts[source] != 0
             for i in range(exits):
-                _add(c.words, skip(c.found, c.words * i), skip(c.values, c.words * (c.value_at[source] + i)))
+                _add_letters(
+                    c.words,
+                    skip(c.run_exits, c.words * i),
+                    skip(c.values, c.words * (c.value_at[source] + i)),
+                )
     return accept
 
 
@@ -204,13 +211,13 @@ class Saturation(Pushdown):
     """Slots for `source << 32 | user`, -1: free."""
     table_mask: int
     # to what runs were reduced directly above a frame
-    behind: Int64s
+    letters_behind: Int64s
     """[nonterminals]: the letters behind each."""
     done: Int64s
     """[nonterminals]: those of them that were looked at."""
     fresh: Int64s
     """A row: those that are looked at now."""
-    listed: Int32s
+    listed_origins: Int32s
     """Nonterminals with letters that were not looked at."""
     listed_count: int
     is_listed: Bytes
@@ -222,7 +229,7 @@ class Saturation(Pushdown):
 
 
 @jit
-def _enqueue(c: Saturation, v: int) -> None:
+def _enqueue_variable(c: Saturation, v: int) -> None:
     """Have a variable wait, once."""
     c.waiting = c.waiting + 1 - c.waits[v]
     c.waits[v] = 1
@@ -231,15 +238,15 @@ def _enqueue(c: Saturation, v: int) -> None:
 @jit
 def _slot_of(c: Saturation, key: int) -> int:
     """Return the slot that holds a key, or the free one where it is to be."""
-    mixed = uint64(key) * uint64(0x9E3779B97F4A7C15)
-    at = int64(mixed >> uint64(20)) & c.table_mask
+    hash_bits = uint64(key) * uint64(0x9E3779B97F4A7C15)
+    at = int64(hash_bits >> uint64(20)) & c.table_mask
     while c.note_table[at] >= 0 and c.note_table[at] != key:
         at = (at + 1) & c.table_mask
     return at  # type: ignore[no-any-return]
 
 
 @jit
-def _use(c: Saturation, source: int, user: int) -> bool:
+def _note_use(c: Saturation, source: int, user: int) -> bool:
     """Note once that a variable uses another one, unless there is no room; return whether the text may end
     in that one's runs."""
     key, count = (source << 32) | user, c.note_count
@@ -252,10 +259,10 @@ def _use(c: Saturation, source: int, user: int) -> bool:
 
 
 @jit
-def _list(c: Saturation, origin: int) -> None:
+def _list_nonterminal(c: Saturation, origin: int) -> None:
     """List a nonterminal, once."""
     if not c.is_listed[origin]:
-        c.listed[c.listed_count], c.is_listed[origin] = origin, 1
+        c.listed_origins[c.listed_count], c.is_listed[origin] = origin, 1
         c.listed_count = c.listed_count + 1
 
 
@@ -265,28 +272,28 @@ def _put_letter(c: Saturation, v: int, state: int, rule: int, letter: int) -> bo
     below; return whether an exit of the variable `v` has grown."""
     origin, size = c.origins[rule], c.sizes[rule]
     if size > 1:
-        number = _exit(c, state, origin, size - 2)
-        return number >= 0 and _set(skip(c.values, c.words * (c.value_at[v] + number)), letter)
-    if _set(skip(c.behind, c.words * origin), letter):
-        _list(c, origin)
+        number = _exit_number(c, state, origin, size - 2)
+        return number >= 0 and _set_letter(skip(c.values, c.words * (c.value_at[v] + number)), letter)
+    if _set_letter(skip(c.letters_behind, c.words * origin), letter):
+        _list_nonterminal(c, origin)
     return False
 
 
 @jit
-def _put_runs(c: Saturation, v: int, state: int, source: int, above: int) -> bool:
+def _put_runs(c: Saturation, v: int, state: int, source: int, frame_above: int) -> bool:
     """Add what becomes of the runs of a variable of a frame that is directly above a state; return whether an
     exit of the variable `v` has grown."""
-    words, over, grown = c.words, c.frame_state[above], False
+    words, over, grown = c.words, c.frame_state[frame_above], False
     first, last = c.exit_at[over], c.exit_at[over + 1]
     c.work = c.work + last - first
     for i in range(first, last):
         bits, origin = skip(c.values, words * (c.value_at[source] + i - first)), c.exit_origin[i]
         if c.exit_depth[i] > 0:
-            number = _exit(c, state, origin, c.exit_depth[i] - 1)
+            number = _exit_number(c, state, origin, c.exit_depth[i] - 1)
             if number >= 0:
-                grown = _add(words, skip(c.values, words * (c.value_at[v] + number)), bits) or grown
-        elif _add(words, skip(c.behind, words * origin), bits):
-            _list(c, origin)
+                grown = _add_letters(words, skip(c.values, words * (c.value_at[v] + number)), bits) or grown
+        elif _add_letters(words, skip(c.letters_behind, words * origin), bits):
+            _list_nonterminal(c, origin)
     return grown
 
 
@@ -296,7 +303,7 @@ def _take_fresh(c: Saturation, origin: int) -> None:
     words, done = c.words, skip(c.done, c.words * origin)
     is_first = _is_empty(words, done)
     for w in range(words):
-        c.fresh[w] = c.behind[words * origin + w] & ~done[w]
+        c.fresh[w] = c.letters_behind[words * origin + w] & ~done[w]
         done[w] = done[w] | c.fresh[w]
     if is_first and not _is_empty(words, c.fresh):
         c.met[c.met_count] = origin
@@ -308,44 +315,44 @@ def _forget_met(c: Saturation) -> None:
     """Forget to what runs were reduced."""
     for i in range(c.met_count):
         for at in range(c.words * c.met[i], c.words * (c.met[i] + 1)):
-            c.behind[at], c.done[at] = 0, 0
+            c.letters_behind[at], c.done[at] = 0, 0
     c.met_count = 0
 
 
 @jit
 def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
     """Add how runs end that begin above a frame with a letter: the variable `v`. Return whether it grew."""
-    state, grown, accept, above, source = c.frame_state[frame], False, False, -1, -1
-    action = _action(c, frame, letter)
+    state, grown, accept, frame_above, source = c.frame_state[frame], False, False, -1, -1
+    action = _action_of(c, frame, letter)
     if action < 0:  # an empty rule
-        _set(skip(c.behind, c.words * c.origins[-1 - action]), letter)
-        _list(c, c.origins[-1 - action])
+        _set_letter(skip(c.letters_behind, c.words * c.origins[-1 - action]), letter)
+        _list_nonterminal(c, c.origins[-1 - action])
     else:
-        above = _frame_above(c, frame, action - 1)
-    if above >= 0:
-        source = c.boundary_variable[above * c.boundaries + c.letter_boundary[letter]]
+        frame_above = _frame_above(c, frame, action - 1)
+    if frame_above >= 0:
+        source = c.boundary_variable[frame_above * c.boundaries + c.letter_boundary[letter]]
     if source >= 0:
-        accept = _use(c, source, v)
-        grown = _put_runs(c, v, state, source, above)
+        accept = _note_use(c, source, v)
+        grown = _put_runs(c, v, state, source, frame_above)
     while c.listed_count:
         c.listed_count = c.listed_count - 1
-        origin = c.listed[c.listed_count]
+        origin = c.listed_origins[c.listed_count]
         c.is_listed[origin] = 0
         _take_fresh(c, origin)
         goto = c.gotos[state * c.nonterminals + origin]
         accept = _ends_text(c, goto, c.fresh) or accept
-        above = _frame_above(c, frame, goto)
-        for w in range(c.words if above >= 0 else 0):
+        frame_above = _frame_above(c, frame, goto)
+        for w in range(c.words if frame_above >= 0 else 0):
             bits = c.fresh[w]
             while bits:
-                following = _lowest(bits, w)
+                following = _lowest_letter(bits, w)
                 bits &= bits - 1
                 c.work = c.work + 1
-                action = _action(c, above, following)
-                source = c.letter_variable[above * c.letters + following]
+                action = _action_of(c, frame_above, following)
+                source = c.letter_variable[frame_above * c.letters + following]
                 if source >= 0:
-                    accept = _use(c, source, v) or accept
-                    grown = _put_runs(c, v, state, source, above) or grown
+                    accept = _note_use(c, source, v) or accept
+                    grown = _put_runs(c, v, state, source, frame_above) or grown
                 elif action != 0:
                     grown = _put_letter(c, v, state, -1 - action, following) or grown
     _forget_met(c)
@@ -358,15 +365,18 @@ def _run_boundary(c: Saturation, v: int, frame: int, letters: Int64s) -> bool:
     Return whether it grew."""
     words, state, accept, grown = c.words, c.frame_state[frame], run_from(c, frame, letters), False
     for i in range(c.exit_at[state + 1] - c.exit_at[state]):
-        grown = _add(words, skip(c.values, words * (c.value_at[v] + i)), skip(c.found, words * i)) or grown
+        grown = (
+            _add_letters(words, skip(c.values, words * (c.value_at[v] + i)), skip(c.run_exits, words * i))
+            or grown
+        )
     for w in range(words):
         bits = letters[w]
         while bits:
-            source = c.letter_variable[frame * c.letters + _lowest(bits, w)]
+            source = c.letter_variable[frame * c.letters + _lowest_letter(bits, w)]
             bits &= bits - 1
             c.work = c.work + 1
             if source >= 0:
-                _use(c, source, v)
+                _note_use(c, source, v)
     return _has_grown(c, v, grown, accept)
 
 
@@ -380,9 +390,9 @@ def _has_grown(c: Saturation, v: int, grown: bool, accept: bool) -> bool:
 
 
 @entry("int64(int64, int64)")
-def saturate(address: int, most: int) -> int:
-    """Solve the fixpoint: `values` and `accepts`. Returns 0; TOO_MUCH where it takes more than `most` letters
-    and exits; NO_ROOM where the notes are full: with more room, and an empty table, it goes on."""
+def saturate_variables(address: int, max_work: int) -> int:
+    """Solve the fixpoint: `values` and `accepts`. Returns 0; TOO_MUCH where it takes more than `max_work`
+    letters and exits; NO_ROOM where the notes are full: with more room, and an empty table, it goes on."""
     c = Saturation(address)
     for source in range(c.variable_count):
         note = c.first_note[source]
@@ -395,7 +405,7 @@ def saturate(address: int, most: int) -> int:
         if not c.waits[v]:
             continue
         c.waits[v], c.waiting = 0, c.waiting - 1
-        if c.work > most:
+        if c.work > max_work:
             return TOO_MUCH
         frame, letter, row = c.variables[3 * v], c.variables[3 * v + 1], c.variables[3 * v + 2]
         if letter < 0:
@@ -404,10 +414,10 @@ def saturate(address: int, most: int) -> int:
             grown = _run_letter(c, v, frame, letter)
         note = c.first_note[v] if grown else -1
         while note >= 0:
-            _enqueue(c, c.notes[2 * note])
+            _enqueue_variable(c, c.notes[2 * note])
             note = c.notes[2 * note + 1]
         if c.note_count == c.most_notes:
-            _enqueue(c, v)  # a use may have found no room
+            _enqueue_variable(c, v)  # a use may have found no room
             return NO_ROOM
     return 0
 
@@ -426,7 +436,7 @@ class CertainSearch(Pushdown):
     wanted_letters: Int64s
     wanted_node: Int32s
     """The boundaries that are asked for, each a frame and a row of letters; the node of each is written."""
-    wanted: int
+    wanted_count: int
     below: Int32s
     """Pairs of a frame and one that may be directly below it, sorted by the first..."""
     below_at: Int32s
@@ -458,19 +468,19 @@ class CertainSearch(Pushdown):
 
 
 @jit
-def _node(c: CertainSearch, frame: int, letters: Int64s) -> int:
+def _node_number(c: CertainSearch, frame: int, letters: Int64s) -> int:
     """Return the number of a node, added where it is new; there is room."""
-    mixed = uint64(frame + 1) * uint64(0x9E3779B97F4A7C15)
+    hash_bits = uint64(frame + 1) * uint64(0x9E3779B97F4A7C15)
     for w in range(c.words):
-        mixed = (mixed ^ uint64(letters[w])) * uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> uint64(29)
-    at, count = int64(mixed >> uint64(20)) & c.table_mask, c.node_count
+        hash_bits = (hash_bits ^ uint64(letters[w])) * uint64(0xFF51AFD7ED558CCD)
+        hash_bits ^= hash_bits >> uint64(29)
+    at, count = int64(hash_bits >> uint64(20)) & c.table_mask, c.node_count
     while c.node_table[at] >= 0:
         node = c.node_table[at]
-        same = c.node_frame[node] == frame
+        is_same = c.node_frame[node] == frame
         for w in range(c.words):
-            same = same and c.node_letters[c.words * node + w] == letters[w]
-        if same:
+            is_same = is_same and c.node_letters[c.words * node + w] == letters[w]
+        if is_same:
             return node
         at = (at + 1) & c.table_mask
     c.node_table[at], c.node_frame[count], c.node_count = count, frame, count + 1
@@ -485,14 +495,14 @@ def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
     size, c.here[0] = 1, frame
     for _ in range(depth):
         c.walks = c.walks + 1
-        found = 0
+        found_count = 0
         for i in range(size):
             for j in range(c.below_at[c.here[i]], c.below_at[c.here[i] + 1]):
                 under = c.below[2 * j + 1]
                 if c.marks[under] != c.walks:
-                    c.marks[under], c.then[found] = c.walks, under
-                    found += 1
-        size = found
+                    c.marks[under], c.then[found_count] = c.walks, under
+                    found_count += 1
+        size = found_count
         for i in range(size):
             c.here[i] = c.then[i]
     return size
@@ -500,20 +510,20 @@ def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
 
 @jit
 def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
-    """Add a goal to the last way: the nodes that runs lead to which end (`found`) in the exits of a state
+    """Add a goal to the last way: the nodes that runs lead to which end (`run_exits`) in the exits of a state
     with a depth, where a frame is below. Returns how many goals were added: 0 where the text ends there."""
     goal, first = c.way_words, c.exit_at[state]
     c.ways[goal], used = 0, goal + 1
     for i in range(first, c.exit_at[state + 1]):
-        letters = skip(c.found, c.words * (i - first))
+        letters = skip(c.run_exits, c.words * (i - first))
         if c.exit_depth[i] != depth or _is_empty(c.words, letters):
             continue
         goto = c.gotos[c.frame_state[below] * c.nonterminals + c.exit_origin[i]]
         if goto == c.end_state and letters[0] & 1:
             return 0
-        above = _frame_above(c, below, goto)
-        if above >= 0:
-            c.ways[used] = _node(c, above, letters)
+        frame_above = _frame_above(c, below, goto)
+        if frame_above >= 0:
+            c.ways[used] = _node_number(c, frame_above, letters)
             used += 1
     c.ways[goal], c.way_words = used - goal - 1, used
     return 1
@@ -521,8 +531,8 @@ def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
 
 @jit
 def _put_ways(c: CertainSearch, node: int) -> bool:
-    """Add the ways of a node, one for each depth of the exits in which its runs end (`found`); return whether
-    there was room."""
+    """Add the ways of a node, one for each depth of the exits in which its runs end (`run_exits`); return
+    whether there was room."""
     frame = c.node_frame[node]
     state = c.frame_state[frame]
     first, last = c.exit_at[state], c.exit_at[state + 1]
@@ -531,7 +541,7 @@ def _put_ways(c: CertainSearch, node: int) -> bool:
         if i > first and c.exit_depth[i - 1] == depth:
             continue
         for j in range(i, last):
-            letters = skip(c.found, c.words * (j - first))
+            letters = skip(c.run_exits, c.words * (j - first))
             is_used = is_used or (c.exit_depth[j] == depth and not _is_empty(c.words, letters))
         if not is_used:
             continue
@@ -574,19 +584,19 @@ def _reach_end(c: CertainSearch) -> bool:
 
 
 @entry("int64(int64)")
-def certain(address: int) -> int:
+def find_certain(address: int) -> int:
     """Find which of the wanted nodes are certain (`lives`). Past the most nodes or ways the others are taken
     for uncertain. Returns 0."""
-    c, expanded, has_room = CertainSearch(address), 0, True
-    for i in range(c.wanted):
-        c.wanted_node[i] = _node(c, c.wanted_frame[i], skip(c.wanted_letters, c.words * i))
-    while expanded < c.node_count and has_room:
-        if run_from(c, c.node_frame[expanded], skip(c.node_letters, c.words * expanded)):
-            c.ends[expanded] = 1
+    c, next_node, has_room = CertainSearch(address), 0, True
+    for i in range(c.wanted_count):
+        c.wanted_node[i] = _node_number(c, c.wanted_frame[i], skip(c.wanted_letters, c.words * i))
+    while next_node < c.node_count and has_room:
+        if run_from(c, c.node_frame[next_node], skip(c.node_letters, c.words * next_node)):
+            c.ends[next_node] = 1
         else:
-            has_room = _put_ways(c, expanded)
-        expanded += 1
-    for node in range(expanded):
+            has_room = _put_ways(c, next_node)
+        next_node += 1
+    for node in range(next_node):
         c.lives[node] = 1
     while _reach_end(c):
         pass
@@ -613,13 +623,13 @@ class Descent(Pushdown):
 
 
 @jit
-def _fresh_behind(c: Descent, ended: Int64s) -> int:
+def _fresh_behind(c: Descent, letters_behind: Int64s) -> int:
     """Have `fresh` hold the letters behind the first nonterminal that has some which were not looked at;
     return the nonterminal, -1: there is none."""
     for origin in range(c.nonterminals):
         for w in range(c.words):
             at = c.words * origin + w
-            c.fresh[w] = ended[at] & ~c.done[at]
+            c.fresh[w] = letters_behind[at] & ~c.done[at]
             c.done[at] = c.done[at] | c.fresh[w]
         if not _is_empty(c.words, c.fresh):
             return origin
@@ -627,14 +637,14 @@ def _fresh_behind(c: Descent, ended: Int64s) -> int:
 
 
 @entry("int64(int64, int64)")
-def reaches(address: int, most: int) -> int:
+def reaches_text_end(address: int, max_runs: int) -> int:
     """Return 1 if the text's end is reached from a stack when one of the letters in `fresh` is read, else 0;
-    TOO_MUCH past `most` runs."""
+    TOO_MUCH past `max_runs` runs."""
     c, tries, size = Descent(address), 0, Descent(address).nonterminals * Descent(address).words
     under, frame = c.height - 2, c.stack[c.height - 1]
     while frame >= 0:
         tries += 1
-        if tries > most:
+        if tries > max_runs:
             return TOO_MUCH
         if run_from(c, frame, c.fresh):
             return 1
@@ -642,14 +652,14 @@ def reaches(address: int, most: int) -> int:
         for i in range(first, last):
             if c.exit_depth[i] <= under:
                 at = size * ((under - c.exit_depth[i]) % c.deep) + c.words * c.exit_origin[i]
-                _add(c.words, skip(c.waiting, at), skip(c.found, c.words * (i - first)))
+                _add_letters(c.words, skip(c.waiting, at), skip(c.run_exits, c.words * (i - first)))
         frame = -1
         while frame < 0 and under >= 0:
-            ended = skip(c.waiting, size * (under % c.deep))
-            origin = _fresh_behind(c, ended)
+            letters_behind = skip(c.waiting, size * (under % c.deep))
+            origin = _fresh_behind(c, letters_behind)
             if origin < 0:
                 for i in range(size):
-                    ended[i], c.done[i] = 0, 0
+                    letters_behind[i], c.done[i] = 0, 0
                 under -= 1
                 continue
             goto = c.gotos[c.frame_state[c.stack[under]] * c.nonterminals + origin]

@@ -16,7 +16,7 @@ _CELLS, _PLACES, _STEPS, _PROOFS, _UNITS, _RESULTS = (
 _READ_OF_PLACES = ((_STEPS, L.LarkStep), (_PROOFS, L.Proof), (_UNITS, L.Unit), (_RESULTS, L.LarkResult))
 
 
-def forget(grown: GrowingTables) -> int:
+def forget_places(grown: GrowingTables) -> int:
     """Drop the places and cells that no state needs, and all that was remembered of places; return how many
     places stay. States keep their numbers, and places and cells their order. Under the grammar's lock.
     Cost: some milliseconds."""
@@ -24,9 +24,9 @@ def forget(grown: GrowingTables) -> int:
     places = grown.rows(_PLACES)[: grown.count(_PLACES)]
     nodes = grown.rows(NODES)[: grown.count(NODES)].copy()
     reading = nodes[:, L.LarkState.mode] == READING
-    used, renamed = np.unique(nodes[reading, L.LarkState.place], return_inverse=True)
-    kept, is_kept = places[used], np.zeros(len(cells), np.bool_)
-    pending = np.unique(kept[:, [L.LarkPlace.stack, L.LarkPlace.widths]])
+    used, new_places = np.unique(nodes[reading, L.LarkState.place], return_inverse=True)
+    kept_places, is_kept = places[used], np.zeros(len(cells), np.bool_)
+    pending = np.unique(kept_places[:, [L.LarkPlace.stack, L.LarkPlace.widths]])
     while len(pending):
         is_kept[pending] = True
         below = np.unique(cells[pending, L.Cell.below])
@@ -35,11 +35,11 @@ def forget(grown: GrowingTables) -> int:
     stacks = cells[is_kept]
     stacks[:, L.Cell.below] = np.where(stacks[:, L.Cell.below] < 0, -1, numbers[stacks[:, L.Cell.below]])
     for word in (L.LarkPlace.stack, L.LarkPlace.widths):
-        kept[:, word] = numbers[kept[:, word]]
-    nodes[reading, L.LarkState.place] = renamed.reshape(-1)
-    forgotten = {table: np.empty((0, words_of(kind)), np.int64) for table, kind in _READ_OF_PLACES}
-    grown.load({_CELLS: stacks, _PLACES: kept, NODES: nodes, **forgotten})
+        kept_places[:, word] = numbers[kept_places[:, word]]
+    nodes[reading, L.LarkState.place] = new_places.reshape(-1)
+    empty_tables = {table: np.empty((0, words_of(kind)), np.int64) for table, kind in _READ_OF_PLACES}
+    grown.load_tables({_CELLS: stacks, _PLACES: kept_places, NODES: nodes, **empty_tables})
     # as much room as before: more places come
-    grown.room(_CELLS, len(cells))
-    grown.room(_PLACES, len(places))
-    return len(kept)
+    grown.make_room(_CELLS, len(cells))
+    grown.make_room(_PLACES, len(places))
+    return len(kept_places)

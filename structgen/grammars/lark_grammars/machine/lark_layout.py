@@ -98,7 +98,7 @@ NOTHING_READ: Final = 1 << 40
 class Unit(Block):
     """A piece of work, by what it is given besides a place; and how deep it has read places."""
 
-    what: int
+    trie: int
     lexeme: int
     column: int
     depths: int
@@ -109,7 +109,7 @@ class Unit(Block):
 
 MOST_DEPTHS: Final = 8
 WHOLE_MASK: Final = -1
-"""In place of the number of a trie in `Unit.what`: the whole mask."""
+"""In place of the number of a trie in `Unit.trie`: the whole mask."""
 
 
 class LarkResult(Block):
@@ -117,9 +117,9 @@ class LarkResult(Block):
 
     unit: int
     depth: int
-    seen: int
+    read_hash: int
     """A hash of what was read."""
-    found: int
+    outcome: int
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class LarkContext(LexerContext):
     sizes: Int32s
     origins: Int32s
     context_of: Int32s
-    ignored: Bytes
+    is_ignored: Bytes
     brackets: Bytes
     """For each terminal: 1 opens a bracket, 2 closes one."""
     end_state: int

@@ -19,8 +19,8 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
     WHOLE_MASK,
     LarkContext,
 )
-from structgen.grammars.lark_grammars.machine.parser import reduced, row_of, top_of
-from structgen.machines.machine_core.interning import ask, find, intern
+from structgen.grammars.lark_grammars.machine.parser import reduce_stack, row_of, top_of
+from structgen.machines.machine_core.interning import find_row, intern_row, note_question
 from structgen.machines.machine_core.layout import ASKED
 from structgen.machines.machine_core.lexeme_layout import ASK_CLASS, ASK_PROOF
 
@@ -31,11 +31,11 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
     terminal, boundary, is_open = c.letter_terminal[letter], c.letter_boundary[letter], 0
     if c.newline >= 0:
         is_open = 1 if c.places[place].brackets > 0 else 0
-    if c.ignored[terminal] or (is_open and terminal == c.newline):
+    if c.is_ignored[terminal] or (is_open and terminal == c.newline):
         top, boundary = top_of(c, place), c.letter_kind[letter]
     else:
         # a newline is of any width: the blocks that open or close behind it are letters of the boundary
-        top, _before, _below = reduced(c, c.places[place].stack, terminal)
+        top, _top_before, _below = reduce_stack(c, c.places[place].stack, terminal)
         if top < 0:
             return ASKED if top == ASKED else 0
         if terminal == c.newline and c.keeps_column:
@@ -50,11 +50,11 @@ def letter_lives(c: LarkContext, place: int, letter: int) -> int:
 
 
 @jit
-def lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
+def lexeme_lives(c: LarkContext, place: int, lexeme: int, column: int) -> int:
     """Return 1 if some text goes on in a reading, 0 if none does, or ASKED."""
     end_class = c.end_class[lexeme]
     if not 0 <= end_class < c.class_count:  # not known, or not told yet
-        ask(c, ASK_CLASS, lexeme, 0, 0)
+        note_question(c, ASK_CLASS, lexeme, 0, 0)
         return ASKED
     return class_lives(c, place, end_class, column)
 
@@ -73,12 +73,12 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
         return 0
     # not certain: proved once, and remembered
     c.low = low
-    number = intern(c, c.proofs, PROOF_KEY, row_of(c, place, end_class, column, UNPROVED))
+    number = intern_row(c, c.proofs, PROOF_KEY, row_of(c, place, end_class, column, UNPROVED))
     if number < 0:
         return ASKED
     proof = c.proofs[number]
     if proof.answer == UNPROVED:
-        ask(c, ASK_PROOF, place, end_class, column)
+        note_question(c, ASK_PROOF, place, end_class, column)
         return ASKED
     c.low = 0  # the whole stack was read
     return proof.answer
@@ -88,7 +88,7 @@ def class_lives(c: LarkContext, place: int, end_class: int, column: int) -> int:
 def find_proof(address: int, place: int, end_class: int, column: int) -> int:
     """Return the row of a proof that was asked for."""
     c = LarkContext(address)
-    return find(c.proofs, PROOF_KEY, row_of(c, place, end_class, column, UNPROVED))
+    return find_row(c.proofs, PROOF_KEY, row_of(c, place, end_class, column, UNPROVED))
 
 
 @jit
@@ -96,31 +96,31 @@ def hash_of(c: LarkContext, place: int, depth: int) -> int:
     """Return a hash of the topmost cells of a place, its widths and its brackets."""
     here, cells = c.places[place], c.cells
     cell = here.stack
-    mixed = uint64((here.widths << 32) ^ here.brackets) * uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> uint64(32)
+    hash_bits = uint64((here.widths << 32) ^ here.brackets) * uint64(0x9E3779B97F4A7C15)
+    hash_bits ^= hash_bits >> uint64(32)
     for _ in range(depth):
-        mixed = (mixed ^ uint64(cells[cell].top)) * uint64(0xFF51AFD7ED558CCD)
-        mixed ^= mixed >> uint64(32)
+        hash_bits = (hash_bits ^ uint64(cells[cell].top)) * uint64(0xFF51AFD7ED558CCD)
+        hash_bits ^= hash_bits >> uint64(32)
         cell = cells[cell].below
         if cell < 0:
             break
-    return int64(mixed >> uint64(1))  # type: ignore[no-any-return]
+    return int64(hash_bits >> uint64(1))  # type: ignore[no-any-return]
 
 
 @jit
-def unit_of(c: LarkContext, what: int, lexeme: int, column: int) -> int:
+def unit_of(c: LarkContext, trie: int, lexeme: int, column: int) -> int:
     """Return the number of a unit of work, below 0 where there is no room."""
-    return intern(c, c.units, UNIT_KEY, row_of(c, what, lexeme, column, 0))
+    return intern_row(c, c.units, UNIT_KEY, row_of(c, trie, lexeme, column, 0))
 
 
 @jit
-def recall(c: LarkContext, unit: int, place: int) -> int:
+def recall_result(c: LarkContext, unit: int, place: int) -> int:
     """Return what a unit has found for places that agree with this one, or -1; and note what it has read."""
     work = c.units[unit]
     for i in range(work.depths):
         depth = work.depth[i]
-        known = find(c.results, RESULT_KEY, row_of(c, unit, depth, hash_of(c, place, depth), 0))
-        if known >= 0:
+        result_number = find_row(c.results, RESULT_KEY, row_of(c, unit, depth, hash_of(c, place, depth), 0))
+        if result_number >= 0:
             cell, cells = c.places[place].stack, c.cells
             for _ in range(depth - 1):
                 if cells[cell].below < 0:
@@ -128,12 +128,12 @@ def recall(c: LarkContext, unit: int, place: int) -> int:
                 cell = cells[cell].below
             if depth:
                 c.low = min(c.low, cell)
-            return c.results[known].found
+            return c.results[result_number].outcome
     return -1
 
 
 @jit
-def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
+def remember_result(c: LarkContext, unit: int, place: int, outcome: int) -> int:
     """Keep what a unit has found, by what was read of the place since `low` was reset. Returns 0, or ASKED
     where there is no room."""
     work, cells = c.units[unit], c.cells
@@ -148,12 +148,12 @@ def remember(c: LarkContext, unit: int, place: int, found: int) -> int:
             return 0
         work.depth[at] = depth
         work.depths = at + 1
-    row = row_of(c, unit, depth, hash_of(c, place, depth), found)
-    return 0 if intern(c, c.results, RESULT_KEY, row) >= 0 else ASKED
+    row = row_of(c, unit, depth, hash_of(c, place, depth), outcome)
+    return 0 if intern_row(c, c.results, RESULT_KEY, row) >= 0 else ASKED
 
 
 @jit
-def same_mask(c: LarkContext, index: int) -> bool:
+def copy_mask(c: LarkContext, index: int) -> bool:
     """Take over a state's mask from one with one reading, whose place agrees in what the mask has read;
     return whether there is one."""
     state = c.nodes[index].registers
@@ -162,9 +162,9 @@ def same_mask(c: LarkContext, index: int) -> bool:
     unit = unit_of(c, WHOLE_MASK, state.lexeme, state.column)
     if unit < 0 or c.units[unit].depths == 0:
         return False
-    known = recall(c, unit, state.place)
-    if known < 0 or c.nodes[known].token_list < 0:
+    known_node = recall_result(c, unit, state.place)
+    if known_node < 0 or c.nodes[known_node].token_list < 0:
         return False
-    c.nodes[index].dense_row = c.nodes[known].dense_row
-    c.nodes[index].token_list = c.nodes[known].token_list
+    c.nodes[index].dense_row = c.nodes[known_node].dense_row
+    c.nodes[index].token_list = c.nodes[known_node].token_list
     return True

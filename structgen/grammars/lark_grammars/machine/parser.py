@@ -14,7 +14,7 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
     STEP_KEY,
     LarkContext,
 )
-from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.interning import intern_row, note_question
 from structgen.machines.machine_core.layout import ASKED, REFUSED
 from structgen.machines.machine_core.lexeme_layout import ASK_START, UNKNOWN, WorkRow
 
@@ -30,19 +30,19 @@ def row_of(c: LarkContext, first: int, second: int, third: int, fourth: int) -> 
 @jit
 def put_cell(c: LarkContext, top: int, below: int) -> int:
     """Return the number of a stack, or ASKED."""
-    number = intern(c, c.cells, CELL_KEY, row_of(c, top, below, 0, 0))
+    number = intern_row(c, c.cells, CELL_KEY, row_of(c, top, below, 0, 0))
     return number if number >= 0 else ASKED
 
 
 @jit
 def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
     """Return the number of a place, or ASKED."""
-    number = intern(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
+    number = intern_row(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
     return number if number >= 0 else ASKED
 
 
 @jit
-def reduced(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
+def reduce_stack(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
     """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
     end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
     below. Of a stack whose top unit reductions change, the ones in between are not made.
@@ -53,17 +53,17 @@ def reduced(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
     """
     cells = c.cells
     top, below = cells[stack].top, cells[stack].below
-    met, met_at, least, height, count = -1, 0, 0, 0, 0
+    met, met_at, lowest_height, height, count = -1, 0, 0, 0, 0
     c.low = min(c.low, stack)
     while True:
         action = c.actions[top * c.terminal_count + terminal]
         if action >= 0:
             return action - 1, top, below  # REFUSED is 0 - 1
-        least = min(least, height)
-        if top == met and (least > met_at or least == height == met_at):
+        lowest_height = min(lowest_height, height)
+        if top == met and (lowest_height > met_at or lowest_height == height == met_at):
             return REFUSED, top, below
-        if least < met_at or count & (count - 1) == 0:
-            met, met_at, least = top, height, NOTHING_READ
+        if lowest_height < met_at or count & (count - 1) == 0:
+            met, met_at, lowest_height = top, height, NOTHING_READ
         count += 1
         rule = -1 - action
         size = c.sizes[rule]
@@ -82,9 +82,9 @@ def reduced(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
 
 
 @jit
-def feed(c: LarkContext, stack: int, terminal: int) -> int:
+def feed_terminal(c: LarkContext, stack: int, terminal: int) -> int:
     """Return the stack behind a terminal, REFUSED, or ASKED."""
-    state, top, below = reduced(c, stack, terminal)
+    state, top, below = reduce_stack(c, stack, terminal)
     if state < 0:
         return state
     under = put_cell(c, top, below)
@@ -104,19 +104,19 @@ def behind_newline(c: LarkContext, place: int, column: int) -> int:
     stack, widths = here.stack, here.widths
     if here.brackets > 0:
         return place
-    stack = feed(c, stack, c.newline)
+    stack = feed_terminal(c, stack, c.newline)
     if stack < 0 or column < 0:
         return stack if stack < 0 else REFUSED
     cells = c.cells
     width = -1 - cells[widths].top
     if column > width:
-        stack = feed(c, stack, c.indent)
+        stack = feed_terminal(c, stack, c.indent)
         widths = put_cell(c, -1 - column, widths)
         if stack < 0 or widths < 0:
             return stack if stack < 0 else widths
         return put_place(c, stack, widths, 0)
     while column < width:
-        stack = feed(c, stack, c.dedent)
+        stack = feed_terminal(c, stack, c.dedent)
         if stack < 0:
             return stack
         widths = cells[widths].below
@@ -129,7 +129,7 @@ def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
     """Return the place behind a terminal that is neither ignored nor the newline; REFUSED, or ASKED."""
     here = c.places[place]
     widths, brackets, bracket = here.widths, here.brackets, c.brackets[terminal]
-    after = feed(c, here.stack, terminal)
+    after = feed_terminal(c, here.stack, terminal)
     if bracket == 1:
         brackets += 1
     elif bracket == 2:
@@ -140,13 +140,13 @@ def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
 
 
 @jit
-def read(c: LarkContext, place: int, terminal: int, column: int) -> int:
+def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int:
     """Return the place behind a lexeme, REFUSED, or ASKED. `column`: of a newline."""
-    if c.ignored[terminal]:
+    if c.is_ignored[terminal]:
         return place
     row = row_of(c, place, terminal, column if terminal == c.newline else 0, ASKED)
     row.words[4] = NOTHING_READ
-    number = intern(c, c.steps_known, STEP_KEY, row)
+    number = intern_row(c, c.steps_known, STEP_KEY, row)
     if number < 0:
         return ASKED
     step = c.steps_known[number]
@@ -162,7 +162,7 @@ def read(c: LarkContext, place: int, terminal: int, column: int) -> int:
 
 
 @jit
-def begun(c: LarkContext, place: int, carry: int, way: int) -> int:
+def start_state_behind(c: LarkContext, place: int, carry: int, way: int) -> int:
     """Return the lexer's state before a lexeme, or a bound text (`Lexer.start`), at a place behind a carry;
     below 0: none, or ASKED."""
     stack = c.places[place].stack
@@ -170,7 +170,7 @@ def begun(c: LarkContext, place: int, carry: int, way: int) -> int:
     context = c.context_of[c.cells[stack].top] + way * c.contexts
     state = c.starts[carry * c.ways * c.contexts + context]
     if state == UNKNOWN:
-        ask(c, ASK_START, context, carry, 0)
+        note_question(c, ASK_START, context, carry, 0)
         return ASKED
     return state
 
@@ -182,11 +182,11 @@ def ends_at(c: LarkContext, place: int) -> int:
     stack, widths = here.stack, here.widths
     if c.newline >= 0:
         while c.cells[widths].below >= 0:
-            stack = feed(c, stack, c.dedent)
+            stack = feed_terminal(c, stack, c.dedent)
             if stack < 0:
                 return ASKED if stack == ASKED else 0
             widths = c.cells[widths].below
-    stack = feed(c, stack, 0)
+    stack = feed_terminal(c, stack, 0)
     return ASKED if stack == ASKED else (0 if stack < 0 else 1)
 
 

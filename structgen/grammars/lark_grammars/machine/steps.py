@@ -12,17 +12,17 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
     WALK_WORDS,
     LarkContext,
 )
-from structgen.grammars.lark_grammars.machine.memo import lives, same_mask
+from structgen.grammars.lark_grammars.machine.memo import copy_mask, lexeme_lives
 from structgen.grammars.lark_grammars.machine.parser import (
-    begun,
+    behind_lexeme,
     column_after,
     ends_at,
     put_cell,
     put_place,
-    read,
     row_of,
+    start_state_behind,
 )
-from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.interning import intern_row, note_question
 from structgen.machines.machine_core.layout import ASKED, READING, REFUSED
 from structgen.machines.machine_core.lexeme_layout import (
     ASK_CARRY,
@@ -35,23 +35,23 @@ from structgen.machines.machine_core.lexeme_layout import (
 
 
 @jit
-def put_reading(c: LarkContext, there: Int64s, made: int, place: int, state: int, column: int) -> int:
+def put_reading(c: LarkContext, there: Int64s, count: int, place: int, state: int, column: int) -> int:
     """Append a reading, once; return how many there are then, or FULL."""
-    for i in range(made):
-        known = skip(there, READING_WORDS * i)
-        if known[0] == place and known[1] == state and known[2] == column:
-            return made
-    if made == MOST_READINGS:
+    for i in range(count):
+        reading = skip(there, READING_WORDS * i)
+        if reading[0] == place and reading[1] == state and reading[2] == column:
+            return count
+    if count == MOST_READINGS:
         return FULL
-    known = skip(there, READING_WORDS * made)
-    known[0], known[1], known[2] = place, state, column
-    return made + 1
+    reading = skip(there, READING_WORDS * count)
+    reading[0], reading[1], reading[2] = place, state, column
+    return count + 1
 
 
 @jit
 def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, byte_class: int) -> int:
     """Read a byte of a class in some readings. Returns how many there are behind it, ASKED, or FULL."""
-    width, made, is_asked = c.width, 0, False
+    width, reading_count, is_asked = c.width, 0, False
     for n in range(count):
         reading = skip(here, READING_WORDS * n)
         place, state, column = reading[0], reading[1], reading[2]
@@ -59,48 +59,53 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
             terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
             move = c.carry_moves[carry * width + byte_class]
             if move == UNASKED:
-                ask(c, ASK_CARRY, carry, 0, 0)
+                note_question(c, ASK_CARRY, carry, 0, 0)
                 is_asked = True
             if move == 0 or move == UNASKED:
                 continue
-            after = read(c, place, terminal, column)
+            after = behind_lexeme(c, place, terminal, column)
             is_asked = is_asked or after == ASKED
             if after < 0:
                 continue
             for way in range(c.ways):
-                first = begun(c, after, 0 if move == 1 else carry, way)
+                first = start_state_behind(c, after, 0 if move == 1 else carry, way)
                 is_asked = is_asked or first == ASKED
                 if first < 0:
                     continue
                 to = c.moves[first * width + byte_class]
                 if to == UNKNOWN:
-                    ask(c, ASK_ROW, first, 0, 0)
+                    note_question(c, ASK_ROW, first, 0, 0)
                     is_asked = True
                 elif to >= 0:
-                    before = -1 if c.may_break[first] else 0
-                    made = put_reading(
-                        c, there, made, after, to, column_after(c, before, byte) if c.may_break[to] else 0
+                    column_before = -1 if c.may_break[first] else 0
+                    reading_count = put_reading(
+                        c,
+                        there,
+                        reading_count,
+                        after,
+                        to,
+                        column_after(c, column_before, byte) if c.may_break[to] else 0,
                     )
-                    if made == FULL:
+                    if reading_count == FULL:
                         return FULL
         to = c.moves[state * width + byte_class]
         if to == UNKNOWN:
-            ask(c, ASK_ROW, state, 0, 0)
+            note_question(c, ASK_ROW, state, 0, 0)
             is_asked = True
         elif to >= 0:
-            made = put_reading(
-                c, there, made, place, to, column_after(c, column, byte) if c.may_break[to] else 0
+            reading_count = put_reading(
+                c, there, reading_count, place, to, column_after(c, column, byte) if c.may_break[to] else 0
             )
-            if made == FULL:
+            if reading_count == FULL:
                 return FULL
-    return ASKED if is_asked else made
+    return ASKED if is_asked else reading_count
 
 
 @jit
-def read_byte(c: LarkContext, spot: int, other: int, byte: int) -> int:
+def read_byte(c: LarkContext, spot: int, target_spot: int, byte: int) -> int:
     """Read a byte in the readings at a spot (`walks` has a row for each); the readings behind it stand at
     another one. Returns how many there are; REFUSED where there is none; ASKED, or FULL."""
-    here, there = skip(c.walks, WALK_WORDS * spot), skip(c.walks, WALK_WORDS * other)
+    here, there = skip(c.walks, WALK_WORDS * spot), skip(c.walks, WALK_WORDS * target_spot)
     there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte, c.classes[byte])
     return there[0] if there[0] != 0 else REFUSED
 
@@ -116,9 +121,9 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
             if (first[0], first[1], first[2]) <= (second[0], second[1], second[2]):
                 break
             for w in range(READING_WORDS):
-                held = first[w]
+                word = first[w]
                 first[w] = second[w]
-                second[w] = held
+                second[w] = word
             j -= 1
     state = -1
     for i in range(count):
@@ -126,7 +131,7 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
         row = row_of(c, READING, reading[0], reading[1], reading[2])
         row.words[4], row.words[5], row.words[6], row.words[7] = state, 0, 0, 0
         row.words[8], row.words[9] = -1, -1
-        state = intern(c, c.nodes, 8, row)
+        state = intern_row(c, c.nodes, 8, row)
         if state < 0:
             return ASKED
     return state
@@ -136,18 +141,18 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
 def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
     """Return the state of those of some readings from which some text goes on; REFUSED where there is none,
     or ASKED."""
-    kept, is_asked = 0, False
+    live_count, is_asked = 0, False
     for i in range(count):
         reading = skip(readings, READING_WORDS * i)
-        alive = lives(c, reading[0], reading[1], reading[2])
+        alive = lexeme_lives(c, reading[0], reading[1], reading[2])
         is_asked = is_asked or alive == ASKED
         if alive == 1:
-            to = skip(readings, READING_WORDS * kept)
+            to = skip(readings, READING_WORDS * live_count)
             to[0], to[1], to[2] = reading[0], reading[1], reading[2]
-            kept += 1
+            live_count += 1
     if is_asked:
         return ASKED
-    return put_state(c, readings, kept) if kept else REFUSED
+    return put_state(c, readings, live_count) if live_count else REFUSED
 
 
 # --- the text's end -----------------------------------------------------------------------------------------
@@ -157,11 +162,11 @@ def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
 def may_end_here(c: LarkContext, place: int, state: int, column: int) -> int:
     """Return 1 if the text may end in a reading, 0, or ASKED."""
     if c.last_at[2 * state] == UNKNOWN:
-        ask(c, ASK_LASTS, state, 0, 0)
+        note_question(c, ASK_LASTS, state, 0, 0)
         return ASKED
     for i in range(c.last_at[2 * state], c.last_at[2 * state + 1]):
         terminal = c.lasts[i]
-        after = place if terminal < 0 else read(c, place, terminal, column)
+        after = place if terminal < 0 else behind_lexeme(c, place, terminal, column)
         if after == ASKED:
             return ASKED
         if after >= 0:
@@ -182,10 +187,10 @@ def put_readings(c: LarkContext, index: int, spot: int) -> int:
         return REFUSED
     there[0] = 0
     while index >= 0:
-        known, to = c.nodes[index].registers, skip(there, 1 + READING_WORDS * there[0])
-        to[0], to[1], to[2] = known.place, known.lexeme, known.column
+        registers, to = c.nodes[index].registers, skip(there, 1 + READING_WORDS * there[0])
+        to[0], to[1], to[2] = registers.place, registers.lexeme, registers.column
         there[0] += 1
-        index = known.others
+        index = registers.others
     return there[0]
 
 
@@ -203,16 +208,16 @@ def readings_end(c: LarkContext, spot: int) -> int:
 
 
 @entry("int64(int64, int64, int64)")
-def begin(address: int, index: int, spot: int) -> int:
+def load_readings(address: int, index: int, spot: int) -> int:
     """Have a state's readings stand at a spot. Returns how many; REFUSED after an end token."""
     return put_readings(LarkContext(address), index, spot)
 
 
 @entry("int64(int64, int64, int64, int64)")
-def step_on(address: int, spot: int, other: int, byte: int) -> int:
+def step_on(address: int, spot: int, target_spot: int, byte: int) -> int:
     """Read a byte in the readings at a spot, to another one. Returns how many there are; REFUSED; ASKED;
     FULL."""
-    return read_byte(LarkContext(address), spot, other, byte)
+    return read_byte(LarkContext(address), spot, target_spot, byte)
 
 
 @entry("int64(int64, int64)")
@@ -229,11 +234,11 @@ def state_at(address: int, spot: int) -> int:
     there = skip(c.walks, WALK_WORDS * spot)
     state = live_state(c, skip(there, 1), there[0])
     if state >= 0 and c.nodes[state].token_list < 0:
-        same_mask(c, state)
+        copy_mask(c, state)
     return state
 
 
-BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
+BYTE_STEPS: Final = (load_readings, step_on, may_end_at, state_at)
 
 
 @entry("int64(int64, int64, int64)")
@@ -250,13 +255,13 @@ def after_special(address: int, index: int, byte_class: int) -> int:
 @entry("int64(int64, int64, int64)")
 def live_state_of(address: int, readings: int, count: int) -> int:
     """Return the live state of some readings, REFUSED where none lives, or ASKED."""
-    c, made = LarkContext(address), 0
+    c, reading_count = LarkContext(address), 0
     for i in range(count):
         reading = skip(Int64s(readings), READING_WORDS * i)
-        made = put_reading(c, c.walks, made, reading[0], reading[1], reading[2])
-        if made == FULL:
+        reading_count = put_reading(c, c.walks, reading_count, reading[0], reading[1], reading[2])
+        if reading_count == FULL:
             return FULL
-    return live_state(c, c.walks, made)
+    return live_state(c, c.walks, reading_count)
 
 
 @entry("int64(int64, int64, int64)")

@@ -23,19 +23,19 @@ def place_of(message: str, text: str) -> tuple[int, int] | None:
     place = _PLACE.search(message)
     if place:
         return int(place[1]), int(place[2])
-    undefined = _UNDEFINED.search(message)
-    used = re.search(rf"\b{undefined[1] or undefined[2]}\b", text) if undefined else None
+    undefined_name = _UNDEFINED.search(message)
+    used = re.search(rf"\b{undefined_name[1] or undefined_name[2]}\b", text) if undefined_name else None
     if used is None:
         return None
-    before = text[: used.start()]
-    return before.count("\n") + 1, used.start() - before.rfind("\n")
+    text_before = text[: used.start()]
+    return text_before.count("\n") + 1, used.start() - text_before.rfind("\n")
 
 
 def cure_for(message: str, text: str, place: tuple[int, int] | None) -> str:
     """Return how to mend a grammar that lark refuses with a message, at a place of its text."""
-    undefined = _UNDEFINED.search(message)
-    if undefined:
-        return _definition(undefined[1] or undefined[2], text)
+    undefined_name = _UNDEFINED.search(message)
+    if undefined_name:
+        return _cure_for_undefined(undefined_name[1] or undefined_name[2], text)
     for part, cure in _BY_MESSAGE.items():
         if part in message:
             return cure
@@ -77,12 +77,12 @@ _BY_MESSAGE: Final = {
 }
 
 
-def _definition(name: str, text: str) -> str:
+def _cure_for_undefined(name: str, text: str) -> str:
     """Return how to define a name that is used."""
-    known = _LEFT.findall(text)
+    defined_names = _LEFT.findall(text)
     if name in _COMMON:
         return f"Write %import common.{name} on a line of its own."
-    close = get_close_matches(name, known[:1000], 1) or get_close_matches(name, _COMMON, 1)
+    close = get_close_matches(name, defined_names[:1000], 1) or get_close_matches(name, _COMMON, 1)
     if name.isupper() and close and close[0] in _COMMON:
         return f"Write %import common.{close[0]} on a line of its own, or define it: {name}: ..."
     if name.upper() in _COMMON:

@@ -19,7 +19,7 @@ from structgen.automata.regex.syntax_tree import Node
 from structgen.base.errors import GrammarError, LimitError, OptionError, RegexError
 from structgen.base.language.numbered import Numbered
 from structgen.base.language.remarks import Remarks
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.grammars.lark_grammars.reading.lark_cures import cure_for, place_of
 from structgen.grammars.lark_grammars.reading.loaded_grammar import (
@@ -32,8 +32,8 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import (
 )
 from structgen.grammars.lark_grammars.reading.loader_remarks import remarks_of
 from structgen.grammars.lark_grammars.reading.written_out import check_rules, check_shortest, check_terminals
-from structgen.grammars.text_grammars.context_free.productive_symbols import productive
-from structgen.grammars.text_grammars.context_free.rules import grouped
+from structgen.grammars.text_grammars.context_free.productive_symbols import productive_symbols
+from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 Importer: TypeAlias = str | Path | Callable[[Any, str], tuple[Any, str]]
 """A folder in which `%import` looks, or a loader in lark's format."""
@@ -84,7 +84,7 @@ def read_by_lark(
     bound: Sequence[str],
     text_only: bool,
 ) -> tuple[Any, Imports]:
-    """Return lark's `Grammar` of a text, and the imports that it asked for (arguments: as of `load`).
+    """Return lark's `Grammar` of a text, and the imports that it asked for (arguments: as of `load_tables`).
 
     Raises lark's errors; GrammarError for a bound name that is not declared; LimitError for what it comes to.
     """
@@ -98,14 +98,14 @@ def read_by_lark(
     builder.load_grammar(text, source or "<string>")
     grammar = builder.build()
     check_rules(grammar.rule_defs, limits, where)
-    terminals = {str(name) for name, _held in grammar.term_defs}
-    declared = _declared(grammar)
+    terminals = {str(name) for name, _definition in grammar.term_defs}
+    declared_names = _declared_names(grammar)
     for name in bound:
-        if name not in declared:
-            what = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
-            there = f"; declared are {', '.join(sorted(declared))}" if declared else ""
+        if name not in declared_names:
+            fault = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
+            there = f"; declared are {', '.join(sorted(declared_names))}" if declared_names else ""
             raise GrammarError(
-                f"{what}: what is bound is declared.",
+                f"{fault}: what is bound is declared.",
                 where=where,
                 cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
             )
@@ -128,7 +128,7 @@ def _library_alone(base: Any, file: str) -> tuple[Any, str]:
     return library
 
 
-class Loaded(NamedTuple):
+class LoadedGrammar(NamedTuple):
     """A loaded grammar, and its imports."""
 
     tables: ParserTables
@@ -146,7 +146,7 @@ def stand_in(number: int) -> str:
     return chr(0x100000 + number)
 
 
-def load(
+def load_tables(
     text: str,
     *,
     start: str,
@@ -156,7 +156,7 @@ def load(
     limits: Limits,
     bound: Sequence[str] = (),
     text_only: bool = False,
-) -> Loaded:
+) -> LoadedGrammar:
     """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
     for Python) and a few milliseconds.
 
@@ -182,23 +182,23 @@ def load(
             _plugins={"ContextualLexer": _Recorder, "LALR_Parser": _bounded_parser(limits)},
         )
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
-        raise refusal(error, text, source, start) from error
+        raise refusal_error(error, text, source, start) from error
     lexer = built.parser.lexer
     if postlex is not None:
         lexer = lexer.lexer
     parser = built.parser.parser
-    tables = _Tables(lexer, parser, start, postlex, _declared(grammar))
-    tables.indentation()  # names a missing terminal of the indenter before `never_made` does
-    made = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
-    have = {*(terminal.name for terminal in built.terminals), *made}
+    tables = _Tables(lexer, parser, start, postlex, _declared_names(grammar))
+    tables.read_indentation()  # names a missing terminal of the indenter before `never_made` does
+    indenter_terminals = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
+    have = {*(terminal.name for terminal in built.terminals), *indenter_terminals}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start, never)
-    read = tables.read(remarks)  # names a pattern that is wrong
+    parser_tables = tables.read_tables(remarks)  # names a pattern that is wrong
     check_shortest(built.rules, built.terminals, start, limits)
-    return Loaded(read, tuple(imports.met), len(built.rules))
+    return LoadedGrammar(parser_tables, tuple(imports.met), len(built.rules))
 
 
-def _declared(grammar: Any) -> set[str]:
+def _declared_names(grammar: Any) -> set[str]:
     """Return the declared terminals of lark's `Grammar`."""
     return {str(name) for name, (tree, _priority) in grammar.term_defs if tree is None}
 
@@ -212,28 +212,30 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str]) -> None:
     grammar.term_defs = [
         (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), 0))
         if name in numbers
-        else (name, held)
-        for name, held in grammar.term_defs
+        else (name, definition)
+        for name, definition in grammar.term_defs
     ]
 
 
 def never_made(
-    rules: Sequence[Any], start: str, ignored: Sequence[str], have: Collection[str], where: str
+    rules: Sequence[Any], start: str, ignored_names: Sequence[str], have: Collection[str], where: str
 ) -> tuple[str, ...]:
     """Return the declared terminals in lark's rules that nothing makes: those not in `have`. Raises
     GrammarError, which names the terminal, if it is ignored, or if every text of the start rule needs it."""
     used = {str(symbol.name) for rule in rules for symbol in rule.expansion if symbol.is_term}
     never = tuple(sorted(used.difference(have)))
-    needed = sorted(map(str, set(ignored).difference(have)))
-    if never and not needed:
+    needed_names = sorted(map(str, set(ignored_names).difference(have)))
+    if never and not needed_names:
         plain = [(str(rule.origin.name), tuple(str(of.name) for of in rule.expansion)) for rule in rules]
-        if start in productive(plain, used) and start not in productive(plain, used.difference(never)):
-            needed = [*never]
-    if needed:
+        if start in productive_symbols(plain, used) and start not in productive_symbols(
+            plain, used.difference(never)
+        ):
+            needed_names = [*never]
+    if needed_names:
         raise GrammarError(
-            f"The terminal {needed[0]} is declared, and nothing makes it.",
+            f"The terminal {needed_names[0]} is declared, and nothing makes it.",
             where=where,
-            cure=f'Bind it to a grammar (bind={{"{needed[0]}": ...}}), pass the indenter that makes it'
+            cure=f'Bind it to a grammar (bind={{"{needed_names[0]}": ...}}), pass the indenter that makes it'
             " (postlex=...), or define it.",
         )
     return never
@@ -260,8 +262,8 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
         raise OptionError(
             f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
         )
-    listed = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
-    for path in import_paths if listed else [import_paths]:
+    is_list = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
+    for path in import_paths if is_list else [import_paths]:
         if path is import_paths or not (isinstance(path, str | Path) or callable(path)):
             raise OptionError(
                 f"import_paths holds folders and lark's loaders; this is {path!r}.",
@@ -276,32 +278,32 @@ def _bounded_parser(limits: Limits) -> type:
     from lark.parsers.lalr_analysis import IntParseTable, LALR_Analyzer
     from lark.parsers.lalr_parser import LALR_Parser
 
-    most = limits.parser_states // _STATES_AN_ITEM
+    max_items = limits.parser_states // _STATES_AN_ITEM
 
     class Analyzer(LALR_Analyzer):
-        items, expanded = 0, dict[tuple[Any, int], Any]()
+        items, expansions = 0, dict[tuple[Any, int], Any]()
 
         def expand_rule(self, source_rule: Any, rules_by_origin: Any = None) -> Any:
             """As lark's, once for each rule; counts the items that it adds to a state."""
             key = source_rule, id(rules_by_origin)
-            if key not in self.expanded:
-                self.expanded[key] = super().expand_rule(source_rule, rules_by_origin)
-            self.items += 1 + len(self.expanded[key])
-            if self.items > most:
+            if key not in self.expansions:
+                self.expansions[key] = super().expand_rule(source_rule, rules_by_origin)
+            self.items += 1 + len(self.expansions[key])
+            if self.items > max_items:
                 raise LimitError(
-                    f"The states of its parser have more than {most:,} items.",
+                    f"The states of its parser have more than {max_items:,} items.",
                     limit="parser_states",
                     where="grammar",
                     cure="Have fewer rules begin alike; or raise it: limits=sg.Limits(parser_states=...).",
                 )
-            return self.expanded[key]
+            return self.expansions[key]
 
         def compute_includes_lookback(self) -> None:
             """As lark's, which walks all items of a state for each of its rules."""
             every, self.nonterminal_transitions = self.nonterminal_transitions, []
-            for state, origins in grouped(every).items():
+            for state, origins in group_by_first(every).items():
                 whole = state.closure
-                parts: dict[Any, Any] = grouped((item.rule.origin, item) for item in whole)
+                parts: dict[Any, Any] = group_by_first((item.rule.origin, item) for item in whole)
                 for origin in origins:
                     state.closure = parts.get(origin, [])
                     self.nonterminal_transitions = [(state, origin)]
@@ -309,7 +311,7 @@ def _bounded_parser(limits: Limits) -> type:
                 state.closure = whole
             self.nonterminal_transitions = every
 
-    class Bounded(LALR_Parser):
+    class BoundedParser(LALR_Parser):
         def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
             if len(conf.rules) > limits.grammar_rules:
                 raise LimitError(
@@ -323,7 +325,7 @@ def _bounded_parser(limits: Limits) -> type:
             self._parse_table = IntParseTable.from_ParseTable(analysis.parse_table)
             self.parser_conf = conf
 
-    return Bounded
+    return BoundedParser
 
 
 _READERS: Final = {
@@ -334,7 +336,7 @@ _READERS: Final = {
 """The cure by the ending of a file that is probably in another language."""
 
 
-def refusal(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
+def refusal_error(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
     """Return the GrammarError for an error of lark."""
     message = str(error).strip()
     where = source or "grammar"
@@ -371,8 +373,8 @@ def indenter_of(postlex: Any) -> Any:
             postlex = kind()
         except (TypeError, AssertionError) as error:
             # lark only asserts that tab_len is above 0, without a message
-            what = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
-            raise OptionError(what, where="postlex", cure=cure) from None
+            fault = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
+            raise OptionError(fault, where="postlex", cure=cure) from None
     _check_overrides(kind.__name__, vars(postlex), cure)
     if not isinstance(postlex.tab_len, int) or postlex.tab_len < 1:
         raise OptionError(
@@ -407,9 +409,9 @@ class _Tables:
         parser: Any,
         start: str,
         indenter: Any,
-        declared: Set[str],
+        declared_names: Set[str],
     ) -> None:
-        """`declared`: terminals without a pattern (those of the indenter may be in no rule)."""
+        """`declared_names`: terminals without a pattern (those of the indenter may be in no rule)."""
         self._flags = int(lexer.conf.g_regex_flags)
         self.lexer, self.start, self.indenter = lexer, start, indenter
         self.table, self.items = parser._parse_table, parser.items
@@ -418,12 +420,12 @@ class _Tables:
         origins = {item.rule.origin.name for items in self.items for item in items}
         names = {name for row in table.states.values() for name in row} - origins
         if indenter is not None:
-            names |= declared & {indenter.INDENT_type, indenter.DEDENT_type}
+            names |= declared_names & {indenter.INDENT_type, indenter.DEDENT_type}
         self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
         self.number = {name: number for number, name in enumerate(self.names)}
         # An ignored string that replaces a match is not ignored: lark decides that by the match. It is a
         # separate terminal, which the parser treats like the string.
-        self.seen = {
+        self.unignored_numbers = {
             name: len(self.names) + count
             for count, name in enumerate(
                 name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
@@ -438,9 +440,12 @@ class _Tables:
 
         return isinstance(self.terminals[name].pattern, PatternStr)
 
-    def _numbers(self, name: str) -> list[int]:
+    def _numbers_of(self, name: str) -> list[int]:
         """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
-        return [self.number[name], *([self.seen[name]] if name in self.seen else [])]
+        return [
+            self.number[name],
+            *([self.unignored_numbers[name]] if name in self.unignored_numbers else []),
+        ]
 
     def _state_order(self) -> list[int]:
         """Return lark's states in an order that depends only on the grammar: as they are reached from the
@@ -457,13 +462,13 @@ class _Tables:
             order |= dict.fromkeys(new)
         return [*order, *(state for state in self.table.states if state not in order)]
 
-    def read(self, remarks: Remarks) -> ParserTables:
+    def read_tables(self, remarks: Remarks) -> ParserTables:
         """Return the tables. Raises RegexError for a pattern that is wrong."""
         table, order = self.table, self._state_order()
         new = {state: number for number, state in enumerate(order)}
-        terminals = tuple(map(self._terminal, [*self.names, *self.seen]))
-        kernels = tuple(map(self._kernel, order))
-        actions, shifts = self._actions(order, new)
+        terminals = tuple(map(self._make_terminal, [*self.names, *self.unignored_numbers]))
+        kernels = tuple(map(self._kernel_items, order))
+        actions, shifts = self._read_actions(order, new)
         # a terminal that nothing makes is an error everywhere; the states stay those of lark
         # (a terminal of unreachable rules has no number)
         actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
@@ -474,47 +479,47 @@ class _Tables:
         gotos = np.full((len(order), len(origins)), -1, np.int32)
         for state, name, after in shifts:
             gotos[state, origins[name]] = after
-        contexts, context_of = self._contexts(order)
+        contexts, context_of = self._read_contexts(order)
         return ParserTables(
             terminals=terminals,
             nonterminals=tuple(map(str, origins)),
-            rules=tuple(self._rule(rule, origins) for rule in rules),
+            rules=tuple(self._make_rule(rule, origins) for rule in rules),
             actions=actions,
             gotos=gotos,
             contexts=contexts,
             context_of=context_of,
-            ignored=frozenset(self.number[name] for name in self.lexer.conf.ignore),
+            ignored_terminals=frozenset(self.number[name] for name in self.lexer.conf.ignore),
             start=new[table.start_states[self.start]],
             end=new[table.end_states[self.start]],
-            indentation=self.indentation(),
+            indentation=self.read_indentation(),
             flags=self._flags,
             kernels=kernels,
             remarks=remarks,
         )
 
-    def _kernel(self, state: int) -> tuple[tuple[int, int], ...]:
+    def _kernel_items(self, state: int) -> tuple[tuple[int, int], ...]:
         """Return the kernel items of one of lark's states."""
-        begun = [
+        kernel = [
             item for item in self.items[state] if item.index or item.rule.origin.name.startswith("$root_")
         ]
-        begun.sort(key=lambda item: (str(item.rule), item.index))
-        return tuple((self._rules.of(item.rule), item.index) for item in begun)
+        kernel.sort(key=lambda item: (str(item.rule), item.index))
+        return tuple((self._rules.number_of(item.rule), item.index) for item in kernel)
 
-    def _actions(
+    def _read_actions(
         self, order: list[int], new: dict[int, int]
     ) -> tuple[npt.NDArray[np.int32], list[tuple[int, str, int]]]:
         """Return the parser's actions, and its shifts of nonterminals: the state, the name, the state behind.
         `order`: lark's states, `new`: their numbers here."""
         from lark.parsers.lalr_analysis import Shift
 
-        actions = np.zeros((len(order), len(self.names) + len(self.seen)), np.int32)
+        actions = np.zeros((len(order), len(self.names) + len(self.unignored_numbers)), np.int32)
         cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
-        numbers = {name: self._numbers(name) for name in self.names}
+        numbers = {name: self._numbers_of(name) for name in self.names}
         for state, old in enumerate(order):
             for name, (action, argument) in sorted(self.table.states[old].items()):
                 if name in numbers:
-                    does = new[argument] + 1 if action is Shift else -1 - self._rules.of(argument)
+                    does = new[argument] + 1 if action is Shift else -1 - self._rules.number_of(argument)
                     cells += [(state, number, does) for number in numbers[name]]
                 else:
                     shifts.append((state, name, new[argument]))
@@ -522,32 +527,32 @@ class _Tables:
         actions[states, terminals] = done
         return actions, shifts
 
-    def _rule(self, rule: Any, origins: dict[str, int]) -> Rule:
+    def _make_rule(self, rule: Any, origins: dict[str, int]) -> Rule:
         symbols = tuple(
-            self._numbers(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
+            self._numbers_of(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
             for symbol in rule.expansion
         )
         text = f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
         return Rule(origins[rule.origin.name], symbols, text)
 
-    def _terminal(self, name: str) -> Terminal:
-        defined = self.terminals.get(name)
-        if defined is None:
+    def _make_terminal(self, name: str) -> Terminal:
+        definition = self.terminals.get(name)
+        if definition is None:
             return Terminal(str(name), None, False)
-        pattern = defined.pattern.to_regexp()
-        shown = defined.pattern.raw or pattern
-        return Terminal(str(name), pattern, self._is_string(name), shown)
+        pattern = definition.pattern.to_regexp()
+        source_text = definition.pattern.raw or pattern
+        return Terminal(str(name), pattern, self._is_string(name), source_text)
 
-    def _contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
+    def _read_contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
         sets = Numbered[frozenset[str]]()
         context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
         for state, old in enumerate(order):
             names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
-            context_of[state] = sets.of(names)
-        return tuple(map(self._context, sets.values)), context_of
+            context_of[state] = sets.number_of(names)
+        return tuple(map(self._make_context, sets.values)), context_of
 
-    def _context(self, names: frozenset[str]) -> Context:
+    def _make_context(self, names: frozenset[str]) -> Context:
         """As BasicLexer orders terminals, and `_create_unless` takes strings out of the scan."""
         from lark.lexer import PatternRE, PatternStr
 
@@ -555,19 +560,21 @@ class _Tables:
             self._order[name] = self._read_terminal(self.terminals[name])
         terminals = [self.terminals[name] for name in sorted(names, key=self._order.__getitem__)]
         strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
-        embedded: set[str] = set()
+        embedded_names: set[str] = set()
         unless: list[tuple[int, tuple[int, ...]]] = []
         for terminal in terminals:
             if not isinstance(terminal.pattern, PatternRE):
                 continue
-            equal = [s for s in strings if s.priority == terminal.priority and self._embeds(terminal, s)]
+            equal = [
+                s for s in strings if s.priority == terminal.priority and self._embeds_string(terminal, s)
+            ]
             if equal:
                 if terminal.name not in self.lexer.conf.ignore:
-                    named = tuple(self._numbers(s.name)[-1] for s in equal)
-                    unless.append((self.number[terminal.name], named))
-                embedded |= {s.name for s in equal if s.pattern.flags <= terminal.pattern.flags}
-        kept = tuple(self.number[t.name] for t in terminals if t.name not in embedded)
-        return Context(kept, tuple(unless))
+                    string_numbers = tuple(self._numbers_of(s.name)[-1] for s in equal)
+                    unless.append((self.number[terminal.name], string_numbers))
+                embedded_names |= {s.name for s in equal if s.pattern.flags <= terminal.pattern.flags}
+        terminal_numbers = tuple(self.number[t.name] for t in terminals if t.name not in embedded_names)
+        return Context(terminal_numbers, tuple(unless))
 
     def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
         """Return the key by which lark orders terminals. Raises RegexError for a pattern without an
@@ -583,12 +590,12 @@ class _Tables:
             )
         return -terminal.priority, -pattern.max_width, -len(pattern.value), terminal.name
 
-    @remembered
-    def _embeds(self, terminal: Any, string: Any) -> bool:
+    @remember_answers
+    def _embeds_string(self, terminal: Any, string: Any) -> bool:
         match = re.match(terminal.pattern.to_regexp(), string.pattern.value, self._flags)
         return match is not None and match.group(0) == string.pattern.value
 
-    def indentation(self) -> Indentation | None:
+    def read_indentation(self) -> Indentation | None:
         """Return the indenter's attributes. Raises GrammarError if one of its terminals is missing."""
         indenter = self.indenter
         if indenter is None:
@@ -603,12 +610,12 @@ class _Tables:
         number = self.number
         return Indentation(
             number[indenter.NL_type],
-            self._all(indenter.OPEN_PAREN_types),
-            self._all(indenter.CLOSE_PAREN_types),
+            self._numbers_of_all(indenter.OPEN_PAREN_types),
+            self._numbers_of_all(indenter.CLOSE_PAREN_types),
             number[indenter.INDENT_type],
             number[indenter.DEDENT_type],
             int(indenter.tab_len),
         )
 
-    def _all(self, names: Sequence[str]) -> frozenset[int]:
-        return frozenset(number for name in names if name in self.number for number in self._numbers(name))
+    def _numbers_of_all(self, names: Sequence[str]) -> frozenset[int]:
+        return frozenset(number for name in names if name in self.number for number in self._numbers_of(name))

@@ -35,7 +35,7 @@ class Terminal:
     """Its source text, for messages."""
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """Its name in messages: a string as it is, a pattern with its name; long ones are cut."""
         text = self.where if len(self.where) <= _SHOWN else f"{self.where[:_SHOWN]}…"
         if text and (self.is_string or self.name.startswith("__ANON_")):
@@ -99,7 +99,7 @@ class ParserTables:
     """By number."""
     context_of: npt.NDArray[np.int32]
     """[states]: the number of the lexer's context."""
-    ignored: frozenset[int]
+    ignored_terminals: frozenset[int]
     """Terminals that the parser never sees."""
     start: int
     end: int
@@ -124,7 +124,7 @@ class ParserTables:
         """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one
         (also the indenter's newline, which is ignored in brackets)."""
         newline = self.indentation is not None and terminal == self.indentation.newline
-        if newline or terminal in self.ignored:
+        if newline or terminal in self.ignored_terminals:
             return list(range(len(self.contexts)))
         return self.contexts_read(terminal)
 
@@ -141,5 +141,5 @@ _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$
 def rule_as_written(name: str) -> str:
     """Return the rule in the source text for a rule's name: lark makes `__list_star_0` of the `*` in
     `list`."""
-    made = _MADE.match(name)
-    return made[1] if made else name.removeprefix("$root_")
+    name_match = _MADE.match(name)
+    return name_match[1] if name_match else name.removeprefix("$root_")

@@ -7,13 +7,13 @@ from typing import Any
 
 from structgen.base.language.remarks import Conflict, Remarks
 from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
-from structgen.grammars.text_grammars.context_free.rules import reached
+from structgen.grammars.text_grammars.context_free.rules import reachable_symbols
 
 
-def _item(rule: Any, read: int) -> str:
+def _item_text(rule: Any, dot: int) -> str:
     """Return an item as text."""
     names = [symbol.name for symbol in rule.expansion]
-    names.insert(read, "•")
+    names.insert(dot, "•")
     return f"{rule.origin.name}: {' '.join(names)}"
 
 
@@ -29,44 +29,47 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
         for terminal, rules in state.lookaheads.items():
             if len(rules) == 1 and terminal.name not in shifts:
                 continue
-            ordered = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
-            reduced = tuple(_item(rule, len(rule.expansion)) for rule in ordered)
+            rules_by_priority = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
+            reduce_texts = tuple(_item_text(rule, len(rule.expansion)) for rule in rules_by_priority)
             if terminal.name in shifts:
-                begun = [item for item in state.closure if not item.is_satisfied and item.next == terminal]
-                shifted = sorted(_item(item.rule, item.index) for item in begun)
-                conflicts.add(Conflict(terminal.name, tuple(shifted), reduced))
+                shift_items = [
+                    item for item in state.closure if not item.is_satisfied and item.next == terminal
+                ]
+                shift_texts = sorted(_item_text(item.rule, item.index) for item in shift_items)
+                conflicts.add(Conflict(terminal.name, tuple(shift_texts), reduce_texts))
             else:
-                conflicts.add(Conflict(terminal.name, reduced[:1], reduced[1:]))
+                conflicts.add(Conflict(terminal.name, reduce_texts[:1], reduce_texts[1:]))
     return tuple(sorted(conflicts, key=lambda conflict: (conflict.terminal, conflict.dropped, conflict.kept)))
 
 
 def remarks_of(grammar: Any, built: Any, analysis: Any, start: str, never: tuple[str, ...]) -> Remarks:
     """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`). `never`: the terminals
     that nothing makes."""
-    kept = set(built.ignore_tokens)
+    used_terminals = set(built.ignore_tokens)
     if built.options.postlex is not None:
         indenter = built.options.postlex
-        kept |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
-    return Remarks(conflicts_of(analysis), *unused(grammar, built.rules, kept, start), never)
+        used_terminals |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
+    return Remarks(conflicts_of(analysis), *unused_names(grammar, built.rules, used_terminals, start), never)
 
 
-def unused(
-    grammar: Any, made: Sequence[Any], kept: set[str], start: str
+def unused_names(
+    grammar: Any, expanded_rules: Sequence[Any], used_terminals: set[str], start: str
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
-    no reached rule uses. `made`: the rules that lark expanded; `kept`: terminals with another use."""
+    no reached rule uses. `expanded_rules`: the rules that lark expanded; `used_terminals`: terminals with
+    another use."""
     plain = [
         (rule.origin.name, tuple(symbol.name for symbol in rule.expansion if not symbol.is_term))
-        for rule in made
+        for rule in expanded_rules
     ]
-    reach = reached(plain, [start])
+    reach = reachable_symbols(plain, [start])
     # an instance of a template is a rule `name{arguments}`
     used = {rule_as_written(name).partition("{")[0] for name in reach}
     rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
 
-    kept = kept | {
+    used_terminals = used_terminals | {
         symbol.name
-        for rule in made
+        for rule in expanded_rules
         if rule.origin.name in reach
         for symbol in rule.expansion
         if symbol.is_term
@@ -79,4 +82,6 @@ def unused(
         else tuple(trees[id(part)] for part in tree.iter_subtrees() if id(part) in trees)
         for name, (tree, _priority) in grammar.term_defs
     }
-    return rules, tuple(sorted(parts.keys() - reached(parts.items(), kept & parts.keys())))
+    return rules, tuple(
+        sorted(parts.keys() - reachable_symbols(parts.items(), used_terminals & parts.keys()))
+    )

@@ -31,24 +31,26 @@ def patterns_placed(text: str, source: str | None, import_paths: Sequence[Import
         # re's errors name their pattern
         if name is None and not hasattr(getattr(error.__cause__, "orig_exc", None), "pattern"):
             raise
-        what = error.what
+        message = error.what
         faults: list[tuple[GrammarError, str]] = []
-        definitions, shown = [], []
-        for definition, file in _definitions(text, source, import_paths):
-            faults += _faults(definition, file)
-            tokens = _tokens(definition, "REGEXP")
-            shown += [(token, file) for token in tokens if repr(_pattern(token).to_regexp()) in what]
-            if name is not None and name[1] in (names := _tokens(definition, "TERMINAL")[:1]):
+        definitions, named_patterns = [], []
+        for definition, file in _definitions_in(text, source, import_paths):
+            faults += _pattern_faults(definition, file)
+            tokens = _tokens_of_kind(definition, "REGEXP")
+            named_patterns += [
+                (token, file) for token in tokens if repr(_pattern_of_token(token).to_regexp()) in message
+            ]
+            if name is not None and name[1] in (names := _tokens_of_kind(definition, "TERMINAL")[:1]):
                 definitions += [(token, file) for token in names if definition.data == "term"]
         # the fault of a terminal that is not used comes last
-        for fault in sorted(faults, key=lambda fault: repr(fault[1])[1:-1] not in what):
+        for fault in sorted(faults, key=lambda fault: repr(fault[1])[1:-1] not in message):
             raise fault[0] from None
-        for token, file in (*definitions, *shown):
-            raise _placed(error, file, token, error.where) from None
+        for token, file in (*definitions, *named_patterns):
+            raise _place_error(error, file, token, error.where) from None
         raise
 
 
-def _definitions(
+def _definitions_in(
     text: str, source: str | None, import_paths: Sequence[Importer]
 ) -> Iterator[tuple[Any, str]]:
     """Yield lark's trees of rules, terminals and ignored patterns of a grammar and its imports, with the file
@@ -57,27 +59,27 @@ def _definitions(
     from lark import load_grammar
 
     parse: Any = load_grammar._parse_grammar
-    for written, file in ((text, source or "grammar"), *_imported(text, source, import_paths)):
+    for grammar_text, file in ((text, source or "grammar"), *_imported_texts(text, source, import_paths)):
         with suppress(lark.exceptions.LarkError):
-            tree = parse(written, file)
+            tree = parse(grammar_text, file)
             for definition in tree.find_pred(lambda node: node.data in ("term", "rule", "ignore")):
                 yield definition, file
 
 
-def _tokens(tree: Any, kind: str) -> list[Any]:
+def _tokens_of_kind(tree: Any, kind: str) -> list[Any]:
     import lark
 
     return list(tree.scan_values(lambda token: isinstance(token, lark.Token) and token.type == kind))
 
 
-def _pattern(token: Any) -> Any:
+def _pattern_of_token(token: Any) -> Any:
     from lark import load_grammar
 
-    read: Any = load_grammar._literal_to_pattern
-    return read(token)
+    pattern_of_literal: Any = load_grammar._literal_to_pattern
+    return pattern_of_literal(token)
 
 
-def _imported(text: str, source: str | None, paths: Sequence[Importer]) -> Iterator[tuple[str, str]]:
+def _imported_texts(text: str, source: str | None, paths: Sequence[Importer]) -> Iterator[tuple[str, str]]:
     """Yield the texts and the files of what a grammar imports from folders of the caller."""
     from lark.load_grammar import GrammarBuilder
 
@@ -85,37 +87,44 @@ def _imported(text: str, source: str | None, paths: Sequence[Importer]) -> Itera
     places: list[Any] = [imports, *paths]
     with suppress(Exception):  # whatever lark refuses: its own error is on its way
         GrammarBuilder(False, places).load_grammar(text, source or "<string>")
-    for imported in imports.met:
-        folders = [*(path for path in paths if isinstance(path, str | Path)), imported.base]
+    for lookup in imports.met:
+        folders = [*(path for path in paths if isinstance(path, str | Path)), lookup.base]
         for folder in folders:
-            file = None if folder is None else Path(folder, imported.file)
+            file = None if folder is None else Path(folder, lookup.file)
             if file is not None and file.is_file():
                 with suppress(OSError, UnicodeDecodeError):
                     yield file.read_text(encoding="utf-8"), str(file)
                 break
 
 
-def _faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, str]]:
+def _pattern_faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, str]]:
     """Yield the errors of the patterns of a definition that are refused, placed, and these patterns."""
     kind = {"term": "TERMINAL", "rule": "RULE"}.get(definition.data, "")
-    name = " ".join(("terminal" if kind == "TERMINAL" else kind.lower(), *_tokens(definition, kind)[:1]))
-    for token in _tokens(definition, "REGEXP"):
-        pattern = _pattern(token)
+    name = " ".join(
+        ("terminal" if kind == "TERMINAL" else kind.lower(), *_tokens_of_kind(definition, kind)[:1])
+    )
+    for token in _tokens_of_kind(definition, "REGEXP"):
+        pattern = _pattern_of_token(token)
         flags = 0
         for letter in pattern.flags:
             flags |= getattr(re, letter.upper())
         try:
             parse_pattern(pattern.value, flags, where="")
         except RegexError as error:
-            yield _placed(error, file, token, name or "%ignore", written=pattern.value), pattern.value
+            yield (
+                _place_error(error, file, token, name or "%ignore", pattern_text=pattern.value),
+                pattern.value,
+            )
 
 
-def _placed(error: GrammarError, file: str, token: Any, name: str, *, written: str = "") -> GrammarError:
-    """Return an error with the place of a token, or, inside a pattern that is `written` as it is read, with
-    that of the fault in it."""
+def _place_error(
+    error: GrammarError, file: str, token: Any, name: str, *, pattern_text: str = ""
+) -> GrammarError:
+    """Return an error with the place of a token, or, inside a pattern that is `pattern_text` as it is read,
+    with that of the fault in it."""
     line, column = token.line, token.column
     inside = _IN_PATTERN.search(error.where)
-    if inside is not None and written and str(token).startswith(f"/{written}/"):
+    if inside is not None and pattern_text and str(token).startswith(f"/{pattern_text}/"):
         line += int(inside[1]) - 1
         column = int(inside[2]) + (token.column if inside[1] == "1" else 0)
     return type(error)(

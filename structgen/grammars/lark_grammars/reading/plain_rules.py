@@ -19,10 +19,10 @@ from structgen.grammars.lark_grammars.reading.lark_loader import (
     never_made,
     parse_pattern,
     read_by_lark,
-    refusal,
+    refusal_error,
 )
-from structgen.grammars.lark_grammars.reading.loader_remarks import unused
-from structgen.grammars.text_grammars.context_free.productive_symbols import productive
+from structgen.grammars.lark_grammars.reading.loader_remarks import unused_names
+from structgen.grammars.text_grammars.context_free.productive_symbols import productive_symbols
 
 
 class PlainRules(NamedTuple):
@@ -31,14 +31,14 @@ class PlainRules(NamedTuple):
     rules: tuple[tuple[str, tuple[str, ...]], ...]
     patterns: dict[str, str]
     """The patterns of the terminals; all of them can be parsed."""
-    ignored: tuple[str, ...]
+    ignored_names: tuple[str, ...]
     """Terminals that may come before the first terminal, and after each."""
     remarks: Remarks
     imports: tuple[Import, ...]
 
-    def terminals(self) -> dict[str, Node]:
+    def parse_terminals(self) -> dict[str, Node]:
         """Return the trees of the terminals."""
-        return {name: _tree(name, pattern) for name, pattern in self.patterns.items()}
+        return {name: _pattern_tree(name, pattern) for name, pattern in self.patterns.items()}
 
 
 def load_rules(
@@ -64,7 +64,7 @@ def load_rules(
 
     where = source or "grammar"
     try:
-        grammar, asked = read_by_lark(text, source, import_paths, limits, bound, text_only)
+        grammar, imports = read_by_lark(text, source, import_paths, limits, bound, text_only)
         names = {str(name) for name, parameters, *_rest in grammar.rule_defs if not parameters}
         if start not in names:
             raise GrammarError(
@@ -72,9 +72,9 @@ def load_rules(
                 where=where,
                 cure=f"Pass start= one of its rules: {', '.join(sorted(names)[:12])}.",
             )
-        terminals, rules, ignored = grammar.compile([start], set())
+        terminals, rules, ignored_names = grammar.compile([start], set())
     except (lark.exceptions.LarkError, OSError, RecursionError, AssertionError) as error:
-        raise refusal(error, text, source, start) from error
+        raise refusal_error(error, text, source, start) from error
     if len(rules) > limits.grammar_rules:
         raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
     patterns: dict[str, str] = {}
@@ -87,7 +87,7 @@ def load_rules(
                 cure="Bind another name.",
             )
         patterns[name] = terminal.pattern.to_regexp()
-        _tree(name, patterns[name])
+        _pattern_tree(name, patterns[name])
         if terminal.pattern.min_width == 0:
             raise GrammarError(
                 "It may match the empty text.",
@@ -97,14 +97,16 @@ def load_rules(
     plain = tuple(
         (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
     )
-    never = never_made(rules, start, ignored, (*patterns, *bound), where)
+    never = never_made(rules, start, ignored_names, (*patterns, *bound), where)
     if never:
         # a rule that needs a terminal that nothing makes derives nothing
-        derive = productive(plain, (*patterns, *bound))
+        derive = productive_symbols(plain, (*patterns, *bound))
         plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
-    remarks = Remarks((), *unused(grammar, rules, set(ignored), start), never)
-    return PlainRules(plain, patterns, tuple(str(name) for name in ignored), remarks, tuple(asked.met))
+    remarks = Remarks((), *unused_names(grammar, rules, set(ignored_names), start), never)
+    return PlainRules(
+        plain, patterns, tuple(str(name) for name in ignored_names), remarks, tuple(imports.met)
+    )
 
 
-def _tree(name: str, pattern: str) -> Node:
+def _pattern_tree(name: str, pattern: str) -> Node:
     return parse_pattern(pattern, 0, where=f"terminal {name}")

@@ -51,17 +51,17 @@ def check_rules(definitions: Sequence[Any], limits: Limits, where: str) -> int:
     counter = _RuleCounter(definitions, limits.grammar_rules, where)
     for _name, parameters, tree, _options in definitions:
         if not parameters:
-            counter.add(tree, {})
+            counter.count_definition(tree, {})
     while counter.waiting:
         name, *arguments = counter.waiting.pop()
         parameters, tree = counter.templates[name]
-        counter.add(tree, dict(zip(map(str, parameters), arguments, strict=False)))
+        counter.count_definition(tree, dict(zip(map(str, parameters), arguments, strict=False)))
     return counter.count
 
 
 class _RuleCounter:
-    def __init__(self, definitions: Sequence[Any], most: int, where: str) -> None:
-        self.most, self.where, self.count = most, where, 0
+    def __init__(self, definitions: Sequence[Any], max_rules: int, where: str) -> None:
+        self.max_rules, self.where, self.count = max_rules, where, 0
         self.templates = {
             str(name): (parameters, tree) for name, parameters, tree, _ in definitions if parameters
         }
@@ -69,15 +69,15 @@ class _RuleCounter:
         """A short name of each use of a template, by the template's name and the names of its arguments."""
         self.waiting: list[tuple[str, ...]] = []
 
-    def add(self, tree: Any, names: Mapping[str, str]) -> None:
+    def count_definition(self, tree: Any, names: Mapping[str, str]) -> None:
         """Count what one definition comes to. `names`: what the parameters of its template stand for."""
-        count = self.alternatives(tree, names)  # which counts rules of its own
-        self.count = self.bounded(self.count + count)
+        count = self.count_alternatives(tree, names)  # which counts rules of its own
+        self.count = self.check_count(self.count + count)
 
-    def bounded(self, count: int) -> int:
-        if count > self.most:
+    def check_count(self, count: int) -> int:
+        if count > self.max_rules:
             raise LimitError(
-                f"The grammar comes to more than {self.most:,} rules.",
+                f"The grammar comes to more than {self.max_rules:,} rules.",
                 limit="grammar_rules",
                 where=self.where,
                 cure="Give each choice that is counted, as (a | b)~9, a rule of its own; or raise it with"
@@ -85,49 +85,52 @@ class _RuleCounter:
             )
         return count
 
-    def alternatives(self, tree: Any, names: Mapping[str, str]) -> int:
+    def count_alternatives(self, tree: Any, names: Mapping[str, str]) -> int:
         """Return the number of alternatives that a tree comes to."""
         kind = getattr(tree, "data", None)
         if kind == "value":
-            self.name(tree, names)
+            self.name_value(tree, names)
             return 1
         parts = [part for part in getattr(tree, "children", ()) if hasattr(part, "data")]
         if kind == "expr":
-            return self.repeated(self.alternatives(parts[0], names), tree.children[1:])
-        counts = [self.alternatives(part, names) for part in parts]
+            return self.count_repetition(self.count_alternatives(parts[0], names), tree.children[1:])
+        counts = [self.count_alternatives(part, names) for part in parts]
         if kind == "expansions":
-            return self.bounded(sum(counts))
+            return self.check_count(sum(counts))
         product = 1
         for count in counts:
-            product = self.bounded(product * count)
+            product = self.check_count(product * count)
         return product + (kind == "maybe")
 
-    def repeated(self, count: int, operator: Sequence[Any]) -> int:
+    def count_repetition(self, count: int, operator: Sequence[Any]) -> int:
         """Return the alternatives of a repetition of what has `count` of them."""
         sign, *bounds = operator
         if sign == "?":
             return count + 1
         if sign != "~":  # a rule of its own
-            self.count = self.bounded(self.count + 2 * count)
+            self.count = self.check_count(self.count + 2 * count)
             return 2
-        least, most = int(bounds[0]), int(bounds[-1])
+        minimum, maximum = int(bounds[0]), int(bounds[-1])
         from lark.load_grammar import REPEAT_BREAK_THRESHOLD
 
-        if most >= REPEAT_BREAK_THRESHOLD:  # fewer copies are written in place
-            self.count = self.bounded(self.count + 2 * _FACTOR * count**_FACTOR * most.bit_length())
+        if maximum >= REPEAT_BREAK_THRESHOLD:  # fewer copies are written in place
+            self.count = self.check_count(self.count + 2 * _FACTOR * count**_FACTOR * maximum.bit_length())
             return 1
-        return self.bounded(sum(count**copies for copies in range(least, most + 1)))
+        return self.check_count(sum(count**copies for copies in range(minimum, maximum + 1)))
 
-    def name(self, value: Any, names: Mapping[str, str]) -> str:
+    def name_value(self, value: Any, names: Mapping[str, str]) -> str:
         """Return the name of a value, and note the templates that it uses."""
         (tree,) = value.children
         if getattr(tree, "data", None) != "template_usage":
-            said = str(getattr(tree, "name", tree))
-            return names.get(said, said)
+            own_name = str(getattr(tree, "name", tree))
+            return names.get(own_name, own_name)
         of, *arguments = tree.children
-        use = (names.get(str(of.name), str(of.name)), *(self.name(argument, names) for argument in arguments))
+        use = (
+            names.get(str(of.name), str(of.name)),
+            *(self.name_value(argument, names) for argument in arguments),
+        )
         if use not in self.met:
-            self.met[use] = f"{{{self.bounded(len(self.met))}}}"
+            self.met[use] = f"{{{self.check_count(len(self.met))}}}"
             if use[0] in self.templates:  # lark refuses what is none
                 self.waiting.append(use)
         return self.met[use]
@@ -137,15 +140,17 @@ def check_shortest(rules: Iterable[Any], terminals: Iterable[Any], start: str, l
     """Raise LimitError if each text of lark's compiled rules comes to more than `limits.oracle_steps`:
     completions are written out. A terminal counts one, and a long one the square of its length. Cost: that of
     `least_lengths`."""
-    plain, known = [], dict[str, int]()
+    plain, known_lengths = [], dict[str, int]()
     for rule in rules:
-        known |= {str(symbol.name): 1 for symbol in rule.expansion if symbol.is_term}
+        known_lengths |= {str(symbol.name): 1 for symbol in rule.expansion if symbol.is_term}
         plain.append((str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)))
-    known |= {str(terminal.name): max(1, terminal.pattern.min_width**2 // 125) for terminal in terminals}
-    least = least_lengths(plain, known).get(start, 0)
-    if least > limits.oracle_steps:
+    known_lengths |= {
+        str(terminal.name): max(1, terminal.pattern.min_width**2 // 125) for terminal in terminals
+    }
+    shortest_length = least_lengths(plain, known_lengths).get(start, 0)
+    if shortest_length > limits.oracle_steps:
         raise LimitError(
-            f"Its shortest text comes to {least:,} steps.",
+            f"Its shortest text comes to {shortest_length:,} steps.",
             limit="oracle_steps",
             where="grammar",
             cure="Count less; of a long terminal, count in the rules: /[a-z]/~5000.",

@@ -38,16 +38,16 @@ from structgen.grammars.text_grammars.composition.argument_plan import (
     has_documents,
     kinds_of,
     plan_of,
-    refused,
+    unsupported_error,
 )
-from structgen.grammars.text_grammars.composition.argument_roots import Schema, own
+from structgen.grammars.text_grammars.composition.argument_roots import Schema, copy_shared_keywords
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
 from structgen.grammars.text_grammars.composition.quoted_values import quoted_values, writes_as_json
-from structgen.grammars.text_grammars.composition.templates import TEXT, filled, pieces
-from structgen.grammars.text_grammars.context_free.rules import grouped
+from structgen.grammars.text_grammars.composition.templates import TEXT, fill_template, template_pieces
+from structgen.grammars.text_grammars.context_free.rules import group_by_first
 from structgen.grammars.text_grammars.regular import RegularGrammar, literal, regex
-from structgen.grammars.text_grammars.regular_formulas import holding, shown
+from structgen.grammars.text_grammars.regular_formulas import containing_words, show_words
 from structgen.grammars.text_grammars.text_grammar import TextGrammar, as_text, either, in_any_order, sequence
 
 _NO_TEXTS: Final[Mapping[str, TextGrammar]] = MappingProxyType({})
@@ -68,8 +68,8 @@ def argument_grammar(
     try:
         plan = plan_of(schema, policies)
         if len(plan.rows) > 1 and writes_as_json(style):
-            raise plan.together("It says of all arguments together what they are.")
-        return _Writer(plan, style, tuple(excludes), texts).arguments()
+            raise plan.dependence_error("It says of all arguments together what they are.")
+        return _Writer(plan, style, tuple(excludes), texts).write_arguments()
     except UnsupportedError:
         if not writes_as_json(style):
             raise
@@ -90,21 +90,21 @@ class _Writer:
         self.blank = blank_of(plan.written.whitespace)
         self.open: list[int] = []
 
-    def arguments(self) -> TextGrammar:
-        rows = [self.members(row, "#", nested=False) for row in self.plan.rows]
-        return self.bracketed(either(*rows), 0)
+    def write_arguments(self) -> TextGrammar:
+        rows = [self.write_members(row, "#", nested=False) for row in self.plan.rows]
+        return self.put_brackets(either(*rows), 0)
 
-    def members(self, members: Row, where: str, *, nested: bool) -> TextGrammar:
+    def write_members(self, members: Row, where: str, *, nested: bool) -> TextGrammar:
         parts = []
         is_loose = not nested and sum(member.key in self.plan.loose for member in members) > 1
         for member in members:
-            there = self.plan.where(member.place, f"{where}/properties/{escape(member.key)}")
-            excluded = next((text for text in self.excludes if text in member.key), None)
-            if excluded is not None:
-                if not member.required:
+            there = self.plan.schema_place(member.place, f"{where}/properties/{escape(member.key)}")
+            excluded_text = next((text for text in self.excludes if text in member.key), None)
+            if excluded_text is not None:
+                if not member.is_required:
                     continue
                 raise OptionError(
-                    f"{member.key!r} is required, and holds {excluded!r}, which is excluded.",
+                    f"{member.key!r} is required, and holds {excluded_text!r}, which is excluded.",
                     where=there,
                     cure="Rename it, or exclude something else.",
                 )
@@ -116,75 +116,79 @@ class _Writer:
                     cure="Rename the argument.",
                 )
             key = None if nested else member.key
-            part = self.element(self.style.member, member, there, key)
+            part = self.write_element(self.style.member, member, there, key)
             if part is not None:
-                parts.append((part, member.required))
-            elif member.required:
-                raise self.unwritable(there)
-        return self.shuffled(parts) if is_loose else self.row(parts)
+                parts.append((part, member.is_required))
+            elif member.is_required:
+                raise self.unwritable_error(there)
+        return self.any_order(parts) if is_loose else self.join_row(parts)
 
-    def unwritable(self, where: str) -> UnsupportedError:
+    def unwritable_error(self, where: str) -> UnsupportedError:
         """Return the error for values each of which holds a text that ends it."""
-        return refused(f"{self.style.name} can write none of the values that it may be.", where, "const")
+        return unsupported_error(
+            f"{self.style.name} can write none of the values that it may be.", where, "const"
+        )
 
-    def row(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
+    def join_row(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
         """Return parts one after another, with what separates them; those that need not be may be absent."""
         if self.plan.written.property_order == "any":
-            return self.shuffled(parts)
+            return self.any_order(parts)
         if self.style.spaced and self.blank is not None:
             blank = self.blank
             return sequence(*(blank + of if needed else (blank + of).optional() for of, needed in parts))
         later: TextGrammar = literal("")
-        first = self.nothing()
-        for of, needed in reversed(parts):
-            first = of + later if needed else (of + later) | first
+        first = self.empty_text()
+        for of, is_required in reversed(parts):
+            first = of + later if is_required else (of + later) | first
             another = sequence(self.style.between, of)
-            later = (another if needed else another.optional()) + later
+            later = (another if is_required else another.optional()) + later
         return first
 
-    def shuffled(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
+    def any_order(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
         """Return parts in any order, with what separates them."""
         blank = self.blank if self.style.spaced else None
         of = [(part if blank is None else blank + part, needed) for part, needed in parts]
-        between = self.style.between if blank is None else ""
-        needed = [part for part, is_needed in of if is_needed]
-        members = in_any_order(needed, [part for part, is_needed in of if not is_needed], between)
-        return members if needed else members | self.nothing()
+        separator = self.style.between if blank is None else ""
+        is_required = [part for part, is_needed in of if is_needed]
+        members = in_any_order(is_required, [part for part, is_needed in of if not is_needed], separator)
+        return members if is_required else members | self.empty_text()
 
-    def nothing(self) -> TextGrammar:
+    def empty_text(self) -> TextGrammar:
         """Return the text that may stand in an empty object or array."""
         return (self.blank if self.style.padded else None) or literal("")
 
-    def bracketed(self, inside: TextGrammar, at: int) -> TextGrammar:
+    def put_brackets(self, inside: TextGrammar, at: int) -> TextGrammar:
         brackets = self.style.brackets
         return sequence(brackets[at], inside, brackets[at + 1]) if brackets else inside
 
-    def element(self, template: str, member: KnownMember, where: str, key: str | None) -> TextGrammar | None:
+    def write_element(
+        self, template: str, member: KnownMember, where: str, key: str | None
+    ) -> TextGrammar | None:
         """Return the grammar of an argument or an item between its texts, None where no value can be written;
         `key` where it is an argument of the tool itself."""
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
-        end = filled(tail, values)
-        pairs = list(self.values(member, where, key, self.stops(end)))
-        words = grouped((self.style.types.get(kind, ""), grammar) for kind, grammar in pairs)
+        end = fill_template(tail, values)
+        pairs = list(self.value_grammars(member, where, key, self.stop_texts(end)))
+        words = group_by_first((self.style.types.get(kind, ""), grammar) for kind, grammar in pairs)
         if not words:
             return None
         if len({kind for kind, _ in pairs}) > 1 and member.outcomes is None:
             for kind, word in self.style.open_types.items():
-                if (narrowed := self.json_of([kind], member.place, where)) is not None:
-                    words[word] = [narrowed]
+                if (json_grammar := self.json_of([kind], member.place, where)) is not None:
+                    words[word] = [json_grammar]
         return either(
             *(
-                sequence(*self.spelled(head, {**values, "type": word}), either(*of), end)
+                sequence(*self.write_literal(head, {**values, "type": word}), either(*of), end)
                 for word, of in words.items()
             )
         )
 
-    def item(self, place: int, where: str) -> TextGrammar:
+    def write_item(self, place: int, where: str) -> TextGrammar:
         """Return the grammar of an item of an array. Raises `UnsupportedError` where none can be written."""
-        element = self.element(self.style.item, KnownMember("", place, True), f"{where}/items", None)
+        element = self.write_element(self.style.item, KnownMember("", place, True), f"{where}/items", None)
         if element is None:
-            raise self.unwritable(f"{where}/items")
+            raise self.unwritable_error(f"{where}/items")
         return element
 
     def has_written(self, member: KnownMember, menu: ValueMenu, stops: tuple[str, ...]) -> bool:
@@ -197,39 +201,39 @@ class _Writer:
             return True
         return self.plan.has_string(menu, stops)
 
-    def stops(self, end: str) -> tuple[str, ...]:
+    def stop_texts(self, end: str) -> tuple[str, ...]:
         """Return what a string that `end` follows does not hold."""
         return (*(self.style.stops or (self.style.quote or end, *self.style.ends)), *self.excludes)
 
-    def spelled(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
-        for kind, text in pieces(template):
+    def write_literal(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
+        for kind, text in template_pieces(template):
             if kind in ("gap", "line"):
-                yield gap(kind, self.blank)
+                yield gap_grammar(kind, self.blank)
             else:
-                said = literal(text if kind == TEXT else values[kind])
-                yield self.padded(said) if kind == "key" and self.style.padded else said
+                text_grammar = literal(text if kind == TEXT else values[kind])
+                yield self.with_padding(text_grammar) if kind == "key" and self.style.padded else text_grammar
 
-    def values(
+    def value_grammars(
         self, member: KnownMember, where: str, key: str | None, stops: tuple[str, ...]
     ) -> Iterator[tuple[str, TextGrammar]]:
         """Yield what a value may be, with its type; with what may stand around it."""
-        menu = self.plan.menu(member.place, where, member.outcomes)
+        menu = self.plan.value_menu(member.place, where, member.outcomes)
         if key is not None and key in self.texts:
             around = self.style.quote or self.style.frame
             yield "string", sequence(around, without(self.texts[key], stops), around)
             return
         if self.has_written(member, menu, stops):
-            yield "string", self.strings(menu, stops)
+            yield "string", self.write_strings(menu, stops)
         if menu.object is not None or menu.array is not None:
             if key is not None and not self.style.nested:
-                yield from self.json(member.place, menu, where)
+                yield from self.json_grammars(member.place, menu, where)
                 return
             try:
-                yield from list(self.nested(member.place, menu, where))
+                yield from list(self.nested_grammars(member.place, menu, where))
             except UnsupportedError:
                 if key is None or self.style.quote:
                     raise
-                yield from self.json(member.place, menu, where)
+                yield from self.json_grammars(member.place, menu, where)
                 return
         for kind, word, outcome in (
             ("boolean", "true", menu.true),
@@ -237,38 +241,40 @@ class _Writer:
             ("null", "null", menu.null),
         ):
             if outcome is not None:
-                yield kind, self.padded(literal(word))
+                yield kind, self.with_padding(literal(word))
         if menu.number is not None:
             formula = menu.number.formulas[0]
             kind = "integer" if only_integers(formula) else "number"
             policies = {**self.plan.policies, "whitespace": "compact"}
-            yield kind, self.padded(as_text(json_schema(number_schema(formula), **policies)))
+            yield kind, self.with_padding(as_text(json_schema(number_schema(formula), **policies)))
 
-    def nested(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
+    def nested_grammars(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the objects and arrays that a value may be, written as the arguments are. Raises
         `UnsupportedError` where that cannot be said of each of their values, or read back."""
         if place in self.open:
-            raise refused(
+            raise unsupported_error(
                 f"A value holds others of its own kind, which {self.style.name} writes without end.", where
             )
-        told = self.style.types or self.style.quote
-        if not told and (menu.string is not None or (menu.object is not None and menu.array is not None)):
-            raise refused("Nothing tells an empty one of its kinds from another.", where)
+        tells_type = self.style.types or self.style.quote
+        if not tells_type and (
+            menu.string is not None or (menu.object is not None and menu.array is not None)
+        ):
+            raise unsupported_error("Nothing tells an empty one of its kinds from another.", where)
         self.open.append(place)
         try:
             if menu.object is not None:
-                members = self.plan.members(menu.object, where)
-                yield "object", self.padded(self.members(members, where, nested=True), 0)
+                members = self.plan.object_members(menu.object, where)
+                yield "object", self.with_padding(self.write_members(members, where, nested=True), 0)
             if menu.array is not None:
-                yield "array", self.padded(self.array(menu.array, where), 2)
+                yield "array", self.with_padding(self.write_array(menu.array, where), 2)
         finally:
             self.open.pop()
 
-    def json(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
+    def json_grammars(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
         types, nested = self.style.types, self.style.nested
         # where objects are usually not JSON, the word for JSON is that of numbers
-        groups = grouped(
+        groups = group_by_first(
             (types.get("number" if nested else kind, ""), kind) for kind in kinds_of(menu, with_strings=False)
         )
         for of in groups.values():
@@ -280,42 +286,48 @@ class _Writer:
     def json_of(self, kinds: Sequence[str] | None, place: int, where: str) -> TextGrammar | None:
         """Return the values of an argument that have some types (None: all) as JSON, None where there are
         none."""
-        schema = self.plan.subschema(place, where)
-        part = schema if kinds is None else {**own(schema), "allOf": [schema], "type": [*kinds]}
+        schema = self.plan.subschema_of(place, where)
+        part = (
+            schema if kinds is None else {**copy_shared_keywords(schema), "allOf": [schema], "type": [*kinds]}
+        )
         stops = (*self.style.stops, *self.excludes)
         grammar = without(json_schema(part, **{**self.plan.policies, "strict": None}), stops)
         if (stops or kinds) and not has_documents(cast(JsonSchemaGrammar, grammar)):
             return None
-        said = as_text(grammar)
-        return self.padded(said) if self.blank is None else said  # else JSON has it in itself
+        as_written = as_text(grammar)
+        return (
+            self.with_padding(as_written) if self.blank is None else as_written
+        )  # else JSON has it in itself
 
-    def array(self, residue: int, where: str) -> TextGrammar:
-        places, ends, repeats = self.plan.items(residue, where)
+    def write_array(self, residue: int, where: str) -> TextGrammar:
+        places, ends, repeats = self.plan.array_items(residue, where)
         if not places:
-            return self.nothing()
+            return self.empty_text()
         if len(set(places)) == 1:
-            of, least = self.item(places[0], where), ends.index(True)
-            more = self.separated(of).repeat(max(0, least - 1), None if repeats else len(places) - 1)
-            whole = self.separated(of, first=True) + more
-            return whole if least else whole | self.nothing()
+            of, min_items = self.write_item(places[0], where), ends.index(True)
+            further_items = self.with_separator(of).repeat(
+                max(0, min_items - 1), None if repeats else len(places) - 1
+            )
+            whole = self.with_separator(of, first=True) + further_items
+            return whole if min_items else whole | self.empty_text()
         rest: TextGrammar = literal("")
         for index in range(len(places) - 1, -1, -1):
-            element = self.separated(self.item(places[index], where), first=not index)
+            element = self.with_separator(self.write_item(places[index], where), first=not index)
             element = element.repeat(1) if repeats and index == len(places) - 1 else element
-            none = literal("") if index else self.nothing()
+            none = literal("") if index else self.empty_text()
             rest = (element + rest) | none if ends[index] else element + rest
         return rest
 
-    def separated(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
+    def with_separator(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
         """Return the grammar of one part in a row, with what stands before it."""
         if self.style.spaced and self.blank is not None:
             return self.blank + of
         return of if first else sequence(self.style.between, of)
 
-    def padded(self, of: TextGrammar, brackets: int | None = None) -> TextGrammar:
+    def with_padding(self, of: TextGrammar, brackets: int | None = None) -> TextGrammar:
         """Return a value that is no string with the white space around it; `brackets`: the first of those
         that belong to it, where it holds others."""
-        whole = of if brackets is None else self.bracketed(of, brackets)
+        whole = of if brackets is None else self.put_brackets(of, brackets)
         if not self.style.blanks:
             ends = self.blank if brackets is not None and self.style.spaced else None
             return whole if ends is None else whole + ends
@@ -323,27 +335,27 @@ class _Writer:
             return sequence(self.style.frame, whole, self.style.frame)
         return self.blank + whole + self.blank
 
-    def strings(self, menu: ValueMenu, stops: tuple[str, ...]) -> TextGrammar:
-        """Return the strings of a value as they stand. They hold none of `stops`; where other values may
+    def write_strings(self, menu: ValueMenu, stops: tuple[str, ...]) -> TextGrammar:
+        """Return the strings of a value as they stand. They hold none of `stop_texts`; where other values may
         stand in the same place, none is written like an object or an array."""
         assert menu.string is not None
-        beside: list[Formula] = [Not(holding(stops))]
+        beside: list[Formula] = [Not(containing_words(stops))]
         if not (self.style.quote or self.style.types) and (menu.object is not None or menu.array is not None):
             beside.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
-        what = f"a string without {shown(stops)}"
-        of = strings_of(menu.string.formulas[0], beside, what, self.plan.limits)
+        description = f"a string without {show_words(stops)}"
+        of = strings_of(menu.string.formulas[0], beside, description, self.plan.limits)
         if self.style.quote:
-            quoted = sequence(self.style.quote, of, self.style.quote)
-            return self.padded(quoted) if self.style.padded else quoted
-        return framed(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
+            quoted_string = sequence(self.style.quote, of, self.style.quote)
+            return self.with_padding(quoted_string) if self.style.padded else quoted_string
+        return frame_strings(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
 
 
-def strings_of(of: Formula, beside: Sequence[Formula], what: str, limits: Limits) -> TextGrammar:
+def strings_of(of: Formula, beside: Sequence[Formula], description: str, limits: Limits) -> TextGrammar:
     """Return the grammar of the strings of a formula, in which grammars may stand, and of others that are
     regular. Raises `UnsupportedError` for grammars that hold together, or are denied."""
     return either(
         *(
-            RegularGrammar(All((regular, *beside)), what, limits=limits)
+            RegularGrammar(All((regular, *beside)), description, limits=limits)
             if texts is None
             else texts.of.narrowed(All((regular, *beside)))
             for texts, regular in ways_of(of)
@@ -351,15 +363,15 @@ def strings_of(of: Formula, beside: Sequence[Formula], what: str, limits: Limits
     )
 
 
-def framed(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
+def frame_strings(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
     """Return raw strings with what usually stands on both sides of them. Whoever reads takes one `frame`
     away on each side, if it is there; a string that has one itself is therefore written with another."""
     whole = sequence(frame, of, frame)
     if exact:
         return whole
-    begun = of - regex(re.escape(frame) + r"[\s\S]*")
-    ended = regex(r"[\s\S]*" + re.escape(frame))
-    return either(whole, frame + (of - ended), begun + frame, begun - ended)
+    without_start = of - regex(re.escape(frame) + r"[\s\S]*")
+    with_end = regex(r"[\s\S]*" + re.escape(frame))
+    return either(whole, frame + (of - with_end), without_start + frame, without_start - with_end)
 
 
 def blank_of(whitespace: str) -> TextGrammar | None:
@@ -371,7 +383,7 @@ def blank_of(whitespace: str) -> TextGrammar | None:
     return regex(rf"[ \t\n\r]{{0,{count}}}" if count else r"[ \t\n\r]*")
 
 
-def gap(kind: str, blank: TextGrammar | None) -> TextGrammar:
+def gap_grammar(kind: str, blank: TextGrammar | None) -> TextGrammar:
     """Return the grammar of `$gap` or `$line`."""
     if blank is not None:
         return blank
@@ -382,34 +394,34 @@ def number_schema(formula: Formula) -> dict[str, Any]:
     """Return the schema of the numbers of a formula."""
     match formula:
         case All(parts):
-            said = [number_schema(part) for part in parts]
-            return {"type": "number", "allOf": said} if said else {"type": "number"}
+            schemas = [number_schema(part) for part in parts]
+            return {"type": "number", "allOf": schemas} if schemas else {"type": "number"}
         case Any_():
             return {"type": "number", "anyOf": [number_schema(part) for part in formula.of]}
         case Not():
             return {"type": "number", "not": number_schema(formula.of)}
         case Multiple(of):
-            return {"type": "integer"} if of == 1 else {"type": "number", "multipleOf": _plain(of)}
+            return {"type": "integer"} if of == 1 else {"type": "number", "multipleOf": _plain_schema(of)}
         case PlainInteger():
             return {"type": "integer"}
         case Ranges():
-            listed = formula.listed()
-            if listed is not None:
-                return {"enum": [_plain(Decimal(value)) for value in listed]}
-            between = [_between(low, high) for low, high in formula.ends()]
-            return between[0] if len(between) == 1 else {"type": "number", "anyOf": between}
+            numbers = formula.finite_numbers()
+            if numbers is not None:
+                return {"enum": [_plain_schema(Decimal(value)) for value in numbers]}
+            ranges = [_range_schema(low, high) for low, high in formula.ends()]
+            return ranges[0] if len(ranges) == 1 else {"type": "number", "anyOf": ranges}
     raise AssertionError(f"{type(formula).__name__} is no formula of numbers")
 
 
-def _between(low: Cut | None, high: Cut | None) -> dict[str, Any]:
+def _range_schema(low: Cut | None, high: Cut | None) -> dict[str, Any]:
     """Return the schema of the numbers between two cuts."""
     bounds: dict[str, Any] = {"type": "number"}
     if low:
-        bounds["exclusiveMinimum" if low[1] else "minimum"] = _plain(Decimal(low[0]))
+        bounds["exclusiveMinimum" if low[1] else "minimum"] = _plain_schema(Decimal(low[0]))
     if high:
-        bounds["maximum" if high[1] else "exclusiveMaximum"] = _plain(Decimal(high[0]))
+        bounds["maximum" if high[1] else "exclusiveMaximum"] = _plain_schema(Decimal(high[0]))
     return bounds
 
 
-def _plain(number: Decimal) -> int | Decimal:
+def _plain_schema(number: Decimal) -> int | Decimal:
     return int(number) if number == number.to_integral_value() else number

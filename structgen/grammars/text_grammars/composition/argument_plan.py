@@ -20,14 +20,14 @@ from structgen.grammars.text_grammars.composition.argument_roots import (
     Schema,
     all_of,
     always_named,
+    as_list,
+    copy_shared_keywords,
     is_local,
-    listed,
-    named,
+    named_properties,
     of_objects,
-    own,
     root_of,
 )
-from structgen.grammars.text_grammars.regular_formulas import holding
+from structgen.grammars.text_grammars.regular_formulas import containing_words
 
 Options: TypeAlias = "Mapping[str, Any]"
 """Policies: options of `sg.json_schema`, by name."""
@@ -49,8 +49,8 @@ class KnownMember(NamedTuple):
 
     key: str
     place: int
-    """Its place in the network; what its value may be: `ArgumentPlan.menu`."""
-    required: bool
+    """Its place in the network; what its value may be: `ArgumentPlan.value_menu`."""
+    is_required: bool
     outcomes: frozenset[int] | None = None
     """Which demands of the place the value meets: the outcomes that are allowed; None: any."""
 
@@ -69,14 +69,14 @@ class ArgumentPlan:
         self.schema = of_objects(schema)
         grammar: JsonSchemaGrammar = json_schema(dict(self.schema), **policies)
         self.written, self.limits = grammar.policies, grammar.limits
-        document = grammar.document(policies=grammar.policies.widened("whitespace"))
+        document = grammar.document(policies=grammar.policies.widen_options("whitespace"))
         document.require_handled()
         self.network = network_of(document)
         self.loose: frozenset[str] = frozenset()
         """Arguments that have no order among themselves."""
-        self.rows = self._rows()
+        self.rows = self._argument_rows()
         """The arguments of calls: each call has those of one row."""
-        self.root = self._every()
+        self.root = self._all_members()
         """Every argument once, for readers."""
         self.is_open = "properties" not in root_of(self.schema)[1] and self._takes_any()
         """Nothing is said of any argument."""
@@ -84,26 +84,26 @@ class ArgumentPlan:
     def _check_root(self) -> None:
         where, root = root_of(self.schema)
         kinds = root.get("type", "object")
-        if not any(isinstance(kind, Mapping) or kind == "object" for kind in listed(kinds)):
-            raise refused("Arguments are an object.", f"{where}/type")
+        if not any(isinstance(kind, Mapping) or kind == "object" for kind in as_list(kinds)):
+            raise unsupported_error("Arguments are an object.", f"{where}/type")
         for keyword in _OPENING:
-            said = root.get(keyword, False)
-            if said is not False and (said or keyword != "patternProperties"):
-                what = "Arguments that the schema does not name may be given."
-                raise refused(what, f"{where}/{keyword}", keyword)
+            keyword_value = root.get(keyword, False)
+            if keyword_value is not False and (keyword_value or keyword != "patternProperties"):
+                fault = "Arguments that the schema does not name may be given."
+                raise unsupported_error(fault, f"{where}/{keyword}", keyword)
 
-    def _rows(self) -> tuple[Row, ...]:
+    def _argument_rows(self) -> tuple[Row, ...]:
         """Return the sets of arguments that a call may have. Where their presence or the values of some
         depend on one another, there are several, `_ROWS` at most."""
-        residue = self.menu(self.network.root, "#").object
+        residue = self.value_menu(self.network.root, "#").object
         assert residue is not None, "the root is an object"
         if self.network.simple(residue) is not None:
-            return (self.members(residue, "#", is_root=True),)
-        names, ordered = self.network.names(residue)
-        self.loose = frozenset(names[ordered:])
-        rows = _Rows(self, names).behind(0, residue)
+            return (self.object_members(residue, "#", is_root=True),)
+        names, ordered_names = self.network.key_names(residue)
+        self.loose = frozenset(names[ordered_names:])
+        rows = _Rows(self, names).rows_after(0, residue)
         if not rows:
-            raise self.together("Only arguments that the schema does not name satisfy it.")
+            raise self.dependence_error("Only arguments that the schema does not name satisfy it.")
         return rows
 
     def _takes_any(self) -> bool:
@@ -116,43 +116,47 @@ class ArgumentPlan:
             and not self.network.sources(plain.extra)
         )
 
-    def together(self, what: str) -> UnsupportedError:
+    def dependence_error(self, fault: str) -> UnsupportedError:
         """Return the error for arguments that the schema restricts together."""
         where, root = root_of(self.schema)
         keyword = next((keyword for keyword in _COMBINING if keyword in root), "type")
-        return refused(what, f"{where}/{keyword}" if keyword in root else where, keyword)
+        return unsupported_error(fault, f"{where}/{keyword}" if keyword in root else where, keyword)
 
-    def _every(self) -> Row:
+    def _all_members(self) -> Row:
         """Return each argument of the rows once. Errors: `UnsupportedError` where the text of a value does
         not tell whether it is a string."""
         members: dict[str, KnownMember] = {}
         for member in (member for row in self.rows for member in row):
-            known = members.setdefault(member.key, member._replace(outcomes=None))
-            if member.place != known.place:
-                kinds, other = (set(kinds_of(self.network.entry(at.place))) for at in (known, member))
-                if ("string" in kinds) != ("string" in other) or (
-                    "string" in kinds and len(kinds | other) > 1
+            member_before = members.setdefault(member.key, member._replace(outcomes=None))
+            if member.place != member_before.place:
+                kinds, other_kinds = (
+                    set(kinds_of(self.network.entry(at.place))) for at in (member_before, member)
+                )
+                if ("string" in kinds) != ("string" in other_kinds) or (
+                    "string" in kinds and len(kinds | other_kinds) > 1
                 ):
-                    what = f"Whether {member.key!r} is a string depends on the other arguments."
-                    raise self.together(what)
+                    fault = f"Whether {member.key!r} is a string depends on the other arguments."
+                    raise self.dependence_error(fault)
         return tuple(members.values())
 
-    def menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
+    def value_menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
         """Return what a value may be that has one of some outcomes; None: any. Raises `UnsupportedError`
         where the outcome of an object or an array matters."""
         menu = self.network.entry(place)
         if len(self.network.tables.places[place]) == 1:
             return menu
         if menu.object is not None or menu.array is not None:
-            raise refused("It is said of this value and of its neighbours together what they are.", where)
+            raise unsupported_error(
+                "It is said of this value and of its neighbours together what they are.", where
+            )
         words = {kind: getattr(menu, kind) for kind in ("true", "false", "null")}
         return ValueMenu(
-            string=menu.string and Spec((self.formula(menu.string, outcomes),)),
-            number=menu.number and Spec((self.formula(menu.number, outcomes),)),
+            string=menu.string and Spec((self.value_formula(menu.string, outcomes),)),
+            number=menu.number and Spec((self.value_formula(menu.number, outcomes),)),
             **{kind: outcome for kind, outcome in words.items() if outcomes is None or outcome in outcomes},
         )
 
-    def formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
+    def value_formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
         """Return the formula of the strings or numbers that have one of some outcomes."""
         if outcomes is None:
             return Any_(of.formulas)
@@ -168,18 +172,18 @@ class ArgumentPlan:
             )
         )
 
-    def outcomes(self, place: int, where: str) -> Iterator[int]:
+    def value_outcomes(self, place: int, where: str) -> Iterator[int]:
         """Yield the outcomes that a value may have."""
         demands = len(self.network.tables.places[place])
         if demands == 1:
             yield 0
             return
-        whole = self.menu(place, where, None)
+        whole = self.value_menu(place, where, None)
         words = whole.true, whole.false, whole.null
         for count in range(1, demands + 1):
             for met in combinations(range(demands), count):
                 outcome = self.network.outcomes(frozenset(met))
-                menu = self.menu(place, where, frozenset((outcome,)))
+                menu = self.value_menu(place, where, frozenset((outcome,)))
                 if outcome in words or self.has_string(menu) or self.has_number(menu):
                     yield outcome
 
@@ -187,31 +191,33 @@ class ArgumentPlan:
         """Tell whether a value may be a string that holds none of some texts."""
         if menu.string is None:
             return False
-        beside = (Not(holding(stops)),) if stops else ()
+        beside = (Not(containing_words(stops)),) if stops else ()
         return self.network.scalars.strings.exists(All((menu.string.formulas[0], *beside)))
 
     def has_number(self, menu: ValueMenu) -> bool:
         """Tell whether a value may be a number."""
         return menu.number is not None and bool(self.network.scalars.numbers.shortest(menu.number))
 
-    def where(self, place: int, otherwise: str) -> str:
+    def schema_place(self, place: int, otherwise: str) -> str:
         """Return the place in the schema of what is said of a value first, `otherwise` where nothing is."""
         return next(iter(self.network.sources(place)), otherwise)
 
-    def members(self, residue: int, where: str, *, is_root: bool = False) -> Row:
+    def object_members(self, residue: int, where: str, *, is_root: bool = False) -> Row:
         """Return the keys of an object, in their order; of one that names some, and of the root, none but
         those."""
         plain = self.network.simple(residue)
         if plain is None:
-            raise refused("Which keys an object has depends on their values or on one another.", where)
+            raise unsupported_error(
+                "Which keys an object has depends on their values or on one another.", where
+            )
         if plain.extra >= 0 and not is_root and (not plain.names or self.network.sources(plain.extra)):
-            raise refused(
+            raise unsupported_error(
                 "The object may have keys that the schema does not name.", where, "additionalProperties"
             )
         triples = zip(plain.names, plain.places, plain.required, strict=True)
         return tuple(KnownMember(*triple) for triple in triples if triple[1] >= 0)
 
-    def items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
+    def array_items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
         """Return the places of an array's items, whether it may end before each and after the last, and
         whether the last repeats for ever."""
         places: list[int] = []
@@ -219,33 +225,35 @@ class ArgumentPlan:
         while len(places) <= _ITEMS:
             menu = self.network.items(residue)
             if menu.values:
-                raise refused("What an item may be depends on the others.", where, "uniqueItems")
+                raise unsupported_error("What an item may be depends on the others.", where, "uniqueItems")
             ends.append(menu.close is not None)
             if menu.item is None:
                 return places, ends, False
             places.append(menu.item)
             if len(self.network.tables.places[menu.item]) > 1:
-                raise refused("What an item may be depends on the others.", where, "contains")
+                raise unsupported_error("What an item may be depends on the others.", where, "contains")
             after = self.network.after(residue, None, 0)
             if after == residue:
                 return places, ends, True
             residue = after
-        raise refused(f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems")
+        raise unsupported_error(
+            f"An array may have more than {_ITEMS:,} items, and not any number.", where, "maxItems"
+        )
 
-    def subschema(self, place: int, where: str) -> dict[str, Any] | bool:
+    def subschema_of(self, place: int, where: str) -> dict[str, Any] | bool:
         """Return the schema of the values of a place, with the definitions that it may refer to."""
         stays = is_local(self.schema)
-        around, base = own(self.schema), ""
+        around, base = copy_shared_keywords(self.schema), ""
         if not stays:  # references begin at the root of the whole schema, which an identifier says
             base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
             whole = {**dict.fromkeys(("id", "$id"), base), **self.schema}
-            around = {**own(self.schema, ("$schema",)), "definitions": {"arguments": whole}}
+            around = {**copy_shared_keywords(self.schema, ("$schema",)), "definitions": {"arguments": whole}}
         parts: list[Any] = []
-        for schema, negated in self.network.schemas(place):
+        for schema, is_negated in self.network.schemas_of(place):
             if schema is None:
-                raise refused("No keyword of one schema says what it may be.", where)
+                raise unsupported_error("No keyword of one schema says what it may be.", where)
             part = schema.raw if stays else {"$ref": base.rstrip("#") + schema.pointer}
-            parts.append({"not": part} if negated else part)
+            parts.append({"not": part} if is_negated else part)
         if len(parts) == 1 and stays:
             return {**around, **parts[0]}
         return {**around, all_of(self.schema): parts} if parts else True
@@ -254,12 +262,12 @@ class ArgumentPlan:
 def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
     """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
     those of `sg.json_schema`."""
-    given = _Given(repr((schema, sorted(policies.items(), key=lambda option: option[0]))))
-    given.schema, given.policies = schema, policies
-    return _plan(given)
+    plan_key = _PlanKey(repr((schema, sorted(policies.items(), key=lambda option: option[0]))))
+    plan_key.schema, plan_key.policies = schema, policies
+    return _make_plan(plan_key)
 
 
-class _Given(str):
+class _PlanKey(str):
     """A schema and policies, equal where they are written alike."""
 
     schema: Schema
@@ -267,8 +275,8 @@ class _Given(str):
 
 
 @lru_cache(maxsize=512)
-def _plan(given: _Given) -> ArgumentPlan:
-    return ArgumentPlan(given.schema, given.policies)
+def _make_plan(plan_key: _PlanKey) -> ArgumentPlan:
+    return ArgumentPlan(plan_key.schema, plan_key.policies)
 
 
 def takes_nothing(schema: Schema, policies: Options) -> bool:
@@ -283,35 +291,35 @@ class _Rows:
 
     def __init__(self, plan: ArgumentPlan, names: Sequence[str]) -> None:
         self.plan, self.names = plan, names
-        self._at_times = set(named(plan.schema)) - set(always_named(plan.schema))
+        self._at_times = set(named_properties(plan.schema)) - set(always_named(plan.schema))
         """The arguments that the schema names in some calls, and others may have only because it is open."""
-        self._known: dict[tuple[int, int], tuple[Row, ...]] = {}
+        self._rows_by_name: dict[tuple[int, int], tuple[Row, ...]] = {}
 
-    def behind(self, at: int, residue: int) -> tuple[Row, ...]:
+    def rows_after(self, at: int, residue: int) -> tuple[Row, ...]:
         """Return the sets of the arguments from the name at an index on that may follow at a residue. Names
         that may be left out whatever else comes are in their rows once."""
-        known = self._known.get((at, residue))
-        if known is None:
-            rows = self._behind(at, residue)
-            if len(rows) > _ROWS or len(self._known) > _ROWS * len(self.names):
-                raise self.plan.together(f"The arguments form more than {_ROWS} sets.")
-            known = self._known[at, residue] = rows
-        return known
+        known_rows = self._rows_by_name.get((at, residue))
+        if known_rows is None:
+            rows = self._find_rows(at, residue)
+            if len(rows) > _ROWS or len(self._rows_by_name) > _ROWS * len(self.names):
+                raise self.plan.dependence_error(f"The arguments form more than {_ROWS} sets.")
+            known_rows = self._rows_by_name[at, residue] = rows
+        return known_rows
 
-    def _behind(self, at: int, residue: int) -> tuple[Row, ...]:
+    def _find_rows(self, at: int, residue: int) -> tuple[Row, ...]:
         network = self.plan.network
         if at == len(self.names):
             return () if network.menu(residue).close is None else ((),)
         name = self.names[at]
-        absent = self.behind(at + 1, residue)
-        place = network.menu(residue).named.get(name)
+        absent = self.rows_after(at + 1, residue)
+        place = network.menu(residue).names.get(name)
         if place is None or (absent and name in self._at_times and not network.sources(place)):
             return absent
         present: dict[Row, set[int]] = {}
-        there = self.plan.where(place, f"#/properties/{escape(name)}")
-        possible = set(self.plan.outcomes(place, there))
+        there = self.plan.schema_place(place, f"#/properties/{escape(name)}")
+        possible = set(self.plan.value_outcomes(place, there))
         for outcome in possible:
-            for row in self.behind(at + 1, network.after(residue, name, outcome)):
+            for row in self.rows_after(at + 1, network.after(residue, name, outcome)):
                 present.setdefault(row, set()).add(outcome)
         rows = [row for row in absent if present.get(row) != possible]
         for row, outcomes in present.items():
@@ -342,10 +350,10 @@ def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
     return [kind for kind, part in kinds.items() if part is not None]
 
 
-def refused(what: str, where: str, keyword: str = "type") -> UnsupportedError:
+def unsupported_error(fault: str, where: str, keyword: str = "type") -> UnsupportedError:
     """Return the error for arguments that are not told apart, with the place of a keyword in the schema."""
     return UnsupportedError(
-        what,
+        fault,
         keyword=keyword,
         where=where,
         cure="Describe each argument by itself, or use a format whose arguments are JSON.",

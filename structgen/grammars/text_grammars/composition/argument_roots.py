@@ -13,24 +13,24 @@ Schema: TypeAlias = "Mapping[str, Any]"
 """A JSON Schema that is an object."""
 
 
-def own(
-    schema: dict[str, Any] | bool, kept: Sequence[str] = ("$schema", "$id", "id", "$defs", "definitions")
+def copy_shared_keywords(
+    schema: dict[str, Any] | bool, keywords: Sequence[str] = ("$schema", "$id", "id", "$defs", "definitions")
 ) -> dict[str, Any]:
     """Return what a schema around another one needs of it, for its references."""
-    return {name: schema[name] for name in kept if name in schema} if isinstance(schema, dict) else {}
+    return {name: schema[name] for name in keywords if name in schema} if isinstance(schema, dict) else {}
 
 
-def _mappings(schema: object) -> Iterator[Schema]:
+def _mappings_in(schema: object) -> Iterator[Schema]:
     """Yield the mappings in a schema, itself too."""
     yield from (inner for _, inner in values_in(schema) if isinstance(inner, Mapping))
 
 
 def is_local(schema: object) -> bool:
     """Return whether all references in a schema lead to its definitions."""
-    asked = (inner.get(key) for inner in _mappings(schema) for key in ("$ref", "$dynamicRef"))
+    references = (inner.get(key) for inner in _mappings_in(schema) for key in ("$ref", "$dynamicRef"))
     return all(
         reference.startswith(("#/$defs/", "#/definitions/"))
-        for reference in asked
+        for reference in references
         if isinstance(reference, str)
     )
 
@@ -44,19 +44,19 @@ def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
     """Return the schema to which the references at a schema's root lead, or those of a part of it, with its
     place; a reference that is no JSON pointer is not followed."""
     where, at_root = "#", schema if begin is None else begin
-    seen = {where}
+    visited = {where}
     while isinstance(reference := at_root.get("$ref"), str) and reference.startswith("#/"):
         target = target_of(schema, unquote(reference))
-        if not isinstance(target, Mapping) or reference in seen:
+        if not isinstance(target, Mapping) or reference in visited:
             break
-        seen.add(reference)
+        visited.add(reference)
         where, at_root = reference, target
     return where, at_root
 
 
-def named(schema: object) -> Iterator[str]:
+def named_properties(schema: object) -> Iterator[str]:
     """Yield the keys of all `properties` in a schema."""
-    for inner in _mappings(schema):
+    for inner in _mappings_in(schema):
         properties = inner.get("properties")
         yield from properties if isinstance(properties, Mapping) else ()
 
@@ -64,13 +64,13 @@ def named(schema: object) -> Iterator[str]:
 def always_named(schema: Schema) -> Iterator[str]:
     """Yield the keys of a schema's `properties`, and of those that it adds whatever a value is."""
     rest: list[Any] = [schema]
-    seen = set[int]()
+    visited = set[int]()
     while rest:
         inner = rest.pop()
-        if isinstance(inner, Mapping) and id(inner) not in seen:
-            seen.add(id(inner))
+        if isinstance(inner, Mapping) and id(inner) not in visited:
+            visited.add(id(inner))
             yield from inner.get("properties", ())
-            rest += (*listed(inner.get(all_of(schema), [])), root_of(schema, inner)[1])
+            rest += (*as_list(inner.get(all_of(schema), [])), root_of(schema, inner)[1])
 
 
 def of_objects(schema: Schema) -> dict[str, Any]:
@@ -80,18 +80,22 @@ def of_objects(schema: Schema) -> dict[str, Any]:
         return dict(schema)
     kinds, draft = schema.get("type"), draft_of(str(schema.get("$schema", "")))
     is_void = "$ref" in schema and draft in DRAFTS[:4]  # there nothing counts beside a reference
-    moved = {"$ref": schema["$ref"]} if is_void else {}
-    if any(isinstance(kind, Mapping) for kind in listed(kinds)):
+    reference = {"$ref": schema["$ref"]} if is_void else {}
+    if any(isinstance(kind, Mapping) for kind in as_list(kinds)):
         if draft != DRAFTS[0]:  # which alone has schemas there
             return dict(schema)  # refused in its place
-        moved["type"] = kinds
-    if not moved:
+        reference["type"] = kinds
+    if not reference:
         return {**schema, "type": "object"}
-    rest = own(dict(schema)) if is_void else {key: said for key, said in schema.items() if key not in moved}
+    rest = (
+        copy_shared_keywords(dict(schema))
+        if is_void
+        else {key: value for key, value in schema.items() if key not in reference}
+    )
     together = all_of(schema)
-    return {**rest, "type": "object", together: [*listed(rest.get(together, [])), moved]}
+    return {**rest, "type": "object", together: [*as_list(rest.get(together, [])), reference]}
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     """Return a list as it is, and the list of another value."""
     return value if isinstance(value, list) else [value]

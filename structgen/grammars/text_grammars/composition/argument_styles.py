@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from structgen.base.errors import OptionError
 from structgen.base.language import checks
-from structgen.grammars.text_grammars.composition.templates import first_text, pieces
+from structgen.grammars.text_grammars.composition.templates import first_text, template_pieces
 
 JSON_TYPES = ("string", "number", "integer", "boolean", "null", "object", "array")
 
@@ -52,27 +52,33 @@ class ArgumentStyle:
     """A pattern of the names of arguments that can be written."""
 
     def __post_init__(self) -> None:
-        checks.text("name", self.name)
+        checks.check_text("name", self.name)
         if self.member:
             self._check_member()
 
-    def _wrong(self, field: str, what: str, cure: str) -> OptionError:
-        return OptionError(what, where=f"{type(self).__name__} {self.name}, {field}", cure=cure)
+    def _style_error(self, field: str, fault: str, cure: str) -> OptionError:
+        return OptionError(fault, where=f"{type(self).__name__} {self.name}, {field}", cure=cure)
 
     def _check_member(self) -> None:
         for name, template in (("member", self.member), ("item", self.item or "$value")):
-            kinds = [kind for kind, _ in pieces(template)]
+            kinds = [kind for kind, _ in template_pieces(template)]
             if kinds.count("value") != 1 or (name == "member") != ("key" in kinds):
-                raise self._wrong(name, f"{template!r} has not the places it needs.", "See its docstring.")
+                raise self._style_error(
+                    name, f"{template!r} has not the places it needs.", "See its docstring."
+                )
             if "type" in kinds and set(JSON_TYPES) - self.types.keys():
-                raise self._wrong("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
+                raise self._style_error("types", "Some types have no word.", f"Name {', '.join(JSON_TYPES)}.")
         if not self.brackets and not first_text(self.member):
-            raise self._wrong("member", "Nothing says where an argument begins.", "Write a text before $key.")
-        if not self.quote and pieces(self.member)[-1][0] == "value":
-            raise self._wrong("member", "Nothing says where a raw string ends.", "Write a text after $value.")
+            raise self._style_error(
+                "member", "Nothing says where an argument begins.", "Write a text before $key."
+            )
+        if not self.quote and template_pieces(self.member)[-1][0] == "value":
+            raise self._style_error(
+                "member", "Nothing says where a raw string ends.", "Write a text after $value."
+            )
         end = self.quote or self.member.partition("$value")[2].partition("$")[0]
         if any(end.startswith(end[at:]) for at in range(1, len(end))):
-            raise self._wrong(
+            raise self._style_error(
                 "quote" if self.quote else "member",
                 f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",
                 "Choose another text.",
@@ -101,7 +107,7 @@ TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
 """The names of arguments that stand in tags: nothing but quotes and brackets of tags ends them."""
 
 
-def _deepseek(blank: str) -> Mapping[str, Any]:
+def _deepseek_style(blank: str) -> Mapping[str, Any]:
     tag = f"｜DSML｜{blank}parameter"
     return {
         "member": f'<{tag} name="$key" string="$type">$value</{tag}>',
@@ -122,8 +128,8 @@ ARGUMENT_STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "blanks": False,
             "keys": rf"(?!/){TAGGED}",
         },
-        "deepseek_xml": _deepseek(""),
-        "deepseek_v4_1_xml": _deepseek(" "),
+        "deepseek_xml": _deepseek_style(""),
+        "deepseek_v4_1_xml": _deepseek_style(" "),
         "glm_xml": {
             "member": "<arg_key>$key</arg_key>$gap<arg_value>$value</arg_value>",
             "between": "",

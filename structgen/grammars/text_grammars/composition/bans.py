@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from structgen.automata.strings.banned_patterns import minimal
+from structgen.automata.strings.banned_patterns import minimal_texts
 from structgen.base.errors import LimitError, options_named
 from structgen.base.language import checks
 from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar
-from structgen.grammars.text_grammars.text_grammar import Operand, as_text, banned
+from structgen.grammars.text_grammars.text_grammar import Operand, as_text, ban_texts
 from structgen.machines.core.grammar import Grammar
 
 
@@ -27,20 +27,22 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     Errors: `OptionError` for anything but texts, an empty text or a lone surrogate; `LimitError`
     (banned_texts). Cost: linear in the characters of the texts, about; masks: docs/composition.md.
     """
-    checks.Instance(bool, "Give True or False.")("decoded", decoded)
+    checks.InstanceCheck(bool, "Give True or False.")("decoded", decoded)
     if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
-        held = [*texts]
-        return grammar.inside(lambda inner: without(inner, held, decoded=decoded))
+        words = [*texts]
+        return grammar.inside(lambda inner: without(inner, words, decoded=decoded))
     of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
-        raise checks.wrong("texts", texts, 'Give the banned texts in a list: ["..."].')
-    given = {checks.text("texts", text) for text in texts}
-    if not given:
+        raise checks.option_error("texts", texts, 'Give the banned texts in a list: ["..."].')
+    banned_texts = {checks.check_text("texts", text) for text in texts}
+    if not banned_texts:
         return of
-    most = of.limits.banned_texts
-    if len(given) > most:
-        raise LimitError(f"{len(given):,} texts are banned, of at most {most:,}.", limit="banned_texts")
-    least = minimal(given)
+    limit = of.limits.banned_texts
+    if len(banned_texts) > limit:
+        raise LimitError(
+            f"{len(banned_texts):,} texts are banned, of at most {limit:,}.", limit="banned_texts"
+        )
+    shortest_texts = minimal_texts(banned_texts)
     if isinstance(of, JsonSchemaGrammar) and decoded:
-        return of.without(least)
-    return banned(of, least)
+        return of.without(shortest_texts)
+    return ban_texts(of, shortest_texts)

@@ -8,16 +8,22 @@ from structgen.base.errors import OptionError
 from structgen.base.language.ir import Not
 from structgen.grammars.text_grammars.free_text import text
 from structgen.grammars.text_grammars.regular import RegularGrammar, literal
-from structgen.grammars.text_grammars.regular_formulas import holding, shown
-from structgen.grammars.text_grammars.text_grammar import Composed, Operation, TextBefore, TextGrammar, either
+from structgen.grammars.text_grammars.regular_formulas import containing_words, show_words
+from structgen.grammars.text_grammars.text_grammar import (
+    ComposedGrammar,
+    Operation,
+    TextBefore,
+    TextGrammar,
+    either,
+)
 
 
-def triggered(
+def make_triggered_tags(
     tags: Sequence[tuple[str, TextGrammar]],
     triggers: Sequence[str],
     place: str,
-    avoided: Sequence[str],
-    most: int | None = None,
+    avoided_texts: Sequence[str],
+    max_tags: int | None = None,
 ) -> TextGrammar:
     """Return the grammar of free text with tags, each given by its beginning and the grammar behind it."""
     rests: dict[str, list[TextGrammar]] = {trigger: [] for trigger in triggers}
@@ -36,28 +42,34 @@ def triggered(
         raise OptionError(
             f"No tag begins with the trigger {idle!r}.", where=f"{place}/triggers", cure="Leave it out."
         )
-    return dispatched({trigger: either(*after) for trigger, after in rests.items()}, place, avoided, most)
+    return dispatch_grammar(
+        {trigger: either(*after) for trigger, after in rests.items()}, place, avoided_texts, max_tags
+    )
 
 
-def dispatched(
-    rules: Mapping[str, TextGrammar], place: str, avoided: Sequence[str], most: int | None = None
+def dispatch_grammar(
+    rules: Mapping[str, TextGrammar], place: str, avoided_texts: Sequence[str], max_bodies: int | None = None
 ) -> TextGrammar:
     """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
 
-    The free text contains none of `avoided`, and no trigger except the one that ends it. `most`: so many
-    triggers occur at most, and after the last of so many no text.
+    The free text contains none of `avoided_texts`, and no trigger except the one that ends it. `max_bodies`:
+    so many triggers occur at most, and after the last of so many no text.
     """
-    before = TextBefore(tuple(rules), tuple(avoided))
-    before.check(place)
-    return Composed(Operation.INTERRUPT, (before, *rules.values()), most=most)
+    text_before = TextBefore(tuple(rules), tuple(avoided_texts))
+    text_before.check_words(place)
+    return ComposedGrammar(Operation.INTERRUPT, (text_before, *rules.values()), maximum=max_bodies)
 
 
-def interrupted(body: TextGrammar, free: TextGrammar, most: int | None) -> TextGrammar:
-    """Return the grammar of texts of `body`, then one of `free`; with `most`: of so many or fewer, and none
-    of `free` after so many."""
-    return body.repeat() + free if most is None else body.repeat(0, most - 1) + (body | free)
+def interrupted_text(body: TextGrammar, free: TextGrammar, max_bodies: int | None) -> TextGrammar:
+    """Return the grammar of texts of `body`, then one of `free`; with `max_bodies`: of so many or fewer, and
+    none of `free` after so many."""
+    return body.repeat() + free if max_bodies is None else body.repeat(0, max_bodies - 1) + (body | free)
 
 
 def free_of(words: Sequence[str]) -> TextGrammar:
     """Return the grammar of texts that contain none of some words."""
-    return RegularGrammar(Not(holding(words)), f"any text without {shown(words)}") if words else text()
+    return (
+        RegularGrammar(Not(containing_words(words)), f"any text without {show_words(words)}")
+        if words
+        else text()
+    )

@@ -22,7 +22,7 @@ def in_json_string(of: Operand, *, escapes: Literal["any", "canonical"] = "any")
     those that json.dumps(ensure_ascii=False) writes. Raises `OptionError`. A special token cannot stand in a
     string.
     """
-    checks.OneOf(("any", "canonical"))("escapes", escapes)
+    checks.ChoiceCheck(("any", "canonical"))("escapes", escapes)
     part = as_text(of)
     schema = {"type": "string", "x-grammar": part.keyword}
     return as_text(

@@ -21,7 +21,7 @@ from structgen.grammars.json_grammars.schema_grammar import JsonSchemaGrammar, j
 from structgen.grammars.text_grammars.composition.argument_styles import ArgumentStyle
 from structgen.grammars.text_grammars.composition.bans import without
 from structgen.grammars.text_grammars.machine.language import CompileTarget, Config, Language
-from structgen.grammars.text_grammars.text_grammar import Derived, TextGrammar, as_text
+from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
 """The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was
@@ -62,14 +62,14 @@ def quoted_values(
     Raises `UnsupportedError` for names that the style cannot write, and where it writes none of the objects;
     the errors of `sg.json_schema`. Cost: masks are made byte by byte.
     """
-    given = json_schema(dict(schema), **policies)
-    given.document().require_handled()  # with places in the schema itself
-    asked = given.policies.whitespace
-    blanks = asked if style.padded and asked.startswith(("any", "bounded")) else "compact"
+    json_grammar = json_schema(dict(schema), **policies)
+    json_grammar.document().require_handled()  # with places in the schema itself
+    whitespace = json_grammar.policies.whitespace
+    blanks = whitespace if style.padded and whitespace.startswith(("any", "bounded")) else "compact"
     _check_names(schema, style)
-    kept = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
+    kept_definitions = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
     keys = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}
-    named = {
+    wrapped = {
         "patternProperties": {f"^{style.keys}$": keys},
         "additionalProperties": False,
         "items": keys,
@@ -77,8 +77,8 @@ def quoted_values(
     # References inside the schema begin at its own root, which an identifier says.
     own = {**dict.fromkeys(("id", "$id"), "arguments:"), **schema}
     both = {name: [own, keys] for name in ("allOf", "extends")}  # the draft reads one of the two
-    definitions = {**schema.get("definitions", {}), _WRITABLE: named}
-    inside = {**kept, "type": "object", "definitions": definitions, **both}
+    definitions = {**schema.get("definitions", {}), _WRITABLE: wrapped}
+    inside = {**kept_definitions, "type": "object", "definitions": definitions, **both}
     written_so = {**policies, "strict": None, "whitespace": blanks, "escapes": "utf8"}
     grammar = without(json_schema(inside, **written_so), (style.quote, *style.ends, *excludes))
     assert isinstance(grammar, JsonSchemaGrammar)
@@ -86,7 +86,7 @@ def quoted_values(
         network_of(grammar.document())
     except UnsatisfiableSchema as error:
         network_of(json_schema(dict(schema), **written_so).document())  # raises where there is none at all
-        raise _refused(style, "any of the objects", "#", "properties") from error
+        raise _quoting_error(style, "any of the objects", "#", "properties") from error
     return QuotedValues(grammar, style.quote)
 
 
@@ -104,12 +104,12 @@ def _check_names(schema: Mapping[str, Any], style: ArgumentStyle) -> None:
                 names = part.get(keyword, ()) if isinstance(part.get(keyword), (Mapping, list)) else ()
                 wrong = next((name for name in names if re.fullmatch(style.keys, str(name)) is None), None)
                 if wrong is not None:
-                    raise _refused(style, f"the name {wrong!r}", f"{where}/{keyword}", keyword)
+                    raise _quoting_error(style, f"the name {wrong!r}", f"{where}/{keyword}", keyword)
 
 
-def _refused(style: ArgumentStyle, what: str, where: str, keyword: str) -> UnsupportedError:
+def _quoting_error(style: ArgumentStyle, fault: str, where: str, keyword: str) -> UnsupportedError:
     return UnsupportedError(
-        f"{style.name} cannot write {what}.",
+        f"{style.name} cannot write {fault}.",
         keyword=keyword,
         where=where,
         cure="Rename the keys, or use a format whose arguments are JSON.",
@@ -117,7 +117,7 @@ def _refused(style: ArgumentStyle, what: str, where: str, keyword: str) -> Unsup
 
 
 @dataclass(eq=False, repr=False, slots=True)
-class QuotedValues(Derived):
+class QuotedValues(DerivedGrammar):
     """The values of a schema in such a style. Made by `quoted_values`."""
 
     of: JsonSchemaGrammar
@@ -152,31 +152,31 @@ class _QuotedLanguage(Language):
         return self.of.start(), _VALUE, b"", b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, mode, open_, read = config
+        at, mode, open_, raw_bytes = config
         if symbol > 255:
             return None
         if mode == _STRING:
-            return self._in_string(at, open_, read + bytes((symbol,)))
-        if mode == _VALUE and (read or symbol == self.quote[0]):
-            read += bytes((symbol,))
-            after = self.of.step(at, _QUOTE) if self.quote.startswith(read) else None
+            return self._in_string(at, open_, raw_bytes + bytes((symbol,)))
+        if mode == _VALUE and (raw_bytes or symbol == self.quote[0]):
+            raw_bytes += bytes((symbol,))
+            after = self.of.step(at, _QUOTE) if self.quote.startswith(raw_bytes) else None
             if after is None:
                 return None
-            return (after, _STRING, open_, b"") if read == self.quote else (at, _VALUE, open_, read)
+            return (after, _STRING, open_, b"") if raw_bytes == self.quote else (at, _VALUE, open_, raw_bytes)
         if mode == _KEY and symbol == _COLON:
-            after = self.of.through(at, b'":')
+            after = self.of.config_after(at, b'":')
             return None if after is None else (after, _VALUE, open_, b"")
         if mode == _KEY or (mode == _OBJECT and symbol != 0x7D and symbol not in _BLANK):
             inside = at if mode == _KEY else self.of.step(at, _QUOTE)
-            after = None if inside is None else self._content(inside, bytes((symbol,)))
+            after = None if inside is None else self._after_content(inside, bytes((symbol,)))
             if after is None and mode == _KEY and symbol in _BLANK:
-                closed = self.of.through(at, bytes((_QUOTE, symbol)))
-                return None if closed is None else (closed, _NAMED, open_, b"")
+                after_quotes = self.of.config_after(at, bytes((_QUOTE, symbol)))
+                return None if after_quotes is None else (after_quotes, _NAMED, open_, b"")
             return None if after is None else (after, _KEY, open_, b"")
         after = None if symbol == _QUOTE else self.of.step(at, symbol)
-        return None if after is None else self._behind(after, symbol, mode, open_)
+        return None if after is None else self._after_punctuation(after, symbol, mode, open_)
 
-    def _behind(self, at: Config, symbol: int, mode: str, open_: bytes) -> Config:
+    def _after_punctuation(self, at: Config, symbol: int, mode: str, open_: bytes) -> Config:
         """Return the configuration behind a byte that is no part of a string or a key."""
         byte = bytes((symbol,))
         if symbol in _BLANK:
@@ -191,48 +191,48 @@ class _QuotedLanguage(Language):
             return at, _OBJECT if open_[-1:] == b"{" else _VALUE, open_, b""
         return at, _OTHER, open_, b""
 
-    def _in_string(self, at: Config, open_: bytes, read: bytes) -> Config | None:
-        """Return the configuration inside a string, where `read` may begin its end."""
+    def _in_string(self, at: Config, open_: bytes, raw_bytes: bytes) -> Config | None:
+        """Return the configuration inside a string, where `raw_bytes` may begin its end."""
         now: Config | None = at
-        while read and not self.quote.startswith(read):
-            now, read = self._content(now, read[:1]), read[1:]
+        while raw_bytes and not self.quote.startswith(raw_bytes):
+            now, raw_bytes = self._after_content(now, raw_bytes[:1]), raw_bytes[1:]
             if now is None:
                 return None
-        closed = self.of.step(now, _QUOTE)
-        if read == self.quote:
-            return None if closed is None else (closed, _OTHER, open_, b"")
-        if read and closed is None and self._content(now, read) is None:
+        after_quote = self.of.step(now, _QUOTE)
+        if raw_bytes == self.quote:
+            return None if after_quote is None else (after_quote, _OTHER, open_, b"")
+        if raw_bytes and after_quote is None and self._after_content(now, raw_bytes) is None:
             return None
-        return now, _STRING, open_, read
+        return now, _STRING, open_, raw_bytes
 
-    def _content(self, at: Config, data: bytes) -> Config | None:
+    def _after_content(self, at: Config, data: bytes) -> Config | None:
         """Return the configuration after bytes of a string, as JSON writes them."""
-        return self.of.through(at, b"".join(_ESCAPED[byte] for byte in data))
+        return self.of.config_after(at, b"".join(_ESCAPED[byte] for byte in data))
 
     def accepts(self, config: Config) -> bool:
         at, mode, open_, _ = config
         return mode == _OTHER and not open_ and self.of.accepts(at)
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        at, mode, _, read = config
-        quoted = self.of.step(at, _QUOTE) if read else None
-        if quoted is not None:
-            rest = b'"' + bytes(self.of.shortest(quoted))
+    def shortest_rest(self, config: Config) -> Sequence[int]:
+        at, mode, _, raw_bytes = config
+        after_quote = self.of.step(at, _QUOTE) if raw_bytes else None
+        if after_quote is not None:
+            rest = b'"' + bytes(self.of.shortest_rest(after_quote))
         else:
             if mode == _STRING:
-                at, read = self._content(at, read), b""
-            rest = bytes(self.of.shortest(at))
-        whole = _TEXT.sub(self._written, b'"' + rest if mode in (_STRING, _KEY) else rest)
-        return whole[len(read) + (len(self.quote) if mode == _STRING else 0) :]
+                at, raw_bytes = self._after_content(at, raw_bytes), b""
+            rest = bytes(self.of.shortest_rest(at))
+        whole = _TEXT.sub(self._unquote_string, b'"' + rest if mode in (_STRING, _KEY) else rest)
+        return whole[len(raw_bytes) + (len(self.quote) if mode == _STRING else 0) :]
 
-    def _written(self, match: re.Match[bytes]) -> bytes:
+    def _unquote_string(self, match: re.Match[bytes]) -> bytes:
         """Return a string of a JSON text, or a key and its colon, as they stand here."""
         # it may begin inside a character
-        said: str = json.loads((b'"' + match[1] + b'"').decode(errors="surrogateescape"))
-        text = said.encode(errors="surrogateescape")
+        decoded: str = json.loads((b'"' + match[1] + b'"').decode(errors="surrogateescape"))
+        text = decoded.encode(errors="surrogateescape")
         return text + b":" if match[2] else self.quote + text + self.quote
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         return [Expected(f"the rest of a value with {self.quote.decode()} around strings", (), first)]
 

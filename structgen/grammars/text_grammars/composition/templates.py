@@ -17,26 +17,26 @@ _PLACE: Final = re.compile(r"\$(name|id|index|arguments|quoted|gap|line|key|type
 
 
 @lru_cache(maxsize=1024)
-def pieces(template: str) -> tuple[Piece, ...]:
+def template_pieces(template: str) -> tuple[Piece, ...]:
     """Return the texts and places of a template, in order. `$gap` is white space that is usually not written,
     `$line` white space that is usually a line break; `$quoted` is the text of the arguments as a JSON string.
     """
     split = enumerate(_PLACE.split(template))  # texts, and between them places
-    return tuple((said, "") if at % 2 else (TEXT, said) for at, said in split if said)
+    return tuple((piece, "") if at % 2 else (TEXT, piece) for at, piece in split if piece)
 
 
-def places(template: str) -> set[str]:
+def template_places(template: str) -> set[str]:
     """Return the places of a template."""
-    return {kind for kind, _ in pieces(template)} - {TEXT}
+    return {kind for kind, _ in template_pieces(template)} - {TEXT}
 
 
 def first_text(template: str) -> str:
     """Return the text before the first place."""
-    kind, text = pieces(template)[0] if template else (TEXT, "")
+    kind, text = template_pieces(template)[0] if template else (TEXT, "")
     return text if kind == TEXT else ""
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
+def fill_template(template: str, values: Mapping[str, str]) -> str:
     """Return a template with its places filled; white space that may be there is written as it usually is."""
     usual = {"gap": "", "line": "\n", **values}
-    return "".join(text if kind == TEXT else usual[kind] for kind, text in pieces(template))
+    return "".join(text if kind == TEXT else usual[kind] for kind, text in template_pieces(template))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from structgen.automata.regex.optional_counts import simplified
+from structgen.automata.regex.optional_counts import simplify_tree
 from structgen.automata.regex.syntax_tree import Alternation, Concatenation, Node, Repetition
 from structgen.grammars.text_grammars.context_free.rules import Rule
-from structgen.grammars.text_grammars.regular_formulas import asserts, written_out
+from structgen.grammars.text_grammars.regular_formulas import has_assertion, written_out
 
 
 class CountedRules:
@@ -13,59 +13,59 @@ class CountedRules:
 
     def __init__(self, most_letters: int) -> None:
         """`most_letters`: the pattern of a terminal has fewer characters, its counts written out."""
-        self.most_letters, self.made = most_letters, 0
+        self.most_letters, self.rule_count = most_letters, 0
         self.rules: list[Rule] = []
         self.terminals: dict[str, Node] = {}
-        self.named: dict[Node, str] = {}
+        self.symbols_of_nodes: dict[Node, str] = {}
 
-    def new(self) -> str:
-        self.made += 1
-        return f" {self.made}"
+    def new_symbol(self) -> str:
+        self.rule_count += 1
+        return f" {self.rule_count}"
 
-    def pattern(self, node: Node) -> str:
+    def pattern_symbol(self, node: Node) -> str:
         """Return the symbol of a pattern without assertions: a terminal where it is not too long."""
         if written_out(node) >= self.most_letters:
-            simple = simplified(node)  # it may have nodes that no pattern writes
-            node = node if asserts(simple) else simple
+            simple = simplify_tree(node)  # it may have nodes that no pattern writes
+            node = node if has_assertion(simple) else simple
         is_long = written_out(node) >= self.most_letters
         if is_long and isinstance(node, Repetition):
-            return self.repeated(self.pattern(node.of), node.least, node.most)
+            return self.repeat_symbol(self.pattern_symbol(node.of), node.min_count, node.max_count)
         if is_long and isinstance(node, Concatenation):
-            return self.rule(tuple(map(self.pattern, node.parts)))
+            return self.add_rule(tuple(map(self.pattern_symbol, node.parts)))
         if is_long and isinstance(node, Alternation):
-            return self.rule(*((self.pattern(part),) for part in node.parts))
-        name = self.named.get(node)
+            return self.add_rule(*((self.pattern_symbol(part),) for part in node.parts))
+        name = self.symbols_of_nodes.get(node)
         if name is None:
-            name = self.named[node] = self.new()
+            name = self.symbols_of_nodes[node] = self.new_symbol()
             self.terminals[name] = node
         return name
 
-    def repeated(self, name: str, least: int, most: int | None) -> str:
-        """Return a symbol for copies of a symbol, as rules: some for each bit of the counts. Of `most` copies
-        each number is derived in one way, by its bits."""
-        needed: tuple[str, ...] = ()
-        more: tuple[str, ...] = ()
+    def repeat_symbol(self, name: str, minimum: int, maximum: int | None) -> str:
+        """Return a symbol for copies of a symbol, as rules: some for each bit of the counts. Of `maximum`
+        copies each number is derived in one way, by its bits."""
+        needed_copies: tuple[str, ...] = ()
+        optional_copies: tuple[str, ...] = ()
         fewer: tuple[str, ...] = ()
-        """Up to as many copies as the bits so far of `left` say, and as all lower bits come to."""
-        left = 0 if most is None else most - least
-        if most is None:
-            tail = self.new()
+        """Up to as many copies as the bits so far of `optional_count` say, and as all lower bits come to."""
+        optional_count = 0 if maximum is None else maximum - minimum
+        if maximum is None:
+            tail = self.new_symbol()
             self.rules += [(tail, (tail, name)), (tail, ())]
-            more = (tail,)
-        while least or left:
-            if least & 1:
-                needed = (name, *needed)
-            if left & 1:
-                more = (self.rule((name, *more), fewer),)
-            least, left = least >> 1, left >> 1
-            if left:
-                fewer = (self.rule((name, *fewer), fewer),)
-            if least or left:
-                name = self.rule((name, name))
-        return self.rule(needed + more)
+            optional_copies = (tail,)
+        while minimum or optional_count:
+            if minimum & 1:
+                needed_copies = (name, *needed_copies)
+            if optional_count & 1:
+                optional_copies = (self.add_rule((name, *optional_copies), fewer),)
+            minimum, optional_count = minimum >> 1, optional_count >> 1
+            if optional_count:
+                fewer = (self.add_rule((name, *fewer), fewer),)
+            if minimum or optional_count:
+                name = self.add_rule((name, name))
+        return self.add_rule(needed_copies + optional_copies)
 
-    def rule(self, *ways: tuple[str, ...]) -> str:
+    def add_rule(self, *ways: tuple[str, ...]) -> str:
         """Return a new symbol with these alternatives."""
-        name = self.new()
+        name = self.new_symbol()
         self.rules += [(name, way) for way in ways]
         return name

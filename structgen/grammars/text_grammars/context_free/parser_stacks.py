@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
-from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
+from structgen.grammars.text_grammars.context_free.rules import Rules, group_by_first
 
 Item: TypeAlias = "tuple[int, int]"
 """An LR(0) item: a rule, and the position of its dot. The rule -1 is that of the whole text."""
@@ -28,38 +28,38 @@ class Items:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self._of = grouped((left, index) for index, (left, _) in enumerate(rules.rules))
+        self._of = group_by_first((lhs, index) for index, (lhs, _) in enumerate(rules.rules))
         self.kernels: list[Kernel] = [()]
         self._numbers: dict[Kernel, int] = {}
         self.reductions: list[tuple[Item, ...]] = [()]
         """For each state its reductions: the left side and the length of each rule whose dot is at the
         end."""
 
-    def state(self, kernel: Kernel) -> int:
+    def state_of_kernel(self, kernel: Kernel) -> int:
         number = self._numbers.get(kernel)
         if number is None:
             # the dictionary is written last, so that remains of an interrupted call are overwritten
-            number, ended = 1 + len(self._numbers), []
+            number, completed_rules = 1 + len(self._numbers), []
             for rule, dot in kernel:
                 if rule >= 0:
-                    left, right = self.rules.rules[rule]
-                    if dot == len(right):
-                        ended.append((left, dot))
+                    lhs, rhs = self.rules.rules[rule]
+                    if dot == len(rhs):
+                        completed_rules.append((lhs, dot))
             self.kernels[number:] = (kernel,)
-            self.reductions[number:] = (tuple(ended),)
+            self.reductions[number:] = (tuple(completed_rules),)
             self._numbers[kernel] = number
         return number
 
-    @remembered
-    def moves(self, state: int) -> dict[int, Kernel]:
+    @remember_answers
+    def kernels_after(self, state: int) -> dict[int, Kernel]:
         """Return for each symbol that may follow in a state the kernel after it (closure and goto)."""
         items_of: dict[int, list[Item]] = {}
-        seen: set[int] = set()
+        visited: set[int] = set()
         pending: list[int] = []
 
         def meet(symbol: int) -> list[Item]:
-            if symbol >= self.rules.terminals and symbol not in seen:
-                seen.add(symbol)
+            if symbol >= self.rules.terminals and symbol not in visited:
+                visited.add(symbol)
                 pending.append(symbol)
             return items_of.setdefault(symbol, [])
 
@@ -75,50 +75,52 @@ class Items:
                 meet(self.rules.rules[rule][1][0]).append((rule, 1))
         return {symbol: tuple(sorted(items)) for symbol, items in items_of.items()}
 
-    @remembered
-    def after(self, state: int, symbol: int) -> int:
+    @remember_answers
+    def state_after(self, state: int, symbol: int) -> int:
         """Return the state after a symbol that may follow."""
-        return self.state(self.moves(state)[symbol])
+        return self.state_of_kernel(self.kernels_after(state)[symbol])
 
-    def accepts(self, state: int) -> bool:
+    def is_accepting(self, state: int) -> bool:
         """Return whether the whole text has been read in a state."""
         return (-1, 1) in self.kernels[state][:1]
 
-    def terminals(self, state: int) -> tuple[int, ...]:
+    def next_terminals(self, state: int) -> tuple[int, ...]:
         """Return the terminals that may follow in a state."""
-        return tuple(sorted(symbol for symbol in self.moves(state) if symbol < self.rules.terminals))
+        return tuple(sorted(symbol for symbol in self.kernels_after(state) if symbol < self.rules.terminals))
 
 
 class Stacks:
     """The nodes of one grammar. Raises `LimitError` past `Limits.parser_states` of them."""
 
     def __init__(self, items: Items, limits: Limits) -> None:
-        self.items, self._most = items, limits.parser_states
+        self.items, self._max_states = items, limits.parser_states
         self.states: list[int] = [0]
         self.below: list[tuple[int, ...]] = [()]
         """For each node the nodes below it, ordered by their state."""
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {(0, ()): ROOT}
-        self._merged: dict[tuple[int, int], int] = {}
-        self._reduced: dict[int, tuple[int, ...]] = {}
+        self._merged_nodes: dict[tuple[int, int], int] = {}
+        self._reduced_nodes: dict[int, tuple[int, ...]] = {}
         self._heights: list[int] = []
 
     def __len__(self) -> int:
         return len(self.states)
 
-    def node(self, state: int, below: tuple[int, ...]) -> int:
+    def make_node(self, state: int, below: tuple[int, ...]) -> int:
         key = (state, below)
         number = self._numbers.get(key)
         if number is None:
-            if len(self.states) >= self._most:
+            if len(self.states) >= self._max_states:
                 raise LimitError(
-                    f"The parser has more than {self._most} stacks.", limit="parser_states", where="grammar"
+                    f"The parser has more than {self._max_states} stacks.",
+                    limit="parser_states",
+                    where="grammar",
                 )
             number = len(self._numbers)
             self.states[number:], self.below[number:] = (state,), (below,)
             self._numbers[key] = number
         return number
 
-    def height(self, node: int) -> int:
+    def stack_height(self, node: int) -> int:
         """Return how many places the highest of a node's stacks has above the root."""
         heights = self._heights
         for number in range(len(heights), node + 1):
@@ -126,21 +128,21 @@ class Stacks:
             heights.append(max((heights[below] + 1 for below in self.below[number]), default=0))
         return heights[node]
 
-    def push(self, node: int, symbol: int) -> int:
+    def push_symbol(self, node: int, symbol: int) -> int:
         """Return a stack with a symbol read on top of it."""
-        return self.node(self.items.after(self.states[node], symbol), (node,))
+        return self.make_node(self.items.state_after(self.states[node], symbol), (node,))
 
-    def tops(self, node: int, terminal: int) -> tuple[int, ...]:
+    def tops_after(self, node: int, terminal: int) -> tuple[int, ...]:
         """Return the stacks after a terminal and all reductions that may follow it."""
-        return self.reduced(self.push(node, terminal))
+        return self.reduce_node(self.push_symbol(node, terminal))
 
-    def merge(self, left: int, other: int) -> int:
+    def merge_nodes(self, first_node: int, second_node: int) -> int:
         """Return the union of two sets of stacks with the same state on top."""
-        pending = [(left, other)]
+        pending = [(first_node, second_node)]
         while pending:
             pair = pending[-1]
             a, b = pair
-            if a == b or pair in self._merged:
+            if a == b or pair in self._merged_nodes:
                 pending.pop()
                 continue
             sides = {self.states[node]: node for node in self.below[a]}
@@ -150,37 +152,37 @@ class Stacks:
                 mate = sides.get(state, node)
                 if mate != node:
                     key = (mate, node)
-                    if key in self._merged:
-                        node = self._merged[key]
+                    if key in self._merged_nodes:
+                        node = self._merged_nodes[key]
                     else:
                         missing.append(key)
                 sides[state] = node
             if missing:
                 pending += missing
                 continue
-            THIS_CALL.work(NUMBERS)
-            number = self.node(self.states[a], tuple(sides[state] for state in sorted(sides)))
-            self._merged[pair] = self._merged[b, a] = number
+            THIS_CALL.count_work(NUMBERS)
+            number = self.make_node(self.states[a], tuple(sides[state] for state in sorted(sides)))
+            self._merged_nodes[pair] = self._merged_nodes[b, a] = number
             pending.pop()
-        return left if left == other else self._merged[left, other]
+        return first_node if first_node == second_node else self._merged_nodes[first_node, second_node]
 
-    def union(self, nodes: Iterable[int]) -> dict[int, int]:
+    def group_by_top(self, nodes: Iterable[int]) -> dict[int, int]:
         """Return a set of stacks by the state on top."""
         stacks: dict[int, int] = {}
         for node in nodes:
             state = self.states[node]
             mate = stacks.get(state)
-            stacks[state] = node if mate is None else self.merge(mate, node)
+            stacks[state] = node if mate is None else self.merge_nodes(mate, node)
         return stacks
 
-    def under(self, node: int, depth: int) -> Iterable[int]:
+    def nodes_below(self, node: int, depth: int) -> Iterable[int]:
         """Return the nodes `depth` places below a node."""
         level: dict[int, None] = {node: None}
         for _ in range(depth):
             level = dict.fromkeys(below for over in level for below in self.below[over])
         return level
 
-    def reduced(self, node: int) -> tuple[int, ...]:
+    def reduce_node(self, node: int) -> tuple[int, ...]:
         """Return the stacks after all sequences of reductions of a stack, itself among them, on which a
         terminal may follow or the text may end. Stacks with the same state on top are one node; the nodes are
         ordered by that state.
@@ -188,28 +190,28 @@ class Stacks:
         The answer is the union of the remembered answers of the stacks after one reduction. Its cost is
         therefore that of the symbols shifted since the last answer.
         """
-        known, items = self._reduced, self.items
+        memo, items = self._reduced_nodes, self.items
         pending = [node]
         while pending:
             top = pending[-1]
-            if top in known:
+            if top in memo:
                 pending.pop()
                 continue
             after = {
-                self.push(under, left): None
-                for left, length in items.reductions[self.states[top]]
-                for under in self.under(top, length)
+                self.push_symbol(under, lhs): None
+                for lhs, length in items.reductions[self.states[top]]
+                for under in self.nodes_below(top, length)
             }
-            missing = [stack for stack in after if stack not in known]
+            missing = [stack for stack in after if stack not in memo]
             if missing:
                 pending += missing
                 continue
             state = self.states[top]
-            stacks = {top: None} if items.accepts(state) or items.terminals(state) else {}
+            stacks = {top: None} if items.is_accepting(state) or items.next_terminals(state) else {}
             for stack in after:
-                stacks.update(dict.fromkeys(known[stack]))
+                stacks.update(dict.fromkeys(memo[stack]))
             if len(stacks) > 1:
-                stacks = dict.fromkeys(node for _, node in sorted(self.union(stacks).items()))
-            known[top] = tuple(stacks)
+                stacks = dict.fromkeys(node for _, node in sorted(self.group_by_top(stacks).items()))
+            memo[top] = tuple(stacks)
             pending.pop()
-        return known[node]
+        return memo[node]

@@ -10,35 +10,35 @@ from structgen.base.language.best_first import OpenStates
 S = TypeVar("S", bound=Hashable)
 
 
-def productive(rules: Iterable[tuple[S, tuple[S, ...]]], made: Iterable[S]) -> set[S]:
-    """Return the symbols that derive a word, where those that are `made` have one. Cost: that of
+def productive_symbols(rules: Iterable[tuple[S, tuple[S, ...]]], productive_before: Iterable[S]) -> set[S]:
+    """Return the symbols that derive a word, where those that are `productive_before` have one. Cost: that of
     `least_lengths`."""
-    return set(least_lengths(rules, dict.fromkeys(made, 0)))
+    return set(least_lengths(rules, dict.fromkeys(productive_before, 0)))
 
 
-def least_lengths(rules: Iterable[tuple[S, tuple[S, ...]]], known: Mapping[S, int]) -> dict[S, int]:
+def least_lengths(rules: Iterable[tuple[S, tuple[S, ...]]], known_lengths: Mapping[S, int]) -> dict[S, int]:
     """Return the length of each symbol's shortest word, where those of some symbols are known; a symbol that
     derives no word is left out. Cost: linear in the rules, and a heap (D. E. Knuth's generalisation of
     Dijkstra's algorithm, 1977)."""
     shortest = OpenStates[S, int, None]()
-    for symbol, length in known.items():
-        shortest.put(symbol, length)
+    for symbol, length in known_lengths.items():
+        shortest.open_state(symbol, length)
     waiting: dict[S, list[int]] = {}
     lefts: list[S] = []
     missing: list[int] = []
     lengths: list[int] = []
-    for index, (left, right) in enumerate(rules):
-        lefts.append(left)
-        missing.append(len(right))
+    for index, (lhs, rhs) in enumerate(rules):
+        lefts.append(lhs)
+        missing.append(len(rhs))
         lengths.append(0)
-        for symbol in right:
+        for symbol in rhs:
             waiting.setdefault(symbol, []).append(index)
-        if not right:
-            shortest.put(left, 0)
+        if not rhs:
+            shortest.open_state(lhs, 0)
     for symbol, length in shortest:
         for index in waiting.get(symbol, ()):
             missing[index] -= 1
             lengths[index] += length
             if missing[index] == 0:
-                shortest.put(lefts[index], lengths[index])
+                shortest.open_state(lefts[index], lengths[index])
     return shortest.costs

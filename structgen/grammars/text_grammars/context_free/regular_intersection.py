@@ -12,11 +12,11 @@ from typing import TypeAlias
 from structgen.base.errors import GrammarError
 from structgen.base.language.best_first import OpenStates
 from structgen.base.language.expectation import Expected
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
-from structgen.grammars.text_grammars.context_free.shortest_rests import GOES_ON, Rests, undecided
+from structgen.grammars.text_grammars.context_free.shortest_rests import GOES_ON, Rests, undecided_error
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
@@ -52,13 +52,13 @@ class Meet(Language):
         self.counts_tokens, self.has_stack = of.counts_tokens or filter_.counts_tokens, of.has_stack
         self._some = self.symbols()
         self._limits = limits
-        self._most, self._haste = limits.oracle_steps // haste, haste
+        self._max_steps, self._haste = limits.oracle_steps // haste, haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
-        self._tried: dict[tuple[int, ...], None] = {}
+        self._tried_rests: dict[tuple[int, ...], None] = {}
         self._by_rules: Rests | None = None
         if isinstance(of, ContextFree) and not self.specials:
             self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
-        if self._rest((of.start(), filter_.start())) is None:
+        if self._shortest_rest((of.start(), filter_.start())) is None:
             raise GrammarError(
                 "No text of the grammar is one that the regular expression takes.",
                 where="grammar",
@@ -69,21 +69,21 @@ class Meet(Language):
         return self.of.start(), self.filter.start()
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        after = self._after(config, symbol)
+        after = self._pair_after(config, symbol)
         rest = self._rests.get(config) if self._haste > 1 else None
         if after is not None and rest and rest[0] == symbol and after not in self._rests:
             # nothing is searched along a rest that is known
             self._rests[after] = () if self.accepts(after) else rest[1:]
-        return after if after is not None and self.lives(after) else None
+        return after if after is not None and self.is_live(after) else None
 
-    def _after(self, pair: Pair, symbol: int) -> Pair | None:
-        right = self._filtered(pair[1], symbol)
-        if right is None:
+    def _pair_after(self, pair: Pair, symbol: int) -> Pair | None:
+        filter_config = self._keep_live(pair[1], symbol)
+        if filter_config is None:
             return None
-        left = self.of.step(pair[0], symbol)
-        return None if left is None else (left, right)
+        text_config = self.of.step(pair[0], symbol)
+        return None if text_config is None else (text_config, filter_config)
 
-    def _filtered(self, right: Config, symbol: int) -> Config | None:
+    def _keep_live(self, right: Config, symbol: int) -> Config | None:
         if symbol >= TOKEN and self._restarts:
             return self.filter.start() if self.filter.accepts(right) else None
         return self.filter.step(right, symbol)
@@ -92,27 +92,31 @@ class Meet(Language):
         return self.of.height(config[0])
 
     def accepts(self, config: Config) -> bool:
-        left, right = config
-        return self.of.accepts(left) and self.filter.accepts(right)
+        text_config, filter_config = config
+        return self.of.accepts(text_config) and self.filter.accepts(filter_config)
 
-    def shortest(self, config: Config) -> Sequence[int]:
-        rest = self._rest(config)
+    def shortest_rest(self, config: Config) -> Sequence[int]:
+        rest = self._shortest_rest(config)
         assert rest is not None
         return rest
 
-    def expected(self, config: Config) -> list[Expected]:
-        allowed = self.first_bytes(config)
-        told = []
-        for following in self.of.expected(config[0]):
-            left = bytes(byte for byte in following.first if byte in allowed)
-            if left:
-                told.append(Expected(following.what, following.sources, left))
-        return told
+    def expected_items(self, config: Config) -> list[Expected]:
+        next_bytes = self.first_bytes(config)
+        items = []
+        for following in self.of.expected_items(config[0]):
+            bytes_left = bytes(byte for byte in following.first if byte in next_bytes)
+            if bytes_left:
+                items.append(Expected(following.what, following.sources, bytes_left))
+        return items
 
-    def boundary(self, config: Config) -> Config | None:
-        left, right = config
-        after, begun = self.of.boundary(left), self.filter.boundary(right)
-        return None if after is None or begun is None or not self.lives((after, begun)) else (after, begun)
+    def after_token_end(self, config: Config) -> Config | None:
+        text_config, filter_config = config
+        after, filter_after = self.of.after_token_end(text_config), self.filter.after_token_end(filter_config)
+        return (
+            None
+            if after is None or filter_after is None or not self.is_live((after, filter_after))
+            else (after, filter_after)
+        )
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -121,94 +125,94 @@ class Meet(Language):
             sizes[name] = sizes.get(name, 0) + size
         return sizes
 
-    @remembered
-    def lives(self, pair: Pair) -> bool:
+    @remember_answers
+    def is_live(self, pair: Pair) -> bool:
         """Return whether some word goes on from a pair."""
         if self._by_rules is None and pair not in self._rests:
             # what completes other pairs mostly completes this one
-            if any(self._goes(pair, rest) for rest in reversed(self._tried)):
+            if any(self._completes_pair(pair, rest) for rest in reversed(self._tried_rests)):
                 return True
-        rest = self._rest(pair)
+        rest = self._shortest_rest(pair)
         if rest:
-            self._tried.pop(rest, None)
-            self._tried[rest] = None
-            if len(self._tried) > _TRIED:
-                del self._tried[next(iter(self._tried))]
+            self._tried_rests.pop(rest, None)
+            self._tried_rests[rest] = None
+            if len(self._tried_rests) > _TRIED:
+                del self._tried_rests[next(iter(self._tried_rests))]
         return rest is not None
 
-    def _goes(self, pair: Pair, rest: Sequence[int]) -> bool:
+    def _completes_pair(self, pair: Pair, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a pair."""
         if len(rest) > _LONG and self.of.step(pair[0], rest[0]) is None:
             return False
         right: Config | None = pair[1]
         for symbol in rest:
-            right = None if right is None else self._filtered(right, symbol)
-        return right is not None and self.filter.accepts(right) and self._takes(pair[0], rest)
+            right = None if right is None else self._keep_live(right, symbol)
+        return right is not None and self.filter.accepts(right) and self._completes_text(pair[0], rest)
 
-    def _takes(self, left: Config, rest: Sequence[int]) -> bool:
+    def _completes_text(self, text_config: Config, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a text of `of`."""
-        after = self.of.through(left, rest)
+        after = self.of.config_after(text_config, rest)
         return after is not None and self.of.accepts(after)
 
-    def _rest(self, pair: Pair) -> tuple[int, ...] | None:
+    def _shortest_rest(self, pair: Pair) -> tuple[int, ...] | None:
         """Return the shortest rest of a pair, or None where it has none."""
         if pair in self._rests:
             return self._rests[pair]
         if self._by_rules is not None:
             self._rests[pair] = self._by_rules.shortest(pair[0], pair[1])
         elif not self._goes_as_shortest(pair):
-            self._search(pair)
+            self._search_rest(pair)
         return self._rests[pair]
 
     def _goes_as_shortest(self, pair: Pair) -> bool:
         """Return whether the filter takes the shortest rest that the language has, and note it if so."""
-        rest, right = tuple(self.of.shortest(pair[0])), pair[1]
-        THIS_CALL.spend(len(rest) // _LONG, self._limits, GOES_ON)
+        rest, right = tuple(self.of.shortest_rest(pair[0])), pair[1]
+        THIS_CALL.spend_steps(len(rest) // _LONG, self._limits, GOES_ON)
         for symbol in rest:
-            right = self._filtered(right, symbol)
+            right = self._keep_live(right, symbol)
             if right is None:
                 return False
         if is_taken := self.filter.accepts(right):
             self._rests[pair] = rest
         return is_taken
 
-    def _search(self, start: Pair) -> None:
+    def _search_rest(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
         bound."""
         pairs = OpenStates[Pair, tuple[int, int], int]()
-        foreseen = self._least(start)
-        pairs.put(start, (self._haste * foreseen, 0))
+        lower_bound = self._lower_bound(start)
+        pairs.open_state(start, (self._haste * lower_bound, 0))
         steps = 0
         for pair, (_, minus) in pairs:
-            known = self._rests.get(pair)
-            if known is not None or self.accepts(pair):
-                rest = self._rests[pair] = known or ()
-                for before, symbol in pairs.way(pair):
-                    rest = self._rests[before] = (symbol, *rest)
+            known_rest = self._rests.get(pair)
+            if known_rest is not None or self.accepts(pair):
+                rest = self._rests[pair] = known_rest or ()
+                for previous, symbol in pairs.path_back(pair):
+                    rest = self._rests[previous] = (symbol, *rest)
                 return
             # far beyond the estimate there may be no word at all, and configurations grow with the text
             length = -minus
-            steps += 1 + max(0, length - foreseen) // _PATIENCE
-            if steps > self._most:
-                raise undecided(self._most)
-            THIS_CALL.spend(1 + len(self._some) // 8, self._limits, GOES_ON)
+            steps += 1 + max(0, length - lower_bound) // _PATIENCE
+            if steps > self._max_steps:
+                raise undecided_error(self._max_steps)
+            THIS_CALL.spend_steps(1 + len(self._some) // 8, self._limits, GOES_ON)
             for symbol in self._some:
-                after = self._after(pair, symbol)
+                after = self._pair_after(pair, symbol)
                 if after is None or (after in self._rests and self._rests[after] is None):
                     continue
                 if after not in pairs.costs or length + 1 < -pairs.costs[after][1]:
                     steps += self._haste > 1
-                    THIS_CALL.spend(3, self._limits, GOES_ON)
-                    whole = length + 1 + self._haste * self._least(after)
-                    pairs.put(after, (whole, -length - 1), (pair, symbol))
+                    THIS_CALL.spend_steps(3, self._limits, GOES_ON)
+                    whole = length + 1 + self._haste * self._lower_bound(after)
+                    pairs.open_state(after, (whole, -length - 1), (pair, symbol))
         self._rests |= dict.fromkeys(pairs.costs)
 
-    def _least(self, pair: Pair) -> int:
+    def _lower_bound(self, pair: Pair) -> int:
         """Return a lower bound of the length of a pair's rests."""
-        known = self._rests.get(pair)
-        if known is not None:
-            return len(known)
-        left = self.of.shortest(pair[0])
-        if any(symbol >= TOKEN for symbol in left):
-            return len(self.filter.shortest(pair[1]))
-        return max(len(left), len(self.filter.shortest(pair[1])))
+        known_rest = self._rests.get(pair)
+        if known_rest is not None:
+            return len(known_rest)
+        rest_of_text = self.of.shortest_rest(pair[0])
+        if any(symbol >= TOKEN for symbol in rest_of_text):
+            return len(self.filter.shortest_rest(pair[1]))
+        return max(len(rest_of_text), len(self.filter.shortest_rest(pair[1])))

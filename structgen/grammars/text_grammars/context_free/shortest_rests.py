@@ -21,12 +21,12 @@ from typing import Final, TypeAlias
 
 from structgen.base.errors import LimitError
 from structgen.base.language.best_first import OpenStates, S, W
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.context_free.parser_stacks import Stacks
-from structgen.grammars.text_grammars.context_free.rules import Rules, grouped
-from structgen.grammars.text_grammars.machine.language import Config, Language, representatives
+from structgen.grammars.text_grammars.context_free.rules import Rules, group_by_first
+from structgen.grammars.text_grammars.machine.language import Config, Language, class_representatives
 from structgen.grammars.text_grammars.machine.scanning import Scanner, common_classes
 
 GOES_ON: Final = "Whether a text goes on"
@@ -38,7 +38,7 @@ _Item: TypeAlias = "tuple[int, int, Config, Config]"
 """A rule, the position of its dot, the automaton's state before the rule, the state at the dot."""
 
 
-def undecided(steps: int) -> LimitError:
+def undecided_error(steps: int) -> LimitError:
     """Return the error for a search that so many steps did not end."""
     return LimitError(f"{GOES_ON} cannot be told within {steps} steps.", limit="oracle_steps")
 
@@ -47,57 +47,57 @@ class Word:
     """A word made of two others, which may be too long to be written out; ordered by the length, then by the
     symbols."""
 
-    __slots__ = ("_before", "_last", "length")
+    __slots__ = ("_last", "_prefix", "length")
 
-    def __init__(self, before: Word | None = None, last: Word | Sequence[int] = ()) -> None:
-        """`before`: None for the empty word alone."""
-        self._before, self._last = before, last
+    def __init__(self, prefix: Word | None = None, last: Word | Sequence[int] = ()) -> None:
+        """`prefix`: None for the empty word alone."""
+        self._prefix, self._last = prefix, last
         size = last.length if isinstance(last, Word) else len(last)
-        self.length: int = size if before is None else before.length + size
+        self.length: int = size if prefix is None else prefix.length + size
 
     def __lt__(self, other: Word) -> bool:
         if self.length != other.length:
             return self.length < other.length
         # only the parts behind the last common word of both are compared
         first, second = self, other
-        left: list[Word | Sequence[int]] = []
+        pieces: list[Word | Sequence[int]] = []
         right: list[Word | Sequence[int]] = []
         while first is not second:
             if first.length >= second.length:
-                assert first._before is not None, "all words begin with the empty one"
-                left.append(first._last)
-                first = first._before
+                assert first._prefix is not None, "all words begin with the empty one"
+                pieces.append(first._last)
+                first = first._prefix
             else:
-                assert second._before is not None, "all words begin with the empty one"
+                assert second._prefix is not None, "all words begin with the empty one"
                 right.append(second._last)
-                second = second._before
-        pairs = zip(_symbols(left), _symbols(right), strict=True)
+                second = second._prefix
+        pairs = zip(_symbols_of(pieces), _symbols_of(right), strict=True)
         return next((a < b for a, b in pairs if a != b), False)
 
-    def after(self, last: Word) -> Word:
+    def followed_by(self, last: Word) -> Word:
         """Return this word followed by another."""
         if not self.length:
             return last
         return type(self)(self, last) if last.length else self
 
-    def symbols(self) -> tuple[int, ...]:
+    def all_symbols(self) -> tuple[int, ...]:
         """Return the word, written out."""
-        return tuple(_symbols([self]))
+        return tuple(_symbols_of([self]))
 
 
-def _symbols(pending: list[Word | Sequence[int]]) -> Iterator[int]:
+def _symbols_of(pending: list[Word | Sequence[int]]) -> Iterator[int]:
     """Return the symbols of some words, of which the last comes first."""
-    return chain.from_iterable(_pieces(pending))
+    return chain.from_iterable(_pieces_of(pending))
 
 
-def _pieces(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
+def _pieces_of(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
     while pending:
         top = pending.pop()
         while isinstance(top, Word):
-            before = top._before
-            if before is not None and before.length:
+            prefix = top._prefix
+            if prefix is not None and prefix.length:
                 pending.append(top._last)
-                top = before
+                top = prefix
             else:
                 top = top._last
         yield top
@@ -116,14 +116,18 @@ _Cost: TypeAlias = "tuple[int, Word]"
 """A word behind its length: most lengths differ, and numbers are compared at less cost."""
 
 
-def _put(
-    states: OpenStates[S, _Cost, W], state: S, word: Word, more: Word, before: tuple[S, W] | None = None
+def _open_state(
+    states: OpenStates[S, _Cost, W],
+    state: S,
+    word: Word,
+    further_word: Word,
+    previous: tuple[S, W] | None = None,
 ) -> None:
     """Open a state that is reached by two words, unless a way to it is known that is no longer."""
-    known = states.costs.get(state)
-    if known is None or word.length + more.length <= known[0]:  # most words are not made
-        whole = word.after(more)
-        states.put(state, (whole.length, whole), before)
+    known_word = states.costs.get(state)
+    if known_word is None or word.length + further_word.length <= known_word[0]:  # most words are not made
+        whole = word.followed_by(further_word)
+        states.open_state(state, (whole.length, whole), previous)
 
 
 Reach: TypeAlias = "dict[Config, Word]"
@@ -144,20 +148,20 @@ class RestSearch(ABC):
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
         """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
         self._rules, self._terminals, self._empty = rules, terminals, empty
-        self._of = grouped((left, index) for index, (left, _) in enumerate(rules))
-        self._known: dict[_Place, Word | None] = {}
-        self._begin()
+        self._of = group_by_first((lhs, index) for index, (lhs, _) in enumerate(rules))
+        self._rests: dict[_Place, Word | None] = {}
+        self._begin_search()
 
     @abstractmethod
     def _read_whole(self, terminal: int, state: Config) -> Reach:
         """Return the states to which the words of a terminal lead from a state, each with the shortest."""
 
     @abstractmethod
-    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
+    def _open_rules(self, stack: int) -> Iterable[tuple[int, int]]:
         """Return the rules that are open on a stack, each with the place that was reached in it."""
 
     @abstractmethod
-    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
+    def _reduce_stack(self, stack: int, lhs: int, dot: int) -> Iterable[int]:
         """Return the stacks that have the left side of a rule in place of the `dot` symbols on top."""
 
     @abstractmethod
@@ -165,62 +169,62 @@ class RestSearch(ABC):
         """Return whether the text may end with a stack and a state of the automaton."""
 
     @abstractmethod
-    def _count(self, spent: int = 1) -> None:
+    def _count_steps(self, spent: int = 1) -> None:
         """Count some steps. Raises `LimitError` past a limit, where there is one."""
 
-    def _rest(self, start: _Place) -> Word | None:
+    def _find_rest(self, start: _Place) -> Word | None:
         """Return the shortest rest of a stack from a state, or None."""
-        known = self._known
-        if start in known:
-            return known[start]
+        known_rests = self._rests
+        if start in known_rests:
+            return known_rests[start]
         places = OpenStates[_Place, _Cost, Word]()
-        _put(places, start, self._empty, self._empty)
+        _open_state(places, start, self._empty, self._empty)
         best: Word | None = None
         last = start
         for place, (_, path) in places:
             if best is not None and not path < best:
                 break
-            rest = known.get(place)
+            rest = known_rests.get(place)
             if rest is None and self._is_end(*place):
-                rest = known[place] = self._empty
+                rest = known_rests[place] = self._empty
             if rest is not None:
-                whole = path.after(rest)
+                whole = path.followed_by(rest)
                 if best is None or whole < best:
                     best, last = whole, place
                 continue
             targets = 0
-            for target, more in self._following(place):
+            for target, further_word in self._places_after_rule(place):
                 targets += 1
-                if known.get(target, self._empty) is not None:
-                    _put(places, target, path, more, (place, more))
-            self._count(1 + targets // 2)
+                if known_rests.get(target, self._empty) is not None:
+                    _open_state(places, target, path, further_word, (place, further_word))
+            self._count_steps(1 + targets // 2)
         if best is None:
-            known.update(dict.fromkeys(places.costs))
+            known_rests.update(dict.fromkeys(places.costs))
             return None
-        rest = known[last]
-        for place, more in places.way(last):
+        rest = known_rests[last]
+        for place, further_word in places.path_back(last):
             assert rest is not None, "it is on the way to an end"
-            rest = known[place] = more.after(rest)
+            rest = known_rests[place] = further_word.followed_by(rest)
         return rest
 
-    def _following(self, place: _Place) -> Iterator[tuple[_Place, Word]]:
+    def _places_after_rule(self, place: _Place) -> Iterator[tuple[_Place, Word]]:
         """Yield the places after one rule that is open on a stack was read to its end, with its rest."""
         top, at = place
-        for rule, dot in self._kernel(top):
-            left = self._rules[rule][0]
-            for after, more in self._tail(rule, dot, at).items():
-                for stack in self._reduced(top, left, dot):
-                    yield (stack, after), more
+        for rule, dot in self._open_rules(top):
+            lhs = self._rules[rule][0]
+            for after, further_word in self._reach_of_tail(rule, dot, at).items():
+                for stack in self._reduce_stack(top, lhs, dot):
+                    yield (stack, after), further_word
 
-    @remembered
-    def _tail(self, rule: int, dot: int, state: Config) -> Reach:
+    @remember_answers
+    def _reach_of_tail(self, rule: int, dot: int, state: Config) -> Reach:
         """Return the reach of what stands behind the dot of a rule."""
         reach = {state: self._empty}
         for symbol in self._rules[rule][1][dot:]:
             further: Reach = {}
             for at, word in reach.items():
-                for after, more in self._reach_of(symbol, at).items():
-                    longer = word.after(more)
+                for after, further_word in self._reach_of(symbol, at).items():
+                    longer = word.followed_by(further_word)
                     if after not in further or longer < further[after]:
                         further[after] = longer
             reach = further
@@ -231,66 +235,71 @@ class RestSearch(ABC):
         if symbol < self._terminals:
             return self._read_whole(symbol, state)
         if self._is_settling:
-            self._begin()
+            self._begin_search()
         self._is_settling = True
         try:
-            self._open((symbol, state))
-            self._settle()
+            self._open_reach((symbol, state))
+            self._find_words()
         except LimitError:  # between two items: a later call goes on there
             self._is_settling = False
             raise
         self._is_settling = False
         return self._reach[symbol, state]
 
-    def _begin(self) -> None:
+    def _begin_search(self) -> None:
         """Begin the search for the words of nonterminals anew: an exception has left it half done."""
         self._reach: dict[tuple[int, Config], Reach] = {}
         self._items = OpenStates[_Item, _Cost, None]()
         self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
         self._is_settling = False
 
-    def _open(self, key: tuple[int, Config]) -> Reach:
+    def _open_reach(self, key: tuple[int, Config]) -> Reach:
         """Return what is known of the reach of a nonterminal, which is wanted from now on."""
         if key not in self._reach:
             for rule in self._of.get(key[0], ()):
-                _put(self._items, (rule, 0, key[1], key[1]), self._empty, self._empty)
+                _open_state(self._items, (rule, 0, key[1], key[1]), self._empty, self._empty)
             self._reach[key] = {}
         return self._reach[key]
 
-    def _settle(self) -> None:
+    def _find_words(self) -> None:
         """Find the words of all that is wanted. Raises LimitError; called again, it goes on there."""
-        for (rule, dot, before, now), (_, word) in self._items:
-            self._count()
-            left, right = self._rules[rule]
+        for (rule, dot, word_before, now), (_, word) in self._items:
+            self._count_steps()
+            lhs, right = self._rules[rule]
             if dot == len(right):
-                key = left, before
+                key = lhs, word_before
                 if now not in self._reach[key]:
                     self._reach[key][now] = word
-                    for (rule, dot, start, _), begun in self._waiting.get(key, ()):
-                        _put(self._items, (rule, dot + 1, start, now), begun, word)
+                    for (rule, dot, start, _), word_begun in self._waiting.get(key, ()):
+                        _open_state(self._items, (rule, dot + 1, start, now), word_begun, word)
                 continue
             symbol = right[dot]
             if symbol < self._terminals:
                 reach = self._reach_of(symbol, now)
             else:
-                reach = self._open((symbol, now))
-                self._waiting.setdefault((symbol, now), []).append(((rule, dot, before, now), word))
-            for after, more in reach.items():
-                _put(self._items, (rule, dot + 1, before, after), word, more)
+                reach = self._open_reach((symbol, now))
+                self._waiting.setdefault((symbol, now), []).append(((rule, dot, word_before, now), word))
+            for after, further_word in reach.items():
+                _open_state(self._items, (rule, dot + 1, word_before, after), word, further_word)
 
 
 class Rests(RestSearch):
     """The rests of a grammar of texts that an automaton takes too."""
 
     def __init__(
-        self, rules: Rules, scanner: Scanner, stacks: Stacks, limits: Limits, taken: Language | None = None
+        self,
+        rules: Rules,
+        scanner: Scanner,
+        stacks: Stacks,
+        limits: Limits,
+        filter_language: Language | None = None,
     ) -> None:
-        """`taken`: the automaton, a language without special tokens; None: every text is taken."""
-        super().__init__(rules.rules, rules.terminals, Word() if taken is None else AnyWord())
-        self._scanner, self._stacks, self._taken = scanner, stacks, taken
+        """`filter_language`: the automaton, a language without special tokens; None: every text is taken."""
+        super().__init__(rules.rules, rules.terminals, Word() if filter_language is None else AnyWord())
+        self._scanner, self._stacks, self._filter_language = scanner, stacks, filter_language
         self._limits, self._steps = limits, 0
-        other = bytes(256) if taken is None else taken.classes
-        self._bytes = sorted(representatives(common_classes((scanner.classes, other))))
+        filter_classes = bytes(256) if filter_language is None else filter_language.classes
+        self._bytes = sorted(class_representatives(common_classes((scanner.classes, filter_classes))))
         """The first byte of each pair of classes."""
 
     def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
@@ -303,77 +312,79 @@ class Rests(RestSearch):
         best: Word | None = None
         for node, bundle in tops:
             for terminal, at in self._scanner.bundles[bundle]:
-                for after, word in self._terminal(terminal, at, state).items():
+                for after, word in self._states_after_terminal(terminal, at, state).items():
                     if best is not None and not word < best:
                         continue
-                    rest = self._rest((self._stacks.push(node, terminal), after))
-                    whole = None if rest is None else word.after(rest)
+                    rest = self._find_rest((self._stacks.push_symbol(node, terminal), after))
+                    whole = None if rest is None else word.followed_by(rest)
                     if whole is not None and (best is None or whole < best):
                         best = whole
         if best is None:
             return None
         # what is made of a rest takes some 0.2 us a symbol
-        THIS_CALL.spend(best.length // 100, self._limits, "The shortest rest of the text")
-        return best.symbols()
+        THIS_CALL.spend_steps(best.length // 100, self._limits, "The shortest rest of the text")
+        return best.all_symbols()
 
-    def _made(self, symbols: tuple[int, ...]) -> Word:
+    def _make_rest(self, symbols: tuple[int, ...]) -> Word:
         return type(self._empty)(self._empty, symbols)
 
     def _accepts(self, state: Config) -> bool:
-        return self._taken is None or self._taken.accepts(state)
+        return self._filter_language is None or self._filter_language.accepts(state)
 
-    def _count(self, spent: int = 1) -> None:
-        if self._taken is None:
+    def _count_steps(self, spent: int = 1) -> None:
+        if self._filter_language is None:
             return
         self._steps += 1
-        THIS_CALL.spend(spent, self._limits, GOES_ON)
+        THIS_CALL.spend_steps(spent, self._limits, GOES_ON)
         if self._steps > self._limits.oracle_steps:
-            raise undecided(self._limits.oracle_steps)
+            raise undecided_error(self._limits.oracle_steps)
 
     def _read_whole(self, terminal: int, state: Config) -> Reach:
-        return self._terminal(terminal, self._scanner.languages[terminal].start(), state)
+        return self._states_after_terminal(terminal, self._scanner.languages[terminal].start(), state)
 
-    def _kernel(self, stack: int) -> Iterable[tuple[int, int]]:
+    def _open_rules(self, stack: int) -> Iterable[tuple[int, int]]:
         kernel = self._stacks.items.kernels[self._stacks.states[stack]]
         return (item for item in kernel if item[0] >= 0)
 
-    def _reduced(self, stack: int, left: int, dot: int) -> Iterable[int]:
-        return (self._stacks.push(under, left) for under in self._stacks.under(stack, dot))
+    def _reduce_stack(self, stack: int, lhs: int, dot: int) -> Iterable[int]:
+        return (self._stacks.push_symbol(under, lhs) for under in self._stacks.nodes_below(stack, dot))
 
     def _is_end(self, stack: int, state: Config) -> bool:
-        return self._stacks.items.accepts(self._stacks.states[stack]) and self._accepts(state)
+        return self._stacks.items.is_accepting(self._stacks.states[stack]) and self._accepts(state)
 
-    @remembered
-    def _terminal(self, terminal: int, at: Config, state: Config) -> Reach:
+    @remember_answers
+    def _states_after_terminal(self, terminal: int, at: Config, state: Config) -> Reach:
         """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
         an automaton, none: its end has a stack of its own."""
         language = self._scanner.languages[terminal]
-        if self._taken is not None:
-            return self._search(language, self._taken, (at, state))
-        rest = tuple(language.shortest(at))
+        if self._filter_language is not None:
+            return self._search_paths(language, self._filter_language, (at, state))
+        rest = tuple(language.shortest_rest(at))
         if not rest and at == language.start():
             steps = [(symbol, language.step(at, symbol)) for symbol in language.symbols()]
-            rests = [(symbol, *language.shortest(to)) for symbol, to in steps if to is not None]
+            rests = [(symbol, *language.shortest_rest(to)) for symbol, to in steps if to is not None]
             rest = min(rests, key=lambda rest: (len(rest), rest))
-        return {state: self._made(rest)} if rest else {}
+        return {state: self._make_rest(rest)} if rest else {}
 
-    def _search(self, language: Language, taken: Language, start: tuple[Config, Config]) -> Reach:
+    def _search_paths(
+        self, language: Language, filter_language: Language, start: tuple[Config, Config]
+    ) -> Reach:
         """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
         reach: Reach = {}
         words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
         queue = deque(words)
         while queue:
             pair = queue.popleft()
-            self._count(1 + len(self._bytes) // 4)
+            self._count_steps(1 + len(self._bytes) // 4)
             for symbol in self._bytes:
-                right = taken.step(pair[1], symbol)
-                left = None if right is None else language.step(pair[0], symbol)
-                if left is None or right is None:
+                right = filter_language.step(pair[1], symbol)
+                text_config = None if right is None else language.step(pair[0], symbol)
+                if text_config is None or right is None:
                     continue
                 longer = (*words[pair], symbol)
-                if right not in reach and language.accepts(left):
-                    reach[right] = self._made(longer)
-                if (left, right) not in words:
-                    words[left, right] = longer
-                    queue.append((left, right))
+                if right not in reach and language.accepts(text_config):
+                    reach[right] = self._make_rest(longer)
+                if (text_config, right) not in words:
+                    words[text_config, right] = longer
+                    queue.append((text_config, right))
         return reach

@@ -25,7 +25,7 @@ from structgen.grammars.text_grammars.machine import stepping, text_masks
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
 from structgen.grammars.text_grammars.machine.numbered_text import BEHIND, NumberedText
 from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
-from structgen.machines.core.compiled import REMEMBERED, Bits, Listed, Tokens
+from structgen.machines.core.compiled import REMEMBERED, Bits, TokenList, Tokens
 from structgen.machines.core.dfa import Dfa, explicit_of_parser
 from structgen.machines.machine_core.growing_tables import EDGES, NODES
 from structgen.machines.machine_core.layout import (
@@ -40,7 +40,7 @@ from structgen.machines.machine_core.lexeme_layout import FULL
 from structgen.machines.machine_core.token_steps import put_edge
 from structgen.tokens.token_mask import tokens_of
 
-_NONE: Listed = np.empty(0, np.int32)
+_NONE: TokenList = np.empty(0, np.int32)
 _NO_ROWS: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
 
@@ -58,50 +58,50 @@ class CompiledText(NumberedText):
 
     def _after_token(self, index: int, token: int) -> int:
         with self.lock:
-            reached = self._retry(stepping.take_token, index, token)
-            if reached == stepping.UNKNOWN:
+            state_after = self._call_until_answered(stepping.take_token, index, token)
+            if state_after == stepping.UNKNOWN:
                 is_special = self.vocabulary.token_slot[token] < 0
-                reached = (self._after_special if is_special else self._after_inside)(index, token)
+                state_after = (self._after_special if is_special else self._after_inside)(index, token)
                 if self._tables.count(EDGES) >= min(REMEMBERED, self.limits.parser_states):
-                    self._tables.load({EDGES: _NO_ROWS})
-                self._tables.room(EDGES, 1)
-                put_edge(self.address, index, token, stepping.MOVE, reached)
-            return reached
+                    self._tables.load_tables({EDGES: _NO_ROWS})
+                self._tables.make_room(EDGES, 1)
+                put_edge(self.address, index, token, stepping.MOVE, state_after)
+            return state_after
 
     def _after_special(self, index: int, token: int) -> int:
         """Return the state after a special token, or -1."""
-        allowed = token in self._language.specials and index != self._finished
-        after = self._language.step(self._config(index), TOKEN + token) if allowed else None
-        return -1 if after is None else self._ended(after)
+        is_special = token in self._language.specials and index != self._finished_state
+        after = self._language.step(self._config_of(index), TOKEN + token) if is_special else None
+        return -1 if after is None else self._after_token_end(after)
 
     def _after_inside(self, index: int, token: int) -> int:
         """Return the state after a token in a state inside one part, or -1: the part takes a token that
         cannot leave it; others are read byte by byte, without states in between."""
-        visit, state = self._visit(index)
+        visit, state = self._visit_of(index)
         part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
-        config: Config | None = self._config(index)
-        if self._opened[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
-            config = self._language.through(config, self.tokenizer.token_bytes[token] or b"")
+        config: Config | None = self._config_of(index)
+        if self._ends_maps[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
+            config = self._language.config_after(config, self.tokenizer.token_bytes[token] or b"")
         else:
             after = part.compiled.next_index(state, token)
             if after < 0:
                 return -1
-            if any(part.calls) and (reached := self._inside_state(visit, after)) >= 0:
-                return reached
+            if any(part.compiled_calls) and (state_after := self._inside_state(visit, after)) >= 0:
+                return state_after
             config = self._language.after_inside(config, after)
-        return -1 if config is None else self._ended(config)
+        return -1 if config is None else self._after_token_end(config)
 
-    def _ended(self, config: Config) -> int:
+    def _after_token_end(self, config: Config) -> int:
         """Return the state after the end of a token that leads to a configuration, or -1."""
-        after = self._language.boundary(config)
-        return -1 if after is None else self._number(after)
+        after = self._language.after_token_end(config)
+        return -1 if after is None else self._number_of(after)
 
     def token_end(self, index: int) -> int:
         """Return the state in which a token ends whose bytes lead to a state, or -1."""
         if not self._language.counts_tokens:
             return index
         with self.lock:
-            return self._ended(self._config(index))
+            return self._after_token_end(self._config_of(index))
 
     def _put_finished(self) -> int:
         number = self._add_node(None, stepping.NEVER, stepping.OUTSIDE, FINISHED)
@@ -111,74 +111,79 @@ class CompiledText(NumberedText):
     def compute(self, index: int, target: int = 0) -> bool:
         """Work out and memoise the mask of a state, and write it to `target` (0: nowhere). Return whether it
         is memoised (`CompiledGrammar.compute`)."""
-        if not (self._has_specials or self._is_changing or index == self._finished):
+        if not (self._has_specials or self._is_changing or index == self._finished_state):
             # the common case, without the calls in between
             with self.lock:
-                self._attached()
-                code = text_masks.compute(self.address, index, target)
-                visit, state = self._visit(index) if code == MISS else (0, 0)
+                self._attach_workspace()
+                code = text_masks.compute_mask(self.address, index, target)
+                visit, state = self._visit_of(index) if code == MISS else (0, 0)
                 if visit:
-                    self._entered[visit].places[0].part.compiled.compute(state, target)
+                    self._entered_parts[visit].places[0].part.compiled.compute(state, target)
                     if self._stands_for_part(index):
                         return True
-                    code = text_masks.compute(self.address, index, target)
+                    code = text_masks.compute_mask(self.address, index, target)
                 if code == 0:
                     return True
         return super().compute(index, target)
 
-    def _compute(self, index: int, target: int) -> int:
+    def _compute_mask(self, index: int, target: int) -> int:
         self._bits = None
-        if index == self._finished:
+        if index == self._finished_state:
             return ENDED
         if self._has_specials and self._steps.is_outside(index):
-            self._steps.allow(self.special_tokens(index))
-        visit, state = self._visit(index)
+            self._steps.allow_specials(self.special_tokens(index))
+        visit, state = self._visit_of(index)
         part = self._open_visit(visit)[0].part if visit else None
         code = self._compiled_mask(index, target)
-        if part and code == stepping.UNKNOWN and self._visit_rows[visit, BEHIND] >= 0 and any(part.calls):
-            part.ends_below(state, self._opened[visit].wanted)  # it answers what this asks
+        if (
+            part
+            and code == stepping.UNKNOWN
+            and self._visit_rows[visit, BEHIND] >= 0
+            and any(part.compiled_calls)
+        ):
+            part.ends_below(state, self._ends_maps[visit].targets)  # it answers what this asks
             code = self._compiled_mask(index, target)
         if part and code == MISS:
             is_known = part.compiled.compute(state, target)
             if self._stands_for_part(index):
                 return 0
             code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
-        return code if code != stepping.UNKNOWN else self._join(index, target)
+        return code if code != stepping.UNKNOWN else self._join_masks(index, target)
 
     def _compiled_mask(self, index: int, target: int) -> int:
-        """Return what `text_masks.compute` answers when its questions are answered."""
+        """Return what `text_masks.compute_mask` answers when its questions are answered."""
         if self._is_changing:
             self._read_whole()
-        while (code := text_masks.compute(self.address, index, target)) in (ASKED, FULL):
+        while (code := text_masks.compute_mask(self.address, index, target)) in (ASKED, FULL):
             if code == FULL:
                 assert self._lexeme_rows is not None
                 self._read_whole()
-            self._answer()
+            self._answer_questions()
         return code
 
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""
         return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
 
-    def mask_parts(self, index: int) -> tuple[int, Listed] | None:
+    def mask_parts(self, index: int) -> tuple[int, TokenList] | None:
         """Return a state's mask as the number of a row of the store (-1: none) and a list of tokens; None
         where the store is full (`CompiledGrammar.mask_parts`)."""
         with self.lock:
-            self._open(index)
+            self._open_state(index)
             self.compute(index)
             if not self._stands_for_part(index):
                 return super().mask_parts(index)
-            inside = self._insides(index)[0][0]
+            inside = self._split_insides(index)[0][0]
             return inside.part.compiled.mask_parts(inside.state)
 
-    def _insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def _split_insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a state inside parts with masks, and its other places."""
-        if index == self._finished:
+        if index == self._finished_state:
             return (), None
-        visit, state = self._visit(index)
+        visit, state = self._visit_of(index)
         if not visit:
-            return self._language.inside(self._config(index))
-        return tuple(inside._replace(state=state) for inside in self._entered[visit].places), None
+            return self._language.inside_parts(self._config_of(index))
+        return tuple(inside._replace(state=state) for inside in self._entered_parts[visit].places), None
 
     @property
     def reads_bytes_alone(self) -> bool:
@@ -186,24 +191,24 @@ class CompiledText(NumberedText):
 
     def special_tokens(self, index: int) -> list[int]:
         """Return the special tokens that may come in a state, by its number."""
-        if not self._has_specials or index == self._finished:
+        if not self._has_specials or index == self._finished_state:
             return []
         return [token for token in sorted(self._language.specials) if self._after_token(index, token) >= 0]
 
-    def _join(self, index: int, target: int) -> int:
-        """Work out the mask of a state inside parts with masks, in Python (returns as `_compute`): a token
-        stays inside a part, leaves it, or is read from another place."""
-        insides, others = self._insides(index)
-        bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number(others))
+    def _join_masks(self, index: int, target: int) -> int:
+        """Work out the mask of a state inside parts with masks, in Python (returns as `_compute_mask`): a
+        token stays inside a part, leaves it, or is read from another place."""
+        insides, others = self._split_insides(index)
+        bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number_of(others))
         for inside in {(inside.part.compiled, inside.state): inside for inside in insides}.values():
             bits |= inside.part.bits(inside.state)
         for inside in insides:
-            bits |= self._masks.dense_row(self._leaving(inside))
-        return self._put(index, bits, target)
+            bits |= self._masks.dense_row(self._leaving_tokens(inside))
+        return self._memoise_bits(index, bits, target)
 
-    def _put(self, index: int, bits: Bits, target: int) -> int:
+    def _memoise_bits(self, index: int, bits: Bits, target: int) -> int:
         """Memoise a row of bits as the mask of a state, with the special and the end tokens that may come.
-        Returns as `_compute`."""
+        Returns as `_compute_mask`."""
         bits &= ~self._masks.dense_row(self._end_ids)
         bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
         if self.may_end(index):
@@ -211,24 +216,24 @@ class CompiledText(NumberedText):
         if np.count_nonzero(np.unpackbits(bits.view(np.uint8))) >= self._words:
             self._bits = bits
             return LARGE
-        self._memoise(index, -1, tokens_of(bits).astype(np.int32), target)
+        self._memoise_mask(index, -1, tokens_of(bits).astype(np.int32), target)
         return 0
 
-    def _leaving(self, inside: InsidePart) -> Listed:
+    def _leaving_tokens(self, inside: InsidePart) -> TokenList:
         """Return the tokens that leave a part at a place."""
         if inside.after_end is None:
             return _NONE
-        nodes = np.array(inside.part.ends_below(inside.state, self._ends_map((inside,)).wanted), np.int32)
-        arguments = self._number(inside.after_end), address_of(nodes), len(nodes)
-        return self._records.found(self._retry(text_masks.leaving, *arguments))
+        nodes = np.array(inside.part.ends_below(inside.state, self._ends_map((inside,)).targets), np.int32)
+        arguments = self._number_of(inside.after_end), address_of(nodes), len(nodes)
+        return self._records.tokens_found(self._call_until_answered(text_masks.find_leaving, *arguments))
 
     def _large_row(self) -> Bits:
         return self._records.mask if self._bits is None else self._bits
 
-    def _expected(self, index: int) -> list[Expected]:
-        if index == self._finished:
+    def _list_expected(self, index: int) -> list[Expected]:
+        if index == self._finished_state:
             return []
-        items = self._language.expected(self._config(index))
+        items = self._language.expected_items(self._config_of(index))
         return [*items, Expected("the end of the text")] if self.may_end(index) else items
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
@@ -259,7 +264,7 @@ class CompiledText(NumberedText):
 
     def depth_of(self, index: int) -> int:
         """Return how many places the stack of a state has, or how many brackets are open in a JSON text."""
-        return self._language.height(self._config(index))
+        return self._language.height(self._config_of(index))
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
         """Prepare the parts that have masks of their own (`CompiledGrammar.prepare`)."""
@@ -273,7 +278,7 @@ class CompiledText(NumberedText):
 
     def shortest_rest(self, index: int) -> Sequence[int]:
         """Return the symbols of a shortest rest of a state."""
-        rest = self._language.shortest(self._config(index))
+        rest = self._language.shortest_rest(self._config_of(index))
         if not rest and not self.may_end(index):
             raise AssertionError("a language says that its word is complete, and does not accept it")
         return rest
@@ -316,58 +321,60 @@ class _PartCompletions(RestCompletions):
 
     _machine: CompiledText
 
-    def ways(self, state: int) -> list[tuple[int, int]]:
-        text, config = self._machine, self._machine._config(state)
-        places = list(text._language.places(config))
+    def completion_ways(self, state: int) -> list[tuple[int, int]]:
+        text, config = self._machine, self._machine._config_of(state)
+        places = list(text._language.single_configs(config))
         if places != [config]:
-            return [(0, text._number(place)) for place in places]
-        insides = text._insides(state)[0] if text._visit(state)[0] else ()
+            return [(0, text._number_of(place)) for place in places]
+        insides = text._split_insides(state)[0] if text._visit_of(state)[0] else ()
         own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
-        return super().ways(state) if own is None else [(own, self._behind(insides[0]))]
+        return super().completion_ways(state) if own is None else [(own, self._state_after_part(insides[0]))]
 
-    def count(self, index: int) -> int:
+    def count_tokens(self, index: int) -> int:
         text = self._machine
         if not self._counts and not text._language.compiled_parts:
             # all of the rest must be read: what takes too many steps is refused before the states are made
-            THIS_CALL.spend(steps := 2 * self.length(index), text.limits, COMPLETED)
-            THIS_CALL.spend(-steps, text.limits, COMPLETED)
-        return super().count(index)
+            THIS_CALL.spend_steps(steps := 2 * self.symbol_length(index), text.limits, COMPLETED)
+            THIS_CALL.spend_steps(-steps, text.limits, COMPLETED)
+        return super().count_tokens(index)
 
-    def _behind(self, inside: InsidePart) -> int:
+    def _state_after_part(self, inside: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
-        return -1 if inside.ends or inside.after_end is None else self._machine._number(inside.after_end)
+        return -1 if inside.ends or inside.after_end is None else self._machine._number_of(inside.after_end)
 
-    def too_long(self, index: int, tokens: Tokens, left: int) -> Tokens:
+    def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
         text = self._machine
-        insides, others = text._insides(index)
+        insides, others = text._split_insides(index)
         if not insides:
-            return super().too_long(index, tokens, left)
-        text._attached()
+            return super().too_long(index, tokens, budget)
+        text._attach_workspace()
         fits, singly = np.zeros((2, text.vocab_size), np.bool_)
         for inside in insides:
-            singly[text._leaving(inside)] = True
-            own = tokens[_among(inside.part.bits(inside.state), tokens)]
-            behind = self._behind(inside)
-            late = inside.part.too_long(inside.state, own, left if behind < 0 else left - self.tokens(behind))
+            singly[text._leaving_tokens(inside)] = True
+            own = tokens[_tokens_in_bits(inside.part.bits(inside.state), tokens)]
+            state_after = self._state_after_part(inside)
+            late = inside.part.too_long(
+                inside.state, own, budget if state_after < 0 else budget - self.tokens(state_after)
+            )
             if late is None:
                 singly[own] = True
             else:
                 fits[np.setdiff1d(own, late, assume_unique=True)] = True
         if others is not None:
-            singly[tokens[_among(text.bits(text._number(others)), tokens)]] = True
+            singly[tokens[_tokens_in_bits(text.bits(text._number_of(others)), tokens)]] = True
         singly[text.special_tokens(index)] = True
         still = tokens[singly[tokens] & ~fits[tokens]]
         fits[still] = True
-        fits[super().too_long(index, still, left)] = False
+        fits[super().too_long(index, still, budget)] = False
         denied = tokens[~fits[tokens]]
         if len(denied):
             self._ceilings.pop(index, None)
         else:
-            self._ceilings[index] = left
+            self._ceilings[index] = budget
         return denied
 
 
-def _among(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
+def _tokens_in_bits(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
     """Return for each of some tokens whether a row of bits has it."""
     among: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
     return among

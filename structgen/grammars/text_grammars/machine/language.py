@@ -32,7 +32,7 @@ ALL_BYTES: Final = bytes(range(256))
 
 
 @lru_cache(16)
-def representatives(classes: bytes) -> list[int]:
+def class_representatives(classes: bytes) -> list[int]:
     """Return the first byte of each class, in the order of the classes."""
     return [classes.index(kind) for kind in sorted(set(classes))]
 
@@ -66,12 +66,12 @@ class Language(ABC):
     classes: bytes = ALL_BYTES
     """The class of each byte. Bytes of one class have the same effect in every configuration."""
     outer_classes: bytes | None = None
-    """The same for configurations outside parts with masks of their own (`inside`), which are fewer; None:
-    `classes`."""
+    """The same for configurations outside parts with masks of their own (`inside_parts`), which are fewer;
+    None: `classes`."""
     specials: frozenset[int] = frozenset()
     """The special tokens among the symbols, by token id."""
     counts_tokens: bool = False
-    """Whether `boundary` changes configurations."""
+    """Whether `after_token_end` changes configurations."""
     has_stack: bool = False
     """Whether `height` counts anything."""
     locks: int = 0
@@ -80,8 +80,8 @@ class Language(ABC):
     """Its texts as lexemes (`ParsedLexemes`), for masks; None: a configuration is read as a whole."""
     parts: Sequence[Language] = ()
     """The languages that it is made of."""
-    what: str = "a text"
-    """What may come next in any configuration, in words; `expected` may tell it better."""
+    description: str = "a text"
+    """What may come next in any configuration, in words; `expected_items` may tell it better."""
 
     def height(self, config: Config) -> int:
         """Return the places of the parser's stack, or the open brackets of a JSON text: the most of all
@@ -96,7 +96,7 @@ class Language(ABC):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly where no word continues with it."""
 
-    def through(self, config: Config, symbols: Iterable[int]) -> Config | None:
+    def config_after(self, config: Config, symbols: Iterable[int]) -> Config | None:
         """Return the configuration after symbols; None where no word continues with them."""
         after: Config | None = config
         for symbol in symbols:
@@ -107,13 +107,13 @@ class Language(ABC):
     def accepts(self, config: Config) -> bool:
         """Return whether the symbols read so far are a word."""
 
-    def standing(self, config: Config) -> int:
+    def text_status(self, config: Config) -> int:
         """Return how the text stands, by the numbers of `stepping`: NEVER, or STOPS where it may end here;
         of a text that is a part, also WORD, and STOPS and others by what may follow."""
         return int(self.accepts(config))
 
     @abstractmethod
-    def shortest(self, config: Config) -> Sequence[int]:
+    def shortest_rest(self, config: Config) -> Sequence[int]:
         """Return the symbols of a shortest rest: empty exactly where the symbols read so far are a word.
 
         After the first of these symbols the shortest rest is shorter by at least one.
@@ -121,51 +121,51 @@ class Language(ABC):
 
     def first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next, ascending. Cost: 256 steps, where they are not told."""
-        told = self.told(config)
+        next_bytes = self.cheap_next_bytes(config)
         every = (byte for byte in range(256) if self.step(config, byte) is not None)
-        return bytes(every) if told is None else told
+        return bytes(every) if next_bytes is None else next_bytes
 
-    def told(self, config: Config) -> bytes | None:
+    def cheap_next_bytes(self, config: Config) -> bytes | None:
         """Return the bytes that may come next, ascending; None where it costs as much to find them one by
         one."""
         return None
 
-    def run(self, config: Config) -> tuple[bytes, Config] | None:
+    def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
         """Return bytes that must come next, and the configuration after them: before the last, the text has
         one place, inside a literal, and does not end. They may be fewer than what must come; None: none are
         known."""
         return None
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         """Return the items that may come next, in words; the caller adds the end of the text."""
         first = self.first_bytes(config)
-        return [Expected(self.what, (), first)] if first else []
+        return [Expected(self.description, (), first)] if first else []
 
-    def boundary(self, config: Config) -> Config | None:
+    def after_token_end(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token whose last symbol was just read; None where no
         token may end here. Languages that count no tokens return the configuration itself."""
         return config
 
-    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a configuration inside parts with masks of their own, and the configuration of
         all its other places (None: there are none)."""
         return (), config
 
-    def places(self, config: Config) -> Iterable[Config]:
+    def single_configs(self, config: Config) -> Iterable[Config]:
         """Return configurations with one place each; of a word, the configuration itself. Places at the end
         of a part are left out: the place behind the part is there too, and nearer to an end."""
         return (config,)
 
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
-        told = self.told(config)
-        if told or (told is not None and not self.specials):
-            return bool(told)
+        next_bytes = self.cheap_next_bytes(config)
+        if next_bytes or (next_bytes is not None and not self.specials):
+            return bool(next_bytes)
         return any(self.step(config, symbol) is not None for symbol in self.symbols())
 
     def symbols(self) -> list[int]:
         """Return the first byte of each class, and the special tokens."""
-        return [*representatives(self.classes), *(TOKEN + token for token in sorted(self.specials))]
+        return [*class_representatives(self.classes), *(TOKEN + token for token in sorted(self.specials))]
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside the one part in which all places of a configuration
@@ -183,7 +183,7 @@ class Language(ABC):
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:
         """The compiled grammars of its parts that have masks of their own."""
-        return frozenset(compiled for part in self.parts for compiled in part.compiled_parts)
+        return frozenset(grammar for part in self.parts for grammar in part.compiled_parts)
 
 
 class LanguageGrammar(Grammar):

@@ -28,70 +28,70 @@ class LexemeRows:
         self._tables = tables
         width, terminals = len(set(language.classes)), self._lexemes.terminals
 
-        def grown(name: str, columns: int, filled: int) -> GrownArray:
-            return GrownArray(tables.context, [word_of(TextContext, name)], columns, np.int32, filled)
+        def new_array(name: str, columns: int, initial: int) -> GrownArray:
+            return GrownArray(tables.context, [word_of(TextContext, name)], columns, np.int32, initial)
 
-        self._moves = grown("moves", width, UNKNOWN)
-        self._like = grown("like", 1, UNKNOWN)
-        self._end_at, self._ends = grown("lexeme_end_at", 2, 0), grown("lexeme_ends", 2, 0)
-        self._readings = grown("readings", 1, 0)
+        self._moves = new_array("moves", width, UNKNOWN)
+        self._like = new_array("like", 1, UNKNOWN)
+        self._end_at, self._ends = new_array("lexeme_end_at", 2, 0), new_array("lexeme_ends", 2, 0)
+        self._readings = new_array("readings", 1, 0)
         # a lexeme owes nothing to those before it: there is one carry
         begins = np.zeros((terminals, width), np.uint8)
-        known: dict[tuple[int, ...], Any] = {}
+        numbers: dict[tuple[int, ...], Any] = {}
         for terminal in range(terminals):
-            states = tuple(self._lexemes.following(terminal))
-            if states not in known:
-                rows = [self._lexemes.row(state) for state in states]
-                known[states] = (np.array(rows or [[-1] * width]) >= 0).any(axis=0)
-            begins[terminal] = known[states]
+            states = tuple(self._lexemes.states_after_terminal(terminal))
+            if states not in numbers:
+                rows = [self._lexemes.states_by_class(state) for state in states]
+                numbers[states] = (np.array(rows or [[-1] * width]) >= 0).any(axis=0)
+            begins[terminal] = numbers[states]
         bits = byte_sets(begins[:, np.frombuffer(language.classes, np.uint8)])
         every = np.repeat(np.array([-1, 0]), 4)
-        self._held: dict[str, Any] = {
+        self._arrays: dict[str, Any] = {
             "carry_moves": np.ones(width, np.uint8),
             "carry_bytes": every,
             "begins": begins,
             "begin_bytes": bits,
         }
-        for name, array in self._held.items():
+        for name, array in self._arrays.items():
             tables.context[word_of(TextContext, name)] = address_of(array)
-        records.hook(miss=ask_row, read=text_masks.place_behind, begun=text_masks.state_behind)
+        records.hook(miss=ask_row, read_bytes=text_masks.place_behind, begin_lexeme=text_masks.state_behind)
 
     def answer(self, kind: int, first: int, second: int, third: int, config: Callable[[int], Config]) -> None:
         """Answer a question of compiled code. `config`: returns the configuration of a state by its number.
         Raises LimitError."""
         if kind == ASK_ROW:
-            row = self._lexemes.row(first)
-            self._note(max(row))
+            row = self._lexemes.states_by_class(first)
+            self._note_ends(max(row))
             self._moves.rows[first] = row
             return
         if first == stepping.READ:
-            answer = self._lexemes.after(second, third)
+            answer = self._lexemes.place_after(second, third)
             if answer >= 0:
-                self._put(stepping.BEGUN, answer, 0, self._begun(answer))
+                self._write_row(stepping.BEGUN, answer, 0, self._begin_row(answer))
         elif first == stepping.BEGUN:
-            answer = self._begun(second)
+            answer = self._begin_row(second)
         else:
             readings = self._lexemes.readings(config(second))
-            self._note(max((state for _place, state in readings), default=-1))
+            self._note_ends(max((state for _place, state in readings), default=-1))
             flat = [len(readings), *(number for reading in readings for number in reading)]
             answer, _last = self._readings.append(flat)
-        self._put(first, second, third, answer)
+        self._write_row(first, second, third, answer)
 
-    def _begun(self, place: int) -> int:
-        state: int = self._lexemes.begun(place)
-        self._note(state)
+    def _begin_row(self, place: int) -> int:
+        state: int = self._lexemes.lexer_state_at(place)
+        self._note_ends(state)
         return state
 
-    def _put(self, kind: int, first: int, second: int, target: int) -> None:
-        self._tables.room(EDGES, 1)
+    def _write_row(self, kind: int, first: int, second: int, target: int) -> None:
+        self._tables.make_room(EDGES, 1)
         put_edge(self._tables.address, first, second, kind, target)
 
-    def _note(self, state: int) -> None:
+    def _note_ends(self, state: int) -> None:
         """Write as what lexemes may end in a state, and in those with smaller numbers."""
         self._moves.reserve(state + 1)
         self._like.reserve(state + 1)
         while self._end_at.count <= state:
-            ends = self._lexemes.ends(self._end_at.count)
+            ends = self._lexemes.ended_terminals(self._end_at.count)
             self._end_at.append([self._ends.append([(terminal, 0) for terminal in ends])])
 
     @property

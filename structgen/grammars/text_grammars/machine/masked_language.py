@@ -1,4 +1,4 @@
-"""`Masked`: a compiled grammar as a language, so that it can be a part of a composed grammar.
+"""`MaskedPlaces`: a compiled grammar as a language, so that it can be a part of a composed grammar.
 
 A JSON Schema or a Lark grammar inside a composed grammar is compiled against the vocabulary as if it stood
 alone. Its masks say which tokens stay inside its text. The composed grammar (`compiled_text`) reads only the
@@ -39,12 +39,12 @@ class CompiledLanguage(Language):
     def accepts(self, config: Config) -> bool:
         return self.compiled.may_end(config)
 
-    def expected(self, config: Config) -> list[Expected]:
+    def expected_items(self, config: Config) -> list[Expected]:
         items = self.compiled.expected(State(self.compiled, config))
         return [item for item in items if item.first]
 
 
-class Masked(CompiledLanguage, MaskedPart):
+class MaskedPlaces(CompiledLanguage, MaskedPart):
     """Those of a compiled grammar that is a part of a composed one."""
 
     outer_classes = bytes(len(ALL_BYTES))
@@ -54,16 +54,16 @@ class Masked(CompiledLanguage, MaskedPart):
         self.compiled, self.last = compiled, last
         self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
 
-    def told(self, config: Config) -> bytes:
+    def cheap_next_bytes(self, config: Config) -> bytes:
         return self.compiled.next_bytes(State(self.compiled, config))
 
     def goes_on(self, config: Config) -> bool:
-        return bool(self.told(config))
+        return bool(self.cheap_next_bytes(config))
 
-    def shortest(self, config: Config) -> Sequence[int]:
+    def shortest_rest(self, config: Config) -> Sequence[int]:
         return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))
 
-    def inside(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+    def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         return (InsidePart(self, config, None, True),), None
 
     def after_inside(self, config: Config, state: int) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from structgen.base.native.jit import code_of
 from structgen.machines.core.compiled import Bits, CompiledGrammar, Tokens
-from structgen.machines.machine_core.wanted_nodes import WantedNodes
+from structgen.machines.machine_core.wanted_nodes import TargetNodes
 
 
 class MaskedPart:
@@ -21,7 +21,7 @@ class MaskedPart:
     """Whether `cost` and `too_long` are the compiled grammar's; if not, the whole text is counted at once."""
 
     @property
-    def calls(self) -> tuple[int, ...]:
+    def compiled_calls(self) -> tuple[int, ...]:
         """The codes of `compiled.part_calls`; zeros where compiled code cannot read the part."""
         return tuple(map(code_of, self.compiled.part_calls)) or (0, 0, 0)
 
@@ -33,7 +33,7 @@ class MaskedPart:
         """Return whether the part's text may end."""
         return self.compiled.may_end(state)
 
-    def ends_below(self, state: int, wanted: WantedNodes) -> list[int]:
+    def ends_below(self, state: int, wanted: TargetNodes) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""
         return self.compiled.ends_below(state, wanted)
 

@@ -1,7 +1,7 @@
 """`NumberedText`: the configurations of a `Language`, numbered as texts reach them, and steps between them.
 
 A state whose places are all inside one part with masks of its own is a *visit* to that part, and the part's
-own state: compiled code makes these (`stepping.enter`). Python asks the language for the other steps.
+own state: compiled code makes these (`stepping.enter_part`). Python asks the language for the other steps.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from structgen.base.errors import OptionError, StructgenError
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
@@ -28,7 +28,7 @@ from structgen.grammars.text_grammars.machine.language import (
     LanguageGrammar,
 )
 from structgen.grammars.text_grammars.machine.lexeme_rows import LexemeRows
-from structgen.grammars.text_grammars.machine.part_ends import EndsMap, ends_map, joined
+from structgen.grammars.text_grammars.machine.part_ends import EndsMap, ends_map, unite_bytes
 from structgen.grammars.text_grammars.machine.rest_completions import RestMachine
 from structgen.grammars.text_grammars.machine.step_table import StepTable
 from structgen.grammars.text_grammars.machine.stepping import TEXT_TABLES, TextContext, TextState, Visit
@@ -41,11 +41,11 @@ from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
-_WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("wanted", "leaving", "behind"))
+_WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("targets", "leaving", "state_after"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
 
 
-class _Entered(NamedTuple):
+class _EnteredPart(NamedTuple):
     """A part with masks of its own, at one place in the grammar."""
 
     places: tuple[InsidePart, ...]
@@ -79,11 +79,11 @@ class NumberedText(RestMachine):
         """The row of the next state."""
         self._numbers: dict[Config, int] = {}
         self._configs: dict[int, Config] = {}
-        """State -> its configuration; of one in a part only where Python has asked for it (`_config`)."""
-        self._entered: list[_Entered] = [_Entered((), None)]
+        """State -> its configuration; of one in a part only where Python has asked for it (`_config_of`)."""
+        self._entered_parts: list[_EnteredPart] = [_EnteredPart((), None)]
         """The visits to parts, by their numbers; 0 is none."""
         self._visits: dict[Hashable, int] = {}
-        self._opened: dict[int, EndsMap] = {}
+        self._ends_maps: dict[int, EndsMap] = {}
         """Visit -> the nodes of the trie that are examined for ends of its part, once they are needed."""
         self._visit_rows: npt.NDArray[np.int64] = np.zeros((8, words_of(Visit)), np.int64)
         self._tables.context[_VISITS] = address_of(self._visit_rows)
@@ -96,13 +96,13 @@ class NumberedText(RestMachine):
             self._read_whole()
         else:
             self._lexeme_rows = LexemeRows(self._language, self._tables, self._records)
-        self._finished = -1
+        self._finished_state = -1
         self._runs: list[tuple[int, Config, bytes]] = []
         """Runs of bytes whose configurations nobody has asked for: the first state, its configuration, the
         bytes."""
         self._start = self._number_of_part(self._language.start())
 
-    def _number(self, config: Config) -> int:
+    def _number_of(self, config: Config) -> int:
         """Return the state of a configuration, made if it is new."""
         self._read_runs()
         return self._number_of_part(config)
@@ -112,7 +112,7 @@ class NumberedText(RestMachine):
         them: inside no run."""
         number = self._numbers.get(config)
         if number is None:
-            run = self._language.run(config)
+            run = self._language.forced_run(config)
             number = self._number_at(config) if run is None else self._put_run(config, *run)
             self._numbers[config] = number
         return number
@@ -133,76 +133,78 @@ class NumberedText(RestMachine):
         the text, and the configuration behind it."""
         last = self._number_of_part(after)
         number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
-        self._steps.grow(number + 1 + count)
-        self._tables.room(NODES, count)
-        held = np.frombuffer(data, np.uint8)
-        stepping.put_run(self.address, number, address_of(held), len(data), last)
+        self._steps.make_room(number + 1 + count)
+        self._tables.make_room(NODES, count)
+        array = np.frombuffer(data, np.uint8)
+        stepping.put_run(self.address, number, address_of(array), len(data), last)
         # last: an interrupted call leaves states that nobody reaches
         self._runs.append((number, config, data))
         return number
 
     def _number_at(self, config: Config) -> int:
         """Return a new state of a configuration in which no bytes must come."""
-        standing, (insides, others) = self._language.standing(config), self._language.inside(config)
+        standing, (insides, others) = self._language.text_status(config), self._language.inside_parts(config)
         if insides and others is None and _is_one_place(insides):
-            number = self._enter(config, insides)
-            self._steps.stand(number, standing)
+            number = self._enter_part(config, insides)
+            self._steps.set_status(number, standing)
             self._configs[number] = config
             return number
         return self._add_node(config, standing, stepping.BOTH if insides else stepping.OUTSIDE)
 
-    def _enter(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
+    def _enter_part(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
         """Return the state of a configuration all of whose places are inside one part."""
         key = tuple((inside.part, inside.after_end, inside.ends) for inside in insides)
         visit = self._visits.get(key)
         if visit is None:
             visit = 1 + len(self._visits)
-            self._entered[visit:] = (_Entered(insides, config),)
+            self._entered_parts[visit:] = (_EnteredPart(insides, config),)
             self._put_visit(visit, insides)
             self._visits[key] = visit  # last, so that remains of an interrupted call are overwritten
         return self._inside_state(visit, insides[0].state)
 
     def _inside_state(self, visit: int, state: int) -> int:
-        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter`."""
-        self._steps.grow(self._tables.count(NODES) + 1)
-        self._tables.room(NODES, 1)
+        """Return the state in which a part is in a state of its own; UNKNOWN as `stepping.enter_part`."""
+        self._steps.make_room(self._tables.count(NODES) + 1)
+        self._tables.make_room(NODES, 1)
         return int(stepping.inside_state(self.address, visit, state))
 
     def _open_visit(self, visit: int) -> tuple[InsidePart, ...]:
         """Tell compiled code, once, the nodes of the trie at which a part's text may end inside a token, and
         the state behind it. Return the places of the visit."""
-        places = self._entered[visit].places
-        if visit not in self._opened:
-            followed = [place for place in places if place.after_end is not None]
-            behind = self._number_of_part(followed[0].after_end) if len(followed) == 1 else -1
-            ends, row = self._ends_map(followed), self._visit_rows[visit]
-            told = behind, row[_WANTED], row[_LEAVING]
-            if ends.wanted.most <= BELOW:
-                trie = address_of(ends.wanted.trie) if ends.wanted.most else 0
-                told = behind, trie, address_of(ends.slots)
+        places = self._entered_parts[visit].places
+        if visit not in self._ends_maps:
+            places_with_end = [place for place in places if place.after_end is not None]
+            state_after = (
+                self._number_of_part(places_with_end[0].after_end) if len(places_with_end) == 1 else -1
+            )
+            ends, row = self._ends_map(places_with_end), self._visit_rows[visit]
+            visit_row = state_after, row[_WANTED], row[_LEAVING]
+            if ends.targets.max_nodes <= BELOW:
+                trie = address_of(ends.targets.trie) if ends.targets.max_nodes else 0
+                visit_row = state_after, trie, address_of(ends.slots)
             # one statement: what compiled code reads is held
-            self._opened[visit], row[[BEHIND, _WANTED, _LEAVING]] = ends, told
+            self._ends_maps[visit], row[[BEHIND, _WANTED, _LEAVING]] = ends, visit_row
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
         """Return the nodes of the trie at which the parts of some places may end inside a token."""
         last, space = (
-            joined(place.part.last for place in places),
-            joined(place.part.space for place in places),
+            unite_bytes(place.part.last for place in places),
+            unite_bytes(place.part.space for place in places),
         )
-        following = joined(self._first_bytes(place.after_end) for place in places)
+        following = unite_bytes(self._first_bytes(place.after_end) for place in places)
         return ends_map(self.address, self.vocabulary, last, space, following)
 
     def _put_visit(self, visit: int, places: tuple[InsidePart, ...]) -> None:
         """Write what compiled code knows of a visit."""
         part = places[0].part
         if visit == len(self._visit_rows):
-            self._steps.kept.append(self._visit_rows)
+            self._steps.arrays.append(self._visit_rows)
             rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
             self._visit_rows, self._tables.context[_VISITS] = rows, address_of(rows)
         self._visit_rows[visit] = (
             part.compiled.address,
-            *part.calls,
+            *part.compiled_calls,
             stepping.UNKNOWN,
             0,
             -1,
@@ -210,27 +212,29 @@ class NumberedText(RestMachine):
             any(place.ends for place in places),
         )
 
-    def _config(self, number: int) -> Config:
+    def _config_of(self, number: int) -> Config:
         """Return the configuration of a state."""
         config = self._configs.get(number)
         if config is None:
-            visit, state = self._visit(number)
+            visit, state = self._visit_of(number)
             if not visit:
                 self._read_runs()
                 return self._configs[number]
-            config = self._configs[number] = self._language.after_inside(self._entered[visit].config, state)
+            config = self._configs[number] = self._language.after_inside(
+                self._entered_parts[visit].config, state
+            )
         return config
 
-    def _visit(self, number: int) -> tuple[int, int]:
+    def _visit_of(self, number: int) -> tuple[int, int]:
         """Return the visit that a state is in, 0 for none, and the part's state."""
         visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
         return visit, state
 
     def _add_node(self, config: Config, standing: int, where: int, mode: int = READING) -> int:
-        """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.put`. The
-        node comes last, so that remains of an interrupted call are overwritten."""
+        """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.add_row`.
+        The node comes last, so that remains of an interrupted call are overwritten."""
         number = self._tables.count(NODES)
-        self._steps.put(number, standing, where)
+        self._steps.add_row(number, standing, where)
         self._row[_MODE], self._row[_NUMBER] = mode, number
         self._configs[number] = config
         self._tables.append(NODES, self._row)
@@ -241,85 +245,87 @@ class NumberedText(RestMachine):
         lexemes may end at too many places inside tokens."""
         self._is_changing = True
         if self._lexeme_rows is not None:
-            self._records.forget()
+            self._records.forget_records()
         self._steps.serve_lexer()
         self._records.hook(miss=text_masks.state_after)
         if self._language.counts_tokens:
             self._records.hook(token_end=text_masks.state_at_end)
         self._lexeme_rows, self._is_changing = None, False
 
-    def _retry(self, call: Any, *arguments: int) -> int:
-        return call_answered(self.lock, self._begin_call, self._answer, self.address, call, *arguments)
+    def _call_until_answered(self, call: Any, *arguments: int) -> int:
+        return call_answered(
+            self.lock, self._begin_call, self._answer_questions, self.address, call, *arguments
+        )
 
-    def _answer(self) -> None:
+    def _answer_questions(self) -> None:
         """Answer the noted questions. The error of a cell that meets a limit is raised after the others are
         answered; it is unknown again."""
-        asked = self._tables.questions()
+        questions = self._tables.questions()
         self._answer_each(
-            [(number, column) for kind, number, column, _ in asked if kind == stepping.ASK_CELL]
+            [(number, column) for kind, number, column, _ in questions if kind == stepping.ASK_CELL]
         )
-        for kind, first, second, third in asked:
+        for kind, first, second, third in questions:
             if kind == ASK_RECORD:
-                if self._records.make(self._retry, first, second) == FULL:
+                if self._records.make(self._call_until_answered, first, second) == FULL:
                     self._read_whole()
                     break  # the other questions are about lexemes
             elif kind != stepping.ASK_CELL and self._lexeme_rows is not None:
-                self._lexeme_rows.answer(kind, first, second, third, self._config)
+                self._lexeme_rows.answer(kind, first, second, third, self._config_of)
 
     def _answer_each(self, questions: Iterable[tuple[int, int]]) -> None:
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
-        failed: StructgenError | None = None
-        told: dict[int, bool] = {}
+        first_error: StructgenError | None = None
+        answered_states: dict[int, bool] = {}
         """State -> whether its language tells what may come, so that its row is filled."""
         for number, column in questions:
-            if told.get(number) or self._steps.is_known(number, column):
+            if answered_states.get(number) or self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect
-            config = self._config(number)
+            config = self._config_of(number)
             try:
-                THIS_CALL.spend(1, self.limits, "What the text may go on with")
+                THIS_CALL.spend_steps(1, self.limits, "What the text may go on with")
                 if column != stepping.BOUNDARY:
-                    if number not in told:
-                        told[number] = self._put_told(number)
-                    if told[number]:
+                    if number not in answered_states:
+                        answered_states[number] = self._write_next_bytes(number)
+                    if answered_states[number]:
                         continue
                 if column == stepping.BOUNDARY:
-                    after = self._language.boundary(config)
+                    after = self._language.after_token_end(config)
                 else:
                     after = self._language.step(config, self._steps.representative[column])
-                answer = REFUSED if after is None else self._number(after)
+                answer = REFUSED if after is None else self._number_of(after)
             except StructgenError as error:
-                answer, failed = stepping.UNKNOWN, error
-            self._steps.answer(number, column, answer)
-        if failed is not None:
-            raise failed
+                answer, first_error = stepping.UNKNOWN, error
+            self._steps.fill_cell(number, column, answer)
+        if first_error is not None:
+            raise first_error
 
-    def _put_told(self, number: int) -> bool:
+    def _write_next_bytes(self, number: int) -> bool:
         """Fill the row of a state if its language tells the bytes that may come; return whether it does."""
-        config = self._config(number)
-        told = self._language.told(config)
-        if told is not None:
-            after = [self._number(self._language.step(config, byte)) for byte in told]
-            self._steps.put_row(number, told, after)
-        return told is not None
+        config = self._config_of(number)
+        next_bytes = self._language.cheap_next_bytes(config)
+        if next_bytes is not None:
+            after = [self._number_of(self._language.step(config, byte)) for byte in next_bytes]
+            self._steps.put_row(number, next_bytes, after)
+        return next_bytes is not None
 
-    @remembered
+    @remember_answers
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
-        told = self._language.told(config)
-        return self._next_bytes(self._number(config)) if told is None else told
+        next_bytes = self._language.cheap_next_bytes(config)
+        return self._next_bytes(self._number_of(config)) if next_bytes is None else next_bytes
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
-        return self._steps.standing(index) != stepping.NEVER
+        return self._steps.text_status(index) != stepping.NEVER
 
     def standing(self, index: int) -> int:
-        """Return how the text stands in a state, as its language says (`Language.standing`)."""
-        return self._steps.standing(index)
+        """Return how the text stands in a state, as its language says (`Language.text_status`)."""
+        return self._steps.text_status(index)
 
     def _next_bytes(self, index: int) -> bytes:
-        unknown = np.flatnonzero(self._steps.row(index) <= stepping.UNKNOWN)
+        unknown = np.flatnonzero(self._steps.cells_of(index) <= stepping.UNKNOWN)
         self._answer_each((index, column) for column in unknown.tolist())
-        after = self._steps.row(index)[np.frombuffer(self._language.classes, np.uint8)]
+        after = self._steps.cells_of(index)[np.frombuffer(self._language.classes, np.uint8)]
         return bytes(np.flatnonzero(after >= 0).tolist())
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from structgen.base.native.raw_memory import address_of
 from structgen.grammars.text_grammars.machine import part_reading
-from structgen.machines.machine_core.wanted_nodes import WantedNodes
+from structgen.machines.machine_core.wanted_nodes import TargetNodes
 from structgen.tokens.vocabulary import Vocabulary
 
 _MAPS = 8
@@ -22,7 +22,7 @@ _MAPS = 8
 class EndsMap(NamedTuple):
     """The nodes of a trie at which a part may end inside a token."""
 
-    wanted: WantedNodes
+    targets: TargetNodes
     slots: npt.NDArray[np.uint8]
     """Of each slot, whether such a node is a proper prefix of its tokens."""
 
@@ -39,22 +39,22 @@ def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, fo
     if ends is None:
         sizes = len(vocabulary.nodes), len(vocabulary.slot_start)
         marks, slots = (np.zeros(size, np.uint8) for size in sizes)
-        flags = _flags(last) | 2 * _flags(space), _flags(following)
+        flags = _byte_flags(last) | 2 * _byte_flags(space), _byte_flags(following)
         part_reading.mark_wanted(address, *map(address_of, (*flags, marks, slots)))
-        ends = EndsMap(WantedNodes.of(vocabulary.nodes, marks), slots)
+        ends = EndsMap(TargetNodes.from_flags(vocabulary.nodes, marks), slots)
     maps[key] = ends  # the most recently used is the last
     if len(maps) > _MAPS:
         maps.popitem(last=False)
     return ends
 
 
-def joined(parts: Iterable[bytes]) -> bytes:
+def unite_bytes(parts: Iterable[bytes]) -> bytes:
     """Return the bytes of some sets, ascending; of one set, as it is."""
     sets = set(parts)
     return sets.pop() if len(sets) == 1 else bytes(sorted(set(b"".join(sets))))
 
 
-def _flags(data: bytes) -> npt.NDArray[np.uint8]:
+def _byte_flags(data: bytes) -> npt.NDArray[np.uint8]:
     """Return uint8[256] with a 1 for each of some bytes."""
     flags = np.zeros(256, np.uint8)
     flags[list(data)] = 1

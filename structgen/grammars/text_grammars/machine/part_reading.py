@@ -30,34 +30,34 @@ def peek_token(context: int, index: int, token: int) -> int:
 
 
 @entry("int64(int64, int64)")
-def standing(context: int, index: int) -> int:
+def text_status(context: int, index: int) -> int:
     """Return how the text stands in a state (NEVER, STOPS, WORD and larger ones)."""
     return int(TextContext(context).may_end[index])
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def crossings(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
+def find_crossings(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
     """Write to `target` (int32) those of some nodes (`WantedNodes.trie`) whose bytes lead from a state to one
     in which the text ends, and does not go on (`end`: of no use). Returns how many, or ASKED; nothing is
     noted, and no lock is needed. Memory for a walk lies behind the target."""
-    c, wanted, target = TextContext(context), Int64s(wanted_address), Int32s(target_address)
-    count, nodes, found, node, asked = wanted[0], skip(wanted, 1), 0, 0, False
+    c, node_words, target = TextContext(context), Int64s(wanted_address), Int32s(target_address)
+    count, nodes, found_count, node, has_questions = node_words[0], skip(node_words, 1), 0, 0, False
     stack = skip(Int64s(target_address), BELOW // 2)
     stack[0] = index
     while node < count:
         word = nodes[node]
         depth, column = depth_of(word), c.classes[byte_of(word)]
         after = c.cells[stack[depth - 1] * c.class_count + column]
-        asked = asked or after <= UNKNOWN
+        has_questions = has_questions or after <= UNKNOWN
         if after < 0:
             node = end_of(word)
             continue
         stack[depth] = after
         if slot_of(word) != 0 and c.may_end[after] > WORD:
-            target[found] = nodes[count + node]
-            found += 1
+            target[found_count] = nodes[count + node]
+            found_count += 1
         node += 1
-    return ASKED if asked else found
+    return ASKED if has_questions else found_count
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

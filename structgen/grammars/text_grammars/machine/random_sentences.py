@@ -13,21 +13,21 @@ _STOP = 8
 _PRINTABLE = range(0x20, 0x7F)
 
 
-def random_word(language: Language, source: random.Random, most: int = 80) -> bytes:
+def random_word(language: Language, source: random.Random, max_length: int = 80) -> bytes:
     """Return a word: at each byte one of the things that may come is drawn, then one of its bytes; after
-    `most` bytes it is ended by the shortest way. The same source gives the same word.
+    `max_length` bytes it is ended by the shortest way. The same source gives the same word.
 
     Cost: `expected` at each byte, about a millisecond. Raises GrammarError where there is no word.
     """
     config: Config = language.start()
     word = bytearray()
-    while len(word) < most:
+    while len(word) < max_length:
         if language.accepts(config) and source.randrange(_STOP) == 0 and word:
             return bytes(word)
-        choices = [item for item in language.expected(config) if item.first]
-        asked = [item for item in choices if item.sources]
-        if asked and source.randrange(_REST):
-            choices = asked
+        choices = [item for item in language.expected_items(config) if item.first]
+        demanded = [item for item in choices if item.sources]
+        if demanded and source.randrange(_REST):
+            choices = demanded
         if not choices:
             break
         first = source.choice(choices).first
@@ -37,5 +37,5 @@ def random_word(language: Language, source: random.Random, most: int = 80) -> by
         assert after is not None, "an expected byte that is refused"
         word.append(byte)
         config = after
-    word += bytes(symbol for symbol in language.shortest(config) if symbol < TOKEN)
+    word += bytes(symbol for symbol in language.shortest_rest(config) if symbol < TOKEN)
     return bytes(word)

@@ -60,56 +60,58 @@ class RestCompletions(TokenCounts):
         self._machine: RestMachine = proxy(machine)
         self._rests: dict[int, _Rest] = {}
 
-    def clear(self) -> None:
+    def clear_counts(self) -> None:
         self._rests.clear()  # first: they name states of the costs
-        super().clear()
+        super().clear_counts()
 
     def text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the text is complete. Special tokens have no text."""
-        rest = self._rest(index)
+        rest = self._rest_of(index)
         return bytes(symbol for symbol in rest.symbols[rest.begin :] if symbol < TOKEN)
 
-    def length(self, index: int) -> int:
-        return len(self._rest(index))
+    def symbol_length(self, index: int) -> int:
+        return len(self._rest_of(index))
 
-    def after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
+    def states_after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
         states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
         return states.tolist(), which
 
-    def ways(self, state: int) -> list[tuple[int, int]]:
+    def completion_ways(self, state: int) -> list[tuple[int, int]]:
         """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
         (REFUSED: none) whose cost comes on top. They may lead back to a state that they began at."""
-        rest = self._rest(state)
+        rest = self._rest_of(state)
         if len(rest) == 0:
             return [(0, REFUSED)]
         token, size, number = self._first_token(rest)
-        THIS_CALL.spend(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
+        THIS_CALL.spend_steps(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
         after = self._machine.next_index(state, token)
         assert after >= 0, "a rest that tokens write"
         is_end = self._machine.may_end(after)
         rest = _Rest(rest.symbols, len(rest.symbols) if is_end else rest.begin + size, number)
-        known = self._rests.get(after)
-        if known is None or (len(known) > len(rest) and after not in self._counts):
+        known_rest = self._rests.get(after)
+        if known_rest is None or (len(known_rest) > len(rest) and after not in self._counts):
             self._rests[after] = rest
         return [(1, after)]
 
-    def count(self, index: int) -> int:
+    def count_tokens(self, index: int) -> int:
         """Work out the costs of a state and of those on its cheapest way (Dijkstra's algorithm)."""
         counts = self._counts
         while True:
             states = OpenStates[int, tuple[int, int], None]()
-            states.put(index, (0, index))
+            states.open_state(index, (0, index))
             for state, (tokens, _) in states:
                 if state == REFUSED:
-                    for before, _ in states.way(REFUSED):
-                        counts[before] = tokens - states.costs[before][0]
+                    for previous, _ in states.path_back(REFUSED):
+                        counts[previous] = tokens - states.costs[previous][0]
                     return counts[index]
-                known = counts.get(state)
-                for more, after in self.ways(state) if known is None else ((known, REFUSED),):
-                    states.put(after, (tokens + more, after), (state, None))
+                known_count = counts.get(state)
+                for token_count, after in (
+                    self.completion_ways(state) if known_count is None else ((known_count, REFUSED),)
+                ):
+                    states.open_state(after, (tokens + token_count, after), (state, None))
             # all ways led back; rests that were not the shortest have become shorter on them
 
-    def _rest(self, index: int) -> _Rest:
+    def _rest_of(self, index: int) -> _Rest:
         """Return the rest of a state: its own, or what another one has left behind its first token."""
         rest = self._rests.get(index)
         if rest is None:
@@ -127,5 +129,5 @@ class RestCompletions(TokenCounts):
         if not number:
             ahead = range(begin, len(symbols))
             end = next((at for at in ahead if symbols[at] >= TOKEN), len(symbols))
-            number = self._costs.chain(bytes(symbols[begin:end]))
+            number = self._costs.chain_state(bytes(symbols[begin:end]))
         return self._costs.first_token(number)

@@ -11,14 +11,14 @@ import numpy.typing as npt
 from structgen.automata.strings.alphabets import NUMBERS_OF_A_CHARACTER
 from structgen.base.language.expectation import Expected
 from structgen.base.language.numbered import Numbered
-from structgen.base.language.remembering import remembered
+from structgen.base.language.remembering import remember_answers
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine.language import (
     ALL_BYTES,
     TOKEN,
     Config,
     Language,
-    representatives,
+    class_representatives,
 )
 
 Reading: TypeAlias = "tuple[int, Config]"
@@ -37,80 +37,82 @@ class Scanner:
         self._bundles = Numbered[frozenset[Reading]]()
         self.bundles = self._bundles.values
         self._after: dict[tuple[int, int], tuple[int, tuple[int, ...]]] = {}
-        self.representatives = representatives(self.classes)
-        self.nothing = self.bundle(())
+        self.representatives = class_representatives(self.classes)
+        self.nothing = self.intern_bundle(())
 
-    def bundle(self, readings: Iterable[Reading]) -> int:
-        return self._bundles.of(frozenset(readings))
+    def intern_bundle(self, readings: Iterable[Reading]) -> int:
+        return self._bundles.number_of(frozenset(readings))
 
-    @remembered
-    def fresh(self, terminals: tuple[int, ...]) -> int:
+    @remember_answers
+    def initial_bundle(self, terminals: tuple[int, ...]) -> int:
         """Return the bundle before the first symbol of some terminals."""
-        return self.bundle((terminal, self.languages[terminal].start()) for terminal in terminals)
+        return self.intern_bundle((terminal, self.languages[terminal].start()) for terminal in terminals)
 
-    def union(self, one: int, other: int) -> int:
-        return self.bundle(self.bundles[one] | self.bundles[other])
+    def unite_bundles(self, first_bundle: int, second_bundle: int) -> int:
+        return self.intern_bundle(self.bundles[first_bundle] | self.bundles[second_bundle])
 
-    def after(self, bundle: int, symbol: int) -> tuple[int, tuple[int, ...]]:
+    def bundle_after(self, bundle: int, symbol: int) -> tuple[int, tuple[int, ...]]:
         """Return the bundle of the terminals that continue after a symbol, and the terminals that may end
         there. Cost: 2 us a terminal, once; raises LimitError where the call has no steps left."""
         if symbol < TOKEN:
             symbol = self.representatives[self.classes[symbol]]
         key = (bundle, symbol)
-        known = self._after.get(key)
-        if known is None:
-            THIS_CALL.work(NUMBERS_OF_A_CHARACTER * len(self.bundles[bundle]))
+        known_bundle = self._after.get(key)
+        if known_bundle is None:
+            THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(self.bundles[bundle]))
             after = (
                 (terminal, self.languages[terminal].step(at, symbol)) for terminal, at in self.bundles[bundle]
             )
-            known = self._after[key] = self._followed(after)
-        return known
+            known_bundle = self._after[key] = self._split_readings(after)
+        return known_bundle
 
     def after_inside(self, bundle: int, state: int) -> tuple[int, tuple[int, ...]]:
         """Return the same after some text inside the one part with masks of its own in which all readings
         are: the part is now in `state`."""
-        return self._followed(
+        return self._split_readings(
             (terminal, self.languages[terminal].after_inside(at, state))
             for terminal, at in self.bundles[bundle]
         )
 
-    def _followed(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:
+    def _split_readings(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:
         """Return the bundle of those of some readings that go on, and the terminals that may end there."""
         going: list[Reading] = []
-        ended: set[int] = set()
+        ended_terminals: set[int] = set()
         for terminal, at in readings:
             if at is None:
                 continue
             if self.languages[terminal].accepts(at):
-                ended.add(terminal)
+                ended_terminals.add(terminal)
                 if not self.goes_on((terminal, at)):
                     continue
             going.append((terminal, at))
-        return self.bundle(going), tuple(sorted(ended))
+        return self.intern_bundle(going), tuple(sorted(ended_terminals))
 
-    @remembered
+    @remember_answers
     def goes_on(self, reading: Reading) -> bool:
         """Return whether some symbol may follow within the terminal."""
         return self.languages[reading[0]].goes_on(reading[1])
 
-    @remembered
-    def bounded(self, bundle: int) -> int:
+    @remember_answers
+    def after_token_end(self, bundle: int) -> int:
         """Return the bundle after the end of a token."""
-        left: list[Reading] = []
+        readings_left: list[Reading] = []
         for terminal, config in self.bundles[bundle]:
             language = self.languages[terminal]
             if not language.counts_tokens:
-                left.append((terminal, config))
+                readings_left.append((terminal, config))
                 continue
-            after = language.boundary(config)
+            after = language.after_token_end(config)
             if after is not None and (not language.accepts(after) or self.goes_on((terminal, after))):
-                left.append((terminal, after))
-        return self.bundle(left)
+                readings_left.append((terminal, after))
+        return self.intern_bundle(readings_left)
 
     def expected(self, bundle: int) -> list[Expected]:
         readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])
-        told = (item for terminal, config in readings for item in self.languages[terminal].expected(config))
-        return list(dict.fromkeys(told))
+        items = (
+            item for terminal, config in readings for item in self.languages[terminal].expected_items(config)
+        )
+        return list(dict.fromkeys(items))
 
 
 def common_classes(parts: Iterable[bytes]) -> bytes:

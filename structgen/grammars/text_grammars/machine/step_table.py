@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
-from structgen.grammars.text_grammars.machine.language import Language, representatives
+from structgen.grammars.text_grammars.machine.language import Language, class_representatives
 from structgen.grammars.text_grammars.machine.stepping import (
     BOUNDARY,
     OUTSIDE,
@@ -20,18 +20,18 @@ from structgen.machines.machine_core.layout import REFUSED
 from structgen.machines.machine_core.lexeme_tables import GrownArray
 
 
-def _word(name: str) -> int:
+def _word_of_field(name: str) -> int:
     return word_of(TextContext, name)
 
 
-_ROW_COUNT: Final = _word("row_count")
+_ROW_COUNT: Final = _word_of_field("row_count")
 
 
 class StepTable:
     """The rows of configurations that `stepping` reads."""
 
     def __init__(self, context: npt.NDArray[np.int64], language: Language) -> None:
-        self.representative = representatives(language.classes)
+        self.representative = class_representatives(language.classes)
         """A byte of each class."""
         width = len(self.representative)
         assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
@@ -41,46 +41,46 @@ class StepTable:
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
         self._specials = np.zeros(len(language.specials), np.int32)
-        self.kept: list[npt.NDArray[Any]] = [classes]
+        self.arrays: list[npt.NDArray[Any]] = [classes]
         """Arrays of which a reader may still hold the address."""
-        counted = [_word("token_ends")] if language.counts_tokens else []
-        self._table = GrownArray(context, [_word("cells")], width, np.int32, None)
-        self._final = GrownArray(context, [_word("may_end")], 1, np.uint8, None)
-        self._inside = GrownArray(context, [_word("inside")], 1, np.uint8, None)
-        self._boundaries = GrownArray(context, counted, 1, np.int32, None)
+        token_words = [_word_of_field("token_ends")] if language.counts_tokens else []
+        self._table = GrownArray(context, [_word_of_field("cells")], width, np.int32, None)
+        self._final = GrownArray(context, [_word_of_field("may_end")], 1, np.uint8, None)
+        self._inside = GrownArray(context, [_word_of_field("inside")], 1, np.uint8, None)
+        self._boundaries = GrownArray(context, token_words, 1, np.int32, None)
         self._like = GrownArray(context, [], 1, np.int32, UNKNOWN)
         """Of each state what records know of it, where it is one of the lexer too."""
         self._arrays = self._table, self._final, self._inside, self._boundaries, self._like
         context[TextContext.class_count] = context[TextContext.width] = width
         context[_ROW_COUNT] = len(self._table.rows)
-        context[_word("classes")] = address_of(classes)
-        context[_word("specials")] = address_of(self._specials) if language.specials else 0
+        context[_word_of_field("classes")] = address_of(classes)
+        context[_word_of_field("specials")] = address_of(self._specials) if language.specials else 0
 
     def serve_lexer(self) -> None:
         """Have records be made of these rows."""
-        self._table.tell([_word("cells"), _word("moves")])
-        self._like.tell([_word("like")])
+        self._table.write_addresses([_word_of_field("cells"), _word_of_field("moves")])
+        self._like.write_addresses([_word_of_field("like")])
 
-    def grow(self, rows: int) -> None:
+    def make_room(self, rows: int) -> None:
         """Make room for so many rows in all."""
         if rows > self._context[_ROW_COUNT]:
             for array in self._arrays:
                 array.reserve(rows, keeps=True)
             self._context[_ROW_COUNT] = len(self._like.rows)
 
-    def put(self, number: int, standing: int, where: int) -> None:
+    def add_row(self, number: int, standing: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
-        `standing`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
-        self.grow(number + 1)
+        `text_status`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
+        self.make_room(number + 1)
         for array in (self._table, self._boundaries, self._like):
             array.rows[number] = UNKNOWN
         self._final.rows[number], self._inside.rows[number] = standing, where
 
-    def stand(self, number: int, standing: int) -> None:
+    def set_status(self, number: int, standing: int) -> None:
         """Set how the text stands in a configuration."""
         self._final.rows[number] = standing
 
-    def answer(self, number: int, column: int, after: int) -> None:
+    def fill_cell(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
         if column == BOUNDARY:
             self._boundaries.rows[number] = after
@@ -102,7 +102,7 @@ class StepTable:
         """Return whether the cell of a class of bytes is filled."""
         return column != BOUNDARY and self._table.rows[number, column] > UNKNOWN
 
-    def row(self, number: int) -> npt.NDArray[np.int32]:
+    def cells_of(self, number: int) -> npt.NDArray[np.int32]:
         """Return the cells of a configuration, one for each class of bytes: the number after it, REFUSED, or
         a smaller number where the cell is unknown."""
         cells: npt.NDArray[np.int32] = self._table.rows[number]
@@ -112,11 +112,11 @@ class StepTable:
         """Return whether no place of a configuration is inside a part."""
         return int(self._inside.rows[number, 0]) == OUTSIDE
 
-    def standing(self, number: int) -> int:
+    def text_status(self, number: int) -> int:
         """Return how the text stands in a configuration: 0 where it may not end."""
         return int(self._final.rows[number, 0])
 
-    def allow(self, tokens: list[int]) -> None:
+    def allow_specials(self, tokens: list[int]) -> None:
         """Set the special tokens that are allowed in the state whose mask is worked out next."""
         self._specials[: len(tokens)] = tokens
         self._context[TextContext.special_count] = len(tokens)
@@ -125,4 +125,4 @@ class StepTable:
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
         arrays = [array for grown in self._arrays[:3] for array in (grown.rows, *grown.outgrown)]
-        return sum(int(array.nbytes) for array in (*arrays, *self.kept))
+        return sum(int(array.nbytes) for array in (*arrays, *self.arrays))

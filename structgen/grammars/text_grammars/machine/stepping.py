@@ -22,7 +22,7 @@ from structgen.base.native.typed_blocks import (
     skip,
 )
 from structgen.machines.machine_core.growing_tables import DEEPEST, TablePlan, TableSizes
-from structgen.machines.machine_core.interning import ask, edge_key, find, intern
+from structgen.machines.machine_core.interning import edge_key, find_row, intern_row, note_question
 from structgen.machines.machine_core.layout import ASKED, BELOW, REFUSED, NodeRow, Registers
 from structgen.machines.machine_core.lexeme_layout import RECORD_TABLES, LexemeContext, WorkRow
 from structgen.machines.machine_core.lexeme_layout import UNKNOWN as UNKNOWN
@@ -69,11 +69,11 @@ class Visit(Block):
     """How the text stands in a state: NEVER, STOPS, WORD."""
     ends_below: int
     """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
-    wanted: int
+    targets: int
     """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
-    """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `wanted` is known."""
-    behind: int
+    """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
+    state_after: int
     """The state behind the part, -1: it is not known, or there are several."""
     follows: int
     """Whether anything follows the part."""
@@ -126,7 +126,7 @@ TEXT_TABLES = TablePlan(
 @jit
 def ask_cell(c: TextContext, index: int, column: int) -> int:
     """Note a question for a cell. Returns ASKED."""
-    ask(c, ASK_CELL, index, column, 0)
+    note_question(c, ASK_CELL, index, column, 0)
     return ASKED
 
 
@@ -143,14 +143,14 @@ def end_token(c: TextContext, index: int) -> int:
 
 
 @jit
-def recorded(c: TextContext, index: int, token: int) -> int:
+def recorded_state(c: TextContext, index: int, token: int) -> int:
     """Return the recorded state after a token, or REFUSED; UNKNOWN where none is recorded."""
-    edge = find(c.edges, 3, edge_key(c, index, token, MOVE))
+    edge = find_row(c.edges, 3, edge_key(c, index, token, MOVE))
     return UNKNOWN if edge < 0 else c.edges[edge].target
 
 
 @jit
-def forward(c: TextContext, index: int) -> None:
+def forward_mask(c: TextContext, index: int) -> None:
     """Have a state inside a part stand for the part's own: they have the same mask."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
@@ -159,19 +159,19 @@ def forward(c: TextContext, index: int) -> None:
 
 
 @jit
-def blank(c: TextContext, index: int) -> None:
+def clear_steps(c: TextContext, index: int) -> None:
     """Make all steps of a state unknown."""
     cells = skip(c.cells, index * c.class_count)
     for i in range(c.class_count):
         cells[i] = UNKNOWN
-    if c.hooks.read == 0:  # else the states of the lexer are others
+    if c.hooks.read_bytes == 0:  # else the states of the lexer are others
         c.like[index] = UNKNOWN
     if address_of_block(c.token_ends) != 0:
         c.token_ends[index] = UNKNOWN
 
 
 @jit
-def enter(c: TextContext, visit: int, state: int) -> int:
+def enter_part(c: TextContext, visit: int, state: int) -> int:
     """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
     room, or the part's text may end there and something follows; where it goes on no further, that."""
     row, v = c.work.node, c.visits[visit]
@@ -181,26 +181,26 @@ def enter(c: TextContext, visit: int, state: int) -> int:
     key = TextState(address_of_block(row))
     key.visit = visit
     key.state = state
-    known = find(c.nodes, 8, row)
-    if known >= 0:
-        return known
+    node = find_row(c.nodes, 8, row)
+    if node >= 0:
+        return node
     count = c.nodes.count
     if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
         return UNKNOWN
     standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
     if standing != NEVER and standing != WORD and v.follows != 0:
-        return v.behind if standing > WORD and v.behind >= 0 else UNKNOWN
+        return v.state_after if standing > WORD and v.state_after >= 0 else UNKNOWN
     row.dense_row = -1
     row.token_list = -1
     c.inside[count] = INSIDE
     c.may_end[count] = 1 if standing != NEVER and v.may_end != 0 else 0
-    blank(c, count)
-    intern(c, c.nodes, 8, row)
+    clear_steps(c, count)
+    intern_row(c, c.nodes, 8, row)
     return count
 
 
 @jit
-def settled(c: TextContext, index: int) -> int:
+def with_part_mask(c: TextContext, index: int) -> int:
     """Return a state; it stands for the part's own where it is inside a part that no token leaves."""
     node = c.nodes[index]
     if c.inside[index] != INSIDE or node.token_list != -1:
@@ -209,12 +209,12 @@ def settled(c: TextContext, index: int) -> int:
     v = c.visits[state.visit]
     if v.take == 0 or (v.may_end == 0 and call2(v.standing, v.context, state.state) != NEVER):
         return index
-    if v.wanted == 0:
-        forward(c, index)
-    elif v.wanted != UNKNOWN:
+    if v.targets == 0:
+        forward_mask(c, index)
+    elif v.targets != UNKNOWN:
         scratch = address_of_block(c.scratch)
-        if call5(v.ends_below, v.context, state.state, v.wanted, STOPS, scratch) == 0:
-            forward(c, index)
+        if call5(v.ends_below, v.context, state.state, v.targets, STOPS, scratch) == 0:
+            forward_mask(c, index)
     return index
 
 
@@ -228,11 +228,11 @@ def step_inside(c: TextContext, index: int, byte: int) -> int:
     if v.take == 0 or slot == 0:
         return UNKNOWN
     after = call3(v.take, v.context, state.state, c.vocabulary.slot_ids[c.vocabulary.slot_start[slot - 1]])
-    return enter(c, state.visit, after) if after >= 0 else after
+    return enter_part(c, state.visit, after) if after >= 0 else after
 
 
 @jit
-def follow(c: TextContext, index: int, byte: int) -> int:
+def state_after_byte(c: TextContext, index: int, byte: int) -> int:
     """Return the state after a byte, REFUSED, or ASKED."""
     column = c.classes[byte]
     cell = skip(c.cells, index * c.class_count + column)
@@ -260,7 +260,7 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
             cells[c.classes[data[i]]] = last
             break
         cells[c.classes[data[i]]] = after
-        blank(c, after)
+        clear_steps(c, after)
         c.inside[after] = OUTSIDE
         c.may_end[after] = NEVER
         if address_of_block(c.token_ends) != 0:
@@ -278,40 +278,40 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
 
 
 @jit
-def read(c: TextContext, index: int, token: int, first: int) -> int:
+def read_one_token(c: TextContext, index: int, token: int, first: int) -> int:
     """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
     questions noted."""
     data, last = c.vocabulary.token_data, c.vocabulary.token_offset[token + 1]
     for at in range(first, last):
-        index = follow(c, index, data[at])
+        index = state_after_byte(c, index, data[at])
         if index < 0:
             return index
     return end_token(c, index)
 
 
 @jit
-def leave(c: TextContext, v: Visit, state: int, token: int) -> int:
+def leave_part(c: TextContext, v: Visit, state: int, token: int) -> int:
     """Return the state after a token in which the text of a part ends, or REFUSED; ASKED with questions
     noted; UNKNOWN where Python must find it."""
     nodes, data = c.vocabulary.trie, c.vocabulary.token_data
-    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
-    if v.wanted != 0:
-        left = call5(v.ends_below, v.context, state, v.wanted, STOPS, address_of_block(ends))
-    if left < 0 or (left > 0 and v.behind < 0):
+    ends, end_count = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    if v.targets != 0:
+        end_count = call5(v.ends_below, v.context, state, v.targets, STOPS, address_of_block(ends))
+    if end_count < 0 or (end_count > 0 and v.state_after < 0):
         return UNKNOWN
     first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
-    node, reached = c.vocabulary.first[data[first]], REFUSED
+    node, state_after = c.vocabulary.first[data[first]], REFUSED
     for at in range(first + 1, last):
-        for i in range(left):
+        for i in range(end_count):
             if ends[i] == node:
-                after = read(c, v.behind, token, at)
-                if after < REFUSED or (after >= 0 and reached >= 0):
+                after = read_one_token(c, v.state_after, token, at)
+                if after < REFUSED or (after >= 0 and state_after >= 0):
                     return ASKED if after == ASKED else UNKNOWN
-                reached = max(after, reached)
+                state_after = max(after, state_after)
         node += 1
         while byte_of(nodes[node]) != data[at]:
             node = end_of(nodes[node])
-    return reached
+    return state_after
 
 
 @jit
@@ -320,22 +320,22 @@ def after_token(c: TextContext, index: int, token: int) -> int:
     follow into a part, or out of one, or step a special token."""
     slot = c.vocabulary.slot[token]
     if slot < 0:
-        return REFUSED if address_of_block(c.specials) == 0 else recorded(c, index, token)
+        return REFUSED if address_of_block(c.specials) == 0 else recorded_state(c, index, token)
     if c.inside[index] != INSIDE:
-        return read(c, index, token, c.vocabulary.token_offset[token])
+        return read_one_token(c, index, token, c.vocabulary.token_offset[token])
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
-    if v.take == 0 or v.wanted == UNKNOWN:
-        return recorded(c, index, token)
-    after, left = call3(v.take, v.context, state.state, token), REFUSED
+    if v.take == 0 or v.targets == UNKNOWN:
+        return recorded_state(c, index, token)
+    after, state_left = call3(v.take, v.context, state.state, token), REFUSED
     if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
-        left = leave(c, v, state.state, token)
-    if left != REFUSED:
-        after = left if after == REFUSED or left == ASKED else UNKNOWN
+        state_left = leave_part(c, v, state.state, token)
+    if state_left != REFUSED:
+        after = state_left if after == REFUSED or state_left == ASKED else UNKNOWN
     elif after >= 0:
-        after = enter(c, state.visit, after)
-    return after if after >= REFUSED or left == ASKED else recorded(c, index, token)
+        after = enter_part(c, state.visit, after)
+    return after if after >= REFUSED or state_left == ASKED else recorded_state(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
@@ -343,7 +343,7 @@ def take_token(context: int, index: int, token: int) -> int:
     """Return the state after a token; REFUSED; ASKED; UNKNOWN where Python must follow (`after_token`)."""
     c = TextContext(context)
     after = after_token(c, index, token)
-    return after if after < 0 else settled(c, after)
+    return after if after < 0 else with_part_mask(c, after)
 
 
 @entry("int64(int64, int64, int64)")
@@ -352,41 +352,43 @@ def read_token(context: int, index: int, token: int) -> int:
     questions noted; UNKNOWN of a special token."""
     c = TextContext(context)
     return (
-        UNKNOWN if c.vocabulary.slot[token] < 0 else read(c, index, token, c.vocabulary.token_offset[token])
+        UNKNOWN
+        if c.vocabulary.slot[token] < 0
+        else read_one_token(c, index, token, c.vocabulary.token_offset[token])
     )
 
 
 @entry("int64(int64, int64, int64)")
 def inside_state(context: int, visit: int, state: int) -> int:
     """Return the state in which a part is in a state of its own; UNKNOWN where Python must find it
-    (`enter`)."""
+    (`enter_part`)."""
     c = TextContext(context)
-    after = enter(c, visit, state)
-    return after if after < 0 else settled(c, after)
+    after = enter_part(c, visit, state)
+    return after if after < 0 else with_part_mask(c, after)
 
 
 # --- how texts are read (`layout.ByteSteps`): the state of a spot -------------------------------------------
 
 
 @jit
-def spots(c: TextContext) -> Int64s:
+def states_at_spots(c: TextContext) -> Int64s:
     """Return the states that stand at spots."""
     return Int64s(address_of_block(c.scratch))
 
 
 @entry("int64(int64, int64, int64)")
-def begin(context: int, index: int, spot: int) -> int:
+def load_state(context: int, index: int, spot: int) -> int:
     """Have a state stand at a spot. Returns 0."""
-    spots(TextContext(context))[spot] = index
+    states_at_spots(TextContext(context))[spot] = index
     return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
-def step_on(context: int, spot: int, other: int, byte: int) -> int:
+def step_on(context: int, spot: int, target_slot: int, byte: int) -> int:
     """Have the state after a byte stand at another spot. Returns it, REFUSED, or ASKED."""
     c = TextContext(context)
-    after = follow(c, spots(c)[spot], byte)
-    spots(c)[other] = after
+    after = state_after_byte(c, states_at_spots(c)[spot], byte)
+    states_at_spots(c)[target_slot] = after
     return after
 
 
@@ -394,13 +396,13 @@ def step_on(context: int, spot: int, other: int, byte: int) -> int:
 def may_end_at(context: int, spot: int) -> int:
     """Return how the text stands in the state at a spot."""
     c = TextContext(context)
-    return c.may_end[spots(c)[spot]]
+    return c.may_end[states_at_spots(c)[spot]]
 
 
 @entry("int64(int64, int64)")
 def state_at(context: int, spot: int) -> int:
     """Return the state that stands at a spot."""
-    return spots(TextContext(context))[spot]
+    return states_at_spots(TextContext(context))[spot]
 
 
-BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at, take_token, read_token)
+BYTE_STEPS: Final = (load_state, step_on, may_end_at, state_at, take_token, read_token)

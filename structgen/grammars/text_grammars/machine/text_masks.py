@@ -23,15 +23,15 @@ from structgen.grammars.text_grammars.machine.stepping import (
     TextContext,
     TextState,
     end_token,
-    follow,
-    forward,
+    forward_mask,
+    state_after_byte,
 )
-from structgen.machines.machine_core.interning import ask, edge_key, find
+from structgen.machines.machine_core.interning import edge_key, find_row, note_question
 from structgen.machines.machine_core.layout import ASKED, LARGE, MISS, REFUSED, Core
 from structgen.machines.machine_core.lexeme_layout import ASK_START, FULL, UNKNOWN
-from structgen.machines.machine_core.lexeme_masks import begin_mask, collect, emit_mask
+from structgen.machines.machine_core.lexeme_masks import begin_mask, collect_tokens, emit_mask
 from structgen.machines.machine_core.lexeme_records import put_found, scan_trie
-from structgen.machines.machine_core.masks import copy_mask, emit, memoise
+from structgen.machines.machine_core.masks import copy_mask, emit_tokens, memoise_mask
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 # --- what scans and records ask (`lexeme_layout.Hooks`) -----------------------------------------------------
@@ -40,7 +40,7 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 @entry("int64(int64, int64, int64)")
 def state_after(context: int, index: int, byte: int) -> int:
     """Return the state after a byte, REFUSED, or ASKED."""
-    return follow(TextContext(context), index, byte)
+    return state_after_byte(TextContext(context), index, byte)
 
 
 @entry("int64(int64, int64)")
@@ -50,11 +50,11 @@ def state_at_end(context: int, index: int) -> int:
 
 
 @jit
-def told(c: TextContext, kind: int, place: int, what: int) -> int:
+def note_of_place(c: TextContext, kind: int, place: int, item_kind: int) -> int:
     """Return what is told of a place; ASKED where it is not known."""
-    edge = find(c.edges, 3, edge_key(c, place, what, kind))
+    edge = find_row(c.edges, 3, edge_key(c, place, item_kind, kind))
     if edge < 0:
-        ask(c, ASK_START, kind, place, what)
+        note_question(c, ASK_START, kind, place, item_kind)
         return ASKED
     return c.edges[edge].target
 
@@ -62,27 +62,27 @@ def told(c: TextContext, kind: int, place: int, what: int) -> int:
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(context: int, place: int, terminal: int, column: int) -> int:
     """Return the place behind a terminal, REFUSED, or ASKED."""
-    return told(TextContext(context), READ, place, terminal)
+    return note_of_place(TextContext(context), READ, place, terminal)
 
 
 @entry("int64(int64, int64, int64)")
 def state_behind(context: int, place: int, carry: int) -> int:
     """Return the lexer's state before the first byte at a place; REFUSED: nothing follows; or ASKED."""
-    return told(TextContext(context), BEGUN, place, 0)
+    return note_of_place(TextContext(context), BEGUN, place, 0)
 
 
 # --- masks --------------------------------------------------------------------------------------------------
 
 
 @jit
-def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int:
+def finish_mask(c: TextContext, index: int, count: int, row: int, target: int) -> int:
     """Memoise the tokens that were found (-1: those of `mask` that a dense row does not have) as a state's
     mask, with the special and the end tokens that are allowed, and write it to `target` (0: nowhere). Returns
     0, ASKED for room, or LARGE where the list would be as long as a row: all is then in `mask`."""
     ends = c.end_count if c.may_end[index] != 0 else 0
     if count + c.special_count + ends >= c.vocabulary.mask_words:
         begin_mask(c)
-        set_bits(c.mask, c.found, count)
+        set_bits(c.mask, c.tokens_found, count)
         count = -1
     if count < 0:
         set_bits(c.mask, c.specials, c.special_count)
@@ -92,49 +92,49 @@ def finish(c: TextContext, index: int, count: int, row: int, target: int) -> int
             return LARGE
     else:
         c.buffer_count = 0
-        emit(c, c.found, 0, count)
-        emit(c, c.specials, 0, c.special_count)
-        emit(c, c.ends, 0, ends)
-    return memoise(c, c.nodes[index], row, target)
+        emit_tokens(c, c.tokens_found, 0, count)
+        emit_tokens(c, c.specials, 0, c.special_count)
+        emit_tokens(c, c.ends, 0, ends)
+    return memoise_mask(c, c.nodes[index], row, target)
 
 
 @jit
-def collected(c: TextContext, index: int, target: int) -> int:
-    """Memoise the mask of a state whose tokens are those of records. Returns as `compute`."""
+def memoise_records(c: TextContext, index: int, target: int) -> int:
+    """Memoise the mask of a state whose tokens are those of records. Returns as `compute_mask`."""
     code, at, count = 0, 0, 1
-    if c.hooks.read:
-        at = told(c, READINGS, index, 0)
+    if c.hooks.read_bytes:
+        at = note_of_place(c, READINGS, index, 0)
         if at < 0:
             return ASKED
         count = c.readings[at]
     begin_mask(c)
     for i in range(count):
         place, state = 0, index
-        if c.hooks.read:
+        if c.hooks.read_bytes:
             place, state = c.readings[at + 2 * i + 1], c.readings[at + 2 * i + 2]
-        answer = collect(c, place, state, 0)
+        answer = collect_tokens(c, place, state, 0)
         code = answer if answer != 0 and code != FULL else code
-    return code if code != 0 else finish(c, index, -1, c.base_row, target)
+    return code if code != 0 else finish_mask(c, index, -1, c.base_row, target)
 
 
 @jit
 def read_state(c: TextContext, index: int, target: int) -> int:
-    """Memoise the mask of a state outside parts. Returns as `compute`."""
-    nodes, firsts, asked = 0, c.vocabulary.first, False
-    if c.hooks.read:
-        return collected(c, index, target)
+    """Memoise the mask of a state outside parts. Returns as `compute_mask`."""
+    nodes, firsts, has_questions = 0, c.vocabulary.first, False
+    if c.hooks.read_bytes:
+        return memoise_records(c, index, target)
     for byte in range(256):
         if firsts[byte] >= 0:
-            after = follow(c, index, byte)
-            asked = asked or after == ASKED
+            after = state_after_byte(c, index, byte)
+            has_questions = has_questions or after == ASKED
             if after >= 0:
                 nodes += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
-    if asked:
+    if has_questions:
         return ASKED
     if nodes > c.least_nodes and c.hooks.token_end == 0:
-        return collected(c, index, target)
+        return memoise_records(c, index, target)
     count = scan_trie(c, 0, index, -1)
-    return count if count < 0 else finish(c, index, count, -1, target)
+    return count if count < 0 else finish_mask(c, index, count, -1, target)
 
 
 @jit
@@ -146,11 +146,11 @@ def read_below(c: TextContext, index: int, top: int) -> bool:
     while node < end_of(v.trie[top]):
         word = v.trie[node]
         depth, slot = depth_of(word) - depth_of(v.trie[top]), slot_of(word)
-        after = depths[depth].lexeme = follow(c, depths[depth - 1].lexeme, byte_of(word))
-        ended = end_token(c, after) if slot and after >= 0 else REFUSED
-        if ended >= 0:
+        after = depths[depth].lexeme = state_after_byte(c, depths[depth - 1].lexeme, byte_of(word))
+        state_ended = end_token(c, after) if slot and after >= 0 else REFUSED
+        if state_ended >= 0:
             put_found(c, v.slot_ids, v.slot_start[slot - 1], v.slot_start[slot])
-        is_known = is_known and after != ASKED and ended != ASKED
+        is_known = is_known and after != ASKED and state_ended != ASKED
         node = node + 1 if after >= 0 else end_of(word)
     return is_known
 
@@ -161,16 +161,16 @@ def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
     some may stand in `found` twice. Returns how many, ASKED, or FULL. They are read byte by byte: the states
     of the lexer, of a language with lexemes, are others."""
     is_known = True
-    c.scan.owner, c.scan.found, c.scan.is_full = 0, 0, 0
+    c.scan.owner, c.scan.token_count, c.scan.is_full = 0, 0, 0
     for i in range(count):
         is_known = read_below(c, index, nodes[i]) and is_known
     if c.scan.is_full:
         return FULL
-    return c.scan.found if is_known else ASKED
+    return c.scan.token_count if is_known else ASKED
 
 
 @entry("int64(int64, int64, int64, int64)")
-def leaving(context: int, index: int, nodes: int, count: int) -> int:
+def find_leaving(context: int, index: int, nodes: int, count: int) -> int:
     """Find the tokens below some nodes (int32) that go on behind the part, from a state. Returns how many,
     ASKED, or FULL (`read_behind`)."""
     return read_behind(TextContext(context), index, Int32s(nodes), count)
@@ -179,40 +179,40 @@ def leaving(context: int, index: int, nodes: int, count: int) -> int:
 @jit
 def join_part(c: TextContext, index: int, target: int) -> int:
     """Memoise the mask of a state inside a part: the part's own mask, and the tokens that leave the part.
-    Returns as `compute`."""
+    Returns as `compute_mask`."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
-    if v.take == 0 or v.wanted == UNKNOWN:
+    if v.take == 0 or v.targets == UNKNOWN:
         return UNKNOWN
     if call2(v.standing, v.context, state.state) != NEVER and c.may_end[index] == 0:
         return UNKNOWN
-    ends, left = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
-    if v.wanted != 0:
-        left = call5(v.ends_below, v.context, state.state, v.wanted, STOPS, address_of_block(ends))
-    if left == 0:
-        forward(c, index)
+    ends, end_count = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    if v.targets != 0:
+        end_count = call5(v.ends_below, v.context, state.state, v.targets, STOPS, address_of_block(ends))
+    if end_count == 0:
+        forward_mask(c, index)
         return copy_mask(c, node, target)
     part = Core(v.context)
     own = part.nodes[state.state]
     if own.token_list < 0:
         return MISS
-    if left < 0 or v.behind < 0:
+    if end_count < 0 or v.state_after < 0:
         return UNKNOWN
-    count = read_behind(c, v.behind, ends, left)
+    count = read_behind(c, v.state_after, ends, end_count)
     if count < 0:
         return count
     c.buffer_count = 0
-    emit(c, c.found, 0, count)
-    listed = skip(part.lists.numbers, own.token_list)
-    emit(c, skip(listed, 1), 0, listed[0])
+    emit_tokens(c, c.tokens_found, 0, count)
+    tokens = skip(part.lists.numbers, own.token_list)
+    emit_tokens(c, skip(tokens, 1), 0, tokens[0])
     if c.buffer_count >= c.vocabulary.mask_words:
         return UNKNOWN
-    return memoise(c, node, own.dense_row, target)
+    return memoise_mask(c, node, own.dense_row, target)
 
 
 @entry("int64(int64, int64, int64)")
-def compute(context: int, index: int, target: int) -> int:
+def compute_mask(context: int, index: int, target: int) -> int:
     """Memoise the mask of a state, and write it to `target` (0: nowhere). Returns 0; ASKED; FULL; MISS where
     that of a part is not known; LARGE where the mask is too long for a list, and in `mask` alone; UNKNOWN
     where Python must work it out."""

@@ -14,14 +14,18 @@ import numpy.typing as npt
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.length_phases import ENDLESS
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import encode, in_order
+from structgen.automata.unicode.decoded_text import encode_text, in_order
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import DEAD, FREE, ArrayMenu, Formula, Key, Network, SimpleObject, Spec
 from structgen.base.limits import Limits
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
-from structgen.machines.json_machine.answers.item_text import closed, text_of
-from structgen.machines.json_machine.answers.spec_shapes import bounds, excepted, listed
+from structgen.machines.json_machine.answers.item_text import close_text, text_of
+from structgen.machines.json_machine.answers.spec_shapes import (
+    length_bounds,
+    split_excepted_words,
+    words_with_demands,
+)
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.machine_core.growing_tables import GrowingTables
 from structgen.machines.machine_core.token_steps import put_edge
@@ -70,12 +74,12 @@ class Expander:
         self._rows: dict[Spec, int] = {}
         self.string_specs: list[Spec | None] = []
         self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
-        tables.context[L.JsonContext.root] = self.place(network.root)
-        self.refresh()
+        tables.context[L.JsonContext.root] = self.place_row(network.root)
+        self.refresh_addresses()
 
     # --- the automata ---------------------------------------------------------------------------------------
 
-    def refresh(self) -> None:
+    def refresh_addresses(self) -> None:
         """Tell compiled code where the automata's arrays lie, if they have moved: before a row says in which
         state a string or a number begins.
 
@@ -83,14 +87,14 @@ class Expander:
         them while nobody here looks. The old arrays are true as far as they go.
         """
         strings, numbers = self.strings, self.numbers
-        held = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
-        if any(map(is_not, held, self._automata)):
-            addresses = [address_of(array) for array in held]
-            self._tables.context[_AUTOMATA], self._automata = addresses, held
+        arrays = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
+        if any(map(is_not, arrays, self._automata)):
+            addresses = [address_of(array) for array in arrays]
+            self._tables.context[_AUTOMATA], self._automata = addresses, arrays
 
     # --- rows -----------------------------------------------------------------------------------------------
 
-    def place(self, number: int) -> int:
+    def place_row(self, number: int) -> int:
         """Return the engine's row of a place; its contents come when they are asked."""
         row = self._places.get(number)
         return self._places_of((number,))[0] if row is None else row
@@ -106,7 +110,7 @@ class Expander:
         self._places.update(zip(new, range(first, first + len(new)), strict=True))
         return [self._places.get(number, -1) for number in numbers]
 
-    def residue(self, number: int, array: bool) -> int:
+    def residue_row(self, number: int, array: bool) -> int:
         """Return the engine's row of a residue; its contents come when they are asked."""
         row = self._residues.get(number)
         if row is None:
@@ -117,25 +121,25 @@ class Expander:
                     words = self._array_words(simple[0], 0)
             else:
                 plain = self.network.simple(number)
-                if plain is not None and plain.ordered == len(plain.names):
-                    return self._plain(number, plain)
+                if plain is not None and plain.ordered_count == len(plain.names):
+                    return self._plain_residue(number, plain)
             row = self._tables.append(L.T_RES, words)
             self.residue_of[row] = number
             if array:
                 self.arrays.add(row)
             self._residues[number] = row
             if simple is not None and simple[0].item is not None:
-                self._put_edge(row, -1, 0, self.residue(simple[1], True))
+                self._put_edge(row, -1, 0, self.residue_row(simple[1], True))
         return row
 
     def _array_words(self, items: ArrayMenu, matter: int) -> tuple[int, ...]:
         """Return the words of an array's residue. `matter`: see `ResidueRow.values`."""
-        item = -1 if items.item is None else self.place(items.item)
+        item = -1 if items.item is None else self.place_row(items.item)
         close = -1 if items.close is None else items.close
         known = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
         return known + _NEW_RESIDUE[len(known) :]
 
-    def _plain(self, number: int, plain: SimpleObject) -> int:
+    def _plain_residue(self, number: int, plain: SimpleObject) -> int:
         """Return the row of a plain object's residue; the rows of all its residues lie side by side,
         by position."""
         identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
@@ -147,20 +151,20 @@ class Expander:
             rows = tables.rows(L.T_RES)[base : base + count + 1]
             rows[:, L.ResidueRow.plain] = tables.count(L.T_PLAIN)
             rows[:, L.ResidueRow.index] = range(count + 1)
-            encoded = [encode(name) for name in plain.names]
-            order = sorted(range(count), key=encoded.__getitem__)
+            names_encoded = [encode_text(name) for name in plain.names]
+            order = sorted(range(count), key=names_encoded.__getitem__)
             children = self._places_of([*plain.places, plain.extra])
             arrays: list[int] = []
             for at in order:
                 arrays += (at, children[at])
-            needed = [count] * (count + 1)
+            required_counts = [count] * (count + 1)
             for at in range(count - 1, -1, -1):
-                needed[at] = at if plain.required[at] else needed[at + 1]
-            arrays += needed
+                required_counts[at] = at if plain.required[at] else required_counts[at + 1]
+            arrays += required_counts
             tables.append(
                 L.T_PLAIN,
                 (
-                    self.words(tuple([plain.names[at] for at in order])),
+                    self.word_list(tuple([plain.names[at] for at in order])),
                     count,
                     base,
                     tables.extend(L.T_CHILD, tuple(arrays), len(arrays)),
@@ -175,11 +179,11 @@ class Expander:
         self._residues[number] = row
         return row
 
-    def words(self, keys: tuple[str, ...]) -> int:
+    def word_list(self, keys: tuple[str, ...]) -> int:
         """Return the row of a list of words, which must be sorted by their bytes (`decoded_text`)."""
         row = self._list_of_keys.get(keys)
         if row is None:
-            encoded = [encode(key) for key in keys]
+            encoded = [encode_text(key) for key in keys]
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
             offsets = tuple(accumulate(map(len, encoded), initial=start))
@@ -188,42 +192,42 @@ class Expander:
             self._list_of_keys[keys] = row
         return row
 
-    def string(self, spec: Spec) -> int:
+    def string_row(self, spec: Spec) -> int:
         """Return the row of a string spec, -1 where no string meets it."""
         row = self._rows.get(spec)
         if row is not None:
             return row
-        base = excepted(spec)
+        base = split_excepted_words(spec)
         if base is not None:
-            found = self._beside(spec, *base)
-            if found is not None:
-                return found
-        kind, start, least, most, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
+            row_of_rest = self._row_without_words(spec, *base)
+            if row_of_rest is not None:
+                return row_of_rest
+        kind, start, min_length, max_length, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
         phases, last = -1, 0
-        words = listed(spec)
-        length = bounds(spec)
+        words = words_with_demands(spec)
+        length = length_bounds(spec)
         if words is not None:
-            kind, start = 1, self.words(tuple(words)) if words else DEAD
-            known = {met: self.outcomes(met) for met in set(words.values())}
-            numbers = [known[met] for met in words.values()]
+            kind, start = 1, self.word_list(tuple(words)) if words else DEAD
+            outcome_numbers = {met: self.outcomes(met) for met in set(words.values())}
+            numbers = [outcome_numbers[met] for met in words.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         elif length is not None:
-            least, top = length
-            most = -1 if top is None else top
-            start = DEAD if 0 <= most < least else start
-        elif (phased := self.strings.phased(spec, self.outcomes)) is not None:
-            start = phased
-            self.refresh()
+            min_length, top = length
+            max_length = -1 if top is None else top
+            start = DEAD if 0 <= max_length < min_length else start
+        elif (phase_list := self.strings.start_in_phases(spec, self.outcomes)) is not None:
+            start = phase_list
+            self.refresh_addresses()
             if start != DEAD:
-                phases, last, farthest = self._phases(start)
+                phases, last, farthest = self._phase_rows(start)
         else:
             start = self.strings.start(spec, self.outcomes)
-            self.refresh()
-            farthest = 0 if start == DEAD else self.strings.farthest(start)
+            self.refresh_addresses()
+            farthest = 0 if start == DEAD else self.strings.longest_rest(start)
         if start == DEAD:
             self._rows[spec] = DEAD
             return DEAD
-        values = (kind, start, least, most, outcomes, farthest, -1, phases, max(least, last))
+        values = (kind, start, min_length, max_length, outcomes, farthest, -1, phases, max(min_length, last))
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
@@ -233,36 +237,42 @@ class Expander:
         self._rows[spec] = row
         return row
 
-    def _beside(self, spec: Spec, base: Formula, words: dict[str, frozenset[int]]) -> int | None:
+    def _row_without_words(self, spec: Spec, base: Formula, words: dict[str, frozenset[int]]) -> int | None:
         """Return the row of a spec that is an automaton but for some words, which stand in a list beside it;
         None where it has no automaton."""
-        below = self.string(Spec((base,)))
+        below = self.string_row(Spec((base,)))
         if below < 0:
             return None
         row = self._tables.rows(L.T_STRING)[below].tolist()
-        kind, start, least, most, _, farthest, _, *counts, _ = row
+        kind, start, min_length, max_length, _, farthest, _, *counts, _ = row
         if kind != 0:
             return None
         order = in_order(words)
         numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
-        beside = self.words(tuple(order))
-        values = (0, start, least, most, outcomes, farthest, beside, *counts)
+        beside = self.word_list(tuple(order))
+        values = (0, start, min_length, max_length, outcomes, farthest, beside, *counts)
         return self._string_row(spec, values)
 
-    def _phases(self, start: int) -> tuple[int, int, int]:
+    def _phase_rows(self, start: int) -> tuple[int, int, int]:
         """Return the first row of the phases of a string, where the last of them begins, and a bound for the
         characters that a text still needs."""
         tables, rows, safe = self._tables, list[int](), ENDLESS
-        phases, accept = self.strings.phases(start)
+        phases, accept = self.strings.phases_of(start)
         for phase in reversed(phases):
             states = phase.live.shape[1]
             numbers = np.full(states, -1, np.int32)
-            known = [self.outcomes(met) if met else -1 for met in phase.outcomes]
-            numbers[: len(accept)] = np.array(known, np.int32)[accept]
+            outcome_numbers = [self.outcomes(met) if met else -1 for met in phase.outcomes]
+            numbers[: len(accept)] = np.array(outcome_numbers, np.int32)[accept]
             dead = np.flatnonzero(~phase.live.all(axis=1))
-            behind = int(dead[-1]) + 1 if len(dead) else 0
-            safe = -1 if behind > phase.prelude else phase.end - behind if behind else max(phase.end, safe)
+            live_count = int(dead[-1]) + 1 if len(dead) else 0
+            safe = (
+                -1
+                if live_count > phase.prelude
+                else phase.end - live_count
+                if live_count
+                else max(phase.end, safe)
+            )
             rows[:0] = (
                 phase.end,
                 tables.extend(L.T_OUTCOME, numbers, states),
@@ -280,7 +290,7 @@ class Expander:
 
     # --- answers --------------------------------------------------------------------------------------------
 
-    def answer(self, terminal: Callable[[int], None]) -> None:
+    def answer_questions(self, terminal: Callable[[int], None]) -> None:
         """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
 
         Raises what the network, the automata or the limits raise;
@@ -310,7 +320,7 @@ class Expander:
                 rows[first, L.ResidueRow.may_differ] = 1 if goes_on else 2
             elif kind == L.Q_STRING:
                 self.strings.step(first, second)
-                self.refresh()
+                self.refresh_addresses()
             elif kind == L.Q_UNREAD:
                 self._answer_unread(first, second)
             else:
@@ -325,7 +335,7 @@ class Expander:
             values = self._words_of_place(row)
             if scalars is not None:
                 self._scalars[scalars] = values
-        self._tables.put(L.T_PLACE, row, values)
+        self._tables.write_words(L.T_PLACE, row, values)
 
     def _words_of_place(self, row: int) -> tuple[int, ...]:
         """Return how a value at a place may begin, as the words of its row."""
@@ -333,17 +343,17 @@ class Expander:
         try:
             entry = self.network.entry(self.place_of[row])
             if entry.string is not None:
-                string = self.string(entry.string)
+                string = self.string_row(entry.string)
             if entry.number is not None:
                 number = self.numbers.start(entry.number, self.outcomes)
-                self.refresh()
+                self.refresh_addresses()
         except (LimitError, UnsupportedError) as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
         return (
             1,
-            -1 if entry.object is None else self.residue(entry.object, False),
-            -1 if entry.array is None else self.residue(entry.array, True),
+            -1 if entry.object is None else self.residue_row(entry.object, False),
+            -1 if entry.array is None else self.residue_row(entry.array, True),
             string,
             number,
             -1 if entry.true is None else entry.true,
@@ -364,25 +374,25 @@ class Expander:
         else:
             menu = self.network.menu(number)
             keys = tuple(self.network.keys(number))
-            words = self.words(keys)
-            children = self._places_of([menu.named.get(key, -1) for key in keys])
+            words = self.word_list(keys)
+            children = self._places_of([menu.names.get(key, -1) for key in keys])
             child = self._tables.extend(L.T_CHILD, tuple(children), len(keys))
             extra = extra_place = -1
             if menu.extra is not None and menu.extra_places:
                 extra = self._key_spec(menu.extra)
                 if menu.extra == FREE:
-                    extra_place = self.place(menu.extra_places[frozenset((0,))])
+                    extra_place = self.place_row(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
-            values = (status, close, words, child, extra, extra_place, int(bool(menu.named)), -1, -1, 0, 0)
-        self._tables.put(L.T_RES, row, values)
+            values = (status, close, words, child, extra, extra_place, int(bool(menu.names)), -1, -1, 0, 0)
+        self._tables.write_words(L.T_RES, row, values)
 
     def _key_spec(self, spec: Spec) -> int:
         """Return the start state of the automaton of extra keys, -1 where no key can come."""
         if spec == FREE:
             return self.strings.FREE
         state = self.strings.start(spec, self.outcomes)
-        self.refresh()
+        self.refresh_addresses()
         return state
 
     def network_residue(self, row: int) -> int:
@@ -396,7 +406,7 @@ class Expander:
             self.residue_of[row] = number
         return number
 
-    def key(self, residue: int, key: int) -> Key:
+    def network_key(self, residue: int, key: int) -> Key:
         """Return the network's key for the engine's (`JsonState.lexeme`)."""
         if key == -1:
             return None
@@ -405,27 +415,27 @@ class Expander:
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
-        after = self.network.after(self.network_residue(row), self.key(row, key), outcome)
-        self._put_edge(row, key, outcome, self.residue(after, key == -1))
+        after = self.network.after(self.network_residue(row), self.network_key(row, key), outcome)
+        self._put_edge(row, key, outcome, self.residue_row(after, key == -1))
 
     def _put_edge(self, row: int, key: int, outcome: int, target: int) -> None:
-        self._tables.room(L.T_EDGE, 1)
+        self._tables.make_room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, key, outcome, target)
 
     def _answer_item(self, row: int, outcome: int, which: int) -> None:
-        text = self.written(which >> 32, which & L.LOG)
-        after = self.network.after(self.network_residue(row), None, outcome, closed(text))
-        self._put_edge(row, L.ITEM_TAG - outcome, which, self.residue(after, True))
+        text = self.item_text(which >> 32, which & L.LOG)
+        after = self.network.after(self.network_residue(row), None, outcome, close_text(text))
+        self._put_edge(row, L.ITEM_TAG - outcome, which, self.residue_row(after, True))
 
     def _answer_unread(self, row: int, outcome: int) -> None:
         after = self.network.after_unread(self.network_residue(row), outcome)
         text = -1
         if after is not None:
-            text = self.residue(after, True)
+            text = self.residue_row(after, True)
             self.unread.add(text)
         self._put_edge(row, L.UNREAD_TAG, outcome, text)
 
-    def written(self, log: int, begin: int) -> bytes:
+    def item_text(self, log: int, begin: int) -> bytes:
         """Return what is written of an item, as JSON text without white space between tokens: its log,
         from where it begins on (the extras of the frame
         under it)."""
@@ -441,4 +451,4 @@ class Expander:
     def _answer_extra(self, row: int, group: int) -> None:
         menu = self.network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.outcomes.values[group])
-        self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place(place))
+        self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place_row(place))

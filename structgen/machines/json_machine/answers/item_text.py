@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from structgen.automata.unicode.decoded_text import decode
+from structgen.automata.unicode.decoded_text import decode_text
 from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.schema.reading.json_values import json_string
 
@@ -26,22 +26,22 @@ def text_of(labels: list[int]) -> bytes:
         while end < len(labels) and labels[end] != L.KEY_ENDS:
             end += 1
         key, ends = bytes(labels[at:end]), end < len(labels)
-        out += b'"' + (json_string(decode(key))[1:] if ends else _begun(key))
+        out += b'"' + (json_string(decode_text(key))[1:] if ends else _begun_key_text(key))
         at = end + 1
     return bytes(out)
 
 
-def _begun(key: bytes) -> bytes:
+def _begun_key_text(key: bytes) -> bytes:
     """Return the JSON text of the beginning of a key, which may end inside a character."""
     end = len(key)
     while True:
         try:
-            return json_string(decode(key[:end]))[1:-1] + key[end:]
+            return json_string(decode_text(key[:end]))[1:-1] + key[end:]
         except UnicodeDecodeError:
             end -= 1
 
 
-def closed(text: bytes) -> bytes:
+def close_text(text: bytes) -> bytes:
     """Return the text of a value of which at most the last byte of its last token is missing."""
     first = text[:1]
     if first in _LITERALS:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from structgen.automata.numbers.number_pool import NumberPool
 from structgen.automata.strings.length_phases import at_length
 from structgen.automata.strings.string_pool import StringPool
-from structgen.automata.unicode.decoded_text import columns, decode, encode
+from structgen.automata.unicode.decoded_text import columns_of, decode_text, encode_text
 from structgen.base.language.ir import DEAD, TRUE, Demands, Formula, Outcomes, Spec
 from structgen.schema.reading.json_values import json_string
 
@@ -22,42 +22,42 @@ class Strings:
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the JSON literal of the shortest such string."""
-        state = self._start(spec)
+        state = self._start_state(spec)
         if state < 0:
             return {}
-        return {j: self._literal(decode(text)) for j, text in self._pool.finish(state).items()}
+        return {j: self._literal(decode_text(text)) for j, text in self._pool.shortest_rests(state).items()}
 
-    def _start(self, spec: Spec) -> int:
+    def _start_state(self, spec: Spec) -> int:
         """Return the state before the first byte of a text of a spec, DEAD where there is none."""
-        phased = self._pool.phased(spec, self.outcomes)
-        return self._pool.start(spec, self.outcomes) if phased is None else phased
+        phases = self._pool.start_in_phases(spec, self.outcomes)
+        return self._pool.start(spec, self.outcomes) if phases is None else phases
 
     def exists(self, formula: Formula) -> bool:
         """Return whether some string meets a formula."""
-        return self._start(Spec((formula,))) != DEAD
+        return self._start_state(Spec((formula,))) != DEAD
 
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool
         state = pool.start(Spec((at_length(formula, len(text)),)), self.outcomes)
-        for column in columns(encode(text)):
+        for column in columns_of(encode_text(text)):
             if state < 0:
                 return False
             state = pool.step(state, column)
         return state != DEAD and int(pool.outcome[state]) >= 0
 
-    def words(self, formula: Formula, most: int) -> Sequence[str] | None:
-        """Return all strings that meet a formula if they are at most `most`, else None."""
-        state = self._start(Spec((formula,)))
+    def words(self, formula: Formula, max_words: int) -> Sequence[str] | None:
+        """Return all strings that meet a formula if they are at most `max_words`, else None."""
+        state = self._start_state(Spec((formula,)))
         if state < 0:
             return ()
-        is_finite = self._pool.is_finite(state, most)
-        return None if is_finite is None else [decode(word) for word in is_finite]
+        is_finite = self._pool.is_finite(state, max_words)
+        return None if is_finite is None else [decode_text(word) for word in is_finite]
 
     def classes(self, formulas: Sequence[Formula]) -> dict[frozenset[int], bool]:
         """Return the sets of formulas that are true together, and no others, of some string; each with
         whether infinitely many strings are such."""
-        classes = self._pool.classes((*formulas, TRUE))
+        classes = self._pool.text_classes((*formulas, TRUE))
         return {true - {len(formulas)}: infinite for true, infinite in classes.items()}
 
 
@@ -70,4 +70,4 @@ class Numbers:
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some numeral within the policy meets, the shortest such numeral."""
         state = self._pool.start(spec, self._outcomes)
-        return {} if state < 0 else self._pool.finish(state)
+        return {} if state < 0 else self._pool.shortest_rests(state)

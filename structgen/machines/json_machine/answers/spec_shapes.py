@@ -7,7 +7,7 @@ from structgen.automata.unicode.decoded_text import in_order
 from structgen.base.language.ir import FALSE, All, Any_, Formula, Length, Not, Spec, Words, conjuncts
 
 
-def excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
+def split_excepted_words(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
     """Return the first formula of a spec without the words that were written before and that it excludes, and
     which of the other formulas each of those meets; None where a spec is otherwise."""
     first, *others = spec.formulas
@@ -15,7 +15,7 @@ def excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
     rest: list[Formula] = []
     gone: set[str] = set()
     for part in parts:
-        if isinstance(part, Not) and isinstance(part.of, Words) and part.of.written:
+        if isinstance(part, Not) and isinstance(part.of, Words) and part.of.is_canonical:
             gone.update(part.of.of)
         else:
             rest.append(part)
@@ -33,7 +33,7 @@ def excepted(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]] | None:
     return base, {word: frozenset(indices) for word, indices in met.items()}
 
 
-def listed(spec: Spec) -> dict[str, frozenset[int]] | None:
+def words_with_demands(spec: Spec) -> dict[str, frozenset[int]] | None:
     """Return the words of a spec with the demands each meets, sorted by their bytes,
     if it is finite lists alone."""
     first = spec.formulas[0]
@@ -50,10 +50,10 @@ def listed(spec: Spec) -> dict[str, frozenset[int]] | None:
     return {word: frozenset(met[word]) for word in in_order(met)}
 
 
-def bounds(spec: Spec) -> tuple[int, int | None] | None:
+def length_bounds(spec: Spec) -> tuple[int, int | None] | None:
     """Return the bounds of a spec that speaks of its length alone."""
     if len(spec.formulas) != 1:
         return None
     formula = spec.formulas[0]
     parts = conjuncts(formula)
-    return lengths.bounds(parts) if all(isinstance(part, Length) for part in parts) else None
+    return lengths.length_bounds(parts) if all(isinstance(part, Length) for part in parts) else None

@@ -35,7 +35,7 @@ _LITERAL_REST = 1 + len("false")
 
 
 @jit
-def note(c: JsonContext, s: JsonState) -> None:
+def note_bound(c: JsonContext, s: JsonState) -> None:
     """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
     group."""
     mode, frame = s.mode, s.frame
@@ -56,7 +56,7 @@ def note(c: JsonContext, s: JsonState) -> None:
     if own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
         c.bound = max(c.bound, own + rest - 1)
         return
-    count, groups = c.listed_count, c.listed
+    count, groups = c.listed_count, c.state_groups
     i = LISTED * (count - 1)
     while i >= 0:
         if groups[i] == mode and groups[i + 1] == s.residue and groups[i + 2] == frame:

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Int32s, copy_block, skip
-from structgen.machines.json_machine.masks.bound_noting import note
+from structgen.machines.json_machine.masks.bound_noting import note_bound
 from structgen.machines.json_machine.masks.terminal_lexer import put_terminal
 from structgen.machines.json_machine.masks.trie_walk import (
     LISTED,
     PLAIN,
+    clear_marks,
     emit_at,
-    following,
-    unmark,
+    next_possible_byte,
     walk_all,
-    walk_left,
+    walk_leftover,
     walk_node,
 )
 from structgen.machines.json_machine.steps.byte_step import (
-    accepting,
-    brackets,
     close_value,
-    deepest,
+    deepest_after_token,
+    is_accepting,
+    open_brackets,
     push_frame,
+    run_without_count,
     space_allows,
-    step,
-    uncounted,
+    step_byte,
 )
 from structgen.machines.json_machine.steps.keys_and_items import among_literals, item_values
 from structgen.machines.json_machine.tables.json_blocks import (
@@ -58,65 +58,69 @@ from structgen.machines.json_machine.tables.lookups import (
     extra_place,
     is_space,
     like_count,
-    settle,
+    set_structural,
     value_place,
 )
-from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.interning import intern_row, note_question
 from structgen.machines.machine_core.layout import ASK, ASKED, ENDED, LARGE, NO, VAGUE, YES
 from structgen.machines.machine_core.lexeme_layout import LexemeContext
-from structgen.machines.machine_core.masks import emit, emit_bits, memoise, write_mask
+from structgen.machines.machine_core.masks import emit_bits, emit_tokens, memoise_mask, write_mask
 
 
 @jit
 def known_terminal(c: JsonContext) -> int:
     """Return the terminal whose identity stands in the row being interned, -1 when it, or room for it, must
     be asked."""
-    terminal = intern(c, c.terminals, 6, c.work.terminal)
+    terminal = intern_row(c, c.terminals, 6, c.work.terminal)
     if terminal < 0:
         return -1
     if c.terminals[terminal].record < 0:
-        ask(c, Q_TERMINAL, terminal, 0, 0)
+        note_question(c, Q_TERMINAL, terminal, 0, 0)
         return -1
     return terminal
 
 
 @jit
-def find_terminal(c: JsonContext, d: JsonState, quoted: bool) -> int:
+def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
     """Return the terminal of a state in a string, a key or a numeral: the automaton state, and what its
-    length bounds still ask of one token. `quoted`: with the quote that opened it just now. -1 when it must be
-    asked."""
-    least, most = 0, -1
-    if d.mode == M_STRING and not quoted:
+    length bounds still ask of one token. `is_quoted`: with the quote that opened it just now. -1 when it must
+    be asked."""
+    min_length, max_length = 0, -1
+    if d.mode == M_STRING and not is_quoted:
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
-        least = min(max(spec.least - d.position, 0), longest + 1)
-        if spec.most >= 0 and spec.most - d.position < longest:
-            most = spec.most - d.position
+        min_length = min(max(spec.min_length - d.position, 0), longest + 1)
+        if spec.max_length >= 0 and spec.max_length - d.position < longest:
+            max_length = spec.max_length - d.position
     if d.mode == M_STRING and c.string_specs[d.residue].phases >= 0:
-        least, most = like_count(c, c.string_specs[d.residue], d.position, 0)
+        min_length, max_length = like_count(c, c.string_specs[d.residue], d.position, 0)
     if d.mode != M_NUMBER:
-        c.quoted = d.residue
-    put_terminal(c, d.mode, d.lexeme, least, most, 0, 1 if quoted else 0)
+        c.is_quoted = d.residue
+    put_terminal(c, d.mode, d.lexeme, min_length, max_length, 0, 1 if is_quoted else 0)
     return known_terminal(c)
 
 
 @jit
 def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
-    level, most, left, written = 1, 1, -1, 0
+    level, deepest_level, blanks_left, run_state = 1, 1, -1, 0
     if (c.space == SPACE_ANY or c.space == SPACE_BOUNDED) and c.most_space >= 0:
-        left = min(c.most_space - (d.position >> COUNT_SHIFT), c.vocabulary.longest)
+        blanks_left = min(c.most_space - (d.position >> COUNT_SHIFT), c.vocabulary.longest)
     if c.space == SPACE_BOUNDED:
-        level, most, written = brackets(c, d), deepest(c, d), uncounted(d.position)
-        if most < 0:
+        level, deepest_level, run_state = (
+            open_brackets(c, d),
+            deepest_after_token(c, d),
+            run_without_count(d.position),
+        )
+        if deepest_level < 0:
             return -1
         # deeper than the longest token's white space, depth makes no difference
         fold = c.vocabulary.longest // 8 + 2
         if level > fold:
-            most -= level - fold
-            written = (max((written >> 6) - 8 * (level - fold), 0) << 6) | (written & 63)
+            deepest_level -= level - fold
+            run_state = (max((run_state >> 6) - 8 * (level - fold), 0) << 6) | (run_state & 63)
             level = fold
-    put_terminal(c, M_SPACE, level, most, written | (left << COUNT_SHIFT), c.space, 0)
+    put_terminal(c, M_SPACE, level, deepest_level, run_state | (blanks_left << COUNT_SHIFT), c.space, 0)
     return known_terminal(c)
 
 
@@ -127,7 +131,7 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 
 @jit
-def enter(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> int:
+def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> int:
     """Put a scratch block to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
     `whole`: nothing of the tokens belongs to the terminal."""
     scratch = c.scratch[at]
@@ -140,43 +144,43 @@ def enter(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> i
     value = extra_place(c, d.residue, outcome)
     if value < 0:
         return NO if value == -1 else ASK
-    settle(scratch, M_COLON, d.residue, d.extras | BLUR, d.frame)
+    set_structural(scratch, M_COLON, d.residue, d.extras | BLUR, d.frame)
     scratch.lexeme = -2 - outcome
     return YES
 
 
 @jit
-def resolve(c: JsonContext, d: JsonState, terminal: int) -> bool:
+def collect_closing(c: JsonContext, d: JsonState, terminal: int) -> bool:
     """Collect the tokens that close the terminal and live on in what holds it (of white space: in the state
     in scratch block 0); those that are marked are left out, and the marks taken away. Returns whether
     something was asked."""
-    unmarked = c.is_marked != 0
+    skips_marked = c.is_marked != 0
     row = c.terminals[terminal]
     holder, is_space = LexemeContext(row.holder), row.key.mode == M_SPACE
     record = holder.records[row.record]
-    asked = False
+    has_questions = False
     for i in range(record.leftovers, record.leftovers_end):
-        left = holder.leftovers[i]
+        leftover = holder.leftovers[i]
         code = YES
         if not is_space:
             outcome = c.outcomes.numbers[row.outcomes + i - record.leftovers]
-            code = enter(c, d, outcome, left.shift, False)
-        if code == ASK or (code != NO and walk_left(c, holder, left, code == VAGUE, unmarked)):
-            asked = True
-    if unmarked:
-        unmark(c)
-    return asked
+            code = leave_terminal(c, d, outcome, leftover.shift, False)
+        if code == ASK or (code != NO and walk_leftover(c, holder, leftover, code == VAGUE, skips_marked)):
+            has_questions = True
+    if skips_marked:
+        clear_marks(c)
+    return has_questions
 
 
 @jit
 def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
     """Add the tokens that stay inside a state's terminal, its row apart, to the buffer. Returns its row."""
-    note(c, d)
+    note_bound(c, d)
     row = c.terminals[terminal]
     holder = LexemeContext(row.holder)
     group = holder.groups[holder.records[row.record].groups]
     if group.dense_row < 0:
-        emit(c, holder.tokens.numbers, group.first, group.last)
+        emit_tokens(c, holder.tokens.numbers, group.first, group.last)
     return group.dense_row
 
 
@@ -188,19 +192,19 @@ def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
     terminal = find_terminal(c, d, quote >= 0)
     if terminal < 0:
         return ASKED
-    row, asked = put_inside(c, d, terminal), False
-    if d.seen > 0 or (d.mode == M_KEY and d.position >= 0):
+    row, has_questions = put_inside(c, d, terminal), False
+    if d.side_node > 0 or (d.mode == M_KEY and d.position >= 0):
         copy_block(d, c.scratch[0])
-        asked = walk_node(c, quote, 1, LISTED) if quote >= 0 else walk_all(c, LISTED)
-    if resolve(c, d, terminal):
-        asked = True
-    return ASKED if asked else row
+        has_questions = walk_node(c, quote, 1, LISTED) if quote >= 0 else walk_all(c, LISTED)
+    if collect_closing(c, d, terminal):
+        has_questions = True
+    return ASKED if has_questions else row
 
 
 @jit
-def forget(c: JsonContext) -> None:
+def clear_collection(c: JsonContext) -> None:
     """Forget what was collected."""
-    c.blurred = 0
+    c.blur_level = 0
     c.buffer_count = 0
     c.deferred_count = 0
 
@@ -209,13 +213,13 @@ def forget(c: JsonContext) -> None:
 def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
     """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
     state in scratch block 0; answers as `collect_terminal`. `d`: to be written over."""
-    code = step(c, c.scratch[0], d, 34)
+    code = step_byte(c, c.scratch[0], d, 34)
     if code == NO or code == ASK:
         return ASKED if code == ASK else -1
     whole = d.mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
     if d.mode == M_STRING:
         spec = c.string_specs[d.residue]
-        whole = spec.least == 0 and (spec.most < 0 or spec.most >= c.vocabulary.longest)
+        whole = spec.min_length == 0 and (spec.max_length < 0 or spec.max_length >= c.vocabulary.longest)
     if code == VAGUE or not whole:
         return ASKED if walk_node(c, node, 0, PLAIN) else -1
     emit_at(c, node)
@@ -232,9 +236,9 @@ def walk_digits(c: JsonContext, d: JsonState) -> int:
         return ASKED if place == -2 else -1
     row = c.places[place]
     if row.status == 0:
-        ask(c, Q_PLACE, place, 0, 0)
+        note_question(c, Q_PLACE, place, 0, 0)
         return ASKED
-    level = brackets(c, scratch)
+    level = open_brackets(c, scratch)
     if row.number < 0 or not space_allows(c, scratch, level, False):
         return -1
     frame = push_frame(c, scratch, place, level, False)
@@ -243,7 +247,7 @@ def walk_digits(c: JsonContext, d: JsonState) -> int:
     d.text = scratch.text & CAPTURE
     if item_values(c, scratch) != 0:
         d.text = CAPTURE
-    settle(d, M_NUMBER, 0, 0, frame)
+    set_structural(d, M_NUMBER, 0, 0, frame)
     d.lexeme = row.number
     return collect_terminal(c, d, -1)
 
@@ -256,12 +260,12 @@ def walk_structure(c: JsonContext) -> int:
     Tokens that begin with white space are those of the white space terminal; the others begin with one of the
     few bytes that the mode allows.
     """
-    scratch, kept, d = c.scratch[0], c.work.spare[4], c.work.spare[5]
-    copy_block(scratch, kept)
+    scratch, saved_registers, d = c.scratch[0], c.work.spare[4], c.work.spare[5]
+    copy_block(scratch, saved_registers)
     is_run = c.space == SPACE_BOUNDED or c.space == SPACE_ANY
-    asked, row, byte = False, -1, 0
+    has_questions, row, byte = False, -1, 0
     while byte < 256:
-        byte = following(c, scratch, byte, False)
+        byte = next_possible_byte(c, scratch, byte, False)
         node = c.vocabulary.first[byte]
         if byte == 45:
             row = walk_digits(c, d)
@@ -271,18 +275,18 @@ def walk_structure(c: JsonContext) -> int:
             row = ASKED if walk_node(c, node, 0, PLAIN) else -1
         if row >= 0:
             emit_row(c, row)
-        asked = asked or row == ASKED
+        has_questions = has_questions or row == ASKED
         row = -1
-        copy_block(kept, scratch)
+        copy_block(saved_registers, scratch)
         byte += 1
     if is_run:
         terminal = find_space(c, scratch)
         if terminal < 0:
             return ASKED
         row = put_inside(c, scratch, terminal)
-        if resolve(c, scratch, terminal):
-            asked = True
-    return ASKED if asked else row
+        if collect_closing(c, scratch, terminal):
+            has_questions = True
+    return ASKED if has_questions else row
 
 
 @jit
@@ -293,16 +297,16 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
     if outcome < 0:
         return -1
     # Where its value makes no difference an item is not read: each digit on the way would be a residue.
-    code = VAGUE if among_literals(c, d) else enter(c, d, outcome, 0, False)
+    code = VAGUE if among_literals(c, d) else leave_terminal(c, d, outcome, 0, False)
     if code == VAGUE:
-        code = enter(c, d, outcome, 0, True)
+        code = leave_terminal(c, d, outcome, 0, True)
     if code == YES:
         return walk_structure(c)
     return ASKED if code == ASK else -1
 
 
 @jit
-def collect(c: JsonContext, d: JsonState) -> int:
+def collect_tokens(c: JsonContext, d: JsonState) -> int:
     """Collect a state's tokens: returns the dense row to start from (-1:
     none), or -3 when something was asked."""
     mode = d.mode
@@ -324,23 +328,23 @@ def collect(c: JsonContext, d: JsonState) -> int:
 def try_deferred(c: JsonContext, index: int) -> bool:
     """Collect those of the deferred tokens that live. Returns whether something was asked."""
     c.precise = 1
-    deferred, offsets, data = c.deferred, c.vocabulary.token_offset, c.vocabulary.token_data
-    asked = False
+    deferred_tokens, offsets, data = c.deferred_tokens, c.vocabulary.token_offset, c.vocabulary.token_data
+    has_questions = False
     for i in range(c.deferred_count):
-        token = deferred[i]
+        token = deferred_tokens[i]
         s = c.nodes[index].registers
         code = YES
         for at in range(offsets[token], offsets[token + 1]):
             d = c.scratch[at & 1]
-            code = step(c, s, d, data[at])
+            code = step_byte(c, s, d, data[at])
             if code != YES:
                 break
             s = d
         if code == YES:
-            note(c, s)
-            emit(c, deferred, i, i + 1)
-        asked = asked or code == ASK
-    return asked
+            note_bound(c, s)
+            emit_tokens(c, deferred_tokens, i, i + 1)
+        has_questions = has_questions or code == ASK
+    return has_questions
 
 
 @jit
@@ -351,17 +355,17 @@ def walk_plainly(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def gather(c: JsonContext, index: int) -> int:
+def gather_mask(c: JsonContext, index: int) -> int:
     """Put the tokens of a state's mask into the buffer, end tokens apart. Returns a dense row to start from
     (-1: none), or -3 with questions noted."""
     d = c.nodes[index].registers
     c.precise = 0
-    forget(c)
-    row = collect(c, d)
-    if c.blurred == WHOLE_WALK:
-        forget(c)
+    clear_collection(c)
+    row = collect_tokens(c, d)
+    if c.blur_level == WHOLE_WALK:
+        clear_collection(c)
         row = walk_plainly(c, d)
-    if c.blurred != 0:
+    if c.blur_level != 0:
         # a token that writes two extra keys of one object: only the walk that follows their text can tell
         c.precise = 1
         c.buffer_count = 0
@@ -375,18 +379,18 @@ def gather(c: JsonContext, index: int) -> int:
 
 
 @jit
-def keep(c: JsonContext, index: int, row: int, target: int) -> int:
-    """Memoise what was gathered as a state's mask, and write it to `target`, as `compute` does."""
+def store_mask(c: JsonContext, index: int, row: int, target: int) -> int:
+    """Memoise what was gathered as a state's mask, and write it to `target`, as `compute_mask` does."""
     node = c.nodes[index]
-    if accepting(c, node.registers):
-        emit(c, c.ends, 0, c.end_count)
+    if is_accepting(c, node.registers):
+        emit_tokens(c, c.ends, 0, c.end_count)
     if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
         return LARGE
-    return memoise(c, node, row, target)
+    return memoise_mask(c, node, row, target)
 
 
 @entry("int64(int64, int64, int64)")
-def compute(context: int, index: int, target: int) -> int:
+def compute_mask(context: int, index: int, target: int) -> int:
     """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
     questions noted; ENDED after an end token; or LARGE where the list of its tokens (in the buffer) would be
     as long as a row: it is then neither memoised nor written."""
@@ -396,8 +400,8 @@ def compute(context: int, index: int, target: int) -> int:
         return write_mask(c, node, target)
     if node.registers.mode == M_FINISHED:
         return ENDED
-    row = gather(c, index)
-    return ASKED if row == ASKED else keep(c, index, row, target)
+    row = gather_mask(c, index)
+    return ASKED if row == ASKED else store_mask(c, index, row, target)
 
 
 @entry("int64(int64, int64)")
@@ -405,18 +409,18 @@ def compute_bound(context: int, index: int) -> int:
     """Work out and memoise a state's mask, and bound the tokens that are needed (`bound_noting`).
 
     Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
-    a token of its mask leads; 0 where groups of states are listed besides; a code as `compute` does.
+    a token of its mask leads; 0 where groups of states are listed besides; a code as `compute_mask` does.
     """
     c = JsonContext(context)
     node = c.nodes[index]
     if node.registers.mode == M_FINISHED:
         return ENDED
     c.bounding, c.bound, c.listed_count = 1, 1, 0
-    row = gather(c, index)
+    row = gather_mask(c, index)
     c.bounding = 0
     if row == ASKED:
         return ASKED
-    code = 0 if node.token_list >= 0 else keep(c, index, row, 0)
+    code = 0 if node.token_list >= 0 else store_mask(c, index, row, 0)
     if code < 0:
         return code
     if node.registers.mode == M_DOC:

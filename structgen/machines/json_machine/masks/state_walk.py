@@ -6,7 +6,7 @@ from typing import Final
 
 from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Bytes, Int32s, Int64s, copy_block, skip
-from structgen.machines.json_machine.steps.byte_step import accepting, step
+from structgen.machines.json_machine.steps.byte_step import is_accepting, step_byte
 from structgen.machines.json_machine.steps.keys_and_items import all_names
 from structgen.machines.json_machine.tables.json_blocks import (
     BLUR,
@@ -20,8 +20,8 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.machines.json_machine.tables.lookups import settle
-from structgen.machines.machine_core.interning import intern
+from structgen.machines.json_machine.tables.lookups import set_structural
+from structgen.machines.machine_core.interning import intern_row
 from structgen.machines.machine_core.layout import ASK, ASKED, NO, REFUSED, VAGUE, YES
 
 
@@ -32,14 +32,14 @@ def intern_node(c: JsonContext, d: JsonState) -> int:
     copy_block(d, t.registers)
     t.dense_row = -1
     t.token_list = -1
-    return intern(c, c.nodes, 8, t)
+    return intern_row(c, c.nodes, 8, t)
 
 
 # --- how texts are read (`layout.ByteSteps`): the registers of a spot ---------------------------------------
 
 
 @entry("int64(int64, int64, int64)")
-def begin(context: int, index: int, spot: int) -> int:
+def load_state(context: int, index: int, spot: int) -> int:
     """Have a state stand at a spot. Returns 0."""
     c = JsonContext(context)
     c.precise = 1
@@ -48,10 +48,10 @@ def begin(context: int, index: int, spot: int) -> int:
 
 
 @entry("int64(int64, int64, int64, int64)")
-def step_on(context: int, spot: int, other: int, byte: int) -> int:
+def step_on(context: int, spot: int, target_slot: int, byte: int) -> int:
     """Have what is behind a byte stand at another spot. Returns 0, REFUSED, or ASKED."""
     c = JsonContext(context)
-    code = step(c, c.scratch[spot], c.scratch[other], byte)
+    code = step_byte(c, c.scratch[spot], c.scratch[target_slot], byte)
     return 0 if code == YES else (REFUSED if code == NO else ASKED)
 
 
@@ -59,7 +59,7 @@ def step_on(context: int, spot: int, other: int, byte: int) -> int:
 def may_end_at(context: int, spot: int) -> int:
     """Return 1 where the document may end at a spot, else 0."""
     c = JsonContext(context)
-    return 1 if accepting(c, c.scratch[spot]) else 0
+    return 1 if is_accepting(c, c.scratch[spot]) else 0
 
 
 @entry("int64(int64, int64)")
@@ -70,7 +70,7 @@ def state_at(context: int, spot: int) -> int:
     return ASKED if code < 0 else code
 
 
-BYTE_STEPS: Final = (begin, step_on, may_end_at, state_at)
+BYTE_STEPS: Final = (load_state, step_on, may_end_at, state_at)
 
 
 @entry("int64(int64)")
@@ -79,7 +79,7 @@ def start_node(context: int) -> int:
     c = JsonContext(context)
     d = c.scratch[0]
     d.text = 0
-    settle(d, M_DOC, 0, 0, NO_FRAME)
+    set_structural(d, M_DOC, 0, 0, NO_FRAME)
     code = intern_node(c, d)
     return ASKED if code < 0 else code
 
@@ -93,58 +93,58 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
     c.precise = 0
     s = c.nodes[index].registers
     d = c.scratch[0]
-    asked = False
+    has_questions = False
     for byte in range(256):
-        code = step(c, s, d, byte)
-        asked = asked or code == ASK
+        code = step_byte(c, s, d, byte)
+        has_questions = has_questions or code == ASK
         target[byte] = 1 if code == YES else 0
     c.precise = 1
-    return ASKED if asked else 0
+    return ASKED if has_questions else 0
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def after_each(
-    context: int, index: int, wanted_address: int, forgets: int, named: int, target_address: int
+    context: int, index: int, wanted_address: int, forgets: int, byte_count: int, target_address: int
 ) -> int:
     """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or wanted[b]
     (uint8) is 0.
 
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
-    ones keys are kept.) `named`: 1 refuses the extra keys of objects of which the schema names keys; states
-    from which no text ends may be left. Returns 0, or -3 with questions noted.
+    ones keys are kept.) `byte_count`: 1 refuses the extra keys of objects of which the schema names keys;
+    states from which no text ends may be left. Returns 0, or -3 with questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
-    wanted, target = Bytes(wanted_address), Int64s(target_address)
+    byte_filter, target = Bytes(wanted_address), Int64s(target_address)
     c.precise = 1
-    asked = False
+    has_questions = False
     for byte in range(256):
         target[byte] = -1
-        if wanted[byte] == 0:
+        if byte_filter[byte] == 0:
             continue
         d = c.scratch[0]
-        code = step(c, c.nodes[index].registers, d, byte)
+        code = step_byte(c, c.nodes[index].registers, d, byte)
         if code == YES:
             mode = d.mode
-            if named and mode == M_KEY and all_names(c, d.residue) >= 0:
+            if byte_count and mode == M_KEY and all_names(c, d.residue) >= 0:
                 if d.position < 0:
                     continue
                 d.lexeme = d.lexeme | NO_STATE
-                d.seen = 0
+                d.side_node = 0
                 d.text = 0
             if forgets and d.text & CAPTURE == 0:
                 if mode == M_KEY:
-                    d.seen = 0
+                    d.side_node = 0
                     d.text = 0
                 if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
                     d.extras = 0
-            found = intern_node(c, d)
-            asked = asked or found < 0
-            target[byte] = found
+            state_after = intern_node(c, d)
+            has_questions = has_questions or state_after < 0
+            target[byte] = state_after
         elif code == ASK:
-            asked = True
-    return ASKED if asked else 0
+            has_questions = True
+    return ASKED if has_questions else 0
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -159,8 +159,8 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     tokens = Int32s(tokens_address)
     target = Int64s(target_address)
     offsets = c.vocabulary.token_offset
-    before = c.nodes[index].registers
-    asked = False
+    registers_before = c.nodes[index].registers
+    has_questions = False
     for i in range(count):
         token = tokens[i]
         data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
@@ -168,30 +168,33 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
         for turn in range(2):
             c.precise = turn
             s = c.scratch[0]
-            copy_block(before, s)
-            blurred, stays = before.text & CAPTURE != 0, True
+            copy_block(registers_before, s)
+            is_blurred, stays = registers_before.text & CAPTURE != 0, True
             for at in range(size):
                 d = c.scratch[1 - (at & 1)]
-                code = step(c, s, d, data[at])
+                code = step_byte(c, s, d, data[at])
                 if code != YES:
                     break
                 s = d
-                blurred, stays = blurred or s.text & CAPTURE != 0, stays and s.mode == before.mode
+                is_blurred, stays = (
+                    is_blurred or s.text & CAPTURE != 0,
+                    stays and s.mode == registers_before.mode,
+                )
                 if s.extras & BLUR != 0:
                     # a key was closed: only the walk that follows its text knows which
-                    blurred = True
+                    is_blurred = True
                     break
-            if turn == 1 or not blurred or (code != YES and code != VAGUE):
+            if turn == 1 or not is_blurred or (code != YES and code != VAGUE):
                 break
-            if code == YES and stays and s.extras & BLUR == 0 and s.frame == before.frame:
+            if code == YES and stays and s.extras & BLUR == 0 and s.frame == registers_before.frame:
                 break  # in the same string, key or numeral of the item
         c.precise = 1
         if code == YES:
             state = intern_node(c, s)
-            asked = asked or state < 0
-        asked = asked or code == ASK
+            has_questions = has_questions or state < 0
+        has_questions = has_questions or code == ASK
         target[i] = state
-    return ASKED if asked else 0
+    return ASKED if has_questions else 0
 
 
 @entry("int64(int64, int64)")

@@ -18,8 +18,8 @@ from structgen.machines.json_machine.steps.byte_step import (
     bounded_space,
     is_bounded,
     number_step,
-    step,
-    uncounted,
+    run_without_count,
+    step_byte,
 )
 from structgen.machines.json_machine.tables.json_blocks import (
     COUNT_SHIFT,
@@ -46,13 +46,13 @@ from structgen.machines.json_machine.tables.lookups import (
     is_space,
     like_count,
     phase_at,
-    settle,
+    set_structural,
     string_step,
 )
-from structgen.machines.machine_core.interning import ask_room, intern
+from structgen.machines.machine_core.interning import ask_room, intern_row
 from structgen.machines.machine_core.layout import ASK, ASKED, OUT, REFUSED, YES, VocabularyWords
 from structgen.machines.machine_core.lexeme_layout import CLOSES, UNKNOWN, SafeRow
-from structgen.machines.machine_core.lexeme_records import cell
+from structgen.machines.machine_core.lexeme_records import read_cell
 from structgen.tokens.trie import MAX_STRING
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
@@ -63,44 +63,44 @@ _BEYOND_ASCII = 10
 
 @jit
 def put_terminal(
-    c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int, quoted: int
+    c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int, is_quoted: int
 ) -> JsonTerminal:
     """Return the row of a terminal that is about to be looked up: its key, and -1 in each other word."""
     t = c.work.terminal
     words, key = Int64s(address_of_block(t)), t.key
     for i in range(_TERMINAL_WORDS):
         words[i] = -1
-    key.mode, key.lexeme, key.least, key.most, key.policy, key.quoted = (
+    key.mode, key.lexeme, key.min_length, key.max_length, key.policy, key.is_quoted = (
         mode,
         lexeme,
-        least,
-        most,
+        min_length,
+        max_length,
         policy,
-        quoted,
+        is_quoted,
     )
     return t
 
 
 @jit
-def put_state(c: JsonContext, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
+def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
     """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
-    terminal = intern(c, c.terminals, 6, put_terminal(c, mode, lexeme, least, most, policy, 0))
-    wanted, cells = CELLS * c.terminals.count, c.cells
-    if terminal >= 0 and wanted > cells.capacity:
-        ask_room(c, cells, wanted - cells.count)
+    terminal = intern_row(c, c.terminals, 6, put_terminal(c, mode, lexeme, min_length, max_length, policy, 0))
+    cell_count, cells = CELLS * c.terminals.count, c.cells
+    if terminal >= 0 and cell_count > cells.capacity:
+        ask_room(c, cells, cell_count - cells.count)
         terminal = -1
     if terminal < 0:
         return UNKNOWN
-    for i in range(cells.count, wanted):
+    for i in range(cells.count, cell_count):
         cells[i] = UNKNOWN
-    cells.count = wanted
+    cells.count = cell_count
     return terminal
 
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
-def state_of(context: int, mode: int, lexeme: int, least: int, most: int, policy: int) -> int:
+def state_of(context: int, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
     """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
-    terminal = put_state(JsonContext(context), mode, lexeme, least, most, policy)
+    terminal = put_state(JsonContext(context), mode, lexeme, min_length, max_length, policy)
     return terminal if terminal >= 0 else ASKED
 
 
@@ -109,21 +109,23 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     """Return the cell of a byte inside a string or key. Where it stands for itself, the cell is noted for all
     bytes that do the same."""
     key = c.terminals[state].key
-    before, d = c.scratch[0], c.scratch[1]
-    before.text = 0
-    settle(before, key.mode, c.quoted, 0, SENTINEL)
-    before.lexeme = key.lexeme
-    least, most = 0, -1
+    registers_before, d = c.scratch[0], c.scratch[1]
+    registers_before.text = 0
+    set_structural(registers_before, key.mode, c.is_quoted, 0, SENTINEL)
+    registers_before.lexeme = key.lexeme
+    min_length, max_length = 0, -1
     if key.mode == M_STRING:
-        spec = c.string_specs[c.quoted]
-        least, most = spec.least, spec.most
-        before.position = most - key.most if key.most >= 0 else least - key.least
+        spec = c.string_specs[c.is_quoted]
+        min_length, max_length = spec.min_length, spec.max_length
+        registers_before.position = (
+            max_length - key.max_length if key.max_length >= 0 else min_length - key.min_length
+        )
         if spec.phases >= 0:
-            before.position = key.most
+            registers_before.position = key.max_length
     else:
-        before.position = -1
+        registers_before.position = -1
     c.precise = 0
-    code = step(c, before, d, byte)
+    code = step_byte(c, registers_before, d, byte)
     c.precise = 1
     if code == OUT:
         return CLOSES + d.lexeme
@@ -133,19 +135,22 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if code == YES and key.mode == M_KEY:
         after = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
     elif code == YES:
-        left, missing = most - d.position if key.most >= 0 else -1, max(least - d.position, 0)
-        spec = c.string_specs[c.quoted]
+        characters_left, missing = (
+            max_length - d.position if key.max_length >= 0 else -1,
+            max(min_length - d.position, 0),
+        )
+        spec = c.string_specs[c.is_quoted]
         if spec.phases >= 0:
-            missing, left = like_count(c, spec, d.position, key.least)
-        after = put_state(c, M_STRING, d.lexeme, missing, left, 0)
+            missing, characters_left = like_count(c, spec, d.position, key.min_length)
+        after = put_state(c, M_STRING, d.lexeme, missing, characters_left, 0)
     top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
-    if after >= REFUSED and before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
-        row, cells = skip(c.strings, before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
+    if after >= REFUSED and registers_before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
+        row, cells = skip(c.strings, registers_before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
         first = 32 if byte < 128 else (128 if byte < 192 else 192)
         last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
-        for other in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
-            if row[other] == row[byte] and other != 34 and other != 92:
-                cells[other] = after
+        for same_class_byte in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
+            if row[same_class_byte] == row[byte] and same_class_byte != 34 and same_class_byte != 92:
+                cells[same_class_byte] = after
     return after
 
 
@@ -156,15 +161,17 @@ def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
     left, -1 where that is not counted."""
     if not is_space(byte):
         return REFUSED
-    left, written = key.most >> COUNT_SHIFT, uncounted(key.most)
-    if left == 0:
+    blanks_left, run_state = key.max_length >> COUNT_SHIFT, run_without_count(key.max_length)
+    if blanks_left == 0:
         return REFUSED
-    left = max(left - 1, -1)
+    blanks_left = max(blanks_left - 1, -1)
     if key.policy == SPACE_BOUNDED:
-        written = bounded_space(written, byte)
-        if written < 0 or not is_bounded(written, key.least):
+        run_state = bounded_space(run_state, byte)
+        if run_state < 0 or not is_bounded(run_state, key.min_length):
             return REFUSED
-    return put_state(c, M_SPACE, key.lexeme, key.least, written | (left << COUNT_SHIFT), key.policy)
+    return put_state(
+        c, M_SPACE, key.lexeme, key.min_length, run_state | (blanks_left << COUNT_SHIFT), key.policy
+    )
 
 
 @entry("int64(int64, int64, int64)")
@@ -201,7 +208,7 @@ def ends_before(context: int, state: int, byte: int) -> int:
         after -= 1
     elif byte == 123 or byte == 91:
         after += 1
-    is_allowed = key.policy != SPACE_BOUNDED or is_bounded(key.most, after)
+    is_allowed = key.policy != SPACE_BOUNDED or is_bounded(key.max_length, after)
     return 0 if is_allowed else -1
 
 
@@ -216,7 +223,7 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
 
 
 @jit
-def commonest(c: JsonContext, state: int) -> int:
+def most_common_state(c: JsonContext, state: int) -> int:
     """Return the state to which most small letters lead, or, where none may come, most characters of ASCII,
     if they are more than half of those that may come; -1: none may."""
     after, votes, first, last = -1, 0, 97, 122
@@ -247,18 +254,18 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     """Write which classes of characters are safe in a state of a string automaton: those that lead to one
     state, and from that to one, and so on; back to itself at the best."""
     low, high = all_classes(c)
-    safe.known, safe.low, safe.high, safe.reach = 1, low, high, MAX_STRING
+    safe.row, safe.low, safe.high, safe.reach = 1, low, high, MAX_STRING
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
-    after = commonest(c, state)
+    after = most_common_state(c, state)
     low, high = leading_to(c, state, after, low, high)
-    safe.known, safe.low, safe.high, safe.reach = 1, low, high, 0
+    safe.row, safe.low, safe.high, safe.reach = 1, low, high, 0
     while low | high != 0 and safe.reach < c.vocabulary.longest:
         safe.reach = safe.reach + 1
-        before, after = after, commonest(c, after)
-        if leading_to(c, before, after, low, high) != (low, high):
+        state_before, after = after, most_common_state(c, after)
+        if leading_to(c, state_before, after, low, high) != (low, high):
             return
-        if before == after:
+        if state_before == after:
             break
     safe.reach = MAX_STRING
 
@@ -268,17 +275,17 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
     """Return what is safe in a state of a string or key."""
     t = c.terminals[state]
     key, safe = t.key, t.safe
-    if safe.known == -1:
-        safe.known = 0
+    if safe.row == -1:
+        safe.row = 0
         # of a live state nothing is known before it is asked
         if key.lexeme >> ESCAPE_SHIFT == 0 and string_step(c, key.lexeme, TOTAL_COLUMN) != UNASKED:
             find_safe(c, key.lexeme, safe)
-            if key.most >= 0:
-                spec = c.string_specs[c.quoted]
-                left = key.most
+            if key.max_length >= 0:
+                spec = c.string_specs[c.is_quoted]
+                characters_left = key.max_length
                 if spec.phases >= 0:
-                    left = phase_at(c, spec, key.most).safe - key.most
-                safe.reach = min(safe.reach, left)
+                    characters_left = phase_at(c, spec, key.max_length).safe - key.max_length
+                safe.reach = min(safe.reach, characters_left)
     return safe
 
 
@@ -286,7 +293,7 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
 def safe_in(context: int, state: int) -> int:
     """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
     safe = safe_row(JsonContext(context), state)
-    return address_of_block(safe) if safe.known else 0
+    return address_of_block(safe) if safe.row else 0
 
 
 @entry("int64(int64, int64)")
@@ -320,18 +327,18 @@ def characters_owed(c: JsonContext, lexeme: int) -> int:
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     if escape < 8 or c.escapes != ESCAPES_ANY:
         return 0
-    left, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
-    return 0 if max(value << left, 0xDC00) <= min(((value + 1) << left) - 1, 0xDFFF) else 1
+    escape_bits, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
+    return 0 if max(value << escape_bits, 0xDC00) <= min(((value + 1) << escape_bits) - 1, 0xDFFF) else 1
 
 
 @jit
-def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, most: int) -> None:
-    """Write the tokens of the first slots that have a need, ascending by it, behind the first `most` numbers
-    of `tokens`: these are at first how many tokens have each need, and then where those end."""
-    behind = most
-    for need in range(most):
-        count, tokens[need] = tokens[need], behind
-        behind += count
+def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, max_need: int) -> None:
+    """Write the tokens of the first slots that have a need, ascending by it, behind the first `max_need`
+    numbers of `tokens`: these are at first how many tokens have each need, and then where those end."""
+    end = max_need
+    for need in range(max_need):
+        count, tokens[need] = tokens[need], end
+        end += count
     for slot in range(slots):
         need = needs[slot]
         for i in range(v.slot_start[slot], v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]):
@@ -350,41 +357,48 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
     it needs, and those that the string then has; before all, how many nodes there are.
     """
     c = JsonContext(context)
-    v, needed, sorted_tokens, closed = c.vocabulary, Int32s(needs), Int32s(tokens), Int64s(closings)
-    nodes, node, crossed, slots, most, top = v.trie, 0, 0, 0, v.longest + 2, c.depths[0]
+    v, characters_needed, sorted_tokens, closing_nodes = (
+        c.vocabulary,
+        Int32s(needs),
+        Int32s(tokens),
+        Int64s(closings),
+    )
+    nodes, node, closing_count, slots, max_length, top = v.trie, 0, 0, 0, v.longest + 2, c.depths[0]
     # of each depth: the state, `shift` the characters that are begun, `other` those that are needed
-    top.lexeme, top.shift, top.other = state, 0, 0
+    top.lexeme, top.shift, top.like_state = state, 0, 0
     is_between = c.terminals[state].key.lexeme == FREE
-    for need in range(most):
+    for need in range(max_length):
         sorted_tokens[need] = 0
     while node < v.trie_count:
         word = nodes[node]
         byte, depth, slot = byte_of(word), depth_of(word), slot_of(word)
-        above, here = c.depths[depth - 1], c.depths[depth]
-        after = c.cells[CELLS * above.lexeme + byte]
+        parent, here = c.depths[depth - 1], c.depths[depth]
+        after = c.cells[CELLS * parent.lexeme + byte]
         if after < REFUSED:
-            after = cell(c, above.lexeme, byte)
+            after = read_cell(c, parent.lexeme, byte)
         if after < REFUSED:
             return ASKED
         if after >= CLOSES:
-            closing = skip(closed, 1 + 3 * crossed)
-            closing[0], closing[1], closing[2] = node, above.other, above.shift
-            crossed += 1
+            closing = skip(closing_nodes, 1 + 3 * closing_count)
+            closing[0], closing[1], closing[2] = node, parent.like_state, parent.shift
+            closing_count += 1
         if after < 0 or after >= CLOSES:
             node = end_of(word)
             continue
         here.lexeme = after
-        if after == state and above.lexeme == state and is_between:
-            here.shift = above.shift + 1  # a character of one byte
-            here.other = max(above.other, here.shift)
+        if after == state and parent.lexeme == state and is_between:
+            here.shift = parent.shift + 1  # a character of one byte
+            here.like_state = max(parent.like_state, here.shift)
         else:
-            here.shift = above.shift + characters_begun(c.terminals[above.lexeme].key.lexeme, byte)
-            here.other = max(above.other, here.shift + characters_owed(c, c.terminals[after].key.lexeme))
+            here.shift = parent.shift + characters_begun(c.terminals[parent.lexeme].key.lexeme, byte)
+            here.like_state = max(
+                parent.like_state, here.shift + characters_owed(c, c.terminals[after].key.lexeme)
+            )
         if slot:
-            needed[slot - 1], need = here.other, here.other
+            characters_needed[slot - 1], need = here.like_state, here.like_state
             sorted_tokens[need] = sorted_tokens[need] + v.slot_start[slot] - v.slot_start[slot - 1]
         slots = max(slots, slot)
         node += 1
-    closed[0] = crossed
-    sort_tokens(v, slots, needed, sorted_tokens, most)
+    closing_nodes[0] = closing_count
+    sort_tokens(v, slots, characters_needed, sorted_tokens, max_length)
     return 0

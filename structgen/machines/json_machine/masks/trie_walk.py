@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from structgen.base.native.jit import jit
 from structgen.base.native.typed_blocks import Int32s, Int64s, copy_block, skip
-from structgen.machines.json_machine.masks.bound_noting import note
-from structgen.machines.json_machine.steps.byte_step import step
-from structgen.machines.json_machine.steps.string_step import dumped, escapes_of
+from structgen.machines.json_machine.masks.bound_noting import note_bound
+from structgen.machines.json_machine.steps.byte_step import step_byte
+from structgen.machines.json_machine.steps.string_step import escapes_of, writes_as_dumps
 from structgen.machines.json_machine.tables.json_blocks import (
     ESCAPE_SHIFT,
     ESCAPES_ASCII,
@@ -21,15 +21,15 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
 )
-from structgen.machines.json_machine.tables.lookups import ended, next_held, next_listed
+from structgen.machines.json_machine.tables.lookups import next_held, next_listed, word_at_prefix
 from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
 from structgen.machines.machine_core.lexeme_layout import RANGE_WORDS, Leftover, LexemeContext
 from structgen.machines.machine_core.lexeme_records import nodes_of, slots_of, take_below, tokens_of
-from structgen.machines.machine_core.masks import emit
+from structgen.machines.machine_core.masks import emit_tokens
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 PLAIN, UNMARKED, LISTED = range(3)
-"""What a walk collects (`walk`)."""
+"""What a walk collects (`walk_nodes`)."""
 
 
 @jit
@@ -45,7 +45,7 @@ def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
 
 
 @jit
-def unmark(c: JsonContext) -> None:
+def clear_marks(c: JsonContext) -> None:
     """Take all marks away."""
     marks = c.marks
     for i in range(c.vocabulary.mask_words):
@@ -54,10 +54,10 @@ def unmark(c: JsonContext) -> None:
 
 
 @jit
-def escapable(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
+def allows_escape(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
     """Return whether a listed word may go on with a character that is written as an escape."""
     policy = escapes_of(c, s)
-    if not dumped(policy):
+    if not writes_as_dumps(policy):
         return True
     if next_listed(c, words, prefix, 0) < 32 or next_listed(c, words, prefix, 34) == 34:
         return True
@@ -67,13 +67,13 @@ def escapable(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
 
 
 @jit
-def defer(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
+def defer_tokens(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
     """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
-    deferred, count = c.deferred, c.deferred_count
+    deferred_tokens, count = c.deferred_tokens, c.deferred_count
     for node in range(first, last):
         slot = slot_of(trie[node])
         for i in range(starts[slot - 1] if slot else 0, starts[slot] if slot else 0):
-            deferred[count] = ids[i]
+            deferred_tokens[count] = ids[i]
             count += 1
     c.deferred_count = count
 
@@ -87,20 +87,20 @@ def listed_at(c: JsonContext, s: JsonState) -> tuple[int, int]:
     spec = c.string_specs[s.residue]
     if s.mode == M_WORDS:
         return spec.start, s.position
-    return spec.words, s.seen if s.seen > 0 else -1
+    return spec.words, s.side_node if s.side_node > 0 else -1
 
 
 @jit
-def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
+def next_possible_byte(c: JsonContext, s: JsonState, byte: int, only_listed: bool) -> int:
     """Return the smallest byte from `byte` on that may come, as far as mode and word lists tell at a glance,
-    or 256. `listed`: of a string or key beside an automaton, one with which it may agree with one that is
-    named or was written, or close, or begin an escape."""
+    or 256. `only_listed`: of a string or key beside an automaton, one with which it may agree with one that
+    is named or was written, or close, or begin an escape."""
     mode = s.mode
     is_text = mode == M_STRING or mode == M_KEY
     if not is_text and mode != M_WORDS:
         after = c.next_byte[(mode << 8) | byte]
         return byte if after < 0 else after
-    if is_text and not listed and s.lexeme & STATE_BITS != NO_STATE:
+    if is_text and not only_listed and s.lexeme & STATE_BITS != NO_STATE:
         return byte
     if s.lexeme >> ESCAPE_SHIFT != 0:
         return byte
@@ -108,9 +108,9 @@ def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
     after, escapes = 256, False
     if prefix >= 0:
         after = next_listed(c, words, prefix, byte)
-        escapes = byte <= 92 and escapable(c, s, words, prefix)
-    if mode == M_KEY and s.seen > 0:
-        after = min(after, next_held(c, s.seen, byte))
+        escapes = byte <= 92 and allows_escape(c, s, words, prefix)
+    if mode == M_KEY and s.side_node > 0:
+        after = min(after, next_held(c, s.side_node, byte))
         escapes = True
     if byte <= 92 and escapes:
         after = min(after, 92)
@@ -120,24 +120,24 @@ def following(c: JsonContext, s: JsonState, byte: int, listed: bool) -> int:
 @jit
 def is_listed(c: JsonContext, s: JsonState) -> bool:
     """Return whether a string or key, as far as it is written, is one that is named or was written."""
-    if s.mode == M_KEY and s.seen > 0 and c.sets[s.seen].member == 1:
+    if s.mode == M_KEY and s.side_node > 0 and c.sets[s.side_node].member == 1:
         return True
     words, prefix = listed_at(c, s)
-    return prefix >= 0 and ended(c, words, prefix) >= 0
+    return prefix >= 0 and word_at_prefix(c, words, prefix) >= 0
 
 
 @jit
-def excluded(c: JsonContext, s: JsonState, byte: int) -> bool:
+def is_refused_by_list(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
     the terminal says of the tokens inside is too much."""
     free, after = c.work.spare[6], c.work.spare[7]
     copy_block(s, free)
-    free.seen = 0
-    return step(c, free, after, byte) != NO
+    free.side_node = 0
+    return step_byte(c, free, after, byte) != NO
 
 
 @jit
-def walk(
+def walk_nodes(
     c: JsonContext,
     nodes: Int64s,
     starts: Int32s,
@@ -145,12 +145,12 @@ def walk(
     node: int,
     last: int,
     base: int,
-    closed: int,
-    how: int,
+    closing_state: int,
+    mode: int,
 ) -> bool:
     """Collect the tokens at some nodes of a trie that live. The registers above a node at depth base + 1 are
-    in scratch block 0; those at depths to base + `closed` stand in their blocks already. Returns whether
-    something had to be asked.
+    in scratch block 0; those at depths to base + `closing_state` stand in their blocks already. Returns
+    whether something had to be asked.
 
     UNMARKED: tokens that are marked are left out. LISTED, in a string or key beside an automaton: only tokens
     that depend on which are named or were written, and those are marked that close one. What stays inside,
@@ -158,92 +158,104 @@ def walk(
 
     Of the children that cannot come few are visited: the next that may is looked up.
     """
-    scratch, hints, asked, own = c.scratch, c.room, False, 0
+    scratch, hints, has_questions, own = c.scratch, c.room, False, 0
     hints[2], hints[3] = -1, last
     while node < last:
         word = nodes[node]
         byte, depth, slot, end = byte_of(word), depth_of(word) - base, slot_of(word), end_of(word)
         s = scratch[depth - 1]
         d, code, closes = skip(s, 1), YES, False
-        listed = how == LISTED and node >= own
-        if depth > closed:
+        has_list = mode == LISTED and node >= own
+        if depth > closing_state:
             hint = skip(hints, 2 * depth)
             if hint[0] < byte:
-                hint[0] = following(c, s, byte, listed)
+                hint[0] = next_possible_byte(c, s, byte, has_list)
             if hint[0] != byte:
                 node = end if hint[0] < 256 else hint[1]
                 continue
             escape = (s.lexeme >> ESCAPE_SHIFT) & 15
-            closes = listed and byte == 34 and (escape == 0 or escape == 6)
+            closes = has_list and byte == 34 and (escape == 0 or escape == 6)
             if closes and escape == 0 and not is_listed(c, s):
                 node = end
                 continue
-            code = step(c, s, d, byte)
+            code = step_byte(c, s, d, byte)
         if closes:
             take_below(nodes, starts, ids, node, c.marks)
             c.is_marked = 1
         if code != YES:
-            asked = asked or code == ASK
+            has_questions = has_questions or code == ASK
             if code == VAGUE:
-                defer(c, nodes, node, end, starts, ids)
-            if code == NO and listed and not closes and s.mode == M_STRING and excluded(c, s, byte):
-                c.blurred = max(c.blurred, WHOLE_WALK)
+                defer_tokens(c, nodes, node, end, starts, ids)
+            if (
+                code == NO
+                and has_list
+                and not closes
+                and s.mode == M_STRING
+                and is_refused_by_list(c, s, byte)
+            ):
+                c.blur_level = max(c.blur_level, WHOLE_WALK)
             node = end
             continue
         if slot > 0:
-            if depth > closed:
-                note(c, d)
-            if how == UNMARKED:
+            if depth > closing_state:
+                note_bound(c, d)
+            if mode == UNMARKED:
                 emit_unmarked(c, ids, starts[slot - 1], starts[slot])
             else:
-                emit(c, ids, starts[slot - 1], starts[slot])
-        if closes or (listed and d.lexeme & STATE_BITS == NO_STATE):
+                emit_tokens(c, ids, starts[slot - 1], starts[slot])
+        if closes or (has_list and d.lexeme & STATE_BITS == NO_STATE):
             own = end  # of no terminal
-        elif listed and d.seen <= 0 and (d.mode == M_STRING or d.position < 0):
+        elif has_list and d.side_node <= 0 and (d.mode == M_STRING or d.position < 0):
             node = end
             continue
         hints[2 * depth + 2], hints[2 * depth + 3] = -1, end
         node += 1
-    return asked
+    return has_questions
 
 
 @jit
-def walk_left(c: JsonContext, holder: LexemeContext, left: Leftover, vague: bool, unmarked: bool) -> bool:
+def walk_leftover(
+    c: JsonContext, holder: LexemeContext, leftover: Leftover, vague: bool, skips_marked: bool
+) -> bool:
     """Collect the tokens whose bytes behind a terminal may follow: from the registers in scratch block 0, or,
     where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
     whether something had to be asked."""
-    trie, asked = holder.tries[left.trie], False
+    trie, has_questions = holder.tries[leftover.trie], False
     nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
     for part in range(trie.range_count):
         within = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
-        how = UNMARKED if unmarked else PLAIN
+        walk_mode = UNMARKED if skips_marked else PLAIN
         if vague:
-            defer(c, nodes, within[0], within[1], starts, ids)
-        elif walk(c, nodes, starts, ids, within[0], within[1], within[2], left.shift, how):
-            asked = True
-    return asked
+            defer_tokens(c, nodes, within[0], within[1], starts, ids)
+        elif walk_nodes(c, nodes, starts, ids, within[0], within[1], within[2], leftover.shift, walk_mode):
+            has_questions = True
+    return has_questions
 
 
 @jit
-def walk_node(c: JsonContext, node: int, depth: int, how: int) -> bool:
+def walk_node(c: JsonContext, node: int, depth: int, walk_mode: int) -> bool:
     """Collect the tokens at a node of the vocabulary's trie and below it (depth 1: below it alone) that may
     follow from the registers in scratch block 0. Returns whether something had to be asked."""
     v = c.vocabulary
     end = end_of(v.trie[node])
-    return walk(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, how)
+    return walk_nodes(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, walk_mode)
 
 
 @jit
-def walk_all(c: JsonContext, how: int) -> bool:
+def walk_all(c: JsonContext, walk_mode: int) -> bool:
     """Collect all tokens that may follow from the registers in scratch block 0. Returns whether something had
     to be asked."""
-    asked, byte = False, 0
+    has_questions, byte = False, 0
     while byte < 256:
-        byte = following(c, c.scratch[0], byte, how == LISTED)
-        if byte < 256 and c.vocabulary.first[byte] >= 0 and walk_node(c, c.vocabulary.first[byte], 0, how):
-            asked = True
+        byte = next_possible_byte(c, c.scratch[0], byte, walk_mode == LISTED)
+        if (
+            byte < 256
+            and c.vocabulary.first[byte] >= 0
+            and walk_node(c, c.vocabulary.first[byte], 0, walk_mode)
+        ):
+            has_questions = True
         byte += 1
-    return asked
+    return has_questions
 
 
 @jit
@@ -251,4 +263,6 @@ def emit_at(c: JsonContext, node: int) -> None:
     """Add the tokens that end at a node of the vocabulary."""
     slot = slot_of(c.vocabulary.trie[node])
     if slot > 0:
-        emit(c, c.vocabulary.slot_ids, c.vocabulary.slot_start[slot - 1], c.vocabulary.slot_start[slot])
+        emit_tokens(
+            c, c.vocabulary.slot_ids, c.vocabulary.slot_start[slot - 1], c.vocabulary.slot_start[slot]
+        )

@@ -32,20 +32,22 @@ class LengthTable(NamedTuple):
         """Bytes of the arrays: some 4 for each token of the vocabulary."""
         return sum(array.nbytes for array in self)
 
-    def tokens_within(self, most: int) -> npt.NDArray[np.int32]:
-        """Return as a row of bits the tokens that stay inside a string with room for `most` characters (-1:
-        for any number). Nobody may change it. Cost: 1 ns a token, of half of them at most."""
-        if not 0 <= most < len(self.ends):
+    def tokens_within(self, max_length: int) -> npt.NDArray[np.int32]:
+        """Return as a row of bits the tokens that stay inside a string with room for `max_length` characters
+        (-1: for any number). Nobody may change it. Cost: 1 ns a token, of half of them at most."""
+        if not 0 <= max_length < len(self.ends):
             return self.row
-        last = int(self.ends[most])
+        last = int(self.ends[max_length])
         is_less = 2 * last < len(self.tokens)
         row = np.zeros_like(self.row)
         add_tokens(row, self.tokens[:last] if is_less else self.tokens[last:])
         return row if is_less else self.row & ~row
 
-    def nodes_that_close(self, least: int, most: int) -> npt.NDArray[np.int64]:
-        """Return the nodes that close a string which must have `least` characters more, and has room for
-        `most` (-1: for any number)."""
+    def nodes_that_close(self, min_length: int, max_length: int) -> npt.NDArray[np.int64]:
+        """Return the nodes that close a string which must have `min_length` characters more, and has room for
+        `max_length` (-1: for any number)."""
         nodes, needs, characters = self.closings.T
-        closing: npt.NDArray[np.int64] = nodes[(characters >= least) & ((needs <= most) | (most < 0))]
+        closing: npt.NDArray[np.int64] = nodes[
+            (characters >= min_length) & ((needs <= max_length) | (max_length < 0))
+        ]
         return closing

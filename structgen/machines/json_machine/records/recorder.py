@@ -54,11 +54,11 @@ _MOVES, _SAFE, _ENDS = (
 def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
     """Return what a terminal is (the leading words of its row, its automaton's state), without the grammar it
     was met in."""
-    mode, lexeme = identity[: L.TerminalKey.least]
+    mode, lexeme = identity[: L.TerminalKey.min_length]
     if mode == L.M_NUMBER:
         return mode, automaton
     escapes = int(context[L.JsonContext.escapes if mode == L.M_STRING else L.JsonContext.key_escapes])
-    return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.least :], escapes
+    return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.min_length :], escapes
 
 
 class Recorder:
@@ -76,7 +76,7 @@ class Recorder:
         self._string_tokens = string_tokens
         self._tables, self._expander, self._masks = tables, expander, masks
         self._vocabulary = vocabulary
-        self._shared = TerminalRecords.shared(vocabulary, masks)
+        self._shared_records = TerminalRecords.shared(vocabulary, masks)
         self._own: TerminalRecords | None = None
         """Records for which the store has no memory."""
 
@@ -85,61 +85,65 @@ class Recorder:
         """Bytes of the records that no other grammar has."""
         return 0 if self._own is None else self._own.nbytes
 
-    def make(self, terminal: int) -> None:
+    def install_terminal(self, terminal: int) -> None:
         """Install what a terminal is, which a mask asks for."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.holder].tolist()
-        key = self._key(identity)
-        known = self._known(key)
-        if known is None:
-            live = self._live(identity)
+        key = self._record_key(identity)
+        known_terminal = self._known_terminal(key)
+        if known_terminal is None:
+            live = self._live_record(identity)
             if live is not None:
-                known = self._joined(key, identity, live)
+                known_terminal = self._join_records(key, identity, live)
             elif self._is_counted(identity):
-                known = self._counted(key, identity)
+                known_terminal = self._length_record(key, identity)
             else:
-                known = self._scanned(key, identity, self._state(identity))
-        outcomes = tuple(map(self._expander.outcomes, known.outcomes))
+                known_terminal = self._scan_record(key, identity, self._lexer_state(identity))
+        outcomes = tuple(map(self._expander.outcomes, known_terminal.outcomes))
         at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
         # `record` says that the row is there; it is written with the rest
-        row[L.JsonTerminal.holder : L.JsonTerminal.record + 1] = known.holder, at, known.number
+        row[L.JsonTerminal.holder : L.JsonTerminal.record + 1] = (
+            known_terminal.holder,
+            at,
+            known_terminal.number,
+        )
 
-    def answer(self) -> None:
+    def answer_questions(self) -> None:
         """Answer all that compiled code has noted."""
-        self._expander.answer(self.make)
+        self._expander.answer_questions(self.install_terminal)
 
-    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+    def _call_until_known(self, function: Callable[..., int], *arguments: int) -> int:
         """Return what a compiled function answers once it asks nothing."""
         while True:
             self._tables.context[_MOVES] = self._tables.context[L.T_CELL + ADDRESS]
             code = function(self._tables.address, *arguments)
             if code != ASKED:
                 return code
-            self.answer()
+            self.answer_questions()
 
-    def _state(self, identity: list[int]) -> int:
+    def _lexer_state(self, identity: list[int]) -> int:
         """Return the state of the lexer that a terminal is."""
-        return self._call(terminal_lexer.state_of, *identity[: L.TerminalKey.quoted])
+        return self._call_until_known(terminal_lexer.state_of, *identity[: L.TerminalKey.is_quoted])
 
-    def _known(self, key: Hashable) -> KnownTerminal | None:
-        return self._shared.get(key) or (None if self._own is None else self._own.get(key))
+    def _known_terminal(self, key: Hashable) -> KnownTerminal | None:
+        return self._shared_records.get(key) or (None if self._own is None else self._own.get(key))
 
-    def _key(self, identity: list[int]) -> Hashable:
+    def _record_key(self, identity: list[int]) -> Hashable:
         """Return a terminal's key among all records."""
-        mode, lexeme = identity[: L.TerminalKey.least]
+        mode, lexeme = identity[: L.TerminalKey.min_length]
         if mode == L.M_SPACE:
             return tuple(identity)
         state, expander = lexeme & L.STATE_BITS, self._expander
         automaton = b"the free string"
         if mode == L.M_NUMBER:
-            automaton = expander.numbers.key(lexeme)
+            automaton = expander.numbers.language_key(lexeme)
         elif state != StringPool.FREE:
-            automaton = expander.strings.key(state)
+            automaton = expander.strings.language_key(state)
         return content_key(identity, automaton, self._tables.context)
 
     # --- scans ----------------------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
+    def _prepare_scan(self) -> None:
         """Give compiled code what a scan needs, once."""
         tables, context = self._tables, self._tables.context
         if not tables.count(L.T_TRIE):
@@ -149,62 +153,64 @@ class Recorder:
         if tables.count(L.T_TRIE) == 1:
             put_behind_quote(tables, self._vocabulary)
 
-    def _scanned(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
+    def _scan_record(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
         """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
-        context, is_quoted = self._tables.context, identity[L.TerminalKey.quoted]
-        like, other = None, -1
+        context, is_quoted = self._tables.context, identity[L.TerminalKey.is_quoted]
+        like, like_state = None, -1
         is_text = identity[L.TerminalKey.mode] in _WRITTEN
         if is_text and not is_quoted:
-            like, other = self._like(identity)
-        self._begin()
+            like, like_state = self._similar_record(identity)
+        self._prepare_scan()
         context[_ENDS] = 0 if is_text else code_of(terminal_lexer.ends_before)
-        count = self._scan(is_quoted, state, other, is_text)
-        if count == FULL and other >= 0:  # the two states are far apart
-            like, other = None, -1
-            count = self._scan(is_quoted, state, other, is_text)
+        count = self._scan_trie(is_quoted, state, like_state, is_text)
+        if count == FULL and like_state >= 0:  # the two states are far apart
+            like, like_state = None, -1
+            count = self._scan_trie(is_quoted, state, like_state, is_text)
         row = None
         if like is not None:
             space: Workspace = self._masks.workspaces.space
-            row = self._row(like) & space.alike
+            row = self._row_of_bits(like) & space.alike
             add_tokens(row, space.tokens[:count])
         is_live = identity[L.TerminalKey.mode] == L.M_STRING and self._live_state(identity) is not None
         records = self._own_records() if is_live else self._records()
-        return records.put(key, self._vocabulary, is_quoted, count, row, self._expander.outcomes.values)
+        return records.put_record(
+            key, self._vocabulary, is_quoted, count, row, self._expander.outcomes.values
+        )
 
-    def _row(self, known: KnownTerminal) -> npt.NDArray[np.int32]:
+    def _row_of_bits(self, known_terminal: KnownTerminal) -> npt.NDArray[np.int32]:
         """Return the tokens inside of a record as a row of bits."""
-        records = self._shared if known.holder == self._shared.address else self._own
+        records = self._shared_records if known_terminal.holder == self._shared_records.address else self._own
         assert records is not None, "a record is the store's or the grammar's own"
-        return records.row(known.number)
+        return records.row(known_terminal.number)
 
     # --- strings of which only the length is bounded ---
 
     def _is_counted(self, identity: list[int]) -> bool:
         """Return whether a terminal is a free string but for its length."""
-        mode, lexeme, least, most, _, is_quoted = identity
+        mode, lexeme, min_length, max_length, _, is_quoted = identity
         is_free = mode == L.M_STRING and lexeme & L.STATE_BITS < PLACES and not is_quoted
         # where bytes are missing, a character that must follow may not be one that a token writes
-        return is_free and (least > 0 or most >= 0) and not self._tables.context[JsonContext.lacks]
+        return is_free and (min_length > 0 or max_length >= 0) and not self._tables.context[JsonContext.lacks]
 
-    def _counted(self, key: Hashable, identity: list[int]) -> KnownTerminal:
+    def _length_record(self, key: Hashable, identity: list[int]) -> KnownTerminal:
         """Return the record of a string of which only the length is bounded."""
-        lexeme, least, most = identity[L.TerminalKey.lexeme : L.TerminalKey.policy]
+        lexeme, min_length, max_length = identity[L.TerminalKey.lexeme : L.TerminalKey.policy]
         table = self._length_table(lexeme)
-        nodes = table.nodes_that_close(least, most)
-        self._begin()
+        nodes = table.nodes_that_close(min_length, max_length)
+        self._prepare_scan()
         arrays = self._masks.workspaces.space.arrays
         crossings = arrays["crossings"].view(np.int64).reshape(-1, words_of(LexemeCrossing))
         crossings[: len(nodes)] = 0, 0, 0, 1  # the free string's outcome is 0
         crossings[: len(nodes), LexemeCrossing.node] = nodes
-        arrays["scan"][Scan.crossed] = len(nodes)
-        row, outcomes = table.tokens_within(most), self._expander.outcomes.values
-        return self._records().put(key, self._vocabulary, 0, 0, row, outcomes)
+        arrays["scan"][Scan.crossing_count] = len(nodes)
+        row, outcomes = table.tokens_within(max_length), self._expander.outcomes.values
+        return self._records().put_record(key, self._vocabulary, 0, 0, row, outcomes)
 
     def _records(self) -> TerminalRecords:
         """Return the records that take one more of a terminal that other grammars have, too."""
-        if not self._shared.has_room():
+        if not self._shared_records.has_room():
             return self._own_records()
-        return self._shared
+        return self._shared_records
 
     def _own_records(self) -> TerminalRecords:
         self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
@@ -214,31 +220,33 @@ class Recorder:
         """Return what tokens do in a state of the free string, by the characters that they need. There is one
         for each state that a string reaches, and policy of escapes, in the same memory as the records."""
         identity = [L.M_STRING, lexeme, 0, -1, 0, 0]
-        key = self._key(identity)
-        for records in (self._shared, self._own):
+        key = self._record_key(identity)
+        for records in (self._shared_records, self._own):
             if records is not None and key in records.length_tables:
                 return records.length_tables[key]
-        table = self._measured(identity)
+        table = self._measure_lengths(identity)
         return self._records().length_tables.setdefault(key, table)
 
-    def _measured(self, identity: list[int]) -> LengthTable:
-        self._begin()
+    def _measure_lengths(self, identity: list[int]) -> LengthTable:
+        self._prepare_scan()
         context, vocabulary = self._tables.context, self._vocabulary
         needs = np.full(len(vocabulary.slot_len), -1, np.int32)
-        most = vocabulary.max_token_chars + 2
-        tokens = np.empty(most + len(vocabulary.slot_ids), np.int32)
+        max_characters = vocabulary.max_token_chars + 2
+        tokens = np.empty(max_characters + len(vocabulary.slot_ids), np.int32)
         closings = np.empty(3 * len(vocabulary.nodes) + 1, np.int64)
-        before = int(context[JsonContext.quoted])
+        quoted_before = int(context[JsonContext.is_quoted])
         try:
-            context[JsonContext.quoted] = self._expander.string(Spec((TRUE,)))
-            state = self._state(identity)
+            context[JsonContext.is_quoted] = self._expander.string_row(Spec((TRUE,)))
+            state = self._lexer_state(identity)
             addresses = [address_of(array) for array in (needs, tokens, closings)]
-            self._call(terminal_lexer.measure_tokens, state, *addresses)
+            self._call_until_known(terminal_lexer.measure_tokens, state, *addresses)
         finally:
-            context[JsonContext.quoted] = before
-        inside = tokens[most : int(tokens[most - 1])].copy()
+            context[JsonContext.is_quoted] = quoted_before
+        inside = tokens[max_characters : int(tokens[max_characters - 1])].copy()
         nodes = closings[1 : 1 + 3 * int(closings[0])].reshape(-1, 3).copy()
-        return LengthTable(tokens[:most] - np.int32(most), inside, nodes, self._masks.dense_row(inside))
+        return LengthTable(
+            tokens[:max_characters] - np.int32(max_characters), inside, nodes, self._masks.dense_row(inside)
+        )
 
     # --- strings that are texts of grammars ---
 
@@ -246,29 +254,29 @@ class Recorder:
         state = identity[L.TerminalKey.lexeme] & L.STATE_BITS
         return self._expander.strings.is_live(state)
 
-    def _live(self, identity: list[int]) -> LiveState | None:
+    def _live_record(self, identity: list[int]) -> LiveState | None:
         """Return what a terminal is inside a string that may be a text of a grammar, between two characters
         or in one; None of others, of the quote that opens it, and of escapes."""
-        mode, lexeme = identity[: L.TerminalKey.least]
+        mode, lexeme = identity[: L.TerminalKey.min_length]
         is_escape = mode == L.M_STRING and lexeme >> L.ESCAPE_SHIFT != 0
-        if mode != L.M_STRING or is_escape or identity[L.TerminalKey.quoted]:
+        if mode != L.M_STRING or is_escape or identity[L.TerminalKey.is_quoted]:
             return None
         return self._live_state(identity)
 
-    def _joined(self, key: Hashable, identity: list[int], live: LiveState) -> KnownTerminal:
+    def _join_records(self, key: Hashable, identity: list[int], live: LiveState) -> KnownTerminal:
         """Return the record of a live state. Tokens without a quote and a backslash are those of the masks of
         its grammars, and the grammars say before which quotes a text may end; only tokens with escapes are
         scanned."""
         row = np.zeros(self._vocabulary.words, np.int32)
-        for way, at in live.alive():
+        for way, at in live.alive_ways():
             row |= way.reader.machine.bits(at)
         if live.regular >= 0:
-            row |= self._row(self._record_of(L.M_STRING, live.regular)[0])
+            row |= self._row_of_bits(self._record_of(L.M_STRING, live.regular)[0])
         ends = np.zeros_like(row)
         add_tokens(ends, np.array(self._string_tokens().plain.eos_token_ids, np.int32))
         row &= ~ends
-        closed, state = self._closing(identity, live), self._state(identity)
-        self._begin()
+        closing_nodes, state = self._closing_nodes(identity, live), self._lexer_state(identity)
+        self._prepare_scan()
         tokens, context = self._string_tokens(), self._tables.context
         if self._tables.count(L.T_TRIE) == _ESCAPING:
             # the trie is read where it lies
@@ -276,27 +284,29 @@ class Recorder:
             context[_TRIE_ARRAYS] = [address_of(array) for array in (of.nodes, of.slot_start, of.slot_ids)]
             put_trie(self._tables, 0, len(of.nodes), 0, own=True)
         context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
-        found = self._call(scan_beside, _ESCAPING, state, -1)
+        token_count = self._call_until_known(scan_beside, _ESCAPING, state, -1)
         space = self._masks.workspaces.space
-        add_tokens(row, space.tokens[:found])
+        add_tokens(row, space.tokens[:token_count])
         scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
         crossings = crossings.reshape(-1, words_of(LexemeCrossing))
-        count = int(scan[Scan.crossed])
+        count = int(scan[Scan.crossing_count])
         crossings[:count, LexemeCrossing.node] = tokens.places[crossings[:count, LexemeCrossing.node]]
-        for node, outcome in closed.items():
+        for node, outcome in closing_nodes.items():
             crossings[count] = node, outcome, 0, 1
             count += 1
-        scan[Scan.crossed] = count
+        scan[Scan.crossing_count] = count
         records = self._own_records()
-        trie = records.copy_of(tokens.marked)
-        return records.put(key, self._vocabulary, trie, found, row, self._expander.outcomes.values)
+        trie = records.copy_of(tokens.marked_vocabulary)
+        return records.put_record(
+            key, self._vocabulary, trie, token_count, row, self._expander.outcomes.values
+        )
 
-    def _closing(self, identity: list[int], live: LiveState) -> dict[int, int]:
+    def _closing_nodes(self, identity: list[int], live: LiveState) -> dict[int, int]:
         """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,
         each with the outcome."""
         tokens, strings = self._string_tokens(), self._expander.strings
         met: dict[int, set[int]] = {}
-        for way, at in live.alive():
+        for way, at in live.alive_ways():
             for node in way.reader.machine.ends_below(at, tokens.heads):
                 met.setdefault(node, set()).add(way.demand)
         if live.regular >= 0:
@@ -306,50 +316,56 @@ class Recorder:
                 return None if after < 0 else after
 
             def ends(state: int) -> bool:
-                reached[:] = (state,)
+                states[:] = (state,)
                 return bool(strings.outcome[state] >= 0)
 
-            reached: list[int] = []
-            for node in ends_read(tokens.marked.nodes, tokens.heads.flags, live.regular, step, ends):
-                met.setdefault(node, set()).update(strings.met(reached[0]))
+            states: list[int] = []
+            for node in ends_read(
+                tokens.marked_vocabulary.nodes, tokens.heads.flags, live.regular, step, ends
+            ):
+                met.setdefault(node, set()).update(strings.demands_met(states[0]))
         outcomes = {tokens.quotes[node]: self._expander.outcomes(frozenset(of)) for node, of in met.items()}
         own = int(strings.outcome[identity[L.TerminalKey.lexeme]])
         if own >= 0 and ROOT in tokens.quotes:
             outcomes[tokens.quotes[ROOT]] = own
         return outcomes
 
-    def _scan(self, trie: int, state: int, other: int, is_text: bool) -> int:
-        """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL. `other`: the
-        state with which this one is compared, -1: none."""
-        self._tables.context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and other < 0 else 0
-        return self._call(scan_beside, trie, state, other)
+    def _scan_trie(self, trie: int, state: int, like_state: int, is_text: bool) -> int:
+        """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL.
+        `like_state`: the state with which this one is compared, -1: none."""
+        self._tables.context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and like_state < 0 else 0
+        return self._call_until_known(scan_beside, trie, state, like_state)
 
-    def _like(self, identity: list[int]) -> tuple[KnownTerminal | None, int]:
+    def _similar_record(self, identity: list[int]) -> tuple[KnownTerminal | None, int]:
         """Return the record that has nearly all tokens of a string's or key's, and the state with which this
         one is compared for them; None and -1 where there is none."""
-        mode, lexeme = identity[: L.TerminalKey.least]
-        begin = self._begins(mode) if identity[L.TerminalKey.least : L.TerminalKey.policy] == [0, -1] else -1
+        mode, lexeme = identity[: L.TerminalKey.min_length]
+        begin = (
+            self._begin_state(mode)
+            if identity[L.TerminalKey.min_length : L.TerminalKey.policy] == [0, -1]
+            else -1
+        )
         is_banned = begin > StringPool.FREE and lexeme & L.STATE_BITS not in (StringPool.FREE, L.NO_STATE)
-        if is_banned and self._expander.strings.bans(begin):
+        if is_banned and self._expander.strings.may_end_anywhere(begin):
             # each state is a place in some of the banned texts: most bytes lead as from the beginning
             reference = lexeme & ~L.STATE_BITS | begin
             if reference != lexeme:
                 return self._record_of(mode, reference)
         return None, -1
 
-    def _begins(self, mode: int) -> int:
+    def _begin_state(self, mode: int) -> int:
         """Return the state in which the automaton of the string, or of the object's extra keys, begins whose
         terminal was asked last; or -1."""
-        asked = int(self._tables.context[JsonContext.quoted])
+        is_quoted = int(self._tables.context[JsonContext.is_quoted])
         if mode == L.M_KEY:
-            row = self._tables.rows(L.T_RES)[asked]
+            row = self._tables.rows(L.T_RES)[is_quoted]
             return int(row[L.ResidueRow.extra]) if row[L.ResidueRow.status] else -1
-        row = self._tables.rows(L.T_STRING)[asked]
+        row = self._tables.rows(L.T_STRING)[is_quoted]
         return int(row[StringRow.start]) if row[StringRow.kind] == 0 else -1
 
     def _record_of(self, mode: int, lexeme: int) -> tuple[KnownTerminal, int]:
         """Return the record of a string or key of any length, and its state."""
         identity = [mode, lexeme, 0, -1, 0, 0]
-        state = self._state(identity)
-        key = self._key(identity)
-        return self._known(key) or self._scanned(key, identity, state), state
+        state = self._lexer_state(identity)
+        key = self._record_key(identity)
+        return self._known_terminal(key) or self._scan_record(key, identity, state), state

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.machines.machine_core.wanted_nodes import WantedNodes
+from structgen.machines.machine_core.wanted_nodes import TargetNodes
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.trie_nodes import fields_of
 from structgen.tokens.vocabulary import Vocabulary
@@ -39,43 +39,45 @@ class StringTokens:
             texts = zip(tokenizer.token_bytes, marks, strict=True)
             marks = [_BEGUN if mark is None and data and _CUT.search(data) else mark for data, mark in texts]
 
-        def having(*wanted: bytes | None) -> Tokenizer:
+        def tokens_with(*byte_texts: bytes | None) -> Tokenizer:
             pairs = zip(tokenizer.token_bytes, marks, strict=True)
             return Tokenizer.from_bytes(
-                [data or None if mark in wanted else None for data, mark in pairs], tokenizer.eos_token_ids
+                [data or None if mark in byte_texts else None for data, mark in pairs],
+                tokenizer.eos_token_ids,
             )
 
-        self.plain = having(None)
+        self.plain = tokens_with(None)
         """The vocabulary of the tokens that stand for themselves."""
-        self.escaping = Vocabulary.of(having(_BACKSLASH, _BEGUN))
+        self.escaping = Vocabulary.of_tokenizer(tokens_with(_BACKSLASH, _BEGUN))
         """Those with a backslash before any quote, and those that may leave a character open where not every
         one can be finished."""
-        self.marked = Vocabulary.of(having(_BACKSLASH, _BEGUN, _QUOTE))
+        self.marked_vocabulary = Vocabulary.of_tokenizer(tokens_with(_BACKSLASH, _BEGUN, _QUOTE))
         """These, and those with a quote."""
-        where = {path: node for path, node, _ in _paths(self.marked)}
-        self.places = np.array([where[path] for path, _, _ in _paths(self.escaping)], np.int64)
-        """Node of `escaping` -> the same in `marked`."""
-        flags = np.zeros(len(self.marked.nodes), np.uint8)
+        where = {path: node for path, node, _ in _paths_of_trie(self.marked_vocabulary)}
+        self.places = np.array([where[path] for path, _, _ in _paths_of_trie(self.escaping)], np.int64)
+        """Node of `escaping` -> the same in `marked_vocabulary`."""
+        flags = np.zeros(len(self.marked_vocabulary.nodes), np.uint8)
         self.quotes: dict[int, int] = {}
-        """Node of `marked` (ROOT: none) -> the node of the first quote behind it, no escape being there."""
-        for path, node, above in _paths(self.marked):
+        """Node of `marked_vocabulary` (ROOT: none) -> the node of the first quote behind it, no escape being
+        there."""
+        for path, node, parents in _paths_of_trie(self.marked_vocabulary):
             if path.endswith(_QUOTE) and first.search(path[:-1]) is None:
-                self.quotes[above[-1]] = node
-                flags[above[1:]] |= 1
+                self.quotes[parents[-1]] = node
+                flags[parents[1:]] |= 1
         flags[[node for node in self.quotes if node != ROOT]] = 2
-        self.heads = WantedNodes.of(self.marked.nodes, flags)
+        self.heads = TargetNodes.from_flags(self.marked_vocabulary.nodes, flags)
         """The nodes behind which a quote may close the string."""
 
 
-def _paths(vocabulary: Vocabulary) -> Iterator[tuple[bytes, int, list[int]]]:
+def _paths_of_trie(vocabulary: Vocabulary) -> Iterator[tuple[bytes, int, list[int]]]:
     """Yield the nodes of a trie, each with its bytes before and the nodes above it, ROOT first."""
-    above, text = [ROOT], bytearray()
+    parents, text = [ROOT], bytearray()
     for node, word in enumerate(vocabulary.nodes.tolist()):
         byte, depth, _, _ = fields_of(word)
-        del above[depth:], text[depth - 1 :]
+        del parents[depth:], text[depth - 1 :]
         text.append(byte)
-        yield bytes(text), node, above
-        above.append(node)
+        yield bytes(text), node, parents
+        parents.append(node)
 
 
 string_tokens: Final = lru_cache(maxsize=4)(StringTokens)

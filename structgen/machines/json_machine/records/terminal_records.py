@@ -83,7 +83,7 @@ class TerminalRecords:
         self._store: VocabularyStore = proxy(store)  # it may hold these records
         self._records = RecordTables(grown, vocabulary, self._store)
         put_behind_quote(grown, vocabulary)
-        self._known: dict[Hashable, KnownTerminal] = {}
+        self._by_key: dict[Hashable, KnownTerminal] = {}
         self._copy = -1
         self._sure = 0
         """So many more records are surely within the store's memory: to sum up all bytes takes 20 us."""
@@ -101,7 +101,7 @@ class TerminalRecords:
 
     def get(self, key: Hashable) -> KnownTerminal | None:
         """Return the record of a terminal, or None. Cost: 0.1 us."""
-        return self._known.get(key)
+        return self._by_key.get(key)
 
     def has_room(self) -> bool:
         """Return whether one more record, or one more table of lengths, is within the store's memory."""
@@ -116,7 +116,7 @@ class TerminalRecords:
             self._copy = put_copy(self._grown, vocabulary)
         return self._copy
 
-    def put(
+    def put_record(
         self,
         key: Hashable,
         vocabulary: Vocabulary,
@@ -125,24 +125,24 @@ class TerminalRecords:
         row: npt.NDArray[np.int32] | None,
         sets: Sequence[frozenset[int]],
     ) -> KnownTerminal:
-        """Return the record of what was scanned last (as `RecordTables.put`). Of two threads that made the
-        same one, both get the first. `sets`: the outcomes by the scan's numbers."""
+        """Return the record of what was scanned last (as `RecordTables.add_record`). Of two threads that made
+        the same one, both get the first. `sets`: the outcomes by the scan's numbers."""
         grown = self._grown
         with self._store.lock:
-            record = self._known.get(key)
+            record = self._by_key.get(key)
             if record is None:
                 attach(self._store.workspaces, vocabulary, grown.context)
-                number = self._records.put(self._call, trie, grown.count(RECORDS), count, row)
+                number = self._records.add_record(self._call_compiled, trie, grown.count(RECORDS), count, row)
                 bounds = [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
                 first, last = grown.rows(RECORDS)[number, bounds].tolist()
-                closed = grown.rows(LEFTOVERS)[first:last, Leftover.terminal].tolist()
-                record = self._known[key] = KnownTerminal(
-                    self.address, number, tuple([sets[outcome] for outcome in closed])
+                closing_terminals = grown.rows(LEFTOVERS)[first:last, Leftover.terminal].tolist()
+                record = self._by_key[key] = KnownTerminal(
+                    self.address, number, tuple([sets[outcome] for outcome in closing_terminals])
                 )
-                self._store.made += 1
+                self._store.records_made += 1
         return record
 
-    def _call(self, function: Callable[..., int], *arguments: int) -> int:
+    def _call_compiled(self, function: Callable[..., int], *arguments: int) -> int:
         code = function(self.address, *arguments)
         while code == ASKED:
             self._grown.questions()

@@ -18,15 +18,15 @@ from structgen.machines.json_machine.steps.keys_and_items import (
     follow_item,
     item_values,
     listed_outcome,
-    more,
+    may_continue,
 )
 from structgen.machines.json_machine.steps.string_step import (
     can_finish,
-    character,
+    count_character,
     escape_alive,
     escape_step,
     escapes_of,
-    feed,
+    feed_byte,
     settle_lone,
     with_escape,
 )
@@ -68,24 +68,24 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonState,
 )
 from structgen.machines.json_machine.tables.lookups import (
-    after,
-    ended,
     extra_place,
     holds_brackets,
     is_space,
     known_residue,
     prefix_of,
+    residue_after,
     set_insert,
-    settle,
+    set_structural,
     string_outcome,
     value_place,
+    word_at_prefix,
 )
-from structgen.machines.machine_core.interning import ask, intern
+from structgen.machines.machine_core.interning import intern_row, note_question
 from structgen.machines.machine_core.layout import ASK, NO, OUT, OUT_BEFORE, YES
 
 
 @jit
-def brackets(c: JsonContext, d: JsonState) -> int:
+def open_brackets(c: JsonContext, d: JsonState) -> int:
     """Return how many brackets are open at a structural state."""
     mode = d.mode
     if mode == M_DOC or mode == M_END:
@@ -97,9 +97,9 @@ def brackets(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def deepest(c: JsonContext, d: JsonState) -> int:
+def deepest_after_token(c: JsonContext, d: JsonState) -> int:
     """Return the most brackets open after any token that may follow, -1 when that must be asked."""
-    mode, level = d.mode, brackets(c, d)
+    mode, level = d.mode, open_brackets(c, d)
     if mode == M_END:
         return 0
     if mode == M_COLON or mode == M_KEYS:
@@ -110,20 +110,20 @@ def deepest(c: JsonContext, d: JsonState) -> int:
         if deeper < 0:
             return -1
         return level + deeper
-    another = more(c, d)
+    another = may_continue(c, d)
     if another == ASK:
         return -1
     return level if another == YES else level - 1
 
 
 @jit
-def bounded_space(written: int, byte: int) -> int:
+def bounded_space(run_state: int, byte: int) -> int:
     """Return what is written after one more byte of bounded white space, or -1 where neither form goes on.
 
     Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
     else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
     """
-    count, form, blanks = written & 15, (written >> 4) & 3, written >> 6
+    count, form, blanks = run_state & 15, (run_state >> 4) & 3, run_state >> 6
     if count < 9:
         count += 1
     if form == 0:
@@ -143,46 +143,46 @@ def bounded_space(written: int, byte: int) -> int:
 
 
 @jit
-def uncounted(written: int) -> int:
+def run_without_count(run_state: int) -> int:
     """Return what is written without the count of its characters."""
-    return written & ((1 << COUNT_SHIFT) - 1)
+    return run_state & ((1 << COUNT_SHIFT) - 1)
 
 
 @jit
-def is_bounded(written: int, level: int) -> bool:
+def is_bounded(run_state: int, level: int) -> bool:
     """Return whether bounded white space may stand before what leaves so many brackets open."""
-    return written & 15 <= 8 or uncounted(written) >> 6 <= 8 * level
+    return run_state & 15 <= 8 or run_without_count(run_state) >> 6 <= 8 * level
 
 
 @jit
 def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte of white space."""
     policy = c.space
-    written = d.position
+    run_state = d.position
     mode = d.mode
     if policy == SPACE_ANY or policy == SPACE_BOUNDED:
-        count = written >> COUNT_SHIFT
+        count = run_state >> COUNT_SHIFT
         if c.most_space >= 0:
             if count >= c.most_space:
                 return NO
             count += 1
-        written = uncounted(written)
+        run_state = run_without_count(run_state)
         if policy == SPACE_BOUNDED:
-            written = bounded_space(written, byte)
-            if written < 0:
+            run_state = bounded_space(run_state, byte)
+            if run_state < 0:
                 return NO
-            if written & 15 > 8:
-                most = deepest(c, d)
-                if most < 0:
+            if run_state & 15 > 8:
+                max_brackets = deepest_after_token(c, d)
+                if max_brackets < 0:
                     return ASK
-                if not is_bounded(written, most):
+                if not is_bounded(run_state, max_brackets):
                     return NO
-        d.position = written | (count << COUNT_SHIFT)
+        d.position = run_state | (count << COUNT_SHIFT)
         return YES
     if policy == SPACE_COMPACT:
         return NO
     if policy == SPACE_ONELINE:
-        if byte == 32 and written == 0 and (mode == M_VALUE or mode == M_KEYS or mode == M_NEXT):
+        if byte == 32 and run_state == 0 and (mode == M_VALUE or mode == M_KEYS or mode == M_NEXT):
             d.position = 1
             return YES
         return NO
@@ -190,28 +190,28 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if mode == M_DOC or mode == M_END or mode == M_COLON:
         return NO
     if mode == M_VALUE:
-        if byte == 32 and written == 0:
+        if byte == 32 and run_state == 0:
             d.position = 1
             return YES
         return NO
-    level = brackets(c, d)
+    level = open_brackets(c, d)
     if mode == M_MEMBER or mode == M_ITEM:
         level -= 1
         if c.residues[d.residue].close < 0:
             return NO
     elif mode == M_OBJECT or mode == M_ARRAY:
-        another = more(c, d)
+        another = may_continue(c, d)
         if another != YES:
             return another
     width = c.indent_length
-    if written > width * level:
+    if run_state > width * level:
         return NO
-    expected = 10
-    if written > 0:
-        expected = c.indent[(written - 1) % width]
-    if byte != expected:
+    next_blank = 10
+    if run_state > 0:
+        next_blank = c.indent[(run_state - 1) % width]
+    if byte != next_blank:
         return NO
-    d.position = written + 1
+    d.position = run_state + 1
     return YES
 
 
@@ -219,24 +219,24 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
 def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool:
     """Return whether the white space written may stand before a token that leaves `after` brackets open."""
     policy = c.space
-    written = d.position
+    run_state = d.position
     mode = d.mode
     if policy == SPACE_ANY or policy == SPACE_COMPACT:
         return True
     if policy == SPACE_ONELINE:
-        return written == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
+        return run_state == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
     if policy == SPACE_BOUNDED:
-        return is_bounded(written, after)
+        return is_bounded(run_state, after)
     if mode == M_DOC or mode == M_END or mode == M_COLON:
-        return written == 0
+        return run_state == 0
     if mode == M_VALUE:
-        return written == 1
-    level, width = brackets(c, d), c.indent_length
+        return run_state == 1
+    level, width = open_brackets(c, d), c.indent_length
     if mode == M_OBJECT or mode == M_ARRAY:
-        return written == (0 if closes else 1 + width * level)
+        return run_state == (0 if closes else 1 + width * level)
     if mode == M_MEMBER or mode == M_ITEM:
-        return written == (1 + width * (level - 1) if closes else 0)
-    return written == 1 + width * level
+        return run_state == (1 + width * (level - 1) if closes else 0)
+    return run_state == 1 + width * level
 
 
 @jit
@@ -247,16 +247,16 @@ def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
         d.lexeme = outcome
         return OUT
     if frame == NO_FRAME:
-        settle(d, M_END, outcome, 0, NO_FRAME)
+        set_structural(d, M_END, outcome, 0, NO_FRAME)
         return YES
     row = c.frames[frame]
     key = row.key
     if key == -1 and c.residues[row.residue].values != 0:
         return close_item(c, d, row, outcome)
-    residue = after(c, row.residue, key, outcome)
+    residue = residue_after(c, row.residue, key, outcome)
     if residue < 0:
         return ASK
-    settle(d, M_ITEM if key == -1 else M_MEMBER, residue, row.extras, row.parent)
+    set_structural(d, M_ITEM if key == -1 else M_MEMBER, residue, row.extras, row.parent)
     return known_residue(c, residue)
 
 
@@ -289,7 +289,7 @@ def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool
     if mode == M_DOC:
         return NO_FRAME
     if level >= c.depth_limit and opens:
-        ask(c, Q_DEPTH, level, 0, 0)
+        note_question(c, Q_DEPTH, level, 0, 0)
         return -2
     t = c.work.frame
     t.residue = d.residue
@@ -299,7 +299,7 @@ def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool
     t.depth = level
     rest, tail = 1 if d.frame < 0 else c.frames[d.frame].rest, c.residues[d.residue].tail
     t.place, t.rest = place, rest + tail - 1 if rest > 0 and tail > 0 else 0
-    frame = intern(c, c.frames, 5, t)
+    frame = intern_row(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
 
 
@@ -311,31 +311,31 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
         return NO
     row = c.places[place]
     if row.status == 0:
-        ask(c, Q_PLACE, place, 0, 0)
+        note_question(c, Q_PLACE, place, 0, 0)
         return ASK
-    level = brackets(c, d)
+    level = open_brackets(c, d)
     opens = byte == 123 or byte == 91
     if not space_allows(c, d, level + 1 if opens else level, False):
         return NO
     digit = (byte >= 48 and byte <= 57) or byte == 45
-    what = -1
+    word_index = -1
     if byte == 34:
-        what = row.string
+        word_index = row.string
     elif digit:
-        what = row.number
-        if what >= 0:
-            what = number_step(c, what, byte)
+        word_index = row.number
+        if word_index >= 0:
+            word_index = number_step(c, word_index, byte)
     elif byte == 123:
-        what = row.object
+        word_index = row.object
     elif byte == 91:
-        what = row.array
+        word_index = row.array
     elif byte == 116:
-        what = row.true
+        word_index = row.true
     elif byte == 102:
-        what = row.false
+        word_index = row.false
     elif byte == 110:
-        what = row.null
-    if what < 0:
+        word_index = row.null
+    if word_index < 0:
         return NO
     frame = push_frame(c, d, place, level, opens)
     if frame == -2:
@@ -344,28 +344,28 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
     if values != 0:
         d.text = d.text | CAPTURE | (UNREAD if values == 2 else 0)  # the log of an item; its frame is pushed
     if byte == 123:
-        settle(d, M_OBJECT, what, 0, frame)
-        return known_residue(c, what)
+        set_structural(d, M_OBJECT, word_index, 0, frame)
+        return known_residue(c, word_index)
     if byte == 91:
-        settle(d, M_ARRAY, what, 0, frame)
-        return known_residue(c, what)
+        set_structural(d, M_ARRAY, word_index, 0, frame)
+        return known_residue(c, word_index)
     if byte == 34:
-        spec = c.string_specs[what]
+        spec = c.string_specs[word_index]
         if spec.kind == 0:
-            settle(d, M_STRING, what, 0, frame)
+            set_structural(d, M_STRING, word_index, 0, frame)
             d.lexeme = spec.start
             if spec.words >= 0:
                 words = c.word_lists[spec.words].count
-                d.seen = prefix_of(0, words, 0)
+                d.side_node = prefix_of(0, words, 0)
         else:
-            settle(d, M_WORDS, what, 0, frame)
+            set_structural(d, M_WORDS, word_index, 0, frame)
             d.position = prefix_of(0, c.word_lists[spec.start].count, 0)
         return YES
     if digit:
-        settle(d, M_NUMBER, 0, 0, frame)
-        d.lexeme = what
+        set_structural(d, M_NUMBER, 0, 0, frame)
+        d.lexeme = word_index
         return YES
-    settle(d, M_LITERAL, what, 0, frame)
+    set_structural(d, M_LITERAL, word_index, 0, frame)
     d.lexeme = ((0 if byte == 116 else (1 if byte == 102 else 2)) << 4) | 1
     return YES
 
@@ -382,11 +382,11 @@ def begin_key(c: JsonContext, d: JsonState) -> int:
     """Take the quote that opens a key."""
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
-    settle(d, M_KEY, residue, extras, d.frame)
+    set_structural(d, M_KEY, residue, extras, d.frame)
     extra = row.extra
     d.lexeme = extra if extra >= 0 else NO_STATE
     if extra >= 0:
-        d.seen = extras & (BLUR - 1)
+        d.side_node = extras & (BLUR - 1)
     d.position = all_names(c, residue)
     return YES
 
@@ -398,30 +398,30 @@ def close_string(c: JsonContext, d: JsonState) -> int:
     if mode == M_STRING:
         spec = c.string_specs[d.residue]
         outcome = string_outcome(c, spec, d.lexeme & STATE_BITS, d.position)
-        if outcome < 0 or d.position < spec.least:
+        if outcome < 0 or d.position < spec.min_length:
             return NO
-        if d.seen > 0:
-            listed = listed_outcome(c, spec, d.seen)
-            if listed == -1:
+        if d.side_node > 0:
+            list_outcome = listed_outcome(c, spec, d.side_node)
+            if list_outcome == -1:
                 return NO
-            if listed >= 0:
-                outcome = listed
+            if list_outcome >= 0:
+                outcome = list_outcome
         return close_value(c, d, outcome)
     prefix = d.position
     if mode == M_WORDS:
         spec = c.string_specs[d.residue]
-        word = ended(c, spec.start, prefix)
+        word = word_at_prefix(c, spec.start, prefix)
         if word < 0:
             return NO
         return close_value(c, d, c.outcomes.numbers[spec.outcomes + word])
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
     if prefix >= 0:
-        word = ended(c, row.words, prefix)
+        word = word_at_prefix(c, row.words, prefix)
         if word >= 0:
             if c.children.numbers[row.children + word] < 0:
                 return NO
-            settle(d, M_COLON, residue, extras, d.frame)
+            set_structural(d, M_COLON, residue, extras, d.frame)
             d.lexeme = word
             return YES
     state = d.lexeme & STATE_BITS
@@ -433,8 +433,8 @@ def close_string(c: JsonContext, d: JsonState) -> int:
     if d.frame == SENTINEL:
         d.lexeme = group
         return OUT
-    seen = d.seen
-    if seen > 0 and c.sets[seen].member == 1:
+    list_prefix = d.side_node
+    if list_prefix > 0 and c.sets[list_prefix].member == 1:
         return NO
     value = extra_place(c, residue, group)
     if value < 0:
@@ -444,10 +444,10 @@ def close_string(c: JsonContext, d: JsonState) -> int:
         if extras < 0:
             return ASK
     elif extras & BLUR:
-        c.blurred = 1
+        c.blur_level = 1
     else:
         extras |= BLUR
-    settle(d, M_COLON, residue, extras, d.frame)
+    set_structural(d, M_COLON, residue, extras, d.frame)
     d.lexeme = -2 - group
     return YES
 
@@ -469,7 +469,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if byte == 34:
         return close_string(c, d)
     if byte == 92:
-        code = character(c, d)
+        code = count_character(c, d)
         if code != YES:
             return code
         with_escape(d, 1, 0, 0)
@@ -477,17 +477,17 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if byte < 32 or byte >= LONE_BYTE or (byte >= 127 and escapes_of(c, d) == ESCAPES_ASCII):
         return NO
     if byte & 0xC0 != 0x80:
-        code = character(c, d)
+        code = count_character(c, d)
         if code != YES:
             return code
-    return feed(c, d, byte)
+    return feed_byte(c, d, byte)
 
 
 @jit
 def close_container(c: JsonContext, d: JsonState) -> int:
     """Take the bracket that closes an object or an array."""
     outcome = c.residues[d.residue].close
-    if outcome < 0 or not space_allows(c, d, brackets(c, d) - 1, True):
+    if outcome < 0 or not space_allows(c, d, open_brackets(c, d) - 1, True):
         return NO
     return close_value(c, d, outcome)
 
@@ -504,21 +504,21 @@ def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
         member = mode == M_MEMBER
         if byte == (125 if member else 93):
             return close_container(c, d)
-        if byte == 44 and space_allows(c, d, brackets(c, d), False):
-            another = more(c, d)
+        if byte == 44 and space_allows(c, d, open_brackets(c, d), False):
+            another = may_continue(c, d)
             if another == YES:
-                settle(d, M_KEYS if member else M_NEXT, d.residue, d.extras if member else 0, d.frame)
+                set_structural(d, M_KEYS if member else M_NEXT, d.residue, d.extras if member else 0, d.frame)
             return another
         return NO
     if mode == M_COLON:
-        if byte == 58 and space_allows(c, d, brackets(c, d), False):
+        if byte == 58 and space_allows(c, d, open_brackets(c, d), False):
             d.mode = M_VALUE
             d.position = 0
             return YES
         return NO
     if mode == M_KEYS or mode == M_OBJECT:
-        if byte == 34 and space_allows(c, d, brackets(c, d), False):
-            another = more(c, d)
+        if byte == 34 and space_allows(c, d, open_brackets(c, d), False):
+            another = may_continue(c, d)
             return begin_key(c, d) if another == YES else another
         if byte == 125 and mode == M_OBJECT:
             return close_container(c, d)
@@ -531,7 +531,7 @@ def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def step(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
+def step_byte(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     """Return NO, YES, ASK, OUT, OUT_BEFORE or VAGUE; at YES the registers at `d` are those at `s` after one
     more byte."""
     copy_block(s, d)
@@ -547,8 +547,10 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
     mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
         code = text_step(c, d, byte)
-        begun = c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
-        return can_finish(c, d) if code == YES and begun else code
+        may_lack_bytes = (
+            c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
+        )
+        return can_finish(c, d) if code == YES and may_lack_bytes else code
     if mode == M_NUMBER:
         state = d.lexeme
         target = number_step(c, state, byte)
@@ -577,7 +579,7 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 
 @jit
-def accepting(c: JsonContext, d: JsonState) -> bool:
+def is_accepting(c: JsonContext, d: JsonState) -> bool:
     """Return whether the document may end at these registers."""
     mode = d.mode
     if mode == M_END:

@@ -57,19 +57,19 @@ from structgen.machines.json_machine.tables.json_blocks import (
 )
 from structgen.machines.json_machine.tables.lookups import (
     MIDDLES,
-    edge,
-    ended,
+    find_edge,
     is_space,
     known_residue,
-    narrow,
+    narrow_prefix,
     near_enough,
     prefix_of,
     set_step,
-    settle,
+    set_structural,
     string_outcome,
     string_step,
+    word_at_prefix,
 )
-from structgen.machines.machine_core.interning import ask, ask_room, intern
+from structgen.machines.machine_core.interning import ask_room, intern_row, note_question
 from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
 
 _DEEP = 48
@@ -83,60 +83,71 @@ def listed_byte(column: int) -> int:
 
 
 @jit
-def is_left(c: JsonContext, string: int, words: int, state: int, prefix: int, seen: int, count: int) -> bool:
+def is_left(
+    c: JsonContext, string: int, words: int, state: int, prefix: int, set_node: int, count: int
+) -> bool:
     """Return whether a text that ends here is one of those that `texts_left` counts."""
-    word = ended(c, words, prefix) if prefix >= 0 else -1
-    if seen > 0 and c.sets[seen].member != 0:
+    word = word_at_prefix(c, words, prefix) if prefix >= 0 else -1
+    if set_node > 0 and c.sets[set_node].member != 0:
         return False
     if string < 0:
         return word < 0 and c.string_outcomes[state] >= 0
     spec = c.string_specs[string]
     if string_outcome(c, spec, state, count) < 0:
         return False
-    return count >= spec.least and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
+    return count >= spec.min_length and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
 
 
 @jit
 def texts_left(
-    c: JsonContext, string: int, words: int, state: int, prefix: int, seen: int, count: int, wanted: int
+    c: JsonContext,
+    string: int,
+    words: int,
+    state: int,
+    prefix: int,
+    set_node: int,
+    count: int,
+    needed_count: int,
 ) -> int:
     """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
-    set, up to `wanted`; or -1 when something must be asked. The answer is a lower bound, and 0 only where
-    there is none: what goes on for long outside list and set counts once. `string`: -1: the texts are keys;
-    else the row of a string, of which `count` characters are written: its bounds hold, and its listed words
-    count that have an outcome.
+    set, up to `needed_count`; or -1 when something must be asked. The answer is a lower bound, and 0 only
+    where there is none: what goes on for long outside list and set counts once. `string`: -1: the texts are
+    keys; else the row of a string, of which `count` characters are written: its bounds hold, and its listed
+    words count that have an outcome.
 
-    Cost: what list and set hold under `prefix` and `seen`, times the width of the automaton.
+    Cost: what list and set hold under `prefix` and `set_node`, times the width of the automaton.
     """
-    most, policy = (c.string_specs[string].most, c.escapes) if string >= 0 else (-1, c.key_escapes)
+    max_length, policy = (
+        (c.string_specs[string].max_length, c.escapes) if string >= 0 else (-1, c.key_escapes)
+    )
     last, texts, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
     top = c.levels[0]
-    top.state, top.prefix, top.held, top.count, top.column = state, prefix, seen, count, -1
+    top.state, top.prefix, top.set_node, top.count, top.column = state, prefix, set_node, count, -1
     while level >= 0:
         top = c.levels[level]
         if top.column < 0:
             top.column = 0
-            if is_left(c, string, words, top.state, top.prefix, top.held, top.count):
+            if is_left(c, string, words, top.state, top.prefix, top.set_node, top.count):
                 texts += 1
-        if texts >= wanted:
-            return wanted
+        if texts >= needed_count:
+            return needed_count
         if top.column == last:
             level -= 1
             continue
         column = top.column
         byte, target = listed_byte(column), string_step(c, top.state, column)
         if target == UNASKED:
-            ask(c, Q_STRING, top.state, column, 0)
+            note_question(c, Q_STRING, top.state, column, 0)
             return -1
         top.column = column + 1
         then = top.count + (1 if byte & 0xC0 != 0x80 else 0)
-        if target < 0 or (most >= 0 and then > most):
+        if target < 0 or (max_length >= 0 and then > max_length):
             continue
         if string >= 0 and not near_enough(c, c.string_specs[string], target, then):
             continue
-        here = narrow(c, words, top.prefix, byte) if top.prefix >= 0 else -1
-        held = set_step(c, top.held, byte) if top.held > 0 else 0
-        if here < 0 and held <= 0 and (texts + 1 >= wanted or level >= _DEEP):
+        here = narrow_prefix(c, words, top.prefix, byte) if top.prefix >= 0 else -1
+        held = set_step(c, top.set_node, byte) if top.set_node > 0 else 0
+        if here < 0 and held <= 0 and (texts + 1 >= needed_count or level >= _DEEP):
             texts += 1
             continue
         level += 1
@@ -144,23 +155,23 @@ def texts_left(
             ask_room(c, c.levels, level + 1)
             return -1
         top = c.levels[level]
-        top.state, top.prefix, top.held, top.count, top.column = target, here, held, then, -1
+        top.state, top.prefix, top.set_node, top.count, top.column = target, here, held, then, -1
     return texts
 
 
 @jit
-def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, seen: int, extras: int) -> int:
+def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, set_node: int, extras: int) -> int:
     """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
-    object, which may be blurred; a walk that cannot tell then says so (`blurred`)."""
-    blurred = extras & BLUR != 0
-    if state < MIDDLES or (prefix < 0 and seen <= 0 and not blurred):
+    object, which may be blurred; a walk that cannot tell then says so (`is_blurred`)."""
+    is_blurred = extras & BLUR != 0
+    if state < MIDDLES or (prefix < 0 and set_node <= 0 and not is_blurred):
         return YES
     words = c.residues[residue].words
-    texts = texts_left(c, -1, words, state, prefix, seen, 0, 2 if blurred else 1)
+    texts = texts_left(c, -1, words, state, prefix, set_node, 0, 2 if is_blurred else 1)
     if texts < 0:
         return ASK
-    if blurred and texts < 2:
-        c.blurred = 1
+    if is_blurred and texts < 2:
+        c.blur_level = 1
     return YES if texts > 0 else NO
 
 
@@ -172,11 +183,11 @@ def all_names(c: JsonContext, residue: int) -> int:
 
 
 @jit
-def more(c: JsonContext, d: JsonState) -> int:
+def may_continue(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: may another member or item come?"""
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
-    if row.named > 0 or row.item >= 0:
+    if row.offers_names > 0 or row.item >= 0:
         return YES
     state = row.extra
     if state < 0:
@@ -189,7 +200,7 @@ def more(c: JsonContext, d: JsonState) -> int:
 @jit
 def listed_outcome(c: JsonContext, spec: StringRow, prefix: int) -> int:
     """Return the outcome of the word that a prefix is, -1 where it is excluded, -2 where none ends."""
-    word = ended(c, spec.words, prefix)
+    word = word_at_prefix(c, spec.words, prefix)
     if word < 0:
         return -2
     return c.outcomes.numbers[spec.outcomes + word]
@@ -199,12 +210,12 @@ def listed_outcome(c: JsonContext, spec: StringRow, prefix: int) -> int:
 def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take a decoded byte in the list beside a string's automaton: YES, NO where nothing is left that could
     come of the string, or ASK."""
-    prefix = d.seen
+    prefix = d.side_node
     if prefix <= 0:
         return YES
     spec = c.string_specs[d.residue]
-    prefix = narrow(c, spec.words, prefix, byte)
-    d.seen = max(prefix, 0)
+    prefix = narrow_prefix(c, spec.words, prefix, byte)
+    d.side_node = max(prefix, 0)
     if prefix < 0:
         return YES
     state = d.lexeme & STATE_BITS
@@ -223,7 +234,7 @@ def item_values(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def append(c: JsonContext, d: JsonState, label: int) -> int:
+def append_to_log(c: JsonContext, d: JsonState, label: int) -> int:
     """Add a label to the log, or a byte to the extra key written so far: YES, or ASK when room must be made.
     Walks that fill masks leave it out (see BLUR)."""
     text = d.text
@@ -233,7 +244,7 @@ def append(c: JsonContext, d: JsonState, label: int) -> int:
     t = c.work.text
     t.parent = text & LOG
     t.byte = label
-    row = intern(c, c.texts, 2, t)
+    row = intern_row(c, c.texts, 2, t)
     if row < 0:
         return ASK
     d.text = (text & CAPTURE) | row
@@ -248,11 +259,11 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
     if d.lexeme >> ESCAPE_SHIFT != 0:
         return False
     if state < MIDDLES:
-        return spec.most < 0 or d.position < spec.most
+        return spec.max_length < 0 or d.position < spec.max_length
     if spec.phases >= 0:
         return False
-    seen = d.seen
-    return texts_left(c, -1, spec.words, state, seen if seen > 0 else -1, 0, 0, 2) >= 2
+    list_prefix = d.side_node
+    return texts_left(c, -1, spec.words, state, list_prefix if list_prefix > 0 else -1, 0, 0, 2) >= 2
 
 
 @jit
@@ -285,56 +296,56 @@ def among_literals(c: JsonContext, d: JsonState) -> bool:
 def may_differ(c: JsonContext, residue: int) -> int:
     """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
     says nothing."""
-    known = c.residues[residue].may_differ
-    if known == 0:
-        ask(c, Q_MAY_DIFFER, residue, 0, 0)
+    answer = c.residues[residue].may_differ
+    if answer == 0:
+        note_question(c, Q_MAY_DIFFER, residue, 0, 0)
         return ASK
-    return YES if known == 1 else NO
+    return YES if answer == 1 else NO
 
 
 @jit
 def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
     YES, ASK or VAGUE."""
-    mode, before = d.mode, s.mode
-    if mode == M_KEY and before == M_KEY:
+    mode, mode_before = d.mode, s.mode
+    if mode == M_KEY and mode_before == M_KEY:
         return YES
     if mode != M_STRING and mode != M_WORDS and is_space(byte):
         return YES
     if d.text & UNREAD != 0:
         if mode == M_STRING and many_strings(c, d):
             return YES
-        if mode == M_NUMBER and before != M_NUMBER:
+        if mode == M_NUMBER and mode_before != M_NUMBER:
             return YES if many_numbers(c, d.lexeme) else VAGUE
         if mode == M_OBJECT or mode == M_ARRAY or mode == M_KEY or mode == M_COLON or mode == M_VALUE:
             code = may_differ(c, d.residue)
             return VAGUE if code == NO else code
         return VAGUE
     if mode == M_KEY:
-        return append(c, d, KEY_BEGINS)
-    return append(c, d, KEY_ENDS if before == M_KEY else byte)
+        return append_to_log(c, d, KEY_BEGINS)
+    return append_to_log(c, d, KEY_ENDS if mode_before == M_KEY else byte)
 
 
 @jit
 def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> int:
     """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of that under it."""
-    held = frame.residue
-    if c.residues[held].values == 2:
+    outer_residue = frame.residue
+    if c.residues[outer_residue].values == 2:
         return VAGUE
     log, outer = d.text & LOG, frame.extras
     if log == 0:
-        residue = edge(c, held, UNREAD_TAG, outcome)
+        residue = find_edge(c, outer_residue, UNREAD_TAG, outcome)
         if residue == -1:
             return VAGUE
         if residue < 0:
-            ask(c, Q_UNREAD, held, outcome, 0)
+            note_question(c, Q_UNREAD, outer_residue, outcome, 0)
             return ASK
     else:
         which = (log << 32) | (outer & LOG)
-        residue = edge(c, held, ITEM_TAG - outcome, which)
+        residue = find_edge(c, outer_residue, ITEM_TAG - outcome, which)
         if residue < 0:
-            ask(c, Q_ITEM, held, outcome, which)
+            note_question(c, Q_ITEM, outer_residue, outcome, which)
             return ASK
-    settle(d, M_ITEM, residue, 0, frame.parent)
+    set_structural(d, M_ITEM, residue, 0, frame.parent)
     d.text = 0 if outer == 0 else CAPTURE | log
     return known_residue(c, residue)

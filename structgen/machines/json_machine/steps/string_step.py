@@ -11,7 +11,12 @@ from structgen.automata.strings.live_strings import UNASKED
 from structgen.automata.unicode.decoded_text import LONE_COLUMN, WIDTH
 from structgen.base.native.jit import jit
 from structgen.base.native.typed_blocks import copy_block
-from structgen.machines.json_machine.steps.keys_and_items import append, follow_list, fresh_left, listed_byte
+from structgen.machines.json_machine.steps.keys_and_items import (
+    append_to_log,
+    follow_list,
+    fresh_left,
+    listed_byte,
+)
 from structgen.machines.json_machine.tables.json_blocks import (
     CAPTURE,
     ESCAPE_SHIFT,
@@ -29,13 +34,13 @@ from structgen.machines.json_machine.tables.json_blocks import (
 )
 from structgen.machines.json_machine.tables.lookups import (
     FREE,
-    narrow,
+    is_name_offered,
+    narrow_prefix,
     near_enough,
-    offered,
     set_step,
     string_step,
 )
-from structgen.machines.machine_core.interning import ask
+from structgen.machines.machine_core.interning import note_question
 from structgen.machines.machine_core.layout import ASK, NO, YES
 
 _BEGUN, _LEVELS = 9, 14
@@ -44,7 +49,7 @@ that were tried last."""
 
 
 @jit
-def alive(c: JsonContext, d: JsonState) -> int:
+def can_complete_word(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
 
     Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
@@ -55,12 +60,12 @@ def alive(c: JsonContext, d: JsonState) -> int:
         return YES if prefix >= 0 else NO
     residue, state = d.residue, d.lexeme & STATE_BITS
     if state != NO_STATE:
-        left = fresh_left(c, residue, state, prefix, d.seen, d.extras)
-        if left != NO:
-            return left
-        c.blurred = 1
+        count_left = fresh_left(c, residue, state, prefix, d.side_node, d.extras)
+        if count_left != NO:
+            return count_left
+        c.blur_level = 1
         d.lexeme = d.lexeme | NO_STATE
-    return YES if prefix >= 0 and offered(c, residue, prefix) else NO
+    return YES if prefix >= 0 and is_name_offered(c, residue, prefix) else NO
 
 
 @jit
@@ -69,7 +74,7 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
     if target == UNASKED:
-        ask(c, Q_STRING, lex & STATE_BITS, column, 0)
+        note_question(c, Q_STRING, lex & STATE_BITS, column, 0)
         return ASK
     if target < 0 or not near_enough(c, c.string_specs[d.residue], target, d.position):
         return NO
@@ -80,16 +85,16 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
 @jit
 def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
     """Follow a byte of a key in the list of names and in the set of keys written."""
-    prefix, seen = d.position, d.seen
+    prefix, list_prefix = d.position, d.side_node
     if prefix >= 0:
         row = c.residues[d.residue]
-        d.position = narrow(c, row.words, prefix, byte)
-    if seen > 0:
-        d.seen = set_step(c, seen, byte)
+        d.position = narrow_prefix(c, row.words, prefix, byte)
+    if list_prefix > 0:
+        d.side_node = set_step(c, list_prefix, byte)
 
 
 @jit
-def feed(c: JsonContext, d: JsonState, column: int) -> int:
+def feed_byte(c: JsonContext, d: JsonState, column: int) -> int:
     """Take one byte of the decoded text of a string, a key or a word, by its column in string automata: YES,
     NO or ASK. `lexeme` keeps its escape bits."""
     mode = d.mode
@@ -100,7 +105,7 @@ def feed(c: JsonContext, d: JsonState, column: int) -> int:
         return follow_list(c, d, byte) if code == YES else code
     if mode == M_WORDS:
         spec = c.string_specs[d.residue]
-        prefix = narrow(c, spec.start, d.position, byte)
+        prefix = narrow_prefix(c, spec.start, d.position, byte)
         if prefix < 0:
             return NO
         d.position = prefix
@@ -110,20 +115,20 @@ def feed(c: JsonContext, d: JsonState, column: int) -> int:
         target = string_step(c, state, column)
         d.lexeme = (lex & ~STATE_BITS) | (NO_STATE if target < 0 else target)
     follow_lists(c, d, byte)
-    code = alive(c, d)
+    code = can_complete_word(c, d)
     if code != YES:
         return code
     if d.lexeme & STATE_BITS == NO_STATE:
         return no_extra(c, d, byte)
-    return append(c, d, byte)
+    return append_to_log(c, d, byte)
 
 
 @jit
 def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take a byte after which only a named key can come: forget what was kept for the sake of extra keys."""
-    d.seen = 0
+    d.side_node = 0
     if d.text & CAPTURE != 0:
-        return append(c, d, byte)
+        return append_to_log(c, d, byte)
     d.text = 0
     return YES
 
@@ -135,35 +140,35 @@ def utf8_size(point: int) -> int:
 
 
 @jit
-def feed_point(c: JsonContext, d: JsonState, point: int, left: int) -> int:
+def feed_point(c: JsonContext, d: JsonState, point: int, omitted_bytes: int) -> int:
     """Take the bytes of one code point of the decoded text (a lone surrogate included), but for the last
-    `left` of them: YES, NO or ASK."""
+    `omitted_bytes` of them: YES, NO or ASK."""
     size = utf8_size(point)
-    for at in range(size - left):
+    for at in range(size - omitted_bytes):
         column = (point >> (6 * (size - 1 - at))) & 63 | 0x80
         if at == 0:
             is_lone = point >= 0xD800 and point < 0xE000
             lead = (0xF00 >> size) & 0xFF if size > 1 else 0
             column = LONE_COLUMN if is_lone else lead | (point >> (6 * (size - 1)))
-        code = feed(c, d, column)
+        code = feed_byte(c, d, column)
         if code != YES:
             return code
     return YES
 
 
 @jit
-def character(c: JsonContext, d: JsonState) -> int:
+def count_character(c: JsonContext, d: JsonState) -> int:
     """Count one more character of a string whose length is bounded; NO where it would be too long."""
     if d.mode != M_STRING:
         return YES
     spec = c.string_specs[d.residue]
-    most = spec.most
+    max_length = spec.max_length
     count = d.position
-    if most >= 0:
-        if count >= most:
+    if max_length >= 0:
+        if count >= max_length:
             return NO
         d.position = count + 1
-    elif count < spec.counted:
+    elif count < spec.counted_to:
         d.position = count + 1
     return YES
 
@@ -255,7 +260,7 @@ def short_escape_of(point: int) -> bool:
 
 
 @jit
-def dumped(policy: int) -> bool:
+def writes_as_dumps(policy: int) -> bool:
     """Return whether strings are written as json.dumps does: one way for each."""
     return policy == ESCAPES_CANONICAL or policy == ESCAPES_ASCII
 
@@ -279,9 +284,9 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     lex = d.lexeme
     escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
-    if dumped(policy) and escape < 6:
-        left = 4 * (6 - max(escape, 2))
-        answer = number_alive(c, d, value << left, ((value + 1) << left) - 1)
+    if writes_as_dumps(policy) and escape < 6:
+        missing_bits = 4 * (6 - max(escape, 2))
+        answer = number_alive(c, d, value << missing_bits, ((value + 1) << missing_bits) - 1)
         if escape > 1:
             return answer
         for byte in (34, 92, 98, 102, 110, 114, 116):
@@ -292,21 +297,21 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     if escape == 1:
         return units_alive(c, d, 0, 0xFFFF)
     if escape <= 5:
-        left = 4 * (6 - escape)
-        return units_alive(c, d, value << left, ((value + 1) << left) - 1)
+        missing_bits = 4 * (6 - escape)
+        return units_alive(c, d, value << missing_bits, ((value + 1) << missing_bits) - 1)
     first, last = 0xDC00, 0xDFFF
     low, top = 0, 0xFFFF
     if escape >= 8:
-        left = 4 * (12 - escape)
-        low, top = value << left, ((value + 1) << left) - 1
+        missing_bits = 4 * (12 - escape)
+        low, top = value << missing_bits, ((value + 1) << missing_bits) - 1
         first, last = max(first, low), min(last, top)
-    asked = False
+    has_questions = False
     if first <= last:
         base = 0x10000 + (high << 10) - 0xDC00
         code = range_alive(c, d, base + first, base + last)
         if code == YES:
             return YES
-        asked = code == ASK
+        has_questions = code == ASK
     if policy == ESCAPES_ANY:
         code = block_alive(c, d, 0xD800 + high, 0)
         if code == YES:
@@ -314,21 +319,21 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
                 return YES
             spare = c.work.spare[3]
             copy_block(c.work.spare[1], spare)  # the registers after the surrogate
-            code = character(c, spare)
+            code = count_character(c, spare)
             if code == YES:
                 # a low surrogate would make it half of a pair
                 code = units_alive(c, spare, low, min(top, 0xDBFF))
                 if code != YES:
-                    asked = asked or code == ASK
+                    has_questions = has_questions or code == ASK
                     code = units_alive(c, spare, max(low, 0xE000), top)
             if code == YES:
                 return YES
-        asked = asked or code == ASK
-    return ASK if asked else NO
+        has_questions = has_questions or code == ASK
+    return ASK if has_questions else NO
 
 
 @jit
-def hexadecimal(byte: int, lower: bool) -> int:
+def hex_value(byte: int, lower: bool) -> int:
     """Return the value of a hexadecimal digit, or -1."""
     if byte >= 48 and byte <= 57:
         return byte - 48
@@ -343,21 +348,21 @@ def hexadecimal(byte: int, lower: bool) -> int:
 def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
     """Return the digits that matter: in a free string only what tells surrogates apart,
     so that states are few."""
-    free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0
-    if not free or dumped(escapes_of(c, d)):
+    free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.side_node <= 0
+    if not free or writes_as_dumps(escapes_of(c, d)):
         return value
     # the digits read: 1 to 3 in states 3 to 5, and in 9 to 11; two of them tell high from low
-    read = escape - 2 if escape < 8 else escape - 8
-    if read < 1:
+    digit_count = escape - 2 if escape < 8 else escape - 8
+    if digit_count < 1:
         return value
-    if read == 1:
+    if digit_count == 1:
         return value if value == 0xD else 0
-    left = 4 * (read - 2)
-    begun = value >> left
-    if begun >= 0xD8 and begun <= 0xDB:
-        return 0xD8 << left
-    if begun >= 0xDC and begun <= 0xDF:
-        return 0xDC << left
+    bits = 4 * (digit_count - 2)
+    prefix = value >> bits
+    if prefix >= 0xD8 and prefix <= 0xDB:
+        return 0xD8 << bits
+    if prefix >= 0xDC and prefix <= 0xDF:
+        return 0xDC << bits
     return 0
 
 
@@ -375,16 +380,16 @@ def settle_lone(c: JsonContext, d: JsonState) -> int:
 def behind_lone(c: JsonContext, d: JsonState) -> int:
     """Begin a character behind a high surrogate that stands alone: YES, NO or ASK."""
     code = settle_lone(c, d)
-    return character(c, d) if code == YES else code
+    return count_character(c, d) if code == YES else code
 
 
 @jit
-def unit(c: JsonContext, d: JsonState, value: int) -> int:
+def take_unit(c: JsonContext, d: JsonState, value: int) -> int:
     """Take a finished four-digit escape."""
     with_escape(d, 0, 0, 0)
     if value >= 0xD800 and value < 0xDC00:
         high = value - 0xD800
-        if d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.seen <= 0:
+        if d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.side_node <= 0:
             high = 0
         with_escape(d, 6, 0, high)
         return escape_alive(c, d)
@@ -400,7 +405,7 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
         with_escape(d, 2, 0, 0)
         return escape_alive(c, d)
     point = short_escape(byte)
-    if point < 0 or (point == 47 and dumped(escapes_of(c, d))):
+    if point < 0 or (point == 47 and writes_as_dumps(escapes_of(c, d))):
         return NO
     with_escape(d, 0, 0, 0)
     return feed_point(c, d, point, 0)
@@ -420,7 +425,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
             return escape_alive(c, d)
         code = behind_lone(c, d)
         return escape_begun(c, d, byte) if code == YES else code
-    digit = hexadecimal(byte, dumped(policy))
+    digit = hex_value(byte, writes_as_dumps(policy))
     if digit < 0:
         return NO
     value = (value << 4) | digit
@@ -429,16 +434,16 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
         with_escape(d, escape, merged_digits(c, d, escape, value), high)
         return escape_alive(c, d)
     if escape == 5:
-        if dumped(policy) and (short_escape_of(value) or (value >= 32 and value < 127)):
+        if writes_as_dumps(policy) and (short_escape_of(value) or (value >= 32 and value < 127)):
             return NO  # it has a shorter way
         if policy == ESCAPES_CANONICAL and value >= 127:
             return NO
-        return unit(c, d, value)
+        return take_unit(c, d, value)
     if value >= 0xDC00 and value < 0xE000:
         with_escape(d, 0, 0, 0)
         return feed_point(c, d, 0x10000 + (high << 10) + (value - 0xDC00), 0)
     code = behind_lone(c, d)
-    return unit(c, d, value) if code == YES else code
+    return take_unit(c, d, value) if code == YES else code
 
 
 @jit
@@ -449,7 +454,7 @@ def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
         after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
         if after == UNASKED:
             copy_block(d, t)
-            code = feed(c, t, byte)
+            code = feed_byte(c, t, byte)
         else:
             code = NO if after == -1 else YES
         if code == YES:
@@ -464,7 +469,7 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
 
     Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
     """
-    spare, level, asked = c.work.spare, 0, False
+    spare, level, has_questions = c.work.spare, 0, False
     copy_block(d, spare[_BEGUN])
     last = spare[_BEGUN + _LEVELS]
     last.mode = 33
@@ -475,12 +480,12 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
             code = is_inside(c, s, t)
             if code == NO:
                 return YES
-            asked = asked or code == ASK
+            has_questions = has_questions or code == ASK
         if last.mode == 33 and escape == 6 and escapes_of(c, s) == ESCAPES_ANY:
             code = block_alive(c, s, 0xD800 + ((s.lexeme >> 48) & 0x3FF), 0)
             if code == YES:
                 return YES
-            asked = asked or code == ASK
+            has_questions = has_questions or code == ASK
         last.mode = max(last.mode + 1, 0 if escape != 0 else 0x80)
         byte = last.mode
         if byte > 191:
@@ -496,10 +501,10 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
         elif escape != 0 and escape != 6 and byte < 128:
             code = escape_step(c, t, byte)
         elif escape == 0 and byte >= 128:
-            code = feed(c, t, byte)
-        asked = asked or code == ASK
+            code = feed_byte(c, t, byte)
+        has_questions = has_questions or code == ASK
         if code == YES:
             level += 1
             last = spare[_BEGUN + _LEVELS + level]
             last.mode = 33
-    return ASK if asked else NO
+    return ASK if has_questions else NO

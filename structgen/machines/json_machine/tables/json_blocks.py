@@ -68,7 +68,7 @@ class JsonState(Registers):
     """Of the innermost object or array; in a string its row."""
     extras: int
     """The set of extra keys that are written in this object."""
-    seen: int
+    side_node: int
     """In a key, where it stands in that set; in a string, the prefix in the list beside its automaton, 0 once
     it has left that."""
     lexeme: int
@@ -145,7 +145,7 @@ class ResidueRow(Block):
     """The state in which the automaton of extra keys begins, -1: none."""
     extra_place: int
     """Their place where there is one class only."""
-    named: int
+    offers_names: int
     """A named key is on offer."""
     item: int
     plain: int
@@ -175,10 +175,11 @@ class StringRow(Block):
     """What a string must be."""
 
     kind: int
-    """0: an automaton from `start`, with `least` to `most` characters; 1: the word list `start`."""
+    """0: an automaton from `start`, with `min_length` to `max_length` characters; 1: the word list
+    `start`."""
     start: int
-    least: int
-    most: int
+    min_length: int
+    max_length: int
     outcomes: int
     """Where the outcomes of listed words begin."""
     farthest: int
@@ -186,9 +187,10 @@ class StringRow(Block):
     words: int
     """Of kind 0, a list of words whose outcomes are not the automaton's (-1: not such a string); or -1."""
     phases: int
-    """The first of the phases of its lengths (`strings.length_phases`); -1: `least` and `most` are all."""
-    counted: int
-    """Characters are counted up to here where there is no `most`."""
+    """The first of the phases of its lengths (`strings.length_phases`); -1: `min_length` and `max_length` are
+    all."""
+    counted_to: int
+    """Characters are counted up to here where there is no `max_length`."""
     rest: int
     """1 and the most tokens that the rest of the string takes in any of its states; 0: not worked out."""
 
@@ -228,10 +230,10 @@ class TerminalKey(Block):
 
     mode: int
     lexeme: int
-    least: int
-    most: int
+    min_length: int
+    max_length: int
     policy: int
-    quoted: int
+    is_quoted: int
     """1: a string or a key with the quote that opens it."""
 
 
@@ -255,7 +257,7 @@ class TextsLevel(Block):
 
     state: int
     prefix: int
-    held: int
+    set_node: int
     """The node of the set."""
     count: int
     """Characters."""
@@ -317,14 +319,14 @@ class JsonContext(LexemeContext):
     absent: Bytes
     """uint8[256]: 1 for a byte that no token has; there where something lacks."""
     root: int
-    blurred: int
+    blur_level: int
     """Set by a walk that would have needed the text of a key."""
     depth_limit: int
     precise: int
     """1: follow the text of extra keys (commits do, masks need not)."""
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
-    quoted: int
+    is_quoted: int
     """The row of the string, or of the object of the key, whose terminal was asked last."""
     cells: Int32Table
     """256 cells of each terminal (`LexemeContext.moves`)."""
@@ -332,7 +334,7 @@ class JsonContext(LexemeContext):
     """1: a walk bounds what is needed behind the tokens that it collects (`bound_noting`)."""
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
-    listed: Int64s
+    state_groups: Int64s
     """int64[MOST_LISTED, LISTED]: groups of states that are not in `bound`: mode (all modes between the
     members of an object, or in one or in a key, are M_OBJECT; in an array M_ARRAY), residue, frame."""
     listed_count: int

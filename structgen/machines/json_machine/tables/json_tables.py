@@ -18,7 +18,7 @@ from structgen.machines.machine_core.lexeme_layout import (
 )
 
 
-def _following() -> npt.NDArray[np.int32]:
+def _possible_bytes() -> npt.NDArray[np.int32]:
     """Return, for each mode and byte, -1 where the byte may come at all, whatever the grammar; else the next
     byte that may (256: none)."""
     space, digits = b" \t\r\n", b"-0123456789"
@@ -47,24 +47,24 @@ def _following() -> npt.NDArray[np.int32]:
 
 
 def _left_over() -> npt.NDArray[np.uint8]:
-    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.behind`): white
-    space, a sign of JSON, a value."""
-    quoted, anything = AFTER_END + 1, AFTER_END + 2
+    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.may_follow`):
+    white space, a sign of JSON, a value."""
+    after_quote, anything = AFTER_END + 1, AFTER_END + 2
     signs = b" \t\r\n,:]}"
     literals = (b"true", b"false", b"null")
     table = np.zeros((anything + 1 + sum(map(len, literals)), 256), np.uint8)
-    table[BEFORE_CLOSING, ord('"')] = quoted
-    table[quoted, list(signs)] = table[AFTER_END, list(signs + b'"{[-0123456789')] = table[anything] = (
+    table[BEFORE_CLOSING, ord('"')] = after_quote
+    table[after_quote, list(signs)] = table[AFTER_END, list(signs + b'"{[-0123456789')] = table[anything] = (
         anything
     )
     last = anything
     for literal in literals:
-        before = AFTER_END
+        first_state = AFTER_END
         for byte in literal:
             last += 1
-            table[before, byte] = last
-            before = last
-        table[before] = anything
+            table[first_state, byte] = last
+            first_state = last
+        table[first_state] = anything
     return table
 
 
@@ -72,7 +72,7 @@ CELLS: Final = 256
 """Cells of a state of the lexer of terminals: one for each byte."""
 _MOST_APART = 4096
 """Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
-_NEXT, _LEFT_OVER = _following(), _left_over()
+_NEXT, _LEFT_OVER = _possible_bytes(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,
     {
@@ -109,5 +109,7 @@ JSON_TABLES = TablePlan(
         "most_apart": _MOST_APART,
     },
 )
-TERMINAL_TABLES = TablePlan(LexemeContext, RECORD_TABLES, {"newline": -1, "behind": address_of(_LEFT_OVER)})
+TERMINAL_TABLES = TablePlan(
+    LexemeContext, RECORD_TABLES, {"newline": -1, "may_follow": address_of(_LEFT_OVER)}
+)
 """The tables of records that grammars share."""

@@ -31,7 +31,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
     ResidueRow,
     StringRow,
 )
-from structgen.machines.machine_core.interning import ask, ask_room, edge_key, find, intern
+from structgen.machines.machine_core.interning import ask_room, edge_key, find_row, intern_row, note_question
 from structgen.machines.machine_core.layout import ASK, YES
 
 
@@ -42,12 +42,12 @@ def is_space(byte: int) -> bool:
 
 
 @jit
-def settle(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> None:
+def set_structural(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> None:
     """Put the registers to a structural state with nothing of the next token written; a log goes on."""
     d.mode = mode
     d.residue = residue
     d.extras = extras
-    d.seen = 0
+    d.side_node = 0
     d.lexeme = 0
     d.position = 0
     if d.text & CAPTURE == 0:
@@ -67,22 +67,22 @@ def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
         return False
     table = c.children.numbers
     arrays = skip(table, shape.arrays)
-    required = arrays[2 * count + index]
-    named = 0
+    is_required = arrays[2 * count + index]
+    name_count = 0
     for i in range(count):
-        declared, place = arrays[2 * i], arrays[2 * i + 1]
-        if declared < index or declared > required:
+        declared_place, place = arrays[2 * i], arrays[2 * i + 1]
+        if declared_place < index or declared_place > is_required:
             place = -1
         elif place >= 0:
-            named = 1
+            name_count = 1
         table[used + i] = place
     c.children.count = used + count
     row.children = used
     row.words = shape.words
-    row.named = named
+    row.offers_names = name_count
     row.item = -1
-    row.close = shape.close if required == count else -1
-    row.extra_place = shape.extra_place if required == count else -1
+    row.close = shape.close if is_required == count else -1
+    row.extra_place = shape.extra_place if is_required == count else -1
     row.extra = FREE if row.extra_place >= 0 else -1
     row.status = 1
     return True
@@ -95,7 +95,7 @@ def known_residue(c: JsonContext, residue: int) -> int:
     if row.status == 0:
         if row.plain >= 0:
             return YES if fill_plain(c, row) else ASK
-        ask(c, Q_RESIDUE, residue, 0, 0)
+        note_question(c, Q_RESIDUE, residue, 0, 0)
         return ASK
     return YES
 
@@ -105,7 +105,7 @@ def holds_brackets(c: JsonContext, place: int) -> int:
     """Return 1 where a value may be an object or an array, 0 where not, -1 when that must be asked."""
     row = c.places[place]
     if row.status == 0:
-        ask(c, Q_PLACE, place, 0, 0)
+        note_question(c, Q_PLACE, place, 0, 0)
         return -1
     if row.object >= 0 or row.array >= 0:
         return 1
@@ -113,9 +113,9 @@ def holds_brackets(c: JsonContext, place: int) -> int:
 
 
 @jit
-def edge(c: JsonContext, first: int, second: int, third: int) -> int:
+def find_edge(c: JsonContext, first: int, second: int, third: int) -> int:
     """Return what is known of (residue, key, outcome), or -2."""
-    number = find(c.edges, 3, edge_key(c, first, second, third))
+    number = find_row(c.edges, 3, edge_key(c, first, second, third))
     if number < 0:
         return -2
     return c.edges[number].target
@@ -128,10 +128,10 @@ def extra_place(c: JsonContext, residue: int, group: int) -> int:
     row = c.residues[residue]
     if row.extra_place >= 0 and group == 0:
         return row.extra_place
-    known = edge(c, residue, EXTRA_TAG, group)
-    if known == -2:
-        ask(c, Q_EXTRA, residue, group, 0)
-    return known
+    edge_found = find_edge(c, residue, EXTRA_TAG, group)
+    if edge_found == -2:
+        note_question(c, Q_EXTRA, residue, group, 0)
+    return edge_found
 
 
 @jit
@@ -150,7 +150,7 @@ def value_place(c: JsonContext, d: JsonState) -> int:
 
 
 @jit
-def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
+def residue_after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
     """Return the residue after a value under a key, or -1 when that must be asked."""
     row = c.residues[residue]
     plain = row.plain
@@ -161,11 +161,11 @@ def after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
             return base + shape.count
         places = skip(c.children.numbers, shape.arrays)
         return base + places[2 * key] + 1
-    known = edge(c, residue, key, outcome)
-    if known < 0:
-        ask(c, Q_AFTER, residue, key, outcome)
+    edge_found = find_edge(c, residue, key, outcome)
+    if edge_found < 0:
+        note_question(c, Q_AFTER, residue, key, outcome)
         return -1
-    return known
+    return edge_found
 
 
 FREE = 0
@@ -197,9 +197,9 @@ def near_enough(c: JsonContext, string: StringRow, state: int, count: int) -> bo
             True  # all states are alive; in a free string, which alone has a `most`, a text may end at once
         )
     phase = phase_at(c, string, count)
-    left = phase.end - count
-    left = min(left, phase.prelude + (left - phase.prelude) % phase.period)
-    return c.blob.numbers[phase.live + left * phase.states + state - string.start] != 0
+    count_left = phase.end - count
+    count_left = min(count_left, phase.prelude + (count_left - phase.prelude) % phase.period)
+    return c.blob.numbers[phase.live + count_left * phase.states + state - string.start] != 0
 
 
 @jit
@@ -215,10 +215,10 @@ def like_count(c: JsonContext, string: StringRow, count: int, far: int) -> tuple
     """Return whether the end of a phase is farther away than a token may lead, and a number of characters
     with which a string goes on alike within a token. `far`: it was farther away when the token began."""
     phase = phase_at(c, string, count)
-    near, left = phase.prelude + c.vocabulary.longest + 1, phase.end - count
-    if far == 0 and left < near + phase.period:
+    near, count_left = phase.prelude + c.vocabulary.longest + 1, phase.end - count
+    if far == 0 and count_left < near + phase.period:
         return 0, count
-    return 1, phase.end - near - (left - near) % phase.period
+    return 1, phase.end - near - (count_left - near) % phase.period
 
 
 @jit
@@ -228,7 +228,7 @@ def set_row(c: JsonContext, tag: int, first: int, second: int) -> int:
     t.member = first
     t.child = second
     t.sibling = 0
-    return intern(c, c.sets, 4, t)
+    return intern_row(c, c.sets, 4, t)
 
 
 @jit
@@ -312,9 +312,9 @@ def set_insert(c: JsonContext, root: int, text: int) -> int:
     if fresh < 0:
         return -1
     for i in range(length - 1, -1, -1):
-        byte, above = path[2 * i], path[2 * i + 1]
-        member = c.sets[above].member
-        entry = c.sets[above].child
+        byte, parent_node = path[2 * i], path[2 * i + 1]
+        member = c.sets[parent_node].member
+        entry = c.sets[parent_node].child
         fresh = entry_insert(c, entry, byte, fresh, skip(path, 2 * length))
         if fresh < 0:
             return -1
@@ -372,7 +372,7 @@ def first_from(c: JsonContext, words: int, first: int, last: int, position: int,
 
 
 @jit
-def narrow(c: JsonContext, words: int, prefix: int, byte: int) -> int:
+def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
     """Return the prefix after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
     low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
     if high - low == 1:
@@ -396,7 +396,7 @@ def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
 
 
 @jit
-def ended(c: JsonContext, words: int, prefix: int) -> int:
+def word_at_prefix(c: JsonContext, words: int, prefix: int) -> int:
     """Return the index of the word that a prefix is, or -1 (it sorts first among those
     that begin alike)."""
     low, position = first_word(prefix), prefix_length(prefix)
@@ -404,7 +404,7 @@ def ended(c: JsonContext, words: int, prefix: int) -> int:
 
 
 @jit
-def offered(c: JsonContext, residue: int, prefix: int) -> bool:
+def is_name_offered(c: JsonContext, residue: int, prefix: int) -> bool:
     """Return whether some named key with a prefix may come now."""
     low, high = first_word(prefix), words_end(prefix)
     children = skip(c.children.numbers, c.residues[residue].children)
