@@ -70,7 +70,7 @@ def always_drafted() -> None:
         def wants_drafts(self, count: int, drafters: Any) -> bool:
             return True
 
-        def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Any]:
+        def propose_drafts(self, draftings: Any, views: Any, mosts: Any) -> list[Any]:
             return [
                 NO_DRAFT if view is None else drafting.propose_tree(view, most)
                 for drafting, view, most in zip(draftings, views, mosts, strict=True)

@@ -291,9 +291,9 @@ class Subject:
         demand = self.twins.find_difference(self.grammar.document(without), pointer)
         if demand is None:
             return None
-        text = self.twins.network.oracle.text(demand)
+        text = self.twins.network.oracle.shortest_text(demand)
         assert text is not None, "a demand that some value meets has a shortest text"
-        return text.flat().decode("utf-8", "surrogatepass")
+        return text.to_bytes().decode("utf-8", "surrogatepass")
 
 
 def _place(schema: Any, pointer: str) -> Any:

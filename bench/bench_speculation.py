@@ -159,8 +159,8 @@ def counted(
                     continue
                 matcher = sg.Matcher(compiled)
                 made = replay(tokens, one.make(history), facts, matcher, one.nodes, chain=one.chain)
-                if made.drop_reasons:
-                    raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {made.drop_reasons}")
+                if made.dropped:
+                    raise RuntimeError(f"{answer.name}, {spelling}, {one.title}: {made.dropped}")
                 found[workload, one.title, spelling] = made.tokens, made.calls, made.drafted
             if workload == SAME and find_spec("llguidance") is not None:
                 theirs = _of_llguidance(answer.schema, spelling, tokens)

@@ -255,7 +255,9 @@ class FreeRows(Speculator):
         """Have every pass drafted."""
         return True
 
-    def propose(self, draftings: Sequence[Any], views: Sequence[Any], mosts: Sequence[int]) -> list[Any]:
+    def propose_drafts(
+        self, draftings: Sequence[Any], views: Sequence[Any], mosts: Sequence[int]
+    ) -> list[Any]:
         """Return all that is guessed, up to each text's bound."""
         return [
             NO_DRAFT if drafting is None or view is None else drafting.propose_tree(view, most)

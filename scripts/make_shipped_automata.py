@@ -36,7 +36,7 @@ def meanings() -> Iterator[tuple[object, Callable[[], Automaton]]]:
             # a length is counted beside the automaton
             meaning = next(part for part in meaning.of if not isinstance(part, Length))
         if meaning != TRUE:
-            yield meaning, partial(FormulaReader().automaton, meaning, alone=False)
+            yield meaning, partial(FormulaReader().automaton_of_formula, meaning, alone=False)
     for policy in POLICIES:
         for formula in number_pool.COMMON:
             spec = Spec((formula,))

@@ -77,7 +77,7 @@ def unhandled(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     keyword = "propertyNames"
 
     def refuse(document: Any, place: Any, *_: Any) -> None:
-        document.refuse(place, keyword)
+        document.refuse_keyword(place, keyword)
 
     for draft in DRAFTS[2:]:
         monkeypatch.setitem(dialect_of(draft).keywords, keyword, refuse)

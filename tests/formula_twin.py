@@ -27,7 +27,9 @@ def holds(formula: Formula, value: str | Decimal | Fraction, atom: Callable[[For
         return all(parts) if isinstance(formula, All) else any(parts)
     if isinstance(value, str):
         if isinstance(formula, Length):
-            return formula.least <= len(value) and (formula.most is None or len(value) <= formula.most)
+            return formula.minimum <= len(value) and (
+                formula.maximum is None or len(value) <= formula.maximum
+            )
         return value in formula.of if isinstance(formula, Words) else atom(formula)
     number = Fraction(value)
     if isinstance(formula, Multiple):

@@ -106,10 +106,10 @@ def test_a_vocabulary_and_its_masks_outlive_the_last_grammar() -> None:
     store.let_go()
     gc.collect()
     compiled = sg.compile(sg.json_schema(SCHEMA), tokenizer, store=store)
-    made = store.of(compiled.vocabulary).made
+    made = store.of(compiled.vocabulary).records_made
     compiled.allowed(compiled.start)
     assert id(compiled.vocabulary) == vocabulary
-    assert store.of(compiled.vocabulary).made == made > 0
+    assert store.of(compiled.vocabulary).records_made == made > 0
 
 
 @pytest.mark.parametrize("whitespace", ["any", "bounded"])

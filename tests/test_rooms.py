@@ -244,8 +244,8 @@ def test_no_module_hides_a_public_name() -> None:
 
 def test_records_walks_and_masks_of_texts_and_of_lark_are_those_of_the_core() -> None:
     # what a kind of grammar says of itself
-    own = {"begin", "step_on", "may_end_at", "state_at", "take_token", "after_token", "ends_below", "read"}
-    own |= {"place_behind", "state_behind", "compute"}
+    own = {"begin", "step_on", "may_end_at", "state_at", "take_token", "after_token", "ends_below"}
+    own |= {"place_behind", "state_behind", "compute_mask"}
     rooms = "machines.machine_core.", "grammars.lark_grammars.machine.", "grammars.text_grammars.machine."
     defined = Counter(
         one.name

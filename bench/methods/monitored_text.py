@@ -204,7 +204,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         self._begun: dict[sg.Grammar | frozenset[bytes], Spelling] = {}
         """Suggestions -> nothing of them spelled: the same come again behind many texts."""
         self._marks = tuple(map(str.encode, monitor.trigger_characters))
-        self._start = self._number(MonitoredPlace(inner.start.index, -1, b"", self._reached(b"")))
+        self._start = self._number_of(MonitoredPlace(inner.start.index, -1, b"", self._reached(b"")))
 
     # --- texts and advice -----------------------------------------------------------------------------------
 
@@ -317,8 +317,8 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         spelling = self.advised(index) if data else None
         after = None if spelling is None else spelling.after(data)
         if not data or (after is not None and not after.is_over()):
-            return self._number(MonitoredPlace(state, index, data, after))
-        return self._number(MonitoredPlace(state, index, data, self._reached(self._text(index, data))))
+            return self._number_of(MonitoredPlace(state, index, data, after))
+        return self._number_of(MonitoredPlace(state, index, data, self._reached(self._text(index, data))))
 
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
@@ -334,7 +334,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
         """Return the number of the state in which a token ends whose bytes lead to a state, or -1."""
         place = self.place(index)
         end = self.inner.token_end(place.state)
-        return end if end < 0 else self._number(place._replace(state=end))
+        return end if end < 0 else self._number_of(place._replace(state=end))
 
     # --- masks ----------------------------------------------------------------------------------------------
 
@@ -347,7 +347,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             self.advised(index)
         return super().compute(index, target)
 
-    def _narrowed(self, index: int, bits: Bits) -> Bits:
+    def _narrow_mask(self, index: int, bits: Bits) -> Bits:
         """Return a mask under the advice of the monitor; the mask itself where no token would be left."""
         spelling, narrower = self.advised(index), bits
         if spelling is not None:
@@ -374,7 +374,7 @@ class MonitoredText(NarrowedText[MonitoredPlace]):
             return
         self.inner.fill_within(self.place(index).state, mask, row, budget)
         with self.lock:
-            bits = self._narrowed(index, mask.array[row, : self._words].copy())
+            bits = self._narrow_mask(index, mask.array[row, : self._words].copy())
             late = self.completions.too_long(index, _tokens_of(bits), budget - 1)
             kept = bits & ~_row(late, self._words)
             mask.array[row, : self._words] = kept if kept.any() else bits

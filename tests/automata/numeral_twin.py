@@ -56,7 +56,7 @@ def wholly_integer(formula: ir.Formula) -> bool:
     if isinstance(formula, ir.Any_):
         return all(map(wholly_integer, formula.of))
     if isinstance(formula, Ranges):
-        return formula.listed() is not None and all(one % 1 == 0 for one, _ in formula.cuts)
+        return formula.finite_numbers() is not None and all(one % 1 == 0 for one, _ in formula.cuts)
     return isinstance(formula, ir.PlainInteger) or formula.of % 1 == 0
 
 

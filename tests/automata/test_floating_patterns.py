@@ -24,7 +24,7 @@ def test_behind_texts_that_meet_all_patterns_ascii_alone_may_come_where_the_rest
 @pytest.mark.parametrize("beside", [(), (Length(0, 10),), (Length(12, None),)])
 def test_the_shortest_rest_of_single_letters_has_each_once(beside: tuple[Length, ...]) -> None:
     walker = Walker(All((*map(Pattern, "hgfedcba"), *beside)))
-    least = max([8, *(length.least for length in beside)])
+    least = max([8, *(length.minimum for length in beside)])
     for text in ("", "a", "ah", "hah"):
         rest = walker.pool.shortest_rests(walker.run(text))[0].decode()
         assert set("abcdefgh") <= set(text + rest)

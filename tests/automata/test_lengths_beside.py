@@ -33,7 +33,7 @@ def test_a_text_lives_while_a_rest_stays_within_the_bound(source: str, least: in
         data = text.encode()
         for size in range(len(data) + 1):
             state, begun = walker.run(data[:size], start), count_characters(data[:size])
-            lives = state != DEAD and bool(phase_at(phases, begun).alive(begun)[state - start])
+            lives = state != DEAD and bool(phase_at(phases, begun).alive_states(begun)[state - start])
             assert lives == (whole.run(data[:size]) != DEAD), (formula, data[:size])
         ends = lives and state - start < len(accept)
         met = phase_at(phases, len(text)).outcomes[accept[state - start]] if ends else frozenset()
@@ -66,7 +66,7 @@ def test_a_bound_that_no_text_passes_adds_no_states() -> None:
 
 def test_a_spec_of_several_demands_keeps_its_bounds_inside() -> None:
     formulas = Length(0, 3), Length(2, 4), Not(Words(frozenset(("ab",))))
-    assert StringPool(Limits()).phased(Spec(formulas), lambda met: 0) is None
+    assert StringPool(Limits()).start_in_phases(Spec(formulas), lambda met: 0) is None
     walker = Walker(*formulas)
     for text in ("", "ab", "éé", "日日日", "abab", "ababa"):
         assert walker.demands(text) == {at for at, one in enumerate(formulas) if holds(one, text)}

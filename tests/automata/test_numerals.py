@@ -311,7 +311,7 @@ def test_numerals_without_some_characters_are_those_that_never_have_them(missing
             ends = state >= 0 and int(whole.outcome[state]) >= 0 and not set(text) & set(missing)
             assert (mine >= 0 and int(lacking.outcome[mine]) >= 0) == ends, text
             if mine >= 0:
-                assert not set(lacking.finish(mine)[0].decode()) & set(missing)
+                assert not set(lacking.shortest_rests(mine)[0].decode()) & set(missing)
 
 
 # -- shared by grammars --
@@ -349,16 +349,16 @@ def test_outcome_numbers_of_two_grammars_do_not_mix() -> None:
     for text, met in (("3", {0, 1}), ("3.5", {1}), ("11", {0}), ("-2", {0}), ("0", {0, 1})):
         a, b = walk(one, start, text), walk(two, other, text)
         assert (one.outcome[a], two.outcome[b]) == (first(frozenset(met)), second(frozenset(met)))
-        assert one.key(a) == two.key(b)
-        assert one.finish(a) == two.finish(b)
+        assert one.language_key(a) == two.language_key(b)
+        assert one.shortest_rests(a) == two.shortest_rests(b)
 
 
 def test_equal_numbers_with_another_meaning_have_another_key() -> None:
     one, two = NumberPool("bounded", Limits()), NumberPool("bounded", Limits())
     a = one.start(ir.Spec((ir.TRUE,)), lambda demands: 0)
     b = two.start(ir.Spec((ir.FALSE, ir.TRUE)), lambda demands: 0)
-    assert one.key(a) != two.key(b)
-    assert (one.finish(a), two.finish(b)) == ({0: b"0"}, {1: b"0"})
+    assert one.language_key(a) != two.language_key(b)
+    assert (one.shortest_rests(a), two.shortest_rests(b)) == ({0: b"0"}, {1: b"0"})
 
 
 def test_threads_that_ask_at_once_get_what_one_gets() -> None:

@@ -59,7 +59,7 @@ def test_the_file_holds_what_is_made() -> None:
     for digest, one in made.items():
         other = shipped[digest]
         assert one[1:] == other[1:]  # steps and sizes; of the bytes zlib's version decides
-        first, second = one.unpack(), other.unpack()
+        first, second = one.unpack_automaton(), other.unpack_automaton()
         for name in ("trans", "accept"):
             assert np.array_equal(getattr(first, name), getattr(second, name))
         for name in ("starts", "kinds", "width"):
@@ -82,7 +82,7 @@ def test_a_call_pays_the_steps_of_making_what_it_reads(nothing_held: None) -> No
 def test_arrays_that_are_read_have_the_types_of_those_that_are_made(
     nothing_held: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = {digest: one.unpack() for digest, one in shipped_entries().items()}
+    read = {digest: one.unpack_automaton() for digest, one in shipped_entries().items()}
     monkeypatch.setattr(shipped_automata, "shipped_entries", dict)
     for meaning, make in meanings():
         made, one = make(), read[digest_of(meaning)]

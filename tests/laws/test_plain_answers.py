@@ -90,9 +90,9 @@ def places_and_arrays(network: Network) -> tuple[dict[int, ValueMenu], list[int]
                     residues.append((network.after(residue, None, 0), True))
         else:
             menu = network.menu(residue)
-            places.extend((*menu.named.values(), *menu.extra_places.values()))
+            places.extend((*menu.names.values(), *menu.extra_places.values()))
             residues.extend(
-                (network.after(residue, key, 0), False) for key in menu.named if is_single(menu.named[key])
+                (network.after(residue, key, 0), False) for key in menu.names if is_single(menu.names[key])
             )
     return entries, [*arrays]
 

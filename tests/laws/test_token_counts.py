@@ -174,9 +174,9 @@ def test_a_count_is_what_the_documentation_says_whole(kind: str) -> None:
 def test_the_tokens_of_a_long_rest_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each state on the way takes what the one before it has left."""
     counted = []
-    chain = TextCosts.chain
+    chain = TextCosts.chain_state
     monkeypatch.setattr(
-        TextCosts, "chain", lambda self, *given: (counted.append(given), chain(self, *given))[1]
+        TextCosts, "chain_state", lambda self, *given: (counted.append(given), chain(self, *given))[1]
     )
     rules = "".join(f"a{at + 1} ::= a{at} a{at}\n" for at in range(9))
     tokenizer = sg.Tokenizer.from_bytes([*(bytes((byte,)) for byte in range(256)), None], eos_token_id=256)

@@ -31,7 +31,7 @@ def test_structgen_computes_what_the_training_code_does() -> None:
     with torch.no_grad():
         given = torch.from_numpy(ids)[None]
         wanted = load(FOLDER)(given, first=first_masked(given, ids[50]))[0].numpy()
-    found = BidirectionalLlama.read(FOLDER).forward(ids)
+    found = BidirectionalLlama.read_folder(FOLDER).forward(ids)
     np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 
 

@@ -116,7 +116,7 @@ def differences(reference: Any, ours: Language, alphabet: str, longest: int) -> 
     except sg.errors.GrammarError:
         return [f"no text is said to be accepted, lark takes {sorted(accepted)[:3]}"] if accepted else []
     # many texts lead to one configuration
-    completed = cache(lambda config: bytes(ours.shortest(config)).decode())
+    completed = cache(lambda config: bytes(ours.shortest_rest(config)).decode())
     step = cache(lambda config, char: after(ours, char.encode(), config))
     pending = [("", start)]
     while pending:

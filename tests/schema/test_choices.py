@@ -15,7 +15,7 @@ import structgen as sg
 def shapes_of_the_root(schema: Any) -> int:
     network = compiled(schema, **sg.WIDEST).network
     (demand,) = network.tables.places[network.root]
-    return len(network.shapes.objects(demand))
+    return len(network.shapes.object_shapes(demand))
 
 
 def one_of(kinds: int, makers: int) -> dict[str, Any]:

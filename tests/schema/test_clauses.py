@@ -71,7 +71,7 @@ def test_choices_as_clauses_mean_the_same(seeds: range, monkeypatch: pytest.Monk
 def shapes(schema: Any, **policies: Any) -> int:
     """Return how many shapes the root's objects have."""
     network = compiled(schema, **policies).network
-    return len(network.shapes.objects(network.tables.places[network.root][0]))
+    return len(network.shapes.object_shapes(network.tables.places[network.root][0]))
 
 
 @pytest.mark.parametrize(

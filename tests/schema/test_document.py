@@ -140,7 +140,7 @@ def test_an_enormous_count_is_no_enormous_integer() -> None:
 
 def test_ids_are_dense_and_derived_schemas_follow() -> None:
     found = document({"properties": {"a": {}, "b": {"items": {"type": "null"}}}})
-    derived = found.derived("#/allOf", types=frozenset({"null"}), minimum=Decimal(1))
+    derived = found.derive_schema("#/allOf", types=frozenset({"null"}), minimum=Decimal(1))
     assert [one.id for one in found.schemas] == list(range(5))
     assert (derived.id, derived.pointer, derived.minimum, derived.maximum) == (4, "#/allOf", Decimal(1), None)
 

@@ -29,7 +29,7 @@ class _Scalars:
 
 
 def network(grammar: Any) -> Any:
-    return grammar.network(_Scalars(), _Scalars())
+    return grammar.make_network(_Scalars(), _Scalars())
 
 
 def finish(network: Any) -> bytes:
@@ -213,7 +213,7 @@ def test_every_network_has_a_document_of_its_own() -> None:
 def test_limits_given_to_a_network_stand_for_the_grammars_own() -> None:
     grammar = json_schema({"type": "null"})
     other = Limits(alternatives=3)
-    made = grammar.network(_Scalars(), _Scalars(), other)  # type: ignore[arg-type]
+    made = grammar.make_network(_Scalars(), _Scalars(), other)  # type: ignore[arg-type]
     assert made.document.limits == other
 
 

@@ -131,8 +131,8 @@ def test_places_that_may_dead_end_come_from_the_living_networks() -> None:
             return lambda *arguments: {0: b"0"}
 
     grammar = json_schema({"type": "null"})
-    network = grammar.network(Scalars(), Scalars())  # type: ignore[arg-type]
-    network.oracle.undecided["#/a"] = None
+    network = grammar.make_network(Scalars(), Scalars())  # type: ignore[arg-type]
+    network.oracle.undecided_pointers["#/a"] = None
     assert grammar.report.may_dead_end == ("#/a",)
     assert "may dead-end: #/a" in str(grammar.report)
 

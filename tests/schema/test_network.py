@@ -23,7 +23,7 @@ SEEDS = [range(40), pytest.param(range(40, 1040), marks=pytest.mark.slow)]
 
 
 def named(network: SchemaNetwork, residue: int) -> list[str]:
-    return list(network.menu(residue).named)
+    return list(network.menu(residue).names)
 
 
 def begun(schema: Any, limits: Limits | None = None, **policies: Any) -> tuple[SchemaNetwork, int]:
@@ -168,6 +168,9 @@ def test_a_plain_schema_has_the_demand_of_its_literal(seeds: range) -> None:
         except UnsatisfiableSchema:
             continue
         for schema in list(tables.schemas.values()):
-            plain += not schema.combined
-            assert tables.demand_of(schema) == tables.demand((tables.literal(schema),)), (seed, schema)
+            plain += not schema.has_combinators
+            assert tables.demand_of(schema) == tables.intern_demand((tables.literal_of(schema),)), (
+                seed,
+                schema,
+            )
     assert plain > len(seeds)

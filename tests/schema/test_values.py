@@ -54,9 +54,9 @@ def test_texts_know_their_length_and_order(tree: Any) -> None:
         return node if isinstance(node, bytes) else JsonPieces(tuple(made(child) for child in node))
 
     text = JsonPieces((made(tree),))
-    assert len(text.flat()) == text.length
-    assert text.before(None) and not text.before(text)
-    assert JsonPieces((text.flat(), b"x")).before(text) is False
+    assert len(text.to_bytes()) == text.length
+    assert text.is_before(None) and not text.is_before(text)
+    assert JsonPieces((text.to_bytes(), b"x")).is_before(text) is False
 
 
 @given(st.lists(st.lists(st.binary(max_size=3) | st.integers(0, 9), max_size=4), min_size=1, max_size=12))
@@ -72,8 +72,8 @@ def test_texts_that_share_pieces_are_joined_as_they_stand(recipes: list[list[byt
         )
         joined.append(b"".join(piece if isinstance(piece, bytes) else joined[piece] for piece in pieces))
         # the same pieces are met again behind every text
-        assert JsonPieces((b"<", *texts, b">")).flat() == b"<" + b"".join(joined) + b">"
-    assert [text.flat() for text in reversed(texts)] == joined[::-1]
+        assert JsonPieces((b"<", *texts, b">")).to_bytes() == b"<" + b"".join(joined) + b">"
+    assert [text.to_bytes() for text in reversed(texts)] == joined[::-1]
 
 
 def test_deep_texts_that_are_met_again_need_no_deep_stack() -> None:
@@ -81,4 +81,4 @@ def test_deep_texts_that_are_met_again_need_no_deep_stack() -> None:
     for _ in range(20_000):
         deep = JsonPieces((deep,))
     for head in (b"a", b"b", b"c"):
-        assert JsonPieces((head, deep)).flat() == head + b"x"
+        assert JsonPieces((head, deep)).to_bytes() == head + b"x"

@@ -242,7 +242,7 @@ class MemberReader:
         self.is_between = False
         top = self.stack[-1]
         member = top.find_member(key)
-        menu = None if member is None else self.look_up_plan("menu", member.place)
+        menu = None if member is None else self.look_up_plan("value_menu", member.place)
         type_words = (*self.format.types.items(), *self.format.open_types.items()) if type_word else ()
         kinds = [kind for kind, spelling in type_words if spelling == type_word]
         container_kind = (
@@ -250,7 +250,9 @@ class MemberReader:
         )
         if container_kind is not None:
             keys = None if menu is None else menu.object
-            inner = self.open_object(None if keys is None else self.look_up_plan("members", keys), tail)
+            inner = self.open_object(
+                None if keys is None else self.look_up_plan("object_members", keys), tail
+            )
             # all items of an array have one place in the plan, whatever their index
             if container_kind == "array":
                 item = self.item_member(menu)
@@ -277,7 +279,7 @@ class MemberReader:
 
     def item_member(self, menu: ValueMenu | None) -> KnownMember | None:
         """Return what the items of an array may be, where they are all alike."""
-        items = None if menu is None or menu.array is None else self.look_up_plan("items", menu.array)
+        items = None if menu is None or menu.array is None else self.look_up_plan("array_items", menu.array)
         return KnownMember("", items[0][0], True) if items and len(set(items[0])) == 1 else None
 
     def find_container_kind(

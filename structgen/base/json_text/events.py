@@ -305,7 +305,7 @@ class EventLog:
         """Whether the document has closed. A numeral that is the document closes where something follows."""
         return self._state.mode == _AFTER and self._state.frame is None
 
-    def write_text(self, data: bytes) -> list[Raw]:
+    def feed_text(self, data: bytes) -> list[Raw]:
         """Scan more of a text that comes without tokens, and return what began and closed in it. A log is
         written or read, not both. Errors: `JsonError`, for anything but white space behind the document too.
         """

@@ -110,7 +110,7 @@ def repeated_members(text: str) -> tuple[str, ...]:
     places: dict[str, None] = {}
     names: list[set[object]] = []
     """The names that each open object has so far, the outermost object first."""
-    for kind, place, *_ in EventLog().write_text(text.encode("utf-8", "surrogatepass") + b"\n"):
+    for kind, place, *_ in EventLog().feed_text(text.encode("utf-8", "surrogatepass") + b"\n"):
         if kind is OBJECT_BEGIN:
             names.append(set())
         elif kind is OBJECT_END:

@@ -121,8 +121,8 @@ def check_model(name: str | Path) -> None:
     raise StructgenError(
         f"There is no folder {resolved_name!r}, and structgen downloads nothing.",
         where="model",
-        cure=f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; or pass "
-        f"the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
+        cure=f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; or "
+        f"pass the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
         if _HUB_NAME.fullmatch(resolved_name)
         else f"Check the path. {_NAMES}",
     )

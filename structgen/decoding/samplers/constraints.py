@@ -345,7 +345,7 @@ def _find_closed_values(log: EventLog, data: bytes) -> list[ClosedValue]:
     """Return the values that close in the next bytes of a document."""
     return [
         ClosedValue(place, bytes(log.text[start:end]))
-        for kind, place, start, end, _ in log.write_text(data)
+        for kind, place, start, end, _ in log.feed_text(data)
         if kind is VALUE_END or kind is ITEM_END
     ]
 

@@ -91,7 +91,7 @@ class SpanFree(TextFilter):
 
     def refusal_error(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
-        spans = self.find_copied(text)
+        spans = self.copied(text)
         first_run = repr(text[spans[0].start : spans[0].end]) if spans else "one"
         return GrammarError(
             f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
@@ -100,7 +100,7 @@ class SpanFree(TextFilter):
             cure="Raise longest, or ask for something else.",
         )
 
-    def find_copied(self, text: str) -> list[CopiedSpan]:
+    def copied(self, text: str) -> list[CopiedSpan]:
         """Return the runs of more than `longest` characters of a text that stand in the corpus, each with its
         first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
         character."""

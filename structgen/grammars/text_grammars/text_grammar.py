@@ -682,7 +682,8 @@ class RulesGrammar(TextGrammar):
     @property
     def canonical(self) -> str:
         patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
-        rules_text = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start} {self.ignored_terminals!r}"
+        rules_text = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start}"
+        rules_text += f" {self.ignored_terminals!r}"
         parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
         rules_text = f"{rules_text} where {parts}" if parts else rules_text
         return f"{rules_text} without bytes {sorted(self.missing)}" if self.missing else rules_text

@@ -43,7 +43,7 @@ from structgen.machines.machine_core.growing_tables import (
     tokens_of_list,
 )
 from structgen.machines.machine_core.layout import ENDED, FINISHED, REFUSED, Core, NodeRow, Registers
-from structgen.machines.machine_core.questions import read_bytes
+from structgen.machines.machine_core.questions import follow_bytes
 from structgen.machines.machine_core.wanted_nodes import TargetNodes
 from structgen.machines.machine_core.workspace import Workspace, attach
 from structgen.machines.store.mask_store import MaskStore, StoreOption, VocabularyStore, default_store
@@ -330,7 +330,7 @@ class CompiledGrammar(ABC):
 
     def bytes_index(self, index: int, data: bytes) -> int:
         """Return the number of the state after bytes, or -1."""
-        return read_bytes(self._call_until_answered, index, data)
+        return follow_bytes(self._call_until_answered, index, data)
 
     def after_ascii(self, index: int) -> Tokens:
         """Return the numbers of the states after each byte below 128, below 0 where there is none."""

@@ -21,7 +21,7 @@ from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import JsonState, StringRow
 from structgen.machines.machine_core.growing_tables import GrowingTables
 from structgen.machines.machine_core.layout import REGISTERS
-from structgen.machines.machine_core.questions import read_bytes
+from structgen.machines.machine_core.questions import follow_bytes
 from structgen.machines.machine_core.token_steps import may_end, take_token
 
 
@@ -185,7 +185,7 @@ class Inspection:
 
     def state_after(self, index: int, data: bytes) -> int:
         """Return the state after bytes, or -1."""
-        return read_bytes(self._retry, index, data)
+        return follow_bytes(self._retry, index, data)
 
     def after_each(self, index: int, data: bytes) -> list[tuple[int, int]]:
         """Return those of the bytes that may come next, ascending, each with the state after it."""

@@ -46,7 +46,7 @@ def call_answered(
         return code
 
 
-def read_bytes(retry: Callable[..., int], index: int, data: bytes) -> int:
+def follow_bytes(retry: Callable[..., int], index: int, data: bytes) -> int:
     """Return the state after bytes, or -1. `retry` makes a compiled call of a grammar until it asks
     nothing."""
     array = np.frombuffer(data, np.uint8)

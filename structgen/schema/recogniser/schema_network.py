@@ -333,8 +333,8 @@ class SchemaNetwork:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
 
-        `used_keys`: the keys that the object holds and `keys` does not list; they matter only to an object that
-        still needs such keys (minProperties, or an obligation on them).
+        `used_keys`: the keys that the object holds and `keys` does not list; they matter only to an object
+        that still needs such keys (minProperties, or an obligation on them).
         """
         return _texts_as_bytes(self._shortest_rests(self._residues[residue], used_keys))
 

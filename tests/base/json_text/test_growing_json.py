@@ -191,6 +191,6 @@ def test_the_work_is_linear_in_the_pieces() -> None:
     for size in (1, 3, 64, len(text)):
         log, events = EventLog(), 0
         for at in range(0, len(text), size):
-            events += len(log.write_text(text[at : at + size].encode()))
+            events += len(log.feed_text(text[at : at + size].encode()))
         counts.add((len(log.text), events))
     assert len(counts) == 1

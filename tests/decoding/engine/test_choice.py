@@ -44,7 +44,7 @@ class Leaves:
     def __init__(self, scores: list[float]) -> None:
         self.scores = np.array(scores)
 
-    def adjusted(self, *_: object) -> npt.NDArray[np.float64]:
+    def adjust_scores(self, *_: object) -> npt.NDArray[np.float64]:
         return self.scores
 
 

@@ -113,9 +113,9 @@ def test_two_strategies_of_a_request_exclude_one_another_beside_a_sampling() -> 
 def test_a_row_without_a_finding_refuses_nothing_and_one_with_a_keyword_is_unsupported() -> None:
     many = Exclusion("number", "{} is many.", "Give less.", when=lambda one: one > 3 and one, keyword="x")
     table = Exclusions(many)
-    table.refuse(3)
+    table.raise_first(3)
     with pytest.raises(sg.errors.UnsupportedError, match=r"^number: 4 is many\. Give less\.") as refused:
-        table.refuse(4)
+        table.raise_first(4)
     assert refused.value.keyword == "x"
 
 
@@ -143,7 +143,7 @@ def test_a_row_of_a_table_has_options_cases_a_fault_and_a_cure(name: str) -> Non
         others = {one for one in (*_split_cases(row.beside), *_split_cases(row.without)) if not callable(one)}
         assert {*_split_cases(row.names)} <= OPTIONS | PLACES and others <= OPTIONS, row
         assert row.names and bool(row.beside) + bool(row.without) + bool(row.when) <= 1, row
-        assert row.what.endswith(".") and row.cure.endswith((".", '".', "'.")), row
+        assert row.fault.endswith(".") and row.cure.endswith((".", '".', "'.")), row
 
 
 KINDS = (

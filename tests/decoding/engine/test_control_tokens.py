@@ -113,7 +113,7 @@ def test_other_libraries_encode_in_parts() -> None:
         messages, more = conversation(draw, [*whole.ids])
         asked = ModelQuestion(messages, template=more).guard_texts(whole)
         written = prompts.render_text(asked)
-        found, wanted = apart.encoded(written, inner), whole.encoded(written, inner)
+        found, wanted = apart.encode_guarded(written, inner), whole.encode_guarded(written, inner)
         ids = {*whole.ids.values()}
         assert [one for one in found if one in ids] == [one for one in wanted if one in ids]
         assert inner.decode(found) == inner.decode(wanted)

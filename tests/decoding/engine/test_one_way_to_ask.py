@@ -51,7 +51,10 @@ def test_without_max_tokens_a_text_has_what_the_context_leaves(engine: sg.Engine
 def test_a_model_that_is_asked_again_reads_what_was_refused() -> None:
     plain = ModelPrompts("")
     question = ModelQuestion("How old?", True, refused=("200", "age: too old."))
-    assert plain.text(question) == "How old?\n\nThis answer was refused: 200\nage: too old.\nAnswer again:\n"
+    assert (
+        plain.render_text(question)
+        == "How old?\n\nThis answer was refused: 200\nage: too old.\nAnswer again:\n"
+    )
     assert [one["role"] for one in question.to_messages()] == ["user", "assistant", "user"]
     assert "age: too old." in question.to_messages()[-1]["content"]
 

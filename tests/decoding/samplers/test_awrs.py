@@ -20,7 +20,7 @@ def test_the_mass_that_is_left_keeps_its_digits():
     """Where the likely edges are refused, what is left is the mass of the unlikely one, to all its digits."""
     likely, rare = (0.7, 0.3 - 1e-9), 1e-9
     step = TargetStep(np.arange(2), np.array(likely), rare)
-    target = SimpleNamespace(extend=lambda prefix, token: None, passes=lambda prefix: True)
+    target = SimpleNamespace(extend_prefix=lambda prefix, token: None, accepts_text=lambda prefix: True)
     taken = awrs.propose_checked(target, "prefix", step, np.random.default_rng(3))
     assert taken.edge == 2
     second = (1 / (1 / 1.0 + 1 / (mass + rare) + 1 / rare) for mass in likely)
@@ -29,7 +29,7 @@ def test_the_mass_that_is_left_keeps_its_digits():
 
 def test_a_mass_too_small_for_its_inverse_is_a_dead_end():
     step = TargetStep(np.arange(1), np.array([1e-310]), 0.0)
-    target = SimpleNamespace(extend=lambda prefix, token: prefix)
+    target = SimpleNamespace(extend_prefix=lambda prefix, token: prefix)
     assert awrs.propose_checked(target, "prefix", step, np.random.default_rng(1)) is None
 
 

@@ -365,7 +365,7 @@ def places_of(run):
         return line
 
     def call(frame, event, arg):
-        if reached or frame.f_code.co_name == "drawn_for":
+        if reached or frame.f_code.co_name == "draw_for_prompt":
             return line if Path(frame.f_code.co_filename).is_relative_to(folder) else None
         return None
 

@@ -193,10 +193,10 @@ def test_all_draws_of_adaptive_rejection_have_the_masses_of_the_target(task, cou
 class Ahead(LookAhead):
     """A look-ahead that says anything, as long as it is above 0: what it says may cost variance only."""
 
-    def guess(self, state, tokens, otherwise):
+    def estimate_tokens(self, state, tokens, otherwise):
         return 0.05 + 0.95 * np.random.default_rng([state, len(tokens)]).random(len(tokens))
 
-    def rest(self, state, otherwise):
+    def estimate_rest(self, state, otherwise):
         return 0.3
 
 

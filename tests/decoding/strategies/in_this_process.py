@@ -14,7 +14,7 @@ class InThisProcess:
     def __init__(self, answer: Callable[..., Any], *_: object, **__: object) -> None:
         self._answer = answer
 
-    def ask(self, arguments: tuple[Any, ...], *_: object) -> Any:
+    def call_function(self, arguments: tuple[Any, ...], *_: object) -> Any:
         return self._answer(*arguments)
 
     def end(self) -> None:

@@ -81,7 +81,7 @@ def test_what_is_known_of_neutral_prompts_changes_no_share_and_is_bounded() -> N
         words = tuple(sorted(draw.sample(WORDS, draw.randint(2, 4))))
         neutral = tuple(draw.choices(range(5), k=draw.randint(1, 3)))
         asked = words, neutral, draw.randrange(5)
-        assert shares(*asked, known=known) == shares(*asked)
+        assert shares(*asked, known_weights=known) == shares(*asked)
         assert len(known) <= MOST_KNOWN
     assert len(known) == MOST_KNOWN
 

@@ -47,7 +47,7 @@ class Always(engine_drafts.Speculator):
     def wants_drafts(self, count: int, drafters: Any) -> bool:
         return True
 
-    def propose(self, draftings: Any, views: Any, mosts: Any) -> list[Draft]:
+    def propose_drafts(self, draftings: Any, views: Any, mosts: Any) -> list[Draft]:
         return [
             engine_drafts.NO_DRAFT if view is None else drafting.propose_tree(view, most)
             for drafting, view, most in zip(draftings, views, mosts, strict=True)

@@ -56,7 +56,7 @@ READERS: list[tuple[Any, str]] = [
     (error_places, "make_readable"),
     (request_fields, "_first_place_not_finite"),
     (app_module, "answer_to"),
-    (telemetry.CallSpan, "asked"),
+    (telemetry.CallSpan, "record_prompt"),
     (uploads.FormReader, "feed"),
     (uploads.Upload, "feed"),
     (Path, "unlink"),

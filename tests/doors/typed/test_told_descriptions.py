@@ -50,7 +50,7 @@ def prompts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     tokens = ModelPrompts.encode_question
 
     def noted(self: ModelPrompts, question: ModelQuestion, *given: Any) -> Any:
-        seen.append(self.text(question))
+        seen.append(self.render_text(question))
         return tokens(self, question, *given)[:8]  # the texts of a random model do not matter
 
     monkeypatch.setattr(ModelPrompts, "encode_question", noted)

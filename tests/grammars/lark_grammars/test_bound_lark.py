@@ -89,9 +89,9 @@ def test_what_may_come_names_the_bound_texts_parts() -> None:
     ours = sg.lark('start: "x" J "y"\n%declare J\n', bind={"J": sg.regex("a*b")}).language(Limits())
     config = after(ours, b"x", ours.start())
     assert config is not None
-    assert {(one.first, one.sources) for one in ours.expected(config)} == {(b"ab", ("start",))}
+    assert {(one.first, one.sources) for one in ours.expected_items(config)} == {(b"ab", ("start",))}
     config = reached(ours, ord("b"), config)
-    assert [(one.what, one.sources, one.first) for one in ours.expected(config)] == [
+    assert [(one.what, one.sources, one.first) for one in ours.expected_items(config)] == [
         ('"y"', ("start",), b"y")
     ]
 
@@ -182,7 +182,7 @@ def test_a_special_token_ends_a_lexeme() -> None:
     assert config is not None
     ended = reached(ours, TOKEN + 7, config)
     assert ours.step(ended, TOKEN + 7) is None
-    assert list(ours.shortest(config)) == [TOKEN + 7, ord("b")]
+    assert list(ours.shortest_rest(config)) == [TOKEN + 7, ord("b")]
     assert ours.step(ours.start(), TOKEN + 7) is None
 
 
@@ -203,7 +203,7 @@ def test_tokens_of_a_bound_text_are_counted() -> None:
 
 def test_a_text_stands_for_itself_and_a_lark_grammar_for_its_texts() -> None:
     ours = _language("xy")
-    assert bytes(ours.shortest(ours.start())) == b"axyb"
+    assert bytes(ours.shortest_rest(ours.start())) == b"axyb"
     inner = _language(sg.lark('start: "x"+\n'))
     assert after(inner, b"aaxxxb", inner.start()) is not None
     assert after(inner, b"aayb", inner.start()) is None

@@ -99,7 +99,7 @@ def test_tables_that_are_read_are_those_that_were_made(text: str, postlex: Any, 
 def test_rules_that_are_read_are_those_that_were_made(text: str, loads: list[str]) -> None:
     made, again = (sg.lark(text, lexer="characters") for _ in range(2))
     assert len(loads) == 1
-    for name in ("rules", "terminals", "ignored", "remarks", "start", "canonical"):
+    for name in ("rules", "terminals", "ignored_terminals", "remarks", "start", "canonical"):
         assert getattr(made, name) == getattr(again, name)
 
 

@@ -112,7 +112,7 @@ def test_every_byte_that_may_come_has_an_item_and_no_other(seed: int, blocks: bo
 def test_nodes_at_which_the_text_may_end_are_found_as_byte_by_byte(seed: int) -> None:
     for state in states(random_machine(seed), 10):
         nodes = state.compiled.vocabulary.nodes
-        wanted = TargetNodes.of(nodes, np.full(len(nodes), 2, np.uint8))
+        wanted = TargetNodes.from_flags(nodes, np.full(len(nodes), 2, np.uint8))
         found = state.compiled.ends_below(state.index, wanted)
 
         def step(at: State, byte: int) -> State | None:

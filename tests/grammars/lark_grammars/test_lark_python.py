@@ -113,7 +113,7 @@ def test_a_live_beginning_is_completed_to_a_text_that_lark_takes() -> None:
                 assert after is not None, text[: at + 1][-80:]
                 config = after
             if at in stops:
-                rest = bytes(ours.shortest(config)).decode()
+                rest = bytes(ours.shortest_rest(config)).decode()
                 assert takes(_reference(), text[: at + 1] + rest), (text[: at + 1][-80:], rest)
 
 

@@ -59,7 +59,8 @@ def test_threads_that_share_a_grammar_or_a_store_get_the_masks_of_one_alone(coun
     "error", [KeyboardInterrupt(), sg.errors.LimitError("Enough.", limit="oracle_steps")]
 )
 @pytest.mark.parametrize("where", [(LarkAnswers, "answer_questions"), (RecordTables, "make"),
-    (Lexer, "_state_of_items"), (Letters, "class_of"), (THIS_CALL, "spend_steps")], ids=lambda where: where[1])  # fmt: skip
+    (Lexer, "_state_of_items"), (Letters, "class_of"),
+    (THIS_CALL, "spend_steps")], ids=lambda where: where[1])  # fmt: skip
 def test_an_answer_that_is_stopped_leaves_a_grammar_that_answers(
     where: tuple[Any, str], error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:

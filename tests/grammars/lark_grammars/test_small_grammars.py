@@ -258,7 +258,7 @@ def test_what_is_open_is_completed_as_lark_reads_it(name: str) -> None:
     ours = language(grammar, postlex=PythonIndenter)
     config = after(ours, text.encode(), ours.start())
     assert config is not None
-    rest = bytes(ours.shortest(config)).decode()
+    rest = bytes(ours.shortest_rest(config)).decode()
     assert takes(build(grammar, postlex=PythonIndenter()), text + rest), rest
 
 

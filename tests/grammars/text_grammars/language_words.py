@@ -57,11 +57,11 @@ def words_of_language(language: Language, alphabet: Iterable[str | int], most: i
             found.add(word)
         if len(word) == most:
             continue
-        least = len(language.shortest(config))
+        least = len(language.shortest_rest(config))
         for letter, symbols in letters:
             after = run(language, config, symbols)
             if after is not None:
-                assert len(language.shortest(after)) >= least - len(symbols)
+                assert len(language.shortest_rest(after)) >= least - len(symbols)
                 pending.append((after, word + letter))
     return found
 
@@ -78,18 +78,18 @@ def run(language: Language, config: Config, symbols: Iterable[int]) -> Config | 
 
 def check_rest(language: Language, config: Config) -> None:
     """Hold the shortest rest of a configuration to the protocol."""
-    rest = tuple(language.shortest(config))
+    rest = tuple(language.shortest_rest(config))
     assert (not rest) == language.accepts(config)
     if rest:
         after = language.step(config, rest[0])
         assert after is not None
-        assert len(language.shortest(after)) == len(rest) - 1
+        assert len(language.shortest_rest(after)) == len(rest) - 1
         first = (
-            set(language.expected(config)[0].first)
-            if rest[0] < TOKEN and language.expected(config)
+            set(language.expected_items(config)[0].first)
+            if rest[0] < TOKEN and language.expected_items(config)
             else set()
         )
-        assert not first or any(rest[0] in one.first for one in language.expected(config))
+        assert not first or any(rest[0] in one.first for one in language.expected_items(config))
     end = run(language, config, rest)
     assert end is not None and language.accepts(end)
 

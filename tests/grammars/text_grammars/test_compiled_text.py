@@ -79,10 +79,10 @@ class Bounded(Language):
     def accepts(self, config: Any) -> bool:
         return bool(config == b"ac")
 
-    def shortest(self, config: Any) -> Sequence[int]:
+    def shortest_rest(self, config: Any) -> Sequence[int]:
         return b"ac"[len(config) :]
 
-    def expected(self, config: Any) -> list[Expected]:
+    def expected_items(self, config: Any) -> list[Expected]:
         return []
 
 

@@ -206,7 +206,7 @@ def test_a_deep_text_is_read_without_recursion() -> None:
         assert config is not None
         config = language.step(config, 97)
     assert config is not None
-    assert len(language.shortest(config)) == 20_000
+    assert len(language.shortest_rest(config)) == 20_000
     config = language.step(config, 98)
     assert config is not None and language.step(config, 97) is None
 

@@ -96,13 +96,13 @@ def test_a_long_corpus_takes_bounded_memory() -> None:
     corpus = "".join(numbers.choices("abcdefgh ", k=200_000))
     grammar = sg.without_spans_of(corpus, longest=30)
     tracemalloc.start()
-    index = grammar.index
+    index = grammar.corpus_index
     kept, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 64 * len(corpus)
     assert kept < 6 * len(corpus)
-    assert index.has(corpus[100_000:100_031])
-    assert not index.has("zz")
+    assert index.has_text(corpus[100_000:100_031])
+    assert not index.has_text("zz")
 
 
 def test_the_grammar_can_be_pickled() -> None:

@@ -132,10 +132,10 @@ def check_borders(source: str, rules: str, copy: str, least: int, size: int) -> 
         language = make(text.replace("N", str(size))).language(sg.Limits())
         at, read = language.start(), 0
         for count in sorted({(least or size) - 1, least or size, size}):
-            at = language.through(at, copy.encode() * (count - read))
+            at = language.config_after(at, copy.encode() * (count - read))
             read = count
             assert at is not None and language.accepts(at) == (count >= (least or size)), (text, count)
-        assert language.through(at, copy.encode()) is None, text
+        assert language.config_after(at, copy.encode()) is None, text
 
 
 @for_each(("source", "rules", "copy", "least"), LARGE)

@@ -92,7 +92,7 @@ def test_meets_with_regular_expressions_are_decided() -> None:
         config = language.step(config, byte)
         assert config is not None
     assert language.step(config, 97) is None
-    assert bytes(language.shortest(config)) == b"bbb"
+    assert bytes(language.shortest_rest(config)) == b"bbb"
 
 
 TWO_WAYS = [
@@ -104,7 +104,7 @@ TWO_WAYS = [
 @pytest.mark.parametrize("grammar", TWO_WAYS, ids=["rules", "terminals"])
 def test_the_shortest_word_of_both_may_begin_with_a_longer_part(grammar: TextGrammar) -> None:
     language = (grammar & sg.regex("z(?:ad{5}|b{3}c)")).language(sg.Limits())
-    assert bytes(language.shortest(language.start())) == b"zbbbc"
+    assert bytes(language.shortest_rest(language.start())) == b"zbbbc"
 
 
 def test_random_rules_and_patterns_share_the_words_of_both() -> None:
@@ -143,7 +143,7 @@ def test_random_meets(tree: Tree, pattern: str) -> None:
 
 def test_what_may_come_is_said_in_words() -> None:
     language = sg.ebnf('root ::= "ab" | number\nnumber ::= [0-9]+').language(sg.Limits())
-    assert [(one.what, one.first) for one in language.expected(language.start())] == [
+    assert [(one.what, one.first) for one in language.expected_items(language.start())] == [
         ('"ab"', b"a"),
         ("/[0-9]+/", b"0123456789"),
     ]

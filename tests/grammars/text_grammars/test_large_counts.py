@@ -74,7 +74,7 @@ OF_EBNF = [
 
 def stands(language: Language, data: bytes) -> bool | None:
     """Return whether a text is complete; None where it is no beginning of one."""
-    reached = language.through(language.start(), data)
+    reached = language.config_after(language.start(), data)
     return None if reached is None else language.accepts(reached)
 
 
@@ -113,7 +113,7 @@ def test_counts_of_ebnf_are_exact(source: str, copy: str, monkeypatch: pytest.Mo
 
 def test_a_count_of_65536_is_exact_at_its_border() -> None:
     language = sg.regex("[a-z]{1,65536}").language(sg.Limits())
-    last = language.through(language.start(), b"q" * 65_535)
+    last = language.config_after(language.start(), b"q" * 65_535)
     for _ in range(2):
         assert last is not None and language.accepts(last)
         last = language.step(last, ord("q"))

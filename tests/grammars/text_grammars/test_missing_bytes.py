@@ -263,8 +263,8 @@ def test_a_mask_asks_once_for_each_class_of_states(monkeypatch: pytest.MonkeyPat
     tokens = [*letters, *("".join(pair) for pair in product("abcdefgh", repeat=3)), '"}']
     compiled = sg.compile(sg.json_schema({"type": "object"}), tokenizer_of(tokens), store=False)
     state = reached(compiled, b'{"ab')
-    lives, asked = Meet.lives, set()
-    monkeypatch.setattr(Meet, "lives", lambda self, pair: asked.add(pair) or lives(self, pair))
+    lives, asked = Meet.is_live, set()
+    monkeypatch.setattr(Meet, "is_live", lambda self, pair: asked.add(pair) or lives(self, pair))
     assert set(range(len(letters), len(tokens) - 1)) <= set(compiled.allowed(state))
     assert 0 < len(asked) < 40
 

@@ -260,7 +260,7 @@ class Reference:
         found: Config | None = config
         for symbol in (TOKEN + token,) if text is None else text:
             found = None if found is None else self._step(found, symbol)
-        return None if found is None else self.language.boundary(found)
+        return None if found is None else self.language.after_token_end(found)
 
     def _allowed(self, config: Config) -> list[int]:
         (end,) = self.tokenizer.eos_token_ids

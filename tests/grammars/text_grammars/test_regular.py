@@ -142,7 +142,7 @@ def reached_by(language: Language, config: Config) -> Config:
 def test_the_shortest_rest_is_counted_in_bytes() -> None:
     # in JSON text the two quotes would be longer than three letters
     language = sg.regex('""|abc').language(sg.Limits())
-    assert bytes(language.shortest(language.start())) == b'""'
+    assert bytes(language.shortest_rest(language.start())) == b'""'
 
 
 def test_a_literal_and_a_choice_have_their_texts_alone() -> None:

@@ -21,7 +21,7 @@ def test_the_words_are_the_slices(document: str) -> None:
 @pytest.mark.parametrize("document", ["ab" * 2000, "a" * 3000, "abcde" * 500 + "edcba" * 500])
 def test_a_document_that_repeats_itself_is_one_of_its_spans(document: str) -> None:
     language = sg.substring_of(document).language(Limits())
-    config = language.through(language.start(), document.encode())
+    config = language.config_after(language.start(), document.encode())
     assert language.accepts(config)
     assert not language.goes_on(config)
 

@@ -178,10 +178,10 @@ def begins_and_ends(text: str, **said: Any) -> tuple[set[str], set[str]]:
     """Return what may stand first in a run that goes on to the last end, and last in one from the first
     beginning."""
     grammar = runs_of(text, **said)
-    whole = grammar.folded
+    whole = grammar.folded_text
     last = int(grammar.last[-1])
     first = int(grammar.first[0])
-    ends = [at for at in range(first + 1, last + 1) if not grammar.left[at]]
+    ends = [at for at in range(first + 1, last + 1) if not grammar.bytes_left[at]]
     return (
         {whole[at:last].decode() for at in grammar.first.tolist()},
         {whole[first:at].decode() for at in ends},
@@ -295,7 +295,7 @@ def test_there_are_as_many_configurations_as_bytes_where_each_word_stands_once()
 
 def test_a_text_that_repeats_itself_is_as_small_as_another() -> None:
     language: Any = runs_of("a " * 50_000).language(sg.Limits())
-    config = language.through(language.start(), b"a " * 500)
+    config = language.config_after(language.start(), b"a " * 500)
     assert language.accepts(language.step(config, ord("a")))
     assert language._first.nbytes == 50_000 * 8  # no configuration has places of its own
 

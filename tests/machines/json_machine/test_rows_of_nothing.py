@@ -20,21 +20,21 @@ MANY = 5000
 
 def node(tables: GrowingTables, at: int) -> int:
     """Intern a row with a number, which is zeros but for it and a length."""
-    tables.room(L.T_CELL, terminal_lexer.CELLS * (tables.count(L.T_TERMINAL) + 1))
+    tables.make_room(L.T_CELL, terminal_lexer.CELLS * (tables.count(L.T_TERMINAL) + 1))
     return int(terminal_lexer.state_of(tables.address, 0, at, 0, -1, 0))
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100, MANY])
 def test_a_row_has_the_same_number_after_growth_and_after_loading(count: int) -> None:
     tables, table = GrowingTables(Limits(), JSON_TABLES), L.T_TERMINAL
-    tables.room(table, count)
+    tables.make_room(table, count)
     numbers = [node(tables, at) for at in range(count)]
     assert numbers == [int(JSON_TABLES.sizes[table].nothing) + at for at in range(count)]
-    tables.room(table, 2 * MANY)
+    tables.make_room(table, 2 * MANY)
     assert [node(tables, at) for at in range(count)] == numbers
     other = GrowingTables(Limits(), JSON_TABLES)
-    other.load({table: tables.rows(table)[: tables.count(table)].copy()})
+    other.load_tables({table: tables.rows(table)[: tables.count(table)].copy()})
     assert [node(other, at) for at in range(count)] == numbers
     for at in range(count, count + 40):  # more are made room for
-        other.room(table, 1)
+        other.make_room(table, 1)
         assert node(other, at) == int(JSON_TABLES.sizes[table].nothing) + at

@@ -61,7 +61,7 @@ def expected(tokenizer: sg.Tokenizer) -> list[bytes]:
 
 
 def part_of(store: sg.MaskStore, tokenizer: sg.Tokenizer) -> VocabularyStore:
-    return store.of_tokenizer(Vocabulary.of_tokenizer(tokenizer))
+    return store.of(Vocabulary.of_tokenizer(tokenizer))
 
 
 def test_the_oldest_files_go_when_the_folder_is_full(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_the_default_store_lies_in_the_cache_folder(tmp_path: Path, monkeypatch:
 def test_no_store_means_nothing_is_shared(tokenizer: sg.Tokenizer, expected: list[bytes]) -> None:
     one, two = compiled_of(tokenizer, False), compiled_of(tokenizer, False)
     assert masks_of(one) == masks_of(two) == expected
-    assert part_of(one.store, tokenizer).made == part_of(two.store, tokenizer).made > 0
+    assert part_of(one.store, tokenizer).records_made == part_of(two.store, tokenizer).records_made > 0
 
 
 def test_grammars_share_what_they_have_in_common(tokenizer: sg.Tokenizer) -> None:
@@ -118,9 +118,9 @@ def test_grammars_share_what_they_have_in_common(tokenizer: sg.Tokenizer) -> Non
         for key in "ab"
     ]
     masks_of(compiled[0], '{"a": "xyz"}')
-    made = part_of(store, tokenizer).made
+    made = part_of(store, tokenizer).records_made
     masks_of(compiled[1], '{"b": "xyz"}')
-    assert part_of(store, tokenizer).made == made > 0
+    assert part_of(store, tokenizer).records_made == made > 0
 
 
 @pytest.mark.parametrize("memory", [0, 1000, 3000, 6000])

@@ -349,7 +349,7 @@ def test_a_vocabulary_of_another_size_or_without_an_array_is_built_anew_with_a_w
     built = Vocabulary._read_or_build(of)
     entries, key = vocabulary._cache_entries(), entry_key(vocabulary.KIND, of.fingerprint)
     numbers = {name: getattr(built, name) for name in vocabulary._NUMBERS}
-    whole = built._arrays()
+    whole = built._named_arrays()
     changed = [({one: array for one, array in whole.items() if one != name}, numbers) for name in whole]
     changed.append((whole, numbers | {"vocab_size": len(SOME)}))
     for arrays, said in changed:

@@ -65,7 +65,7 @@ class GgufHeader:
             )
         count, pairs = reader.read_number("Q"), reader.read_number("Q")
         metadata = {
-            reader.read_text(): reader.read_value(reader.read_number("I"))
+            reader.read_string(): reader.read_value(reader.read_number("I"))
             for _ in range(reader.check_count(pairs))
         }
         stored_tensors = [reader.read_tensor() for _ in range(reader.check_count(count))]
@@ -106,7 +106,7 @@ class _Reader:
             raise self.make_fault(f"byte {self.at:,} speaks of {count:,} values, which it is too short for")
         return count
 
-    def read_text(self) -> str:
+    def read_string(self) -> str:
         try:
             return self.read_bytes(self.check_count(self.read_number("Q"))).decode()
         except UnicodeDecodeError as error:
@@ -114,11 +114,11 @@ class _Reader:
 
     def read_value(self, kind: int) -> Any:
         if kind == _STRING:
-            return self.read_text()
+            return self.read_string()
         if kind == _ARRAY:
             kind, count = self.read_number("I"), self.check_count(self.read_number("Q"))
             if kind == _STRING:
-                return [self.read_text() for _ in range(count)]
+                return [self.read_string() for _ in range(count)]
             if kind in _SCALARS:
                 form = f"<{count}{_SCALARS[kind]}"
                 return list(struct.unpack(form, self.read_bytes(struct.calcsize(form))))
@@ -127,7 +127,7 @@ class _Reader:
         raise self.make_fault(f"byte {self.at:,} has a value of the unknown type {kind}")
 
     def read_tensor(self) -> tuple[str, tuple[int, ...], int, int]:
-        name, dimensions = self.read_text(), self.read_number("I")
+        name, dimensions = self.read_string(), self.read_number("I")
         if dimensions > _MOST_DIMENSIONS:
             raise self.make_fault(f"tensor {name!r} has {dimensions:,} dimensions")
         shape = [self.read_number("Q") for _ in range(dimensions)]

@@ -64,7 +64,7 @@ def confidences_of(
     stops = list(accumulate(map(len, step_bytes)))
     probabilities = probabilities_of(result, grammar)
     confidences: dict[str, Confidence] = {}
-    for event in (Event(*raw) for raw in EventLog().write_text(text + b" ")):  # a blank ends a numeral
+    for event in (Event(*raw) for raw in EventLog().feed_text(text + b" ")):  # a blank ends a numeral
         if event.kind is EventKind.TERMINAL_END and event.end is not None:
             value_steps = steps[bisect_right(stops, event.start) : bisect_left(stops, event.end) + 1]
             sure = Confidence(max(probabilities.values()), None) if probabilities else _of_tokens(value_steps)

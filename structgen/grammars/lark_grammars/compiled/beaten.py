@@ -20,7 +20,7 @@ _LONGEST: Final = 64
 """Bytes of such a text, at most."""
 
 
-class BeatenTerminal(NamedTuple):
+class ShadowedTerminal(NamedTuple):
     """A terminal without lexemes, by number."""
 
     terminal: int
@@ -30,14 +30,14 @@ class BeatenTerminal(NamedTuple):
     """Whether it has a text at all."""
 
 
-def find_beaten_terminals(tables: ParserTables, is_local: bool, limits: Limits) -> list[BeatenTerminal]:
+def find_beaten_terminals(tables: ParserTables, is_local: bool, limits: Limits) -> list[ShadowedTerminal]:
     """Return the terminals that the lexer looks for in some context, and never makes. Cost: the lexer's
     automaton. Raises LimitError."""
     with THIS_CALL.begin_call(limits):
         return beaten_terminals_of(Letters(LexerTables(Lexer(tables, is_local, limits))))
 
 
-def beaten_terminals_of(letters: Letters) -> list[BeatenTerminal]:
+def beaten_terminals_of(letters: Letters) -> list[ShadowedTerminal]:
     """Return the terminals that a lexer looks for in some context, and never makes."""
     produced_terminals, numbered_contexts = (
         {terminal for terminal, _kind in letters.letters},
@@ -52,7 +52,7 @@ def beaten_terminals_of(letters: Letters) -> list[BeatenTerminal]:
     for terminal, numbers in sorted(contexts.items()):
         texts = list(_shortest_texts(letters.lexer, terminal))
         winners = frozenset(_winning_terminals(letters.rows, texts, numbers))
-        rows.append(BeatenTerminal(terminal, winners, bool(texts)))
+        rows.append(ShadowedTerminal(terminal, winners, bool(texts)))
     return rows
 
 

@@ -14,7 +14,7 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
 )
 from structgen.grammars.lark_grammars.machine.memo import (
     class_lives,
-    copy_mask,
+    copy_equal_mask,
     lexeme_lives,
     recall_result,
     remember_result,
@@ -140,7 +140,7 @@ def compute_mask(address: int, index: int, target: int) -> int:
     node = c.nodes[index]
     if node.registers.mode == FINISHED:
         return ENDED
-    if copy_mask(c, index):
+    if copy_equal_mask(c, index):
         return write_mask(c, node, target)
     begin_mask(c)
     c.low = NOTHING_READ

@@ -153,7 +153,7 @@ def remember_result(c: LarkContext, unit: int, place: int, outcome: int) -> int:
 
 
 @jit
-def copy_mask(c: LarkContext, index: int) -> bool:
+def copy_equal_mask(c: LarkContext, index: int) -> bool:
     """Take over a state's mask from one with one reading, whose place agrees in what the mask has read;
     return whether there is one."""
     state = c.nodes[index].registers

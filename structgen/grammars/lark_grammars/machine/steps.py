@@ -12,7 +12,7 @@ from structgen.grammars.lark_grammars.machine.lark_layout import (
     WALK_WORDS,
     LarkContext,
 )
-from structgen.grammars.lark_grammars.machine.memo import copy_mask, lexeme_lives
+from structgen.grammars.lark_grammars.machine.memo import copy_equal_mask, lexeme_lives
 from structgen.grammars.lark_grammars.machine.parser import (
     behind_lexeme,
     column_after,
@@ -234,7 +234,7 @@ def state_at(address: int, spot: int) -> int:
     there = skip(c.walks, WALK_WORDS * spot)
     state = live_state(c, skip(there, 1), there[0])
     if state >= 0 and c.nodes[state].token_list < 0:
-        copy_mask(c, state)
+        copy_equal_mask(c, state)
     return state
 
 
