@@ -236,7 +236,7 @@ class Generation(Generic[C]):
 
 _NONE: Final[TokenList] = np.empty(0, np.int32)
 _BUDGET, _COST = 0, 1
-"""Rows of `CompiledGrammar.shared_costs`."""
+"""Rows of `CompiledGrammar.publish_costs`."""
 _NO_COSTS: Final[Tokens] = np.empty((2, 0), np.int64)
 
 
@@ -307,7 +307,7 @@ class CompiledGrammar(ABC):
         self.sufficient_budgets: dict[int, int] = {}
         """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
         self._costs = _NO_COSTS
-        """`shared_costs`, once somebody has asked for them."""
+        """What `publish_costs` returns, once it was called."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -650,7 +650,7 @@ class CompiledGrammar(ABC):
             with self._begin_call():
                 cost = self.completions.tokens(index, enough)
             if cost > enough or cost == 0:  # else it may be less
-                self._share_cost(_COST, index, cost)
+                self._publish_cost(_COST, index, cost)
             return cost
 
     def _open_state(self, index: int) -> None:
@@ -721,21 +721,22 @@ class CompiledGrammar(ABC):
         if len(self.sufficient_budgets) >= REMEMBERED:
             self.sufficient_budgets.clear()
         known_budget = self.sufficient_budgets[index] = maxsize if budget is None else budget
-        self._share_cost(_BUDGET, index, known_budget)
+        self._publish_cost(_BUDGET, index, known_budget)
         return known_budget
 
-    def shared_costs(self) -> Tokens:
-        """Return the costs of states for code that reads them without a lock (`GrammarAddresses`): a row of
+    def publish_costs(self) -> Tokens:
+        """Return the costs of states, for code that reads them without a lock (`GrammarAddresses`): a row of
         sufficient budgets, and one of the tokens that complete a text. Both have a column for each of the
-        first states, with one more than the cost; 0: it is not known yet. The memory never moves."""
+        first REMEMBERED states, with one more than the cost; 0: it is not known yet. What is found from now
+        on is written there too; the memory never moves, and takes pages as they are written."""
         with self.lock:
             if self._costs is _NO_COSTS:
                 self._costs = room(16 * REMEMBERED).view(np.int64).reshape(2, REMEMBERED)
                 for index, budget in self.sufficient_budgets.copy().items():
-                    self._share_cost(_BUDGET, index, budget)
+                    self._publish_cost(_BUDGET, index, budget)
             return self._costs
 
-    def _share_cost(self, row: int, index: int, cost: int) -> None:
+    def _publish_cost(self, row: int, index: int, cost: int) -> None:
         if index < self._costs.shape[1]:
             self._costs[row, index] = min(cost, maxsize - 1) + 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import ClassVar, Final, NoReturn
+from typing import ClassVar, NoReturn
 
 from structgen.base.errors import OptionError
 from structgen.base.language.checks import InstanceCheck
@@ -16,9 +16,6 @@ from structgen.base.native.addresses import address_of
 from structgen.base.native.jit import code_of
 from structgen.machines.core.compiled import CompiledGrammar
 from structgen.machines.machine_core.row_batches import copy_rows, take_rows
-
-_VERSION: Final = 1
-"""STRUCTGEN_VERSION of the header."""
 
 
 class GrammarAddresses(ctypes.Structure):
@@ -49,14 +46,13 @@ class GrammarAddresses(ctypes.Structure):
     """The folder of structgen.h, for the option -I of a C compiler."""
 
     def __init__(self, compiled: CompiledGrammar) -> None:
-        """`compiled`: what `sg.compile` returns. Raises OptionError where it is no compiled grammar. Cost: some
-        10 us."""
+        """`compiled`: what `sg.compile` returns. Raises OptionError for all else. Cost: 10 us."""
         is_compiled = InstanceCheck(CompiledGrammar, "Give what sg.compile(grammar, tokenizer) returns.")
         is_compiled("compiled", compiled)
         self.compiled = compiled
-        costs = compiled.shared_costs()
+        costs = compiled.publish_costs()
         super().__init__(
-            _VERSION,
+            1,  # STRUCTGEN_VERSION of the header
             compiled.address,
             code_of(copy_rows),
             code_of(take_rows),

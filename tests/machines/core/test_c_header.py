@@ -1,4 +1,4 @@
-"""structgen.h in C code: masks, tokens and costs of known states are those of `Matcher`; the rest is asked."""
+"""structgen.h in C code: masks, tokens and costs of known states are those of `Matcher`, else it asks."""
 
 from __future__ import annotations
 
