@@ -235,14 +235,26 @@ def test_a_text_that_was_read_before_asks_nothing(example: Any, grammar: sg.Gram
     assert np.array_equal(first.rows, again.rows)
 
 
+def test_the_page_prints_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/inside/c-hosts.md").read_text(encoding="utf-8")
+    ((code, output),) = re.findall(r"```python sketch\n(.*?)```\n```\n(.*?)```", page, re.DOTALL)
+    build(EXAMPLE, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert capsys.readouterr().out == output
+
+
 def test_the_fields_are_those_of_the_header() -> None:
-    body = re.sub(r"/\*.*?\*/", "", HEADER.partition("{\n    int64_t version")[0] + HEADER, flags=re.DOTALL)
-    struct = re.search(r"typedef struct structgen_grammar \{(.*?)\}", body, re.DOTALL)
+    struct = re.search(r"typedef struct structgen_grammar \{(.*?)\}", HEADER, re.DOTALL)
     assert struct is not None
     assert re.findall(r"int64_t (\w+);", struct[1]) == [name for name, _ in Addresses._fields_]
     version = re.search(r"#define STRUCTGEN_VERSION (\d+)", HEADER)
-    compiled = sg.compile(sg.regex("a"), TOKENIZER)
-    assert version is not None and Addresses(compiled).version == int(version[1])
+    addresses = Addresses(sg.compile(sg.regex("a"), TOKENIZER))
+    assert version is not None and addresses.version == int(version[1])
+    mask = sg.allocate_mask(1, TOKENIZER.vocab_size)
+    assert (addresses.vocab_size, addresses.words) == (TOKENIZER.vocab_size, mask.words)
 
 
 def test_another_version_of_the_struct_is_refused(example: Any) -> None:
