@@ -6,7 +6,7 @@
  * grammar. Its mask, its successors and its costs never change.
  *
  * Threads. structgen_fill_mask, structgen_fill_masks and the costs only read: any thread may call them at any
- * time. structgen_take_token and structgen_take_tokens write: one thread at a time for each grammar, and none
+ * time (on x86-64; elsewhere under the lock below). structgen_take_token and structgen_take_tokens write: one thread at a time for each grammar, and none
  * while Python works in that grammar, so hold its lock (GrammarAddresses.compiled.lock).
  *
  * docs/inside/c-hosts.md has the rest. There is nothing to link with. */

@@ -239,6 +239,22 @@ def test_a_text_that_was_read_before_asks_nothing(example: Any, grammar: sg.Gram
     assert np.array_equal(first.rows, again.rows)
 
 
+@for_each(
+    "grammar", [sg.json_schema({"const": 1}), sg.lark("start: /1/"), sg.regex("1"), sg.ebnf('root ::= "1"')]
+)
+def test_nothing_follows_an_end_token(functions: Any, grammar: sg.Grammar) -> None:
+    compiled = sg.compile(grammar, TOKENIZER, store=False)
+    matcher = sg.Matcher(compiled)
+    for token in (ord("1"), END):
+        matcher.advance(token)
+    addresses = Addresses(compiled)
+    at, row = ctypes.addressof(addresses), np.full(addresses.words, -1, np.int32)
+    assert functions.take(at, functions.take(at, addresses.start, ord("1")), END) == matcher.state_index
+    answers = {functions.take(at, matcher.state_index, token) for token in range(TOKENIZER.vocab_size)}
+    assert answers <= {REFUSED, ASK}
+    assert functions.fill(at, matcher.state_index, row.ctypes.data) == ASK and (row == -1).all()
+
+
 def test_the_page_prints_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
