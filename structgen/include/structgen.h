@@ -6,8 +6,9 @@
  * grammar. Its mask, its successors and its costs never change.
  *
  * Threads. structgen_fill_mask, structgen_fill_masks and the costs only read: any thread may call them at any
- * time (on x86-64; elsewhere under the lock below). structgen_take_token and structgen_take_tokens write: one thread at a time for each grammar, and none
- * while Python works in that grammar, so hold its lock (GrammarAddresses.compiled.lock).
+ * time (on x86-64; elsewhere under the lock). structgen_take_token and structgen_take_tokens write: one thread
+ * at a time for each grammar, and none while Python works in that grammar, so hold its lock
+ * (GrammarAddresses.compiled.lock).
  *
  * docs/inside/c-hosts.md has the rest. There is nothing to link with. */
 #ifndef STRUCTGEN_H
