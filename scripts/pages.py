@@ -58,6 +58,7 @@ NOT_RUN = {
 SKETCHES = {
     "docs/bulk-on-ray.md": "it needs ray[data]",
     "docs/cookbook/documents.md": "it needs a contract, and a model that reads one",
+    "docs/inside/c-hosts.md": "it needs a C compiler; tests/machines/core/test_c_header.py runs it",
     "docs/extract.md": "it needs files, and a model that reads them",
     "docs/inside/kernels.md": "it needs a model on a GPU; bench/bench_kernels.py has the loop",
     "docs/serving-engines.md": "it needs a server; scripts/serving_checks.py and test_transformers.py run it",

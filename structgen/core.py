@@ -1,7 +1,8 @@
 """States of compiled grammars, masks of batches and of draft trees, events, explicit automata: `sg.core`.
 
 Public: `State`, `TokenMask`; `RowStatus`, `fill_masks`, `advance_all` of batches; `fill_draft`,
-`fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`; `NarrowedText`.
+`fill_drafts` of draft trees; `Event`, `EventKind`, `Expected`; `Dfa`; `NarrowedText`; `GrammarAddresses` for
+C code.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from structgen.machines.core.dfa import Dfa as Dfa
     from structgen.machines.core.draft_masks import fill_draft as fill_draft
     from structgen.machines.core.draft_masks import fill_drafts as fill_drafts
+    from structgen.machines.core.grammar_addresses import GrammarAddresses as GrammarAddresses
     from structgen.machines.core.narrowed_text import NarrowedText as NarrowedText
     from structgen.tokens.token_mask import TokenMask as TokenMask
 
@@ -31,6 +33,7 @@ __getattr__, __dir__ = lazy_names(
         "structgen.machines.core.compiled": "State",
         "structgen.machines.core.dfa": "Dfa",
         "structgen.machines.core.draft_masks": "fill_draft fill_drafts",
+        "structgen.machines.core.grammar_addresses": "GrammarAddresses",
         "structgen.machines.core.narrowed_text": "NarrowedText",
         "structgen.base.json_text.events": "Event EventKind",
         "structgen.base.language.expectation": "Expected",

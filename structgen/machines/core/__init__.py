@@ -9,6 +9,7 @@ What comes in: a compiled grammar (any machine), tokens. What goes out: masks, n
 4. `narrowed_text` is a compiled grammar around another one, with narrower masks; `forced_text` is one:
    canonical tokens, healed prompts. Another is bench/methods/monitored_text.py.
 5. `dfa` writes all states out over token classes.
+6. `grammar_addresses` has a compiled grammar's addresses for C code.
 
 The public names are in structgen/core.py.
 

@@ -28,6 +28,7 @@ from structgen.base.language.expectation import Expected
 from structgen.base.language.ir import DEAD
 from structgen.base.limits import Limits
 from structgen.base.native.jit import code_of
+from structgen.base.native.lazy_memory import room
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of, words_of
 from structgen.base.system.fork_locks import GRAMMARS, new_lock
@@ -234,6 +235,9 @@ class Generation(Generic[C]):
 
 
 _NONE: Final[TokenList] = np.empty(0, np.int32)
+_BUDGET, _COST = 0, 1
+"""Rows of `CompiledGrammar.publish_costs`."""
+_NO_COSTS: Final[Tokens] = np.empty((2, 0), np.int64)
 
 
 class CompiledGrammar(ABC):
@@ -302,6 +306,8 @@ class CompiledGrammar(ABC):
         self._start = 0
         self.sufficient_budgets: dict[int, int] = {}
         """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
+        self._costs = _NO_COSTS
+        """What `publish_costs` returns, once it was called."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -642,7 +648,10 @@ class CompiledGrammar(ABC):
         with self.lock:
             self._open_state(index)
             with self._begin_call():
-                return self.completions.tokens(index, enough)
+                cost = self.completions.tokens(index, enough)
+            if cost > enough or cost == 0:  # else it may be less
+                self._publish_cost(_COST, index, cost)
+            return cost
 
     def _open_state(self, index: int) -> None:
         if self.finishes(index):
@@ -712,7 +721,24 @@ class CompiledGrammar(ABC):
         if len(self.sufficient_budgets) >= REMEMBERED:
             self.sufficient_budgets.clear()
         known_budget = self.sufficient_budgets[index] = maxsize if budget is None else budget
+        self._publish_cost(_BUDGET, index, known_budget)
         return known_budget
+
+    def publish_costs(self) -> Tokens:
+        """Return the costs of states, for code that reads them without a lock (`GrammarAddresses`): a row of
+        sufficient budgets, and one of the tokens that complete a text. Both have a column for each of the
+        first REMEMBERED states, with one more than the cost; 0: it is not known yet. What is found from now
+        on is written there too; the memory never moves, and takes pages as they are written."""
+        with self.lock:
+            if self._costs is _NO_COSTS:
+                self._costs = room(16 * REMEMBERED).view(np.int64).reshape(2, REMEMBERED)
+                for index, budget in self.sufficient_budgets.copy().items():
+                    self._publish_cost(_BUDGET, index, budget)
+            return self._costs
+
+    def _publish_cost(self, row: int, index: int, cost: int) -> None:
+        if index < self._costs.shape[1]:
+            self._costs[row, index] = min(cost, maxsize - 1) + 1
 
     def forced(self, index: int) -> bytes:
         """Return the bytes that must come next; empty where the document may end here."""
