@@ -25,7 +25,9 @@ class StructgenError(Exception):
     """
 
     def __init__(self, what: str, *, where: str = "", cure: str = "") -> None:
-        self.what, self.where, self.cure = printable(what), where, printable(cure)
+        self.what = printable(what)
+        self.where = where
+        self.cure = printable(cure)
         what = f"{printable(where, lines=False)}: {self.what}" if where else self.what
         super().__init__(" ".join(part for part in (what, self.cure) if part))
 
@@ -45,7 +47,9 @@ class StructgenError(Exception):
 
 
 def _restore_error(
-    kind: type[BaseException], args: tuple[str, ...], attributes: dict[str, Any]
+    kind: type[BaseException],
+    args: tuple[str, ...],
+    attributes: dict[str, Any],
 ) -> BaseException:
     base: Any = kind.__base__  # of two bases the one of which the error has the layout
     error: BaseException = base.__new__(kind, *args)
@@ -139,7 +143,9 @@ class UnsatisfiableSchema(GrammarError):
         policies: Sequence[str] = (),
         **told: str,
     ) -> None:
-        self.keywords, self.places, self.policies = tuple(keywords), tuple(places), tuple(policies)
+        self.keywords = tuple(keywords)
+        self.places = tuple(places)
+        self.policies = tuple(policies)
         super().__init__(what, **told)
 
 
@@ -163,7 +169,8 @@ class GenerationError(StructgenError):
     """
 
     def __init__(self, what: str, *, text: str = "", attempts: int = 1, **told: str) -> None:
-        self.text, self.attempts = text, attempts
+        self.text = text
+        self.attempts = attempts
         super().__init__(what, **told)
 
 
@@ -185,8 +192,10 @@ class NotStatedError(GenerationError):
         kinds: Sequence[str] = (),
         **told: str,
     ) -> None:
-        self.path, self.texts = path, {} if texts is None else texts
-        self.missing, self.kinds = missing, tuple(kinds)
+        self.path = path
+        self.texts = {} if texts is None else texts
+        self.missing = missing
+        self.kinds = tuple(kinds)
         super().__init__(what, attempts=0, **told)
 
 
@@ -221,7 +230,8 @@ class SchemaWarning(_InputWarning):
     """
 
     def __init__(self, what: str, *, where: str = "#", likely: str = "") -> None:
-        self.where, self.likely = where, likely
+        self.where = where
+        self.likely = likely
         super().__init__(what)
 
 
@@ -260,7 +270,8 @@ class NoFillingError(StructgenError):
     is the number that a hole needs where more slots mend the fault; else 0."""
 
     def __init__(self, what: str, *, fixed: str = "", slots: int = 0, **told: str) -> None:
-        self.fixed, self.slots = fixed, slots
+        self.fixed = fixed
+        self.slots = slots
         super().__init__(what, **told)
 
 
@@ -279,9 +290,11 @@ class FullHoleWarning(_InputWarning):
 def warning_level() -> int:
     """Return the `stacklevel` with which the caller of this function's caller warns the first caller that is
     not in this package."""
-    level, frame = 1, sys._getframe(1)
+    level = 1
+    frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
-        level, frame = level + 1, frame.f_back
+        level = level + 1
+        frame = frame.f_back
     return level
 
 
@@ -371,7 +384,9 @@ def options_named(
 
 
 def _shown_signature(
-    function: Callable[..., object], typed_options: Mapping[str, ForwardRef], defaults: Mapping[str, object]
+    function: Callable[..., object],
+    typed_options: Mapping[str, ForwardRef],
+    defaults: Mapping[str, object],
 ) -> object:
     """Return a signature with the options of a TypedDict in place of `**options`."""
     import inspect  # start-up: most functions name their options themselves

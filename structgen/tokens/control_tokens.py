@@ -26,7 +26,8 @@ class ControlTokens:
     their `tokenizers.Tokenizer`; None: another library encodes."""
 
     def __init__(self, ids: Mapping[str, int], backend: Any = None) -> None:
-        self.ids, self._backend = dict(ids), backend
+        self.ids = dict(ids)
+        self._backend = backend
         self._renamed_tokenizer: Any = None
         """The tokenizer with the other names, made when a text first needs it."""
         secret = secrets.token_hex(8)  # these names no text may write either
@@ -73,7 +74,8 @@ class ControlTokens:
         """Return the tokens of a guarded text: control tokens for its marks alone. `tokenizer`: the same, for
         texts without control tokens."""
         if self._backend is None:
-            cuts, at = list[int](), 0
+            cuts = list[int]()
+            at = 0
             for mark in self._own.finditer(text):
                 cuts += [*self.encoded_plainly(text[at : mark.start()], tokenizer), self.ids[mark[0]]]
                 at = mark.end()
@@ -137,7 +139,8 @@ def _rename_tokens(backend: Any, names: Mapping[str, str]) -> Any:
     for token in file["added_tokens"]:
         token["content"] = names.get(token["content"], token["content"])
     model = file["model"]
-    vocabulary, merges = model["vocab"], model.get("merges")
+    vocabulary = model["vocab"]
+    merges = model.get("merges")
     model["vocab"] = (
         {names.get(text, text): id for text, id in vocabulary.items()}
         if isinstance(vocabulary, dict)

@@ -27,7 +27,8 @@ class Encoder:
 
     def __init__(self, form: Form, tokens: Sequence[bytes | None]) -> None:
         """Raises TokenizerError for what is no form. `tokens`: the bytes of each token."""
-        self.form, self._tokens = form, tokens
+        self.form = form
+        self._tokens = tokens
         if not isinstance(form, tuple) or not form or form[0] not in _MAKERS:
             raise TokenizerError(
                 f"{str(form)[:80]!r} is not the form of an encoder.",
@@ -61,7 +62,9 @@ _LONG_RUN: Final = re.compile(r"\s{25000}|\S{25000}")
 
 
 def _tiktoken_encoder(
-    tokens: Sequence[bytes | None], pattern: str, special: tuple[tuple[str, int], ...]
+    tokens: Sequence[bytes | None],
+    pattern: str,
+    special: tuple[tuple[str, int], ...],
 ) -> _Encode:
     """Return `tiktoken.Encoding.encode_ordinary` of byte-pair ranks, which are token ids, and a pattern."""
     with require_extras("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
@@ -90,7 +93,9 @@ _AS_IT_STANDS: Final = b"\x1a\x06\x12\x00\x18\x00\x20\x00"
 
 
 def _sentencepiece_encoder(
-    tokens: Sequence[bytes | None], model: bytes, ids: tuple[int, ...] | None
+    tokens: Sequence[bytes | None],
+    model: bytes,
+    ids: tuple[int, ...] | None,
 ) -> _Encode:
     """Return `SentencePieceProcessor.encode` of a serialized model.
 
@@ -150,19 +155,25 @@ class FewestTokens:
         Time: the length of the data times the number of lengths of tokens with its next two bytes (about a
         microsecond a byte).
         """
-        ids, lengths, size = self._ids, self._lengths, len(data)
+        ids = self._ids
+        lengths = self._lengths
+        size = len(data)
         far = size + 1
         cost = [far] * size + [0]
         step = [0] * size
         for at in range(size - 1, -1, -1):
-            best, best_length = far, 0
+            best = far
+            best_length = 0
             for length in lengths.get(data[at : at + 2], ()):
                 end = at + length
                 if end <= size and cost[end] + 1 < best and data[at:end] in ids:
-                    best, best_length = cost[end] + 1, length
+                    best = cost[end] + 1
+                    best_length = length
             if cost[at + 1] + 1 < best and data[at : at + 1] in ids:
-                best, best_length = cost[at + 1] + 1, 1
-            cost[at], step[at] = best, best_length
+                best = cost[at + 1] + 1
+                best_length = 1
+            cost[at] = best
+            step[at] = best_length
         if cost[0] >= far:
             at = self._first_stop(data)
             raise TokenizerError(

@@ -62,7 +62,8 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     for i, text in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
         piece = processor.piece_to_id(text)
         if piece != unknown or text == processor.id_to_piece(unknown):
-            tokens[i], of_pieces[piece] = base.tokens[piece], i
+            tokens[i] = base.tokens[piece]
+            of_pieces[piece] = i
         ids[text] = i
     for i, token in added_tokens.items():
         tokens[i] = None if token.special else str(token.content).encode("utf-8", "surrogatepass")
@@ -123,10 +124,13 @@ def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
 def _refuse_part(processor: Any, model: bytes) -> None:
     """Raise TokenizerError for a file that ends between two of its pieces: the library, which has read it,
     takes it for a smaller model."""
-    at, fields = 0, set[int]()
+    at = 0
+    fields = set[int]()
     data = model + bytes(10)  # a field of another kind than these may lead past the end
     while at < len(model):  # a field: its number and 3 bits, its length in 7 bits a byte, and so many bytes
-        key, length, at = data[at], 0, at + 1
+        key = data[at]
+        length = 0
+        at = at + 1
         for shift in range(0, 70, 7):
             length |= (data[at] & 0x7F) << shift
             at += 1

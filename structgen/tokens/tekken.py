@@ -64,7 +64,10 @@ def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
 
 
 def _build_contents(
-    tokens: Sequence[bytes], special: int, ids: dict[str, int], pattern: str
+    tokens: Sequence[bytes],
+    special: int,
+    ids: dict[str, int],
+    pattern: str,
 ) -> TokenizerFile:
     ends = [i for text, i in ids.items() if text in END_TEXTS]
     every: list[bytes | None] = [None] * special + list(tokens)

@@ -69,7 +69,9 @@ class TokenMask:
         """Return the address of a row. Raises MaskError if there is no such row."""
         if not 0 <= row < self.rows:
             raise MaskError(
-                f"Row {row} of a mask of {self.rows} rows.", where="row", cure="Allocate more rows."
+                f"Row {row} of a mask of {self.rows} rows.",
+                where="row",
+                cure="Allocate more rows.",
             )
         address: int = self.address + row * self.stride
         return address

@@ -18,7 +18,10 @@ def tokens_along(vocabulary: Vocabulary, data: bytes) -> list[list[int]]:
 
 
 def tokens_behind(
-    vocabulary: Vocabulary, data: bytes, start: S, step: Callable[[S, int], S | None]
+    vocabulary: Vocabulary,
+    data: bytes,
+    start: S,
+    step: Callable[[S, int], S | None],
 ) -> Iterator[tuple[list[int], S]]:
     """Yield the tokens that begin with `data`, have more bytes, and whose further bytes lead from `start` by
     `step` (None: refused): tokens of equal bytes together, with the state after them. Cost: a step for each
@@ -26,8 +29,10 @@ def tokens_behind(
     along = _nodes_along(vocabulary, data)
     if len(along) < len(data) or not data:
         return
-    nodes, states = vocabulary.nodes, [start]
-    node, end = along[-1] + 1, fields_of(int(nodes[along[-1]])).end
+    nodes = vocabulary.nodes
+    states = [start]
+    node = along[-1] + 1
+    end = fields_of(int(nodes[along[-1]])).end
     while node < end:
         fields = fields_of(int(nodes[node]))
         depth = fields.depth - len(data)
@@ -42,7 +47,10 @@ def tokens_behind(
 
 
 def first_crossing(
-    vocabulary: Vocabulary, data: bytes, start: S, step: Callable[[S, int], S | None]
+    vocabulary: Vocabulary,
+    data: bytes,
+    start: S,
+    step: Callable[[S, int], S | None],
 ) -> int | None:
     """Return the first place in `data` where a token may begin that reaches beyond its end (as
     `tokens_behind` says); None if there is none. Cost: as there, for each place of the longest token."""
@@ -55,13 +63,15 @@ def first_crossing(
 def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
     """Return the trie's nodes for the first byte of `data`, the first two, and so on, as far as it has
     them."""
-    nodes, tokens = vocabulary.nodes, list[int]()
+    nodes = vocabulary.nodes
+    tokens = list[int]()
     for byte in data:
         if not tokens:
             node = int(vocabulary.first[byte])
             end = node + 1
         else:
-            node, end = tokens[-1] + 1, fields_of(int(nodes[tokens[-1]])).end
+            node = tokens[-1] + 1
+            end = fields_of(int(nodes[tokens[-1]])).end
             while node < end and (fields := fields_of(int(nodes[node]))).byte < byte:
                 node = fields.end
         if not 0 <= node < end or int(nodes[node]) & 0xFF != byte:

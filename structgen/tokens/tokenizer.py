@@ -63,7 +63,10 @@ class Tokenizer:
     _fewest: list[FewestTokens]
 
     def __init__(
-        self, tokens: Iterable[bytes | None], eos_token_ids: Iterable[int], encoder: Form | None = None
+        self,
+        tokens: Iterable[bytes | None],
+        eos_token_ids: Iterable[int],
+        encoder: Form | None = None,
     ) -> None:
         """`tokens` and ends are from a `from_` method; `encoder` is a form of structgen.tokens.encoders."""
         ends = tuple(sorted(set(eos_token_ids)))
@@ -97,7 +100,11 @@ class Tokenizer:
     @classmethod
     @options_named("sg.Tokenizer.from_huggingface(folder)", name="Tokenizer.from_huggingface")
     def from_huggingface(
-        cls, tokenizer: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
+        cls,
+        tokenizer: Any,
+        *,
+        eos_token_id: EndTokens | None = None,
+        vocab_size: int | None = None,
     ) -> Tokenizer:
         """Return the tokenizer of an object, a folder or a file of a Hugging Face model.
 
@@ -125,7 +132,11 @@ class Tokenizer:
     @classmethod
     @options_named("sg.Tokenizer.from_sentencepiece(model)", name="Tokenizer.from_sentencepiece")
     def from_sentencepiece(
-        cls, model: Any, *, eos_token_id: EndTokens | None = None, vocab_size: int | None = None
+        cls,
+        model: Any,
+        *,
+        eos_token_id: EndTokens | None = None,
+        vocab_size: int | None = None,
     ) -> Tokenizer:
         """Return the tokenizer of a SentencePiece model: its file, its bytes, or a loaded
         `SentencePieceProcessor`.
@@ -252,12 +263,18 @@ class Tokenizer:
 
     @classmethod
     def _from_ranks(
-        cls, ranks: Mapping[bytes, int], eos: EndTokens, pattern: str | None, special: Mapping[str, int]
+        cls,
+        ranks: Mapping[bytes, int],
+        eos: EndTokens,
+        pattern: str | None,
+        special: Mapping[str, int],
     ) -> Tokenizer:
         wrong = next((i for i in (*ranks.values(), *special.values()) if not is_id(i)), None)
         if wrong is not None:
             raise TokenizerError(
-                f"{wrong!r} is no id of a token.", where="ranks", cure="Download them again."
+                f"{wrong!r} is no id of a token.",
+                where="ranks",
+                cure="Download them again.",
             )
         tokens: list[bytes | None] = [None] * (1 + max([*ranks.values(), *special.values()], default=-1))
         for token, rank in ranks.items():

@@ -28,7 +28,9 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
     model = file.get("model") if isinstance(file, dict) else None
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), dict | list):
         raise _file_error(
-            "there is no vocabulary.", "model/vocab", "Pass the tokenizer.json of a Hugging Face tokenizer."
+            "there is no vocabulary.",
+            "model/vocab",
+            "Pass the tokenizer.json of a Hugging Face tokenizer.",
         )
     _refuse_models(model)
     to_bytes = _piece_reader(file, model)

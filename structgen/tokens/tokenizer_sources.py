@@ -93,7 +93,8 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
     """
     ends: list[int] = []
     special: list[int] = []
-    holder, opened_holders = tokenizer, list[Any]()
+    holder = tokenizer
+    opened_holders = list[Any]()
     while holder is not None and not any(holder is earlier_holder for earlier_holder in opened_holders):
         opened_holders.append(holder)
         if not ends and (own := getattr(holder, "eos_token_id", None)) is not None:
@@ -128,7 +129,9 @@ def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
         if isinstance(end, str):
             if end not in ids:
                 raise TokenizerError(
-                    f"there is no token {end!r}.", where=where, cure="Pass the id of the end token."
+                    f"there is no token {end!r}.",
+                    where=where,
+                    cure="Pass the id of the end token.",
                 )
             out.append(ids[end])
             continue
@@ -167,7 +170,9 @@ def json_value(text: str, path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TokenizerError(
-            f"not JSON ({error}).", where=str(path), cure="Download the file again."
+            f"not JSON ({error}).",
+            where=str(path),
+            cure="Download the file again.",
         ) from error
 
 

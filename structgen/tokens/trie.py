@@ -134,7 +134,14 @@ first and the last string that ends there; -1: none."""
 
 
 @jit
-def _sign_nodes(data: Any, start: int, end: int, path: Any, suffix: Any, signs: Any) -> None:
+def _sign_nodes(
+    data: Any,
+    start: int,
+    end: int,
+    path: Any,
+    suffix: Any,
+    signs: Any,
+) -> None:
     """Add the classes of a string's characters to the signatures of its nodes (`path`).
 
     From the back: the signature of data[at:end] is that of its first character and of what follows it."""
@@ -158,7 +165,14 @@ def _sign_nodes(data: Any, start: int, end: int, path: Any, suffix: Any, signs: 
 
 @jit
 def _lay_out(
-    root: Any, byte: Any, links: Any, again: Any, signs: Any, used: int, slots: int, string_count: int
+    root: Any,
+    byte: Any,
+    links: Any,
+    again: Any,
+    signs: Any,
+    used: int,
+    slots: int,
+    string_count: int,
 ) -> Any:
     """Return the arrays of TrieArrays, of a trie in order of insertion."""
     nodes = np.empty(used, np.uint64)
@@ -168,9 +182,12 @@ def _lay_out(
     slot_ids = np.empty(string_count, np.int32)
     slot_len = np.empty(slots, np.int32)
     open_at = np.empty((MAX_STRING + 1, 2), np.int64)  # of each depth the node, and where it was written
-    node_count, slot, id_count = 0, 0, 0
+    node_count = 0
+    slot = 0
+    id_count = 0
     for lead in range(256):
-        node, depth = root[lead], 1
+        node = root[lead]
+        depth = 1
         if node >= 0:
             first[lead] = node_count
         while node >= 0:
@@ -188,7 +205,8 @@ def _lay_out(
                 word |= np.uint64(slot) << np.uint64(SLOT_SHIFT)
             nodes[node_count] = word
             sig[node_count, 0], sig[node_count, 1] = signs[node, 0], signs[node, 1]
-            open_at[depth, 0], open_at[depth, 1] = node, node_count
+            open_at[depth, 0] = node
+            open_at[depth, 1] = node_count
             node_count += 1
             node = links[node, _CHILD]
             depth += 1
@@ -215,8 +233,11 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
     links = np.empty((room, 4), np.int32)
     signs = np.zeros((room, 2), np.uint64)
     again = np.full(count, -1, np.int32)  # the next string equal to this one
-    path, suffix = np.empty(MAX_STRING + 1, np.int32), np.empty((MAX_STRING + 1, 2), np.uint64)
-    used, slots, string_count = 0, 0, 0
+    path = np.empty(MAX_STRING + 1, np.int32)
+    suffix = np.empty((MAX_STRING + 1, 2), np.uint64)
+    used = 0
+    slots = 0
+    string_count = 0
     for i in range(count):
         start, end = offsets[i], offsets[i + 1]
         if start == end:
@@ -224,10 +245,12 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
         string_count += 1
         parent = -1
         for at in range(start, end):
-            previous, here = -1, data[at]
+            previous = -1
+            here = data[at]
             node = root[here] if parent < 0 else links[parent, _CHILD]
             while parent >= 0 and node >= 0 and byte[node] < here:
-                previous, node = node, links[node, _SIBLING]
+                previous = node
+                node = links[node, _SIBLING]
             if node < 0 or byte[node] != here:
                 if used == MAX_NODES:
                     return (
@@ -235,7 +258,8 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
                         0,
                         _lay_out(np.full(256, -1, np.int32), byte, links, again, signs, 0, 0, 0),
                     )
-                byte[used], links[used, _SIBLING] = here, node if parent >= 0 else -1
+                byte[used] = here
+                links[used, _SIBLING] = node if parent >= 0 else -1
                 links[used, _CHILD] = links[used, _HEAD] = -1
                 if parent < 0:
                     root[here] = used

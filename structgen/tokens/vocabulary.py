@@ -116,7 +116,8 @@ class Vocabulary:
         text = b"".join(filter(None, tokenizer.token_bytes))
         if len(text) < _WORTH_A_FILE:
             return cls._build_arrays(tokenizer)
-        entries, key = _cache_entries(), entry_key(KIND, tokenizer.fingerprint)
+        entries = _cache_entries()
+        key = entry_key(KIND, tokenizer.fingerprint)
         file = entries.read(KIND, key)
         if file is not None:
             vocabulary = cls._from_file(tokenizer, file)

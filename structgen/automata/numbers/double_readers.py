@@ -101,7 +101,8 @@ def _cut_of_decimals(cut: Cut, places: int) -> Cut:
     """Return where those decimals of `places` digits behind the point begin that lie behind a cut once they
     are rounded to doubles. A cut's own number counts as its double, too, where it is no integer."""
     value, after = cut
-    near, grid = float(value), 10**places
+    near = float(value)
+    grid = 10**places
     if isinf(near):
         return cut
     exact = Fraction(value if value == floor(value) else near)

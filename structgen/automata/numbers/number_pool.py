@@ -84,11 +84,9 @@ class _Numerals:
 
     def __init__(self, spec_automaton: SpecAutomaton) -> None:
         self.is_empty = spec_automaton.automaton.is_empty
-        self.rows, self.accept, self.outcomes = (
-            rows_of(spec_automaton.automaton),
-            spec_automaton.automaton.accept,
-            spec_automaton.outcomes,
-        )
+        self.rows = rows_of(spec_automaton.automaton)
+        self.accept = spec_automaton.automaton.accept
+        self.outcomes = spec_automaton.outcomes
         self._completions = StringCompletions(spec_automaton.automaton, spec_automaton.outcomes, PLAIN)
 
     @property
@@ -131,7 +129,8 @@ class NumberPool(AutomatonPool[_Numerals]):
     def __init__(self, numbers: str, limits: Limits, missing: frozenset[int] = frozenset()) -> None:
         """`numbers`: the policy; `missing`: bytes of which no numeral consists."""
         super().__init__(limits, WIDTH)
-        self._policy, self._missing = numbers, missing & frozenset(COLUMNS)
+        self._policy = numbers
+        self._missing = missing & frozenset(COLUMNS)
 
     def _start_of_spec(self, spec: ir.Spec, outcome: Outcome) -> int:
         key = spec, self._policy, self._missing, self._limits.number_chars
@@ -140,7 +139,9 @@ class NumberPool(AutomatonPool[_Numerals]):
         if numerals.is_empty:
             return ir.DEAD
         return self._add_states(
-            numerals, numerals.rows, numerals.outcomes_of_states((*map(outcome, numerals.outcomes),))
+            numerals,
+            numerals.rows,
+            numerals.outcomes_of_states((*map(outcome, numerals.outcomes),)),
         )
 
     def shortest_rests(self, state: int) -> ir.Demands:

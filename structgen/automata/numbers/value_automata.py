@@ -154,7 +154,8 @@ class _Side:
     def draw_digits(self, sign_state: int, has_exponents: bool) -> None:
         """Draw the digits behind the state that the sign leads to. `has_exponents`: an exponent says no more,
         as no cut but 0 is there."""
-        sketch, lengths = self._sketch, sorted({0, *self._lengths})
+        sketch = self._sketch
+        lengths = sorted({0, *self._lengths})
         spans = tuple([(length, self._first_cut(length), self._first_cut(length + 1)) for length in lengths])
         zero = self._state_of(0, True, (spans[0],))
         if zero not in self._ends:
@@ -173,7 +174,8 @@ class _Side:
         longer = [span for span in spans if has_point or span[0] > depth]
         edges = [self._edges_of_span(span, depth) for span in longer]
         met = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
-        row, begin = self._sketch.rows[state], 0
+        row = self._sketch.rows[state]
+        begin = 0
         for end in (*met, 10):
             for digit, beyond in ((begin, end), (end, min(end + 1, 10))):  # those that no cut has, then one
                 if digit < beyond:
@@ -239,7 +241,8 @@ def _automaton_of_divisor(by: Decimal) -> Automaton:
     each state and digit. Raises LimitError (automaton_states).
     """
     power, digits = decimal_magnitude(by)
-    core, places = int(Decimal(digits)), len(digits) - 1 - power
+    core = int(Decimal(digits))
+    places = len(digits) - 1 - power
     if core * (abs(places) + 2) > MOST_STATES:
         raise too_many_states()
     return _divide_by_fraction(core, places) if places > 0 else _divide_by_tens(core, -places)
@@ -254,7 +257,8 @@ def _integers_with_exponents() -> Automaton:
     be written. Cost: some milliseconds, once in a process.
     """
     sketch = Sketch()
-    zero, dead_state = sketch.add_state(1), sketch.add_state()
+    zero = sketch.add_state(1)
+    dead_state = sketch.add_state()
     exact = sketch.add_state(1, loops=True)  # an integer, whatever follows
     whole = sketch.add_states(MOST_PLACES + 1, 1)  # by the zeros at the end
     sketch.add_edges(zero, "-0", zero)
@@ -291,7 +295,9 @@ def _exponent_of_at_least(sketch: Sketch, need: int, exact: int, dead_state: int
             for digit in range(10):
                 total = 10 * value + digit
                 sketch.add_edges(
-                    state, str(digit), exponent_states[total] if total <= MOST_PLACES else beyond
+                    state,
+                    str(digit),
+                    exponent_states[total] if total <= MOST_PLACES else beyond,
                 )
         sketch.add_edges(start_state, letters, exponent_states[0])
         if sign > 0:

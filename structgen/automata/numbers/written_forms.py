@@ -194,7 +194,8 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     """Return a formula that the same numerals meet. An end of a range is left out where no numeral passes it
     (that of a double, beside small numbers). Where nothing is denied, listed numbers of too many digits are
     left out, too, if others remain."""
-    atoms, denies = atoms_of((root,)), _has_negation(root)
+    atoms = atoms_of((root,))
+    denies = _has_negation(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
     near = [_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms]
     named_numbers = _numbers_in_atoms(near)
@@ -219,10 +220,12 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
 def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
     """Return ranges without ends that no numeral passes, since it is at most `farthest`; a single number
     stays."""
-    cuts, below = of.cuts, of.from_below
+    cuts = of.cuts
+    below = of.from_below
     alone = {value for (value, _), (next_value, _) in pairwise(cuts) if value == next_value}
     if not below and cuts and cuts[0][0] not in alone and cuts[0] <= (farthest.copy_negate(), False):
-        cuts, below = cuts[1:], True
+        cuts = cuts[1:]
+        below = True
     if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] not in alone and cuts[-1] >= (farthest, True):
         cuts = cuts[:-1]
     return Ranges(cuts, below)
@@ -261,7 +264,8 @@ def _count_digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
                 f"A number of the schema has {max(whole_digits, fraction_digits):,} digits when written out.",
                 limit="number_chars",
             )
-        whole, fraction = max(whole, whole_digits + 1), max(fraction, fraction_digits + 1)
+        whole = max(whole, whole_digits + 1)
+        fraction = max(fraction, fraction_digits + 1)
     return min(whole, max(DIGITS, limits.number_chars)), min(fraction, max(DIGITS, limits.number_chars))
 
 

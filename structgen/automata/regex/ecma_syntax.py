@@ -126,7 +126,8 @@ _GROUP_CURES = {
 
 class _Parser:
     def __init__(self, source: str, strict: bool) -> None:
-        self.text, self.strict = source, strict
+        self.text = source
+        self.strict = strict
         self.at = 0
         self.flags = ""
         """The flags that hold here, of i, m and s."""
@@ -151,7 +152,8 @@ class _Parser:
         )
 
     def parse(self) -> Node:
-        text, size = self.text, len(self.text)
+        text = self.text
+        size = len(self.text)
         stack = [_Frame("", 0)]
         parts = stack[0].parts
         while self.at < size:
@@ -175,10 +177,12 @@ class _Parser:
                 node = CharacterClass(ANY if "s" in self.flags else DOT)
             elif char == "^":
                 self.at += 1
-                node, bare = _LINE_START if "m" in self.flags else TEXT_START, True
+                node = _LINE_START if "m" in self.flags else TEXT_START
+                bare = True
             elif char == "$":
                 self.at += 1
-                node, bare = _LINE_END if "m" in self.flags else TEXT_END, True
+                node = _LINE_END if "m" in self.flags else TEXT_END
+                bare = True
             elif char == "|":
                 self.at += 1
                 stack[-1].end_branch()
@@ -223,16 +227,21 @@ class _Parser:
         char = self.text[self.at]
         max_count: int | None
         if char == "*":
-            min_count, max_count = 0, None
+            min_count = 0
+            max_count = None
         elif char == "+":
-            min_count, max_count = 1, None
+            min_count = 1
+            max_count = None
         elif char == "?":
-            min_count, max_count = 0, 1
+            min_count = 0
+            max_count = 1
         elif char == "{":
             counts = self.read_counts()
             if counts is None:
                 return node
-            min_count, max_count, self.at = counts[0], counts[1], counts[2] - 1
+            min_count = counts[0]
+            max_count = counts[1]
+            self.at = counts[2] - 1
         else:
             return node
         if assertion:
@@ -282,7 +291,8 @@ class _Parser:
             return opening[0]
         modifiers = _MODIFIERS.match(text, self.at)
         if modifiers is not None:
-            added_flags, removed_flags = modifiers[1], modifiers[2] or ""
+            added_flags = modifiers[1]
+            removed_flags = modifiers[2] or ""
             if not added_flags + removed_flags or len(set(added_flags + removed_flags)) < len(
                 added_flags + removed_flags
             ):
@@ -316,7 +326,8 @@ class _Parser:
 
     def read_escape(self) -> Node:
         """Read an escape outside a class."""
-        text, start = self.text, self.at
+        text = self.text
+        start = self.at
         char = text[start + 1 : start + 2]
         if char in ("b", "B"):
             self.at += 2
@@ -337,7 +348,8 @@ class _Parser:
 
     def char_escape(self, *, in_class: bool) -> Ranges:
         """Read an escape that stands for one code point or for a class."""
-        text, start = self.text, self.at
+        text = self.text
+        start = self.at
         char = text[start + 1 : start + 2]
         if not char:
             raise self.syntax_error("A lone \\ ends the pattern")
@@ -392,7 +404,8 @@ class _Parser:
 
     def unicode_escape(self) -> int:
         r"""Read what follows `\u`: four digits, two such escapes of a surrogate pair, or `{...}`."""
-        text, start = self.text, self.at
+        text = self.text
+        start = self.at
         if text[start : start + 1] == "{":
             close = text.find("}", start)
             digits = text[start + 1 : close] if close > 0 else ""
@@ -418,7 +431,8 @@ class _Parser:
 
     def char_class(self) -> Ranges:
         """Read a character class."""
-        text, start = self.text, self.at
+        text = self.text
+        start = self.at
         self.at += 1
         is_negated = self.next == "^"
         if is_negated:

@@ -78,10 +78,13 @@ def _portable_character(escape_match: re.Match[str]) -> str:
 
 
 def _repetition_text(node: Repetition) -> str:
-    of, min_count, max_count = node.of, node.min_count, node.max_count
+    of = node.of
+    min_count = node.min_count
+    max_count = node.max_count
     while isinstance(of, Repetition) and of.min_count == 0:
         inner: Repetition = of
-        of, min_count = inner.of, 0
+        of = inner.of
+        min_count = 0
         if 0 in (max_count, inner.max_count):
             return ""
         max_count = None if max_count is None or inner.max_count is None else max_count * inner.max_count

@@ -40,7 +40,9 @@ class _Reader:
     """Reads one pattern from left to right."""
 
     def __init__(self, pattern: str, rust: bool, where: str) -> None:
-        self.text, self.rust, self.where = pattern, rust, where
+        self.text = pattern
+        self.rust = rust
+        self.where = where
         self.at = 0
         self.out: list[str] = []
         self.groups: list[bool] = []

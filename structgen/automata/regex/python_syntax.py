@@ -70,11 +70,15 @@ def _read_tree(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, 
     except re.error as error:
         place = f"{where}, line {error.lineno}, column {error.colno}" if error.pos is not None else where
         raise RegexError(
-            f"{error.msg} in the pattern {checks.show_value(pattern)}.", where=place, cure=cure
+            f"{error.msg} in the pattern {checks.show_value(pattern)}.",
+            where=place,
+            cure=cure,
         ) from None
     except (OverflowError, ValueError, RecursionError) as error:
         raise RegexError(
-            f"Python's re refuses the pattern {checks.show_value(pattern)}: {error}.", where=where, cure=cure
+            f"Python's re refuses the pattern {checks.show_value(pattern)}: {error}.",
+            where=where,
+            cure=cure,
         ) from None
     tree_flags = tree.state.flags
     if form and not (flags & re.UNICODE or _asks_unicode(pattern, flags)):
@@ -96,13 +100,16 @@ class _Reader:
     """Turns re's parse tree into nodes."""
 
     def __init__(self, pattern: str, where: str) -> None:
-        self.pattern, self.where = pattern, where
+        self.pattern = pattern
+        self.where = where
         self.has_plain_classes = False
         """Whether a class or a word boundary was read under neither A nor U."""
 
     def regex_error(self, fault: str, cure: str) -> RegexError:
         return RegexError(
-            f"{fault} in the pattern {checks.show_value(self.pattern)}.", where=self.where, cure=cure
+            f"{fault} in the pattern {checks.show_value(self.pattern)}.",
+            where=self.where,
+            cure=cure,
         )
 
     def note_class(self, flags: int) -> None:
@@ -131,7 +138,9 @@ class _Reader:
             case "SUBPATTERN":
                 _, added_flags, removed_flags, of = value
                 return self.concatenate_items(
-                    of, _compiler._combine_flags(flags, added_flags, removed_flags), depth + 1
+                    of,
+                    _compiler._combine_flags(flags, added_flags, removed_flags),
+                    depth + 1,
                 )
             case "MAX_REPEAT" | "MIN_REPEAT":
                 min_count, max_count, of = value

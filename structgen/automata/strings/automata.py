@@ -210,7 +210,9 @@ def complement(of: Automaton) -> Automaton:
 
 
 def side_by_side(
-    parts: Sequence[Automaton], all_live: bool, max_states: int
+    parts: Sequence[Automaton],
+    all_live: bool,
+    max_states: int,
 ) -> tuple[Alphabet, Table, Table]:
     """Return the product of automata: its alphabet, its table, and the outcome of each part in each state.
 

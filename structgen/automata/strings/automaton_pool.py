@@ -67,7 +67,8 @@ class AutomatonPool(ABC, Generic[P]):
         """Put the states of an automaton behind the others, with their outcomes `ends`; return their rows,
         for the caller to write. `shared_rows`: rows that serve as they are if they are the first; nobody may
         change them. Raises `LimitError`."""
-        first, count = self.count, self.count + len(ends)
+        first = self.count
+        count = self.count + len(ends)
         if count > self._limits.automaton_states:
             raise LimitError(
                 f"{self.over} more than {self._limits.automaton_states} states.", limit="automaton_states"
@@ -75,17 +76,23 @@ class AutomatonPool(ABC, Generic[P]):
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
         THIS_CALL.count_work(2 * len(ends) * self.trans.shape[1] if len(ends) > 1 else 0)
         if not first and shared_rows is not None:
-            self.trans, self.outcome = shared_rows, ends
+            self.trans = shared_rows
+            self.outcome = ends
         elif count > (capacity := len(self.trans)):
             # memory that is not written yet is none
             room = max(count, min(4 * capacity, self._limits.automaton_states))
-            trans, outcome = np.empty((room, self.trans.shape[1]), np.int32), np.empty(room, np.int32)
-            trans[:first], outcome[:first] = self.trans[:first], self.outcome[:first]
-            self.trans, self.outcome = trans, outcome
+            trans = np.empty((room, self.trans.shape[1]), np.int32)
+            outcome = np.empty(room, np.int32)
+            trans[:first] = self.trans[:first]
+            outcome[:first] = self.outcome[:first]
+            self.trans = trans
+            self.outcome = outcome
         if shared_rows is None or first:
             self.outcome[first:count] = ends
         at = len(self._firsts)
-        self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count
+        self._parts[at:] = (part,)
+        self._firsts[at:] = (first,)
+        self.count = count
         return self.trans[first:count]
 
     def _add_states(self, part: P, rows: Table, ends: Row) -> int:

@@ -27,7 +27,8 @@ def minimal_texts(texts: Iterable[str]) -> tuple[str, ...]:
                 below.append({})
         ends[node] = text
     # of each beginning the longest beginning that it ends with, and whether it holds a text other than itself
-    backs, holds = [0] * len(below), [False] * len(below)
+    backs = [0] * len(below)
+    holds = [False] * len(below)
     todo = deque([0])
     while todo:
         node = todo.popleft()

@@ -43,7 +43,9 @@ class StringCompletions:
         lone: bool = False,
         missing: frozenset[int] = frozenset(),
     ) -> None:
-        self._trans, self._accept, self._outcomes = of.trans, of.accept, outcomes
+        self._trans = of.trans
+        self._accept = of.accept
+        self._outcomes = outcomes
         alphabet = of.alphabet
         cheapest: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
@@ -105,9 +107,11 @@ class StringCompletions:
 
     def _read_completion(self, state: int, layers: Iterator[Longs]) -> str:
         """Return a completion. `layers`: what each state's completion costs, before each character."""
-        far, points = next(layers), []
+        far = next(layers)
+        points = []
         while far[state]:
-            cost, far = int(far[state]), next(layers)
+            cost = int(far[state])
+            far = next(layers)
             state, kind = self._take_step(state, cost, far)
             points.append(self._points[kind])
         return "".join(map(chr, points))
@@ -163,7 +167,8 @@ class StringCompletions:
                 break
             steps += [self._end_flags(demand)] * remaining
         THIS_CALL.count_work(len(steps) * self._trans.size)
-        layers, usable = [far], np.flatnonzero(self._costs >= 0)
+        layers = [far]
+        usable = np.flatnonzero(self._costs >= 0)
         for ends in reversed(steps):
             ways = np.append(layers[-1], FAR)[self._trans[:, usable]] + self._costs[usable]
             layers.append(np.where(ends, 0, ways.min(axis=1, initial=FAR)))

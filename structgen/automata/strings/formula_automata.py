@@ -83,9 +83,12 @@ class FormulaReader:
     """
 
     def __init__(
-        self, max_states: int = MOST_STATES, numbers: Callable[[NumberAtom], Automaton] | None = None
+        self,
+        max_states: int = MOST_STATES,
+        numbers: Callable[[NumberAtom], Automaton] | None = None,
     ) -> None:
-        self._max_states, self._numbers = max_states, numbers
+        self._max_states = max_states
+        self._numbers = numbers
 
     def automaton_of_formula(self, formula: Formula, alone: bool = True) -> Automaton:
         """Return the automaton of a formula, one outcome. `alone`: nothing but lengths and excluded words is
@@ -140,7 +143,10 @@ class FormulaReader:
             if not parts:
                 return of_lengths(min_length, max_length, self._max_states)
             return limit_lengths(
-                intersect_automata(parts, self._max_states), min_length, max_length, self._max_states
+                intersect_automata(parts, self._max_states),
+                min_length,
+                max_length,
+                self._max_states,
             )
         words = [part.of for part in formula.of if isinstance(part, Words)]
         sources = dict.fromkeys(part.source for part in formula.of if isinstance(part, Pattern))
@@ -182,7 +188,8 @@ class FormulaReader:
         if isinstance(formula, Length):
             return of_lengths(formula.minimum, formula.maximum, self._max_states)
         if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
-            atom, make = formula, self._numbers
+            atom = formula
+            make = self._numbers
             return HELD.get((atom, make), lambda: make(atom))
         if isinstance(formula, Texts):
             fault = (
@@ -214,7 +221,8 @@ class FormulaReader:
         if lone:
             parts = self._without_pairs(parts)
         if len(parts) == 1:
-            automaton, outcomes = parts[0], [frozenset((0,))]
+            automaton = parts[0]
+            outcomes = [frozenset((0,))]
         else:
             automaton, outcomes = self._of_demands(parts)
         if not lone:

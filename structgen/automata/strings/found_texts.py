@@ -91,7 +91,8 @@ def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere, at
     the start or at the end, or texts of classes of characters that are disjoint; None for other patterns."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
-    from_start, to_end = parts[:1] == (TEXT_START,), parts[-1:] == (TEXT_END,)
+    from_start = parts[:1] == (TEXT_START,)
+    to_end = parts[-1:] == (TEXT_END,)
     parts = parts[from_start : len(parts) - to_end]
     # a search finds the same strings without what may be left out where a match begins or ends
     if not from_start:
@@ -129,7 +130,11 @@ def _is_optional(node: Node) -> bool:
 
 
 def _automaton_holding(
-    texts: list[str], alphabet: Alphabet, from_start: bool, to_end: bool, max_states: int
+    texts: list[str],
+    alphabet: Alphabet,
+    from_start: bool,
+    to_end: bool,
+    max_states: int,
 ) -> Automaton:
     """Return the automaton of the strings that hold one of some texts, begin with one, or end with one. The
     texts are sorted, and none is empty; a character of theirs is the number of a class of the alphabet.
@@ -150,7 +155,8 @@ def _automaton_holding(
         for text in texts_beyond:
             below.setdefault(text[size], []).append(text)
         for char, going in below.items():
-            after, kind = len(rows), ord(char)
+            after = len(rows)
+            kind = ord(char)
             fallback = int(rows[back][kind]) if size and not from_start else 0
             if after == 4 * max_states:
                 raise_limit_error(TOO_MANY_STATES, max_states)

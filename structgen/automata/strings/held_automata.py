@@ -33,7 +33,8 @@ class HeldByContent(Generic[T]):
     and the first is kept."""
 
     def __init__(self, budget: int = BUDGET) -> None:
-        self._budget, self._bytes = budget, 0
+        self._budget = budget
+        self._bytes = 0
         self._entries: OrderedDict[Hashable, tuple[T, Mapping[int, int]]] = OrderedDict()
         self._lock = new_lock(QUEUES)
 
@@ -55,7 +56,8 @@ class HeldByContent(Generic[T]):
         size = value.nbytes + ENTRY_BYTES
         with self._lock:
             if key not in self._entries and size <= self._budget:
-                self._entries[key], self._bytes = (value, bill), self._bytes + size
+                self._entries[key] = (value, bill)
+                self._bytes = self._bytes + size
                 while self._bytes > self._budget:
                     _, (gone, _bill) = self._entries.popitem(last=False)
                     self._bytes -= gone.nbytes + ENTRY_BYTES

@@ -45,7 +45,13 @@ def _hash_row(row: Row, size: int) -> int:
 
 
 @jit
-def _find_slot(row: Row, size: int, flat: Row, at: Longs, table: Row) -> int:
+def _find_slot(
+    row: Row,
+    size: int,
+    flat: Row,
+    at: Longs,
+    table: Row,
+) -> int:
     """Return the number of the kept row that equals a row; -1 - (a free slot of the table) where none does.
 
     Row `i` is `flat[at[i]:at[i + 1]]`; `table` has a power of two of slots, -1 where one is free.
@@ -113,7 +119,14 @@ def _larger_table(flat: Row, at: Longs, count: int, table: Row) -> Row:
 
 
 @jit
-def _enter_row(row: Row, size: int, flat: Row, at: Longs, count: int, table: Row) -> tuple[int, Row, Row]:
+def _enter_row(
+    row: Row,
+    size: int,
+    flat: Row,
+    at: Longs,
+    count: int,
+    table: Row,
+) -> tuple[int, Row, Row]:
     """Return the number of a row among the `count` kept ones, `count` where it is new and kept from now on;
     and what `flat` and `table` are from now on (`_find_slot`)."""
     row_number = _find_slot(row, size, flat, at, table)
@@ -135,7 +148,8 @@ def _sort_row(row: Row, size: int) -> None:
     gap = size // 2
     while gap > 0:
         for i in range(gap, size):
-            value, j = row[i], i
+            value = row[i]
+            j = i
             while j >= gap and row[j - gap] > value:
                 row[j] = row[j - gap]
                 j -= gap
@@ -144,7 +158,13 @@ def _sort_row(row: Row, size: int) -> None:
 
 
 @jit
-def _keep_highest(row: Row, size: int, places: Table, ranks: Table, best: Row) -> int:
+def _keep_highest(
+    row: Row,
+    size: int,
+    places: Table,
+    ranks: Table,
+    best: Row,
+) -> int:
     """Keep the threads of a set that no other one outranks, in place; return how many they are.
 
     By each kind of count, a thread stands in one of the `places` (-1: in none), with a rank. `best`: below 0.
@@ -183,7 +203,8 @@ def _follow_step(
 ) -> tuple[int, int]:
     """Write the threads behind a step, a class of a state, to a row; return how many, and the work. `met`:
     for each thread, and behind them for each closure, the last step that met it."""
-    state, kind = step // member.shape[1], step % member.shape[1]
+    state = step // member.shape[1]
+    kind = step % member.shape[1]
     size = work = 0
     first = len(edge_at) - 1
     for i in range(at[state], at[state + 1]):
@@ -231,23 +252,38 @@ def subsets(
     nothing else.
     """
     # a megabyte, of which few states use more than a page
-    flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
+    flat = np.empty(1024, np.int32)
+    at = np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = _fill_row(1024, -1), np.empty(256 * member.shape[1], np.int32)
-    row, met = np.empty(len(ends) + 1, np.int32), np.full(len(ends) + len(closure_at), -1, np.int64)
+    table = _fill_row(1024, -1)
+    trans = np.empty(256 * member.shape[1], np.int32)
+    row = np.empty(len(ends) + 1, np.int32)
+    met = np.full(len(ends) + len(closure_at), -1, np.int64)
     best = _fill_row(len(ends) * len(thread_ranks[0]), -1)
     size = closure_at[1]
     _put_row(closures, size, row, 0)
-    count, work, step = 0, 0, -1
+    count = 0
+    work = 0
+    step = -1
     while step < count * member.shape[1]:
         if step >= 0:
             size, step_work = _follow_step(
-                flat, at, step, edge_at, edges, closure_at, closures, member, row, met
+                flat,
+                at,
+                step,
+                edge_at,
+                edges,
+                closure_at,
+                closures,
+                member,
+                row,
+                met,
             )
             work += step_work
         for i in range(size):
             if row[i] == final:
-                row[0], size = final, 1
+                row[0] = final
+                size = 1
                 break
         work += size + 1
         size = _keep_highest(row, size, thread_ranks[0], thread_ranks[1], best)
@@ -313,11 +349,16 @@ def product(
     """
     parts, width = columns.shape
     # a megabyte, of which few states use more than a page
-    flat, at = np.empty(1024, np.int32), np.empty(most_states + 2, np.int64)
+    flat = np.empty(1024, np.int32)
+    at = np.empty(most_states + 2, np.int64)
     at[0] = 0
-    table, trans = _fill_row(1024, -1), np.empty(256 * width, np.int32)
+    table = _fill_row(1024, -1)
+    trans = np.empty(256 * width, np.int32)
     row = _fill_row(parts, 0)
-    count, work, state, kind = 0, 0, -1, width - 1
+    count = 0
+    work = 0
+    state = -1
+    kind = width - 1
     while True:
         dead = 0
         if state >= 0:
@@ -353,10 +394,17 @@ def product(
 
 @jit
 def _mark_element(
-    element: int, where: Row, places: Row, sets: Row, firsts: Row, marked_counts: Row, todo: Row
+    element: int,
+    where: Row,
+    places: Row,
+    sets: Row,
+    firsts: Row,
+    marked_counts: Row,
+    todo: Row,
 ) -> None:
     """Move an element of a partition that is not marked to the marked ones of its set."""
-    block, at = sets[element], places[element]
+    block = sets[element]
+    at = places[element]
     to = firsts[block] + marked_counts[block]
     where[at] = where[to]
     places[where[at]] = at
@@ -370,7 +418,13 @@ def _mark_element(
 
 @jit
 def _split_sets(
-    count: int, where: Row, sets: Row, firsts: Row, pasts: Row, marked_counts: Row, todo: Row
+    count: int,
+    where: Row,
+    sets: Row,
+    firsts: Row,
+    pasts: Row,
+    marked_counts: Row,
+    todo: Row,
 ) -> int:
     """Split each set of `todo` into its marked elements and the others; return how many sets there are. The
     smaller part is the new set."""
@@ -380,10 +434,12 @@ def _split_sets(
         middle = firsts[block] + marked_counts[block]
         if middle < pasts[block]:
             if marked_counts[block] <= pasts[block] - middle:
-                firsts[count], pasts[count] = firsts[block], middle
+                firsts[count] = firsts[block]
+                pasts[count] = middle
                 firsts[block] = middle
             else:
-                firsts[count], pasts[count] = middle, pasts[block]
+                firsts[count] = middle
+                pasts[count] = pasts[block]
                 pasts[block] = middle
             for at in range(firsts[count], pasts[count]):
                 sets[where[at]] = count
@@ -397,7 +453,8 @@ def _split_sets(
 def _sort_elements(numbers: Row, max_number: int) -> tuple[Row, Row]:
     """Return where the elements of each number begin, and the elements by their numbers, which are at most
     `max_number` (counting sort)."""
-    begins, order = _fill_row(max_number + 2, 0), np.empty(len(numbers), np.int32)
+    begins = _fill_row(max_number + 2, 0)
+    order = np.empty(len(numbers), np.int32)
     for element in range(len(numbers)):
         begins[numbers[element] + 1] += 1
     for number in range(max_number + 1):
@@ -418,12 +475,16 @@ def _list_edges(trans: Table) -> tuple[Row, Row, Row]:
     for state in range(states):
         for kind in range(width):
             count += trans[state, kind] >= 0
-    tail, head, kinds = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.int32)
+    tail = np.empty(count, np.int32)
+    head = np.empty(count, np.int32)
+    kinds = np.empty(count, np.int32)
     edge = 0
     for kind in range(width):
         for state in range(states):
             if trans[state, kind] >= 0:
-                tail[edge], head[edge], kinds[edge] = state, trans[state, kind], kind
+                tail[edge] = state
+                head[edge] = trans[state, kind]
+                kinds[edge] = kind
                 edge += 1
     return tail, head, kinds
 
@@ -432,15 +493,19 @@ def _list_edges(trans: Table) -> tuple[Row, Row, Row]:
 def _make_partition(where: Row, kinds: Row, room: int) -> tuple[Row, Row, Row, Row, Row, int]:
     """Return elements as the sets of their kinds: the elements set by set, as they are given; where each
     stands; its set; where each set begins, and ends, with room for more; how many sets there are."""
-    places, sets = np.empty(len(where), np.int32), np.empty(len(where), np.int32)
-    firsts, pasts = np.empty(room, np.int32), np.empty(room, np.int32)
+    places = np.empty(len(where), np.int32)
+    sets = np.empty(len(where), np.int32)
+    firsts = np.empty(room, np.int32)
+    pasts = np.empty(room, np.int32)
     count = 0
     for at in range(len(where)):
         element = where[at]
         if at == 0 or kinds[element] != kinds[where[at - 1]]:
             firsts[count] = at
             count += 1
-        places[element], sets[element], pasts[count - 1] = at, count - 1, at + 1
+        places[element] = at
+        sets[element] = count - 1
+        pasts[count - 1] = at + 1
     return where, places, sets, firsts, pasts, count
 
 
@@ -460,13 +525,18 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
     for outcome in accept:
         most = max(most, int(outcome))
     where, places, sets, firsts, pasts, count = _make_partition(
-        _sort_elements(accept, most)[1], accept, len(marked_counts)
+        _sort_elements(accept, most)[1],
+        accept,
+        len(marked_counts),
     )
     edge_where, edge_places, edge_sets, edge_firsts, edge_pasts, groups = _make_partition(
-        np.arange(len(tail)).astype(np.int32), kinds, len(marked_counts)
+        np.arange(len(tail)).astype(np.int32),
+        kinds,
+        len(marked_counts),
     )
     marked_counts[: max(count, groups)] = todo[0] = 0
-    block, group = 1, 0
+    block = 1
+    group = 0
     while group < groups:
         for at in range(edge_firsts[group], edge_pasts[group]):
             _mark_element(tail[edge_where[at]], where, places, sets, firsts, marked_counts, todo)
@@ -476,7 +546,13 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
             for at in range(firsts[block], pasts[block]):
                 for edge in range(begins[where[at]], begins[where[at] + 1]):
                     _mark_element(
-                        into[edge], edge_where, edge_places, edge_sets, edge_firsts, marked_counts, todo
+                        into[edge],
+                        edge_where,
+                        edge_places,
+                        edge_sets,
+                        edge_firsts,
+                        marked_counts,
+                        todo,
                     )
             groups = _split_sets(groups, edge_where, edge_sets, edge_firsts, edge_pasts, marked_counts, todo)
             block += 1
@@ -487,9 +563,12 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
 def in_breadth(trans: Table) -> Row:
     """Return the states that are reachable from state 0, breadth first, classes ascending."""
     states, width = trans.shape
-    order, met = np.empty(states, np.int32), np.zeros(states, np.uint8)
-    count, at = 1, 0
-    order[0], met[0] = 0, 1
+    order = np.empty(states, np.int32)
+    met = np.zeros(states, np.uint8)
+    count = 1
+    at = 0
+    order[0] = 0
+    met[0] = 1
     while at < count:
         state = order[at]
         at += 1
@@ -533,12 +612,15 @@ def longest_rests(trans: Table) -> Longs:
     """Return of each state the most characters that may follow, FAR where there is no bound."""
     states, width = trans.shape
     far = np.zeros(states, np.int64)
-    colour, edge, stack = np.zeros(states, np.uint8), np.zeros(states, np.int64), np.empty(states, np.int64)
+    colour = np.zeros(states, np.uint8)
+    edge = np.zeros(states, np.int64)
+    stack = np.empty(states, np.int64)
     for first in range(states):
         if colour[first]:
             continue
         depth = 1
-        stack[0], colour[first] = first, 1
+        stack[0] = first
+        colour[first] = 1
         while depth > 0:
             state = stack[depth - 1]
             if edge[state] == width:
@@ -557,6 +639,7 @@ def longest_rests(trans: Table) -> Longs:
             elif colour[to] == 2:
                 far[state] = max(far[state], min(far[to] + 1, FAR))
             else:
-                stack[depth], colour[to] = to, 1
+                stack[depth] = to
+                colour[to] = 1
                 depth += 1
     return far

@@ -49,7 +49,8 @@ class Phase(NamedTuple):
 
     def alive_states(self, written_count: int) -> States:
         """Return which states are alive behind so many characters."""
-        remaining, period = self.end - written_count, len(self.live) - self.prelude
+        remaining = self.end - written_count
+        period = len(self.live) - self.prelude
         row: States = self.live[min(remaining, self.prelude + (remaining - self.prelude) % period)]
         return row
 
@@ -81,7 +82,8 @@ def at_length(formula: Formula, size: int) -> Formula:
     """Return what a formula says of texts of so many characters: a formula without lengths. Cost: 2 us a
     part. Raises `LimitError` where a call has no steps left."""
     done: list[Formula] = []
-    steps, stack = 1, [(formula, False)]
+    steps = 1
+    stack = [(formula, False)]
     while stack:
         node, is_ready = stack.pop()
         node = node if is_ready else _open_pattern(node)
@@ -98,7 +100,8 @@ def at_length(formula: Formula, size: int) -> Formula:
         elif isinstance(node, Not):
             done[-1] = FALSE if done[-1] == TRUE else TRUE if done[-1] == FALSE else Not(done[-1])
         else:
-            start, deciding = len(done) - len(node.of), FALSE if isinstance(node, All) else TRUE
+            start = len(done) - len(node.of)
+            deciding = FALSE if isinstance(node, All) else TRUE
             parts = tuple(part for part in done[start:][::-1] if part not in (TRUE, FALSE))
             combined = parts[0] if len(parts) == 1 else type(node)(parts)
             done[start:] = [deciding if deciding in done[start:] else combined]
@@ -124,7 +127,8 @@ def in_phases(
     if not distinct_formulas:
         return None
     rows = rows_of(Spec(distinct_formulas))
-    trans, met = rows.automaton.trans, (frozenset[int](), *rows.outcomes)
+    trans = rows.automaton.trans
+    met = (frozenset[int](), *rows.outcomes)
     phases: list[Phase] = []
     end = ENDLESS
     for begin, demands in reversed(begins.items()):
@@ -150,7 +154,8 @@ def _alive_layers(of: ByteRows, accept: States, after: States, max_length: int) 
     """Return which states are alive so many characters before the end of a phase, up to `max_length`, and
     from which row on the rows are repeated. `accept`: which states accept in it; `after`: which are alive
     behind it."""
-    trans, now = of.automaton.trans, after
+    trans = of.automaton.trans
+    now = after
     met: dict[bytes, int] = {}
     layers: list[States] = []
     while len(layers) <= max_length and (name := now.tobytes()) not in met:

@@ -22,7 +22,10 @@ from structgen.base.language.ir import Formula, Length
 
 
 def limit_lengths(
-    of: Automaton, min_length: int, max_length: int | None, most_states: int = MOST_STATES
+    of: Automaton,
+    min_length: int,
+    max_length: int | None,
+    most_states: int = MOST_STATES,
 ) -> Automaton:
     """Return the automaton of the texts of `of` that have `min_length` to `max_length` characters. `of` has
     one outcome.
@@ -43,7 +46,8 @@ def limit_lengths(
 
 def length_bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:
     """Return the least and the most characters that the lengths among some formulas allow together."""
-    min_length, max_length = 0, None
+    min_length = 0
+    max_length = None
     for part in parts:
         if isinstance(part, Length):
             min_length = max(min_length, part.minimum)

@@ -144,12 +144,14 @@ class PatternSearch:
         to_end: bool = False,
         first: bool = True,
     ) -> None:
-        self._around, self._to_end = around, to_end
+        self._around = around
+        self._to_end = to_end
         instructions = PatternInstructions()
         start = instructions.emit_node(simplify_tree(tree), 0)
         if anywhere:
             start = instructions.any_text_before(start)
-        self._code, self._ranks = instructions.code, instructions.ranks
+        self._code = instructions.code
+        self._ranks = instructions.ranks
         around.count_threads(len(self._code))
         self._aheads: list[_Ahead] = []
         self._ahead_numbers: dict[tuple[LookAround, BehindStates, bool], int] = {}
@@ -209,11 +211,13 @@ class PatternSearch:
         """Return the sets by which a thread goes on, and the closure after each."""
         code = self._code[thread.pc]
         if code.op == MATCH:
-            classes, after = self._all_classes, thread.pc
+            classes = self._all_classes
+            after = thread.pc
             if self._to_end:
                 return []
         elif code.op == SET:
-            classes, after = self._around.classes[code.set], code.after[0]
+            classes = self._around.classes[code.set]
+            after = code.after[0]
         else:
             return []
         if not thread.duties and not thread.behind_states:
@@ -264,7 +268,8 @@ class PatternSearch:
             return len(self._closures) - 1
         closure: dict[int, None] = {}
         for thread in self._closure(start, False):
-            duties, reduced_thread = thread.duties, thread
+            duties = thread.duties
+            reduced_thread = thread
             if duties:
                 duties = frozenset(duty for duty in duties if not self._aheads[duty[0]].total[duty[1]])
                 reduced_thread = thread._replace(duties=duties)
@@ -285,8 +290,11 @@ class PatternSearch:
     def _plain_closure(self, pc: int, first: bool) -> list[int] | None:
         """Return the closure of a thread without duties and look-behinds, by instructions alone: most threads
         are such. None where it meets a look-around. Only the end of the text may ask for its `first`."""
-        code, thread_numbers, closure = self._code, self._plain, list[int]()
-        visited, todo = set[int](), [pc]
+        code = self._code
+        thread_numbers = self._plain
+        closure = list[int]()
+        visited = set[int]()
+        todo = [pc]
         while todo:
             pc = todo.pop()
             if pc in visited:
@@ -355,7 +363,8 @@ class PatternSearch:
                 return []
             return [thread._replace(pc=after, duties=thread.duties | {(number, 0)})]
         at = self._around.number[look]
-        accept, state = self._around.behinds[at][1], thread.behind_states[at]
+        accept = self._around.behinds[at][1]
+        state = thread.behind_states[at]
         return [thread._replace(pc=after)] if (state >= 0 and bool(accept[state])) == look.holds else []
 
     def _number_ahead(self, look: LookAround, behind_states: BehindStates, first: bool) -> int:
@@ -363,12 +372,17 @@ class PatternSearch:
         key = look, behind_states, first
         if key not in self._ahead_numbers:
             trans, accept = PatternSearch(
-                self._around, look.of, behind_states, anywhere=False, first=first
+                self._around,
+                look.of,
+                behind_states,
+                anywhere=False,
+                first=first,
             ).make_table()
             if not look.holds:
                 trans, accept = minimal_table(*of_other_texts(trans, accept))
             if not accept.any():
-                trans, accept = trans[:0], accept[:0]
+                trans = trans[:0]
+                accept = accept[:0]
             self._ahead_numbers[key] = len(self._aheads)
             self._aheads.append(_Ahead(trans, accept, closed_states(trans, accept > 0)))
         return self._ahead_numbers[key]
@@ -392,7 +406,8 @@ def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
         tree, holds = todo.pop()
         aheads, rest = _leading_look_aheads(tree)
         if not holds and aheads:
-            rest, aheads = tree, []
+            rest = tree
+            aheads = []
         todo += aheads
         around = _Surroundings(rest)
         search = PatternSearch(around, rest, (0,) * len(around.behinds), anywhere=True)

@@ -152,7 +152,9 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Live states of which the dead characters of ASCII are noted."""
         self._outcomes: dict[int, Outcome] = {}
         """Live state -> the function that numbers the sets of demands that its strings meet."""
-        self._spelling, self.lone, self._missing = spelling, lone, missing
+        self._spelling = spelling
+        self.lone = lone
+        self._missing = missing
         self._max_states = min(limits.automaton_states, MOST_STATES)
         self._reader = FormulaReader(self._max_states)
         part, rows, ends = _free_string()
@@ -195,7 +197,9 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         places = self.count + local
         part = _Part(local, places, replace(rows, digest=digest), phases)
         rows.write_rows(
-            local, np.append(places, np.int32(DEAD)), self._reserve_states(part, np.full_like(local, -1))
+            local,
+            np.append(places, np.int32(DEAD)),
+            self._reserve_states(part, np.full_like(local, -1)),
         )
         return int(places[0])
 
@@ -235,7 +239,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             else:
                 spec_automaton = group_outcomes(self._dividing_automaton(spec.formulas), spec.groups)
             return byte_rows(
-                spec_automaton.automaton, spec_automaton.outcomes, self.lone, _ROWS_A_STATE * self._max_states
+                spec_automaton.automaton,
+                spec_automaton.outcomes,
+                self.lone,
+                _ROWS_A_STATE * self._max_states,
             )
 
         return HELD.get((spec, self.lone, self._max_states), make_rows)
@@ -249,14 +256,17 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the sets of formulas that are true together, and no others, of some text, but for the empty
         set; each with whether infinitely many texts are such. Cost and errors: those of `start`."""
         spec_automaton = self._dividing_automaton(formulas)
-        trans, accept = spec_automaton.automaton.trans, spec_automaton.automaton.accept
+        trans = spec_automaton.automaton.trans
+        accept = spec_automaton.automaton.accept
         # States that no cycle leads to are taken away: few texts end there.
         tails, kinds = np.nonzero(trans >= 0)
         edges = np.unique(tails * len(trans) + trans[tails, kinds])
         tails, heads = np.divmod(edges, len(trans))
         begins = np.searchsorted(tails, np.arange(len(trans) + 1)).tolist()
         ways = np.bincount(heads, minlength=len(trans))
-        gone, remaining_ways, after = np.flatnonzero(ways == 0).tolist(), ways.tolist(), heads.tolist()
+        gone = np.flatnonzero(ways == 0).tolist()
+        remaining_ways = ways.tolist()
+        after = heads.tolist()
         for state in gone:  # it grows meanwhile
             for to in after[begins[state] : begins[state + 1]]:
                 remaining_ways[to] -= 1
@@ -403,8 +413,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                 else targets
             )
         part, local = self._locate_row(state)
-        of, targets = part.rows.automaton, dict[int, int]()
-        starts, kinds = of.alphabet.starts, of.alphabet.kinds
+        of = part.rows.automaton
+        targets = dict[int, int]()
+        starts = of.alphabet.starts
+        kinds = of.alphabet.kinds
         at = int(np.searchsorted(starts, low, "right")) - 1
         while local < of.states and at < len(starts) and starts[at] <= high:
             end = high if at + 1 == len(starts) else min(high, int(starts[at + 1]) - 1)
@@ -467,7 +479,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         words: list[bytes] = []
         # every state is live, so each entry of the queues is a prefix of a word
         # the shortest come first: each of them that is gone on with is many
-        branching, later = deque([(state, b"")]), deque[tuple[int, bytes]]()
+        branching = deque([(state, b"")])
+        later = deque[tuple[int, bytes]]()
         while branching or later:
             THIS_CALL.count_work(256)
             # what goes on in one way alone is no more than one word so far
@@ -557,9 +570,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the completions of a spec, made once."""
         completions = self._completions.get(id(part))
         if completions is None:
-            of, outcomes = part.rows.automaton, part.rows.outcomes
+            of = part.rows.automaton
+            outcomes = part.rows.outcomes
             completions = self._completions[id(part)] = StringCompletions(
-                of, outcomes, self._spelling, self.lone, self._missing
+                of,
+                outcomes,
+                self._spelling,
+                self.lone,
+                self._missing,
             )
         return completions
 

@@ -130,7 +130,8 @@ class PatternInstructions:
             # the copy in the loop is the first one
             begin, min_count = (begin, min_count - 1) if min_count else (loop, 0)
         else:
-            begin, copies = after, []
+            begin = after
+            copies = []
             self._depth += 1
             for _ in range(node.max_count - min_count):
                 first = len(self._trace)
@@ -141,7 +142,8 @@ class PatternInstructions:
             self._depth -= 1
             self._rank_copies(copies)
         for _ in range(min_count):
-            begin_before, begin = begin, self.emit_node(node.of, begin)
+            begin_before = begin
+            begin = self.emit_node(node.of, begin)
             if begin == begin_before:
                 break  # a body that matches only the empty text
         return begin

@@ -65,14 +65,17 @@ class _Places:
 
     def __init__(self, alphabet: Alphabet) -> None:
         self._alphabet = alphabet
-        self._starts, self._kinds = alphabet.starts, alphabet.kinds
-        self._points, self._classes = alphabet.starts.tolist(), alphabet.kinds.tolist()
+        self._starts = alphabet.starts
+        self._kinds = alphabet.kinds
+        self._points = alphabet.starts.tolist()
+        self._classes = alphabet.kinds.tolist()
         self.rows: tuple[dict[bytes, int], ...] = ({}, {}, {})
 
     def row_of_place(self, remaining: int, low: int, first: int, last: int) -> int:
         """Return the row of the place `remaining` bytes before the end of a character at which the code
         points from `low` on follow, but for those outside `first` to `last`."""
-        size, high = 1 << 6 * (remaining - 1), low + (1 << 6 * remaining) - 1
+        size = 1 << 6 * (remaining - 1)
+        high = low + (1 << 6 * remaining) - 1
         run = bisect_right(self._points, low)
         if low >= first and high <= last and run == bisect_right(self._points, high):
             return self._uniform_place(remaining, self._classes[run - 1])
@@ -113,7 +116,8 @@ def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
     Cost: some 2 us for each range beyond ASCII; alphabets that divide what is beyond ASCII alike share them.
     """
     at = int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1
-    starts, kinds = alphabet.starts[at:].copy(), alphabet.kinds[at:]
+    starts = alphabet.starts[at:].copy()
+    kinds = alphabet.kinds[at:]
     starts[0] = 0x80
     distinct_kinds, first, which = np.unique(kinds, return_index=True, return_inverse=True)
     order = np.argsort(first)
@@ -137,7 +141,10 @@ def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
     if lone:
         leads.append((LONE_COLUMN, 2, places.row_of_place(2, 0xD000, 0xD800, 0xDFFF)))
     return _Inside(
-        places.table_of_places(1), places.table_of_places(2), places.table_of_places(3), tuple(leads)
+        places.table_of_places(1),
+        places.table_of_places(2),
+        places.table_of_places(3),
+        tuple(leads),
     )
 
 
@@ -195,9 +202,11 @@ class ByteRows:
         """Write the rows of some states, those inside characters last. A row has WIDTH columns: the state
         after a byte, or DEAD; and more (`decoded_text`). `numbers`: what each state is called there, and DEAD
         as the last."""
-        of, kinds = self.automaton, self.automaton.alphabet.classes_of(np.arange(0x80))
+        of = self.automaton
+        kinds = self.automaton.alphabet.classes_of(np.arange(0x80))
         whole_states = chosen[chosen < of.states]
-        numbers_beyond, ways = numbers[self.beyond], self.groups[whole_states]
+        numbers_beyond = numbers[self.beyond]
+        ways = self.groups[whole_states]
         # in parts: the rows of an automaton may take 150 MB
         for at in range(0, len(whole_states), 1 << 12):
             some = slice(at, min(at + (1 << 12), len(whole_states)))
@@ -216,13 +225,18 @@ it."""
 
 
 def byte_rows(
-    of: Automaton, outcomes: tuple[frozenset[int], ...], lone: bool, max_states: int = MOST_STATES
+    of: Automaton,
+    outcomes: tuple[frozenset[int], ...],
+    lone: bool,
+    max_states: int = MOST_STATES,
 ) -> ByteRows:
     """Return the rows of an automaton. `lone`: lone surrogates have the column LONE_COLUMN.
 
     Cost: 1 KB a state. Raises `LimitError` past `max_states` states, those inside characters counted.
     """
-    alphabet, trans, count = of.alphabet, of.trans, of.states
+    alphabet = of.alphabet
+    trans = of.trans
+    count = of.states
     THIS_CALL.count_work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
     far = steps_to(of.trans, of.accept > 0)
     kinds_beyond = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
@@ -231,7 +245,8 @@ def byte_rows(
     alike = _unique_rows(trans[:, kinds_beyond])[1:] if goes_on else (np.zeros(1, int), np.zeros(count, int))
     beyond = _whole_characters(of, alike[0])
     tail_tables: list[Table] = []
-    open_bytes, rests = [np.zeros(count, np.uint8)], [far]
+    open_bytes = [np.zeros(count, np.uint8)]
+    rests = [far]
     if goes_on:
         for tails, remaining, needed_characters in _inside_rows(of, alike[0], beyond, far, lone, max_states):
             tail_tables.append(tails)
@@ -276,7 +291,12 @@ def _whole_characters(of: Automaton, first: Longs) -> Table:
 
 
 def _inside_rows(
-    of: Automaton, first: Longs, beyond: Table, far: Longs, lone: bool, max_states: int
+    of: Automaton,
+    first: Longs,
+    beyond: Table,
+    far: Longs,
+    lone: bool,
+    max_states: int,
 ) -> Iterator[tuple[Table, int, Longs]]:
     """Yield the rows of the states inside characters, those one, two and three bytes before the end of one:
     (what follows each byte that goes on, how many bytes, how many characters each still needs). The first
@@ -285,7 +305,9 @@ def _inside_rows(
     inside = _places_inside(of.alphabet, lone)
     if len(first) * sum(map(len, inside[:3])) > MOST_PLACES:
         raise_limit_error(TOO_MANY_STATES, max_states)
-    after, distance, total = of.trans[first], np.append(far, FAR), of.states
+    after = of.trans[first]
+    distance = np.append(far, FAR)
+    total = of.states
     ids: list[Table] = []
     for remaining, places in enumerate(inside[:3], 1):
         flat = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places].reshape(-1, _TAILS)

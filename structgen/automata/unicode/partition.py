@@ -25,7 +25,10 @@ def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, 
 
 
 def cheapest_point(
-    low: int, high: int, spelling: int, missing: frozenset[int]
+    low: int,
+    high: int,
+    spelling: int,
+    missing: frozenset[int],
 ) -> tuple[int, bytes, int] | None:
     """Return what the cheapest code point of a range is written as in a spelling, with the point; None where
     all are surrogates. `missing`: bytes for the want of which escapes are written.

@@ -58,7 +58,8 @@ class Place:
     __slots__ = ("_parent", "_part")
 
     def __init__(self, parent: Place | None, part: str | int) -> None:
-        self._parent, self._part = parent, part
+        self._parent = parent
+        self._part = part
 
     @property
     def parts(self) -> tuple[str | int, ...]:
@@ -146,7 +147,8 @@ class JsonError(ValueError):
     stands."""
 
     def __init__(self, fault: str, at: int) -> None:
-        self.fault, self.at = fault, at
+        self.fault = fault
+        self.at = at
         super().__init__(f"{fault} at byte {at}")
 
 
@@ -287,7 +289,10 @@ class EventLog:
         return bytes(self.text[at.start :]) if at.part and at.terminal is TerminalKind.NUMBER else b""
 
     def read_tokens(
-        self, tokens: Sequence[int], token_bytes: Sequence[bytes | None], ends: Collection[int]
+        self,
+        tokens: Sequence[int],
+        token_bytes: Sequence[bytes | None],
+        ends: Collection[int],
     ) -> None:
         """Scan the tokens that were not scanned yet; `ends` are the end tokens. Linear in their bytes."""
         for at in range(self.token_count, len(tokens)):
@@ -349,8 +354,11 @@ class EventLog:
     def copy(self) -> EventLog:
         """Return an independent log of the same tokens."""
         twin = EventLog.__new__(EventLog)
-        twin.text, twin._events, twin._counts = self.text[:], self._events[:], self._counts[:]
-        twin._marks, twin._state = self._marks[:], self._state
+        twin.text = self.text[:]
+        twin._events = self._events[:]
+        twin._counts = self._counts[:]
+        twin._marks = self._marks[:]
+        twin._state = self._state
         return twin
 
     # --- the scanner ---
@@ -363,7 +371,12 @@ class EventLog:
             self._state = at._replace(mode=_AFTER, part="")
 
     def _terminal_end(
-        self, frame: _Frame | None, place: Place, start: int, end: int, terminal: TerminalKind | None
+        self,
+        frame: _Frame | None,
+        place: Place,
+        start: int,
+        end: int,
+        terminal: TerminalKind | None,
     ) -> None:
         self._events.append((TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)
@@ -383,7 +396,8 @@ class EventLog:
 
     def _scan_text(self, data: bytes) -> int:
         """Take more text, up to the end of the document. Return how much of it that is."""
-        text, events = self.text, self._events
+        text = self.text
+        events = self._events
         size_before = at = len(text)
         text += data
         size = len(text)
@@ -442,7 +456,8 @@ class EventLog:
                 assert frame is not None, "a key is in an object"
                 start = at - 1
                 events.append((KEY_BEGIN, frame.place, start, None, None))
-                terminal, part = None, "string"
+                terminal = None
+                part = "string"
             elif mode == _COLON and byte == 58:
                 mode = _VALUE
             elif mode == _AFTER and byte == 44:

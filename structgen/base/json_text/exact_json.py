@@ -176,7 +176,10 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
 
 
 def _enter_container(
-    node: object, around: set[int], todo: list[tuple[object, Any, Any, Any]], path: Any
+    node: object,
+    around: set[int],
+    todo: list[tuple[object, Any, Any, Any]],
+    path: Any,
 ) -> None:
     """Add a container to those around the values that come next, and its end to what is to be done."""
     if id(node) in around:
@@ -285,5 +288,6 @@ def write_numeral(number: Decimal) -> str:
     short = text.rstrip("0")
     exponent += len(text) - len(short)
     if exponent >= 0 and len(short) + exponent <= 20:
-        short, exponent = short + "0" * exponent, 0
+        short = short + "0" * exponent
+        exponent = 0
     return ("-" if sign else "") + short + (f"e{exponent}" if exponent else "")

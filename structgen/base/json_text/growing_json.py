@@ -65,7 +65,8 @@ class GrowingJson:
         on_close: Callable[[Place, int, int, Any], Any] | None = None,
     ) -> None:
         self._log = EventLog()
-        self._number, self._on_close = number, on_close
+        self._number = number
+        self._on_close = on_close
         self.open: list[tuple[str | None, Any]] = []
         """The containers that are still open, the outermost first: for each its key in the container around
         it, and the container with the values that have closed in it."""
@@ -106,14 +107,16 @@ class GrowingJson:
         what stands in these, and the string that is open."""
         if not self.open and self._string_start is None:
             return self._value
-        value, key = MISSING, self._key
+        value = MISSING
+        key = self._key
         if self._string_start is not None:
             value = _sure_characters(bytes(self._log.text[self._string_start + 1 :]))
         for outer_key, container in reversed(self.open):
             whole = container.copy()
             if value is not MISSING:
                 put_member(whole, key, value)
-            value, key = whole, outer_key
+            value = whole
+            key = outer_key
         return value
 
     @property
@@ -159,7 +162,8 @@ class GrowingJson:
         if self.open:
             put_member(self.open[-1][1], self._key, value)
         else:
-            self._value, self.is_whole = value, True
+            self._value = value
+            self.is_whole = True
 
     def _value_of_terminal(self, terminal: TerminalKind, literal: bytes, start: int) -> Any:
         if terminal is _STRING:
@@ -180,7 +184,8 @@ def value_of(
     """Return the value of a whole JSON text, of any depth, as `json.loads` does; NaN and the infinities are
     none. `number`, `on_close`: as of `GrowingJson`. Errors: `JsonError`, a ValueError, with the place in the
     text."""
-    data, reader = text.encode("utf-8", "surrogatepass"), GrowingJson(number, on_close)
+    data = text.encode("utf-8", "surrogatepass")
+    reader = GrowingJson(number, on_close)
     try:
         end = reader.feed(data)
         rest = data[end:].lstrip(b" \t\n\r")

@@ -36,7 +36,11 @@ def read_as_written(text: str) -> Any:
 
 
 def write_json(
-    value: Any, atom: Callable[[Any], str], *, name: Callable[[str], str] = json.dumps, space: str = ""
+    value: Any,
+    atom: Callable[[Any], str],
+    *,
+    name: Callable[[str], str] = json.dumps,
+    space: str = "",
 ) -> str:
     """Return the JSON text of a value of any depth, members in order. `atom` writes what is no list and no
     dict, `name` the names of members; `space` stands behind commas and colons. Cost: linear, some 1 us a
@@ -59,7 +63,9 @@ def write_json(
         elif kind is dict:
             todo.append(("}",))
             for remaining, (key, member) in zip(
-                range(len(node) - 1, -1, -1), reversed(node.items()), strict=True
+                range(len(node) - 1, -1, -1),
+                reversed(node.items()),
+                strict=True,
             ):
                 todo.append(member)
                 todo.append((("," + space if remaining else "") + name(key) + ":" + space,))

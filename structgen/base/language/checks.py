@@ -110,7 +110,12 @@ def check_whole(name: str, value: Any, minimum: int | None = None, maximum: int 
 
 
 def check_number(
-    name: str, value: Any, minimum: float, maximum: float, takes: str, besides: float | None = None
+    name: str,
+    value: Any,
+    minimum: float,
+    maximum: float,
+    takes: str,
+    besides: float | None = None,
 ) -> float:
     """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
     values for the message."""
@@ -209,12 +214,16 @@ def check_messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
 
 
 def read_messages(
-    value: Any, name: str = "messages", item: str = "[{}]", member: str = "."
+    value: Any,
+    name: str = "messages",
+    item: str = "[{}]",
+    member: str = ".",
 ) -> list[dict[str, Any]]:
     """Return chat messages as models of this process read them: with a text as content, under the roles that
     chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
     `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
-    result, originals = [], check_messages(name, value)
+    result = []
+    originals = check_messages(name, value)
     for at, message in enumerate(originals):
         where = f"{name}{item.format(at)}{member}content"
         # the answer may go on inside a last turn of the assistant: nothing is put between its parts
@@ -227,7 +236,13 @@ def read_messages(
     return result
 
 
-def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, joint: str = "\n") -> str:
+def content_text(
+    content: Any,
+    where: str,
+    item: str = "[{}]",
+    first: int = 0,
+    joint: str = "\n",
+) -> str:
     """Return the text of a message's content: a text, None, or a list of parts that are texts, the `first` of
     which is so many behind the place. `joint`: comes between two. Errors: OptionError for a part that is no
     text, or has something else beside it, with its place."""
@@ -240,7 +255,9 @@ def content_text(content: Any, where: str, item: str = "[{}]", first: int = 0, j
         if kind not in _TEXTS:
             cure = "Describe it in words."
             raise OptionError(
-                f"It is {show_value(kind)}: text alone is read.", where=where + item.format(at), cure=cure
+                f"It is {show_value(kind)}: text alone is read.",
+                where=where + item.format(at),
+                cure=cure,
             )
         texts.append(part["refusal" if kind == "refusal" else "text"])
     return joint.join(texts)

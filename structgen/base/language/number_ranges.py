@@ -54,7 +54,10 @@ class Ranges:
 
 
 def interval(
-    low: Number | None, high: Number | None, open_low: bool = False, open_high: bool = False
+    low: Number | None,
+    high: Number | None,
+    open_low: bool = False,
+    open_high: bool = False,
 ) -> Ranges:
     """Return the numbers from `low` to `high` (None: no bound), without an end that is open."""
     begin = () if low is None else ((low, open_low),)
@@ -73,11 +76,13 @@ def unite_ranges(sets: Sequence[Ranges]) -> Ranges:
     if len(sets) == 1:
         return sets[0]
     inside = [ranges.from_below for ranges in sets]
-    count, cuts_kept = sum(inside), list[Cut]()
+    count = sum(inside)
+    cuts_kept = list[Cut]()
     cuts = chain.from_iterable([(cut, at) for cut in ranges.cuts] for at, ranges in enumerate(sets))
     for cut, at in sorted(cuts, key=itemgetter(0)):
         inside[at] = not inside[at]
-        was, count = count, count + (1 if inside[at] else -1)
+        was = count
+        count = count + (1 if inside[at] else -1)
         if bool(was) != bool(count):
             if cuts_kept and cuts_kept[-1] == cut:
                 cuts_kept.pop()  # one set ends where another begins

@@ -24,5 +24,6 @@ class Numbered(Generic[K]):
         if number is None:
             number = len(self._numbers)
             # one statement: no exception finds a value without its number
-            self.values[number:], self._numbers[value] = (value,), number
+            self.values[number:] = (value,)
+            self._numbers[value] = number
         return number

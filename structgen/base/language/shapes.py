@@ -183,5 +183,7 @@ def _type_error(value: Any, kind: str, place: str) -> OptionError:
     )
     kind_names = " or ".join(dict.fromkeys(_json_kind(option)[0] for option in kinds))
     return OptionError(
-        f"It is {show_value(value)}, and must be {kind_names}.", where=place, cure=f"{near}Give {kind_names}."
+        f"It is {show_value(value)}, and must be {kind_names}.",
+        where=place,
+        cure=f"{near}Give {kind_names}.",
     )

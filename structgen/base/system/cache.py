@@ -90,7 +90,8 @@ class TrustedFile:
 
     def close(self) -> None:
         """Close the file; once is enough."""
-        handle, self._handle = self._handle, -1
+        handle = self._handle
+        self._handle = -1
         if handle >= 0:
             os.close(handle)
 
@@ -242,11 +243,16 @@ DAMAGED_CURE: Final = (
 
 
 def warn_unusable(
-    path: str | os.PathLike[str], error: OSError, fault: str, lost: str, cure: str | None = None
+    path: str | os.PathLike[str],
+    error: OSError,
+    fault: str,
+    lost: str,
+    cure: str | None = None,
 ) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
     and cache folder. `cure`: where another setting than the cache folder's mends it."""
-    root, file_path = os.fspath(cache_folder()), os.fspath(path)
+    root = os.fspath(cache_folder())
+    file_path = os.fspath(path)
     place = f"{root if file_path.startswith(f'{root}{os.sep}') else os.path.dirname(file_path)}{os.sep}"
     number = error.errno or 0
     if any(
@@ -257,7 +263,9 @@ def warn_unusable(
     _WarnedCauses.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
     warn_of_file(
-        f"{fault} ({error.strerror or error}): {lost}{others}", 4, cure=cure or _cure_of(error, file_path)
+        f"{fault} ({error.strerror or error}): {lost}{others}",
+        4,
+        cure=cure or _cure_of(error, file_path),
     )
 
 

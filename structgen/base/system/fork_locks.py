@@ -76,7 +76,9 @@ class _Registry:
     def take_locks(cls) -> None:
         """Take all locks. A thread that holds some waits for earlier ones a second in all: who has them may
         wait for it. What the handler of a signal raises meanwhile is raised at the end."""
-        outer, last, until = getattr(cls.here, "releases", ()), cls.last_owned(), time.monotonic() + 1
+        outer = getattr(cls.here, "releases", ())
+        last = cls.last_owned()
+        until = time.monotonic() + 1
         locks_taken = [None, SimpleNamespace(release=partial(setattr, cls.here, "releases", outer))]
         cls.here.releases = map(methodcaller("release"), iter(locks_taken.pop, None))
         try:
@@ -124,7 +126,8 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
     under way, unless this thread holds a lock. Cost: 3 us.
     """
     _Registry.install_hooks()
-    lock, order = RLock(), (rank, -height, next(_Registry.numbers))
+    lock = RLock()
+    order = (rank, -height, next(_Registry.numbers))
     is_inside: Any = False
     while True:
         with _Registry.making:

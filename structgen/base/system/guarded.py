@@ -24,11 +24,16 @@ class GuardedCall:
     __slots__ = ("_call", "_is_warned", "_on_fault", "_seconds")
 
     def __init__(
-        self, call: Callable[..., Any], seconds: float, on_fault: Callable[[Exception], Any]
+        self,
+        call: Callable[..., Any],
+        seconds: float,
+        on_fault: Callable[[Exception], Any],
     ) -> None:
         """`call` raises an error for a wrong answer. A call of more than so many `seconds` is a TimeoutError
         from the second one on: the first may have loaded code or read a long text."""
-        self._call, self._seconds, self._on_fault = call, seconds, on_fault
+        self._call = call
+        self._seconds = seconds
+        self._on_fault = on_fault
         self._is_warned = False
 
     def __call__(self, *arguments: Any) -> Any:

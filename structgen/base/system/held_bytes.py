@@ -14,7 +14,9 @@ def held_bytes(value: Any, max_bytes: int) -> int:
 
     Cost: some 0.2 us an object.
     """
-    total, waiting, counted_ids = 0, [value], set[int]()
+    total = 0
+    waiting = [value]
+    counted_ids = set[int]()
     while waiting and total <= max_bytes:
         item = waiting.pop()
         if id(item) in counted_ids:

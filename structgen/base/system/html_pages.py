@@ -160,7 +160,11 @@ def render_page(title: str, template: str, style: str = "", script: str = "", **
     )
     source = f"{_HEAD}{template}{{% if script %}}<script>{{{{ script|safe }}}}</script>{{% endif %}}</html>\n"
     return environment.from_string(source).render(
-        title=title, style=style, script=script, policy=policy, **values
+        title=title,
+        style=style,
+        script=script,
+        policy=policy,
+        **values,
     )
 
 
@@ -179,7 +183,9 @@ def frame_page(page: str, short_text: str, permission: str = "") -> str:
 
 
 def notebook_cell(
-    facts: Iterable[tuple[str, Any]], heads: Sequence[str] = (), rows: Iterable[Sequence[Any]] = ()
+    facts: Iterable[tuple[str, Any]],
+    heads: Sequence[str] = (),
+    rows: Iterable[Sequence[Any]] = (),
 ) -> str:
     """Return what a notebook shows: facts with their names, and a table below them. All values are escaped,
     long ones are cut, and the table has twenty rows at most."""

@@ -141,7 +141,8 @@ def _pip_requirement(extras: str) -> tuple[str, ...] | None:
     if record is None:  # it came from an index
         return (_quote_argument(f"{DISTRIBUTION}[{extras}]"),)
     place: dict[str, Any] = json.loads(record)
-    url, version_control = place["url"], place.get("vcs_info")
+    url = place["url"]
+    version_control = place.get("vcs_info")
     if version_control is not None:
         url = f"{version_control['vcs']}+{url}@{version_control['commit_id']}"
     if "subdirectory" in place:

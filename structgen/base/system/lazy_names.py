@@ -9,7 +9,9 @@ from typing import Any
 
 
 def lazy_names(
-    package: str, homes: Mapping[str, str], modules: str = ""
+    package: str,
+    homes: Mapping[str, str],
+    modules: str = "",
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return `__getattr__` and `__dir__` of a package.
 

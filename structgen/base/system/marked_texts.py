@@ -204,7 +204,9 @@ def colour_classes(fields: Iterable[str]) -> dict[str, str]:
 
 
 def pieces_of_text(
-    length: int, marks: Iterable[Mark], borders: Collection[int] = ()
+    length: int,
+    marks: Iterable[Mark],
+    borders: Collection[int] = (),
 ) -> Iterator[tuple[int, int, list[int], int]]:
     """Yield the pieces of a text, at all of whose characters the same values stand: its ends, the values,
     those of the shortest mark first, and how many more there are. A piece ends at each of the borders. Marks

@@ -21,7 +21,8 @@ def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> It
     far."""
     from rich.console import Console  # start-up time
 
-    console, last = Console(stderr=True, highlight=False, emoji=False), time.monotonic()
+    console = Console(stderr=True, highlight=False, emoji=False)
+    last = time.monotonic()
     if console.is_terminal:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -30,7 +31,10 @@ def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> It
         with Progress(BarColumn(), *columns, *times, console=console, transient=True) as bar:
             task = bar.add_task(unit, total=None, said="")
             yield lambda done, total=None, said="": bar.update(
-                task, completed=done, total=total, said=printable(said)
+                task,
+                completed=done,
+                total=total,
+                said=printable(said),
             )
         return
 

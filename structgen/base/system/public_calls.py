@@ -86,8 +86,11 @@ class _Call(threading.local):
             part = Part()
             self._paid.clear()
             if self._item is not None:  # of a call that was cut off
-                self._bill, self._item = {}, None
-            self._part, self.spent, self._limits = ref(part), 0, limits
+                self._bill = {}
+                self._item = None
+            self._part = ref(part)
+            self.spent = 0
+            self._limits = limits
         return part
 
     def run_until(self, stop: Stop, do: Callable[[], T]) -> T:
@@ -149,7 +152,8 @@ class _Call(threading.local):
         outer = self._bill, self._item
         bill = {item: 0}
         try:
-            self._bill, self._item = bill, item
+            self._bill = bill
+            self._item = item
             result = make()
         finally:
             self._bill, self._item = outer

@@ -70,7 +70,8 @@ def ray_answers(
     is_ours = not ray.is_initialized()
     if is_ours:
         ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    actors, going = list[Any](), dict[Any, Any]()
+    actors = list[Any]()
+    going = dict[Any, Any]()
     try:
         there = ray.cluster_resources()
         gpu = bool(there.get("GPU")) if gpu is None else gpu
@@ -126,10 +127,12 @@ def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
 def _hand_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any, Any]) -> Answers:
     """Hand out shards to actors as their calls end; yield what the first one says of itself, then the
     answers to all shards. `going` holds the calls that have not ended, each with its actor."""
-    about, shard_calls = None, set[Any]()
+    about = None
+    shard_calls = set[Any]()
     while shards or shard_calls or about is None:
         (done,), _ = ray.wait([*going], num_returns=1)
-        actor, reply = going.pop(done), ray.get(done)
+        actor = going.pop(done)
+        reply = ray.get(done)
         shard_calls.discard(done)
         if isinstance(reply, StructgenError):
             raise reply

@@ -61,7 +61,8 @@ def results_of(
         old_lines = _whole_lines(results, member)
         if start_over:
             old_lines = []
-        done, end = {number for number, _ in old_lines}, sum(len(line) for _, line in old_lines)
+        done = {number for number, _ in old_lines}
+        end = sum(len(line) for _, line in old_lines)
         with closing(answers([task for number, task in tasks.items() if number not in done])) as lines:
             run = partial(run_of, next(lines))
             # in this order: after a kill in between there are no results that another run could continue
@@ -89,11 +90,17 @@ def as_line(line: Mapping[str, Any]) -> bytes:
 
 
 def as_done(
-    work: Callable[[T], Done], tasks: Iterable[T], jobs: int, *, waits: bool = True
+    work: Callable[[T], Done],
+    tasks: Iterable[T],
+    jobs: int,
+    *,
+    waits: bool = True,
 ) -> Iterator[Done]:
     """Yield what comes of tasks as they are done in threads, so many at a time; a task is taken when one can
     begin, in the caller's context. `waits`: whether an early end waits for those that have begun."""
-    source, running, pool = iter(tasks), set[Future[Done]](), ThreadPoolExecutor(jobs)
+    source = iter(tasks)
+    running = set[Future[Done]]()
+    pool = ThreadPoolExecutor(jobs)
     try:
         while running := running | {
             pool.submit(copy_context().run, work, task) for task in islice(source, jobs - len(running))
@@ -130,7 +137,11 @@ def run_file(results: Path) -> Path:
 
 
 def _check_run(
-    results: Path, tasks: Sequence[T], run_of: Callable[[Sequence[T]], Mapping[str, str]], *, is_new: bool
+    results: Path,
+    tasks: Sequence[T],
+    run_of: Callable[[Sequence[T]], Mapping[str, str]],
+    *,
+    is_new: bool,
 ) -> None:
     """Write what run new results are of; raise OptionError unless existing ones are of this run, and record
     tasks that were added."""
@@ -138,7 +149,8 @@ def _check_run(
     if not is_new:
         try:
             record = json.loads(path.read_bytes())
-            count, parts = record["tasks"], record["parts"]
+            count = record["tasks"]
+            parts = record["parts"]
             if record["format"] != _FORMAT or type(count) is not int or not isinstance(parts, dict):
                 raise ValueError(path.name)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -155,7 +167,9 @@ def _check_run(
 
 
 def run_difference(
-    old_parts: Mapping[str, str], new_parts: Mapping[str, str], max_names: int | None = None
+    old_parts: Mapping[str, str],
+    new_parts: Mapping[str, str],
+    max_names: int | None = None,
 ) -> str:
     """Return a sentence with the parts, or the first `max_names` of them, in which the run of some results
     differs from one that would go on; "" if it may."""

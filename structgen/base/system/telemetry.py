@@ -57,7 +57,9 @@ class CallSpan:
         if self._span is None:
             return nullcontext()
         use: AbstractContextManager[Any] = sys.modules[TRACING].use_span(
-            self._span, record_exception=False, set_status_on_exception=False
+            self._span,
+            record_exception=False,
+            set_status_on_exception=False,
         )
         return use
 
@@ -82,7 +84,10 @@ class CallSpan:
             self._span.set_attributes(_without_none(attributes))
 
     def record_answer(
-        self, usage: Any, texts: Sequence[tuple[str, str]], error: BaseException | None
+        self,
+        usage: Any,
+        texts: Sequence[tuple[str, str]],
+        error: BaseException | None,
     ) -> None:
         """Record what a call cost, a `Usage`; each text with its finish reason; and with which error it
         ended, if any."""
@@ -126,7 +131,8 @@ class CallSpan:
         if self._is_over:
             return
         self.set_attributes({"error.type": error if isinstance(error, str) else type(error).__qualname__})
-        status, is_told = sys.modules[TRACING].StatusCode.ERROR, self.keeps_content
+        status = sys.modules[TRACING].StatusCode.ERROR
+        is_told = self.keeps_content
         self._span.set_status(status, str(error) if is_told else None)
         if is_told and isinstance(error, BaseException):
             self._span.record_exception(error)
@@ -203,7 +209,9 @@ def _message_of(role: Any, content: Any) -> dict[str, Any]:
 
 
 def _part_of(part: Any) -> dict[str, Any]:
-    kind, text = "unknown", part
+    kind = "unknown"
+    text = part
     if isinstance(part, Mapping):
-        kind, text = str(part.get("type", "unknown")), part.get("text")
+        kind = str(part.get("type", "unknown"))
+        text = part.get("text")
     return {"type": "text", "content": text} if isinstance(text, str) else {"type": kind}

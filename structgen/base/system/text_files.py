@@ -20,7 +20,9 @@ def read_text(path: Path, fault: type[GrammarError] = GrammarError) -> str:
         return path.read_text("utf-8-sig")
     except OSError as error:
         raise fault(
-            f"The file cannot be read: {error.strerror or error}.", where=str(path), cure="Check the path."
+            f"The file cannot be read: {error.strerror or error}.",
+            where=str(path),
+            cure="Check the path.",
         ) from error
     except UnicodeDecodeError as error:
         raise fault(

@@ -43,7 +43,8 @@ def announce_wait(activity: str) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    lines_before, under_way = _lines, threading.Lock()
+    lines_before = _lines
+    under_way = threading.Lock()
 
     def announce_late() -> None:
         if not under_way.acquire(timeout=SECONDS) and _lines == lines_before:

@@ -50,7 +50,10 @@ class WorkerProcess:
     ) -> None:
         """`answer`: the function. `name`: what messages call it, such as "checker f"; `where`: the option
         that messages point to. `begin` is called in the process before its first answer."""
-        self._answer, self._name, self._where, self._begin = answer, name, where, begin
+        self._answer = answer
+        self._name = name
+        self._where = where
+        self._begin = begin
         self._is_fresh = is_fresh
         self._is_asked = False
         """Whether a call is under way, or an exception has left its answer in the connection."""
@@ -85,7 +88,11 @@ class WorkerProcess:
             del error  # or it would hold this frame, which holds this object, until garbage is collected
 
     def _exchange_call(
-        self, arguments: tuple[Any, ...], seconds: float, question: str, cure: str
+        self,
+        arguments: tuple[Any, ...],
+        seconds: float,
+        question: str,
+        cure: str,
     ) -> tuple[Exception | None, Any]:
         """Return the function's error, or None and its answer."""
         try:
@@ -119,7 +126,9 @@ class WorkerProcess:
         context: Any = multiprocessing.get_context("fork" if forks else "spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_serve_calls, args=(theirs, self._answer, self._begin), daemon=True
+            target=_serve_calls,
+            args=(theirs, self._answer, self._begin),
+            daemon=True,
         )
         self._end = weakref.finalize(self, _kill_process, self._process, self._connection, os.getpid())
         try:
