@@ -29,9 +29,11 @@ def label_pattern() -> str:
     """Return a pattern of the labels."""
     letters = read_ranges(read_table("idna_table.txt")["letters"])
     ways = [_LDH]
+    # Punycode spends more octets on larger code points: each tier allows larger ones, and fewer of them.
     for end, max_length in _TIERS:
-        below = ((low, min(high, end - 1)) for low, high in letters if low < end)
-        ways.append(f"{_class_pattern(union([*below, *_LOWER]))}{{1,{max_length}}}")
+        letters_below = [(low, min(high, end - 1)) for low, high in letters if low < end]
+        characters = union([*letters_below, *_LOWER])
+        ways.append(f"{_class_pattern(characters)}{{1,{max_length}}}")
     return f"(?:{'|'.join(ways)})"
 
 

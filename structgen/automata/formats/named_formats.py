@@ -50,6 +50,7 @@ def _ipv6_pattern(least_hidden: int, octets: str) -> str:
     """Return RFC 4291 section 2.2's addresses, `::` standing for at least `least_hidden` groups."""
     last = f"(?:{_GROUP}:{_GROUP}|{octets})"
     forms = [f"(?:{_GROUP}:){{6}}{last}"]
+    # One form for each number of groups before `::`; behind it stand at most as many as then have room.
     for groups_before in range(9 - least_hidden):
         head = f"{_GROUP}(?::{_GROUP}){{{groups_before - 1}}}" if groups_before else ""
         room = 8 - least_hidden - groups_before
@@ -179,7 +180,9 @@ def _portions_pattern(dots: str, others: str = "") -> str:
 def _host_name(alone: bool) -> Formula:
     """Return RFC 1123, section 2.1: labels of 1 to 63 letters, digits and inner hyphens, 253 in all."""
     labels = Pattern(rf"^{_HOST_LABEL}(?:\.{_HOST_LABEL})*$")
-    return All((labels, Length(1, 253) if alone else Pattern(f"^{_portions_pattern('.')}$")))
+    # A length beside other patterns would multiply their states (the module's docstring).
+    length = Length(1, 253) if alone else Pattern(f"^{_portions_pattern('.')}$")
+    return All((labels, length))
 
 
 def _email_pattern() -> Formula:
@@ -235,6 +238,7 @@ def _regex_pattern(depth: int = 3) -> Formula:
     ordered_counts = "|".join(rf"{low},(?:[{low}-9]|[1-9][0-9])" for low in range(10))
     quantifier = rf"(?:(?:[*+?]|\{{(?:[0-9]{{1,3}},?|{ordered_counts})\}})\??)?"
     term = rf"(?:[^\\()\[\]{{}}*+?|^$]|{escape}|{inside})"
+    # A regular pattern cannot count brackets: each level holds the one before in its groups.
     body = ""
     for level in range(depth + 1):
         groups = rf"|\((?:\?:)?{body}\){quantifier}|\(\?<?[=!]{body}\)" if level else ""
@@ -252,7 +256,7 @@ _NO_REGEX: Final = "|".join(
     )
 )
 """Strings that are no patterns."""
-_HELD: Final[dict[str, Callable[[], Formula]]] = {
+_FORMULA_MAKERS: Final[dict[str, Callable[[], Formula]]] = {
     "email": _email_pattern,
     "idn-hostname": _idn_host_name,
     "idn-email": _idn_email,
@@ -295,4 +299,4 @@ def meaning_of(name: str, *, is_denied: bool, alone: bool) -> Formula:
         return _DENIED[name]
     if name in _PATTERNS:
         return Pattern(f"^{_PATTERNS[name]}$")
-    return _host_name(alone) if name == "hostname" else _HELD[name]()
+    return _host_name(alone) if name == "hostname" else _FORMULA_MAKERS[name]()

@@ -54,27 +54,23 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     """
     atoms = atoms_of(formulas)
     cuts = dict.fromkeys([cut for atom in atoms if isinstance(atom, Ranges) for cut in atom.cuts])
-    long = [
-        value
-        for value, _ in cuts
-        if len(Decimal(value).as_tuple().digits) > float_info.dig or 0 < abs(Decimal(value)) < 1e-19
-    ]
-    ranges_of_parts = [
-        intersect_ranges([atom for atom in ir.conjuncts(part) if isinstance(atom, Ranges)])
-        for part in formulas
-    ]
+    long_numbers = [value for value, _ in cuts if _is_long(Decimal(value))]
+    ranges_of_parts = [_ranges_of(part) for part in formulas]
     beside: ir.Formula = ir.TRUE
     names_zero_alone = not any(value for value, _ in cuts)
     are_listed = all(ranges.finite_numbers() is not None for ranges in ranges_of_parts)
+    # The cases from the cheapest automaton to the dearest.
     if writing.exponent and names_zero_alone:
+        # Of 0 alone, rounding changes one thing: numbers that are too small become zero.
         if cuts and any(ranges != Ranges(((0, False),)) for ranges in ranges_of_parts):
             beside = ir.Not(_VANISHING)
     elif not writing.fraction or (writing.exponent and are_listed):
         return writing
-    elif len(cuts) > (4096 if long else 32) or ir.Multiple(Decimal(1)) in atoms:
+    elif len(cuts) > (4096 if long_numbers else 32) or ir.Multiple(Decimal(1)) in atoms:
         # a cut takes some 20 states, 0.3 ms
         far = ir.All((_FAR_FROM_INTEGERS, _unmoved_numbers(cuts, writing.fraction)))
-        beside = ir.Any_((_FEW_DIGITS, far, points([value for value in long if value != floor(value)])))
+        long_fractions = points([value for value in long_numbers if value != floor(value)])
+        beside = ir.Any_((_FEW_DIGITS, far, long_fractions))
     elif cuts:
         kept_numbers = _unmoved_numbers(cuts, writing.fraction)
         if writing.whole > float_info.max_10_exp:
@@ -89,12 +85,26 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     return writing._replace(beside=beside)
 
 
+def _is_long(value: Decimal) -> bool:
+    """Return whether a number has more digits than each double keeps, or is next to zero."""
+    digits = value.as_tuple().digits
+    return len(digits) > float_info.dig or 0 < abs(value) < 1e-19
+
+
+def _ranges_of(formula: ir.Formula) -> Ranges:
+    """Return the numbers that the ranges of a conjunction allow together."""
+    return intersect_ranges([atom for atom in ir.conjuncts(formula) if isinstance(atom, Ranges)])
+
+
 def _unmoved_numbers(cuts: Iterable[Cut], places: int) -> Ranges:
     """Return the numbers of so many digits behind the point that rounding takes over no cut."""
-    cut_pairs = [(cut, _cut_of_decimals(cut, places)) for cut in cuts]
-    return unite_ranges(
-        [Ranges((min(pair), max(pair))) for pair in cut_pairs if pair[0] != pair[1]]
-    ).complement()
+    # Between a cut and its place among the decimals stand the numbers that rounding moves over the cut.
+    moved_ranges: list[Ranges] = []
+    for cut in cuts:
+        rounded_cut = _cut_of_decimals(cut, places)
+        if cut != rounded_cut:
+            moved_ranges.append(Ranges((min(cut, rounded_cut), max(cut, rounded_cut))))
+    return unite_ranges(moved_ranges).complement()
 
 
 def _cut_of_decimals(cut: Cut, places: int) -> Cut:
@@ -106,13 +116,19 @@ def _cut_of_decimals(cut: Cut, places: int) -> Cut:
     if isinf(near):
         return cut
     exact = Fraction(value if value == floor(value) else near)
+    # Does the double next to the cut count to the numbers before it? Then the border lies above the double.
     below = exact > near or (after and exact == near)
     # beyond the largest double numbers are rounded as if one more came, as far as the one before it
-    step = Fraction(min(abs(nextafter(near, inf if below else -inf) - near), ulp(near)))
+    neighbour = nextafter(near, inf if below else -inf)
+    step = Fraction(min(abs(neighbour - near), ulp(near)))
     middle = Fraction(near) + (step if below else -step) / 2
+    # The first decimal of the grid behind the middle; the middle itself is rounded to the even double.
     digits = floor(middle * grid)
+    is_on_grid = digits == middle * grid
     is_even = near / ulp(near) % 2 == 0
-    first = digits + (digits != middle * grid or is_even == below)
+    first = digits + (not is_on_grid or is_even == below)
     if first == Fraction(value) * grid + after:
         return cut
-    return Decimal((int(first < 0), tuple(map(int, str(abs(first)))), -places)), False
+    sign = int(first < 0)
+    decimal_digits = tuple(map(int, str(abs(first))))
+    return Decimal((sign, decimal_digits, -places)), False

@@ -98,7 +98,8 @@ class _Numerals:
     def digest(self) -> bytes:
         """16 bytes that name the automaton."""
         outcome_text = repr([sorted(met) for met in self.outcomes]).encode()
-        return blake2b(self.rows.tobytes() + self.accept.tobytes() + outcome_text, digest_size=16).digest()
+        content = self.rows.tobytes() + self.accept.tobytes() + outcome_text
+        return blake2b(content, digest_size=16).digest()
 
     @remember_answers
     def outcomes_of_states(self, numbers: tuple[int, ...]) -> Row:
@@ -113,7 +114,8 @@ class _Numerals:
     @remember_answers
     def find_rests(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it."""
-        return {demand: text.encode() for demand, text in self._completions.complete_state(state).items()}
+        texts = self._completions.complete_state(state)
+        return {demand: text.encode() for demand, text in texts.items()}
 
 
 HELD: Final[HeldByContent[_Numerals]] = HeldByContent()
@@ -172,6 +174,7 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
 
     `policy` and `missing`: as of a `NumberPool`."""
     is_common = len(spec.formulas) == 1 and spec.formulas[0] in COMMON
+    # The file of the package has the automata of default limits, for tokenizers that write all bytes.
     if is_common and not missing and limits.number_chars == DEFAULT.number_chars:
         ready_automaton = shipped_automaton((spec, policy))
         if ready_automaton is not None:
@@ -181,7 +184,9 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
         raise too_many_states()  # each listed number ends in a state of its own
     formulas, writings = as_written(spec, policy, limits)
     ways = [(formulas, writing) for writing in writings]
-    if (listed_formulas := with_listed_multiples(formulas)) is not None:
+    listed_formulas = with_listed_multiples(formulas)
+    if listed_formulas is not None:
+        # The last way has fewer numbers than the formulas: it is taken where all others are too large.
         ways.append((listed_formulas, writings[0]))
     allowed_bytes = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     byte_patterns = [ir.Pattern(f"^[{allowed_bytes}]*$")] if missing else []
@@ -191,12 +196,13 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
         writing = way if policy in ("decimal", "any") else read_alike(way_formulas, way)
         form = numeral_form(writing), *byte_patterns
         reader = _READERS.get(policy if writing.exponent else "", _READERS[""])
+        # A way whose automaton is too large gives room to the next one.
         with suppress(LimitError, RecursionError):
-            parts = [
-                _parts_in_ranges(formula, form) if narrows else ir.conjuncts(formula)
-                for formula in way_formulas
-            ]
-            way_spec = ir.Spec(tuple([ir.All((*some, *form)) for some in parts]))
+            conjunctions: list[ir.Formula] = []
+            for formula in way_formulas:
+                parts = _parts_in_ranges(formula, form) if narrows else ir.conjuncts(formula)
+                conjunctions.append(ir.All((*parts, *form)))
+            way_spec = ir.Spec(tuple(conjunctions))
             spec_automaton = reader.automaton_of_spec(way_spec)
             if way_formulas is formulas or not spec_automaton.automaton.is_empty:
                 return spec_automaton
@@ -206,10 +212,12 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
 def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple[ir.Formula, ...]:
     """Return the parts of a conjunction, with its ranges and the form of numerals beside each atom: the union
     of divisors by itself has as many states as their least common multiple, and between near bounds few."""
-    near = *[part for part in ir.conjuncts(formula) if isinstance(part, Ranges)], *form
+    ranges = [part for part in ir.conjuncts(formula) if isinstance(part, Ranges)]
+    near = *ranges, *form
 
     def add_ranges(part: ir.Formula) -> ir.Formula:
         if isinstance(part, ir.Not):
+            # What is denied is a small automaton, too; the ranges outside of `Not` bound the complement.
             return ir.All((*near, ir.Not(add_ranges(part.of))))
         if isinstance(part, (ir.All, ir.Any_)):
             return type(part)(tuple(map(add_ranges, part.of)))
@@ -220,7 +228,8 @@ def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple
 
 def _has_near_bounds(formula: ir.Formula) -> bool:
     """Return whether no number below or above all bounds meets a formula."""
+    # Each cut changes from outside to inside or back: an even number of cuts ends outside.
     return any(
-        isinstance(part, Ranges) and not part.from_below and not len(part.cuts) & 1
+        isinstance(part, Ranges) and not part.from_below and len(part.cuts) % 2 == 0
         for part in ir.conjuncts(formula)
     )

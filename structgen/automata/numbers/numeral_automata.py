@@ -37,9 +37,12 @@ class Sketch:
 
     def add_state(self, label: int = 0, *, loops: bool = False) -> int:
         """Return a new state, which no character leaves, or every character leaves to itself."""
-        self.rows.append([len(self.rows) if loops else DEAD] * (WIDTH - 1) + [DEAD])
+        number = len(self.rows)
+        target = number if loops else DEAD
+        # The last column is unused, also where all characters loop.
+        self.rows.append([target] * (WIDTH - 1) + [DEAD])
         self.label.append(label)
-        return len(self.rows) - 1
+        return number
 
     def add_states(self, count: int, label: int = 0) -> list[int]:
         """Return some new states."""
@@ -49,7 +52,8 @@ class Sketch:
         """Let some characters lead from a state to another."""
         row = self.rows[state]
         for char in chars:
-            row[_COLUMN_OF[char]] = target
+            column = _COLUMN_OF[char]
+            row[column] = target
 
     def build_automaton(self, ends: Container[int]) -> Automaton:
         """Return the automaton of the texts that end in a state with one of some labels."""
@@ -59,15 +63,18 @@ class Sketch:
 
 def of_rows(rows: Table, accept: Row) -> Automaton:
     """Return the minimal automaton of rows over COLUMNS; `accept`: 1 where a text may end, else 0."""
+    # The alphabet has one more class: the characters that stand in no numeral stay DEAD.
     trans = np.full((len(rows), _ALPHABET.width), DEAD, np.int32)
-    trans[:, _ALPHABET.classes_of(_POINTS)] = rows[:, : len(COLUMNS)]
+    columns_of_classes = _ALPHABET.classes_of(_POINTS)
+    trans[:, columns_of_classes] = rows[:, : len(COLUMNS)]
     return minimal_automaton(_ALPHABET, trans, accept)
 
 
 def rows_of(automaton: Automaton) -> Table:
     """Return the rows of an automaton over COLUMNS."""
     rows = np.full((automaton.states, WIDTH), DEAD, np.int32)
-    rows[:, : len(COLUMNS)] = automaton.trans[:, automaton.alphabet.classes_of(_POINTS)]
+    classes_of_columns = automaton.alphabet.classes_of(_POINTS)
+    rows[:, : len(COLUMNS)] = automaton.trans[:, classes_of_columns]
     return rows
 
 

@@ -54,6 +54,7 @@ binary64)."""
 def _printed_form(whole: int, exponent: bool) -> ir.Formula:
     """Return the formula of numerals as Python prints them."""
     small = rf"0\.(?:0|0{{0,3}}[1-9](?:\d{{0,{SIGNIFICANT - 2}}}[1-9])?)"
+    # with a point and no exponent: the digits before the point leave fewer behind it
     fixed_forms = [
         rf"[1-9]\d{{{whole_digits - 1}}}\.(?:0|\d{{0,{SIGNIFICANT - 1 - whole_digits}}}[1-9])"
         for whole_digits in range(1, SIGNIFICANT)
@@ -61,6 +62,7 @@ def _printed_form(whole: int, exponent: bool) -> ir.Formula:
     power = r"e(?:\+(?:1[6-9]|[2-9]\d|[12]\d\d|30[0-8])|-(?:0[5-9]|[1-9]\d|[12]\d\d|3[01]\d|32[0-3]))"
     scientific = rf"[1-9](?:\.\d{{0,{SIGNIFICANT - 2}}}[1-9])?{power}|5e-324"  # the last is the least of all
     larger = ""  # the digits behind the first of a number above the largest float, 1.7976931348623157e+308
+    # From the last digit inwards: a text is larger where its first other digit is the larger.
     for digit in reversed("7976931348623157"):
         larger_digits = rf"[{int(digit) + 1}-9]\d*|" if digit < "9" else ""
         larger = f"{larger_digits}{digit}(?:{larger})" if larger else larger_digits[:-1]

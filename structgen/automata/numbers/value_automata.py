@@ -42,7 +42,8 @@ INTEGER: Final = Multiple(Decimal(1))
 MOST_PLACES: Final = 20
 """By so many places an exponent that is compared with the digits of an integer moves the point at most."""
 _NEEDS: Final = range(-MOST_PLACES, MOST_PLACES + 1)
-_MINUS, _POINT = COLUMNS.index(b"-"), COLUMNS.index(b".")
+_MINUS: Final = COLUMNS.index(b"-")
+_POINT: Final = COLUMNS.index(b".")
 
 
 def of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
@@ -52,7 +53,9 @@ def of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
         return _automaton_as_printed(atom) if policy == "python" else _automaton_of_ranges(atom)
     if policy == "any" and atom == INTEGER:
         return _integers_with_exponents()
-    return _automaton_of_divisor(atom.of) if isinstance(atom, Multiple) else _digits_alone()
+    if isinstance(atom, Multiple):
+        return _automaton_of_divisor(atom.of)
+    return _digits_alone()
 
 
 def decimal_magnitude(value: Decimal) -> tuple[int, str]:
@@ -64,10 +67,13 @@ def decimal_magnitude(value: Decimal) -> tuple[int, str]:
 def written_out(value: Decimal) -> tuple[str, str]:
     """Return the digits of a number before the point and after it, without a zero at either end."""
     power, digits = decimal_magnitude(value)
+    if not digits:
+        return "", ""  # zero
     if power < 0:
-        return "", "0" * (-power - 1) + digits if digits else ""
-    whole = digits[: power + 1]
-    return (whole + "0" * (power + 1 - len(whole)) if digits else ""), digits[power + 1 :]
+        leading_zeros = "0" * (-power - 1)
+        return "", leading_zeros + digits
+    whole_length = power + 1
+    return digits[:whole_length].ljust(whole_length, "0"), digits[whole_length:]
 
 
 # -- ranges --
@@ -76,22 +82,20 @@ def written_out(value: Decimal) -> tuple[str, str]:
 def _automaton_as_printed(of: Ranges) -> Automaton:
     """Return the automaton of the numerals of some ranges, and of the exponents that Python prints of the
     single numbers that they have or leave out."""
+    # Two cuts at one value, before it and behind it, hold a single number or leave it out.
     alone = frozenset(value for (value, _), (next_value, _) in pairwise(of.cuts) if value == next_value)
-    automaton = _automaton_of_ranges(
-        Ranges(tuple([cut for cut in of.cuts if cut[0] not in alone]), of.from_below)
-    )
+    wide_cuts = tuple([cut for cut in of.cuts if cut[0] not in alone])
+    automaton = _automaton_of_ranges(Ranges(wide_cuts, of.from_below))
     for is_in in (True, False):
         values = [value for value in alone if (value in of) is is_in]
         if values:
-            few = unite_automata(
-                [_automaton_of_ranges(points(values)), of_words(_printed_numbers(values), MOST_STATES)],
-                MOST_STATES,
-            )
-            automaton = (
-                unite_automata([automaton, few], MOST_STATES)
-                if is_in
-                else intersect_automata([automaton, complement(few)], MOST_STATES)
-            )
+            written_out_forms = _automaton_of_ranges(points(values))
+            printed_forms = of_words(_printed_numbers(values), MOST_STATES)
+            single_numbers = unite_automata([written_out_forms, printed_forms], MOST_STATES)
+            if is_in:
+                automaton = unite_automata([automaton, single_numbers], MOST_STATES)
+            else:
+                automaton = intersect_automata([automaton, complement(single_numbers)], MOST_STATES)
     return automaton
 
 
@@ -99,8 +103,14 @@ def _printed_numbers(values: Iterable[Number]) -> frozenset[str]:
     """Return the numbers that are floats as Python prints them: those that are a double, and those whose
     digits are the shortest of one."""
     numbers = [Decimal(value) for value in values]
-    texts = [(number, repr(float(number))) for number in numbers]
-    return frozenset(text for number, text in texts if number in (Decimal(text), Decimal(float(text))))
+    printed_texts: set[str] = set()
+    for number in numbers:
+        text = repr(float(number))
+        shortest_value = Decimal(text)
+        exact_value = Decimal(float(text))
+        if number in (shortest_value, exact_value):
+            printed_texts.add(text)
+    return frozenset(printed_texts)
 
 
 def _automaton_of_ranges(of: Ranges) -> Automaton:
@@ -110,8 +120,12 @@ def _automaton_of_ranges(of: Ranges) -> Automaton:
     start, minus = sketch.add_states(2)
     sketch.add_edges(start, "-", minus)
     texts = ["".join(written_out(Decimal(value))) for value, _ in of.cuts]
-    if sum(len(text) - _shared_length(text, next_text) for text, next_text in pairwise(texts)) > MOST_STATES:
+    # Each digit that a cut does not share with its neighbour takes a state: too many are told at once.
+    own_digits = (len(text) - _shared_length(text, next_text) for text, next_text in pairwise(texts))
+    if sum(own_digits) > MOST_STATES:
         raise too_many_states()
+    # Numerals of each sign are compared by their digits: below zero the order of the cuts is reversed, and
+    # a cut behind a number becomes one before it.
     upper_cuts = [cut for cut in of.cuts if cut >= (0, True)]
     lower_cuts = [(value, not after) for value, after in reversed(of.cuts) if (value, after) <= (0, False)]
     has_exponents = not any(value for value, _ in of.cuts)
@@ -142,10 +156,13 @@ class _Side:
         self._after = [after for _, after in cuts]
         self._lengths = [len(whole) for whole, _ in digit_pairs]
         self._longest = max(self._lengths, default=0)
+        # Behind the cuts of a length the next length is asked, too: its numbers lie beyond these cuts.
         lengths = {*self._lengths, *(length + 1 for length in self._lengths if length)} - {0}
         self._differs = any((self._first_cut(length) ^ len(cuts)) & 1 for length in lengths)
         """Whether more digits before the point may change where a value lies that no cut is near to."""
-        self._ends = sketch.add_state(int(zero), loops=True), sketch.add_state(int(not zero), loops=True)
+        even_end = sketch.add_state(int(zero), loops=True)
+        odd_end = sketch.add_state(int(not zero), loops=True)
+        self._ends = even_end, odd_end
         """Where all is known: an even and an odd number of cuts is passed."""
         self._states: dict[object, int] = {}
         self._todo: list[tuple[int, int, bool, tuple[_Span, ...]]] = []
@@ -167,16 +184,19 @@ class _Side:
             state, depth, has_point, spans = self._todo.pop()
             self._draw_edges(state, depth, has_point, spans)
             if not has_point:
-                sketch.add_edges(state, ".", self._state_of(depth, True, (self._own_span(depth, spans),)))
+                # With the point the number of digits before it is known: one span is left.
+                own_span = self._own_span(depth, spans)
+                sketch.add_edges(state, ".", self._state_of(depth, True, (own_span,)))
 
     def _draw_edges(self, state: int, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> None:
         """Draw the edges of all ten digits from a state."""
         longer = [span for span in spans if has_point or span[0] > depth]
         edges = [self._edges_of_span(span, depth) for span in longer]
-        met = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
+        # The digits that a cut has next. Between two of them all digits lead to one state.
+        cut_digits = sorted({digit for at in edges for digit in range(10) if at[digit] < at[digit + 1]})
         row = self._sketch.rows[state]
         begin = 0
-        for end in (*met, 10):
+        for end in (*cut_digits, 10):
             for digit, beyond in ((begin, end), (end, min(end + 1, 10))):  # those that no cut has, then one
                 if digit < beyond:
                     places = zip(longer, edges, strict=True)
@@ -202,20 +222,21 @@ class _Side:
             if depth > self._longest or not (spans or self._differs):
                 return self._ends[len(self._digits) & 1]
         _, passed_cuts, high = spans[0] if has_point else self._own_span(depth, spans)
+        # A numeral that ends here has passed the cuts before its own value.
         while passed_cuts < high and len(self._digits[passed_cuts]) <= depth and not self._after[passed_cuts]:
             passed_cuts += 1
         if has_point and spans[0][1] == high:
             return self._ends[high & 1]
         key: object = depth, has_point, spans
-        if has_point and len(self._digits[high - 1]) <= depth:
+        has_all_digits = has_point and len(self._digits[high - 1]) <= depth
+        if has_all_digits:
             key = passed_cuts & 1, high & 1  # zeros may follow, and what lies behind all cuts
         state = self._states.get(key)
         if state is None:
             if len(self._sketch.rows) >= MOST_STATES:
                 raise too_many_states()
-            state = self._states[key] = self._sketch.add_state(
-                self._sketch.label[self._ends[passed_cuts & 1]]
-            )
+            label = self._sketch.label[self._ends[passed_cuts & 1]]
+            state = self._states[key] = self._sketch.add_state(label)
             self._todo.append((state, depth, has_point, spans))
         return state
 
@@ -243,9 +264,12 @@ def _automaton_of_divisor(by: Decimal) -> Automaton:
     power, digits = decimal_magnitude(by)
     core = int(Decimal(digits))
     places = len(digits) - 1 - power
+    # The product is known before the table is made: a divisor of many digits would take all memory.
     if core * (abs(places) + 2) > MOST_STATES:
         raise too_many_states()
-    return _divide_by_fraction(core, places) if places > 0 else _divide_by_tens(core, -places)
+    if places > 0:
+        return _divide_by_fraction(core, places)
+    return _divide_by_tens(core, -places)
 
 
 def _integers_with_exponents() -> Automaton:
@@ -265,11 +289,12 @@ def _integers_with_exponents() -> Automaton:
     sketch.add_edges(zero, DIGITS[1:], whole[0])
     sketch.add_edges(zero, "eE", exact)
     exponents = {need: _exponent_of_at_least(sketch, need, exact, dead_state) for need in _NEEDS}
-    fractions = {
-        (places, need): sketch.add_state(int(need is None or need <= 0))
-        for places in range(MOST_PLACES + 2)
-        for need in (None, *_NEEDS)
-    }
+    # By the places behind the point, and by the exponent that is needed (None: all digits are 0 so far).
+    fractions: dict[tuple[int, int | None], int] = {}
+    for places in range(MOST_PLACES + 2):
+        for need in (None, *_NEEDS):
+            is_integer = need is None or need <= 0
+            fractions[places, need] = sketch.add_state(int(is_integer))
     for zeros, state in enumerate(whole):
         sketch.add_edges(state, "0", whole[min(zeros + 1, MOST_PLACES)])
         sketch.add_edges(state, DIGITS[1:], whole[0])
@@ -278,9 +303,12 @@ def _integers_with_exponents() -> Automaton:
     sketch.add_edges(zero, ".", fractions[0, None])
     for (places, need), state in fractions.items():
         after = min(places + 1, MOST_PLACES + 1)
+        # The last digit that is not 0 sets the need: as many places as stand behind the point with it.
+        nonzero_target = fractions[after, after] if after <= MOST_PLACES else dead_state
+        exponent_target = exact if need is None else exponents[need]
         sketch.add_edges(state, "0", fractions[after, need])
-        sketch.add_edges(state, DIGITS[1:], fractions[after, after] if after <= MOST_PLACES else dead_state)
-        sketch.add_edges(state, "eE", exact if need is None else exponents[need])
+        sketch.add_edges(state, DIGITS[1:], nonzero_target)
+        sketch.add_edges(state, "eE", exponent_target)
     return sketch.build_automaton((1,))
 
 
@@ -301,6 +329,7 @@ def _exponent_of_at_least(sketch: Sketch, need: int, exact: int, dead_state: int
                 )
         sketch.add_edges(start_state, letters, exponent_states[0])
         if sign > 0:
+            # An exponent without a sign is positive.
             for digit in range(10):
                 sketch.add_edges(start_state, str(digit), exponent_states[digit])
     return start_state
@@ -315,14 +344,15 @@ def _divide_by_fraction(core: int, places: int) -> Automaton:
     label = np.zeros(blocks * core, np.int32)
     for block in range(blocks):  # 0: before the point; then block - 1 places
         rows = slice(block * core, (block + 1) * core)
-        at = max(block - 1, 0)
-        label[rows] = rest * pow(10, places - at, core) % core == 0
+        places_read = max(block - 1, 0)
+        # The places that are missing are zeros: the value is a multiple if the rest times these is none.
+        label[rows] = rest * pow(10, places - places_read, core) % core == 0
         if block <= places:
             target = block + 1 if block else 0
             for digit in range(10):
                 trans[rows, digit] = target * core + (10 * rest + digit) % core
         else:
-            trans[rows, 0] = block * core + rest
+            trans[rows, 0] = block * core + rest  # all places are read: only zeros may follow
     trans[:core, _POINT] = core + rest
     trans[0, _MINUS] = 0
     return of_rows(trans, label)
@@ -335,13 +365,16 @@ def _divide_by_tens(core: int, zeros: int) -> Automaton:
     trans = np.full((whole + 1, WIDTH), DEAD, np.int32)
     label = np.zeros(whole + 1, np.int32)
     for count in range(zeros + 1):
-        rows = slice(
-            (zeros - count) * core, (zeros - count + 1) * core
-        )  # state 0 is zero, with all its zeros
+        first_row = (zeros - count) * core  # state 0 is zero, with all its zeros
+        rows = slice(first_row, first_row + core)
+        # The zeros at the end become digits before the next one, so they count in the remainder then.
         shift = pow(10, count + 1, core)
         for digit in range(1, 10):
             trans[rows, digit] = zeros * core + (rest * shift + digit) % core
-        trans[rows, 0] = (zeros - count - 1) * core + rest if count < zeros else 10 * rest % core
+        if count < zeros:
+            trans[rows, 0] = first_row - core + rest
+        else:
+            trans[rows, 0] = 10 * rest % core
     trans[0, _POINT] = trans[whole, 0] = whole
     label[0] = label[whole] = 1
     trans[0, _MINUS] = 0

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import chain, pairwise
 from sys import float_info
-from typing import NamedTuple, TypeAlias, TypeVar, cast
+from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
 
 from structgen.automata.numbers.value_automata import INTEGER, MOST_PLACES, decimal_magnitude
 from structgen.base.errors import LimitError
 from structgen.base.language import ir
-from structgen.base.language.number_ranges import Ranges, points
+from structgen.base.language.number_ranges import Number, Ranges, points
 from structgen.base.limits import Limits
 
 DIGITS = 20
@@ -27,8 +27,10 @@ _FARTHEST = Decimal("9" * DIGITS + "e287")
 """The largest number that a numeral of DIGITS digits with an exponent writes (`numeral_forms`)."""
 _FAR_FROM_LARGEST = 300
 """The power of ten of numbers below which no numeral has as many digits."""
-_SHORT_DIVISOR, _LISTED = 5, 1_000
-"""Digits of a divisor from which on its multiples may be listed; and how many are, of each sign."""
+_SHORT_DIVISOR: Final = 5
+"""The most digits of a divisor whose multiples are never listed."""
+_LISTED: Final = 1_000
+"""How many multiples of a divisor are listed, of each sign."""
 _NEAR_EXPONENTS = ir.Pattern(
     r"^-?(?:\d+(?:\.\d+)?|0(?:\.0+)?[eE][+-]?\d+"
     rf"|\d+(?:\.\d{{1,{MOST_PLACES}}}0*)?[eE](?:\+?\d+|-0*(?:\d|1\d|{MOST_PLACES})))$"
@@ -82,8 +84,10 @@ def _parts_of(formula: ir.Formula) -> tuple[ir.Formula, ...]:
 
 def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:
     """Return what `join_parts` makes of each connective, its atoms, and what its other parts came to."""
+    # Without recursion: formulas may be deep. A connective comes a second time, when its parts are done.
     done: list[T] = []
-    stack = [(root if not isinstance(root, _ATOMS) else ir.All((root,)), False)]
+    connective = ir.All((root,)) if isinstance(root, _ATOMS) else root
+    stack = [(connective, False)]
     while stack:
         formula, ready = stack.pop()
         parts = _parts_of(formula)
@@ -93,9 +97,9 @@ def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:
             stack.extend([(part, False) for part in reversed(inner)])
             continue
         start = len(done) - len(inner)
-        atoms = cast(
-            "list[ir.NumberAtom]", [part for part in parts if isinstance(part, _ATOMS)] if inner else parts
-        )
+        # mostly all parts are atoms: then no list is made
+        own_atoms = [part for part in parts if isinstance(part, _ATOMS)] if inner else parts
+        atoms = cast("list[ir.NumberAtom]", own_atoms)
         done[start:] = [join_parts(formula, atoms, done[start:])]
     return done[0]
 
@@ -119,7 +123,8 @@ def only_integers(root: ir.Formula) -> bool:
     def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
         if isinstance(formula, ir.Not):
             return False
-        return (any if isinstance(formula, ir.All) else all)(chain(parts, map(_is_integer, atoms)))
+        answers = chain(parts, map(_is_integer, atoms))
+        return any(answers) if isinstance(formula, ir.All) else all(answers)
 
     return fold_formula(root, join_parts)
 
@@ -127,7 +132,9 @@ def only_integers(root: ir.Formula) -> bool:
 def _is_integer(atom: ir.NumberAtom) -> bool:
     if isinstance(atom, Ranges):
         listed_numbers = atom.finite_numbers()
-        return listed_numbers is not None and all(
+        if listed_numbers is None:
+            return False
+        return all(
             type(value) is int or value == Decimal(value).to_integral_value() for value in listed_numbers
         )
     return isinstance(atom, ir.PlainInteger) or atom.of == atom.of.to_integral_value()
@@ -148,10 +155,13 @@ def _list_multiples(atom: ir.NumberAtom) -> ir.NumberAtom:
     if len(digits) <= _SHORT_DIVISOR:
         return atom
     places = power + 1 - len(digits)
-    multiples = [str(count * int(Decimal(digits))) for count in range(_LISTED + 1)]
-    return points(
-        [Decimal((sign, tuple(map(int, digits_of)), places)) for digits_of in multiples for sign in (0, 1)]
-    )
+    core = int(Decimal(digits))
+    multiples: list[Number] = []
+    for count in range(_LISTED + 1):
+        # A Decimal of digits is exact, whatever the precision of the context is.
+        multiple_digits = tuple(map(int, str(count * core)))
+        multiples += [Decimal((sign, multiple_digits, places)) for sign in (0, 1)]
+    return points(multiples)
 
 
 # -- what a policy asks --
@@ -180,13 +190,13 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
         return spec.formulas, counted_writings
     integers = list(map(only_integers, spec.formulas))
     if all(integers):
-        return spec.formulas, [
-            Writing(policy, count, 0, False) for count in (counted_writings[0].whole, UNBOUNDED)
-        ]
-    formulas = [
-        ir.All((formula, ir.PlainInteger())) if alone else formula
-        for formula, alone in zip(spec.formulas, integers, strict=True)
-    ]
+        # Digits alone: a bounded number of them first, any number where that needs too many states.
+        most_digits = counted_writings[0].whole
+        return spec.formulas, [Writing(policy, count, 0, False) for count in (most_digits, UNBOUNDED)]
+    formulas: list[ir.Formula] = []
+    for formula, is_integer in zip(spec.formulas, integers, strict=True):
+        # Where only integers meet one demand, that demand takes no point, and the others do.
+        formulas.append(ir.All((formula, ir.PlainInteger())) if is_integer else formula)
     return tuple(formulas), counted_writings
 
 
@@ -206,12 +216,13 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     def reachable_atom(atom: ir.NumberAtom) -> ir.NumberAtom:
         if not isinstance(atom, Ranges):
             return atom
+        # Under a negation fewer listed numbers would let more numerals in.
         listed_numbers = None if denies else atom.finite_numbers()
         if listed_numbers is not None:
-            few = [
+            short_numbers = [
                 value for value in listed_numbers if max(_digit_counts(Decimal(value))) <= limits.number_chars
             ]
-            return points(few) if few else atom
+            return points(short_numbers) if short_numbers else atom
         return atom if keeps_ends else _without_far_ends(atom, farthest)
 
     return _with_atoms(root, reachable_atom)
@@ -223,10 +234,14 @@ def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
     cuts = of.cuts
     below = of.from_below
     alone = {value for (value, _), (next_value, _) in pairwise(cuts) if value == next_value}
-    if not below and cuts and cuts[0][0] not in alone and cuts[0] <= (farthest.copy_negate(), False):
+    # `copy_negate`: unary minus would round to the precision of the context.
+    lowest_cut = (farthest.copy_negate(), False)
+    if cuts and not below and cuts[0][0] not in alone and cuts[0] <= lowest_cut:
         cuts = cuts[1:]
         below = True
-    if below == bool(len(cuts) & 1) and cuts and cuts[-1][0] not in alone and cuts[-1] >= (farthest, True):
+    # An end from below and an odd number of cuts, or neither: the numbers above all cuts are outside.
+    is_outside_above = below == bool(len(cuts) & 1)
+    if cuts and is_outside_above and cuts[-1][0] not in alone and cuts[-1] >= (farthest, True):
         cuts = cuts[:-1]
     return Ranges(cuts, below)
 
@@ -239,7 +254,9 @@ def _has_negation(root: ir.Formula) -> bool:
 def _digit_counts(value: Decimal) -> tuple[int, int]:
     """Return how many digits a number has before the point and behind it."""
     power, digits = decimal_magnitude(value)
-    return max(power + 1, 1), max(len(digits) - 1 - power, 0)
+    whole_digits = max(power + 1, 1)
+    fraction_digits = max(len(digits) - 1 - power, 0)
+    return whole_digits, fraction_digits
 
 
 def _numbers_in_atoms(atoms: list[ir.NumberAtom]) -> list[Decimal]:
@@ -259,14 +276,17 @@ def _count_digits(values: list[Decimal], limits: Limits) -> tuple[int, int]:
     whole = fraction = 1
     for value in values:
         whole_digits, fraction_digits = _digit_counts(value)
-        if value and max(whole_digits, fraction_digits) > limits.number_chars:
+        digit_count = max(whole_digits, fraction_digits)
+        if value and digit_count > limits.number_chars:
             raise LimitError(
-                f"A number of the schema has {max(whole_digits, fraction_digits):,} digits when written out.",
+                f"A number of the schema has {digit_count:,} digits when written out.",
                 limit="number_chars",
             )
+        # one more: so a number beside the value can be written
         whole = max(whole, whole_digits + 1)
         fraction = max(fraction, fraction_digits + 1)
-    return min(whole, max(DIGITS, limits.number_chars)), min(fraction, max(DIGITS, limits.number_chars))
+    most_digits = max(DIGITS, limits.number_chars)
+    return min(whole, most_digits), min(fraction, most_digits)
 
 
 def _bears_exponent(atom: ir.NumberAtom, policy: str) -> bool:
@@ -274,5 +294,7 @@ def _bears_exponent(atom: ir.NumberAtom, policy: str) -> bool:
     Python prints each number in one way."""
     if isinstance(atom, Ranges):
         values = Counter(value for value, _ in atom.cuts if value)
-        return not values or (policy == "python" and min(values.values()) > 1)
+        # Two cuts at each value: all of them are single numbers, which Python prints in one way.
+        has_single_numbers_alone = bool(values) and min(values.values()) > 1
+        return not values or (policy == "python" and has_single_numbers_alone)
     return isinstance(atom, ir.PlainInteger) or (policy == "any" and atom == INTEGER)

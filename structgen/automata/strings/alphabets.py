@@ -42,9 +42,10 @@ class Alphabet:
 
     def merge_classes(self, kinds: Row) -> Alphabet:
         """Return a coarser alphabet; `kinds`: of each class the number of the coarser one."""
-        now = kinds[self.kinds]
-        kept_ranges = np.flatnonzero(np.diff(now, prepend=-1))
-        return Alphabet(self.starts[kept_ranges], now[kept_ranges], int(kinds.max()) + 1)
+        coarse_kinds = kinds[self.kinds]
+        # Neighbours of one class are one range: only the first of them stays.
+        first_ranges = np.flatnonzero(np.diff(coarse_kinds, prepend=-1))
+        return Alphabet(self.starts[first_ranges], coarse_kinds[first_ranges], int(kinds.max()) + 1)
 
     @property
     def nbytes(self) -> int:
@@ -80,20 +81,22 @@ def divide_alphabet(sets: tuple[Ranges, ...]) -> DividedAlphabet:
 
 
 def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
+    # At a point where a set begins or ends, its bit changes. The bits so far name the class of a point.
     toggles: dict[int, int] = {0: 0}
     for index, ranges in enumerate(sets):
+        bit = 1 << index
         for low, high in ranges:
-            toggles[low] = toggles.get(low, 0) ^ 1 << index
-            toggles[high + 1] = toggles.get(high + 1, 0) ^ 1 << index
+            toggles[low] = toggles.get(low, 0) ^ bit
+            toggles[high + 1] = toggles.get(high + 1, 0) ^ bit
     starts: list[int] = []
     kinds: list[int] = []
     numbers: dict[int, int] = {}
-    now = 0
+    sets_here = 0
     for point in sorted(toggles):
         if point > LAST:
             break
-        now ^= toggles[point]
-        kind = numbers.setdefault(now, len(numbers))
+        sets_here ^= toggles[point]
+        kind = numbers.setdefault(sets_here, len(numbers))
         if not kinds or kinds[-1] != kind:
             starts.append(point)
             kinds.append(kind)
@@ -103,17 +106,19 @@ def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
             limit="automaton_states",
             cure="Use fewer different characters and classes of them in it.",
         )
+    # The name of each class is the row of its sets already, as bits: numpy unpacks all of them at once.
     size = (len(sets) + 7) // 8
-    bits = np.frombuffer(b"".join(mask.to_bytes(size, "little") for mask in numbers), np.uint8)
-    member = np.unpackbits(bits.reshape(-1, size), axis=1, bitorder="little")[:, : len(sets)].T
-    return DividedAlphabet(
-        Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers)),
-        np.array(member, np.uint8).reshape(len(sets), len(numbers)),
-    )
+    packed_rows = b"".join(mask.to_bytes(size, "little") for mask in numbers)
+    packed_bits = np.frombuffer(packed_rows, np.uint8).reshape(-1, size)
+    bits = np.unpackbits(packed_bits, axis=1, bitorder="little")
+    member = np.array(bits[:, : len(sets)].T, np.uint8)
+    alphabet = Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers))
+    return DividedAlphabet(alphabet, member.reshape(len(sets), len(numbers)))
 
 
 def of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
     """Return the alphabet in which each of some characters is a class, and the class of each. O(n log n)."""
+    # A range of no letter has the name -1, that of a letter its code point.
     starts: list[int] = [0]
     names: list[int] = [-1]
     for point in sorted(map(ord, letters)):
@@ -144,12 +149,14 @@ def characters_of(pattern: str) -> tuple[Alphabet, int] | None:
     if _CHARACTERS.fullmatch(pattern) is None:
         return None
     edges = np.array([int(digits, 16) for digits in _DIGITS.findall(pattern)], np.int64)
-    edges[1::2] += 1
+    edges[1::2] += 1  # a pattern has the last character of a range, `edges` the one after it
     if (np.diff(edges) <= 0).any() or edges[-1] > LAST + 1:
         return None
-    kind = int(edges[0] > 0)
-    starts = np.append(np.zeros(kind, np.int64), edges[edges <= LAST])
-    return Alphabet(starts, np.arange(len(starts), dtype=np.int32) % 2, min(len(starts), 2)), kind
+    # Allowed and other ranges take turns. The first is class 0: an other one, unless 0 is allowed.
+    allowed_kind = int(edges[0] > 0)
+    starts = np.append(np.zeros(allowed_kind, np.int64), edges[edges <= LAST])
+    kinds = np.arange(len(starts), dtype=np.int32) % 2
+    return Alphabet(starts, kinds, min(len(starts), 2)), allowed_kind
 
 
 _DIGITS: Final = re.compile(r"[0-9a-f]+(?=\})")
@@ -162,7 +169,9 @@ def common_alphabet(alphabets: Sequence[Alphabet]) -> tuple[Alphabet, Table]:
     starts = np.sort(np.concatenate([alphabet.starts for alphabet in alphabets]))
     starts = starts[np.diff(starts, prepend=-1) > 0]
     columns = np.stack([alphabet.classes_of(starts) for alphabet in alphabets])
-    names = np.ascontiguousarray(columns.T).view(np.dtype((np.void, columns.itemsize * len(columns)))).ravel()
+    # The classes of a range in all alphabets are its name: one value of so many bytes.
+    name_type = np.dtype((np.void, columns.itemsize * len(columns)))
+    names = np.ascontiguousarray(columns.T).view(name_type).ravel()
     alphabet, first = by_name(starts, names)
     return alphabet, np.ascontiguousarray(columns[:, first])
 
@@ -171,5 +180,8 @@ def by_name(starts: Longs, names: npt.NDArray[Any]) -> tuple[Alphabet, Longs]:
     """Return the alphabet in which ranges of one name are a class, and the first range of each class."""
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
     order = np.argsort(first)  # classes are numbered as they come
-    whole = Alphabet(starts, np.argsort(order).astype(np.int32)[which.reshape(-1)], len(order))
-    return whole.merge_classes(np.arange(len(order), dtype=np.int32)), first[order]
+    ranks = np.argsort(order).astype(np.int32)
+    alphabet = Alphabet(starts, ranks[which.reshape(-1)], len(order))
+    # Each class stays itself: this joins neighbours of one class alone.
+    same_kinds = np.arange(len(order), dtype=np.int32)
+    return alphabet.merge_classes(same_kinds), first[order]

@@ -75,7 +75,8 @@ class Automaton:
     def outcome_of(self, text: str) -> int:
         """Return the number of a text's outcome."""
         state = 0
-        for kind in self.alphabet.classes_of(np.array(list(map(ord, text)), np.int64)).tolist():
+        points = np.array(list(map(ord, text)), np.int64)
+        for kind in self.alphabet.classes_of(points).tolist():
             state = int(self.trans[state, kind])
             if state < 0:
                 return 0
@@ -122,6 +123,7 @@ def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     if not live.all():
         # a state that does not live has the number -1; so has the start, unless it is all that is left
         trans = np.where((trans >= 0) & live[trans], trans, -1).astype(np.int32)
+    # Breadth first, with classes ascending: one numbering for all automata of the same texts.
     order = in_breadth(trans)
     if len(order) == len(trans) and bool((order[1:] > order[:-1]).all()):
         return trans, accept
@@ -130,6 +132,7 @@ def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
 
 def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
     """Return a table with the listed states alone, in their order."""
+    # One more than states: the index -1, where nothing follows, reads -1 again.
     number = np.full(len(trans) + 1, -1, np.int32)
     number[order] = np.arange(len(order))
     return number[trans[order]], accept[order]
@@ -148,8 +151,9 @@ def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
 
 def first_of_blocks(blocks: Row) -> tuple[Longs, Longs]:
     """Return the first state of each class, ascending, and the classes renumbered in that order. `blocks`:
-    the class of each state, as `equivalent` numbers them."""
+    the class of each state, as `find_equivalent` numbers them."""
     first = np.empty(int(blocks.max()) + 1, np.int64)
+    # Of several assignments to one index numpy keeps the last, which is the first state here.
     first[blocks[::-1]] = np.arange(len(blocks))[::-1]
     order = np.argsort(first)
     ranks = np.empty(len(order), np.int64)
@@ -158,7 +162,9 @@ def first_of_blocks(blocks: Row) -> tuple[Longs, Longs]:
 
 
 def minimal_automaton(alphabet: Alphabet, trans: Table, accept: Row) -> Automaton:
-    """Return the minimal automaton of a table, over the coarsest alphabet. Cost: that of `equivalent`."""
+    """Return the minimal automaton of a table, over the coarsest alphabet. Cost: that of
+    `find_equivalent`."""
+    # Fewer columns make the next step faster, and fewer states may make still more columns equal.
     alphabet, trans = _with_few_classes(alphabet, trans)
     trans, accept = minimal_table(trans, accept)
     return Automaton(*_with_few_classes(alphabet, trans), accept)
@@ -190,8 +196,11 @@ def of_other_texts(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return a table of all other texts, with one more state, from which none of the texts goes on. `accept`:
     1 or 0."""
     sink = len(trans)
-    every = np.vstack([np.where(trans < 0, sink, trans), np.full(trans.shape[1], sink)])
-    return np.ascontiguousarray(every, np.int32), np.append(1 - accept, 1).astype(np.int32)
+    completed_rows = np.where(trans < 0, sink, trans)
+    sink_row = np.full(trans.shape[1], sink)
+    other_trans = np.ascontiguousarray(np.vstack([completed_rows, sink_row]), np.int32)
+    other_accept = np.append(1 - accept, 1).astype(np.int32)
+    return other_trans, other_accept
 
 
 def closed_states(trans: Table, among: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -232,19 +241,26 @@ def side_by_side(
     )
     THIS_CALL.count_work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts)))
     states = rows.reshape(count, len(parts))
-    met = np.stack([np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)], axis=1)
-    return alphabet, trans, met
+    # A part that died has the state -1: its index reads the outcome 0 that stands at the end.
+    outcomes = [np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)]
+    return alphabet, trans, np.stack(outcomes, axis=1)
 
 
 def intersect_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of the texts of all of some automata with one outcome each."""
     if any(part.is_empty for part in parts):
         return NONE
-    parts = [part for part in parts if part.states > 1 or not part.accept[0] or (part.trans < 0).any()]
+    # Parts that every text meets change nothing, and a product with them costs.
+    parts = [part for part in parts if not _takes_every_text(part)]
     if len(parts) < 2:
         return parts[0] if parts else EVERY
     alphabet, trans, met = side_by_side(parts, True, max_states)
     return minimal_automaton(alphabet, trans, np.asarray(met.all(axis=1), np.int32))
+
+
+def _takes_every_text(of: Automaton) -> bool:
+    """Return whether an automaton is that of all texts: one state that accepts, and that nothing leaves."""
+    return of.states == 1 and bool(of.accept[0]) and bool((of.trans >= 0).all())
 
 
 def unite_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) -> Automaton:
@@ -269,6 +285,7 @@ def of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton
             if after is None:
                 after = below[state][char] = len(below)
                 below.append({})
+                # The minimal automaton may have fewer states than the trie: its own number is checked below.
                 if len(below) > 4 * max_states:
                     raise_limit_error(TOO_MANY_STATES, max_states)
             state = after
@@ -293,5 +310,6 @@ def of_lengths(min_length: int, max_length: int | None, most_states: int) -> Aut
     if last >= most_states:
         raise_limit_error(TOO_MANY_STATES, most_states)
     trans = np.arange(1, last + 2, dtype=np.int32)[:, None]
+    # One state for each length. Beyond the last bound all lengths are alike, or none is allowed.
     trans[last] = last if max_length is None else -1
     return Automaton(ONE, trans, (np.arange(last + 1) >= min_length).astype(np.int32))

@@ -76,6 +76,7 @@ class AutomatonPool(ABC, Generic[P]):
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
         THIS_CALL.count_work(2 * len(ends) * self.trans.shape[1] if len(ends) > 1 else 0)
         if not first and shared_rows is not None:
+            # No copy for a grammar with one automaton: that of the process serves many pools.
             self.trans = shared_rows
             self.outcome = ends
         elif count > (capacity := len(self.trans)):
@@ -90,6 +91,7 @@ class AutomatonPool(ABC, Generic[P]):
         if shared_rows is None or first:
             self.outcome[first:count] = ends
         at = len(self._firsts)
+        # Slices, not `append`: what an interrupted call left behind `at` is overwritten by the next one.
         self._parts[at:] = (part,)
         self._firsts[at:] = (first,)
         self.count = count
@@ -101,6 +103,7 @@ class AutomatonPool(ABC, Generic[P]):
         first = self.count
         into = self._reserve_states(part, ends, rows)
         if first:
+            # Numbers in the automaton become those of the pool. DEAD is below 0, and is written again.
             np.add(rows, np.int32(first), into)
             into[rows < 0] = DEAD
         return first

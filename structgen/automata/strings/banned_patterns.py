@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/")
 """The characters that ECMA-262 gives a meaning in a pattern."""
-_ESCAPE, _PART = re.compile(r"\\(.)", re.DOTALL), re.compile(r"(?:[^\\|]|\\.)+", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_PART = re.compile(r"(?:[^\\|]|\\.)+", re.DOTALL)
+"""One text of a pattern: all up to the next bar that is no character."""
 
 
 def minimal_texts(texts: Iterable[str]) -> tuple[str, ...]:
@@ -33,11 +35,13 @@ def minimal_texts(texts: Iterable[str]) -> tuple[str, ...]:
     while todo:
         node = todo.popleft()
         for char, after in below[node].items():
+            # Breadth first: the fallback is shorter, so all is known of it.
             back = backs[node]
             while back and char not in below[back]:
                 back = backs[back]
             back = below[back].get(char, 0) if node else 0
             backs[after] = back
+            # A text stands inside where the beginning before or the fallback is one, or holds one.
             holds[after] = holds[node] or node in ends or holds[back] or back in ends
             todo.append(after)
     return tuple(text for node, text in ends.items() if not holds[node])

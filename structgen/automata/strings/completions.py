@@ -47,30 +47,37 @@ class StringCompletions:
         self._accept = of.accept
         self._outcomes = outcomes
         alphabet = of.alphabet
+        # of each class the cheapest character: its cost, how it is spelled, its code point
         cheapest: list[tuple[int, bytes, int] | None] = [None] * alphabet.width
         lives = np.asarray((self._trans >= 0).any(axis=0))
-        ends = [*alphabet.starts[1:].tolist(), LAST + 1]
-        for low, end, kind in zip(alphabet.starts.tolist(), ends, alphabet.kinds.tolist(), strict=True):
-            for first, last_ in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
+        starts = alphabet.starts.tolist()
+        ends = [*starts[1:], LAST + 1]
+        for low, end, kind in zip(starts, ends, alphabet.kinds.tolist(), strict=True):
+            # the parts of the run below and above the surrogates, which have no UTF-8
+            for first, past in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
                 best_so_far = cheapest[kind]
                 # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
                 is_settled = best_so_far is not None and best_so_far[0] < 6 and first >= 0x80
-                if first >= last_ or is_settled or not lives[kind]:
+                if first >= past or is_settled or not lives[kind]:
                     continue
-                point_of = cheapest_point(first, last_ - 1, spelling, missing)
-                if point_of is not None and (best_so_far is None or point_of < best_so_far):
-                    cheapest[kind] = point_of
+                candidate = cheapest_point(first, past - 1, spelling, missing)
+                if candidate is not None and (best_so_far is None or candidate < best_so_far):
+                    cheapest[kind] = candidate
+            # A lone surrogate costs an escape: it serves a class that has nothing else.
             point = max(low, 0xD800)
             if lone and cheapest[kind] is None and point < min(end, 0xE000):
                 cheapest[kind] = 6, b"\\u%04x" % point, point
-        self._points = [-1 if spelled_as is None else spelled_as[2] for spelled_as in cheapest]
-        self._costs: Longs = np.array(
-            [-1 if spelled_as is None else spelled_as[0] for spelled_as in cheapest], np.int64
-        )
-        spelled_kinds = [
-            (spelled_as[1], kind) for kind, spelled_as in enumerate(cheapest) if spelled_as is not None
-        ]
+        self._points = [-1] * alphabet.width
+        self._costs: Longs = np.full(alphabet.width, -1, np.int64)
+        spelled_kinds: list[tuple[bytes, int]] = []
+        for kind, character in enumerate(cheapest):
+            if character is not None:
+                cost, spelled_as, point = character
+                self._points[kind] = point
+                self._costs[kind] = cost
+                spelled_kinds.append((spelled_as, kind))
         self._order = [kind for _, kind in sorted(spelled_kinds)]
+        """The classes by the spelling of their character: so the first way that fits is the smallest."""
 
     def demands_of(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
@@ -109,7 +116,7 @@ class StringCompletions:
         """Return a completion. `layers`: what each state's completion costs, before each character."""
         far = next(layers)
         points = []
-        while far[state]:
+        while far[state]:  # 0: the state accepts, and nothing more is written
             cost = int(far[state])
             far = next(layers)
             state, kind = self._take_step(state, cost, far)
@@ -136,13 +143,13 @@ class StringCompletions:
         last_error: LimitError | None = None
         begins = [written_count, *(max(written_count, phase.end) for phase in phases)]
         for demand in range(len(phases[0].asks)):
-            plan = [
-                (phase.end - begin, phase.asks[demand]) for phase, begin in zip(phases, begins, strict=False)
-            ]
+            plan: list[tuple[int, int]] = []
+            for phase, begin in zip(phases, begins, strict=False):
+                remaining = phase.end - begin
+                if remaining > 0:  # not behind the text already
+                    plan.append((remaining, phase.asks[demand]))
             try:
-                text = self._complete_plan(
-                    state, [(remaining, ask) for remaining, ask in plan if remaining > 0]
-                )
+                text = self._complete_plan(state, plan)
             except LimitError as error:
                 last_error = error
             else:
@@ -170,7 +177,9 @@ class StringCompletions:
         layers = [far]
         usable = np.flatnonzero(self._costs >= 0)
         for ends in reversed(steps):
-            ways = np.append(layers[-1], FAR)[self._trans[:, usable]] + self._costs[usable]
+            # FAR at the end answers the index -1, where nothing follows.
+            costs_after = np.append(layers[-1], FAR)[self._trans[:, usable]]
+            ways = costs_after + self._costs[usable]
             layers.append(np.where(ends, 0, ways.min(axis=1, initial=FAR)))
         if layers[-1][state] < FAR:
             return self._read_completion(state, chain(reversed(layers), repeat(far)))

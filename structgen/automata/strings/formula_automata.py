@@ -59,7 +59,9 @@ HELD: Final[HeldByContent[Automaton]] = HeldByContent()
 """The automata of formulas that this process met last."""
 _PAIR: Final = Pattern(r"[\uD800-\uDBFF][\uDC00-\uDFFF]")
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
-_LOW, _HIGH = 0xD800, 0xE000
+_LOW: Final = 0xD800
+_HIGH: Final = 0xE000
+"""The first surrogate, and the first code point behind the surrogates."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -78,7 +80,7 @@ class SpecAutomaton:
 class FormulaReader:
     """Makes the automata of formulas.
 
-    `most`: states of an automaton.
+    `max_states`: the most states of an automaton.
     `numbers` makes the automata of numerals; without it, atoms of numbers are refused.
     """
 
@@ -97,6 +99,8 @@ class FormulaReader:
         return HELD.get(key, lambda: self._build_automaton(formula, alone))
 
     def _build_automaton(self, formula: Formula, alone: bool) -> Automaton:
+        # Without recursion: formulas may be deep. A formula comes a second time (`ready`), when the automata
+        # of its parts are the last of `done`.
         done: list[Automaton] = []
         stack = [(formula, False, alone, False)]
         while stack:
@@ -110,8 +114,10 @@ class FormulaReader:
                 below = [part for part in formula.of if not self._is_joined(formula, part)]
                 if not ready and below:
                     stack.append((formula, is_denied, alone, True))
-                    alone = alone and isinstance(formula, All) and sum(map(_asks_more, formula.of)) <= 1
-                    stack.extend((part, is_denied, alone, False) for part in below[::-1])
+                    asks_one_thing = isinstance(formula, All) and sum(map(_asks_more, formula.of)) <= 1
+                    part_is_alone = alone and asks_one_thing
+                    # in reverse, so that the first part is made first, and stands first in `done`
+                    stack.extend((part, is_denied, part_is_alone, False) for part in below[::-1])
                     continue
                 start = len(done) - len(below)
                 parts = done[start:]
@@ -126,32 +132,27 @@ class FormulaReader:
     def _is_joined(self, connective: All | Any_, part: Formula) -> bool:
         """Return whether a part is made together with its neighbours: lengths and excluded words of a
         conjunction; patterns and words of a disjunction."""
-        return not _asks_more(part) if isinstance(connective, All) else isinstance(part, (Pattern, Words))
+        if isinstance(connective, All):
+            return not _asks_more(part)
+        return isinstance(part, (Pattern, Words))
 
     def _join_parts(self, formula: All | Any_, parts: list[Automaton]) -> Automaton:
         """Return the automaton of a conjunction or a disjunction; `parts`: of the parts that are not
         `_is_joined`."""
         if isinstance(formula, All):
             min_length, max_length = length_bounds(formula.of)
-            word_groups = [
-                excluded_words.of
-                for part in formula.of
-                if (excluded_words := _excluded_words(part)) is not None
-            ]
-            if word_groups:
-                parts.append(complement(self._atom_automaton(Words(frozenset().union(*word_groups)))))
+            exclusions = [words for part in formula.of if (words := _excluded_words(part)) is not None]
+            if exclusions:
+                parts.append(complement(self._atom_automaton(_unite_words(exclusions))))
             if not parts:
                 return of_lengths(min_length, max_length, self._max_states)
-            return limit_lengths(
-                intersect_automata(parts, self._max_states),
-                min_length,
-                max_length,
-                self._max_states,
-            )
-        words = [part.of for part in formula.of if isinstance(part, Words)]
+            # Lengths come last: they multiply the states of whatever is counted.
+            intersection = intersect_automata(parts, self._max_states)
+            return limit_lengths(intersection, min_length, max_length, self._max_states)
+        word_sets = [part for part in formula.of if isinstance(part, Words)]
         sources = dict.fromkeys(part.source for part in formula.of if isinstance(part, Pattern))
-        if words:
-            parts.append(self._atom_automaton(Words(frozenset().union(*words))))
+        if word_sets:
+            parts.append(self._atom_automaton(_unite_words(word_sets)))
         if sources:
             # one search for several patterns has fewer states than their product
             tree = make_alternation([parse_ecma(source) for source in sources])
@@ -164,9 +165,10 @@ class FormulaReader:
         source = pattern.source
         if (characters := characters_of(source)) is not None:
             THIS_CALL.count_work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
-            alphabet, kind = characters
-            trans = np.where(np.arange(alphabet.width) == kind, 0, -1).astype(np.int32)
-            return Automaton(alphabet, trans[None], np.ones(1, np.int32))
+            alphabet, allowed_kind = characters
+            # One state, to which the allowed characters lead back; it accepts.
+            row = np.where(np.arange(alphabet.width) == allowed_kind, 0, -1).astype(np.int32)
+            return Automaton(alphabet, row[None], np.ones(1, np.int32))
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))
         without = without_count(pattern)
         if without != pattern:
@@ -188,6 +190,7 @@ class FormulaReader:
         if isinstance(formula, Length):
             return of_lengths(formula.minimum, formula.maximum, self._max_states)
         if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
+            # locals, which the lambda keeps: the types of `formula` and `self._numbers` are narrow here alone
             atom = formula
             make = self._numbers
             return HELD.get((atom, make), lambda: make(atom))
@@ -234,6 +237,7 @@ class FormulaReader:
         possible = [at for at, part in enumerate(parts) if not part.is_empty]
         if not possible:
             return NONE, []
+        # A part without texts is never met: it would only widen the product.
         alphabet, trans, met = side_by_side([parts[at] for at in possible], False, self._max_states)
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(trans))
         numbers: dict[bytes, int] = {}
@@ -264,10 +268,18 @@ class FormulaReader:
 
 def group_outcomes(of: SpecAutomaton, groups: Sequence[frozenset[frozenset[int]]]) -> SpecAutomaton:
     """Return the automaton of a spec with other outcomes: {j} in place of each of those in group j."""
-    numbers = {true: at for at, group in enumerate(groups, 1) for true in group}
-    accept = np.array([0, *(numbers.get(true, 0) for true in of.outcomes)], np.int32)[of.automaton.accept]
+    group_numbers = {true: number for number, group in enumerate(groups, 1) for true in group}
+    # Outcomes of no group, and no outcome, are 0: the texts are none of the new specification.
+    new_numbers = np.array([0, *(group_numbers.get(true, 0) for true in of.outcomes)], np.int32)
+    accept = new_numbers[of.automaton.accept]
     automaton = minimal_automaton(of.automaton.alphabet, of.automaton.trans, accept)
-    return SpecAutomaton(automaton, tuple(frozenset((at,)) for at in range(len(groups))))
+    outcomes = tuple(frozenset((at,)) for at in range(len(groups)))
+    return SpecAutomaton(automaton, outcomes)
+
+
+def _unite_words(parts: list[Words]) -> Words:
+    """Return the words of all of some sets: one trie for all is smaller than a product of tries."""
+    return Words(frozenset().union(*(part.of for part in parts)))
 
 
 def _asks_more(formula: Formula) -> bool:
@@ -286,6 +298,7 @@ def _without_surrogates(of: Automaton) -> Automaton:
     inside = (starts >= _LOW) & (starts < _HIGH)
     if not inside.any():
         return of
+    # A surrogate counts to the run below it; behind the surrogates a run begins, whatever was there.
     points = np.union1d(starts[~inside], [_HIGH])
     kinds = of.alphabet.classes_of(points)
     alphabet, first = by_name(points, kinds)

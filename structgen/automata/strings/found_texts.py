@@ -40,6 +40,8 @@ from structgen.base.system.public_calls import THIS_CALL
 
 _MOST_TEXTS: Final = 1 << 15
 """The most texts, of 16 characters on average; alternatives are read however many they are."""
+_MOST_CHARACTERS: Final = 16 * _MOST_TEXTS
+"""The most characters of all texts together."""
 _MOST_ALTERNATIVES: Final = 64
 """The most letters of a class that are read as one text each."""
 _FEW_TEXTS: Final = 64
@@ -62,9 +64,11 @@ def _read_texts(node: Node, letters: _Letters) -> list[str] | None:
             all_texts += texts
         return all_texts
     if isinstance(node, Repetition) and node.min_count <= _MOST_TEXTS:
+        # The node is fixed: the least count is the only one.
         return _join_in_order([_read_texts(node.of, letters)] * node.min_count)
-    parts = node.parts if isinstance(node, Concatenation) else None
-    return None if parts is None else _join_in_order([_read_texts(part, letters) for part in parts])
+    if not isinstance(node, Concatenation):
+        return None
+    return _join_in_order([_read_texts(part, letters) for part in node.parts])
 
 
 def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
@@ -72,17 +76,24 @@ def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
     known, or where they are too many, or too long."""
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(parts))
     known_parts = [part for part in parts if part is not None]
-    if len(known_parts) < len(parts) or sum(map(len, chain.from_iterable(known_parts))) > 16 * _MOST_TEXTS:
+    if len(known_parts) < len(parts):
+        return None
+    if sum(map(len, chain.from_iterable(known_parts))) > _MOST_CHARACTERS:
         return None
     texts = [""]
     # texts in a row are joined before anything is multiplied
     for is_text, run in groupby(known_parts, lambda part: len(part) == 1):
-        for part in [["".join(chain.from_iterable(run))]] if is_text else run:
+        joined_parts = list(run)
+        if is_text:
+            joined_parts = [["".join(chain.from_iterable(joined_parts))]]
+        for part in joined_parts:
+            # the characters of all products: each text comes once for each text of the other side
             size = len(part) * sum(map(len, texts)) + len(texts) * sum(map(len, part))
-            is_one = len(texts) == 1 or len(part) == 1
-            if (not is_one and len(texts) * len(part) > _FEW_TEXTS) or size > 16 * _MOST_TEXTS:
+            count = len(texts) * len(part)
+            multiplies = len(texts) > 1 and len(part) > 1
+            if size > _MOST_CHARACTERS or (multiplies and count > _FEW_TEXTS):
                 return None
-            THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(texts) * len(part) + size)
+            THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * count + size)
             texts = [head + after for head in texts for after in part]
     return texts
 
@@ -93,6 +104,7 @@ def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
     from_start = parts[:1] == (TEXT_START,)
     to_end = parts[-1:] == (TEXT_END,)
+    # A flag counts as 1: the anchors at the ends go.
     parts = parts[from_start : len(parts) - to_end]
     # a search finds the same strings without what may be left out where a match begins or ends
     if not from_start:
@@ -105,17 +117,16 @@ def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     sets = sets_of(text)
     alphabet, member = divide_alphabet(sets)
     most_letters = 1 if from_start else _MOST_ALTERNATIVES  # threads that start at one place are fast
-    letters: _Letters = {
-        ranges: list(map(chr, np.flatnonzero(row))) if row.sum() <= most_letters else None
-        for ranges, row in zip(sets, member, strict=True)
-    }
+    letters: _Letters = {}
+    for ranges, row in zip(sets, member, strict=True):
+        # A letter is the number of a class as a character: texts of classes are strings, too.
+        is_small = row.sum() <= most_letters
+        letters[ranges] = list(map(chr, np.flatnonzero(row))) if is_small else None
     texts = _read_texts(text, letters)
     # a search for the empty text is left to others
-    return (
-        _automaton_holding(sorted({*texts}), alphabet, from_start, to_end, max_states)
-        if texts and all(texts)
-        else None
-    )
+    if not texts or not all(texts):
+        return None
+    return _automaton_holding(sorted({*texts}), alphabet, from_start, to_end, max_states)
 
 
 def _is_fixed(node: Node) -> bool:
@@ -158,6 +169,7 @@ def _automaton_holding(
             after = len(rows)
             kind = ord(char)
             fallback = int(rows[back][kind]) if size and not from_start else 0
+            # Limits are checked before the row is made, so that memory is bounded, too.
             if after == 4 * max_states:
                 raise_limit_error(TOO_MANY_STATES, max_states)
             if after * alphabet.width > MOST_WORK:
@@ -166,7 +178,9 @@ def _automaton_holding(
             is_whole = len(going[0]) == size + 1
             if is_whole or fallback in ends:
                 ends.add(after)
+            # Behind a text that was found whatever comes is accepted, unless the text must be the last.
             if to_end or after not in ends:
+                # The texts are sorted: one that ends here is the first of them.
                 todo.append((after, fallback, size + 1, going[is_whole:]))
             row[kind] = after
     accept = np.zeros(len(rows), np.int32)

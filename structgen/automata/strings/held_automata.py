@@ -52,10 +52,12 @@ class HeldByContent(Generic[T]):
             THIS_CALL.charge_bill(entry[1])
             return entry[0]
         with pause_collection():  # the parts of a pattern are many, and most are gone at the end
+            # Without the lock: making takes long, and asks for other values of this object.
             value, bill = THIS_CALL.bill_work(hash((id(self), key)), make)
         size = value.nbytes + ENTRY_BYTES
         with self._lock:
             if key not in self._entries and size <= self._budget:
+                # The bill goes with the value: later calls pay as if they had made it (`charge_bill`).
                 self._entries[key] = (value, bill)
                 self._bytes = self._bytes + size
                 while self._bytes > self._budget:

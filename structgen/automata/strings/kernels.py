@@ -40,7 +40,9 @@ def _hash_row(row: Row, size: int) -> int:
     """Return a hash of the first numbers of a row; it is the same with and without compilation."""
     hash_value = size
     for i in range(size):
+        # The mask keeps the product below 2**63: compiled numbers wrap there, and Python's do not.
         hash_value = ((hash_value & 0xFFFFFFFF) * 1000003) ^ (int(row[i]) + 1)
+    # A table takes the low bits: the upper ones are folded into them.
     return hash_value ^ (hash_value >> 17)
 
 
@@ -69,6 +71,7 @@ def _find_slot(
                     break
             if is_equal:
                 return int(row_number)
+        # Linear probing. The table is at most half full, so a free slot comes soon.
         slot = (slot + 1) & mask
     return -1 - slot
 
@@ -132,11 +135,13 @@ def _enter_row(
     row_number = _find_slot(row, size, flat, at, table)
     if row_number >= 0:
         return row_number, flat, table
+    # `_find_slot` says the free slot as -1 - slot.
     table[-1 - row_number] = count
     begin = at[count]
     flat = _lengthen_row(flat, begin + size)
     _put_row(row, size, flat, begin)
     at[count + 1] = begin + size
+    # Half full: four times the slots, so that all rows are hashed again but seldom.
     if 2 * (count + 1) > len(table):
         table = _larger_table(flat, at, count + 1, table)
     return count, flat, table
@@ -178,9 +183,10 @@ def _keep_highest(
         for i in range(size):
             place = places[kind, row[i]]
             if place < 0 or best[place] == ranks[kind, row[i]]:
+                # Kept threads move to the front: `kept_count` never passes `i`.
                 row[kept_count] = row[i]
                 kept_count += 1
-        # each place keeps a thread
+        # `best` is below 0 again for the next set. Each place keeps a thread, so none is missed.
         for i in range(kept_count):
             if places[kind, row[i]] >= 0:
                 best[places[kind, row[i]]] = -1
@@ -212,6 +218,7 @@ def _follow_step(
         work += edge_at[thread + 1] - edge_at[thread]
         for edge in range(edge_at[thread], edge_at[thread + 1]):
             closure = edges[edge, 1]
+            # A step is its own mark in `met`, so that nothing is cleared between two steps.
             if member[edges[edge, 0], kind] and met[first + closure] != step:
                 met[first + closure] = step
                 work += closure_at[closure + 1] - closure_at[closure]
@@ -264,7 +271,7 @@ def subsets(
     _put_row(closures, size, row, 0)
     count = 0
     work = 0
-    step = -1
+    step = -1  # the step before the first one puts the start, whose threads are in `row` already
     while step < count * member.shape[1]:
         if step >= 0:
             size, step_work = _follow_step(
@@ -282,6 +289,7 @@ def subsets(
             work += step_work
         for i in range(size):
             if row[i] == final:
+                # Whatever comes is accepted: the other threads change nothing any more.
                 row[0] = final
                 size = 1
                 break
@@ -291,8 +299,9 @@ def subsets(
             count = STOPPED if stop[0] else TOO_MUCH_WORK
             break
         to = -1
+        # The start stays, even where it has no thread: state 0 is the start of every table.
         if size > 0 or step < 0:
-            _sort_row(row, size)
+            _sort_row(row, size)  # equal sets have equal rows
             to, flat, table = _enter_row(row, size, flat, at, count, table)
             if to == count:
                 if count == most_states:
@@ -357,6 +366,7 @@ def product(
     row = _fill_row(parts, 0)
     count = 0
     work = 0
+    # As if the last class of a state before the start had just been read: what follows is the start.
     state = -1
     kind = width - 1
     while True:
@@ -364,7 +374,7 @@ def product(
         if state >= 0:
             for part in range(parts):
                 now = flat[at[state] + part]
-                if now >= 0:
+                if now >= 0:  # a part that died stays dead
                     now = tables[begins[part] + now * widths[part] + columns[part, kind]]
                 row[part] = now
                 dead += now < 0
@@ -405,6 +415,7 @@ def _mark_element(
     """Move an element of a partition that is not marked to the marked ones of its set."""
     block = sets[element]
     at = places[element]
+    # The element changes places with the first one that is not marked.
     to = firsts[block] + marked_counts[block]
     where[at] = where[to]
     places[where[at]] = at
@@ -433,6 +444,7 @@ def _split_sets(
         todo[0] -= 1
         middle = firsts[block] + marked_counts[block]
         if middle < pasts[block]:
+            # Each split renumbers the smaller part: O(n log n) in all (J. Hopcroft, 1971).
             if marked_counts[block] <= pasts[block] - middle:
                 firsts[count] = firsts[block]
                 pasts[count] = middle
@@ -459,6 +471,7 @@ def _sort_elements(numbers: Row, max_number: int) -> tuple[Row, Row]:
         begins[numbers[element] + 1] += 1
     for number in range(max_number + 1):
         begins[number + 1] += begins[number]
+    # where the next element of each number goes
     fill = _copy_first(begins, len(begins))
     for element in range(len(numbers)):
         order[fill[numbers[element]]] = element
@@ -535,6 +548,8 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
         len(marked_counts),
     )
     marked_counts[: max(count, groups)] = todo[0] = 0
+    # Sets of edges split the sets of states, and the other way round, until neither changes. Set 0 of the
+    # states needs no turn: what leads to the other sets tells what leads to it.
     block = 1
     group = 0
     while group < groups:
@@ -591,6 +606,7 @@ def nearest_ends(trans: Table, costs: Longs, ends: Flags) -> Longs:
     states, width = trans.shape
     far = np.empty(states, np.int64)
     for state in range(states):
+        # FAR is so far below 2**63 that a cost added to it never wraps.
         far[state] = 0 if ends[state] else FAR
     has_changed = True
     while has_changed:
@@ -612,6 +628,7 @@ def longest_rests(trans: Table) -> Longs:
     """Return of each state the most characters that may follow, FAR where there is no bound."""
     states, width = trans.shape
     far = np.zeros(states, np.int64)
+    # Depth first without recursion. Colour 0: new; 1: on the stack; 2: its distance is known.
     colour = np.zeros(states, np.uint8)
     edge = np.zeros(states, np.int64)
     stack = np.empty(states, np.int64)
@@ -628,6 +645,7 @@ def longest_rests(trans: Table) -> Longs:
                 depth -= 1
                 if depth > 0:
                     parent = stack[depth - 1]
+                    # `min`: what leads to a state without a bound has none itself.
                     far[parent] = max(far[parent], min(far[state] + 1, FAR))
                 continue
             to = trans[state, edge[state]]

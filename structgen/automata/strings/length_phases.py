@@ -51,7 +51,9 @@ class Phase(NamedTuple):
         """Return which states are alive behind so many characters."""
         remaining = self.end - written_count
         period = len(self.live) - self.prelude
-        row: States = self.live[min(remaining, self.prelude + (remaining - self.prelude) % period)]
+        # Beyond the prelude the rows come again and again; before it `remaining` itself is the less.
+        periodic_row = self.prelude + (remaining - self.prelude) % period
+        row: States = self.live[min(remaining, periodic_row)]
         return row
 
 
@@ -74,13 +76,15 @@ def length_cuts(formulas: Iterable[Formula]) -> list[int]:
         for atom in atoms(_open_pattern(leaf))
         if isinstance(atom, Length)
     ]
+    begins = {atom.minimum for atom in lengths}
     ends = {atom.maximum + 1 for atom in lengths if atom.maximum is not None}
-    return sorted(ends.union(atom.minimum for atom in lengths) - {0})
+    return sorted((begins | ends) - {0})
 
 
 def at_length(formula: Formula, size: int) -> Formula:
     """Return what a formula says of texts of so many characters: a formula without lengths. Cost: 2 us a
     part. Raises `LimitError` where a call has no steps left."""
+    # Without recursion: formulas may be deep. A connective comes a second time, when its parts are done.
     done: list[Formula] = []
     steps = 1
     stack = [(formula, False)]
@@ -88,9 +92,8 @@ def at_length(formula: Formula, size: int) -> Formula:
         node, is_ready = stack.pop()
         node = node if is_ready else _open_pattern(node)
         if isinstance(node, Length):
-            done.append(
-                TRUE if node.minimum <= size and (node.maximum is None or size <= node.maximum) else FALSE
-            )
+            is_met = node.minimum <= size and (node.maximum is None or size <= node.maximum)
+            done.append(TRUE if is_met else FALSE)
         elif not isinstance(node, (Not, All, Any_)) or not node.of:
             done.append(node)
         elif not is_ready:
@@ -98,13 +101,22 @@ def at_length(formula: Formula, size: int) -> Formula:
             steps += len(parts)
             stack += [(node, True), *((part, False) for part in parts)]
         elif isinstance(node, Not):
-            done[-1] = FALSE if done[-1] == TRUE else TRUE if done[-1] == FALSE else Not(done[-1])
+            answer = done[-1]
+            if answer == TRUE:
+                done[-1] = FALSE
+            elif answer == FALSE:
+                done[-1] = TRUE
+            else:
+                done[-1] = Not(answer)
         else:
             start = len(done) - len(node.of)
+            answers = done[start:]
+            # One false part decides a conjunction, one true part a disjunction.
             deciding = FALSE if isinstance(node, All) else TRUE
-            parts = tuple(part for part in done[start:][::-1] if part not in (TRUE, FALSE))
+            # The stack gave the last part first: in reverse the parts stand as in the formula.
+            parts = tuple(part for part in answers[::-1] if part not in (TRUE, FALSE))
             combined = parts[0] if len(parts) == 1 else type(node)(parts)
-            done[start:] = [deciding if deciding in done[start:] else combined]
+            done[start:] = [deciding if deciding in answers else combined]
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * steps)
     return done[0]
 
@@ -119,16 +131,19 @@ def in_phases(
     phase ends. Raises what `rows_of` raises, and `LimitError`.
     """
     sizes = [0, *length_cuts(formulas)]
+    # Where nothing changes at a bound, the phase goes on: the key of a phase is its least length.
     groups = groupby(sizes, lambda size: tuple([at_length(formula, size) for formula in formulas]))
     begins = {next(group_sizes): demands for demands, group_sizes in groups}
-    numbers = dict.fromkeys(chain.from_iterable(begins.values()))
-    numbers.pop(FALSE, None)
-    distinct_formulas = tuple(numbers)
+    # a dict in place of a set: its order is the same in every process
+    distinct = dict.fromkeys(chain.from_iterable(begins.values()))
+    distinct.pop(FALSE, None)
+    distinct_formulas = tuple(distinct)
     if not distinct_formulas:
         return None
     rows = rows_of(Spec(distinct_formulas))
     trans = rows.automaton.trans
     met = (frozenset[int](), *rows.outcomes)
+    # From the last phase to the first: what is alive in a phase depends on what is alive behind it.
     phases: list[Phase] = []
     end = ENDLESS
     for begin, demands in reversed(begins.items()):
@@ -137,15 +152,9 @@ def in_phases(
         accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
         far = steps_to(trans, accept)
         after = phases[-1].alive_states(end)[: len(accept)] if phases else far < FAR
-        phases.append(
-            Phase(
-                end,
-                asks,
-                tuple(outcomes),
-                *_alive_layers(rows, accept, after, end - begin),
-                int(far[far < FAR].max(initial=-1)),
-            )
-        )
+        live, prelude = _alive_layers(rows, accept, after, end - begin)
+        farthest = int(far[far < FAR].max(initial=-1))
+        phases.append(Phase(end, asks, tuple(outcomes), live, prelude, farthest))
         end = begin
     return rows, tuple(phases[::-1])
 
@@ -155,17 +164,19 @@ def _alive_layers(of: ByteRows, accept: States, after: States, max_length: int) 
     from which row on the rows are repeated. `accept`: which states accept in it; `after`: which are alive
     behind it."""
     trans = of.automaton.trans
-    now = after
+    layer = after
     met: dict[bytes, int] = {}
     layers: list[States] = []
-    while len(layers) <= max_length and (name := now.tobytes()) not in met:
+    # A layer follows from the one before alone: once a layer comes again, so do all that follow it.
+    while len(layers) <= max_length and (name := layer.tobytes()) not in met:
         met[name] = len(layers)
-        layers.append(now)
+        layers.append(layer)
         THIS_CALL.count_work(trans.size)
         if len(layers) * trans.size > MOST_WORK:
             raise_limit_error(TOO_MUCH_WORK)
-        now = accept | np.append(now, False)[trans].any(axis=1)
+        layer = accept | np.append(layer, False)[trans].any(axis=1)
     live = np.stack(layers)
+    # Places inside a character: one byte before its end first, since the others lead to these.
     for remaining in range(1, 4):
         tails = of.tails[of.open_bytes[of.automaton.states :] == remaining]
         if len(tails):

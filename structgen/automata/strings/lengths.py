@@ -35,6 +35,7 @@ def limit_lengths(
     """
     if of.is_empty or (max_length is not None and min_length > max_length):
         return NONE
+    # A bound that no text passes is dropped before the product, whose states are pairs with a count.
     if min_length and int(steps_to(of.trans, of.accept > 0)[0]) >= min_length:
         min_length = 0
     if max_length is not None and int(longest_rests(of.trans)[0]) <= max_length:

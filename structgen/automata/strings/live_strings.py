@@ -128,8 +128,10 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
         return [(formula, TRUE)]
     assert isinstance(formula, (All, Any_))
     parts = [ways_of(part, is_denied) for part in formula.of]
+    # A denied conjunction is a disjunction of what denies its parts (A. De Morgan).
     if isinstance(formula, Any_) is not is_denied:
         return [way for part in parts for way in part]
+    # Each way of a part with each way of the others: their number is a product, so it is bounded.
     ways: list[tuple[Texts | None, Formula]] = [(None, TRUE)]
     for part in parts:
         ways = [_combine_ways(way, part_way) for way in ways for part_way in part]
@@ -143,15 +145,19 @@ def ways_of(formula: Formula, is_denied: bool = False) -> list[tuple[Texts | Non
 def _combine_ways(
     way: tuple[Texts | None, Formula], second_way: tuple[Texts | None, Formula]
 ) -> tuple[Texts | None, Formula]:
-    (a, x), (b, y) = way, second_way
-    if a is not None and b is not None and a != b:
+    """Return the way of a string that goes both ways at once. Errors: `UnsupportedError` for two grammars."""
+    texts, formula = way
+    second_texts, second_formula = second_way
+    if texts is not None and second_texts is not None and texts != second_texts:
+        # Whether two context-free grammars have a text in common cannot be decided.
         raise unsupported_error(
-            f"One string is asked to be {name_texts(a)} and {name_texts(b)}, neither of which is "
-            "regular and small.",
+            f"One string is asked to be {name_texts(texts)} and {name_texts(second_texts)}, neither of "
+            "which is regular and small.",
             "Write one grammar of the texts of both. Beside one of these, others must be small and regular.",
         )
-    regular = [formula for formula in (x, y) if formula != TRUE]
-    return a if b is None else b, FALSE if FALSE in regular else _join_formulas(regular)
+    regular = [part for part in (formula, second_formula) if part != TRUE]
+    joined = FALSE if FALSE in regular else _join_formulas(regular)
+    return texts if second_texts is None else second_texts, joined
 
 
 def _join_formulas(parts: list[Formula]) -> Formula:

@@ -99,6 +99,7 @@ class _Surroundings:
         self.behinds: list[tuple[Table, Row]] = []
         self.threads = self.unpaid = 0
         for node in self.nodes:
+            # The body of a look-behind has the alphabet of the pattern, but look-behinds of its own.
             below = _Surroundings.__new__(_Surroundings)
             below.__dict__.update(self.__dict__, nodes=look_behinds(node.of), behinds=[])
             below.number = {inner: at for at, inner in enumerate(below.nodes)}
@@ -107,7 +108,9 @@ class _Surroundings:
 
     def ending_automaton(self, node: LookAround) -> tuple[Table, Row]:
         """Return the automaton of the texts at whose end a look-behind's body has just matched."""
-        return PatternSearch(self, node.of, (0,) * len(self.behinds), anywhere=True, to_end=True).make_table()
+        start_states = (0,) * len(self.behinds)
+        search = PatternSearch(self, node.of, start_states, anywhere=True, to_end=True)
+        return search.make_table()
 
     def states_after(self, behind_states: BehindStates, kind: int) -> BehindStates:
         """Return the states of the look-behinds after a character of a class."""
@@ -130,8 +133,8 @@ class _Surroundings:
 class PatternSearch:
     """The threads of one search for a pattern.
 
-    `behind`: the look-behinds' states where it begins. `anywhere`: it may begin after any text. `to_end`: the
-    match must end where the text does. `first`: the text begins where the search does.
+    `behind_states`: the look-behinds' states where it begins. `anywhere`: it may begin after any text.
+    `to_end`: the match must end where the text does. `first`: the text begins where the search does.
     """
 
     def __init__(
@@ -157,7 +160,7 @@ class PatternSearch:
         self._ahead_numbers: dict[tuple[LookAround, BehindStates, bool], int] = {}
         self._numbers: dict[Thread, int] = {}
         self._todo: list[Thread] = []
-        self._behind_free: dict[int, int] = {}
+        self._closure_after: dict[int, int] = {}
         """For an instruction, the number of its closure after a character, if the thread has no duties and no
         look-behinds."""
         self._plain: dict[int, int] = {}
@@ -179,15 +182,19 @@ class PatternSearch:
         width = self._around.alphabet.width
         final = -1 if self._to_end else self._numbers.get(_MATCHED, -1)
         ends = [self._accepts_at(thread) for thread in self._todo]
+        # `reshape` keeps two columns where there is no edge at all.
         moves = np.array([edge for several in edges for edge in several], np.int32).reshape(-1, 2)
+        closure_threads = np.array([thread for closure in self._closures for thread in closure], np.int32)
+        # A dict keeps the order in which its keys came: row `i` is the set of number `i`.
+        sets = np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width)
         _, trans, accept = run_bounded(
             subsets,
             max_states,
             _ends_of(edges),
             moves,
             _ends_of(self._closures),
-            np.array([thread for closure in self._closures for thread in closure], np.int32),
-            np.frombuffer(b"".join(self._sets), np.uint8).reshape(-1, width).copy(),
+            closure_threads,
+            sets.copy(),  # a buffer of bytes is read-only, and the kernel's type is not
             np.array(ends, np.uint8),
             self._rank_threads(),
             final,
@@ -196,11 +203,13 @@ class PatternSearch:
 
     def _rank_threads(self) -> ThreadRanks:
         """Return for each kind of count the place of each thread, -1 for none, and its rank there."""
-        kinds = 1 + max((depth for ranks in self._ranks.values() for depth in ranks), default=-1)
+        depths = (depth for ranks in self._ranks.values() for depth in ranks)
+        kinds = 1 + max(depths, default=-1)
         thread_ranks = np.full((2, kinds, len(self._todo)), -1, np.int32)
         numbers: dict[object, int] = {}
         for at, thread in enumerate(self._todo if kinds else ()):
             for depth, (place, rank) in self._ranks.get(thread.pc, {}).items():
+                # Only threads of the same duties and look-behinds stand in one place.
                 number = numbers.setdefault((place, *thread[1:]), len(numbers))
                 thread_ranks[:, depth, at] = number, rank
         return thread_ranks
@@ -221,27 +230,27 @@ class PatternSearch:
         else:
             return []
         if not thread.duties and not thread.behind_states:
-            closure_number = self._behind_free.get(after)
+            closure_number = self._closure_after.get(after)
             if closure_number is None:
-                closure_number = self._behind_free[after] = self._number_closure(
-                    Thread(after, _FREE, (), False)
-                )
+                plain_thread = Thread(after, _FREE, (), False)
+                closure_number = self._closure_after[after] = self._number_closure(plain_thread)
             return [(self._number_set(classes), closure_number)]
-        self._around.count_threads(int(classes.sum()) * (1 + len(thread.duties)) // _STEPS_OF_A_THREAD)
+        steps = int(classes.sum()) * (1 + len(thread.duties))
+        self._around.count_threads(steps // _STEPS_OF_A_THREAD)
+        # Duties and look-behinds may go on otherwise with each class: classes that do alike share an edge.
         groups: dict[tuple[Duties, BehindStates], list[int]] = {}
         for kind in np.flatnonzero(classes).tolist():
             duties = self._duties_after(thread.duties, kind)
             if duties is not None:
-                groups.setdefault((duties, self._around.states_after(thread.behind_states, kind)), []).append(
-                    kind
-                )
+                behind_states = self._around.states_after(thread.behind_states, kind)
+                groups.setdefault((duties, behind_states), []).append(kind)
         edges = []
         for (duties, behind_states), kinds in groups.items():
-            chosen = np.zeros(len(self._all_classes), np.uint8)
-            chosen[kinds] = 1
-            edges.append(
-                (self._number_set(chosen), self._number_closure(Thread(after, duties, behind_states, False)))
-            )
+            classes_of_edge = np.zeros(len(self._all_classes), np.uint8)
+            classes_of_edge[kinds] = 1
+            set_number = self._number_set(classes_of_edge)
+            closure_number = self._number_closure(Thread(after, duties, behind_states, False))
+            edges.append((set_number, closure_number))
         return edges
 
     def _number_set(self, classes: Flags) -> int:
@@ -262,11 +271,13 @@ class PatternSearch:
     def _number_closure(self, start: Thread) -> int:
         """Return the number of the closure of a thread: those that wait for a character, for the end, or have
         matched. A duty that is met whatever comes is gone; a match without duties needs nothing more."""
-        plain = None if start.duties or start.behind_states else self._plain_closure(start.pc, start.first)
+        plain = None
+        if not start.duties and not start.behind_states:
+            plain = self._plain_closure(start.pc, start.first)
         if plain is not None:
             self._closures.append(plain)
             return len(self._closures) - 1
-        closure: dict[int, None] = {}
+        closure: dict[int, None] = {}  # in place of a set: its order is the same in every process
         for thread in self._closure(start, False):
             duties = thread.duties
             reduced_thread = thread
@@ -309,12 +320,13 @@ class PatternSearch:
             elif look is not None:
                 return None
             else:
-                key = ~pc if first and op == END else pc
+                # `first` matters to the end of the text alone (`^$`), so other threads are one for both.
+                is_first = first and op == END
+                key = ~pc if is_first else pc
                 if key not in thread_numbers:
                     is_done = op == MATCH and not self._to_end
-                    thread_numbers[key] = self._number_thread(
-                        _MATCHED if is_done else Thread(pc, _FREE, (), key < 0)
-                    )
+                    thread = _MATCHED if is_done else Thread(pc, _FREE, (), is_first)
+                    thread_numbers[key] = self._number_thread(thread)
                 closure.append(thread_numbers[key])
         self._around.count_threads(len(visited))
         return closure
@@ -359,28 +371,27 @@ class PatternSearch:
         """Return the thread behind a look-around; none where a look-behind does not hold."""
         if look.ahead:
             number = self._number_ahead(look, thread.behind_states, thread.first)
-            if not len(self._aheads[number].trans):
+            can_hold = len(self._aheads[number].trans) > 0
+            if not can_hold:
                 return []
-            return [thread._replace(pc=after, duties=thread.duties | {(number, 0)})]
+            duty = number, 0
+            return [thread._replace(pc=after, duties=thread.duties | {duty})]
         at = self._around.number[look]
-        accept = self._around.behinds[at][1]
+        _, accept = self._around.behinds[at]
         state = thread.behind_states[at]
-        return [thread._replace(pc=after)] if (state >= 0 and bool(accept[state])) == look.holds else []
+        has_matched = state >= 0 and bool(accept[state])
+        return [thread._replace(pc=after)] if has_matched == look.holds else []
 
     def _number_ahead(self, look: LookAround, behind_states: BehindStates, first: bool) -> int:
         """Return the number of the automaton of what must follow for a look-ahead to hold."""
         key = look, behind_states, first
         if key not in self._ahead_numbers:
-            trans, accept = PatternSearch(
-                self._around,
-                look.of,
-                behind_states,
-                anywhere=False,
-                first=first,
-            ).make_table()
+            search = PatternSearch(self._around, look.of, behind_states, anywhere=False, first=first)
+            trans, accept = search.make_table()
             if not look.holds:
                 trans, accept = minimal_table(*of_other_texts(trans, accept))
             if not accept.any():
+                # No text follows: an empty table says so (`_threads_behind_look`).
                 trans = trans[:0]
                 accept = accept[:0]
             self._ahead_numbers[key] = len(self._aheads)
@@ -406,6 +417,7 @@ def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
         tree, holds = todo.pop()
         aheads, rest = _leading_look_aheads(tree)
         if not holds and aheads:
+            # The complement of a product is no product: a negative body stays whole.
             rest = tree
             aheads = []
         todo += aheads
@@ -419,16 +431,20 @@ def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
 def _leading_look_aheads(tree: Node) -> tuple[list[tuple[Node, bool]], Node]:
     """Return the look-aheads at the start of a pattern that is anchored there, each as an anchored pattern
     with whether it must hold; and the pattern without them."""
-    parts = concatenate_nodes(tree, EMPTY)
-    if not isinstance(parts, Concatenation) or not parts.parts or not isinstance(parts.parts[0], TextStart):
+    sequence = concatenate_nodes(tree, EMPTY)
+    if not isinstance(sequence, Concatenation):
+        return [], tree
+    is_anchored = bool(sequence.parts) and isinstance(sequence.parts[0], TextStart)
+    if not is_anchored:
         return [], tree
     aheads: list[tuple[Node, bool]] = []
-    rest = list(parts.parts)
+    rest = list(sequence.parts)
     while len(rest) > 1:
         part = rest[1]
         if isinstance(part, LookAround) and part.ahead:
             aheads.append((concatenate_nodes(TEXT_START, part.of), part.holds))
         elif not isinstance(part, TextStart):
             break
+        # The part is a look-ahead that is kept, or one more start of the text, which says nothing.
         del rest[1]
     return aheads, concatenate_nodes(*rest) if aheads else tree

@@ -47,14 +47,17 @@ class ShippedAutomaton(NamedTuple):
         """Return an automaton as the file has it. `steps`: what making it has cost."""
         starts = automaton.alphabet.starts
         kinds = automaton.alphabet.kinds
+        # A code point has 21 bits, and a number of the file 16: it is written as two halves.
         arrays = (automaton.trans.ravel(), automaton.accept, kinds, starts & 0xFFFF, starts >> 16)
-        data = zlib.compress(b"".join([array.astype("<u2").tobytes() for array in arrays]), 9)
+        numbers = b"".join([array.astype("<u2").tobytes() for array in arrays])
+        data = zlib.compress(numbers, 9)
         states, classes = automaton.trans.shape
         return cls(data, steps, states, classes, len(starts))
 
     def unpack_automaton(self) -> Automaton:
         """Return the automaton. Cost: 0.1 ms."""
         _, _, states, classes, runs = self
+        # Signed numbers, so that DEAD is -1 again; the mask undoes that for the halves of code points.
         numbers = np.frombuffer(zlib.decompress(self.data), "<i2").astype(np.int32)
         ends = np.cumsum([states * classes, states, runs, runs])
         trans, accept, kinds, low, high = np.split(numbers, ends)
@@ -110,5 +113,6 @@ def shipped_automaton(meaning: object) -> Automaton | None:
     entry = shipped_entries().get(digest_of(meaning))
     if entry is None:
         return None
+    # A call is billed alike, whether the automaton is read or made: limits do not depend on the file.
     THIS_CALL.count_work(NUMBERS * (entry.steps - 1))
     return entry.unpack_automaton()

@@ -103,7 +103,9 @@ def _free_string() -> tuple[_Part, Table, Row]:
     """Return the free string as the first part of a pool, its rows, and its outcomes; lone surrogates have
     theirs."""
     rows = byte_rows(EVERY, (_FIRST_DEMAND,), True)
+    # state FREE comes first, then the places inside a character in the order of PLACE_BYTES
     local = np.array(rows.free_places(1), np.int32)
+    # the inverse of `local`, with DEAD behind it: index -1 is then DEAD
     places = np.append(np.argsort(local), DEAD).astype(np.int32)
     table = np.empty((PLACES, WIDTH), np.int32)
     rows.write_rows(local, places, table)
@@ -118,8 +120,9 @@ def _with_open_format(formula: Formula) -> Formula:
     others = [part for part in parts if not isinstance(part, Length)]
     if len(others) != 1 or not isinstance(others[0], Format):
         return formula
-    meaning = meaning_of(others[0].name, is_denied=False, alone=True)
-    return All(tuple([meaning if part is others[0] else part for part in parts]))
+    format_part = others[0]
+    meaning = meaning_of(format_part.name, is_denied=False, alone=True)
+    return All(tuple([meaning if part is format_part else part for part in parts]))
 
 
 class StringPool(AutomatonPool["_Part | LiveState"]):
@@ -167,10 +170,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return whether the lengths of a spec, whose formulas are these with their formats opened, are
         states: they are few, and no bound on all texts."""
         bounds = length_cuts(formulas)
-        many = len(bounds) // 10
-        is_bound = not many and all(at_length(formula, bounds[-1]) == FALSE for formula in formulas)
-        if is_bound or bounds[-1] >= _FEWEST_TO_COUNT * max(many, 1):
+        largest = bounds[-1]
+        tens_of_bounds = len(bounds) // 10
+        # No formula has a text beyond the largest bound: it bounds all texts.
+        bounds_all = not tens_of_bounds and all(at_length(formula, largest) == FALSE for formula in formulas)
+        if bounds_all or largest >= _FEWEST_TO_COUNT * max(tens_of_bounds, 1):
             return False
+        # Only the attempt shows whether the states stay below the limit of the grammar.
         try:
             self.start(spec, outcome)
         except LimitError:
@@ -188,19 +194,22 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if not length_cuts(formulas) or self._has_states(spec, outcome, formulas):
             return None
         rows_and_phases = in_phases(formulas, self._rows_of)
-        if rows_and_phases is None or not rows_and_phases[1][0].alive_states(0)[0]:
+        if rows_and_phases is None:
             return DEAD
         rows, phases = rows_and_phases
+        start_is_alive = phases[0].alive_states(0)[0]
+        if not start_is_alive:
+            return DEAD
+        # Two specs may share an automaton and differ in their phases alone: the digest names both.
         name = repr([(phase.end, *map(sorted, phase.outcomes)) for phase in phases]).encode()
         digest = blake2b(rows.digest + name, digest_size=16).digest()
         local = np.arange(rows.states, dtype=np.int32)
         places = self.count + local
         part = _Part(local, places, replace(rows, digest=digest), phases)
-        rows.write_rows(
-            local,
-            np.append(places, np.int32(DEAD)),
-            self._reserve_states(part, np.full_like(local, -1)),
-        )
+        # The outcome depends on the length: all states have none here, and readers ask `phases_of`.
+        no_outcomes = np.full_like(local, -1)
+        table = self._reserve_states(part, no_outcomes)
+        rows.write_rows(local, np.append(places, np.int32(DEAD)), table)
         return int(places[0])
 
     def phases_of(self, state: int) -> tuple[tuple[Phase, ...], Row]:
@@ -211,20 +220,23 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     def _start_of_spec(self, spec: Spec, outcome: Outcome) -> int:
         if spec.groups is None and any(map(speaks_of_texts, spec.formulas)):
-            return self._started_live(spec, outcome)
+            return self._start_live(spec, outcome)
         rows = self._rows_of(spec)
         if rows.is_empty:
             return DEAD
         places = np.full(rows.states, -1, np.int32)
+        # States that accept every text are those of the free string, which all specs share.
         for number, met in enumerate(rows.outcomes, 1):
             if met == _FIRST_DEMAND and outcome(met) == 0:
                 free = rows.free_places(number)
                 if free is not None:
                     places[list(free)] = np.arange(PLACES)
+        # The other states are new, and stand behind those that the pool has.
         local = np.flatnonzero(places < 0).astype(np.int32)
         places[local] = np.arange(self.count, self.count + len(local))
         ends = np.full(rows.states, -1, np.int32)
         outcome_numbers = np.array([-1, *map(outcome, rows.outcomes)], np.int32)
+        # Inside a character no text ends, so only states of the automaton have an outcome.
         ends[: rows.automaton.states] = outcome_numbers[rows.automaton.accept]
         table = self._reserve_states(_Part(local, places, rows), ends[local])
         rows.write_rows(local, np.append(places, np.int32(DEAD)), table)
@@ -258,29 +270,31 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         spec_automaton = self._dividing_automaton(formulas)
         trans = spec_automaton.automaton.trans
         accept = spec_automaton.automaton.accept
-        # States that no cycle leads to are taken away: few texts end there.
+        state_count = len(trans)
+        # An edge of several classes counts once. The number of an edge is that of its tail and its head.
         tails, kinds = np.nonzero(trans >= 0)
-        edges = np.unique(tails * len(trans) + trans[tails, kinds])
-        tails, heads = np.divmod(edges, len(trans))
-        begins = np.searchsorted(tails, np.arange(len(trans) + 1)).tolist()
-        ways = np.bincount(heads, minlength=len(trans))
-        gone = np.flatnonzero(ways == 0).tolist()
+        edges = np.unique(tails * state_count + trans[tails, kinds])
+        tails, heads = np.divmod(edges, state_count)
+        begins = np.searchsorted(tails, np.arange(state_count + 1)).tolist()
+        ways = np.bincount(heads, minlength=state_count)
+        # States that no cycle leads to are taken away (A. Kahn's order): few texts end there.
+        removed_states = np.flatnonzero(ways == 0).tolist()
         remaining_ways = ways.tolist()
         after = heads.tolist()
-        for state in gone:  # it grows meanwhile
+        for state in removed_states:  # it grows meanwhile
             for to in after[begins[state] : begins[state + 1]]:
                 remaining_ways[to] -= 1
                 if not remaining_ways[to]:
-                    gone.append(to)
-        endless = np.ones(len(trans), bool)
-        endless[gone] = False
+                    removed_states.append(to)
+        endless = np.ones(state_count, bool)
+        endless[removed_states] = False
         infinite = set(accept[endless].tolist())
         met = np.unique(accept).tolist()
         return {spec_automaton.outcomes[number - 1]: number in infinite for number in met if number > 0}
 
     # Live states.
 
-    def _started_live(self, spec: Spec, outcome: Outcome) -> int:
+    def _start_live(self, spec: Spec, outcome: Outcome) -> int:
         """Return the state before the first byte of a string of a spec with texts of grammars, or DEAD."""
         ways: list[TextDemand] = []
         regular: list[list[Formula]] = [[] for _ in spec.formulas]
@@ -290,11 +304,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                     regular[demand].append(beside)
                 elif (reader := self._reader_of(texts, beside)) is not None:
                     ways.append(TextDemand(demand, reader))
+        # A disjunction of no parts is false: a demand without a regular way keeps its number.
         others = Spec(tuple([Any_(tuple(parts)) for parts in regular]))
         start = self.start(others, outcome) if any(regular) else DEAD
         if not ways:
             return start
-        live = LiveState(tuple(ways), tuple([way.reader.start for way in ways]), start)
+        reader_starts = tuple([way.reader.start for way in ways])
+        live = LiveState(tuple(ways), reader_starts, start)
         return self._live_state(live, outcome)
 
     @remember_answers
@@ -311,6 +327,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the number of a live state, made if it is new."""
         number = self._live.get(live)
         if number is None:
+            # Whether the text may end is asked once. What follows a byte is asked when a text comes (`step`).
             met = {way.demand for way, state in live.alive_ways() if way.reader.machine.may_end(state)}
             if live.regular >= 0:
                 met |= self.demands_met(live.regular)
@@ -339,12 +356,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             live = self.is_live(state)
             assert live is not None, "states of automata are whole"
             if column < _ASCII and state not in self._noted_states:
-                self._tell_dead(state, live)
+                self._note_dead_characters(state, live)
             after = self._after_live(live, column, self._outcomes[state])
             self.trans[state, column] = after
         return after
 
-    def _tell_dead(self, state: int, live: LiveState) -> None:
+    def _note_dead_characters(self, state: int, live: LiveState) -> None:
         """Note the characters of ASCII with which no string goes on from a live state."""
         goes_on = np.zeros(_ASCII, np.bool_)
         for way, at in live.alive_ways():
@@ -358,8 +375,12 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return a number for each of some tokens: equal ones lead from a live state to one; -1 for tokens
         that close the string, or escape characters. No regular way goes on."""
         after = np.stack([way.reader.after_tokens(at, tokens) for way, at in live.alive_ways()])
-        alike: npt.NDArray[np.int64] = np.unique(after, axis=1, return_inverse=True)[1].reshape(-1)
-        return np.where(after.max(axis=0) < 0, -1, alike)
+        # Tokens with equal columns lead every reader to equal states.
+        _, inverse = np.unique(after, axis=1, return_inverse=True)
+        # numpy 2.0 gives the inverse of an axis in two dimensions, other versions in one
+        kinds: npt.NDArray[np.int64] = inverse.reshape(-1)
+        leads_nowhere = after.max(axis=0) < 0
+        return np.where(leads_nowhere, -1, kinds)
 
     def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
         states = [
@@ -368,6 +389,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         ]
         regular = DEAD if live.regular < 0 else int(self.trans[live.regular, column])
         if max(states) < 0:
+            # Only regular ways are left: from here on the string is in an automaton that is whole.
             return regular
         return self._live_state(LiveState(live.ways, tuple(states), regular), outcome)
 
@@ -392,6 +414,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if self.is_live(state) is not None:
             for column in range(256):
                 self.step(state, column)
+        # The column of a lone surrogate stands right behind those of the bytes.
         row = self.trans[state, : LONE_COLUMN + 1 if self.lone else 256]
         columns = np.flatnonzero(row >= 0).tolist()
         return [(LONE_BYTE if column == LONE_COLUMN else column, int(row[column])) for column in columns]
@@ -415,13 +438,17 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         part, local = self._locate_row(state)
         of = part.rows.automaton
         targets = dict[int, int]()
+        if local >= of.states:
+            return targets  # the state is inside a character
         starts = of.alphabet.starts
         kinds = of.alphabet.kinds
         at = int(np.searchsorted(starts, low, "right")) - 1
-        while local < of.states and at < len(starts) and starts[at] <= high:
-            end = high if at + 1 == len(starts) else min(high, int(starts[at + 1]) - 1)
+        while at < len(starts) and starts[at] <= high:
+            is_last_run = at + 1 == len(starts)
+            end = high if is_last_run else min(high, int(starts[at + 1]) - 1)
             point = max(low, int(starts[at]))
             if not self.lone and 0xD800 <= point < 0xE000:
+                # Surrogates cannot be written: the run begins behind them, if it reaches so far.
                 point = 0xE000
             after = int(of.trans[local, kinds[at]])
             if after >= 0 and point <= end:
@@ -449,13 +476,15 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if node is DONE:
             yield ord(bytes_read.decode()), state
         for byte, below in enumerate(node.after):
-            after = DEAD if below is None else self.step(state, byte)
-            if (
-                below is not None
-                and after >= 0
-                and (like := self._alike_key(after), below) not in tried_pairs
-            ):
-                tried_pairs.add((like, below))
+            if below is None:
+                continue
+            after = self.step(state, byte)
+            if after < 0:
+                continue
+            # States that are completed alike lead to alike characters: one of them is followed.
+            pair = self._alike_key(after), below
+            if pair not in tried_pairs:
+                tried_pairs.add(pair)
                 yield from self._list_characters(after, below, bytes_read + bytes((byte,)), tried_pairs)
 
     def is_infinite(self, state: int) -> bool:
@@ -489,15 +518,20 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             if self.outcome[at] >= 0:
                 words.append(text)
             if phases:
+                # In phases the length decides which demands a text meets, and which states are alive.
                 met = phase_at(phases, count_characters(text)).outcomes
-                words += [text] * bool(met[numbers[min(at - state, len(accept))]])
+                # Places inside a character have numbers behind the automaton's states: number 0, no outcome.
+                row = min(at - state, len(accept))
+                if met[numbers[row]]:
+                    words.append(text)
                 counts = [(to, longer_text, count_characters(longer_text)) for to, longer_text in following]
                 following = [
                     (to, longer_text)
                     for to, longer_text, count in counts
                     if phase_at(phases, count).alive_states(count)[to - state]
                 ]
-            (branching if len(following) > 1 else later).extend(following)
+            queue = branching if len(following) > 1 else later
+            queue.extend(following)
             if len(words) + len(branching) + len(later) > max_count:
                 return None
         return sorted(words)
@@ -522,6 +556,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """
         of = self._locate_row(start)[0].rows.automaton
         kinds = of.alphabet.kinds[np.searchsorted(of.alphabet.starts, list(plain), "right") - 1]
+        # how many plain characters each class has
         weights = np.bincount(kinds, minlength=of.alphabet.width).astype(np.float64)
         # a state's strings may be finitely many, each no longer than this; or many of a length are plain
         finite = longest_rests(of.trans)
@@ -529,9 +564,13 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         ends = (of.accept > 0).astype(np.float64)
         ways = ends
         for size in range(1, _SWEEPS):
-            ways = ends + np.append(ways, 0.0)[of.trans] @ weights
+            # Index -1, where nothing follows, reads the number that is appended at the end.
+            ways_after = np.append(ways, 0.0)[of.trans]
+            ways = ends + ways_after @ weights
             far = np.minimum(far, np.where(ways >= many, size, FAR))
-            far = np.minimum(far, widest + np.append(far, FAR)[of.trans].min(axis=1))
+            # Or one character of any kind leads to a state from which it is known.
+            nearest_after = np.append(far, FAR)[of.trans].min(axis=1)
+            far = np.minimum(far, widest + nearest_after)
         return int(far.max())
 
     def byte_classes(self) -> bytes:
@@ -540,8 +579,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         Cost: a look at each entry of the arrays.
         """
         numbers: dict[bytes, int] = {}
-        every = np.ascontiguousarray(self.trans[: self.count, :256].T)
-        return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in every)
+        columns = np.ascontiguousarray(self.trans[: self.count, :256].T)
+        return bytes(numbers.setdefault(column.tobytes(), len(numbers)) for column in columns)
 
     def language_key(self, state: int) -> bytes:
         """Return 16 bytes that name the residual language with its outcomes, the same in every process.
@@ -549,6 +588,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         Equal keys mean equal languages and demands; unequal keys may mean equal languages too.
         """
         if self.is_live(state) is not None:
+            # A live state has no digest: the key holds within this pool, and equals no key of another one.
             return b"live %d %d" % (id(self), state)
         part, local = self._locate_row(state)
         return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
@@ -570,11 +610,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return the completions of a spec, made once."""
         completions = self._completions.get(id(part))
         if completions is None:
-            of = part.rows.automaton
-            outcomes = part.rows.outcomes
+            # The pool keeps each part as long as itself, so no other object gets the part's id.
             completions = self._completions[id(part)] = StringCompletions(
-                of,
-                outcomes,
+                part.rows.automaton,
+                part.rows.outcomes,
                 self._spelling,
                 self.lone,
                 self._missing,
@@ -587,7 +626,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if live is not None:
             return self._live_finish(live, state)
         part, local = self._locate_row(state)
-        if not part.rows.open_bytes[local]:
+        is_between_characters = not part.rows.open_bytes[local]
+        if is_between_characters:
             completions = self._completions_of(part)
             texts = (
                 completions.in_phases(local, part.phases, written_count)
@@ -605,16 +645,16 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
                         after.setdefault(to, lead + bytes((byte,)))
             leads = after
         rests = ((lead, self.shortest_rests(at, written_count)) for at, lead in leads.items())
-        return self._least_texts(
-            {demand: lead + text for demand, text in texts.items()} for lead, texts in rests
-        )
+        ways = ({demand: lead + text for demand, text in texts.items()} for lead, texts in rests)
+        return self._least_texts(ways)
 
     def _live_finish(self, live: LiveState, state: int) -> Demands:
         """Return, for each demand that can still be met, the rest of a live state: what a reader says, the
         shortest of several ways."""
-        continuations = (
-            [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0] if self._missing else []
-        )
+        continuations: list[tuple[int, int]] = []
+        if self._missing:
+            # Bytes 0x80 to 0xBF go on with a character that has begun (RFC 3629, section 3).
+            continuations = [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0]
         if continuations:  # a character: one of those that tokens can write
             ways = [
                 {demand: bytes((byte,)) + rest for demand, rest in self.shortest_rests(after).items()}
@@ -632,7 +672,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         best: dict[int, bytes] = {}
         for texts in ways:
             for demand, text in texts.items():
-                if demand not in best or self._order_of_text(text) < self._order_of_text(best[demand]):
+                least = best.get(demand)
+                if least is None or self._order_of_text(text) < self._order_of_text(least):
                     best[demand] = text
         return dict(sorted(best.items()))
 

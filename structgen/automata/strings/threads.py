@@ -74,11 +74,11 @@ class PatternInstructions:
 
     def any_text_before(self, start: int) -> int:
         """Return the instruction that goes to `start` after any text."""
+        # The loop needs its own number before it is complete: a placeholder keeps it.
         loop = len(self.code)
         self.code.append(PatternInstruction(SPLIT))
-        self.code[loop] = PatternInstruction(
-            SPLIT, (start, self.put_instruction(PatternInstruction(SET, (loop,), ANY)))
-        )
+        any_character = self.put_instruction(PatternInstruction(SET, (loop,), ANY))
+        self.code[loop] = PatternInstruction(SPLIT, (start, any_character))
         return loop
 
     def emit_node(self, node: Node, after: int) -> int:
@@ -97,6 +97,7 @@ class PatternInstructions:
         if isinstance(node, SomeOf):
             begins = []
             equal: dict[Node, list[tuple[int, int]]] = {}
+            # Behind a part any of the later ones may follow, or none: `after` is the choice among these.
             for part in reversed(node.parts):
                 first = len(self._trace)
                 begins.append(self.emit_node(part, after))
@@ -110,6 +111,7 @@ class PatternInstructions:
                 after = self.emit_node(part, after)
             return after
         if isinstance(node, Alternation):
+            # Parts that begin at one instruction are one thread.
             split = tuple(dict.fromkeys([self.emit_node(part, after) for part in node.parts]))
             return split[0] if len(split) == 1 else self.put_instruction(PatternInstruction(SPLIT, split))
         if isinstance(node, Repetition):
@@ -123,21 +125,23 @@ class PatternInstructions:
     def _emit_repetition(self, node: Repetition, after: int) -> int:
         min_count = node.min_count
         if node.max_count is None:
-            loop = len(self.code)
+            loop = len(self.code)  # as in `any_text_before`
             self.code.append(PatternInstruction(SPLIT))
             begin = self.emit_node(node.of, loop)
             self.code[loop] = PatternInstruction(SPLIT, (begin, after))
             # the copy in the loop is the first one
-            begin, min_count = (begin, min_count - 1) if min_count else (loop, 0)
+            if min_count:
+                min_count -= 1
+            else:
+                begin = loop
         else:
             begin = after
             copies = []
             self._depth += 1
             for _ in range(node.max_count - min_count):
                 first = len(self._trace)
-                begin = self.put_instruction(
-                    PatternInstruction(SPLIT, (self.emit_node(node.of, begin), after))
-                )
+                copy = self.emit_node(node.of, begin)
+                begin = self.put_instruction(PatternInstruction(SPLIT, (copy, after)))
                 copies.append((first, len(self._trace)))
             self._depth -= 1
             self._rank_copies(copies)
@@ -151,7 +155,9 @@ class PatternInstructions:
     def _rank_copies(self, copies: list[tuple[int, int]]) -> None:
         """Note the ranks of instructions in copies, which are ranges of the trace; more may follow the later
         ones. The node is the same, so that equal places are the same ones of it."""
-        if len(copies) < 2 or self._depth >= MOST_RANKS or len({end - first for first, end in copies}) > 1:
+        sizes = {end - first for first, end in copies}
+        # Only copies of one size have corresponding places.
+        if len(copies) < 2 or self._depth >= MOST_RANKS or len(sizes) > 1:
             return
         for rank, (first, end) in enumerate(copies):
             for place, number in enumerate(self._trace[first:end], self._places):

@@ -74,6 +74,7 @@ class _Places:
     def row_of_place(self, remaining: int, low: int, first: int, last: int) -> int:
         """Return the row of the place `remaining` bytes before the end of a character at which the code
         points from `low` on follow, but for those outside `first` to `last`."""
+        # A byte that goes on with a character has six of its bits (RFC 3629, section 3).
         size = 1 << 6 * (remaining - 1)
         high = low + (1 << 6 * remaining) - 1
         run = bisect_right(self._points, low)
@@ -84,10 +85,12 @@ class _Places:
             row = np.where((lows >= first) & (lows <= last), self._alphabet.classes_of(lows), -1)
             return self._number_row(1, row)
         row = np.full(_TAILS, -1, np.int64)
+        highs = lows + size - 1
         begin = np.searchsorted(self._starts, lows, "right") - 1
-        end = np.searchsorted(self._starts, lows + size - 1, "right") - 1
-        whole = (lows >= first) & (lows + size - 1 <= last) & (begin == end)
-        some = (lows <= last) & (lows + size - 1 >= first)
+        end = np.searchsorted(self._starts, highs, "right") - 1
+        # Below a byte whose code points are all allowed and in one run there is one class: no search there.
+        whole = (lows >= first) & (highs <= last) & (begin == end)
+        some = (lows <= last) & (highs >= first)
         for at in np.flatnonzero(some).tolist():
             row[at] = (
                 self._uniform_place(remaining - 1, int(self._kinds[begin[at]]))
@@ -103,10 +106,12 @@ class _Places:
         return self._number_row(remaining, np.full(_TAILS, inner))
 
     def _number_row(self, remaining: int, row: Longs) -> int:
+        """Return the number of a row among those of places as far from the end; equal rows have one."""
         rows = self.rows[remaining - 1]
         return rows.setdefault(row.astype(np.int32).tobytes(), len(rows))
 
     def table_of_places(self, remaining: int) -> Table:
+        """Return the rows of all places `remaining` bytes before the end of a character."""
         return np.frombuffer(b"".join(self.rows[remaining - 1]), np.int32).reshape(-1, _TAILS)
 
 
@@ -119,25 +124,32 @@ def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
     starts = alphabet.starts[at:].copy()
     kinds = alphabet.kinds[at:]
     starts[0] = 0x80
+    # Classes are numbered as they come beyond ASCII: alphabets that divide it alike have one key.
     distinct_kinds, first, which = np.unique(kinds, return_index=True, return_inverse=True)
     order = np.argsort(first)
     numbers = np.empty(len(order), np.int32)
     numbers[order] = np.arange(len(order))
     inside = _inside_of(starts.tobytes(), numbers[which].tobytes(), len(order), lone)
-    return inside._replace(last=np.append(distinct_kinds[order], np.int32(-1))[inside.last])
+    # Back to the classes of this alphabet; index -1 reads the -1 at the end, which is no character.
+    own_kinds = np.append(distinct_kinds[order], np.int32(-1))
+    return inside._replace(last=own_kinds[inside.last])
 
 
 @billed_cache(256)
 def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
     THIS_CALL.count_work(NUMBERS_OF_A_RANGE * len(kinds))  # `kinds` has four bytes a range
     places = _Places(Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width))
-    leads = [(byte, 1, places.row_of_place(1, (byte & 31) << 6, 0x80, 0x7FF)) for byte in range(0xC2, 0xE0)]
+    leads: list[tuple[int, int, int]] = []
+    for byte in range(0xC2, 0xE0):  # 0xC0 and 0xC1 would begin longer forms of ASCII
+        low = (byte & 31) << 6
+        leads.append((byte, 1, places.row_of_place(1, low, 0x80, 0x7FF)))
     for byte in range(0xE0, 0xF0):
         low = (byte & 15) << 12
-        leads.append((byte, 2, places.row_of_place(2, low, 0x800, 0xD7FF if byte == 0xED else 0xFFFF)))
-    leads += [
-        (byte, 3, places.row_of_place(3, (byte & 7) << 18, 0x10000, 0x10FFFF)) for byte in range(0xF0, 0xF5)
-    ]
+        high = 0xD7FF if byte == 0xED else 0xFFFF  # behind 0xED the surrogates begin, which have no UTF-8
+        leads.append((byte, 2, places.row_of_place(2, low, 0x800, high)))
+    for byte in range(0xF0, 0xF5):
+        low = (byte & 7) << 18
+        leads.append((byte, 3, places.row_of_place(3, low, 0x10000, 0x10FFFF)))
     if lone:
         leads.append((LONE_COLUMN, 2, places.row_of_place(2, 0xD000, 0xD800, 0xDFFF)))
     return _Inside(
@@ -190,11 +202,13 @@ class ByteRows:
         """Return the state that every text leads back to and whose outcome has a number, with the seven
         places inside a character that follow it; None where there is none."""
         trans = self.automaton.trans
-        loops = (trans == np.arange(len(trans))[:, None]).all(axis=1) & (self.automaton.accept == outcome)
-        looping = np.flatnonzero(loops)
-        if not len(looping):
+        own_numbers = np.arange(len(trans))[:, None]
+        loops = (trans == own_numbers).all(axis=1)
+        looping_states = np.flatnonzero(loops & (self.automaton.accept == outcome))
+        if not len(looping_states):
             return None
-        state = int(looping[0])
+        # The automaton is minimal: there is at most one such state for an outcome.
+        state = int(looping_states[0])
         row = self.beyond[self.groups[state]]
         return (state, *(int(row[byte - 0x80]) for byte in PLACE_BYTES))
 
@@ -210,13 +224,15 @@ class ByteRows:
         # in parts: the rows of an automaton may take 150 MB
         for at in range(0, len(whole_states), 1 << 12):
             some = slice(at, min(at + (1 << 12), len(whole_states)))
-            into[some, :0x80] = numbers[of.trans[whole_states[some]]][:, kinds]
+            rows_of_classes = numbers[of.trans[whole_states[some]]]
+            into[some, :0x80] = rows_of_classes[:, kinds]
             into[some, 0x80:] = numbers_beyond[ways[some]]
         totals = np.flatnonzero(np.isin(whole_states, self.totals)) if len(self.totals) else self.totals
         into[totals, TOTAL_COLUMN] = numbers[whole_states[totals]]
         inside = into[len(whole_states) :]
         inside[:] = DEAD
-        inside[:, 0x80 : 0x80 + _TAILS] = numbers[self.tails[chosen[len(whole_states) :] - of.states]]
+        inside_states = chosen[len(whole_states) :]
+        inside[:, 0x80 : 0x80 + _TAILS] = numbers[self.tails[inside_states - of.states]]
 
 
 PLACE_BYTES: Final = (0xC2, 0xE1, 0xE0, 0xED, 0xF0, 0xF1, 0xF4)
@@ -239,35 +255,45 @@ def byte_rows(
     count = of.states
     THIS_CALL.count_work(_NUMBERS_OF_A_ROW * count + NUMBERS_OF_A_RANGE * len(alphabet.starts))
     far = steps_to(of.trans, of.accept > 0)
-    kinds_beyond = np.unique(alphabet.kinds[int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1 :])
+    run_of_beyond = int(np.searchsorted(alphabet.starts, 0x80, "right")) - 1
+    kinds_beyond = np.unique(alphabet.kinds[run_of_beyond:])
     goes_on = bool((trans[:, kinds_beyond] >= 0).any())
-    # states with the same ways beyond ASCII share their places
-    alike = _unique_rows(trans[:, kinds_beyond])[1:] if goes_on else (np.zeros(1, int), np.zeros(count, int))
-    beyond = _whole_characters(of, alike[0])
+    # States with the same ways beyond ASCII are a group, and share their places.
+    if goes_on:
+        _, first_states, groups = _unique_rows(trans[:, kinds_beyond])
+    else:
+        first_states = np.zeros(1, int)
+        groups = np.zeros(count, int)
+    beyond = _whole_characters(of, first_states)
     tail_tables: list[Table] = []
     open_bytes = [np.zeros(count, np.uint8)]
     rests = [far]
     if goes_on:
-        for tails, remaining, needed_characters in _inside_rows(of, alike[0], beyond, far, lone, max_states):
+        inside_rows = _inside_rows(of, first_states, beyond, far, lone, max_states)
+        for tails, remaining, needed_characters in inside_rows:
             tail_tables.append(tails)
             open_bytes.append(np.full(len(tails), remaining, np.uint8))
             rests.append(needed_characters)
+    # An empty table is among them: numpy joins one array at least.
     inside = np.concatenate([*tail_tables, np.empty((0, _TAILS), np.int32)])
     if count + len(inside) > max_states:
         raise_limit_error(TOO_MANY_STATES, max_states)
     THIS_CALL.count_work(_NUMBERS_OF_A_ROW * len(inside))
     # nothing follows everywhere unless all characters do
     endless = bool((trans >= 0).all(axis=1).any())
-    totals = np.flatnonzero(closed_states(trans, np.ones(count, np.bool_))) if endless else np.zeros(0, int)
+    totals = np.zeros(0, int)
+    if endless:
+        totals = np.flatnonzero(closed_states(trans, np.ones(count, np.bool_)))
     digest = blake2b(digest_size=16)
     for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
         digest.update(part.tobytes())
+    # A frozenset has no order that is the same in every process: it is sorted.
     digest.update(repr(([sorted(true) for true in outcomes], lone)).encode())
     return ByteRows(
         of,
         outcomes,
         beyond,
-        alike[1],
+        groups,
         inside,
         totals,
         np.concatenate(open_bytes),
@@ -279,12 +305,14 @@ def byte_rows(
 def _whole_characters(of: Automaton, first: Longs) -> Table:
     """Return what follows beyond ASCII in some states: the columns of whole characters; no byte goes on."""
     alphabet = of.alphabet
+    # how many characters beyond ASCII each run has, and below how many of each class
     sizes = np.diff(np.maximum(alphabet.starts, 0x80), append=LAST + 1)
     spaces = np.bincount(alphabet.classes_of(_WIDE_SPACES), minlength=alphabet.width)
     others = np.bincount(alphabet.kinds, sizes, alphabet.width) - spaces
     beyond = np.full((len(first), WIDTH - 0x80), DEAD, np.int32)
     for column, kinds in ((OTHERS_COLUMN, others), (SPACES_COLUMN, spaces)):
         after = of.trans[first][:, kinds > 0]
+        # A column says a state only where all of its characters lead to that one.
         is_one = (after == after[:, :1]).all(axis=1)
         beyond[is_one, column - 0x80] = after[is_one, 0]
     return beyond
@@ -310,13 +338,16 @@ def _inside_rows(
     total = of.states
     ids: list[Table] = []
     for remaining, places in enumerate(inside[:3], 1):
-        flat = np.append(after, np.full((len(first), 1), -1, np.int32), axis=1)[:, places].reshape(-1, _TAILS)
+        # `places` has classes (later places), or -1: a column of -1 at the end answers that index.
+        no_way = np.full((len(first), 1), -1, np.int32)
+        flat = np.append(after, no_way, axis=1)[:, places].reshape(-1, _TAILS)
         alive = (flat >= 0).any(axis=1)
         distinct_rows, _, number = _unique_rows(flat[alive])
         row_numbers = np.full(len(flat), -1, np.int32)
         row_numbers[alive] = total + number
         needed_characters = distance[distinct_rows].min(axis=1)
         yield distinct_rows, remaining, needed_characters
+        # FAR stays the last one: it answers the index -1.
         distance = np.concatenate([distance[:-1], needed_characters, distance[-1:]])
         total += len(distinct_rows)
         if total > max_states:
@@ -332,7 +363,9 @@ def _unique_rows(rows: Table) -> tuple[Table, Longs, Longs]:
     if len(rows) < 2 or not rows.size:
         first = np.zeros(min(len(rows), 1), np.int64)
         return rows[first], first, np.zeros(len(rows), np.int64)
+    # A row as one value of so many bytes: numpy sorts these faster than rows of numbers.
     whole = np.ascontiguousarray(rows)
-    names = whole.view(np.dtype((np.void, whole.dtype.itemsize * whole.shape[1]))).ravel()
+    row_bytes = whole.dtype.itemsize * whole.shape[1]
+    names = whole.view(np.dtype((np.void, row_bytes))).ravel()
     _, first, which = np.unique(names, return_index=True, return_inverse=True)
     return whole[first], first, which.reshape(-1)
