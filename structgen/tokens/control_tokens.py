@@ -58,7 +58,9 @@ class ControlTokens:
             return self._words.sub(lambda sign: self._guards[sign[0]], value.translate(self._table))
         if isinstance(value, Mapping):
             return {self.guard_value(key): self.guard_value(member) for key, member in value.items()}
-        return [*map(self.guard_value, value)] if isinstance(value, list | tuple) else value
+        if isinstance(value, list | tuple):
+            return [*map(self.guard_value, value)]
+        return value
 
     def restore_signs(self, text: str) -> str:
         """Return a text with its signs, also where a template wrote it as JSON in ASCII."""

@@ -107,7 +107,9 @@ def _sentencepiece_encoder(
 
     def encode_text(text: str) -> list[int]:
         pieces: list[int] = processor.encode(text)
-        return pieces if ids is None else [ids[piece] for piece in pieces]
+        if ids is None:
+            return pieces
+        return [ids[piece] for piece in pieces]
 
     return encode_text
 

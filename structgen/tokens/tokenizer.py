@@ -337,7 +337,9 @@ class Tokenizer:
             return None
         tokens = self.token_bytes
         texts = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
-        return ids if None not in texts and b"".join(filter(None, texts)) == data else None
+        if None not in texts and b"".join(filter(None, texts)) == data:
+            return ids
+        return None
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """Return the concatenated bytes of tokens; special tokens have none.
@@ -354,7 +356,9 @@ class Tokenizer:
         return b"".join(out)
 
     def __eq__(self, other: object) -> bool:
-        return self.fingerprint == other.fingerprint if isinstance(other, Tokenizer) else NotImplemented
+        if isinstance(other, Tokenizer):
+            return self.fingerprint == other.fingerprint
+        return NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.fingerprint)

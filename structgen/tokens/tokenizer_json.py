@@ -206,7 +206,9 @@ def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any]
         kept_steps.append(part)
     if not kept_steps:
         return None
-    return kept_steps[0] if len(kept_steps) == 1 else {"type": "Sequence", members: kept_steps}
+    if len(kept_steps) == 1:
+        return kept_steps[0]
+    return {"type": "Sequence", members: kept_steps}
 
 
 def _file_error(fault: str, where: str, cure: str = _SERVES) -> TokenizerError:

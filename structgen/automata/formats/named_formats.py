@@ -299,4 +299,6 @@ def meaning_of(name: str, *, is_denied: bool, alone: bool) -> Formula:
         return _DENIED[name]
     if name in _PATTERNS:
         return Pattern(f"^{_PATTERNS[name]}$")
-    return _host_name(alone) if name == "hostname" else _FORMULA_MAKERS[name]()
+    if name == "hostname":
+        return _host_name(alone)
+    return _FORMULA_MAKERS[name]()

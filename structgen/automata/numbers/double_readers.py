@@ -37,7 +37,9 @@ _WITH_EXPONENT = ir.Pattern("e")
 _FAR_FROM_INTEGERS = ir.All((ir.Not(_NEAR_INTEGERS), interval(-(2**52), 2**52)))
 """Numbers whose doubles are integers only where they are: their first 15 digits tell them from the integers
 beside them, or of those with 16 before the point the next ones."""
-_FINITE = interval(-(2**1024) + 2**970, 2**1024 - 2**970, True, True)
+# From the middle between the largest double and 2**1024 on, numbers are rounded to infinity.
+_FIRST_INFINITE = 2**1024 - 2**970
+_FINITE = interval(-_FIRST_INFINITE, _FIRST_INFINITE, True, True)
 _VANISHING = ir.Pattern(
     r"^-?(?:[1-9].*[eE]-(?:32[4-9]|3[3-9]\d|[4-9]\d\d)|0\.0{0,4}[1-9].*[eE]-(?:319|3[2-9]\d|[4-9]\d\d)"
     r"|0\.0{5}.*[eE]-(?:30[4-9]|3[1-9]\d|[4-9]\d\d))$"
@@ -59,7 +61,7 @@ def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     beside: ir.Formula = ir.TRUE
     names_zero_alone = not any(value for value, _ in cuts)
     are_listed = all(ranges.finite_numbers() is not None for ranges in ranges_of_parts)
-    # The cases from the cheapest automaton to the dearest.
+
     if writing.exponent and names_zero_alone:
         # Of 0 alone, rounding changes one thing: numbers that are too small become zero.
         if cuts and any(ranges != Ranges(((0, False),)) for ranges in ranges_of_parts):
@@ -93,7 +95,8 @@ def _is_long(value: Decimal) -> bool:
 
 def _ranges_of(formula: ir.Formula) -> Ranges:
     """Return the numbers that the ranges of a conjunction allow together."""
-    return intersect_ranges([atom for atom in ir.conjuncts(formula) if isinstance(atom, Ranges)])
+    parts = [atom for atom in ir.conjuncts(formula) if isinstance(atom, Ranges)]
+    return intersect_ranges(parts)
 
 
 def _unmoved_numbers(cuts: Iterable[Cut], places: int) -> Ranges:
@@ -103,7 +106,8 @@ def _unmoved_numbers(cuts: Iterable[Cut], places: int) -> Ranges:
     for cut in cuts:
         rounded_cut = _cut_of_decimals(cut, places)
         if cut != rounded_cut:
-            moved_ranges.append(Ranges((min(cut, rounded_cut), max(cut, rounded_cut))))
+            first, last = sorted((cut, rounded_cut))
+            moved_ranges.append(Ranges((first, last)))
     return unite_ranges(moved_ranges).complement()
 
 

@@ -67,7 +67,10 @@ from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import DEFAULT, Limits
 
 _WHOLE = ir.Multiple(Decimal(1))
-_LEAST: Final[list[ir.Formula]] = [Ranges(((Decimal(number), False),)) for number in (0, 1)]
+_LEAST: Final[list[ir.Formula]] = [
+    Ranges(((Decimal(number), False),))  # from the number on
+    for number in (0, 1)
+]
 _INTEGERS = [ir.All((_WHOLE, part)) for part in (ir.PlainInteger(), *_LEAST)]
 COMMON: Final[tuple[ir.Formula, ...]] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
 """What schemas ask of numbers most often: the automata come with the package."""
@@ -140,11 +143,10 @@ class NumberPool(AutomatonPool[_Numerals]):
         numerals = HELD.get(key, lambda: _Numerals(numeral_automaton(*arguments)))
         if numerals.is_empty:
             return ir.DEAD
-        return self._add_states(
-            numerals,
-            numerals.rows,
-            numerals.outcomes_of_states((*map(outcome, numerals.outcomes),)),
-        )
+        # Of the limits only the number of digits changes an automaton: the key has no other one.
+        outcome_numbers = tuple(map(outcome, numerals.outcomes))
+        ends = numerals.outcomes_of_states(outcome_numbers)
+        return self._add_states(numerals, numerals.rows, ends)
 
     def shortest_rests(self, state: int) -> ir.Demands:
         """Return for each demand that can still be met the shortest rest of the numeral that meets it.
@@ -163,7 +165,8 @@ class NumberPool(AutomatonPool[_Numerals]):
     def language_key(self, state: int) -> bytes:
         """Return 16 bytes that say what may follow and which demands it meets, in any process and grammar."""
         numerals, at = self._locate_state(state)
-        return blake2b(b"%b%d" % (numerals.digest, at), digest_size=16, person=b"sg-numeral-7").digest()
+        name = b"%b%d" % (numerals.digest, at)
+        return blake2b(name, digest_size=16, person=b"sg-numeral-7").digest()
 
 
 # -- the automaton of a specification --
@@ -223,7 +226,8 @@ def _parts_in_ranges(formula: ir.Formula, form: tuple[ir.Formula, ...]) -> tuple
             return type(part)(tuple(map(add_ranges, part.of)))
         return ir.All((*near, part))
 
-    return tuple([add_ranges(part) for part in ir.conjuncts(formula) if part not in near])
+    others = [part for part in ir.conjuncts(formula) if part not in near]
+    return tuple(map(add_ranges, others))
 
 
 def _has_near_bounds(formula: ir.Formula) -> bool:

@@ -136,8 +136,9 @@ def _automaton_of_ranges(of: Ranges) -> Automaton:
 
 def _shared_length(text: str, second_text: str) -> int:
     """Return the length of the longest common prefix of two texts."""
-    ends = (at for at, (a, b) in enumerate(zip(text, second_text, strict=False)) if a != b)
-    return next(ends, min(len(text), len(second_text)))
+    pairs = zip(text, second_text, strict=False)
+    differences = (at for at, (char, second_char) in enumerate(pairs) if char != second_char)
+    return next(differences, min(len(text), len(second_text)))
 
 
 _Span: TypeAlias = tuple[int, int, int]
@@ -173,7 +174,12 @@ class _Side:
         as no cut but 0 is there."""
         sketch = self._sketch
         lengths = sorted({0, *self._lengths})
-        spans = tuple([(length, self._first_cut(length), self._first_cut(length + 1)) for length in lengths])
+        spans = tuple(
+            [
+                (length, self._first_cut(length), self._first_cut(length + 1))  # a _Span
+                for length in lengths
+            ]
+        )
         zero = self._state_of(0, True, (spans[0],))
         if zero not in self._ends:
             sketch.add_edges(zero, ".", zero)
@@ -197,11 +203,14 @@ class _Side:
         row = self._sketch.rows[state]
         begin = 0
         for end in (*cut_digits, 10):
-            for digit, beyond in ((begin, end), (end, min(end + 1, 10))):  # those that no cut has, then one
+            between = (begin, end)  # the digits that no cut has
+            own_digit = (end, min(end + 1, 10))  # the digit that a cut has; none behind the last one
+            for digit, beyond in (between, own_digit):
                 if digit < beyond:
                     places = zip(longer, edges, strict=True)
                     after = tuple([(span[0], at[digit], at[digit + 1]) for span, at in places])
-                    row[digit:beyond] = [self._state_of(depth + 1, has_point, after)] * (beyond - digit)
+                    state_after = self._state_of(depth + 1, has_point, after)
+                    row[digit:beyond] = [state_after] * (beyond - digit)
             begin = end + 1
 
     def _edges_of_span(self, span: _Span, depth: int) -> list[int]:
@@ -210,20 +219,21 @@ class _Side:
         edges: list[int] = []
         for digit in DIGITS:
             edges.append(at)
+            # a cut without digits there goes on with zeros
             while at < high and (self._digits[at][depth : depth + 1] or "0") == digit:
                 at += 1
         return [*edges, high]
 
     def _state_of(self, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> int:
         if not has_point:
-            spans = tuple(
-                [span for span in spans if span[1] < span[2] or (span[1] ^ self._first_cut(span[0])) & 1]
-            )
+            spans = tuple([span for span in spans if self._matters(span)])
             if depth > self._longest or not (spans or self._differs):
                 return self._ends[len(self._digits) & 1]
         _, passed_cuts, high = spans[0] if has_point else self._own_span(depth, spans)
         # A numeral that ends here has passed the cuts before its own value.
-        while passed_cuts < high and len(self._digits[passed_cuts]) <= depth and not self._after[passed_cuts]:
+        while passed_cuts < high and len(self._digits[passed_cuts]) <= depth:
+            if self._after[passed_cuts]:
+                break
             passed_cuts += 1
         if has_point and spans[0][1] == high:
             return self._ends[high & 1]
@@ -240,6 +250,15 @@ class _Side:
             self._todo.append((state, depth, has_point, spans))
         return state
 
+    def _matters(self, span: _Span) -> bool:
+        """Return whether the cuts of a length may change the answer: one is open, or an odd number of them is
+        passed."""
+        length, first_open, high = span
+        if first_open < high:
+            return True
+        passed_cuts = first_open - self._first_cut(length)
+        return passed_cuts % 2 == 1
+
     def _first_cut(self, length: int) -> int:
         """Return how many cuts have fewer digits before the point."""
         return bisect_left(self._lengths, length)
@@ -247,7 +266,9 @@ class _Side:
     def _own_span(self, depth: int, spans: tuple[_Span, ...]) -> _Span:
         """Return the open cuts of the numbers that have no more digits before the point than were read."""
         start = self._first_cut(depth)
-        return spans[0] if spans and spans[0][0] == depth else (depth, start, start)
+        if spans and spans[0][0] == depth:
+            return spans[0]
+        return (depth, start, start)
 
 
 # -- divisors --
@@ -316,17 +337,16 @@ def _exponent_of_at_least(sketch: Sketch, need: int, exact: int, dead_state: int
     """Return the state from which the exponents of at least `need` lead to an end; it stands behind the
     letter `e`. `exact`: a state in which every text may end; `dead_state`: one in which none may."""
     start_state = sketch.add_state()
+    # A state is the number that the digits of an exponent have made so far.
     for sign, letters in ((1, "+"), (-1, "-")):
-        exponent_states = [sketch.add_state(int(sign * value >= need)) for value in range(MOST_PLACES + 1)]
+        labels = [int(sign * value >= need) for value in range(MOST_PLACES + 1)]
+        exponent_states = [sketch.add_state(label) for label in labels]
         beyond = exact if sign > 0 else dead_state
         for value, state in enumerate(exponent_states):
             for digit in range(10):
                 total = 10 * value + digit
-                sketch.add_edges(
-                    state,
-                    str(digit),
-                    exponent_states[total] if total <= MOST_PLACES else beyond,
-                )
+                target = exponent_states[total] if total <= MOST_PLACES else beyond
+                sketch.add_edges(state, str(digit), target)
         sketch.add_edges(start_state, letters, exponent_states[0])
         if sign > 0:
             # An exponent without a sign is positive.

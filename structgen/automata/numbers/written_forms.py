@@ -111,7 +111,9 @@ def _with_atoms(root: ir.Formula, change_atom: Callable[[ir.NumberAtom], ir.Numb
         members: list[ir.Formula] = [*map(change_atom, atoms), *parts]
         if isinstance(formula, ir.Not):
             return ir.Not(members[0])
-        return ir.All(tuple(members)) if isinstance(formula, ir.All) else ir.Any_(tuple(members))
+        if isinstance(formula, ir.All):
+            return ir.All(tuple(members))
+        return ir.Any_(tuple(members))
 
     return fold_formula(root, join_parts)
 
@@ -124,7 +126,9 @@ def only_integers(root: ir.Formula) -> bool:
         if isinstance(formula, ir.Not):
             return False
         answers = chain(parts, map(_is_integer, atoms))
-        return any(answers) if isinstance(formula, ir.All) else all(answers)
+        if isinstance(formula, ir.All):
+            return any(answers)
+        return all(answers)
 
     return fold_formula(root, join_parts)
 
@@ -175,7 +179,8 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     specification names: so a number beside it can be written, too. Raises LimitError (number_chars) where
     that number has too many digits.
     """
-    spec = ir.Spec(tuple([_within_reach(formula, policy, limits) for formula in spec.formulas]))
+    formulas_in_reach = [_within_reach(formula, policy, limits) for formula in spec.formulas]
+    spec = ir.Spec(tuple(formulas_in_reach))
     atoms = atoms_of(spec.formulas)
     whole, fraction = _count_digits(_numbers_in_atoms(atoms), limits)
     exponent = policy != "plain" and all(_bears_exponent(atom, policy) for atom in atoms)
@@ -207,8 +212,10 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     atoms = atoms_of((root,))
     denies = _has_negation(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
-    near = [_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom for atom in atoms]
-    named_numbers = _numbers_in_atoms(near)
+    near_atoms: list[ir.NumberAtom] = []
+    for atom in atoms:
+        near_atoms.append(_without_far_ends(atom, farthest) if isinstance(atom, Ranges) else atom)
+    named_numbers = _numbers_in_atoms(near_atoms)
     keeps_ends = policy == "any" or any(
         value.adjusted() >= _FAR_FROM_LARGEST for value in named_numbers if value
     )
@@ -248,7 +255,11 @@ def _without_far_ends(of: Ranges, farthest: Decimal) -> Ranges:
 
 def _has_negation(root: ir.Formula) -> bool:
     """Return whether a formula has a negation."""
-    return fold_formula(root, lambda formula, atoms, parts: isinstance(formula, ir.Not) or any(parts))
+
+    def join_parts(formula: ir.Formula, atoms: list[ir.NumberAtom], parts: list[bool]) -> bool:
+        return isinstance(formula, ir.Not) or any(parts)
+
+    return fold_formula(root, join_parts)
 
 
 def _digit_counts(value: Decimal) -> tuple[int, int]:
@@ -264,7 +275,8 @@ def _numbers_in_atoms(atoms: list[ir.NumberAtom]) -> list[Decimal]:
     numbers: dict[Decimal, None] = {}
     for atom in atoms:
         if isinstance(atom, Ranges):
-            numbers.update(dict.fromkeys([Decimal(value) for value, _ in atom.cuts]))
+            values = [Decimal(value) for value, _ in atom.cuts]
+            numbers.update(dict.fromkeys(values))
         elif isinstance(atom, ir.Multiple):
             numbers[atom.of] = None
     return list(numbers)

@@ -42,28 +42,37 @@ def without_count(pattern: Pattern) -> Formula:
     """
     source = pattern.source
     loose = [match for match in _QUANTIFIERS.finditer(source) if match["loose"]]
-    # reading a pattern takes milliseconds
-    if len(loose) != 1 or int(loose[0]["most"] or 0) < _FEWEST_TO_SPLIT:
+    # The text alone refuses most patterns: reading one takes milliseconds.
+    if len(loose) != 1:
+        return pattern
+    upper_bound = int(loose[0]["most"] or 0)
+    if upper_bound < _FEWEST_TO_SPLIT:
         return pattern
     tree = parse_ecma(source)
-    first, *parts, last = (
-        tree.parts if isinstance(tree, Concatenation) and len(tree.parts) > 2 else (tree,) * 3
-    )
+    if not isinstance(tree, Concatenation) or len(tree.parts) < 3:
+        return pattern
+    first, *parts, last = tree.parts
+    if not isinstance(first, TextStart) or not isinstance(last, TextEnd):
+        return pattern
     lengths = [_fixed_length(part) for part in parts]
-    if not isinstance(first, TextStart) or not isinstance(last, TextEnd) or lengths.count(None) != 1:
+    if lengths.count(None) != 1:
         return pattern
     at = lengths.index(None)
     part = parts[at]
-    if not isinstance(part, Repetition) or part.max_count is None or not isinstance(part.of, CharacterClass):
+    if not isinstance(part, Repetition) or part.max_count is None:
+        return pattern
+    if not isinstance(part.of, CharacterClass):
         return pattern
     fixed_length = sum(length or 0 for length in lengths)
     parts[at] = Repetition(part.of, 0, None, part.greedy)
     free = concatenate_nodes(first, *parts, last)
     begin, end = loose[0].span("loose")
     rest = f"{source[:begin]}*{source[end:]}"
+    # The quantifier was found in the text, the class in the tree: are they the same one?
     if parse_ecma(rest) != free:
         return pattern
-    return All((Pattern(rest), Length(fixed_length + part.min_count, fixed_length + part.max_count)))
+    length = Length(fixed_length + part.min_count, fixed_length + part.max_count)
+    return All((Pattern(rest), length))
 
 
 def _fixed_length(node: Node) -> int | None:
@@ -72,10 +81,14 @@ def _fixed_length(node: Node) -> int | None:
         return 1
     if isinstance(node, Repetition):
         length = _fixed_length(node.of)
-        return node.min_count * length if length is not None and node.min_count == node.max_count else None
+        if length is not None and node.min_count == node.max_count:
+            return node.min_count * length
+        return None
     if isinstance(node, (Alternation, Concatenation)):
         lengths = [_fixed_length(part) for part in node.parts]
-        if None in lengths or (isinstance(node, Alternation) and len(set(lengths)) > 1):
+        if None in lengths:
             return None
-        return lengths[0] if isinstance(node, Alternation) else sum(length or 0 for length in lengths)
+        if isinstance(node, Alternation):
+            return lengths[0] if len(set(lengths)) == 1 else None
+        return sum(length or 0 for length in lengths)
     return None

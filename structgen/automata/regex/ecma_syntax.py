@@ -74,7 +74,10 @@ def only_legacy(source: str) -> str:
 
 @dataclass
 class _Frame:
-    """One open group: its finished alternatives, the parts of the present one, and the flags that hold."""
+    """One open group: its finished alternatives, the parts of the present one, and the flags that hold.
+
+    `kind`: the sign of an assertion (`=`, `!`, `<=`, `<!`), or "" for a plain group.
+    """
 
     kind: str
     opened_at: int
@@ -83,13 +86,22 @@ class _Frame:
     parts: list[Node] = field(default_factory=list)
 
     def make_node(self) -> Node:
+        """Return the node of the group when its last alternative is complete."""
         branches = [*self.branches, concatenate_nodes(*self.parts)]
         classes = [branch.ranges for branch in branches if isinstance(branch, CharacterClass)]
+        # Alternatives of one character each are one class: fewer threads, the same texts.
         if 1 < len(classes) == len(branches):
-            return CharacterClass(union(pair for ranges in classes for pair in ranges))
-        return make_alternation(branches)
+            body: Node = CharacterClass(union(pair for ranges in classes for pair in ranges))
+        else:
+            body = make_alternation(branches)
+        if not self.kind:
+            return body
+        is_ahead = "<" not in self.kind
+        holds = self.kind[-1] == "="
+        return LookAround(is_ahead, holds, body)
 
     def end_branch(self) -> None:
+        """Close the present alternative, and begin the next one."""
         self.branches.append(concatenate_nodes(*self.parts))
         self.parts = []
 
@@ -154,19 +166,15 @@ class _Parser:
     def parse(self) -> Node:
         text = self.text
         size = len(self.text)
+        # The first frame is the whole pattern. Without recursion: a pattern is hostile input.
         stack = [_Frame("", 0)]
         parts = stack[0].parts
         while self.at < size:
             char = text[self.at]
             bare = False  # an assertion that Annex B, too, lets no quantifier follow
+            node: Node
             if char not in _SPECIAL:
-                if char in "]}":
-                    self.accept_legacy(f"{char} alone is no character", self.at)
-                self.at += 1
-                point = ord(char)
-                node: Node = _ASCII[point] if point < 128 else CharacterClass(((point, point),))
-                if "i" in self.flags:
-                    node = CharacterClass(_fold_case(((point, point),)))
+                node = self.read_character()
             elif char == "\\":
                 node = self.read_escape()
                 bare = not isinstance(node, CharacterClass)
@@ -203,10 +211,8 @@ class _Parser:
                 self.flags = stack[-1].flags
                 parts = stack[-1].parts
                 node = frame.make_node()
-                if frame.kind:
-                    is_behind = "<" in frame.kind
-                    node = LookAround(not is_behind, frame.kind[-1] == "=", node)
-                    bare = is_behind or self.strict
+                # Annex B lets a quantifier follow a look-ahead, and none a look-behind.
+                bare = "<" in frame.kind or (bool(frame.kind) and self.strict)
             elif char == "{":
                 if self.read_counts() is not None:
                     raise self.syntax_error("Nothing to repeat")
@@ -215,10 +221,23 @@ class _Parser:
                 node = CharacterClass(((0x7B, 0x7B),))
             else:
                 raise self.syntax_error("Nothing to repeat")
+            # All branches that reach this line have read one term; the others have gone on with `continue`.
             parts.append(self.read_quantifier(node, bare))
         if len(stack) > 1:
             raise self.syntax_error("Unclosed group opened", stack[-1].opened_at)
         return stack[0].make_node()
+
+    def read_character(self) -> Node:
+        """Read a character that stands for itself."""
+        char = self.next
+        if char in "]}":
+            self.accept_legacy(f"{char} alone is no character", self.at)
+        self.at += 1
+        point = ord(char)
+        if "i" in self.flags:
+            # Case is folded as the pattern is read: the tree has no flags.
+            return CharacterClass(_fold_case(((point, point),)))
+        return _ASCII[point] if point < 128 else CharacterClass(((point, point),))
 
     def read_quantifier(self, node: Node, assertion: bool) -> Node:
         """Return `node` with the quantifier that follows it, if one does; an `assertion` may have none."""
@@ -265,15 +284,23 @@ class _Parser:
         if close < 0:
             return None
         low, comma, high = text[self.at + 1 : close].partition(",")
-        if not (low.isascii() and low.isdigit()) or not (not high or (high.isascii() and high.isdigit())):
+        if not _is_numeral(low) or (high and not _is_numeral(high)):
             return None
         min_count = _read_count(low)
-        max_count = min_count if not comma else None if not high else _read_count(high)
+        max_count: int | None
+        if not comma:
+            max_count = min_count  # {m}
+        elif not high:
+            max_count = None  # {m,}
+        else:
+            max_count = _read_count(high)
         if max_count is not None and max_count < min_count:
             raise self.syntax_error("Numbers out of order in a quantifier")
         if min_count >= _LARGEST_COUNT:
             raise self.syntax_error(f"A quantifier of {_LARGEST_COUNT} or more")
-        return min_count, None if max_count is None or max_count >= _LARGEST_COUNT else max_count, close + 1
+        if max_count is not None and max_count >= _LARGEST_COUNT:
+            max_count = None  # no text is so long
+        return min_count, max_count, close + 1
 
     def open_group(self) -> str:
         """Read the opening of a group: the kind of an assertion (`=`, `!`, `<=`, `<!`), or "" for a group.
@@ -293,9 +320,8 @@ class _Parser:
         if modifiers is not None:
             added_flags = modifiers[1]
             removed_flags = modifiers[2] or ""
-            if not added_flags + removed_flags or len(set(added_flags + removed_flags)) < len(
-                added_flags + removed_flags
-            ):
+            named_flags = added_flags + removed_flags
+            if not named_flags or len(set(named_flags)) < len(named_flags):
                 raise self.syntax_error(f"The flags of ({modifiers[0]} are none, or one comes twice,")
             self.flags = "".join(
                 flag for flag in "ims" if flag in self.flags + added_flags and flag not in removed_flags
@@ -315,7 +341,8 @@ class _Parser:
             self._names.add(name)
             self.at = close + 1
             return ""
-        raise self.syntax_error(f"Unknown group (?{opening[:1]}", cure=_GROUP_CURES.get(opening[:1], ""))
+        sign = opening[:1]
+        raise self.syntax_error(f"Unknown group (?{sign}", cure=_GROUP_CURES.get(sign, ""))
 
     def count_groups(self) -> tuple[int, bool]:
         """Return how many capturing groups the whole pattern has, and whether any is named."""
@@ -336,9 +363,11 @@ class _Parser:
             raise self.syntax_error("A back-reference (\\k) stands", cure=RegexError.BACK_REFERENCE_CURE)
         if char.isascii() and char.isdigit() and char != "0":
             end = start + 1
-            while end < len(text) and text[end].isascii() and text[end].isdigit():
+            while end < len(text) and _is_numeral(text[end]):
                 end += 1
-            if int(text[start + 1 : end]) <= self.count_groups()[0]:
+            # Only a number of a group that the pattern has refers back; Annex B reads others as characters.
+            group_count, _ = self.count_groups()
+            if int(text[start + 1 : end]) <= group_count:
                 raise self.syntax_error(
                     f"A back-reference ({text[start:end]}) stands", cure=RegexError.BACK_REFERENCE_CURE
                 )
@@ -355,7 +384,9 @@ class _Parser:
             raise self.syntax_error("A lone \\ ends the pattern")
         self.at += 2
         if char in "wW" and "i" in self.flags:
-            return _fold_case(WORD) if char == "w" else complement(_fold_case(WORD))
+            if char == "w":
+                return _fold_case(WORD)
+            return complement(_fold_case(WORD))
         if char in _CLASSES:
             return _CLASSES[char]
         if char in "pP":
@@ -370,9 +401,9 @@ class _Parser:
             return _range_of_one(_CONTROL[char])
         if char == "c":
             letter = text[start + 2 : start + 3]
-            if letter.isascii() and (
-                letter.isalpha() or (in_class and letter and (letter.isdigit() or letter == "_"))
-            ):
+            # Annex B takes digits and _ too, inside a class alone.
+            is_class_letter = in_class and letter and (letter.isdigit() or letter == "_")
+            if letter.isascii() and (letter.isalpha() or is_class_letter):
                 if not letter.isalpha():
                     self.accept_legacy(f"\\c{letter} is no escape", start)
                 self.at += 1
@@ -420,6 +451,7 @@ class _Parser:
             return ord("u")
         self.at += 4
         value = int(digits, 16)
+        # A high surrogate and a low one behind it are one code point (ECMA-262, section 22.2.1).
         if 0xD800 <= value < 0xDC00 and text[self.at : self.at + 2] == "\\u":
             digits = text[self.at + 2 : self.at + 6]
             if len(digits) == 4 and _HEX.issuperset(digits):
@@ -446,13 +478,17 @@ class _Parser:
                 self.at += 1
                 break
             first = self.class_atom()
-            if self.next == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
+            # a dash before the closing bracket is a character
+            following = text[self.at + 1 : self.at + 2]
+            if self.next == "-" and following not in ("]", ""):
                 self.at += 1
                 last = self.class_atom()
-                if len(first) == len(last) == 1 and first[0][0] == first[0][1] and last[0][0] == last[0][1]:
-                    if first[0][0] > last[0][0]:
+                first_point = _single_point(first)
+                last_point = _single_point(last)
+                if first_point is not None and last_point is not None:
+                    if first_point > last_point:
                         raise self.syntax_error("Range out of order in a class")
-                    pairs.append((first[0][0], last[0][0]))
+                    pairs.append((first_point, last_point))
                 else:  # Annex B: a class at either end makes the dash a literal
                     self.accept_legacy("a class is no end of a range", start)
                     pairs.extend((*first, (0x2D, 0x2D), *last))
@@ -479,10 +515,13 @@ def _folding_groups() -> tuple[tuple[int, ...], ...]:
     groups: dict[str, list[int]] = {}
     for char in cased_points()[1]:
         # Python folds fully; where that is several characters, a simple folding is the small letter, if any.
-        fold = char.casefold() if len(char.casefold()) == 1 else char.lower()
-        groups.setdefault(fold if len(fold) == 1 else char, []).append(ord(char))
-    alike = [tuple(map(ord, pair)) for pair in _FOLDED_ALIKE]
-    return (*(tuple(group) for group in groups.values() if len(group) > 1), *alike)
+        full_fold = char.casefold()
+        fold = full_fold if len(full_fold) == 1 else char.lower()
+        key = fold if len(fold) == 1 else char
+        groups.setdefault(key, []).append(ord(char))
+    folded_groups = [tuple(group) for group in groups.values() if len(group) > 1]
+    folded_alike = [tuple(map(ord, pair)) for pair in _FOLDED_ALIKE]
+    return (*folded_groups, *folded_alike)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -494,17 +533,9 @@ def _fold_case(ranges: Ranges) -> Ranges:
         at = bisect_right(starts, point) - 1
         return at >= 0 and point <= ranges[at][1]
 
-    return union(
-        (
-            *ranges,
-            *(
-                (point, point)
-                for group in _folding_groups()
-                if any(map(holds_point, group))
-                for point in group
-            ),
-        )
-    )
+    matched_groups = [group for group in _folding_groups() if any(map(holds_point, group))]
+    folded_points = [(point, point) for group in matched_groups for point in group]
+    return union((*ranges, *folded_points))
 
 
 def _group_name(name_source: str) -> str:
@@ -513,16 +544,33 @@ def _group_name(name_source: str) -> str:
         name = _NAME_ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), name_source)
     except (ValueError, OverflowError):
         return ""
+    # A name of ECMA-262 may hold $ too, and the joiners but at its beginning; Python's may not.
     plain = name.replace("$", "_")
     if plain[1:]:
-        plain = plain[0] + plain[1:].replace("\u200c", "_").replace("\u200d", "_")
+        tail = plain[1:].replace("\u200c", "_").replace("\u200d", "_")
+        plain = plain[0] + tail
     return name if plain.isidentifier() else ""
+
+
+def _is_numeral(text: str) -> bool:
+    """Return whether a text is digits of ASCII alone; `isdigit` takes those of other scripts, too."""
+    return text.isascii() and text.isdigit()
 
 
 def _read_count(digits: str) -> int:
     """Return the number, at most `_LARGEST_COUNT`: thousands of digits are not worth converting."""
     digits = digits.lstrip("0")
-    return _LARGEST_COUNT if len(digits) > 10 else min(int(digits or "0"), _LARGEST_COUNT)
+    if len(digits) > 10:
+        return _LARGEST_COUNT
+    return min(int(digits or "0"), _LARGEST_COUNT)
+
+
+def _single_point(ranges: Ranges) -> int | None:
+    """Return the code point of a set that has one alone, else None."""
+    if len(ranges) != 1:
+        return None
+    first, last = ranges[0]
+    return first if first == last else None
 
 
 def _range_of_one(char: str | int) -> Ranges:

@@ -46,6 +46,7 @@ def ecma_text(node: Node) -> str:
         case CharacterClass(ranges):
             return _class_text(ranges)
         case Concatenation(parts):
+            # A bar would divide the whole sequence: alternatives stand in a group.
             return "".join(
                 f"(?:{ecma_text(part)})" if isinstance(part, Alternation) else ecma_text(part)
                 for part in parts
@@ -59,7 +60,9 @@ def ecma_text(node: Node) -> str:
         case TextEnd():
             return "$"
         case LookAround(ahead, holds, of):
-            return f"(?{'' if ahead else '<'}{'=' if holds else '!'}{ecma_text(of)})"
+            direction = "" if ahead else "<"
+            sign = "=" if holds else "!"
+            return f"(?{direction}{sign}{ecma_text(of)})"
     raise AssertionError(f"{type(node).__name__} is ECMA-262's own, and no node of Python's patterns")
 
 
@@ -73,6 +76,7 @@ def _portable_character(escape_match: re.Match[str]) -> str:
     char = chr(int(escape_match[1], 16))
     if char in "^$\\.*+?()[]{}|":
         return f"\\{char}"
+    # A dash would be a range inside a class; `\u` has four digits, and no sign of a larger code point.
     is_plain = char > "\uffff" or (char.isprintable() and char != "-")
     return char if is_plain else f"\\u{ord(char):04x}"
 
@@ -81,6 +85,7 @@ def _repetition_text(node: Repetition) -> str:
     of = node.of
     min_count = node.min_count
     max_count = node.max_count
+    # Copies of optional copies have any number up to the product: one count says it.
     while isinstance(of, Repetition) and of.min_count == 0:
         inner: Repetition = of
         of = inner.of
@@ -105,14 +110,16 @@ def _class_text(ranges: Ranges) -> str:
     ranges = complement(union((*complement(ranges), SURROGATES)))
     if len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
         return code_point(ranges[0][0])
-    return (
-        "["
-        + "".join(code_point(a) if a == b else f"{code_point(a)}-{code_point(b)}" for a, b in ranges)
-        + "]"
-    )
+    items = [
+        code_point(low) if low == high else f"{code_point(low)}-{code_point(high)}"  # one, or a range
+        for low, high in ranges
+    ]
+    return f"[{''.join(items)}]"
 
 
 def code_point(point: int) -> str:
     """Return a code point as a pattern."""
     char = chr(point)
-    return char if char.isascii() and char.isalnum() else f"\\u{{{point:x}}}"
+    if char.isascii() and char.isalnum():
+        return char
+    return f"\\u{{{point:x}}}"

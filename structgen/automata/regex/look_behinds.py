@@ -38,7 +38,9 @@ def remove_look_aheads(node: Node, where: str = "pattern") -> Node:
             return Repetition(remove_look_aheads(of, where), least, most, greedy)
         case LookAround(ahead, holds, of):
             body = remove_look_aheads(of, where)
-            return LookAround(True, holds, body) if ahead else _make_look_behind(holds, body, where)
+            if ahead:
+                return LookAround(True, holds, body)
+            return _make_look_behind(holds, body, where)
     return node
 
 
@@ -47,17 +49,16 @@ def _make_look_behind(holds: bool, of: Node, where: str) -> Node:
     if not looks_ahead(of):
         return LookAround(False, holds, of)
     ways = _ways_of_body(of, where)
-    # (behind, then what must come): of a negative one, each way fails by either
     if holds:
-        return make_alternation(
-            [concatenate_nodes(LookAround(False, True, body), *after) for body, after in ways]
-        )
-    return concatenate_nodes(
-        *(
-            make_alternation([LookAround(False, False, body), *map(_negate_assertion, after)])
-            for body, after in ways
-        )
-    )
+        # One way holds: its body stands behind, and what it says of the text after it comes true.
+        sequences = [concatenate_nodes(LookAround(False, True, body), *after) for body, after in ways]
+        return make_alternation(sequences)
+    # No way holds: each of them fails by its body or by what must follow.
+    failures: list[Node] = []
+    for body, after in ways:
+        is_not_behind = LookAround(False, False, body)
+        failures.append(make_alternation([is_not_behind, *map(_negate_assertion, after)]))
+    return concatenate_nodes(*failures)
 
 
 def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
@@ -65,12 +66,12 @@ def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
     ways: list[tuple[Node, list[Node]]] = []
     for word in _spread_sequences(of, where):
         body: list[Node] = []
-        due: list[Node] = []
+        due: list[Node] = []  # look-aheads that the next character of the body meets, or the text after it
         for part in word:
             if isinstance(part, CharacterClass):
                 narrowed_set = _meet_look_aheads(due, part, where)
                 if narrowed_set is None:
-                    break
+                    break  # no character meets them: this way never matches
                 body.append(narrowed_set)
                 due = []
             elif isinstance(part, TextEnd) or (isinstance(part, LookAround) and part.ahead):
@@ -82,7 +83,8 @@ def _ways_of_body(of: Node, where: str) -> list[tuple[Node, list[Node]]]:
     return ways
 
 
-_MOST_SEQUENCES = 4096  # of sets that one look-behind is written out as
+_MOST_SEQUENCES = 4096
+"""The most sequences of sets as which one look-behind is written out."""
 
 
 def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
@@ -91,12 +93,14 @@ def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
         case Concatenation(parts):
             words: list[list[Node]] = [[]]
             for part in parts:
-                words = [[*word, *tail] for word in words for tail in _spread_sequences(part, where)]
+                tails = _spread_sequences(part, where)
+                words = [[*word, *tail] for word in words for tail in tails]
                 if len(words) > _MOST_SEQUENCES:
                     break
         case Alternation(parts):
             words = [word for part in parts for word in _spread_sequences(part, where)]
         case Repetition(of, least, _, _):
+            # The body has one width: the least count is the only one.
             return _spread_sequences(Concatenation((of,) * least), where)
         case _:
             return [[node]]
@@ -123,7 +127,9 @@ def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> Char
                 cure="Move the look-ahead out of the look-behind.",
             )
         allowed_ranges = ahead.of.ranges if ahead.holds else complement(ahead.of.ranges)
-        ranges = complement(union((*complement(ranges), *complement(allowed_ranges))))
+        # The intersection, as the complement of a union (A. De Morgan).
+        others = union((*complement(ranges), *complement(allowed_ranges)))
+        ranges = complement(others)
     return CharacterClass(ranges) if ranges else None
 
 

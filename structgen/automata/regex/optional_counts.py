@@ -54,7 +54,8 @@ def _repeat_count(part: _Count, min_count: int, max_count: int | None) -> _Count
     if part.min_count == 0:
         min_count = 0
     together = None if max_count is None or part.max_count is None else max_count * part.max_count
-    # copies of `min_count..most` parts cover every number without a gap
+    # Do copies of `min_count` to `max_count` parts cover every number without a gap? With one more copy the
+    # least number must not pass the highest number of fewer copies by more than one.
     highest = together if part.max_count is None else min_count * part.max_count
     leaves_none = highest is None or (min_count + 1) * part.min_count <= highest + 1
     if part.min_count <= 1 or min_count == max_count or (min_count and leaves_none):
@@ -70,21 +71,29 @@ def _in_order(parts: list[_Count]) -> _Count:
             continue
         previous = counts[-1] if counts else None
         if previous is not None and previous.of == part.of:
-            max_count = (
-                None
-                if previous.max_count is None or part.max_count is None
-                else previous.max_count + part.max_count
-            )
-            counts[-1] = _Count(part.of, previous.min_count + part.min_count, max_count)
+            min_count = previous.min_count + part.min_count
+            max_count: int | None = None
+            if previous.max_count is not None and part.max_count is not None:
+                max_count = previous.max_count + part.max_count
+            counts[-1] = _Count(part.of, min_count, max_count)
         else:
             counts.append(part)
     if len(counts) < 2:
-        return counts[0] if counts else _Count(None, 0, 0)
+        if counts:
+            return counts[0]
+        return _Count(None, 0, 0)
     if not any(part.min_count for part in counts):
-        return _Count(SomeOf(tuple(_write_node(part._replace(min_count=1)) for part in counts)), 0, 1)
-    runs = [(has_least, list(run)) for has_least, run in groupby(counts, lambda part: part.min_count > 0)]
-    parts = [part for has_least, run in runs for part in (run if has_least else [_in_order(run)])]
-    return _Count(concatenate_nodes(*map(_write_node, parts)), 1, 1)
+        # All may be empty: one or more of them in their order, or the empty text.
+        copies = [_write_node(part._replace(min_count=1)) for part in counts]
+        return _Count(SomeOf(tuple(copies)), 0, 1)
+    # Some may not be empty: those between them that may are joined, run by run.
+    joined_parts: list[_Count] = []
+    for has_least, run in groupby(counts, lambda part: part.min_count > 0):
+        if has_least:
+            joined_parts += run
+        else:
+            joined_parts.append(_in_order(list(run)))
+    return _Count(concatenate_nodes(*map(_write_node, joined_parts)), 1, 1)
 
 
 def _count_alternatives(parts: list[_Count]) -> _Count:
@@ -97,35 +106,31 @@ def _count_alternatives(parts: list[_Count]) -> _Count:
         of = part.of
         if of is None:
             continue
+        # The empty text is put back at the end: until then each count has one copy at least.
         part = part._replace(min_count=max(part.min_count, 1))
         previous = counts.get(of)
         if previous is not None and previous.max_count is None:
             continue
-        if (
-            previous is not None
-            and previous.max_count is not None
-            and previous.max_count + 1 >= part.min_count
-        ):
-            part = previous._replace(
-                max_count=None if part.max_count is None else max(previous.max_count, part.max_count)
-            )
-        elif previous is not None:
-            apart.append(previous)
+        if previous is not None and previous.max_count is not None:
+            leaves_no_gap = previous.max_count + 1 >= part.min_count
+            if leaves_no_gap:
+                max_count = None if part.max_count is None else max(previous.max_count, part.max_count)
+                part = previous._replace(max_count=max_count)
+            else:
+                apart.append(previous)
         counts[of] = part
     min_count = min(1, *(part.min_count for part in parts))  # 0: the whole may be empty
     apart += counts.values()
     if len(apart) == 1 and (min_count or apart[0].min_count == 1):
         return apart[0]._replace(min_count=min_count and apart[0].min_count)
-    return (
-        _Count(make_alternation(list(map(_write_node, apart))), min_count, 1) if apart else _Count(None, 0, 0)
-    )
+    if apart:
+        return _Count(make_alternation(list(map(_write_node, apart))), min_count, 1)
+    return _Count(None, 0, 0)
 
 
 def _write_node(part: _Count) -> Node:
     if part.of is None:
         return EMPTY
-    return (
-        part.of
-        if part.min_count == part.max_count == 1
-        else Repetition(part.of, part.min_count, part.max_count)
-    )
+    if part.min_count == part.max_count == 1:
+        return part.of
+    return Repetition(part.of, part.min_count, part.max_count)

@@ -21,6 +21,23 @@ _NOT_SPACES = (
     r"\x00-\x08\x0e-\x1b!-~\x7f-\x84\x86-\x9f\xa1-\u167f\u1681-\u1fff\u200b-\u2027\u202a-\u202e\u2030-\u205e"
     r"\u2060-\u2fff\u3001-\u{10ffff}"
 )
+_WIDE_MEMBERS = {
+    "d": r"\p{Nd}",
+    "w": _WORDS,
+    "s": _SPACES,
+    "D": r"\D",
+    "W": r"\W",
+    "S": r"\S\ufeff",
+}
+"""Of each class, inside brackets: characters that are all of its members, perhaps with others."""
+_NARROW_MEMBERS = {
+    "d": "0-9",
+    "w": "A-Za-z0-9_",
+    "s": r"\t-\r ",
+    "D": r"\P{Nd}",
+    "S": _NOT_SPACES,
+}
+"""Of each class but W, inside brackets: characters that are members, but perhaps not all."""
 _SYNTAX = frozenset(r"^$\.*+?()[]{}|/")
 _COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 _CATEGORY = re.compile(r"\{(L[ultmo]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfo]?)\}|([LMNPSZ])")
@@ -56,6 +73,7 @@ class _Reader:
         return self.text[self.at : self.at + 1]
 
     def read_pattern(self) -> str:
+        """Return the pattern of ECMA-262."""
         while self.at < len(self.text):
             char = self.text[self.at]
             self.at += 1
@@ -109,7 +127,9 @@ class _Reader:
             self.out.append(r"\{")
             return
         self.at = match.end()
-        self.out.append("{" + (match[1] or "0") + match[2] + match[3] + "}")
+        min_count, comma, max_count = match.groups()
+        # `{,3}` is `{0,3}` to Rust and Python, and literal text to ECMA-262.
+        self.out.append(f"{{{min_count or '0'}{comma}{max_count}}}")
         self.read_lazy_mark()
 
     def open_group(self) -> None:
@@ -139,8 +159,17 @@ class _Reader:
         self.at += 1
         if char in ("d", "w", "s", "D", "W", "S"):
             if not self.wide:
-                plain = {"d": r"\d", "w": r"\w", "s": r"[\t-\r ]", "D": r"\P{Nd}"}.get(char)
-                return plain or (f"[^{_WORDS}]" if char == "W" else f"[^{_SPACES}]")
+                match char:
+                    case "d" | "w":
+                        return "\\" + char
+                    case "s":
+                        return r"[\t-\r ]"
+                    case "D":
+                        return r"\P{Nd}"
+                    case "W":
+                        return f"[^{_WORDS}]"
+                    case _:
+                        return f"[^{_SPACES}]"
             return f"[{self.shorthand_members(char)}]"
         if char == "A":
             return "^"
@@ -155,11 +184,9 @@ class _Reader:
     def shorthand_members(self, char: str) -> str:
         """Return the members of a class escape, for use inside brackets."""
         if self.wide:
-            wide = {"d": r"\p{Nd}", "w": _WORDS, "s": _SPACES, "D": r"\D", "W": r"\W", "S": r"\S\ufeff"}
-            return wide[char]
-        narrow = {"d": "0-9", "w": "A-Za-z0-9_", "s": r"\t-\r ", "D": r"\P{Nd}", "S": _NOT_SPACES}
+            return _WIDE_MEMBERS[char]
         # of what is no letter anywhere, the part in ASCII
-        return narrow.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
+        return _NARROW_MEMBERS.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
 
     def common_escape(self, char: str) -> str:
         if char and char in "nrtfv":
@@ -168,8 +195,11 @@ class _Reader:
             return r"\x07"
         if char in ("x", "u", "U"):
             digits = {"x": 2, "u": 4, "U": 8}[char]
-            match = re.compile(r"\{([0-9A-Fa-f]+)\}" if self.rust else r"(?!)").match(self.text, self.at)
-            match = match or re.compile(f"([0-9A-Fa-f]{{{digits}}})").match(self.text, self.at)
+            match = None
+            if self.rust:
+                match = re.compile(r"\{([0-9A-Fa-f]+)\}").match(self.text, self.at)
+            if match is None:
+                match = re.compile(f"([0-9A-Fa-f]{{{digits}}})").match(self.text, self.at)
             if match is not None:
                 self.at = match.end()
                 return f"\\u{{{int(match[1], 16):x}}}"
@@ -187,20 +217,24 @@ class _Reader:
         is_negated = self.next == "^"
         self.at += is_negated
         outer = self.wide
+        # What a negated class leaves out it must leave out safely: its items are read the other way.
         self.wide = self.wide != is_negated
         items: list[str] = []
         first = True
         while True:
             char = self.next
+            # both dialects read a bracket at the beginning as a character
             if not char or (char == "]" and not first):
                 self.at += 1
                 break
             first = False
             low = self.read_member()
+            # A dash makes a range, unless the class ends behind it: two characters tell.
             following = self.text[self.at : self.at + 2]
             if self.rust and following == "--":
                 raise self.dialect_error(following, "class arithmetic")
-            if low.single and len(following) == 2 and following[0] == "-" and following[1] != "]":
+            is_range = len(following) == 2 and following[0] == "-" and following[1] != "]"
+            if low.single and is_range:
                 self.at += 1
                 high = self.read_member()
                 if not high.single:
@@ -214,10 +248,9 @@ class _Reader:
     def read_member(self) -> _Member:
         """Return one character of a class, or a class in it."""
         char = self.text[self.at]
-        if self.rust and (char == "[" or self.text[self.at : self.at + 2] in ("&&", "--", "~~")):
-            raise self.dialect_error(
-                self.text[self.at : self.at + 2], "a class inside a class, or class arithmetic"
-            )
+        signs = self.text[self.at : self.at + 2]
+        if self.rust and (char == "[" or signs in ("&&", "--", "~~")):
+            raise self.dialect_error(signs, "a class inside a class, or class arithmetic")
         self.at += 1
         if char != "\\":
             return _Member("\\" + char if char in r"\]^-[" else char, True)

@@ -28,24 +28,31 @@ def members_of(op: str, value: Any, flags: int) -> Ranges:
     """Return the code points that LITERAL, NOT_LITERAL or IN matches under flags (only I, A and U matter)."""
     is_negated, items = class_items(op, value)
     if flags & re.IGNORECASE and not flags & (re.ASCII | re.UNICODE):
+        # A form: ASCII folds among itself, and what is beyond ASCII among itself.
         inside = members_of("IN", items, re.ASCII | re.IGNORECASE)
         beyond = tuple(("RANGE", pair) for pair in _subtract_ranges(inside, _ASCII))
-        folded_members = members_of("IN", beyond, re.UNICODE | re.IGNORECASE) if beyond else ()
+        folded_members: Ranges = ()
+        if beyond:
+            folded_members = members_of("IN", beyond, re.UNICODE | re.IGNORECASE)
         inside = union((*inside, *_subtract_ranges(folded_members, _ASCII)))
         return complement(inside) if is_negated else inside
-    ranges = union(pair for item in items for pair in _of_item(item, not flags & re.UNICODE))
+    ascii_only = not flags & re.UNICODE
+    ranges = union(pair for item in items for pair in _of_item(item, ascii_only))
     plain = complement(ranges) if is_negated else ranges
     if not flags & re.IGNORECASE:
         return plain
     cased_ranges, points = cased_points()
     class_text = "".join(map(in_brackets, items))
     # re itself is asked about the characters that have case; the others match as they are written
-    class_pattern = _compiler.compile(f"[{'^' * is_negated}{class_text}]", flags & (re.ASCII | re.IGNORECASE))
-    inside = union((ord(char), ord(char)) for char in class_pattern.findall(points))
+    sign = "^" if is_negated else ""
+    class_pattern = _compiler.compile(f"[{sign}{class_text}]", flags & (re.ASCII | re.IGNORECASE))
+    matched_points = map(ord, class_pattern.findall(points))
+    inside = union((point, point) for point in matched_points)
     return union((*_subtract_ranges(plain, cased_ranges), *inside))
 
 
 def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
+    """Return the ranges of one item of a class: a character, a range or a category."""
     kind, value = item
     if kind == "LITERAL":
         return ((value, value),)
@@ -56,7 +63,9 @@ def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
 
 
 def _subtract_ranges(ranges: Ranges, others: Ranges) -> Ranges:
-    return complement(union((*complement(ranges), *others)))
+    """Return the code points of some ranges that are in no other ones."""
+    outside = union((*complement(ranges), *others))
+    return complement(outside)
 
 
 @functools.lru_cache(maxsize=8)
@@ -65,8 +74,11 @@ def category_members(letter: str, ascii_only: bool) -> Ranges:
 
     Unicode's take some 5 ms the first time.
     """
-    flags, size = (re.ASCII, 0x80) if ascii_only else (re.UNICODE, _PAST_LETTERS)
-    runs = re.compile(f"\\{letter}+", flags).finditer(code_points(0, size))
+    flags = re.ASCII if ascii_only else re.UNICODE
+    size = 0x80 if ascii_only else _PAST_LETTERS
+    # In the text of all code points in order, the position of a character is its code point.
+    all_points = code_points(0, size)
+    runs = re.compile(f"\\{letter}+", flags).finditer(all_points)
     return tuple((run.start(), run.end() - 1) for run in runs)
 
 
@@ -79,14 +91,17 @@ def cased_points() -> tuple[Ranges, str]:
     points: list[str] = []
     for block in range(0, _PAST_LETTERS, 4096):
         text = code_points(block, block + 4096)
+        # Most blocks have no character with case: whole blocks are tested first.
         if text.lower() != text or text.upper() != text:
             points += [char for char in text if char.lower() != char or char.upper() != char]
-    return union((ord(char), ord(char)) for char in points), "".join(points)
+    ranges = union((ord(char), ord(char)) for char in points)
+    return ranges, "".join(points)
 
 
 def code_points(start: int, end: int) -> str:
     """Return the text of all code points in a range."""
-    return np.arange(start, end, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
+    points = np.arange(start, end, dtype="<u4")
+    return points.tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def in_brackets(item: Any) -> str:
@@ -102,7 +117,8 @@ def in_brackets(item: Any) -> str:
 
 def category_letter(name: str) -> str:
     """Return the letter of the escape of a category of re's parse tree, in lower case."""
-    return {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[name.rpartition("_")[2]]
+    kind = name.rpartition("_")[2]  # CATEGORY_NOT_DIGIT: DIGIT
+    return {"DIGIT": "d", "SPACE": "s", "WORD": "w"}[kind]
 
 
 def class_items(op: str, value: Any) -> tuple[bool, Any]:

@@ -119,7 +119,9 @@ class _Reader:
         """Return the concatenation of parsed items."""
         if depth > DEPTH:
             raise self.regex_error(f"Groups nested deeper than {DEPTH}", "Take the pattern apart.")
-        return concatenate_nodes(*(self.node_of_item(str(op), value, flags, depth) for op, value in items))
+        # `str`: the names of re's operations are ints of a class of their own
+        nodes = [self.node_of_item(str(op), value, flags, depth) for op, value in items]
+        return concatenate_nodes(*nodes)
 
     def node_of_item(self, op: str, value: Any, flags: int, depth: int) -> Node:
         """Return the node of one parsed item, such as ("LITERAL", 97), under flags."""
@@ -134,14 +136,13 @@ class _Reader:
             case "ANY":
                 return CharacterClass(ANY if flags & re.DOTALL else _NOT_NEWLINE)
             case "BRANCH":
-                return Alternation(tuple(self.concatenate_items(part, flags, depth + 1) for part in value[1]))
+                _, branches = value
+                nodes = [self.concatenate_items(branch, flags, depth + 1) for branch in branches]
+                return Alternation(tuple(nodes))
             case "SUBPATTERN":
                 _, added_flags, removed_flags, of = value
-                return self.concatenate_items(
-                    of,
-                    _compiler._combine_flags(flags, added_flags, removed_flags),
-                    depth + 1,
-                )
+                group_flags = _compiler._combine_flags(flags, added_flags, removed_flags)
+                return self.concatenate_items(of, group_flags, depth + 1)
             case "MAX_REPEAT" | "MIN_REPEAT":
                 min_count, max_count, of = value
                 bound = None if max_count == _parser.MAXREPEAT else int(max_count)
@@ -154,7 +155,8 @@ class _Reader:
                 )
             case "ASSERT" | "ASSERT_NOT":
                 direction, of = value
-                return LookAround(direction > 0, op == "ASSERT", self.concatenate_items(of, flags, depth + 1))
+                body = self.concatenate_items(of, flags, depth + 1)
+                return LookAround(direction > 0, op == "ASSERT", body)
             case "FAILURE":
                 return NOTHING
             case "AT":
@@ -176,22 +178,25 @@ def _assertion_node(kind: str, flags: int) -> Node:
     """Return `^`, `$`, `\\A`, `\\Z`, `\\b` or `\\B` in terms of the ends of the text and look-arounds."""
     match kind:
         case "AT_BEGINNING":
-            return (
-                Alternation((TextStart(), LookAround(False, True, _NEWLINE)))
-                if flags & re.MULTILINE
-                else TextStart()
-            )
+            if flags & re.MULTILINE:
+                return Alternation((TextStart(), LookAround(False, True, _NEWLINE)))
+            return TextStart()
         case "AT_BEGINNING_STRING":
             return TextStart()
         case "AT_END":
-            line_end: Node = _NEWLINE if flags & re.MULTILINE else Concatenation((_NEWLINE, TextEnd()))
+            # Without the flag m, `$` holds before a last newline, too (Python's library reference).
+            last_newline = Concatenation((_NEWLINE, TextEnd()))
+            line_end: Node = _NEWLINE if flags & re.MULTILINE else last_newline
             return Alternation((TextEnd(), LookAround(True, True, line_end)))
         case "AT_END_STRING":
             return TextEnd()
     boundary = word_boundary(category_members("w", not flags & re.UNICODE), kind == "AT_BOUNDARY")
     if kind != "AT_BOUNDARY" and re.fullmatch(r"\B", "") is None:  # before Python 3.14
         anything = CharacterClass(ANY)
-        some = Alternation((LookAround(False, True, anything), LookAround(True, True, anything)))
+        # `\B` does not match the empty text there: some character must stand before or behind.
+        is_after = LookAround(False, True, anything)
+        is_before = LookAround(True, True, anything)
+        some = Alternation((is_after, is_before))
         return Concatenation((some, boundary))
     return boundary
 
@@ -200,4 +205,6 @@ def _freeze_operand(value: Any) -> Any:
     """Return an operand of re's parse tree as a hashable value."""
     if type(value) is int:  # re's names are ints of a class of their own
         return value
-    return tuple(map(_freeze_operand, value)) if isinstance(value, (list, tuple)) else str(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_freeze_operand, value))
+    return str(value)

@@ -98,13 +98,14 @@ NOTHING: Final = CharacterClass(())
 def word_boundary(letters: Ranges, holds: bool) -> Node:
     r"""Return `\b`, or `\B` where `holds` is false, as look-arounds. `letters`: those that words have."""
     word = CharacterClass(letters)
-    sides = ((True, not holds), (False, holds))
-    return Alternation(
-        tuple(
-            Concatenation((LookAround(False, is_after_letter, word), LookAround(True, after, word)))
-            for is_after_letter, after in sides
-        )
-    )
+    ways: list[Node] = []
+    for is_after_letter in (True, False):
+        # At a boundary one side is a letter and the other is none; elsewhere both sides are alike.
+        is_before_letter = is_after_letter != holds
+        behind = LookAround(False, is_after_letter, word)
+        ahead = LookAround(True, is_before_letter, word)
+        ways.append(Concatenation((behind, ahead)))
+    return Alternation(tuple(ways))
 
 
 def nullable(node: Node) -> bool:
@@ -123,7 +124,7 @@ def nullable(node: Node) -> bool:
 def descendants_of(node: Node) -> list[Node]:
     """Return the node and every node inside it, each before its parts."""
     nodes = [node]
-    for inner in nodes:
+    for inner in nodes:  # it grows meanwhile
         if isinstance(inner, (Concatenation, Alternation)):
             nodes += inner.parts
         elif isinstance(inner, (Repetition, LookAround)):
@@ -144,9 +145,13 @@ def concatenate_nodes(*parts: Node) -> Node:
     flat: list[Node] = []
     for part in parts:
         flat += part.parts if isinstance(part, Concatenation) else (part,)
-    return flat[0] if len(flat) == 1 else Concatenation(tuple(flat))
+    if len(flat) == 1:
+        return flat[0]
+    return Concatenation(tuple(flat))
 
 
 def make_alternation(parts: list[Node]) -> Node:
     """Return an alternation of any number of parts; of none, a node that matches nothing."""
-    return NOTHING if not parts else parts[0] if len(parts) == 1 else Alternation(tuple(parts))
+    if not parts:
+        return NOTHING
+    return parts[0] if len(parts) == 1 else Alternation(tuple(parts))

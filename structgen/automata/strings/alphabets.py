@@ -52,7 +52,11 @@ class Alphabet:
         return self.starts.nbytes + self.kinds.nbytes
 
 
-ONE = Alphabet(np.zeros(1, np.int64), np.zeros(1, np.int32), 1)
+ONE = Alphabet(
+    starts=np.zeros(1, np.int64),
+    kinds=np.zeros(1, np.int32),
+    width=1,
+)
 """The alphabet that tells no characters apart."""
 
 
@@ -133,13 +137,15 @@ def of_letters(letters: Iterable[str]) -> tuple[Alphabet, dict[str, int]]:
     numbers: dict[int, int] = {}
     kinds = [numbers.setdefault(name, len(numbers)) for name in names]
     alphabet = Alphabet(np.array(starts, np.int64), np.array(kinds, np.int32), len(numbers))
-    return alphabet, {chr(name): kind for name, kind in numbers.items() if name >= 0}
+    classes_of_letters = {chr(name): kind for name, kind in numbers.items() if name >= 0}
+    return alphabet, classes_of_letters
 
 
 def pattern_of_characters(edges: Longs) -> str:
     """Return a pattern that matches a text where all of its characters lie in some ranges. `edges` ascend:
     of each range its first code point, and the one after its last."""
-    ranges = [rf"\u{{{low:x}}}-\u{{{end - 1:x}}}" for low, end in edges.reshape(-1, 2).tolist()]
+    pairs = edges.reshape(-1, 2).tolist()
+    ranges = [rf"\u{{{low:x}}}-\u{{{end - 1:x}}}" for low, end in pairs]
     return f"^[{''.join(ranges)}]*$"
 
 
@@ -148,9 +154,11 @@ def characters_of(pattern: str) -> tuple[Alphabet, int] | None:
     None for a pattern that `pattern_of_characters` does not write. Cost: 70 ns a character, not 2 us."""
     if _CHARACTERS.fullmatch(pattern) is None:
         return None
-    edges = np.array([int(digits, 16) for digits in _DIGITS.findall(pattern)], np.int64)
+    numerals = _DIGITS.findall(pattern)
+    edges = np.array([int(digits, 16) for digits in numerals], np.int64)
     edges[1::2] += 1  # a pattern has the last character of a range, `edges` the one after it
-    if (np.diff(edges) <= 0).any() or edges[-1] > LAST + 1:
+    ascends = bool((np.diff(edges) > 0).all())
+    if not ascends or edges[-1] > LAST + 1:
         return None
     # Allowed and other ranges take turns. The first is class 0: an other one, unless 0 is allowed.
     allowed_kind = int(edges[0] > 0)

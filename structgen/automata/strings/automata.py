@@ -66,7 +66,9 @@ class Automaton:
     @property
     def is_empty(self) -> bool:
         """Whether there is no text."""
-        return self.states == 1 and not self.accept[0] and bool((self.trans < 0).all())
+        if self.states != 1 or self.accept[0]:
+            return False
+        return bool((self.trans < 0).all())
 
     @property
     def nbytes(self) -> int:
@@ -107,12 +109,15 @@ def run_bounded(
     flag = np.frombuffer(THIS_CALL.stop.flag, np.uint8)
     count, work, trans, second_result = kernel(*arguments, max_states, max_work, flag)
     THIS_CALL.count_work(work)
-    return (count, trans, second_result) if count >= 0 else raise_limit_error(count, max_states)
+    if count < 0:
+        raise_limit_error(count, max_states)
+    return count, trans, second_result
 
 
 def steps_to(trans: Table, ends: npt.NDArray[np.bool_]) -> Longs:
     """Return how many characters each state needs to the nearest end, `FAR` where none is reached."""
-    return nearest_ends(trans, np.ones(trans.shape[1], np.int64), ends.astype(np.uint8))
+    each_costs_one = np.ones(trans.shape[1], np.int64)
+    return nearest_ends(trans, each_costs_one, ends.astype(np.uint8))
 
 
 def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
@@ -122,10 +127,12 @@ def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     live = steps_to(trans, accept > 0) < FAR
     if not live.all():
         # a state that does not live has the number -1; so has the start, unless it is all that is left
-        trans = np.where((trans >= 0) & live[trans], trans, -1).astype(np.int32)
+        leads_on = (trans >= 0) & live[trans]
+        trans = np.where(leads_on, trans, -1).astype(np.int32)
     # Breadth first, with classes ascending: one numbering for all automata of the same texts.
     order = in_breadth(trans)
-    if len(order) == len(trans) and bool((order[1:] > order[:-1]).all()):
+    is_in_order = bool((order[1:] > order[:-1]).all())
+    if is_in_order and len(order) == len(trans):
         return trans, accept
     return renumber_states(trans, accept, order)
 
@@ -135,7 +142,8 @@ def renumber_states(trans: Table, accept: Row, order: Row) -> tuple[Table, Row]:
     # One more than states: the index -1, where nothing follows, reads -1 again.
     number = np.full(len(trans) + 1, -1, np.int32)
     number[order] = np.arange(len(order))
-    return number[trans[order]], accept[order]
+    listed_rows = trans[order]
+    return number[listed_rows], accept[order]
 
 
 def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
@@ -144,7 +152,9 @@ def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     if len(trans) > 1:
         first, blocks = first_of_blocks(find_equivalent(trans, accept))
         if len(first) < len(trans):
-            merged_table = np.append(blocks, -1).astype(np.int32)[trans[first]]
+            # The row of a block is that of its first state; -1 at the end answers the index -1.
+            block_of = np.append(blocks, -1).astype(np.int32)
+            merged_table = block_of[trans[first]]
             trans, accept = renumber_states(merged_table, accept[first], in_breadth(merged_table))
     return trans, accept
 
@@ -239,7 +249,8 @@ def side_by_side(
         columns,
         all_live,
     )
-    THIS_CALL.count_work(rows.size + len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts)))
+    numbers_of_ranges = len(alphabet.starts) * (NUMBERS_OF_A_RANGE + len(parts))
+    THIS_CALL.count_work(rows.size + numbers_of_ranges)
     states = rows.reshape(count, len(parts))
     # A part that died has the state -1: its index reads the outcome 0 that stands at the end.
     outcomes = [np.append(part.accept, 0)[states[:, at]] for at, part in enumerate(parts)]
@@ -255,7 +266,8 @@ def intersect_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES
     if len(parts) < 2:
         return parts[0] if parts else EVERY
     alphabet, trans, met = side_by_side(parts, True, max_states)
-    return minimal_automaton(alphabet, trans, np.asarray(met.all(axis=1), np.int32))
+    accept = np.asarray(met.all(axis=1), np.int32)
+    return minimal_automaton(alphabet, trans, accept)
 
 
 def _takes_every_text(of: Automaton) -> bool:
@@ -269,7 +281,8 @@ def unite_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) ->
     if len(parts) < 2:
         return parts[0] if parts else NONE
     alphabet, trans, met = side_by_side(parts, False, max_states)
-    return minimal_automaton(alphabet, trans, np.asarray(met.any(axis=1), np.int32))
+    accept = np.asarray(met.any(axis=1), np.int32)
+    return minimal_automaton(alphabet, trans, accept)
 
 
 def of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton:
@@ -299,7 +312,9 @@ def of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton
     accept = np.zeros(len(below), np.int32)
     accept[ends] = 1
     automaton = minimal_automaton(alphabet, trans, accept)
-    return automaton if automaton.states <= max_states else raise_limit_error(TOO_MANY_STATES, max_states)
+    if automaton.states > max_states:
+        raise_limit_error(TOO_MANY_STATES, max_states)
+    return automaton
 
 
 def of_lengths(min_length: int, max_length: int | None, most_states: int) -> Automaton:
@@ -312,4 +327,5 @@ def of_lengths(min_length: int, max_length: int | None, most_states: int) -> Aut
     trans = np.arange(1, last + 2, dtype=np.int32)[:, None]
     # One state for each length. Beyond the last bound all lengths are alike, or none is allowed.
     trans[last] = last if max_length is None else -1
-    return Automaton(ONE, trans, (np.arange(last + 1) >= min_length).astype(np.int32))
+    accept = (np.arange(last + 1) >= min_length).astype(np.int32)
+    return Automaton(ONE, trans, accept)

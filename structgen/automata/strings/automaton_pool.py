@@ -82,7 +82,8 @@ class AutomatonPool(ABC, Generic[P]):
         elif count > (capacity := len(self.trans)):
             # memory that is not written yet is none
             room = max(count, min(4 * capacity, self._limits.automaton_states))
-            trans = np.empty((room, self.trans.shape[1]), np.int32)
+            width = self.trans.shape[1]
+            trans = np.empty((room, width), np.int32)
             outcome = np.empty(room, np.int32)
             trans[:first] = self.trans[:first]
             outcome[:first] = self.outcome[:first]

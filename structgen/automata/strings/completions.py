@@ -53,8 +53,10 @@ class StringCompletions:
         starts = alphabet.starts.tolist()
         ends = [*starts[1:], LAST + 1]
         for low, end, kind in zip(starts, ends, alphabet.kinds.tolist(), strict=True):
-            # the parts of the run below and above the surrogates, which have no UTF-8
-            for first, past in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
+            # surrogates have no UTF-8
+            below_surrogates = (low, min(end, 0xD800))
+            above_surrogates = (max(low, 0xE000), end)
+            for first, past in (below_surrogates, above_surrogates):
                 best_so_far = cheapest[kind]
                 # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
                 is_settled = best_so_far is not None and best_so_far[0] < 6 and first >= 0x80
@@ -81,7 +83,8 @@ class StringCompletions:
 
     def demands_of(self, state: int) -> list[int]:
         """Return the demands that some completion of a state meets, ascending."""
-        return [demand for demand in self._all_demands() if self._completion_costs(demand)[state] < FAR]
+        demands = self._all_demands()
+        return [demand for demand in demands if self._completion_costs(demand)[state] < FAR]
 
     def max_completion_cost(self) -> int:
         """Return the cost of the completion that costs the most, of all states and demands."""
@@ -180,7 +183,8 @@ class StringCompletions:
             # FAR at the end answers the index -1, where nothing follows.
             costs_after = np.append(layers[-1], FAR)[self._trans[:, usable]]
             ways = costs_after + self._costs[usable]
-            layers.append(np.where(ends, 0, ways.min(axis=1, initial=FAR)))
+            cheapest_ways = ways.min(axis=1, initial=FAR)
+            layers.append(np.where(ends, 0, cheapest_ways))
         if layers[-1][state] < FAR:
             return self._read_completion(state, chain(reversed(layers), repeat(far)))
         if remaining == plan[-1][0]:

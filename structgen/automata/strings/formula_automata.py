@@ -109,7 +109,8 @@ class FormulaReader:
                 if ready:
                     done[-1] = complement(done[-1])
                 else:
-                    stack += [(formula, is_denied, alone, True), (formula.of, not is_denied, False, False)]
+                    stack.append((formula, is_denied, alone, True))
+                    stack.append((formula.of, not is_denied, False, False))
             elif isinstance(formula, (All, Any_)):
                 below = [part for part in formula.of if not self._is_joined(formula, part)]
                 if not ready and below:
@@ -167,7 +168,8 @@ class FormulaReader:
             THIS_CALL.count_work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
             alphabet, allowed_kind = characters
             # One state, to which the allowed characters lead back; it accepts.
-            row = np.where(np.arange(alphabet.width) == allowed_kind, 0, -1).astype(np.int32)
+            row = np.full(alphabet.width, -1, np.int32)
+            row[allowed_kind] = 0
             return Automaton(alphabet, row[None], np.ones(1, np.int32))
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))
         without = without_count(pattern)
@@ -247,7 +249,9 @@ class FormulaReader:
             name = row.tobytes()
             number = numbers.get(name)
             if number is None:
-                true = frozenset(possible[at] for at in np.flatnonzero(met[state]).tolist())
+                # columns of `met` are numbers in `possible`, and demands are numbers in `parts`
+                columns = np.flatnonzero(met[state]).tolist()
+                true = frozenset(possible[column] for column in columns)
                 if not true:
                     number = numbers[name] = 0
                 else:
@@ -289,7 +293,9 @@ def _asks_more(formula: Formula) -> bool:
 
 def _excluded_words(formula: Formula) -> Words | None:
     """Return the words that a formula excludes, if it says nothing else."""
-    return formula.of if isinstance(formula, Not) and isinstance(formula.of, Words) else None
+    if isinstance(formula, Not) and isinstance(formula.of, Words):
+        return formula.of
+    return None
 
 
 def _without_surrogates(of: Automaton) -> Automaton:
@@ -302,4 +308,5 @@ def _without_surrogates(of: Automaton) -> Automaton:
     points = np.union1d(starts[~inside], [_HIGH])
     kinds = of.alphabet.classes_of(points)
     alphabet, first = by_name(points, kinds)
-    return minimal_automaton(alphabet, np.ascontiguousarray(of.trans[:, kinds[first]]), of.accept)
+    trans = np.ascontiguousarray(of.trans[:, kinds[first]])
+    return minimal_automaton(alphabet, trans, of.accept)

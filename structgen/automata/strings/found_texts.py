@@ -59,7 +59,10 @@ def _read_texts(node: Node, letters: _Letters) -> list[str] | None:
         all_texts: list[str] = []
         for part in node.parts:
             texts = _read_texts(part, letters)
-            if texts is None or len(all_texts) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
+            if texts is None:
+                return None
+            # alternatives that are written out may be more than _MOST_TEXTS: they are read already
+            if len(all_texts) + len(texts) > max(_MOST_TEXTS, len(node.parts)):
                 return None
             all_texts += texts
         return all_texts
@@ -110,7 +113,8 @@ def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     if not from_start:
         parts = tuple(dropwhile(_is_optional, parts))
     if not to_end:
-        parts = tuple(dropwhile(_is_optional, parts[::-1]))[::-1]
+        backwards = tuple(dropwhile(_is_optional, parts[::-1]))
+        parts = backwards[::-1]
     text = Concatenation(parts)
     if not all(map(_is_fixed, descendants_of(text))):
         return None
@@ -186,4 +190,6 @@ def _automaton_holding(
     accept = np.zeros(len(rows), np.int32)
     accept[list(ends)] = 1
     automaton = minimal_automaton(alphabet, np.stack(rows), accept)
-    return automaton if automaton.states <= max_states else raise_limit_error(TOO_MANY_STATES, max_states)
+    if automaton.states > max_states:
+        raise_limit_error(TOO_MANY_STATES, max_states)
+    return automaton

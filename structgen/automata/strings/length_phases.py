@@ -99,7 +99,8 @@ def at_length(formula: Formula, size: int) -> Formula:
         elif not is_ready:
             parts = (node.of,) if isinstance(node, Not) else node.of
             steps += len(parts)
-            stack += [(node, True), *((part, False) for part in parts)]
+            stack.append((node, True))
+            stack += [(part, False) for part in parts]
         elif isinstance(node, Not):
             answer = done[-1]
             if answer == TRUE:
@@ -147,10 +148,17 @@ def in_phases(
     phases: list[Phase] = []
     end = ENDLESS
     for begin, demands in reversed(begins.items()):
-        asks = tuple([distinct_formulas.index(formula) if formula != FALSE else -1 for formula in demands])
+        asks = tuple(
+            [
+                distinct_formulas.index(formula) if formula != FALSE else -1  # -1: no text meets it
+                for formula in demands
+            ]
+        )
         outcomes = [frozenset(at for at, ask in enumerate(asks) if ask in true) for true in met]
-        accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
+        has_demands = np.array(list(map(bool, outcomes)))
+        accept = has_demands[rows.automaton.accept]
         far = steps_to(trans, accept)
+        # `phases` has the later phases, so its last one is the next. Behind all of them no length is asked.
         after = phases[-1].alive_states(end)[: len(accept)] if phases else far < FAR
         live, prelude = _alive_layers(rows, accept, after, end - begin)
         farthest = int(far[far < FAR].max(initial=-1))

@@ -161,7 +161,9 @@ def _combine_ways(
 
 
 def _join_formulas(parts: list[Formula]) -> Formula:
-    return parts[0] if len(parts) == 1 else All(tuple(parts))
+    if len(parts) == 1:
+        return parts[0]
+    return All(tuple(parts))
 
 
 def name_texts(texts: Texts) -> str:

@@ -92,7 +92,8 @@ class _Surroundings:
     def __init__(self, tree: Node) -> None:
         self.sets = sets_of(tree)
         self.alphabet, self.member = divide_alphabet(self.sets)
-        THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * sum(map(len, self.sets)) + self.member.size // 8)
+        range_count = sum(map(len, self.sets))
+        THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * range_count + self.member.size // 8)
         self.classes = {ranges: self.member[at] for at, ranges in enumerate(self.sets)}
         self.nodes = look_behinds(tree)
         self.number = {node: at for at, node in enumerate(self.nodes)}
@@ -282,13 +283,18 @@ class PatternSearch:
             duties = thread.duties
             reduced_thread = thread
             if duties:
-                duties = frozenset(duty for duty in duties if not self._aheads[duty[0]].total[duty[1]])
+                duties = self._open_duties(duties)
                 reduced_thread = thread._replace(duties=duties)
-            if self._code[thread.pc].op == MATCH and not duties and not self._to_end:
+            is_match = self._code[thread.pc].op == MATCH
+            if is_match and not duties and not self._to_end:
                 reduced_thread = _MATCHED
             closure[self._number_thread(reduced_thread)] = None
         self._closures.append(list(closure))
         return len(self._closures) - 1
+
+    def _open_duties(self, duties: Duties) -> Duties:
+        """Return the duties without those that are met whatever comes."""
+        return frozenset((number, state) for number, state in duties if not self._aheads[number].total[state])
 
     def _number_thread(self, thread: Thread) -> int:
         """Return the number of a thread, which may be new."""
@@ -380,7 +386,9 @@ class PatternSearch:
         _, accept = self._around.behinds[at]
         state = thread.behind_states[at]
         has_matched = state >= 0 and bool(accept[state])
-        return [thread._replace(pc=after)] if has_matched == look.holds else []
+        if has_matched == look.holds:
+            return [thread._replace(pc=after)]
+        return []
 
     def _number_ahead(self, look: LookAround, behind_states: BehindStates, first: bool) -> int:
         """Return the number of the automaton of what must follow for a look-ahead to hold."""
@@ -395,7 +403,8 @@ class PatternSearch:
                 trans = trans[:0]
                 accept = accept[:0]
             self._ahead_numbers[key] = len(self._aheads)
-            self._aheads.append(_Ahead(trans, accept, closed_states(trans, accept > 0)))
+            total = closed_states(trans, accept > 0)
+            self._aheads.append(_Ahead(trans, accept, total))
         return self._ahead_numbers[key]
 
 
@@ -422,7 +431,8 @@ def automaton_of(tree: Node, max_states: int = MOST_STATES) -> Automaton:
             aheads = []
         todo += aheads
         around = _Surroundings(rest)
-        search = PatternSearch(around, rest, (0,) * len(around.behinds), anywhere=True)
+        start_states = (0,) * len(around.behinds)
+        search = PatternSearch(around, rest, start_states, anywhere=True)
         automaton = minimal_automaton(around.alphabet, *search.subsets(max_states))
         parts.append(automaton if holds else complement(automaton))
     return intersect_automata(parts, max_states)

@@ -61,8 +61,11 @@ class ShippedAutomaton(NamedTuple):
         numbers = np.frombuffer(zlib.decompress(self.data), "<i2").astype(np.int32)
         ends = np.cumsum([states * classes, states, runs, runs])
         trans, accept, kinds, low, high = np.split(numbers, ends)
-        starts = low.astype(np.int64) & 0xFFFF | high.astype(np.int64) << 16
-        return Automaton(Alphabet(starts, kinds, classes), trans.reshape(states, classes), accept)
+        low_bits = low.astype(np.int64) & 0xFFFF
+        high_bits = high.astype(np.int64) << 16
+        starts = low_bits | high_bits
+        alphabet = Alphabet(starts, kinds, classes)
+        return Automaton(alphabet, trans.reshape(states, classes), accept)
 
 
 def digest_of(meaning: object) -> bytes:
@@ -81,7 +84,8 @@ def write_entries(entries: Iterable[tuple[bytes, ShippedAutomaton]]) -> bytes:
 
 def read_entries(file: bytes) -> dict[bytes, ShippedAutomaton] | None:
     """Return the automata of a file by digest, or None where it is damaged. Cost: 0.1 ms."""
-    if blake2b(file[DIGEST_BYTES:], digest_size=DIGEST_BYTES).digest() != file[:DIGEST_BYTES]:
+    digest = blake2b(file[DIGEST_BYTES:], digest_size=DIGEST_BYTES).digest()
+    if digest != file[:DIGEST_BYTES]:
         return None
     at = DIGEST_BYTES
     entries = dict[bytes, ShippedAutomaton]()

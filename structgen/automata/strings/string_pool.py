@@ -94,7 +94,10 @@ class _Part(NamedTuple):
     """Those of a spec whose lengths are counted beside its automaton."""
 
 
-_LIVE_ROW: Final[Row] = np.array([UNASKED] * 257 + [DEAD] * (TOTAL_COLUMN - 257) + [UNASKED], np.int32)
+_LIVE_ROW: Final[Row] = np.array(
+    [UNASKED] * (LONE_COLUMN + 1) + [DEAD] * (TOTAL_COLUMN - LONE_COLUMN - 1) + [UNASKED],
+    np.int32,
+)
 """The row of a new live state. The last column tells it from a state of an automaton."""
 
 
@@ -106,10 +109,12 @@ def _free_string() -> tuple[_Part, Table, Row]:
     # state FREE comes first, then the places inside a character in the order of PLACE_BYTES
     local = np.array(rows.free_places(1), np.int32)
     # the inverse of `local`, with DEAD behind it: index -1 is then DEAD
-    places = np.append(np.argsort(local), DEAD).astype(np.int32)
+    inverse = np.argsort(local)
+    places = np.append(inverse, DEAD).astype(np.int32)
     table = np.empty((PLACES, WIDTH), np.int32)
     rows.write_rows(local, places, table)
-    ends = np.where(np.arange(PLACES) == StringPool.FREE, 0, -1).astype(np.int32)
+    ends = np.full(PLACES, -1, np.int32)
+    ends[StringPool.FREE] = 0
     return _Part(local, places[:-1], rows), table, ends
 
 
@@ -290,7 +295,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         endless[removed_states] = False
         infinite = set(accept[endless].tolist())
         met = np.unique(accept).tolist()
-        return {spec_automaton.outcomes[number - 1]: number in infinite for number in met if number > 0}
+        classes: dict[frozenset[int], bool] = {}
+        for number in met:
+            if number > 0:
+                classes[spec_automaton.outcomes[number - 1]] = number in infinite
+        return classes
 
     # Live states.
 
@@ -328,10 +337,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         number = self._live.get(live)
         if number is None:
             # Whether the text may end is asked once. What follows a byte is asked when a text comes (`step`).
-            met = {way.demand for way, state in live.alive_ways() if way.reader.machine.may_end(state)}
+            met: set[int] = set()
+            for way, state in live.alive_ways():
+                if way.reader.machine.may_end(state):
+                    met.add(way.demand)
             if live.regular >= 0:
                 met |= self.demands_met(live.regular)
-            ends = np.array([outcome(frozenset(met)) if met else -1], np.int32)
+            outcome_number = outcome(frozenset(met)) if met else -1
+            ends = np.array([outcome_number], np.int32)
             number = self.count
             self._reserve_states(live, ends)[:] = _LIVE_ROW
             self._outcomes[number] = outcome
@@ -341,8 +354,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
     def demands_met(self, state: int) -> frozenset[int]:
         """Return the demands that a string meets which ends in a state of an automaton."""
         part, local = self._locate_row(state)
-        number = int(part.rows.automaton.accept[local]) if local < part.rows.automaton.states else 0
-        return part.rows.outcomes[number - 1] if number > 0 else frozenset()
+        automaton = part.rows.automaton
+        number = int(automaton.accept[local]) if local < automaton.states else 0
+        if number > 0:
+            return part.rows.outcomes[number - 1]
+        return frozenset()
 
     def is_live(self, state: int) -> LiveState | None:
         """Return what a live state is; None of a state of an automaton."""
@@ -426,15 +442,14 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         live = self.is_live(state)
         if live is not None:
             targets = dict[int, int]()
-            for point, after in self._list_characters(state, node_of(((low, high),)), b"", set()):
+            range_node = node_of(((low, high),))
+            for point, after in self._list_characters(state, range_node, b"", set()):
                 targets.setdefault(after, point)
             # surrogates that stand alone are in no text of a grammar
             low, high = max(low, SURROGATES[0]), min(high, SURROGATES[1])
-            return (
-                targets | self.states_after(live.regular, low, high)
-                if live.regular >= 0 and low <= high
-                else targets
-            )
+            if live.regular >= 0 and low <= high:
+                return targets | self.states_after(live.regular, low, high)
+            return targets
         part, local = self._locate_row(state)
         of = part.rows.automaton
         targets = dict[int, int]()
@@ -461,8 +476,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         live = self.is_live(state)
         if live is None:
             return state
-        pairs = zip(live.ways, live.states, strict=True)
-        return live._replace(states=tuple([at if at < 0 else way.reader.alike(at) for way, at in pairs]))
+        alike_states: list[int] = []
+        for way, at in zip(live.ways, live.states, strict=True):
+            alike_states.append(at if at < 0 else way.reader.alike(at))
+        return live._replace(states=tuple(alike_states))
 
     def _list_characters(
         self,
@@ -501,7 +518,10 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
         Cost: a few times `max_count` rows for each byte of the longest word, where there are finitely many.
         """
-        phases, accept = ((), np.empty(0, np.int32)) if self.is_live(state) else self.phases_of(state)
+        phases: tuple[Phase, ...] = ()
+        accept: Row = np.empty(0, np.int32)
+        if self.is_live(state) is None:
+            phases, accept = self.phases_of(state)
         numbers = np.append(accept, np.int32(0))
         if not phases and self.is_infinite(state):
             return None
@@ -540,7 +560,9 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         """Return how many characters the shortest rest has at most, in whichever state of the spec that
         starts in `start`; `FAR` where texts of grammars are asked."""
         part, _ = self._locate_state(start)
-        return FAR if isinstance(part, LiveState) else int(part.rows.rests.max())
+        if isinstance(part, LiveState):
+            return FAR
+        return int(part.rows.rests.max())
 
     def widest_character(self, start: int) -> int:
         """Return how many bytes the cheapest characters take as they are spelled, at most, of all that the
@@ -555,8 +577,9 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         Cost: some sweeps over the automaton.
         """
         of = self._locate_row(start)[0].rows.automaton
-        kinds = of.alphabet.kinds[np.searchsorted(of.alphabet.starts, list(plain), "right") - 1]
+        kinds = of.alphabet.classes_of(np.array(list(plain), np.int64))
         # how many plain characters each class has
+        # Floats: the counts of texts grow beyond any int, and only `many` matters.
         weights = np.bincount(kinds, minlength=of.alphabet.width).astype(np.float64)
         # a state's strings may be finitely many, each no longer than this; or many of a length are plain
         finite = longest_rests(of.trans)
@@ -591,7 +614,8 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             # A live state has no digest: the key holds within this pool, and equals no key of another one.
             return b"live %d %d" % (id(self), state)
         part, local = self._locate_row(state)
-        return blake2b(b"%s %d" % (part.rows.digest, local), digest_size=16).digest()
+        name = b"%s %d" % (part.rows.digest, local)
+        return blake2b(name, digest_size=16).digest()
 
     # Completions.
 
@@ -656,11 +680,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
             # Bytes 0x80 to 0xBF go on with a character that has begun (RFC 3629, section 3).
             continuations = [step for step in self.going_on(state) if 0x80 <= step[0] < 0xC0]
         if continuations:  # a character: one of those that tokens can write
-            ways = [
-                {demand: bytes((byte,)) + rest for demand, rest in self.shortest_rests(after).items()}
-                for byte, after in continuations
-                if byte not in self._missing
-            ]
+            ways = []
+            for byte, after in continuations:
+                if byte not in self._missing:
+                    rests = self.shortest_rests(after)
+                    ways.append({demand: bytes((byte,)) + rest for demand, rest in rests.items()})
         else:
             ways = [{way.demand: way.reader.rest(at)} for way, at in live.alive_ways()]
             if live.regular >= 0:

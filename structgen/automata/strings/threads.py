@@ -92,8 +92,9 @@ class PatternInstructions:
                 cure="Make the counts in it smaller, or use * in place of a large one.",
             )
         if isinstance(node, CharacterClass):
-            self._trace.append(self.put_instruction(PatternInstruction(SET, (after,), node.ranges)))
-            return self._trace[-1]
+            number = self.put_instruction(PatternInstruction(SET, (after,), node.ranges))
+            self._trace.append(number)
+            return number
         if isinstance(node, SomeOf):
             begins = []
             equal: dict[Node, list[tuple[int, int]]] = {}
@@ -113,7 +114,9 @@ class PatternInstructions:
         if isinstance(node, Alternation):
             # Parts that begin at one instruction are one thread.
             split = tuple(dict.fromkeys([self.emit_node(part, after) for part in node.parts]))
-            return split[0] if len(split) == 1 else self.put_instruction(PatternInstruction(SPLIT, split))
+            if len(split) == 1:
+                return split[0]
+            return self.put_instruction(PatternInstruction(SPLIT, split))
         if isinstance(node, Repetition):
             return self._emit_repetition(node, after)
         if isinstance(node, TextStart):
@@ -161,7 +164,9 @@ class PatternInstructions:
             return
         for rank, (first, end) in enumerate(copies):
             for place, number in enumerate(self._trace[first:end], self._places):
-                self.ranks.setdefault(number, {}).setdefault(self._depth, (place, rank))
+                ranks_by_depth = self.ranks.setdefault(number, {})
+                # The first copy that has the instruction counts: copies may share it.
+                ranks_by_depth.setdefault(self._depth, (place, rank))
         self._places += copies[0][1] - copies[0][0]
 
 

@@ -82,7 +82,8 @@ class _Places:
             return self._uniform_place(remaining, self._classes[run - 1])
         lows = low + size * np.arange(_TAILS)
         if remaining == 1:
-            row = np.where((lows >= first) & (lows <= last), self._alphabet.classes_of(lows), -1)
+            is_allowed = (lows >= first) & (lows <= last)
+            row = np.where(is_allowed, self._alphabet.classes_of(lows), -1)
             return self._number_row(1, row)
         row = np.full(_TAILS, -1, np.int64)
         highs = lows + size - 1
@@ -108,11 +109,13 @@ class _Places:
     def _number_row(self, remaining: int, row: Longs) -> int:
         """Return the number of a row among those of places as far from the end; equal rows have one."""
         rows = self.rows[remaining - 1]
-        return rows.setdefault(row.astype(np.int32).tobytes(), len(rows))
+        content = row.astype(np.int32).tobytes()
+        return rows.setdefault(content, len(rows))
 
     def table_of_places(self, remaining: int) -> Table:
         """Return the rows of all places `remaining` bytes before the end of a character."""
-        return np.frombuffer(b"".join(self.rows[remaining - 1]), np.int32).reshape(-1, _TAILS)
+        content = b"".join(self.rows[remaining - 1])
+        return np.frombuffer(content, np.int32).reshape(-1, _TAILS)
 
 
 def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
@@ -129,7 +132,8 @@ def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
     order = np.argsort(first)
     numbers = np.empty(len(order), np.int32)
     numbers[order] = np.arange(len(order))
-    inside = _inside_of(starts.tobytes(), numbers[which].tobytes(), len(order), lone)
+    kinds_as_they_come = numbers[which]
+    inside = _inside_of(starts.tobytes(), kinds_as_they_come.tobytes(), len(order), lone)
     # Back to the classes of this alphabet; index -1 reads the -1 at the end, which is no character.
     own_kinds = np.append(distinct_kinds[order], np.int32(-1))
     return inside._replace(last=own_kinds[inside.last])
@@ -138,7 +142,8 @@ def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
 @billed_cache(256)
 def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
     THIS_CALL.count_work(NUMBERS_OF_A_RANGE * len(kinds))  # `kinds` has four bytes a range
-    places = _Places(Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width))
+    alphabet = Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width)
+    places = _Places(alphabet)
     leads: list[tuple[int, int, int]] = []
     for byte in range(0xC2, 0xE0):  # 0xC0 and 0xC1 would begin longer forms of ASCII
         low = (byte & 31) << 6
@@ -227,7 +232,9 @@ class ByteRows:
             rows_of_classes = numbers[of.trans[whole_states[some]]]
             into[some, :0x80] = rows_of_classes[:, kinds]
             into[some, 0x80:] = numbers_beyond[ways[some]]
-        totals = np.flatnonzero(np.isin(whole_states, self.totals)) if len(self.totals) else self.totals
+        totals = self.totals  # mostly there are none
+        if len(totals):
+            totals = np.flatnonzero(np.isin(whole_states, totals))
         into[totals, TOTAL_COLUMN] = numbers[whole_states[totals]]
         inside = into[len(whole_states) :]
         inside[:] = DEAD

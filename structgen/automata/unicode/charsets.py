@@ -33,6 +33,7 @@ def union(ranges: Iterable[tuple[int, int]]) -> Ranges:
     """Return the union of any ranges, in normal form; O(n log n)."""
     disjoint: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
+        # Ranges that touch are joined, too, so that equal sets have equal tuples.
         if disjoint and low <= disjoint[-1][1] + 1:
             if high > disjoint[-1][1]:
                 disjoint[-1] = (disjoint[-1][0], high)

@@ -28,6 +28,7 @@ def encode_text(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
+        # Behind 0xED these bytes are a surrogate, and no other character (RFC 3629, section 4).
         return _UTF8_FORM.sub(b"\xf8", text.encode("utf-8", "surrogatepass"))
 
 
@@ -38,6 +39,7 @@ def decode_text(data: bytes) -> str:
 
 def count_characters(data: bytes) -> int:
     """Return how many characters begin in such bytes."""
+    # All bytes but 10xxxxxx begin a character (RFC 3629, section 3); that of a lone surrogate is 0xF8.
     return sum(byte & 0xC0 != 0x80 for byte in data)
 
 

@@ -15,13 +15,18 @@ def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, 
     """Return what each ASCII character in a string is written as: how many bytes, and which (RFC 8259,
     section 7), by an escape where a byte of it is `missing`. PLAIN: a byte each; those that JSON writes as
     themselves come first, so that a completion has no control character where another is as short."""
-    spellings = [
-        json.dumps(chr(point), ensure_ascii=spelling == ASCII)[1:-1].encode() for point in range(0x80)
-    ]
+    spellings: list[bytes] = []
+    for point in range(0x80):
+        literal = json.dumps(chr(point), ensure_ascii=spelling == ASCII)
+        spellings.append(literal[1:-1].encode())
     if spelling == PLAIN:
+        # 0xFF is above all bytes of ASCII: characters that JSON escapes come last.
         return tuple((1, text if len(text) == 1 else b"\xff" + text) for text in spellings)
-    ways = [text if missing.isdisjoint(text) else b"\\u%04x" % point for point, text in enumerate(spellings)]
-    return tuple((len(text), text) for text in ways)
+    ways: list[tuple[int, bytes]] = []
+    for point, text in enumerate(spellings):
+        way = text if missing.isdisjoint(text) else b"\\u%04x" % point
+        ways.append((len(way), way))
+    return tuple(ways)
 
 
 def cheapest_point(
@@ -38,16 +43,21 @@ def cheapest_point(
     cheapest: tuple[int, bytes, int] | None = None
     if low < 0x80:
         order = _order_of_ascii(spelling, missing)
-        point = min(range(low, min(high, 0x7F) + 1), key=order.__getitem__)
+        points_of_ascii = range(low, min(high, 0x7F) + 1)
+        point = min(points_of_ascii, key=order.__getitem__)
         cheapest = (*order[point], point)
         low = 0x80
     elif 0xD800 <= low < 0xE000:
         low = 0xE000
     if low <= high and (cheapest is None or cheapest[0] > 1):
-        for point in (low, *(first for first in _FIRSTS if missing and low < first <= high)):
+        # UTF-8 ascends with the code points: the first is the cheapest, unless a byte of it is missing.
+        later_firsts = [first for first in _FIRSTS if low < first <= high] if missing else []
+        for point in (low, *later_firsts):
             text = json.dumps(chr(point))[1:-1].encode() if spelling == ASCII else chr(point).encode()
             if not missing.isdisjoint(text):
-                text = chr(point).encode("unicode_escape").rjust(6 if point < 0x10000 else 12)
+                # written as an escape: of six bytes, or of twelve for a pair of surrogates
+                escape_length = 6 if point < 0x10000 else 12
+                text = chr(point).encode("unicode_escape").rjust(escape_length)
             rest = (len(text), text, point)
             if cheapest is None or rest < cheapest:
                 cheapest = rest

@@ -39,7 +39,12 @@ def unicode_property(expression: str) -> Ranges:
     lists. Raises `RegexError` for any other.
     """
     name, equals, value = expression.partition("=")
-    kinds, value = (_KINDS.get(name, ()), value) if equals else (("gc", "b"), name)
+    if equals:
+        kinds = _KINDS.get(name, ())
+    else:
+        # a name alone is a general category or a binary property
+        kinds = ("gc", "b")
+        value = name
     for kind in kinds:
         if (kind, value) in _property_table():
             return read_ranges(_property_table()[kind, value])

@@ -10,7 +10,8 @@ from structgen.automata.unicode.charsets import Ranges
 def read_table(name: str) -> dict[str, str]:
     """Return the lines of a table but its first, by what stands before the tab."""
     text = files("structgen.automata.unicode").joinpath(name).read_text("ascii")
-    return dict(line.split("\t") for line in text.splitlines()[1:])
+    _, *lines = text.splitlines()  # the first line says where the table is from
+    return dict(line.split("\t") for line in lines)
 
 
 def read_ranges(text: str) -> Ranges:
@@ -24,6 +25,7 @@ def read_ranges(text: str) -> Ranges:
     for word in text.split():
         gap, _, range_length = word.partition("-")
         low = end + int(gap, 36)
-        end = low + (int(range_length, 36) if range_length else 0) + 1
-        ranges.append((low, end - 1))
+        high = low + int(range_length or "0", 36)
+        ranges.append((low, high))
+        end = high + 1
     return tuple(ranges)

@@ -10,6 +10,7 @@ from typing import Final
 from structgen.automata.unicode.charsets import SURROGATES, Ranges
 
 _LIMITS: Final = (0x7F, 0x7FF, 0xFFFF, 0x10FFFF)
+"""The largest code points of one, two, three and four bytes."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,7 +39,10 @@ def node_of(ranges: Ranges) -> ByteNode:
 
     Cost: some 3 us a range, once for equal sets.
     """
-    return _join_sequences([sequence for low, high in ranges for sequence in _byte_sequences(low, high)])
+    sequences: list[tuple[tuple[int, int], ...]] = []
+    for low, high in ranges:
+        sequences += _byte_sequences(low, high)
+    return _join_sequences(sequences)
 
 
 @functools.lru_cache(maxsize=1 << 12)
@@ -61,9 +65,12 @@ def _join_sequences(sequences: list[tuple[tuple[int, int], ...]]) -> ByteNode:
             groups[-1][2].append(tuple(rest))
         else:
             groups.append((low, high, [tuple(rest)]))
-    return intern_node(
-        tuple((low, high, DONE if rests == [()] else _join_sequences(rests)) for low, high, rests in groups)
-    )
+    # No rest: the bytes complete the character. Sequences of one length are together, so it is the only one.
+    edges: list[tuple[int, int, ByteNode]] = []
+    for low, high, rests in groups:
+        after = DONE if rests == [()] else _join_sequences(rests)
+        edges.append((low, high, after))
+    return intern_node(tuple(edges))
 
 
 def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -71,19 +78,25 @@ def _byte_sequences(low: int, high: int) -> Iterator[tuple[tuple[int, int], ...]
 
     The ranges of two sequences are equal or disjoint at the first place in which they differ.
     """
-    for start, end in ((low, min(high, SURROGATES[0] - 1)), (max(low, SURROGATES[1] + 1), high)):
+    first_surrogate, last_surrogate = SURROGATES
+    below_surrogates = (low, min(high, first_surrogate - 1))
+    above_surrogates = (max(low, last_surrogate + 1), high)
+    for start, end in (below_surrogates, above_surrogates):
         first = 0
+        # `size`: how many bytes follow the first one for code points up to `last` (RFC 3629, section 3)
         for size, last in enumerate(_LIMITS):
-            a, b = max(start, first), min(end, last)
-            if a <= b:
-                yield from _split_by_tail(a, b, size)
+            part_low = max(start, first)
+            part_high = min(end, last)
+            if part_low <= part_high:
+                yield from _split_by_tail(part_low, part_high, size)
             first = last + 1
 
 
 def _split_by_tail(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, int], ...]]:
     """Yield the sequences of code points that all take `size` continuation bytes."""
+    # Where the first bytes differ, the last bytes must be free: ends that cut through them are split off.
     for at in range(1, size + 1):
-        below = (1 << 6 * at) - 1
+        below = (1 << 6 * at) - 1  # the bits of the last `at` bytes
         if low & ~below != high & ~below:
             if low & below:
                 yield from _split_by_tail(low, low | below, size)
@@ -96,4 +109,6 @@ def _split_by_tail(low: int, high: int, size: int) -> Iterator[tuple[tuple[int, 
     if size == 0:
         yield ((low, high),)
         return
-    yield tuple(zip(chr(low).encode(), chr(high).encode(), strict=True))
+    first_bytes = chr(low).encode()
+    last_bytes = chr(high).encode()
+    yield tuple(zip(first_bytes, last_bytes, strict=True))

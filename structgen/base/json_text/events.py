@@ -83,7 +83,9 @@ class Place:
         return pointer_of(self.parts)
 
     def __eq__(self, other: object) -> bool:
-        return self.parts == other.parts if isinstance(other, Place) else NotImplemented
+        if isinstance(other, Place):
+            return self.parts == other.parts
+        return NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.parts)
@@ -95,7 +97,9 @@ class Place:
 def escape(segment: str | int) -> str:
     """Return one reference token of a JSON pointer (RFC 6901, section 3), with "~" and "/" escaped."""
     text = str(segment)
-    return text.replace("~", "~0").replace("/", "~1") if "~" in text or "/" in text else text
+    if "~" in text or "/" in text:
+        return text.replace("~", "~0").replace("/", "~1")
+    return text
 
 
 def pointer_of(parts: Iterable[str | int]) -> str:
@@ -286,7 +290,9 @@ class EventLog:
     def numeral(self) -> bytes:
         """The numeral that is being read; empty where there is none."""
         at = self._state
-        return bytes(self.text[at.start :]) if at.part and at.terminal is TerminalKind.NUMBER else b""
+        if at.part and at.terminal is TerminalKind.NUMBER:
+            return bytes(self.text[at.start :])
+        return b""
 
     def read_tokens(
         self,

@@ -91,7 +91,9 @@ def nearest_double(numeral: str) -> Json:
     value = float(numeral)
     if value.is_integer():
         return int(value)
-    return _read_number(numeral) if isinf(value) else Decimal(repr(value))
+    if isinf(value):
+        return _read_number(numeral)
+    return Decimal(repr(value))
 
 
 def repeated_members(text: str) -> tuple[str, ...]:
@@ -202,12 +204,16 @@ def write_canonical(value: Json) -> str:
 
 
 def _write_atom(value: Any) -> str:
-    return write_numeral(value) if value.__class__ is Decimal else json.dumps(value)
+    if value.__class__ is Decimal:
+        return write_numeral(value)
+    return json.dumps(value)
 
 
 def unescape_segment(token: str) -> str:
     """Return the key of a reference token of a JSON pointer: the inverse of `escape`."""
-    return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
+    if "~" in token:
+        return token.replace("~1", "/").replace("~0", "~")
+    return token
 
 
 _KINDS = {dict: "object", list: "array", str: "string", int: "integer", bool: "boolean"}
@@ -257,7 +263,9 @@ def _plain_key(name: object, path: Any) -> str:
 def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> Json:
     if isinstance(node, int):
         plain = int(node)
-        return plain if plain.bit_length() <= _INT_BITS else Decimal(plain)
+        if plain.bit_length() <= _INT_BITS:
+            return plain
+        return Decimal(plain)
     if isinstance(node, (float, Decimal)):
         number = node if isinstance(node, Decimal) else Decimal(float.__repr__(node))
         if number.is_finite():

@@ -89,9 +89,9 @@ class GrowingJson:
             self._add_events()
         if byte_count == len(data):
             return len(piece)
-        return (
-            len(data[:byte_count].decode("utf-8", "surrogatepass")) if isinstance(piece, str) else byte_count
-        )
+        if isinstance(piece, str):
+            return len(data[:byte_count].decode("utf-8", "surrogatepass"))
+        return byte_count
 
     def finish(self) -> Any:
         """Return the value of a text that is over. Errors: `JsonError`, also where the value is

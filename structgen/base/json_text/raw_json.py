@@ -100,7 +100,9 @@ def write_as_read(value: Any) -> str:
 def _write_atom(value: Any) -> str:
     if isinstance(value, RawNumeral):
         return value
-    return quote_string(value) if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return quote_string(value)
+    return json.dumps(value)
 
 
 def dump_json(value: Any) -> str:

@@ -145,7 +145,9 @@ def check_switch(name: str, value: Any) -> bool:
 def check_seconds(name: str, value: Any) -> float | None:
     """Return seconds, or None for no limit."""
     takes = "seconds, at least 0, or None for no limit"
-    return None if value is None else check_number(name, value, 0.0, sys.float_info.max, takes)
+    if value is None:
+        return None
+    return check_number(name, value, 0.0, sys.float_info.max, takes)
 
 
 def check_text(name: str, value: Any) -> str:
@@ -201,7 +203,9 @@ def check_prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping
     """Return a prompt: a text that is not empty, token ids, or chat messages."""
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
         return check_messages(name, value)
-    return check_text(name, value) if isinstance(value, str) else check_tokens(name, value)
+    if isinstance(value, str):
+        return check_text(name, value)
+    return check_tokens(name, value)
 
 
 def check_messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:

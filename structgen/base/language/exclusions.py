@@ -63,9 +63,9 @@ def _split_cases(some: Any) -> tuple[Any, ...]:
 
 def _find_case(excluded: str | Case, options: tuple[Any, ...]) -> Any:
     """Return what a case found, or whether an option is given."""
-    return (
-        excluded(*options) if callable(excluded) else any(_is_given(excluded, holder) for holder in options)
-    )
+    if callable(excluded):
+        return excluded(*options)
+    return any(_is_given(excluded, holder) for holder in options)
 
 
 def _is_given(name: str, options: Any) -> bool:

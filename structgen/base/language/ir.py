@@ -166,7 +166,9 @@ FALSE = Any_(())
 
 def conjuncts(formula: Formula) -> tuple[Formula, ...]:
     """Return the parts of a conjunction, or the formula alone."""
-    return formula.of if isinstance(formula, All) else (formula,)
+    if isinstance(formula, All):
+        return formula.of
+    return (formula,)
 
 
 class Spec(NamedTuple):

@@ -45,7 +45,9 @@ class Ranges:
         """Return the numbers, ascending, or None where they are infinitely many."""
         if self.from_below or any(low[0] != high[0] for low, high in self.ends() if low and high):
             return None
-        return None if len(self.cuts) & 1 else [value for value, _ in self.cuts[::2]]
+        if len(self.cuts) & 1:
+            return None
+        return [value for value, _ in self.cuts[::2]]
 
     def ends(self) -> Iterator[tuple[Cut | None, Cut | None]]:
         """Yield the two ends of each range; None stands for an end without a bound."""

@@ -171,7 +171,9 @@ def _fault_order(error: OptionError) -> list[int]:
 
 def _plain_object(value: Any) -> Any:
     """Return an object of a client's library, such as a message that it received, as what it sends."""
-    return value.model_dump(exclude_unset=True, mode="json") if hasattr(value, "model_dump") else value
+    if hasattr(value, "model_dump"):
+        return value.model_dump(exclude_unset=True, mode="json")
+    return value
 
 
 def _type_error(value: Any, kind: str, place: str) -> OptionError:

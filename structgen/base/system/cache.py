@@ -122,7 +122,9 @@ class TrustedFile:
             done = 0
             while done < len(buffer) and (count := file.readinto(buffer[done:].data)):
                 done += count
-        return buffer if done == len(buffer) else buffer[:0]
+        if done == len(buffer):
+            return buffer
+        return buffer[:0]
 
 
 def check_owner(facts: os.stat_result) -> None:

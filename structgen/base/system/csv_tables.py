@@ -56,4 +56,6 @@ def guard_cell(cell: str) -> str:
     apostrophe from a cell that begins with apostrophes, blanks, and one of these signs. So a text that begins
     with an apostrophe before such a sign has one more.
     """
-    return f"'{cell}" if _SIGNED.match(cell) and not _AMOUNT.fullmatch(cell) else cell
+    if _SIGNED.match(cell) and not _AMOUNT.fullmatch(cell):
+        return f"'{cell}"
+    return cell

@@ -137,7 +137,9 @@ def _pip_requirement(extras: str) -> tuple[str, ...] | None:
     try:
         record = distribution(DISTRIBUTION).read_text("direct_url.json")
     except PackageNotFoundError:
-        return ("-e", _quote_argument(f"{_CHECKOUT}[{extras}]")) if _is_checkout() else None
+        if _is_checkout():
+            return ("-e", _quote_argument(f"{_CHECKOUT}[{extras}]"))
+        return None
     if record is None:  # it came from an index
         return (_quote_argument(f"{DISTRIBUTION}[{extras}]"),)
     place: dict[str, Any] = json.loads(record)
@@ -166,4 +168,6 @@ def _is_checkout() -> bool:
 
 def _quote_argument(text: str) -> str:
     """Return an argument for a shell, in the quotes that all shells have where they will do."""
-    return shlex.quote(text) if set(text) & set('"$`!') else f'"{text}"'
+    if set(text) & set('"$`!'):
+        return shlex.quote(text)
+    return f'"{text}"'

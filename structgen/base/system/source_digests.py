@@ -84,7 +84,9 @@ def _content_digest(path: str) -> bytes:
 
     A file of this package is read once in a process: what was imported is what counts, whoever edits it.
     """
-    return _read_source_once(path)[0] if path.startswith(_INSIDE) else _read_source(path)[0]
+    if path.startswith(_INSIDE):
+        return _read_source_once(path)[0]
+    return _read_source(path)[0]
 
 
 def _read_source(path: str) -> tuple[bytes, list[str]]:

@@ -66,7 +66,9 @@ class CallSpan:
     def wrap_items(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         """Return what yields the items, each of which is made inside `make_current`. Closing it closes
         them."""
-        return items if self._span is None else self._yield_inside(items)
+        if self._span is None:
+            return items
+        return self._yield_inside(items)
 
     async def _yield_inside(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
         async with aclosing(items):
@@ -183,7 +185,9 @@ def call_span(
             }
         ),
     )
-    return CallSpan(span) if span.get_span_context().is_valid else _NONE
+    if span.get_span_context().is_valid:
+        return CallSpan(span)
+    return _NONE
 
 
 def carried_headers() -> dict[str, str]:
@@ -214,4 +218,6 @@ def _part_of(part: Any) -> dict[str, Any]:
     if isinstance(part, Mapping):
         kind = str(part.get("type", "unknown"))
         text = part.get("text")
-    return {"type": "text", "content": text} if isinstance(text, str) else {"type": kind}
+    if isinstance(text, str):
+        return {"type": "text", "content": text}
+    return {"type": kind}
