@@ -28,8 +28,9 @@ class StructgenError(Exception):
         self.what = printable(what)
         self.where = where
         self.cure = printable(cure)
-        what = f"{printable(where, lines=False)}: {self.what}" if where else self.what
-        super().__init__(" ".join(part for part in (what, self.cure) if part))
+        # `where` stays as it is in the input, so that a program finds it there; only the message is escaped.
+        sentence = f"{printable(where, lines=False)}: {self.what}" if where else self.what
+        super().__init__(" ".join(part for part in (sentence, self.cure) if part))
 
     def __reduce__(self) -> Any:
         """Pickle by the message and the attributes, without a second call of the constructor."""
@@ -38,6 +39,7 @@ class StructgenError(Exception):
     def name_owner(self, owner: str, joint: str = ": ") -> None:
         """Put the name of what the place is in, and a joint, before the place."""
         where = f"{owner}{joint}{self.where}" if self.where else owner
+        # the root's own constructor: those of the subclasses take more, and would build their messages again
         StructgenError.__init__(self, self.what, where=where, cure=self.cure)
 
     def name_schemas(self, pointers: Iterable[str]) -> None:
@@ -80,9 +82,9 @@ class FinishedError(StructgenError):
 class BudgetError(StructgenError):
     """A token budget is smaller than the least that completes the document; `minimum` is that least."""
 
-    def __init__(self, what: str, *, minimum: int, **told: str) -> None:
+    def __init__(self, what: str, *, minimum: int, **details: str) -> None:
         self.minimum = minimum
-        super().__init__(what, **told)
+        super().__init__(what, **details)
 
 
 class BusyError(StructgenError):
@@ -92,9 +94,9 @@ class BusyError(StructgenError):
 class LimitError(StructgenError):
     """A named limit of `sg.Limits` was reached; `limit` is its field's name."""
 
-    def __init__(self, what: str, *, limit: str, cure: str = "", **told: str) -> None:
+    def __init__(self, what: str, *, limit: str, cure: str = "", **details: str) -> None:
         self.limit = limit
-        super().__init__(what, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).", **told)
+        super().__init__(what, cure=cure or f"Raise it with limits=sg.Limits({limit}=...).", **details)
 
 
 class OutOfMemoryError(StructgenError, MemoryError):
@@ -125,9 +127,9 @@ class SchemaError(GrammarError):
 class UnsupportedError(GrammarError):
     """A keyword (or a use of it) that is not handled; `keyword` names it, `where` is its JSON pointer."""
 
-    def __init__(self, what: str, *, keyword: str, **told: str) -> None:
+    def __init__(self, what: str, *, keyword: str, **details: str) -> None:
         self.keyword = keyword
-        super().__init__(what, **told)
+        super().__init__(what, **details)
 
 
 class UnsatisfiableSchema(GrammarError):
@@ -141,12 +143,12 @@ class UnsatisfiableSchema(GrammarError):
         keywords: Sequence[str] = (),
         places: Sequence[str] = (),
         policies: Sequence[str] = (),
-        **told: str,
+        **details: str,
     ) -> None:
         self.keywords = tuple(keywords)
         self.places = tuple(places)
         self.policies = tuple(policies)
-        super().__init__(what, **told)
+        super().__init__(what, **details)
 
 
 class UnsatisfiableUnderPolicy(UnsatisfiableSchema):
@@ -157,9 +159,9 @@ class ValidatorError(StructgenError):
     """A document of a type's schema that the type's own validators refuse; `count` is how many faults it has,
     `where` the JSON pointer of the first."""
 
-    def __init__(self, what: str, *, count: int = 1, **told: str) -> None:
+    def __init__(self, what: str, *, count: int = 1, **details: str) -> None:
         self.count = count
-        super().__init__(what, **told)
+        super().__init__(what, **details)
 
 
 class GenerationError(StructgenError):
@@ -168,10 +170,10 @@ class GenerationError(StructgenError):
     `text` is what there is of it (of several attempts, that of the best one), `attempts` how many were made.
     """
 
-    def __init__(self, what: str, *, text: str = "", attempts: int = 1, **told: str) -> None:
+    def __init__(self, what: str, *, text: str = "", attempts: int = 1, **details: str) -> None:
         self.text = text
         self.attempts = attempts
-        super().__init__(what, **told)
+        super().__init__(what, **details)
 
 
 class NotStatedError(GenerationError):
@@ -190,13 +192,13 @@ class NotStatedError(GenerationError):
         texts: Mapping[str, str] | None = None,
         missing: str = "",
         kinds: Sequence[str] = (),
-        **told: str,
+        **details: str,
     ) -> None:
         self.path = path
         self.texts = {} if texts is None else texts
         self.missing = missing
         self.kinds = tuple(kinds)
-        super().__init__(what, attempts=0, **told)
+        super().__init__(what, attempts=0, **details)
 
 
 class LooseCallError(GenerationError):
@@ -269,10 +271,10 @@ class NoFillingError(StructgenError):
     """A template has no valid filling. `fixed` is the fixed text that prevents it; "" if a hole does. `slots`
     is the number that a hole needs where more slots mend the fault; else 0."""
 
-    def __init__(self, what: str, *, fixed: str = "", slots: int = 0, **told: str) -> None:
+    def __init__(self, what: str, *, fixed: str = "", slots: int = 0, **details: str) -> None:
         self.fixed = fixed
         self.slots = slots
-        super().__init__(what, **told)
+        super().__init__(what, **details)
 
 
 class DrawsWarning(UserWarning):
@@ -292,6 +294,7 @@ def warning_level() -> int:
     not in this package."""
     level = 1
     frame = sys._getframe(1)
+    # Other packages' frames between two of ours do not count as ours: the walk ends at the first of them.
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
         level = level + 1
         frame = frame.f_back
@@ -361,6 +364,8 @@ def options_named(
             try:
                 return function(*args, **kwargs)
             except TypeError:
+                # Only a call that fails is compared with the signature: a right one costs nothing more. An
+                # error that the function itself raised is raised again, below.
                 import inspect  # start-up: a call with a fault
 
                 signature = inspect.signature(checked_call)
@@ -368,7 +373,8 @@ def options_named(
                     signature.bind(*args, **kwargs)
                 except TypeError as error:
                     option_names = [name for name in signature.parameters if name not in ("self", "cls")]
-                    wrong = next((name for name in kwargs if name not in option_names), None)
+                    unknown_names = (name for name in kwargs if name not in option_names)
+                    wrong = next(unknown_names, None)
                     if wrong is not None:
                         raise unknown_option(function_name, wrong, option_names, elsewhere) from None
                     fault = f"{function_name} cannot be called so: {error}."
@@ -424,12 +430,21 @@ def unknown_option(
     elsewhere: Mapping[str, str] = _NOWHERE,
     where: str = "",
 ) -> OptionError:
-    """Return the error of an option that a function does not have, which names the one that was meant."""
+    """Return the error of an option that a function does not have, which names the one that was meant.
+
+    `function`: as people write it, `sg.run`. `wrong`: the unknown name; `option_names`: the right ones;
+    `elsewhere`: names of other functions or libraries, each with what to write here. `where`: the place, by
+    default the unknown name.
+    """
     from difflib import get_close_matches  # start-up: a call with a fault
 
-    near = [*get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE), ""][0]
-    if wrong in elsewhere or near in elsewhere:
-        cure = elsewhere[wrong if wrong in elsewhere else near]
+    close_matches = get_close_matches(wrong.lower(), [*option_names, *elsewhere], 1, CLOSE)
+    near = close_matches[0] if close_matches else ""
+    # The name itself first: it may be another library's, and look like one of ours by chance.
+    if wrong in elsewhere:
+        cure = elsewhere[wrong]
+    elif near in elsewhere:
+        cure = elsewhere[near]
     else:
         cure = f"Write {near}=" if near else f"Choose from {', '.join(option_names)}"
     return OptionError(f"{function} has no option {wrong!r}.", where=where or wrong, cure=f"{cure}.")

@@ -13,6 +13,7 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Final
 
 from structgen.tokens.tokenizer import Tokenizer
@@ -33,16 +34,21 @@ class ControlTokens:
         secret = secrets.token_hex(8)  # these names no text may write either
         self._names = {text: f"\ufdd0{secret}{at:05}\ufdd0" for at, text in enumerate(ids)}
         words = [text for text in ids if _is_of_words(text[0])]
-        edges = {sign for text in ids for sign in (text[0], text[-1]) if not _is_of_words(sign)}
+        # A sign such as `<` is guarded wherever it stands; a letter only where a whole token would follow.
+        edges: set[str] = set()
+        for text in ids:
+            edges.update(sign for sign in (text[0], text[-1]) if not _is_of_words(sign))
         signs = sorted(edges | {text[0] for text in words})
         self._guards = {sign: chr(_FIRST + at) for at, sign in enumerate(signs)}
         """What stands for a sign. A letter is one only where a control token follows."""
         self._table = str.maketrans({sign: self._guards[sign] for sign in edges})
         self._back = str.maketrans({guard: sign for sign, guard in self._guards.items()})
+        # "(?!)" never matches: without control tokens no text has any.
         self._own = re.compile(_any_of(ids) or "(?!)")
         word_patterns = [f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in words]
         self._words = re.compile("|".join(word_patterns) or "(?!)")
-        self._begins = re.compile("|".join([*map(re.escape, edges), *word_patterns]) or "(?!)")
+        edge_patterns = map(re.escape, edges)
+        self._begins = re.compile("|".join([*edge_patterns, *word_patterns]) or "(?!)")
 
     def may_stand_in(self, value: Any) -> bool:
         """Tell whether a text inside of a value has signs of control tokens."""
@@ -55,9 +61,14 @@ class ControlTokens:
     def guard_value(self, value: Any) -> Any:
         """Return a value in whose texts, its keys too, other characters stand for the signs."""
         if isinstance(value, str):
-            return self._words.sub(lambda sign: self._guards[sign[0]], value.translate(self._table))
+            # First the signs: what a letter begins is found in what is then left.
+            guarded_text = value.translate(self._table)
+            return self._words.sub(lambda sign: self._guards[sign[0]], guarded_text)
         if isinstance(value, Mapping):
-            return {self.guard_value(key): self.guard_value(member) for key, member in value.items()}
+            members: dict[Any, Any] = {}
+            for key, member in value.items():
+                members[self.guard_value(key)] = self.guard_value(member)
+            return members
         if isinstance(value, list | tuple):
             return [*map(self.guard_value, value)]
         return value
@@ -65,43 +76,55 @@ class ControlTokens:
     def restore_signs(self, text: str) -> str:
         """Return a text with its signs, also where a template wrote it as JSON in ASCII."""
         for sign, guard in self._guards.items():
-            text = text.replace(json.dumps(guard)[1:-1], json.dumps(sign)[1:-1])
+            escaped_guard = json.dumps(guard)[1:-1]
+            escaped_sign = json.dumps(sign)[1:-1]
+            text = text.replace(escaped_guard, escaped_sign)
         return text.translate(self._back)
 
     def are_made_in(self, text: str) -> bool:
         """Tell whether a guarded text has control tokens beside its marks."""
-        return len(self._own.findall(self.restore_signs(text))) > len(self._own.findall(text))
+        mark_count = len(self._own.findall(text))
+        return len(self._own.findall(self.restore_signs(text))) > mark_count
 
     def encode_guarded(self, text: str, tokenizer: Tokenizer) -> list[int]:
         """Return the tokens of a guarded text: control tokens for its marks alone. `tokenizer`: the same, for
         texts without control tokens."""
         if self._backend is None:
-            cuts = list[int]()
+            # No library that could take other names: the texts between the marks are encoded one by one.
+            tokens = list[int]()
             at = 0
             for mark in self._own.finditer(text):
-                cuts += [*self.encoded_plainly(text[at : mark.start()], tokenizer), self.ids[mark[0]]]
+                tokens += self.encoded_plainly(text[at : mark.start()], tokenizer)
+                tokens.append(self.ids[mark[0]])
                 at = mark.end()
-            return cuts + self.encoded_plainly(text[at:], tokenizer)
+            return tokens + self.encoded_plainly(text[at:], tokenizer)
         if self._renamed_tokenizer is None:
             self._renamed_tokenizer = _rename_tokens(self._backend, self._names)
-        named_text = self.restore_signs(self._own.sub(lambda mark: self._names[mark[0]], text))
-        ids = {
-            self._renamed_tokenizer.token_to_id(name): self.ids[text] for text, name in self._names.items()
-        }
-        return [
-            ids.get(token, token)
-            for token in self._renamed_tokenizer.encode(named_text, add_special_tokens=False).ids
-        ]
+        renamed_tokenizer = self._renamed_tokenizer
+        # First the marks, then the signs: a control token that a person wrote comes back as plain text.
+        text_with_names = self._own.sub(lambda mark: self._names[mark[0]], text)
+        named_text = self.restore_signs(text_with_names)
+        ids: dict[int, int] = {}
+        for control_text, name in self._names.items():
+            ids[renamed_tokenizer.token_to_id(name)] = self.ids[control_text]
+        encoding = renamed_tokenizer.encode(named_text, add_special_tokens=False)
+        return [ids.get(token, token) for token in encoding.ids]
 
     def encoded_plainly(self, text: str, tokenizer: Tokenizer) -> list[int]:
         """Return the tokens of a guarded text as `Tokenizer.encode` has them. A control token that is none of
         its marks is encoded in two parts."""
         plain = text.translate(self._back)
-        cuts = [
-            match.start() + 1 for match in self._own.finditer(plain) if text[slice(*match.span())] != match[0]
-        ]
-        parts = zip([0, *cuts], [*cuts, len(plain)], strict=True)
-        return [token for begin, end in parts for token in tokenizer.encode(plain[begin:end].encode())]
+        # A guard is one character for one sign, so places in both texts are the same. Cut behind the first
+        # character, no part is a control token.
+        cuts: list[int] = []
+        for match in self._own.finditer(plain):
+            guarded_part = text[match.start() : match.end()]
+            if guarded_part != match[0]:
+                cuts.append(match.start() + 1)
+        tokens: list[int] = []
+        for begin, end in pairwise([0, *cuts, len(plain)]):
+            tokens += tokenizer.encode(plain[begin:end].encode())
+        return tokens
 
 
 def _is_of_words(sign: str) -> bool:
@@ -127,12 +150,17 @@ def _any_of(texts: Iterable[str]) -> str:
     tails: dict[str, list[str]] = {}
     for text in texts:
         tails.setdefault(text[:1], []).append(text[1:])
-    ends = tails.pop("", None) is not None
-    pattern = "|".join(
-        re.escape(first + rest[0] if len(rest) == 1 else first) + ("" if len(rest) == 1 else _any_of(rest))
-        for first, rest in tails.items()
-    )
-    return f"(?:{pattern}){'?' if ends else ''}" if pattern else ""
+    is_optional = tails.pop("", None) is not None  # one of the texts ends here
+    branches: list[str] = []
+    for first, rest in tails.items():
+        if len(rest) == 1:
+            branches.append(re.escape(first + rest[0]))
+        else:
+            branches.append(re.escape(first) + _any_of(rest))
+    if not branches:
+        return ""
+    pattern = "|".join(branches)
+    return f"(?:{pattern})?" if is_optional else f"(?:{pattern})"
 
 
 def _rename_tokens(backend: Any, names: Mapping[str, str]) -> Any:
@@ -143,14 +171,20 @@ def _rename_tokens(backend: Any, names: Mapping[str, str]) -> Any:
     model = file["model"]
     vocabulary = model["vocab"]
     merges = model.get("merges")
-    model["vocab"] = (
-        {names.get(text, text): id for text, id in vocabulary.items()}
-        if isinstance(vocabulary, dict)
-        else [[names.get(text, text), score] for text, score in vocabulary]
-    )
+    # A BPE model has ids by texts, a Unigram model pairs of a text and its score.
+    if isinstance(vocabulary, dict):
+        model["vocab"] = {names.get(text, text): id for text, id in vocabulary.items()}
+    else:
+        model["vocab"] = [[names.get(text, text), score] for text, score in vocabulary]
     if merges is not None:
+        # A merge of a text that is no token any more would be refused, or would make the token again.
         pairs = (pair.split(" ") if isinstance(pair, str) else pair for pair in merges)
-        model["merges"] = [[*pair] for pair in pairs if not {*pair, "".join(pair)} & names.keys()]
+        remaining_merges = []
+        for pair in pairs:
+            merged_texts = {*pair, "".join(pair)}
+            if not merged_texts & names.keys():
+                remaining_merges.append([*pair])
+        model["merges"] = remaining_merges
     if "unk_token" in model:
         model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
     file["truncation"] = file["padding"] = file["post_processor"] = None

@@ -69,6 +69,7 @@ def _tiktoken_encoder(
     """Return `tiktoken.Encoding.encode_ordinary` of byte-pair ranks, which are token ids, and a pattern."""
     with require_extras("Encoding with byte-pair ranks", "tokenizers", kind=TokenizerError):
         from tiktoken import Encoding
+    # In reverse, so that of tokens with equal bytes the one with the smallest id counts.
     ranks = {token: i for i, token in reversed(list(enumerate(tokens))) if token}
     try:
         encoding = Encoding("structgen", pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(special))
@@ -81,7 +82,10 @@ def _tiktoken_encoder(
 
     def encode_text(text: str) -> list[int]:
         cuts = [0, *(run.end() for run in _LONG_RUN.finditer(text)), len(text)]
-        return [i for begin, end in pairwise(cuts) for i in encoding.encode_ordinary(text[begin:end])]
+        ids: list[int] = []
+        for begin, end in pairwise(cuts):
+            ids += encoding.encode_ordinary(text[begin:end])
+        return ids
 
     return encode_text
 
@@ -161,6 +165,7 @@ class FewestTokens:
         lengths = self._lengths
         size = len(data)
         far = size + 1
+        # From the back: the fewest tokens from each place to the end, and the length of the first of them.
         cost = [far] * size + [0]
         step = [0] * size
         for at in range(size - 1, -1, -1):
@@ -168,6 +173,7 @@ class FewestTokens:
             best_length = 0
             for length in lengths.get(data[at : at + 2], ()):
                 end = at + length
+                # Lengths descend, and only fewer tokens are better: so ties go to the longest.
                 if end <= size and cost[end] + 1 < best and data[at:end] in ids:
                     best = cost[end] + 1
                     best_length = length
@@ -186,8 +192,9 @@ class FewestTokens:
         out = []
         at = 0
         while at < size:
-            out.append(ids[data[at : at + step[at]]])
-            at += step[at]
+            end = at + step[at]
+            out.append(ids[data[at:end]])
+            at = end
         return out
 
     def _first_stop(self, data: bytes) -> int:

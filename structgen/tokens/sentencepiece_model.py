@@ -59,8 +59,10 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
     ids: dict[str, int] = {}
     of_pieces = [-1] * processor.get_piece_size()
     unknown = processor.unk_id()
-    for i, text in enumerate(tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))):
+    all_ids = list(range(len(tokenizer)))
+    for i, text in enumerate(tokenizer.convert_ids_to_tokens(all_ids)):
         piece = processor.piece_to_id(text)
+        # For a text that is no piece the library answers with the unknown piece.
         if piece != unknown or text == processor.id_to_piece(unknown):
             tokens[i] = base.tokens[piece]
             of_pieces[piece] = i
@@ -69,9 +71,10 @@ def read_with_pieces(tokenizer: Any) -> TokenizerFile:
         tokens[i] = None if token.special else str(token.content).encode("utf-8", "surrogatepass")
         ids[str(token.content)] = i
     ends = [of_pieces[piece] for piece in base.likely_ends if of_pieces[piece] >= 0]
-    own = of_pieces == list(range(len(of_pieces)))
+    has_own_ids = of_pieces == list(range(len(of_pieces)))
     _, model, _ = base.encoder
-    return TokenizerFile(tokens, ids, ends, ("sentencepiece", model, None if own else tuple(of_pieces)))
+    ids_of_pieces = None if has_own_ids else tuple(of_pieces)
+    return TokenizerFile(tokens, ids, ends, ("sentencepiece", model, ids_of_pieces))
 
 
 def _read_processor(processor: Any, model: bytes) -> TokenizerFile:
@@ -93,7 +96,8 @@ def _read_pieces(processor: Any, model: bytes) -> TokenizerFile:
             if processor.is_control(i) and piece in END_TEXTS:
                 ends.append(i)
         elif processor.is_byte(i):
-            tokens.append(bytes([int(piece[3:5], 16)]))
+            hex_digits = piece[3:5]  # of `<0x0A>`
+            tokens.append(bytes([int(hex_digits, 16)]))
         else:
             tokens.append(piece.replace(_BLANK, " ").encode())
     if processor.eos_id() >= 0:
@@ -106,7 +110,9 @@ def _refuse_other_texts(processor: Any, tokens: list[bytes | None]) -> None:
     """Raise TokenizerError if the model's own decoder writes other texts, because of decoding rules of its
     own (denormalizer_spec)."""
     texts = {i: token for i, token in enumerate(tokens) if token and not processor.is_byte(i)}
-    anchor = next((i for i, token in texts.items() if not token.startswith(b" ")), None)
+    # The decoder removes a blank at the beginning of a text: each piece is decoded behind another one.
+    anchors = (i for i, token in texts.items() if not token.startswith(b" "))
+    anchor = next(anchors, None)
     if anchor is None:
         return
     anchor_text = processor.decode([anchor]).encode()
@@ -131,6 +137,7 @@ def _refuse_part(processor: Any, model: bytes) -> None:
         key = data[at]
         length = 0
         at = at + 1
+        # The length: seven bits a byte, the lowest first; a byte below 0x80 is the last one.
         for shift in range(0, 70, 7):
             length |= (data[at] & 0x7F) << shift
             at += 1

@@ -59,8 +59,10 @@ def read_tekkenizer(tekkenizer: Any) -> TokenizerFile:
     special: int = tekkenizer.num_special_tokens
     encoding = tekkenizer._model
     ranks: dict[bytes, int] = encoding._mergeable_ranks
-    ids = {text: i for i, text in enumerate(tekkenizer.vocab()[:special])}
-    return _build_contents(sorted(ranks, key=ranks.__getitem__), special, ids, encoding._pat_str)
+    special_texts = tekkenizer.vocab()[:special]
+    ids = {text: i for i, text in enumerate(special_texts)}
+    tokens = sorted(ranks, key=ranks.__getitem__)
+    return _build_contents(tokens, special, ids, encoding._pat_str)
 
 
 def _build_contents(
@@ -69,10 +71,13 @@ def _build_contents(
     ids: dict[str, int],
     pattern: str,
 ) -> TokenizerFile:
+    """Return the contents of a tokenizer: `special` special tokens come first, then `tokens` in the order of
+    their ranks. `ids`: those of the special tokens by text. `pattern`: it splits a text before it is
+    encoded."""
     ends = [i for text, i in ids.items() if text in END_TEXTS]
-    every: list[bytes | None] = [None] * special + list(tokens)
+    tokens_by_id: list[bytes | None] = [None] * special + list(tokens)
     # Ids are in the order of the ranks, so they serve as ranks. Special tokens are never read from a text.
-    return TokenizerFile(every, ids, ends, ("tiktoken", pattern, ()))
+    return TokenizerFile(tokens_by_id, ids, ends, ("tiktoken", pattern, ()))
 
 
 def _read_ranked_tokens(vocab: Sequence[Any]) -> list[bytes]:
@@ -91,7 +96,9 @@ def _read_ranked_tokens(vocab: Sequence[Any]) -> list[bytes]:
             raise _file_error(
                 f"the token is {token!r}, and the first 256 are the bytes.", f"{where}/token_bytes"
             )
-        if (first_rank := rank_by_token.setdefault(token, at)) != at:
+        # Two ranks of the same bytes: no text could say which of them it is.
+        first_rank = rank_by_token.setdefault(token, at)
+        if first_rank != at:
             raise _file_error(f"it has the bytes of the token of rank {first_rank}.", f"{where}/token_bytes")
         tokens.append(token)
     if len(tokens) < 256:
@@ -110,14 +117,16 @@ def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
         raise _file_error("it is no array.", "special_tokens")
     ids: dict[str, int] = {}
     for at, entry in enumerate(special_tokens):
-        rank = entry.get("rank") if isinstance(entry, dict) else None
-        text = entry.get("token_str") if isinstance(entry, dict) else None
+        members = entry if isinstance(entry, dict) else {}  # an entry of another type lacks both
+        rank = members.get("rank")
+        text = members.get("token_str")
         where = f"special_tokens/{at}"
         if type(rank) is not int or not 0 <= rank < count or rank in ids.values():
             raise _file_error(f"{rank!r} is no rank of its own below {count:,}.", f"{where}/rank")
         if not isinstance(text, str) or text in ids:
             raise _file_error(f"{text!r} is no text of its own.", f"{where}/token_str")
         ids[text] = rank
+    # Ranks that no entry names are reserved; the names are those that mistral_common gives them.
     for i in range(len(special_tokens), count):
         ids.setdefault(f"<SPECIAL_{i}>", i)
     return ids

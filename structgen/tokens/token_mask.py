@@ -27,9 +27,9 @@ class TokenMask:
 
     def __init__(self, array: npt.NDArray[np.int32], vocab_size: int | None = None) -> None:
         if not isinstance(array, np.ndarray) or array.dtype != np.int32 or array.ndim != 2:
-            array_description = (
-                f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}".strip()
-            )
+            kind = getattr(array, "dtype", type(array).__name__)
+            shape = getattr(array, "shape", "")
+            array_description = f"{kind} {shape}".strip()
             raise MaskError(
                 f"A mask is an int32 array [rows, words], not {array_description}.",
                 cure="Make one with sg.allocate_mask(rows, vocab_size).",
@@ -92,7 +92,9 @@ def tokens_of(words: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     as bool. To look at words that are not 0 alone saves 7 us of a sparse row, and costs 20 times as much for
     a full one.
     """
-    bits = np.unpackbits(np.ascontiguousarray(words).view(np.uint8), bitorder="little")
+    # Bit t % 32 of word t // 32 is bit t % 8 of byte t // 8: little-endian words are bytes in order.
+    word_bytes = np.ascontiguousarray(words).view(np.uint8)
+    bits = np.unpackbits(word_bytes, bitorder="little")
     return np.flatnonzero(bits.view(np.bool_))
 
 
@@ -103,4 +105,5 @@ def allocate_mask(rows: int, vocab_size: int) -> TokenMask:
         raise MaskError(f"A mask has at least one row, not {rows!r}.", where="rows")
     if isinstance(vocab_size, bool) or not isinstance(vocab_size, int) or vocab_size < 1:
         raise MaskError(f"A vocabulary has at least one token, not {vocab_size!r}.", where="vocab_size")
-    return TokenMask(np.zeros((rows, -(-vocab_size // 32)), np.int32), vocab_size)
+    words = -(-vocab_size // 32)  # rounded up
+    return TokenMask(np.zeros((rows, words), np.int32), vocab_size)

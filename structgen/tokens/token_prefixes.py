@@ -26,19 +26,21 @@ def tokens_behind(
     """Yield the tokens that begin with `data`, have more bytes, and whose further bytes lead from `start` by
     `step` (None: refused): tokens of equal bytes together, with the state after them. Cost: a step for each
     byte that is tried."""
-    along = _nodes_along(vocabulary, data)
-    if len(along) < len(data) or not data:
+    path = _nodes_along(vocabulary, data)
+    if len(path) < len(data) or not data:
         return
     nodes = vocabulary.nodes
+    # The nodes below the last one, in order. `states` has the state at each depth of the present node.
     states = [start]
-    node = along[-1] + 1
-    end = fields_of(int(nodes[along[-1]])).end
+    last_node = path[-1]
+    node = last_node + 1
+    end = fields_of(int(nodes[last_node])).end
     while node < end:
         fields = fields_of(int(nodes[node]))
         depth = fields.depth - len(data)
         after = step(states[depth - 1], fields.byte)
         if after is None:
-            node = fields.end
+            node = fields.end  # the whole subtree begins with bytes that are refused
             continue
         states[depth:] = [after]
         if fields.slot:
@@ -54,8 +56,11 @@ def first_crossing(
 ) -> int | None:
     """Return the first place in `data` where a token may begin that reaches beyond its end (as
     `tokens_behind` says); None if there is none. Cost: as there, for each place of the longest token."""
-    for at in range(max(len(data) - vocabulary.max_token_bytes + 1, 0), len(data)):
-        if next(tokens_behind(vocabulary, data[at:], start, step), None) is not None:
+    # A token that begins earlier cannot reach the end.
+    first_place = max(len(data) - vocabulary.max_token_bytes + 1, 0)
+    for at in range(first_place, len(data)):
+        crossings = tokens_behind(vocabulary, data[at:], start, step)
+        if next(crossings, None) is not None:
             return at
     return None
 
@@ -64,20 +69,22 @@ def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
     """Return the trie's nodes for the first byte of `data`, the first two, and so on, as far as it has
     them."""
     nodes = vocabulary.nodes
-    tokens = list[int]()
+    path = list[int]()
     for byte in data:
-        if not tokens:
+        if not path:
             node = int(vocabulary.first[byte])
             end = node + 1
         else:
-            node = tokens[-1] + 1
-            end = fields_of(int(nodes[tokens[-1]])).end
+            parent = path[-1]
+            node = parent + 1
+            end = fields_of(int(nodes[parent])).end
+            # Children ascend by byte, and the next one stands behind the subtree of this one.
             while node < end and (fields := fields_of(int(nodes[node]))).byte < byte:
                 node = fields.end
         if not 0 <= node < end or int(nodes[node]) & 0xFF != byte:
             break
-        tokens.append(node)
-    return tokens
+        path.append(node)
+    return path
 
 
 def _tokens_at(vocabulary: Vocabulary, node: int) -> list[int]:

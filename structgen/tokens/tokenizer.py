@@ -72,6 +72,7 @@ class Tokenizer:
         ends = tuple(sorted(set(eos_token_ids)))
         checked_tokens = _check_tokens(tokens, ends)
         lengths, data = _pack_tokens(checked_tokens)
+        # the dataclass is frozen: its fields are set below, through `object`
         alone = {token for token in checked_tokens if token is not None and len(token) == 1}
         values: dict[str, Any] = {
             "token_bytes": checked_tokens,
@@ -171,7 +172,9 @@ class Tokenizer:
         The end token, unless given by id or text, is "</s>". Reading needs no library, `encode` needs
         `tiktoken`. Raises TokenizerError, which names the faulty member of the file.
         """
-        reading = read_tekken(json_value(decode_file(read_bytes(Path(path)), Path(path)), Path(path)))
+        file = Path(path)
+        text = decode_file(read_bytes(file), file)
+        reading = read_tekken(json_value(text, file))
         return cls._from_reading(reading, [], eos_token_id, vocab_size)
 
     @classmethod
@@ -183,8 +186,15 @@ class Tokenizer:
         vocab_size: int | None,
         more_special: Iterable[int] = (),
     ) -> Tokenizer:
+        """Return the tokenizer of what a file or an object holds.
+
+        End tokens are `eos_token_id` if it is given, else `own_ends`, which the files beside it name, else
+        the likely ones of the reading. `vocab_size` widens the vocabulary by special ids; `more_special`:
+        further ids that are special.
+        """
         ends = own_ends if eos_token_id is None else end_ids(eos_token_id, reading.ids, "eos_token_id")
-        if not (ends := ends or reading.likely_ends):
+        ends = ends or reading.likely_ends
+        if not ends:
             raise TokenizerError("it does not say which tokens end a text.", cure="Pass eos_token_id=.")
         tokens = reading.tokens
         if vocab_size is not None and vocab_size < len(tokens):
@@ -247,7 +257,8 @@ class Tokenizer:
         names the line.
         """
         ranks: dict[bytes, int] = {}
-        for number, line in enumerate(decode_file(read_bytes(Path(path)), Path(path)).splitlines(), 1):
+        text = decode_file(read_bytes(Path(path)), Path(path))
+        for number, line in enumerate(text.splitlines(), 1):
             if not line.strip():
                 continue
             try:
@@ -269,16 +280,23 @@ class Tokenizer:
         pattern: str | None,
         special: Mapping[str, int],
     ) -> Tokenizer:
-        wrong = next((i for i in (*ranks.values(), *special.values()) if not is_id(i)), None)
+        """Return the tokenizer of byte-pair ranks, which are ids: `{b"a": 0, b"b": 1, b"ab": 2}`.
+
+        `eos`: end tokens by id or by text of `special`, the special tokens. `pattern`: it splits a text
+        before it is encoded; None: `encode` finds the fewest tokens.
+        """
+        all_ids = [*ranks.values(), *special.values()]
+        wrong = next((i for i in all_ids if not is_id(i)), None)
         if wrong is not None:
             raise TokenizerError(
                 f"{wrong!r} is no id of a token.",
                 where="ranks",
                 cure="Download them again.",
             )
-        tokens: list[bytes | None] = [None] * (1 + max([*ranks.values(), *special.values()], default=-1))
+        tokens: list[bytes | None] = [None] * (1 + max(all_ids, default=-1))
         for token, rank in ranks.items():
-            if (earlier_token := tokens[rank]) is not None:
+            earlier_token = tokens[rank]
+            if earlier_token is not None:
                 raise TokenizerError(
                     f"{earlier_token!r} and {token!r} have the same rank.",
                     where=f"rank {rank}",
@@ -291,9 +309,10 @@ class Tokenizer:
     def ending_with(self, ends: Iterable[int], special: Iterable[int] = ()) -> Tokenizer:
         """Return the tokenizer with other end tokens, and more special ones: their bytes are taken from them.
         An id above the vocabulary widens it. Cost: that of a new tokenizer."""
-        gone = {*ends, *special}
-        tokens = [*self.token_bytes, *[None] * (max(gone) + 1 - self.vocab_size)]
-        kept_tokens = [None if token in gone else data for token, data in enumerate(tokens)]
+        special_ids = {*ends, *special}
+        tokens = list(self.token_bytes)
+        tokens += [None] * (max(special_ids) + 1 - self.vocab_size)
+        kept_tokens = [None if token in special_ids else data for token, data in enumerate(tokens)]
         encoder: Encoder | None = self._encoder
         return Tokenizer(kept_tokens, ends, None if encoder is None else encoder.form)
 
@@ -315,6 +334,7 @@ class Tokenizer:
         canonical = self.canonical(data)
         if canonical is not None:
             return canonical
+        # A list in a frozen object: the tables of all tokens are made at the first text that needs them.
         if not self._fewest:
             self._fewest.append(FewestTokens(self.token_bytes))
         fewest: FewestTokens = self._fewest[0]
@@ -335,6 +355,7 @@ class Tokenizer:
             ids = encoder.encode(data.decode("utf-8"))
         except UnicodeDecodeError:
             return None
+        # The encoder belongs to somebody else: its answer counts only if the tokens write the data.
         tokens = self.token_bytes
         texts = [tokens[i] if 0 <= i < len(tokens) else None for i in ids]
         if None not in texts and b"".join(filter(None, texts)) == data:
@@ -377,6 +398,8 @@ def byte_tokenizer() -> Tokenizer:
 
 
 def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form | None) -> Tokenizer:
+    """Return a pickled tokenizer: `lengths` and `data` are what `_pack_tokens` returns, `ends` the end
+    tokens, `encoder` the form of its encoder."""
     tokens: list[bytes | None] = []
     at = 0
     for (size,) in struct.iter_unpack("<i", lengths):
@@ -388,13 +411,15 @@ def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form 
 def _pack_tokens(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
     # (lengths as little-endian int32, -1 for special tokens; all bytes)
     lengths = [-1 if token is None else len(token) for token in tokens]
-    return struct.pack(f"<{len(lengths)}i", *lengths), b"".join(token or b"" for token in tokens)
+    packed_lengths = struct.pack(f"<{len(lengths)}i", *lengths)
+    return packed_lengths, b"".join(token or b"" for token in tokens)
 
 
 def _fingerprint_of(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
     """Return the fingerprint of what `_pack_tokens` returned, and of the end tokens."""
     digest = hashlib.blake2b(b"structgen tokenizer 1\n", digest_size=20)
-    digest.update(f"{len(lengths) // struct.calcsize('<i')} {' '.join(map(str, ends))}\n".encode())
+    token_count = len(lengths) // struct.calcsize("<i")
+    digest.update(f"{token_count} {' '.join(map(str, ends))}\n".encode())
     digest.update(lengths)
     digest.update(data)
     return digest.hexdigest()
@@ -410,7 +435,7 @@ def _check_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[
                     where=f"token {i}",
                     cure="Pass each token's bytes; None for a special token.",
                 )
-            token_list[i] = bytes(token)
+            token_list[i] = bytes(token)  # a copy: others may change a bytearray
     if not ends:
         raise TokenizerError(
             "there is no end token, so no text could end.", cure="Name at least one end token."
@@ -420,5 +445,5 @@ def _check_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[
             raise TokenizerError(
                 f"the end token {i} is out of range.", cure=f"Ids are 0 to {len(token_list) - 1} here."
             )
-        token_list[i] = None
+        token_list[i] = None  # an end token is special, even if it has bytes
     return tuple(token_list)

@@ -45,6 +45,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
             special.add(i)
             if content in END_TEXTS:
                 likely_ends.append(i)
+    # Ids may have gaps: an id that nothing names is special.
     tokens: list[bytes | None] = [None] * (1 + max(texts, default=-1))
     for i, piece in texts.items():
         if i not in special:
@@ -75,12 +76,14 @@ def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
         if wrong is not None:
             raise _file_error(f"{vocab[wrong]!r} is no id.", f"{where}/{wrong!r}", _AGAIN)
         text = model.get("unk_token")
-        return dict(vocab), [vocab[text]] if isinstance(text, str) and text in vocab else []
+        has_unknown = isinstance(text, str) and text in vocab
+        return dict(vocab), [vocab[text]] if has_unknown else []
     for at, entry in enumerate(vocab):
         if not isinstance(entry, list) or not entry or not isinstance(entry[0], str):
             raise _file_error("there is no piece with its score.", f"{where}/{at}", _AGAIN)
     unknown: Any = model.get("unk_id")
-    return {entry[0]: i for i, entry in enumerate(vocab)}, [unknown] if is_id(unknown) else []
+    ids = {entry[0]: i for i, entry in enumerate(vocab)}
+    return ids, [unknown] if is_id(unknown) else []
 
 
 def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
@@ -109,6 +112,7 @@ def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str,
                 cure=_AGAIN,
             )
         if top["type"] == "Sequence":
+            # its steps take its place, the first one on top
             stack.extend(reversed(inner))
         else:
             yield top
@@ -176,7 +180,10 @@ def _byte_alphabet() -> dict[str, int]:
     # on.
     visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = sorted(set(range(256)) - set(visible))
-    return {chr(b): b for b in visible} | {chr(0x100 + i): b for i, b in enumerate(hidden)}
+    alphabet = {chr(byte): byte for byte in visible}
+    for number, byte in enumerate(hidden):
+        alphabet[chr(0x100 + number)] = byte
+    return alphabet
 
 
 def _encoder_text(file: dict[str, Any]) -> str:

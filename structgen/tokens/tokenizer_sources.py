@@ -36,9 +36,11 @@ def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
     """
     if not path.is_dir():
         return read_file(path), []
-    file = next((path / name for name in _NAMES if (path / name).is_file()), None)
+    files = (path / name for name in _NAMES)
+    file = next((file for file in files if file.is_file()), None)
     if file is None:
-        other_name = next((name for name in _OTHER_IDS if (path / name).is_file()), None)
+        other_names = (name for name in _OTHER_IDS if (path / name).is_file())
+        other_name = next(other_names, None)
         if other_name is not None:
             raise TokenizerError(
                 f"the ids in {other_name} are not the model's own.",
@@ -48,6 +50,7 @@ def read_path(path: Path) -> tuple[TokenizerFile, list[int]]:
         raise _missing_file(path / _NAMES[0])
     reading = read_file(file)
     if file.name == "tokenizer.model":
+        # a SentencePiece model knows nothing of tokens that were added to it
         _add_tokens(path, reading)
     return reading, _ends_of_folder(path, reading.ids)
 
@@ -95,14 +98,17 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
     special: list[int] = []
     holder = tokenizer
     opened_holders = list[Any]()
+    # Processors and wrappers hold one another, perhaps in a circle: each is looked at once, outermost first.
     while holder is not None and not any(holder is earlier_holder for earlier_holder in opened_holders):
         opened_holders.append(holder)
-        if not ends and (own := getattr(holder, "eos_token_id", None)) is not None:
-            ends = end_ids(own, {}, "tokenizer.eos_token_id")
+        own_ends = getattr(holder, "eos_token_id", None)
+        if not ends and own_ends is not None:
+            ends = end_ids(own_ends, {}, "tokenizer.eos_token_id")
         special += getattr(holder, "all_special_ids", None) or ()
         if hasattr(holder, "backend_tokenizer") or hasattr(holder, "to_str"):
             text = getattr(holder, "backend_tokenizer", holder).to_str()
-            return read_tokenizer_object(json_value(text, Path(_NAMES[0]))), ends, special
+            file = json_value(text, Path(_NAMES[0]))
+            return read_tokenizer_object(file), ends, special
         if hasattr(holder, "serialized_model_proto"):
             return read_processor(holder), ends, special
         if hasattr(holder, "sp_model"):
@@ -123,7 +129,8 @@ def read_object(tokenizer: Any) -> tuple[TokenizerFile, list[int], list[int]]:
 
 def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
     """Return the ids of end tokens that are given by id or by text. Raises TokenizerError, naming `where`."""
-    several: Iterable[object] = [ends] if isinstance(ends, str) or not isinstance(ends, Iterable) else ends
+    is_single = isinstance(ends, str) or not isinstance(ends, Iterable)  # a text is an Iterable, too
+    several: Any = [ends] if is_single else ends
     out = []
     for end in several:
         if isinstance(end, str):
@@ -136,7 +143,7 @@ def end_ids(ends: EndTokens, ids: Mapping[str, int], where: str) -> list[int]:
             out.append(ids[end])
             continue
         try:
-            out.append(operator.index(end))  # type: ignore[arg-type]
+            out.append(operator.index(end))  # takes numpy's whole numbers, and no float
         except TypeError as error:
             raise TokenizerError(
                 f"{end!r} is neither a token id nor a token's text.",
@@ -190,18 +197,22 @@ def _unreadable_file(path: Path, error: Exception) -> TokenizerError:
 
 def _read_config(path: Path) -> dict[str, Any]:
     """Return the members of a JSON file in a model's folder; empty if there is no such file."""
-    value = json_value(decode_file(read_bytes(path), path), path) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    value = json_value(decode_file(read_bytes(path), path), path)
     return value if isinstance(value, dict) else {}
 
 
 def _add_tokens(folder: Path, reading: TokenizerFile) -> None:
     """Add the tokens in the folder's other files to those of a SentencePiece model."""
-    added_tokens = {
-        i: (text, False) for text, i in _read_config(folder / "added_tokens.json").items() if is_id(i)
-    }
+    # By id: the text, and whether the token is special. The older file does not say so; the newer one wins.
+    added_tokens: dict[int, tuple[str, bool]] = {}
+    for text, i in _read_config(folder / "added_tokens.json").items():
+        if is_id(i):
+            added_tokens[i] = (text, False)
     decoder = _read_config(folder / "tokenizer_config.json").get("added_tokens_decoder")
     for key, token in decoder.items() if isinstance(decoder, dict) else ():
-        i = int(key) if key.isdecimal() and len(key) < 9 else -1
+        i = int(key) if key.isdecimal() and len(key) < 9 else -1  # -1 is no id; `int` of long texts is slow
         if is_id(i) and isinstance(token, dict) and isinstance(token.get("content"), str):
             added_tokens[i] = (token["content"], bool(token.get("special")))
     for i, (text, special) in added_tokens.items():
@@ -217,7 +228,8 @@ def _ends_of_folder(folder: Path, ids: Mapping[str, int]) -> list[int]:
     for name in ("generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"):
         path = folder / name
         config = _read_config(path)
-        if (by_id := config.get("eos_token_id")) is not None:
+        by_id = config.get("eos_token_id")
+        if by_id is not None:
             ends.update(end_ids(by_id, ids, str(path)))
         by_text = config.get("eos_token")
         if isinstance(by_text, dict):

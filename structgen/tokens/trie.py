@@ -99,6 +99,8 @@ def _character_size(data: Any, at: int, end: int) -> int:
     size = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
     if at + size > end:
         return 0
+    # Behind these leads the second byte has narrower bounds: no form that is too long, no surrogate, nothing
+    # past U+10FFFF.
     low, high = 0x80, 0xBF
     if lead == 0xE0:
         low = 0xA0
@@ -174,7 +176,12 @@ def _lay_out(
     slots: int,
     string_count: int,
 ) -> Any:
-    """Return the arrays of TrieArrays, of a trie in order of insertion."""
+    """Return the arrays of TrieArrays, of a trie in order of insertion.
+
+    `root`: the first node for each byte, -1 for none. `byte`, `links`, `signs`: of each node its byte, its
+    links (`_CHILD` and the other columns) and its signature. `again`: the next string equal to one, -1 for
+    none. `used`, `slots`, `string_count`: how many nodes, different strings and strings there are.
+    """
     nodes = np.empty(used, np.uint64)
     sig = np.empty((used, 2), np.uint64)
     first = np.full(257, -1, np.int32)
@@ -248,6 +255,7 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
             previous = -1
             here = data[at]
             node = root[here] if parent < 0 else links[parent, _CHILD]
+            # Siblings ascend, so the search ends where a node of the byte stands or would stand.
             while parent >= 0 and node >= 0 and byte[node] < here:
                 previous = node
                 node = links[node, _SIBLING]
@@ -271,6 +279,7 @@ def trie_kernel(data: Any, offsets: Any) -> Any:
                 used += 1
             path[at - start] = node
             parent = node
+        # Equal strings are a chain, in the order of their ids: `again` leads from one to the next.
         if links[parent, _HEAD] < 0:
             links[parent, _HEAD] = i
             slots += 1
@@ -292,6 +301,7 @@ def deepest_characters(nodes: Any) -> Any:
     below = np.zeros(MAX_STRING + 2, np.int32)
     for i in range(len(nodes) - 1, -1, -1):
         depth = depth_of(np.int64(nodes[i]))
+        # Backwards, children come before their parent: what is below is complete, and is counted once.
         here = below[depth + 1]
         below[depth + 1] = 0
         if nodes[i] & np.uint64(0xC0) != np.uint64(0x80):

@@ -102,6 +102,7 @@ class Vocabulary:
         vocabulary = cls._open.get(tokenizer.fingerprint)
         if vocabulary is None:
             with cls._building:
+                # again, now that the lock is held: another thread may have made it meanwhile
                 vocabulary = cls._open.get(tokenizer.fingerprint)
                 if vocabulary is None:
                     vocabulary = cls._read_or_build(tokenizer)
@@ -125,23 +126,26 @@ class Vocabulary:
                 return vocabulary
             entries.drop(key, "lacks an array or belongs to another tokenizer")
         built = cls._build_arrays(tokenizer)
-        entries.write(KIND, key, built._named_arrays(), {name: getattr(built, name) for name in _NUMBERS})
+        numbers = {name: getattr(built, name) for name in _NUMBERS}
+        entries.write(KIND, key, built._named_arrays(), numbers)
         return built
 
     @classmethod
     def _build_arrays(cls, tokenizer: Tokenizer) -> Vocabulary:
+        # start-up: most processes read the arrays from a file, and need no compiled code for them
         from structgen.tokens.trie import build_trie, deepest_characters
 
         tokens = [token or b"" for token in tokenizer.token_bytes]
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
         offsets = np.zeros(len(tokens) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
+        # `bytearray`: arrays over bytes are read-only, and the kernel's type is not
         data = np.frombuffer(bytearray(b"".join(tokens)), np.uint8)
         trie: TrieArrays = build_trie(data, offsets)
         token_slot = np.full(len(tokens), -1, np.int32)
-        token_slot[trie.slot_ids] = np.repeat(
-            np.arange(len(trie.slot_len), dtype=np.int32), np.diff(trie.slot_start)
-        )
+        # `slot_ids` has the tokens slot by slot: each slot's number comes as often as it has tokens.
+        slots = np.arange(len(trie.slot_len), dtype=np.int32)
+        token_slot[trie.slot_ids] = np.repeat(slots, np.diff(trie.slot_start))
         subtree_chars = deepest_characters(trie.nodes)
         return cls(
             subtree_chars=subtree_chars,

@@ -19,7 +19,11 @@ DOTS: Final = ".\u3002\uff0e\uff61"
 _LDH: Final = "(?![A-Za-z0-9]{2}--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 """Labels of letters, digits and hyphens that are no A-labels."""
 _LOWER: Final[Ranges] = ((0x30, 0x39), (0x61, 0x7A))
-_TIERS: Final = ((0x700, 14), (0xA000, 11), (LAST + 1, 9))
+_TIERS: Final = (
+    (0x700, 14),
+    (0xA000, 11),
+    (LAST + 1, 9),
+)
 """Code points, each with the most characters of a label of smaller ones: so many Punycode never makes longer
 than 63 octets, of one more it may (tests/automata/test_idna.py works them out)."""
 

@@ -34,7 +34,12 @@ _NEAR_INTEGERS = ir.Pattern(
     + r"\d{15}\.[09]|\d{16}\.(?:[0189]|2$|2[0-5]|7[5-9]))"
 )
 _WITH_EXPONENT = ir.Pattern("e")
-_FAR_FROM_INTEGERS = ir.All((ir.Not(_NEAR_INTEGERS), interval(-(2**52), 2**52)))
+_FAR_FROM_INTEGERS = ir.All(
+    (
+        ir.Not(_NEAR_INTEGERS),
+        interval(-(2**52), 2**52),
+    )
+)
 """Numbers whose doubles are integers only where they are: their first 15 digits tell them from the integers
 beside them, or of those with 16 before the point the next ones."""
 # From the middle between the largest double and 2**1024 on, numbers are rounded to infinity.

@@ -106,12 +106,32 @@ class _Frame:
         self.parts = []
 
 
-_CONTROL = {"t": 9, "n": 10, "v": 11, "f": 12, "r": 13}
-_CLASSES = {"d": DIGIT, "D": NOT_DIGIT, "w": WORD, "W": NOT_WORD, "s": SPACE, "S": NOT_SPACE}
+_CONTROL = {
+    "t": 9,
+    "n": 10,
+    "v": 11,
+    "f": 12,
+    "r": 13,
+}
+"""Of the escapes of control characters the code points."""
+_CLASSES = {
+    "d": DIGIT,
+    "D": NOT_DIGIT,
+    "w": WORD,
+    "W": NOT_WORD,
+    "s": SPACE,
+    "S": NOT_SPACE,
+}
 _MODIFIERS = re.compile(r"\?([ims]*)(?:-([ims]*))?:")
 _GROUPS = re.compile(r"\\.|\[(?:[^\]\\]|\\.)*+|(?P<plain>\((?!\?))|(?P<named>\(\?<(?![=!]))", re.DOTALL)
 """Capturing groups; and escapes and classes, in which nothing is one."""
-_LINE_ENDS = CharacterClass(((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)))
+_LINE_ENDS = CharacterClass(
+    (
+        (0x0A, 0x0A),
+        (0x0D, 0x0D),
+        (0x2028, 0x2029),
+    )
+)
 _LINE_START = Alternation((TEXT_START, LookAround(False, True, _LINE_ENDS)))
 _LINE_END = Alternation((TEXT_END, LookAround(True, True, _LINE_ENDS)))
 _FOLDED_ALIKE = ("\u0390\u1fd3", "\u03b0\u1fe3", "\ufb05\ufb06")

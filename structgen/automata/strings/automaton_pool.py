@@ -75,10 +75,10 @@ class AutomatonPool(ABC, Generic[P]):
             )
         # a call's steps bound what all of its pools hold, too: less than half a gigabyte
         THIS_CALL.count_work(2 * len(ends) * self.trans.shape[1] if len(ends) > 1 else 0)
+        # One statement where two belong together: no exception finds the one without the other.
         if not first and shared_rows is not None:
             # No copy for a grammar with one automaton: that of the process serves many pools.
-            self.trans = shared_rows
-            self.outcome = ends
+            self.trans, self.outcome = shared_rows, ends
         elif count > (capacity := len(self.trans)):
             # memory that is not written yet is none
             room = max(count, min(4 * capacity, self._limits.automaton_states))
@@ -87,15 +87,12 @@ class AutomatonPool(ABC, Generic[P]):
             outcome = np.empty(room, np.int32)
             trans[:first] = self.trans[:first]
             outcome[:first] = self.outcome[:first]
-            self.trans = trans
-            self.outcome = outcome
+            self.trans, self.outcome = trans, outcome
         if shared_rows is None or first:
             self.outcome[first:count] = ends
         at = len(self._firsts)
         # Slices, not `append`: what an interrupted call left behind `at` is overwritten by the next one.
-        self._parts[at:] = (part,)
-        self._firsts[at:] = (first,)
-        self.count = count
+        self._parts[at:], self._firsts[at:], self.count = (part,), (first,), count
         return self.trans[first:count]
 
     def _add_states(self, part: P, rows: Table, ends: Row) -> int:

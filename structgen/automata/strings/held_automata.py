@@ -57,9 +57,9 @@ class HeldByContent(Generic[T]):
         size = value.nbytes + ENTRY_BYTES
         with self._lock:
             if key not in self._entries and size <= self._budget:
-                # The bill goes with the value: later calls pay as if they had made it (`charge_bill`).
-                self._entries[key] = (value, bill)
-                self._bytes = self._bytes + size
+                # The bill goes with the value: later calls pay as if they had made it (`charge_bill`). One
+                # statement: no exception finds an entry whose bytes are not counted.
+                self._entries[key], self._bytes = (value, bill), self._bytes + size
                 while self._bytes > self._budget:
                     _, (gone, _bill) = self._entries.popitem(last=False)
                     self._bytes -= gone.nbytes + ENTRY_BYTES

@@ -13,7 +13,12 @@ SURROGATES = (0xD800, 0xDFFF)
 """The first and the last: halves of pairs in UTF-16, in no text of UTF-8."""
 ANY: Ranges = ((0, LAST),)
 DIGIT: Ranges = ((0x30, 0x39),)
-WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
+WORD: Ranges = (
+    (0x30, 0x39),
+    (0x41, 0x5A),
+    (0x5F, 0x5F),
+    (0x61, 0x7A),
+)
 # ECMA-262 WhiteSpace and LineTerminator: TAB VT FF SP NBSP ZWNBSP USP, LF CR LS PS.
 SPACE: Ranges = (
     (0x09, 0x0D),
@@ -59,4 +64,10 @@ NOT_DIGIT = complement(DIGIT)
 NOT_WORD = complement(WORD)
 NOT_SPACE = complement(SPACE)
 # `.` without the s flag: all but ECMA-262 LineTerminator.
-DOT = complement(((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029)))
+DOT = complement(
+    (
+        (0x0A, 0x0A),
+        (0x0D, 0x0D),
+        (0x2028, 0x2029),
+    )
+)

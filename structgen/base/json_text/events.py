@@ -201,11 +201,16 @@ _PARTS: Final = MappingProxyType(
         "e": {"0123456789": "exponent", "+-": "sign of e"},
         "sign of e": {"0123456789": "exponent"},
         "exponent": {"0123456789": "exponent"},
-        **{
-            word[:at]: {word[at]: word[: at + 1] if at + 1 < len(word) else _END}
-            for word in ("true", "false", "null")
-            for at in range(1, len(word))
-        },
+        "t": {"r": "tr"},
+        "tr": {"u": "tru"},
+        "tru": {"e": _END},
+        "f": {"a": "fa"},
+        "fa": {"l": "fal"},
+        "fal": {"s": "fals"},
+        "fals": {"e": _END},
+        "n": {"u": "nu"},
+        "nu": {"l": "nul"},
+        "nul": {"l": _END},
     }
 )
 """Part of a terminal or a key -> the characters that may follow it -> the part in which they stand."""
@@ -330,7 +335,7 @@ class EventLog:
         it. Return how much of the data belongs to it. Errors: `JsonError`; `text` ends before the fault
         then."""
         if self._events:
-            self._events = []
+            self._events = []  # a new list: the caller may still hold the events of the last piece
         try:
             return self._scan_text(data)
         except JsonError as error:
@@ -344,12 +349,14 @@ class EventLog:
 
     def events_since(self, count: int) -> list[Event]:
         """Return the events of the tokens after the first `count`, in the order of the text."""
-        return [Event(*raw) for raw in self._events[self._counts[min(count, self.token_count)] :]]
+        first = self._counts[min(count, self.token_count)]
+        return [Event(*raw) for raw in self._events[first:]]
 
     def truncate(self, count: int) -> None:
         """Forget all tokens but the first `count`, and up to 31 of those (scanned again when asked)."""
         if count >= self.token_count:
             return
+        # Back to the last snapshot: of what follows it only the tokens are known, and they are scanned again.
         mark = count // _STRIDE
         del self._marks[mark + 1 :]
         self._state, length = self._marks[mark]
@@ -384,6 +391,7 @@ class EventLog:
         end: int,
         terminal: TerminalKind | None,
     ) -> None:
+        """Note that a terminal ends, and with it its value: of `[1]`, the bytes 1 to 2 of the item 0."""
         self._events.append((TERMINAL_END, place, start, end, terminal))
         self._value_end(frame, place, start, end)
 
@@ -392,13 +400,17 @@ class EventLog:
         if frame is None or frame.items < 0:
             self._events.append((VALUE_BEGIN, place, start, None, None))
             return frame, place
+        # The number of items so far is the index of this one.
         place = Place(frame.place, frame.items)
         self._events.append((ITEM_BEGIN, place, start, None, None))
         return _Frame(frame.below, frame.place, frame.start, frame.items + 1), place
 
     def _value_end(self, frame: _Frame | None, place: Place, start: int, end: int) -> None:
-        item = frame is not None and frame.items >= 0
-        self._events.append((ITEM_END if item else VALUE_END, place, start, end, None))
+        """Note that a value ends, in the bracket `frame` (None: it is the document). Of `[1]`, the item at
+        the bytes 1 to 2, and then the document at the bytes 0 to 3."""
+        is_item = frame is not None and frame.items >= 0
+        kind = ITEM_END if is_item else VALUE_END
+        self._events.append((kind, place, start, end, None))
 
     def _scan_text(self, data: bytes) -> int:
         """Take more text, up to the end of the document. Return how much of it that is."""
@@ -411,6 +423,7 @@ class EventLog:
         while at < size:
             if part:
                 if part == "string":
+                    # most bytes of most texts: one search passes over them all
                     quote = _QUOTE.search(text, at)
                     if quote is None:
                         break
@@ -420,7 +433,7 @@ class EventLog:
                     part = after
                     at += 1
                 elif part in _WHOLE_NUMERALS:
-                    part = _END
+                    part = _END  # the byte behind a numeral is no part of it
                 else:
                     raise JsonError(_stuck_fault(part, terminal), at)
                 if part == _END:
@@ -440,6 +453,7 @@ class EventLog:
             at += 1
             if byte in b" \t\n\r":
                 continue
+            # A bracket that does not fit falls through to the last branch, the error.
             if byte in b"}]" and frame is not None and _may_close(mode, byte, frame):
                 below, place, start, items = frame
                 events.append((OBJECT_END if items < 0 else ARRAY_END, place, start, at, None))
@@ -458,15 +472,15 @@ class EventLog:
                     kind, mode, items = _OPENED[byte]
                     frame = _Frame(frame, place, start, items)
                     events.append((kind, place, start, None, None))
-            elif mode in (_FIRST_KEY, _KEY) and byte == 34:
+            elif mode in (_FIRST_KEY, _KEY) and byte == 34:  # a quote
                 assert frame is not None, "a key is in an object"
                 start = at - 1
                 events.append((KEY_BEGIN, frame.place, start, None, None))
                 terminal = None
                 part = "string"
-            elif mode == _COLON and byte == 58:
+            elif mode == _COLON and byte == 58:  # :
                 mode = _VALUE
-            elif mode == _AFTER and byte == 44:
+            elif mode == _AFTER and byte == 44:  # ,
                 assert frame is not None, "a comma is inside a bracket"
                 mode = _KEY if frame.items < 0 else _VALUE
             else:
@@ -481,7 +495,7 @@ class EventLog:
 
 def _may_close(mode: str, byte: int, frame: _Frame) -> bool:
     """Tell whether a closing bracket fits the one that is open, where the scanner is."""
-    if byte == 125:
+    if byte == 125:  # }
         return frame.items < 0 and mode in (_AFTER, _FIRST_KEY)
     return frame.items >= 0 and mode in (_AFTER, _ITEM)
 
@@ -503,4 +517,5 @@ def _stuck_fault(part: str, terminal: TerminalKind | None) -> str:
 def decode_string(literal: bytes | bytearray) -> str:
     """Return the string that its bytes between the quotes write, lone surrogates included."""
     text = literal.decode("utf-8", "surrogatepass")
+    # Most strings have no escape, and are what they write.
     return json.loads(f'"{text}"') if "\\" in text else text

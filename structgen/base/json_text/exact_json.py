@@ -75,11 +75,13 @@ def read_any_depth(text: str) -> Json:
 
 
 def _read_number(numeral: str) -> Json:
-    if numeral.lstrip("-").isdecimal() and len(numeral) <= _INT_DIGITS:
+    is_integer = numeral.lstrip("-").isdecimal()
+    if is_integer and len(numeral) <= _INT_DIGITS:
         return int(numeral)
     try:
         return Decimal(numeral)
     except InvalidOperation:
+        # Decimal has exponents up to 10^18; zero is zero with any exponent.
         if not numeral.lower().partition("e")[0].strip("-.0"):
             return Decimal(0)
         raise ValueError("its exponent is beyond 10^18") from None
@@ -140,6 +142,7 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
     while todo:
         node, into, key, path = todo.pop()
         if into is None:
+            # All members of a container were copied: it is no longer around what comes next.
             around.discard(key)
             continue
         kind = node.__class__
@@ -147,6 +150,7 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
         if kind in _ATOMS:
             copy = node
         elif isinstance(node, (dict, list)):
+            # its members, and four for itself but for the one that its own container has counted
             count += len(node) + 3
             _enter_container(node, around, todo, path)
             members: Any
@@ -183,7 +187,12 @@ def _enter_container(
     todo: list[tuple[object, Any, Any, Any]],
     path: Any,
 ) -> None:
-    """Add a container to those around the values that come next, and its end to what is to be done."""
+    """Add a container to those around the values that come next, and its end to what is to be done.
+
+    `around`: the ids of the containers that are open. `todo`: the entries of `exact_copy`; one whose second
+    part is None closes a container. `path`: the way to it, for `spell_pointer`. Errors: `LimitError` for a
+    container inside itself.
+    """
     if id(node) in around:
         raise LimitError(
             f"This {node.__class__.__name__} holds itself: as JSON it has no end.",
@@ -236,7 +245,9 @@ def values_in(value: Any) -> Iterator[tuple[str, Any]]:
         path, node = todo.pop()
         yield path, node
         if isinstance(node, (Mapping, list)):
-            members = [*(node.items() if isinstance(node, Mapping) else enumerate(node))]
+            pairs: Any = node.items() if isinstance(node, Mapping) else enumerate(node)
+            members = list(pairs)
+            # in reverse, since the last entry comes next
             todo += [(f"{path}/{escape(key)}", member) for key, member in reversed(members)]
 
 
@@ -262,7 +273,7 @@ def _plain_key(name: object, path: Any) -> str:
 
 def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> Json:
     if isinstance(node, int):
-        plain = int(node)
+        plain = int(node)  # an enum's member is an int of a class of its own
         if plain.bit_length() <= _INT_BITS:
             return plain
         return Decimal(plain)
@@ -277,12 +288,13 @@ def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> J
         )
     if isinstance(node, str):
         return str.__str__(node)
+    cure = "Use plain JSON values."
+    if isinstance(node, tuple):
+        cure = "Write arrays as list and objects as dict."
     raise SchemaError(
         f"A Python {type(node).__name__} is not a JSON value.",
         where=spell_pointer(path),
-        cure="Write arrays as list and objects as dict."
-        if isinstance(node, tuple)
-        else "Use plain JSON values.",
+        cure=cure,
     )
 
 
@@ -292,10 +304,13 @@ def write_numeral(number: Decimal) -> str:
     assert isinstance(exponent, int)
     text = "".join(map(str, digits)).lstrip("0")
     if not text:
-        return "0"
+        return "0"  # also -0, which is equal
+    # Zeros at the end become a part of the exponent, so that 10, 10.0 and 1e1 have one text.
     short = text.rstrip("0")
     exponent += len(text) - len(short)
     if exponent >= 0 and len(short) + exponent <= 20:
         short = short + "0" * exponent
         exponent = 0
-    return ("-" if sign else "") + short + (f"e{exponent}" if exponent else "")
+    minus = "-" if sign else ""
+    power = f"e{exponent}" if exponent else ""
+    return f"{minus}{short}{power}"

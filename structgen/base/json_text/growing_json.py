@@ -53,7 +53,7 @@ class GrowingJson:
     """Takes a JSON text in pieces, and tells the value so far.
 
     Iterative at any depth; linear in the text, however it is cut. `number`: makes values of numerals; None:
-    as `json.loads` does. `closed`: takes the place of a value that has closed, where its text begins and
+    as `json.loads` does. `on_close`: takes the place of a value that has closed, where its text begins and
     ends, and its JSON value; returns what stands in its place from then on. None: the JSON value.
     """
 
@@ -96,7 +96,7 @@ class GrowingJson:
     def finish(self) -> Any:
         """Return the value of a text that is over. Errors: `JsonError`, also where the value is
         unfinished."""
-        self.feed(b" ")
+        self.feed(b" ")  # a numeral ends where something follows
         if not self.is_whole:
             raise JsonError("The text ends inside of a value", len(self._log.text) - 1)
         return self._value
@@ -107,6 +107,7 @@ class GrowingJson:
         what stands in these, and the string that is open."""
         if not self.open and self._string_start is None:
             return self._value
+        # From the inside out: each container is copied, and the unfinished value put into the copy.
         value = MISSING
         key = self._key
         if self._string_start is not None:
@@ -157,6 +158,8 @@ class GrowingJson:
                 )
 
     def _put_value(self, value: Any, place: Place, start: int, end: int) -> None:
+        """Put a value that has closed into the container around it, as `on_close` makes it. `start`, `end`:
+        where its text stands."""
         if self._on_close is not None:
             value = self._on_close(place, start, end, value)
         if self.open:
@@ -213,7 +216,9 @@ class GrowingString:
         none."""
         self._pending += piece
         inside = _INSIDE.match(self._pending)[0]  # type: ignore[index]
-        sure = inside if self._pending[len(inside) :][:1] == '"' else _SURE.match(inside)[0]  # type: ignore[index]
+        # Behind the closing quote nothing comes that could change the last escape.
+        has_closed = self._pending.startswith('"', len(inside))
+        sure = inside if has_closed else _SURE.match(inside)[0]  # type: ignore[index]
         self._pending = self._pending[len(sure) :]
         return decode_string(sure.encode("utf-8", "surrogatepass"))
 
@@ -227,4 +232,6 @@ def put_member(container: Any, key: Any, value: Any) -> None:
 
 
 def _whole_characters(data: bytes) -> str:
+    """Return the text of bytes, without a character at the end whose bytes have not all come."""
+    # an incremental decoder keeps unfinished bytes to itself, where others raise an error
     return codecs.getincrementaldecoder("utf-8")("surrogatepass").decode(data)

@@ -29,6 +29,7 @@ def read_as_written(text: str) -> Any:
     try:
         return json.loads(text, parse_float=RawNumeral, parse_int=RawNumeral, parse_constant=_no_constant)
     except RecursionError:
+        # Too deep for the C reader: ours does not recurse, and takes some 50 times as long.
         try:
             return value_of(text, RawNumeral)
         except JsonError as error:
@@ -55,6 +56,7 @@ def write_json(
             parts.append(node[0])
         elif kind is list:
             todo.append(("]",))
+            # Backwards, since the last entry of `todo` is written next. A comma stands before all but one.
             for index in range(len(node) - 1, -1, -1):
                 todo.append(node[index])
                 if index:

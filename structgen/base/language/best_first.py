@@ -34,19 +34,26 @@ class OpenStates(Generic[S, C, W]):
         """Open a state, unless a way to it is known that costs no more. `predecessor`: the state that the way
         comes from, and its last step; None where no way is asked for. O(log n)."""
         known_cost = self.costs.get(state)
-        if known_cost is None or cost < known_cost:
-            self.costs[state] = cost
-            if predecessor is not None:
-                self._predecessors[state] = predecessor
-            heappush(self._open, (cost, next(self._numbers), state))
+        is_cheaper = known_cost is None or cost < known_cost
+        if not is_cheaper:
+            return
+        self.costs[state] = cost
+        if predecessor is not None:
+            self._predecessors[state] = predecessor
+        # The number decides between equal costs: states need no order, and the first that was met is first.
+        entry = (cost, next(self._numbers), state)
+        heappush(self._open, entry)
 
     def __iter__(self) -> Iterator[tuple[S, C]]:
         """Yield the open states with their costs, the cheapest first. One is closed when the next is asked
         for: after an error it comes again."""
         if self._present is not None:
+            # The last search broke off here: the state is still open.
             heappush(self._open, self._present)
         while self._open:
-            self._present = cost, _, state = heappop(self._open)
+            self._present = heappop(self._open)
+            cost, _, state = self._present
+            # An entry is never taken out of the heap: one whose cost is no longer the state's is passed over.
             if cost is self.costs[state]:
                 yield state, cost
         self._present = None

@@ -29,7 +29,16 @@ _ROLES: Final = MappingProxyType({"developer": "system", "function": "tool"})
 """Roles under which templates know others."""
 _TEXTS: Final = ("text", "input_text", "output_text", "refusal")
 """Kinds of parts that are text."""
-_OF_TEXTS: Final = ("type", "text", "refusal", "cache_control", "annotations", "citations", "logprobs", "id")
+_OF_TEXTS: Final = (
+    "type",
+    "text",
+    "refusal",
+    "cache_control",
+    "annotations",
+    "citations",
+    "logprobs",
+    "id",
+)
 """Members of a part that is a text: the text, and those that say nothing to a model."""
 
 
@@ -39,7 +48,9 @@ def check_fields(instance: object) -> None:
     kind: Any = type(instance)
     for name, check, keeps_none, default in _checks_of(kind):
         value = getattr(instance, name)
-        if value is not default and (value is not None or not keeps_none):
+        is_free = value is default or (value is None and keeps_none)
+        if not is_free:
+            # the dataclass is frozen: only `object` may set its fields
             object.__setattr__(instance, name, check(name, value))
 
 
@@ -48,12 +59,14 @@ def _checks_of(kind: Any) -> tuple[tuple[str, Check, bool, Any], ...]:
     """Return the fields of a class that have a check, the check, whether None passes by it, and the
     default."""
     defaults = {field.name: field.default for field in fields(kind)}
-    return tuple(
-        (name, part.__metadata__[0], part is not hint, defaults[name])
-        for name, hint in get_type_hints(kind, include_extras=True).items()
-        for part in (hint, *get_args(hint))
-        if get_origin(part) is Annotated
-    )
+    checks: list[tuple[str, Check, bool, Any]] = []
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        # `Annotated[int, check]`, or that as a part of `Annotated[int, check] | None`
+        for part in (hint, *get_args(hint)):
+            if get_origin(part) is Annotated:
+                keeps_none = part is not hint
+                checks.append((name, part.__metadata__[0], keeps_none, defaults[name]))
+    return tuple(checks)
 
 
 def WholeCheck(minimum: int | None = None, maximum: int | None = None) -> Check:
@@ -61,7 +74,12 @@ def WholeCheck(minimum: int | None = None, maximum: int | None = None) -> Check:
     return lambda name, value: check_whole(name, value, minimum, maximum)
 
 
-def NumberCheck(minimum: float, maximum: float, takes: str, besides: float | None = None) -> Check:
+def NumberCheck(
+    minimum: float,
+    maximum: float,
+    takes: str,
+    besides: float | None = None,
+) -> Check:
     """Return the check of numbers as `check_number` has them."""
     return lambda name, value: check_number(name, value, minimum, maximum, takes, besides)
 
@@ -94,17 +112,24 @@ def NamedCheck(check: Callable[[Any], Any]) -> Check:
     return lambda name, value: check(value)
 
 
-def check_whole(name: str, value: Any, minimum: int | None = None, maximum: int | None = None) -> int:
-    """Return a whole number between two inclusive bounds."""
+def check_whole(
+    name: str,
+    value: Any,
+    minimum: int | None = None,
+    maximum: int | None = None,
+) -> int:
+    """Return a whole number between two inclusive bounds, `check_whole("k", 3, 1)` for example. None stands
+    for no bound. Errors: OptionError."""
     takes = "a whole number"
     if minimum is not None:
         takes += f", at least {minimum:,}" if maximum is None else f" from {minimum:,} to {maximum:,}"
-    number = int(value) if not isinstance(value, bool) and isinstance(value, Integral) else None
-    if (
-        number is None
-        or (minimum is not None and number < minimum)
-        or (maximum is not None and number > maximum)
-    ):
+    # Python counts a bool among the ints, and people do not.
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise option_error(name, value, f"Give {takes}.")
+    number = int(value)
+    is_too_small = minimum is not None and number < minimum
+    is_too_large = maximum is not None and number > maximum
+    if is_too_small or is_too_large:
         raise option_error(name, value, f"Give {takes}.")
     return number
 
@@ -117,13 +142,16 @@ def check_number(
     takes: str,
     besides: float | None = None,
 ) -> float:
-    """Return a number between two inclusive bounds, or the value `besides`. `takes` describes the allowed
-    values for the message."""
-    number = math.nan
+    """Return a number between two inclusive bounds, or the value `besides`.
+
+    `takes` describes the allowed values for the message: `check_number("p", 0.5, 0.0, 1.0, "a number from 0
+    to 1")` is 0.5. Errors: OptionError.
+    """
+    number = math.nan  # no comparison with it is true, so it stands for all that is no number
     if not isinstance(value, bool) and isinstance(value, Real):
         try:
             number = float(value)
-        except OverflowError:
+        except OverflowError:  # an int beyond all floats
             number = math.inf
     if not (number == besides or minimum <= number <= maximum):
         raise option_error(name, value, f"Give {takes}.")
@@ -194,13 +222,16 @@ def check_refusal(name: str, value: Any) -> tuple[str, str] | None:
     """Return an answer and the reason of its refusal, or None."""
     if value is None:
         return None
-    if not isinstance(value, tuple) or len(value) != 2 or not all(isinstance(part, str) for part in value):
+    is_pair = isinstance(value, tuple) and len(value) == 2
+    if not is_pair or not all(isinstance(part, str) for part in value):
         raise option_error(name, value, "Give a pair of texts, the answer and why it was refused.")
-    return check_encodable(name, value[0]), check_encodable(name, value[1])
+    answer, reason = value
+    return check_encodable(name, answer), check_encodable(name, reason)
 
 
 def check_prompt(name: str, value: Any) -> str | tuple[int, ...] | tuple[Mapping[str, Any], ...]:
     """Return a prompt: a text that is not empty, token ids, or chat messages."""
+    # A first item that is a dict tells messages from token ids.
     if isinstance(value, Sequence) and value and isinstance(value[0], Mapping):
         return check_messages(name, value)
     if isinstance(value, str):
@@ -212,8 +243,10 @@ def check_messages(name: str, value: Any) -> tuple[Mapping[str, Any], ...]:
     """Return chat messages, at least one. Parts of their contents may be of any type: servers read images."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not value:
         raise option_error(name, value, _MESSAGES)
-    if fault := next(filter(None, map(message_fault, range(len(value)), value)), ""):
-        raise OptionError(fault, where=name, cure=_MESSAGES)
+    for at, message in enumerate(value):
+        fault = message_fault(at, message)
+        if fault:
+            raise OptionError(fault, where=name, cure=_MESSAGES)
     return tuple(value)
 
 
@@ -224,19 +257,25 @@ def read_messages(
     member: str = ".",
 ) -> list[dict[str, Any]]:
     """Return chat messages as models of this process read them: with a text as content, under the roles that
-    chat templates know, and with the `function_call` of before among the `tool_calls`. Other members stay.
-    `item`, `member`: how places are written. Errors: OptionError, with the place. Cost: linear."""
+    chat templates know, and with the older `function_call` among the `tool_calls`. Other members stay.
+
+    `name`, `item`, `member`: how places are written in errors, `messages[0].content` by default. Errors:
+    OptionError, with the place. Cost: linear.
+    """
     result = []
     originals = check_messages(name, value)
     for at, message in enumerate(originals):
         where = f"{name}{item.format(at)}{member}content"
         # the answer may go on inside a last turn of the assistant: nothing is put between its parts
-        is_begun = at == len(originals) - 1 and message["role"] == "assistant"
-        content = content_text(message.get("content"), where, item, joint="" if is_begun else "\n")
-        message_read = {**message, "role": _ROLES.get(message["role"], message["role"]), "content": content}
-        if (old := message_read.pop("function_call", None)) and not message_read.get("tool_calls"):
-            message_read["tool_calls"] = [{"type": "function", "function": old}]
-        result.append(message_read)
+        role = message["role"]
+        is_open_turn = at == len(originals) - 1 and role == "assistant"
+        joint = "" if is_open_turn else "\n"
+        content = content_text(message.get("content"), where, item, joint=joint)
+        template_message = {**message, "role": _ROLES.get(role, role), "content": content}
+        function_call = template_message.pop("function_call", None)
+        if function_call and not template_message.get("tool_calls"):
+            template_message["tool_calls"] = [{"type": "function", "function": function_call}]
+        result.append(template_message)
     return result
 
 
@@ -247,15 +286,21 @@ def content_text(
     first: int = 0,
     joint: str = "\n",
 ) -> str:
-    """Return the text of a message's content: a text, None, or a list of parts that are texts, the `first` of
-    which is so many behind the place. `joint`: comes between two. Errors: OptionError for a part that is no
-    text, or has something else beside it, with its place."""
+    """Return the text of a message's content: a text, None, or a list of parts that are texts.
+
+    `where`: the place of the content; a part stands at `where` and its number in the form `item`, counted
+    from `first` on. `joint`: comes between two parts. Errors: OptionError for a part that is no text, or has
+    something else beside it, with its place. Example: `content_text([{"type": "text", "text": "a"}],
+    "content")` is "a".
+    """
     if content is None or isinstance(content, str):
         return content or ""
     texts = []
     for at, part in enumerate(content, first):
-        beside = next((key for key in part.keys() - _OF_TEXTS if part[key]), None)
-        kind = part["type"] if beside is None else beside
+        # A member that says something to a model beside the text would be lost: the part is refused.
+        other_members = (key for key in part.keys() - _OF_TEXTS if part[key])
+        other_member = next(other_members, None)
+        kind = part["type"] if other_member is None else other_member
         if kind not in _TEXTS:
             cure = "Describe it in words."
             raise OptionError(
@@ -263,7 +308,8 @@ def content_text(
                 where=where + item.format(at),
                 cure=cure,
             )
-        texts.append(part["refusal" if kind == "refusal" else "text"])
+        member = "refusal" if kind == "refusal" else "text"
+        texts.append(part[member])
     return joint.join(texts)
 
 
@@ -274,6 +320,7 @@ def message_fault(at: int, message: object) -> str:
         return f"Message {at} is of the type {type(message).__name__}, not a dict."
     calls = message.get("tool_calls") or message.get("function_call")
     for key in ("role", "content"):
+        # a message that calls tools needs no content
         if key not in message and not (key == "content" and calls):
             return f"Message {at} has no {key!r} (it has {', '.join(map(repr, message)) or 'nothing'})."
     if not isinstance(message["role"], str):
@@ -285,8 +332,10 @@ def message_fault(at: int, message: object) -> str:
         return f"The content of message {at} is a {type(content).__name__}: no text, and no list of parts."
     for number, part in enumerate(content):
         kind = part.get("type") if isinstance(part, Mapping) else None
-        texts = [part.get("refusal" if kind == "refusal" else "text")] if kind in _TEXTS else []
-        if not isinstance(kind, str) or not all(isinstance(text, str) for text in texts):
+        text: Any = ""  # of a part that is no text, nothing more is asked
+        if kind in _TEXTS:
+            text = part.get("refusal" if kind == "refusal" else "text")
+        if not isinstance(kind, str) or not isinstance(text, str):
             return f"Part {number} of message {at} is {show_value(part)}: it says no type, or no text."
     return ""
 
@@ -306,9 +355,11 @@ def check_hashable(name: str, value: Any) -> Any:
 def check_tokens(name: str, value: Any) -> tuple[int, ...]:
     """Return token ids, at least one, from a sequence or an array."""
     takes = "a text, or a sequence of token ids (whole numbers), at least one"
-    items = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray | memoryview) or not items:
+    items = value.tolist() if hasattr(value, "tolist") else value  # an array of numpy or torch
+    is_bytes = isinstance(items, bytes | bytearray | memoryview)
+    if is_bytes or not isinstance(items, Sequence) or not items:
         raise option_error(name, value, f"Give {takes}.")
+    # Prompts are long: the check of each item, with its place, runs only where the quick one fails.
     if not all(type(token) is int and token >= 0 for token in items):
         for at, token in enumerate(items):
             check_whole(f"{name}[{at}]", token, 0)
@@ -320,19 +371,17 @@ def check_biases(name: str, value: Any) -> tuple[tuple[int, float], ...]:
     string, as in JSON."""
     takes = 'a dict of token ids to numbers from -1,000,000 to 1,000,000, as {50256: -100} (in JSON "50256")'
     try:
-        pairs = list((value.items() if isinstance(value, Mapping) else value) or ())
+        pairs = value.items() if isinstance(value, Mapping) else value or ()
         by_token = {int(token) if isinstance(token, str) else token: bias for token, bias in pairs}
     except (TypeError, ValueError):
         raise option_error(name, value, f"Give {takes}.") from None
-    return tuple(
-        sorted(
-            (
-                check_whole(f"{name}[{token!r}]", token, 0),
-                check_number(f"{name}[{token!r}]", bias, -1e6, 1e6, takes),
-            )
-            for token, bias in by_token.items()
-        )
-    )
+    biases: list[tuple[int, float]] = []
+    for token, bias in by_token.items():
+        place = f"{name}[{token!r}]"
+        checked_token = check_whole(place, token, 0)
+        checked_bias = check_number(place, bias, -1e6, 1e6, takes)
+        biases.append((checked_token, checked_bias))
+    return tuple(sorted(biases))
 
 
 def show_value(value: Any) -> str:

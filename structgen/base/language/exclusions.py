@@ -43,22 +43,30 @@ class Exclusions:
         names that are given. Cost: some microseconds a row."""
         for row in self.rows:
             others = row.beside or row.without or row.when
-            case = next(
-                filter(None, (_find_case(rival_case, options) for rival_case in _split_cases(others))), None
-            )
+            answers = (_find_case(other, options) for other in _split_cases(others))
+            case = next(filter(None, answers), None)
+            # `beside` and `when` need a case that is there, `without` the lack of all of them.
             if others and bool(case) == bool(row.without):
                 continue
-            names = (name for name in _split_cases(row.names) if row.when or _find_case(name, options))
-            if (name := next(names, None)) is None:
+            names = (
+                name
+                for name in _split_cases(row.names)
+                if row.when or _find_case(name, options)  # given itself, unless the case names it anyway
+            )
+            name = next(names, None)
+            if name is None:
                 continue
-            fault = row.fault.format(name if case in (None, True) else case, name=name)
+            # A case may return words about itself; True says no more than that it is there.
+            subject = name if case in (None, True) else case
+            fault = row.fault.format(subject, name=name)
             if row.keyword:
                 raise UnsupportedError(fault, keyword=row.keyword, where=name, cure=row.cure)
             raise OptionError(fault, where=name, cure=row.cure)
 
 
-def _split_cases(some: Any) -> tuple[Any, ...]:
-    return some if isinstance(some, tuple) else (some,)
+def _split_cases(cases: Any) -> tuple[Any, ...]:
+    """Return the cases of a field of a row, which may be one alone."""
+    return cases if isinstance(cases, tuple) else (cases,)
 
 
 def _find_case(excluded: str | Case, options: tuple[Any, ...]) -> Any:
@@ -69,7 +77,9 @@ def _find_case(excluded: str | Case, options: tuple[Any, ...]) -> Any:
 
 
 def _is_given(name: str, options: Any) -> bool:
+    """Return whether an option is among some names, or is a field that does not have its default."""
     if isinstance(options, Container):
         return name in options
-    field = getattr(options, "__dataclass_fields__", {}).get(name)
+    fields_by_name = getattr(options, "__dataclass_fields__", {})
+    field = fields_by_name.get(name)
     return field is not None and getattr(options, name) != field.default

@@ -18,6 +18,7 @@ def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
     for root in edges:
         if root in index:
             continue
+        # In place of recursion: a node, and how many of its edges were followed. 0: it is met here first.
         calls: list[tuple[int, int]] = [(root, 0)]
         while calls:
             node, at = calls.pop()
@@ -34,16 +35,18 @@ def components(edges: Mapping[int, Sequence[int]]) -> list[list[int]]:
                 elif target in inside:
                     low[node] = min(low[node], index[target])
                 continue
+            # All edges were followed: what the targets reach the node reaches, too.
             for target in targets:
                 if target in inside:
                     low[node] = min(low[node], low[target])
+            # A node that reaches none before itself is the first of its component: the rest stands above it.
             if low[node] == index[node]:
                 group = []
                 while True:
-                    one = stack.pop()
-                    inside.discard(one)
-                    group.append(one)
-                    if one == node:
+                    member = stack.pop()
+                    inside.discard(member)
+                    group.append(member)
+                    if member == node:
                         break
                 groups.append(sorted(group))
     return groups

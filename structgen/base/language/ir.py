@@ -49,6 +49,7 @@ class _Compound(Generic[T]):
     """The hash, of this process: kept, so that it costs the same at any depth."""
 
     def __post_init__(self) -> None:
+        # The parts have their digests: hashing these is not recursive. `object`: the dataclass is frozen.
         object.__setattr__(self, "digest", hash((type(self), self.of)))
 
     def __hash__(self) -> int:
@@ -59,25 +60,26 @@ class _Compound(Generic[T]):
             return self is other
         pairs: list[tuple[object, object]] = [(self, other)]
         while pairs:
-            a, b = pairs.pop()
-            if a is b:
+            first, second = pairs.pop()
+            if first is second:
                 continue
-            if type(a) is not type(b):
+            if type(first) is not type(second):
                 return False
-            if not isinstance(a, _Compound) or not isinstance(b, _Compound):
-                if a != b:
+            if not isinstance(first, _Compound) or not isinstance(second, _Compound):
+                if first != second:  # atoms, which hold no formulas
                     return False
-            elif a.digest != b.digest:
-                return False
-            elif isinstance(a, Not):
-                pairs.append((a.of, b.of))
-            elif len(a.of) != len(b.of):
+            elif first.digest != second.digest:
+                return False  # mostly the answer: unequal formulas are seldom looked into
+            elif isinstance(first, Not):
+                pairs.append((first.of, second.of))
+            elif len(first.of) != len(second.of):
                 return False
             else:
-                pairs.extend(zip(a.of, b.of, strict=True))
+                pairs.extend(zip(first.of, second.of, strict=True))
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # Not the digest: hashes of texts differ from process to process.
         return type(self), (self.of,)
 
 
@@ -269,7 +271,8 @@ class Outcomes(Numbered[frozenset[int]]):
     __call__ = Numbered.number_of
 
     def __init__(self) -> None:
-        super().__init__((frozenset((0,)),))
+        only_first = frozenset((0,))
+        super().__init__((only_first,))
 
 
 class Network(Protocol):
@@ -348,7 +351,7 @@ class Network(Protocol):
 
     def owes_keys(self, residue: int) -> bool:
         """Return whether the object may still need keys that `keys` does not list: then its rest depends on
-        those that it holds (`taken`)."""
+        those that it holds (`used_keys` of `finish`)."""
 
     def finish(self, residue: int, used_keys: Collection[str] = ()) -> Demands:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),

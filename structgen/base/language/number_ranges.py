@@ -29,13 +29,17 @@ class Ranges:
     """The hash, of this process."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", hash((self.cuts, self.from_below)))
+        # Lists of numbers may be long, and formulas are looked up by hash again and again.
+        content = self.cuts, self.from_below
+        object.__setattr__(self, "digest", hash(content))
 
     def __hash__(self) -> int:
         return self.digest
 
     def __contains__(self, value: Number) -> bool:
-        return self.from_below ^ bool(bisect_right(self.cuts, (value, False)) & 1)
+        # Below all cuts the answer is `from_below`; each cut up to the number turns it round.
+        passed_cuts = bisect_right(self.cuts, (value, False))
+        return self.from_below ^ bool(passed_cuts & 1)
 
     def complement(self) -> Ranges:
         """Return the set of all other numbers."""
@@ -43,16 +47,24 @@ class Ranges:
 
     def finite_numbers(self) -> list[Number] | None:
         """Return the numbers, ascending, or None where they are infinitely many."""
-        if self.from_below or any(low[0] != high[0] for low, high in self.ends() if low and high):
+        if self.from_below:
             return None
-        if len(self.cuts) & 1:
+        # A single number is a range whose ends are before it and behind it.
+        if any(low[0] != high[0] for low, high in self.ends() if low and high):
+            return None
+        is_unbounded_above = len(self.cuts) & 1
+        if is_unbounded_above:
             return None
         return [value for value, _ in self.cuts[::2]]
 
     def ends(self) -> Iterator[tuple[Cut | None, Cut | None]]:
         """Yield the two ends of each range; None stands for an end without a bound."""
-        cuts: list[Cut | None] = [*((None,) if self.from_below else ()), *self.cuts]
-        return zip(cuts[::2], [*cuts[1::2], *((None,) if len(cuts) & 1 else ())], strict=True)
+        cuts: list[Cut | None] = list(self.cuts)
+        if self.from_below:
+            cuts.insert(0, None)
+        if len(cuts) & 1:
+            cuts.append(None)  # the last range has no end
+        return zip(cuts[::2], cuts[1::2], strict=True)
 
 
 def interval(
@@ -61,40 +73,54 @@ def interval(
     open_low: bool = False,
     open_high: bool = False,
 ) -> Ranges:
-    """Return the numbers from `low` to `high` (None: no bound), without an end that is open."""
+    """Return the numbers from `low` to `high` (None: no bound), without an end that is open: `interval(0, 1,
+    open_high=True)` has 0 and not 1."""
     begin = () if low is None else ((low, open_low),)
     end = () if high is None else ((high, not open_high),)
     is_empty = begin and end and begin >= end
-    return Ranges(() if is_empty else (*begin, *end), low is None)
+    if is_empty:
+        return Ranges(())
+    return Ranges((*begin, *end), low is None)
 
 
 def points(values: Iterable[Number]) -> Ranges:
     """Return the set of some numbers."""
-    return Ranges(tuple([(value, after) for value in sorted(set(values)) for after in (False, True)]))
+    cuts: list[Cut] = []
+    for value in sorted(set(values)):
+        cuts += ((value, False), (value, True))
+    return Ranges(tuple(cuts))
 
 
 def unite_ranges(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in some of the sets. Cost: n log n in their cuts."""
     if len(sets) == 1:
         return sets[0]
+    # A sweep over all cuts: `count` sets hold the numbers behind the present cut.
     inside = [ranges.from_below for ranges in sets]
     count = sum(inside)
     cuts_kept = list[Cut]()
-    cuts = chain.from_iterable([(cut, at) for cut in ranges.cuts] for at, ranges in enumerate(sets))
+    cuts_of_sets = (
+        [(cut, at) for cut in ranges.cuts]  # each cut with the number of its set
+        for at, ranges in enumerate(sets)
+    )
+    cuts = chain.from_iterable(cuts_of_sets)
     for cut, at in sorted(cuts, key=itemgetter(0)):
         inside[at] = not inside[at]
-        was = count
+        count_before = count
         count = count + (1 if inside[at] else -1)
-        if bool(was) != bool(count):
+        if bool(count_before) != bool(count):
             if cuts_kept and cuts_kept[-1] == cut:
                 cuts_kept.pop()  # one set ends where another begins
             else:
                 cuts_kept.append(cut)
-    return Ranges(tuple(cuts_kept), any(ranges.from_below for ranges in sets))
+    from_below = any(ranges.from_below for ranges in sets)
+    return Ranges(tuple(cuts_kept), from_below)
 
 
 def intersect_ranges(sets: Sequence[Ranges]) -> Ranges:
     """Return the numbers that are in all of the sets. Cost: that of `unite_ranges` over the sets that leave
     numbers out; sets of all numbers are skipped."""
-    left_out = [numbers for ranges in sets if (numbers := ranges.complement()) != Ranges(())]
-    return unite_ranges(left_out).complement()
+    # All numbers but those that a set leaves out (A. De Morgan).
+    complements = [ranges.complement() for ranges in sets]
+    numbers_left_out = [numbers for numbers in complements if numbers != Ranges(())]
+    return unite_ranges(numbers_left_out).complement()

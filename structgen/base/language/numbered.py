@@ -22,8 +22,8 @@ class Numbered(Generic[K]):
         """Return the number of a value."""
         number = self._numbers.get(value)
         if number is None:
+            # The values before this one have numbers; a value that an exception left behind is overwritten.
             number = len(self._numbers)
             # one statement: no exception finds a value without its number
-            self.values[number:] = (value,)
-            self._numbers[value] = number
+            self.values[number:], self._numbers[value] = (value,), number
         return number

@@ -18,6 +18,7 @@ def remember_answers(answer: Callable[[S, *Arguments], A]) -> Callable[[S, *Argu
 
     @wraps(answer)
     def answer_from_memory(self: S, /, *arguments: *Arguments) -> A:
+        # In the object's own dict: the answers go when the object goes. `get` first, since it makes no dict.
         answers: dict[object, A] = self.__dict__.get(name) or self.__dict__.setdefault(name, {})
         if arguments not in answers:
             answers[arguments] = answer(self, *arguments)

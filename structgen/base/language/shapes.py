@@ -42,17 +42,31 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number of JSON: Python reads NaN and infinity, which are none."""
+    return _is_whole(value) or (type(value) is float and math.isfinite(value))
+
+
 _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "text": ("a text", lambda value: isinstance(value, str)),
-    "word": ("a text that is not empty", lambda value: isinstance(value, str) and value != ""),
+    "word": (
+        "a text that is not empty",
+        lambda value: isinstance(value, str) and value != "",
+    ),
     "flag": ("true or false", lambda value: isinstance(value, bool)),
     "integer": ("a whole number", _is_whole),
-    "count": ("a whole number that is not negative", lambda value: _is_whole(value) and value >= 0),
-    "number": ("a number", lambda value: _is_whole(value) or (type(value) is float and math.isfinite(value))),
+    "count": (
+        "a whole number that is not negative",
+        lambda value: _is_whole(value) and value >= 0,
+    ),
+    "number": ("a number", _is_number),
     "object": ("an object", lambda value: isinstance(value, Mapping)),
     "list": ("a list", lambda value: isinstance(value, list | tuple)),
     "none": ("an empty list", lambda value: value in ([], ())),
-    "some": ("a list that is not empty", lambda value: isinstance(value, list | tuple) and bool(value)),
+    "some": (
+        "a list that is not empty",
+        lambda value: isinstance(value, list | tuple) and bool(value),
+    ),
     "any": ("any value", lambda value: True),
 }
 """Kinds of values without parts that are looked at: what each is called, and what is one."""
@@ -71,31 +85,40 @@ class JsonShapes:
     """Objects that are declared, with those of another one (`base`)."""
 
     def __init__(self, declarations: str, base: JsonShapes | None = None) -> None:
-        plain, *several = re.sub(r"\n +", " ", declarations).strip().split("\n\n")
-        self.objects: dict[str, Members] = {} if base is None else {**base.objects}
+        # A line that is indented goes on with the one above. Plain objects stand in the first block.
+        joined_lines = re.sub(r"\n +", " ", declarations)
+        plain, *union_blocks = joined_lines.strip().split("\n\n")
+        self.objects: dict[str, Members] = {}
         """The members of each object."""
-        self.unions: dict[str, TaggedShapes] = {} if base is None else {**base.unions}
+        self.unions: dict[str, TaggedShapes] = {}
         """The objects of several shapes."""
+        if base is not None:
+            self.objects |= base.objects
+            self.unions |= base.unions
         for line in plain.splitlines():
             name, _, members = line.partition(":")
             self.objects[name] = self.members(members)
-        for block in several:
+        for block in union_blocks:
             head, *lines = block.splitlines()
-            name, _, tag, *usual = head.split()
-            own: dict[str, Members] = {}
+            name, _, tag, *usual = head.split()  # "NAME by TAG", and perhaps what a missing tag means
+            shapes: dict[str, Members] = {}
             for line in lines:
                 names, _, members = line.partition(":")
-                own |= dict.fromkeys(names.split(), self.members(f"text {tag}; {members}"))
-            self.unions[name] = TaggedShapes(tag, "".join(usual), MappingProxyType(own))
+                shape = self.members(f"text {tag}; {members}")
+                shapes |= dict.fromkeys(names.split(), shape)
+            self.unions[name] = TaggedShapes(tag, "".join(usual), MappingProxyType(shapes))
 
     def members(self, declarations: str) -> Members:
         """Return the members of declarations, with their types."""
         members: dict[str, str] = {}
         for words in filter(None, map(str.split, declarations.split(";"))):
-            if words[0][0] == "+":
-                members |= self.objects[words[0][1:]]
-            for name in words[1:]:
-                members[name.rstrip("!")] = words[0] + "!" * name.endswith("!")
+            kind, *names = words
+            if kind.startswith("+"):
+                members |= self.objects[kind[1:]]
+            for name in names:
+                # the mark moves from the name to its type
+                is_required = name.endswith("!")
+                members[name.rstrip("!")] = f"{kind}!" if is_required else kind
         return MappingProxyType(members)
 
     def check(self, value: Any, kind: str, place: str) -> None:
@@ -104,31 +127,36 @@ class JsonShapes:
         inside, the first of several. Cost: linear."""
         faults: list[OptionError] = []
         for option in kind.rstrip("!").split("|"):
-            if not _json_kind(option)[1](value):
+            _, has_outside = _json_kind(option)
+            if not has_outside(value):
                 continue
             try:
                 return self._check_parts(value, option, place)
             except OptionError as error:
                 faults.append(error)
-        raise max(faults, key=_fault_order) if faults else _type_error(value, kind, place)
+        if not faults:
+            raise _type_error(value, kind, place)
+        # The fault that comes latest in the text is that of the kind which was probably meant.
+        raise max(faults, key=_fault_order)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
         if kind[0] == "[":
+            item_kind = kind[1:-1].removesuffix("+")
             for at, item in enumerate(value):
-                self.check(_plain_object(item), kind[1:-1].removesuffix("+"), f"{place}/{at}")
+                self.check(_plain_object(item), item_kind, f"{place}/{at}")
         elif kind in self.objects:
             self.check_members(value, self.objects[kind], place)
         elif kind in self.unions:
             tag, usual, shapes = self.unions[kind]
             part_kind = value.get(tag) or usual
             if value.get(tag) is None:  # perhaps it is misspelt
-                every = {name for members in shapes.values() for name in members} - {"*"}
-                self.check_members(value, dict.fromkeys(every, "any"), place)
-            if not isinstance(part_kind, str) or not (part_kind in shapes or "*" in shapes):
+                known_names = {name for members in shapes.values() for name in members} - {"*"}
+                self.check_members(value, dict.fromkeys(known_names, "any"), place)
+            is_known = isinstance(part_kind, str) and (part_kind in shapes or "*" in shapes)
+            if not is_known:
+                fault = f"It is {show_value(part_kind)}, and no {tag} that is known."
                 raise OptionError(
-                    f"It is {show_value(part_kind)}, and no {tag} that is known."
-                    if part_kind != ""
-                    else "It is missing.",
+                    "It is missing." if part_kind == "" else fault,
                     where=f"{place}/{tag}",
                     cure=f"{suggest_name(part_kind, shapes)}Known are {', '.join(shapes)}.",
                 )
@@ -166,6 +194,7 @@ def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
 
 def _fault_order(error: OptionError) -> list[int]:
     """Return what tells which of two faults in one list comes later."""
+    # As numbers, since item 10 comes behind item 9; members of objects have no order here.
     return [int(part) if part.isdecimal() else 0 for part in error.where.split("/")]
 
 
@@ -178,12 +207,13 @@ def _plain_object(value: Any) -> Any:
 
 def _type_error(value: Any, kind: str, place: str) -> OptionError:
     kinds = kind.rstrip("!").split("|")
-    near = (
-        suggest_name(value, [word[1:-1] for word in kinds if word[0] == "'"])
-        if isinstance(value, str)
-        else ""
-    )
-    kind_names = " or ".join(dict.fromkeys(_json_kind(option)[0] for option in kinds))
+    near = ""
+    if isinstance(value, str):
+        quoted_texts = [word[1:-1] for word in kinds if word[0] == "'"]
+        near = suggest_name(value, quoted_texts)
+    # several kinds may be called alike (all objects are): each name is told once
+    names = dict.fromkeys(_json_kind(option)[0] for option in kinds)
+    kind_names = " or ".join(names)
     return OptionError(
         f"It is {show_value(value)}, and must be {kind_names}.",
         where=place,

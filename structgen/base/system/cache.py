@@ -90,8 +90,8 @@ class TrustedFile:
 
     def close(self) -> None:
         """Close the file; once is enough."""
-        handle = self._handle
-        self._handle = -1
+        # first forgotten, then closed: a second call must not close a number that another file has by then
+        handle, self._handle = self._handle, -1
         if handle >= 0:
             os.close(handle)
 
@@ -116,6 +116,7 @@ class TrustedFile:
         if self.size > _LARGEST:
             raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         room = np.empty(self.size + 63, np.uint8)
+        # Readers of arrays want multiples of 64 bytes, which numpy alone does not promise.
         start = -room.__array_interface__["data"][0] % 64
         buffer = room[start : start + self.size]
         with open(self._handle, "rb", buffering=0, closefd=False) as file:
@@ -192,6 +193,7 @@ def open_replacement(path: Path, mode: int = 0o600, *, sync: bool = False) -> It
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
+        # Any error, Ctrl-C too: nothing that is half written stays behind.
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError) and str(error.filename) in (str(temporary), "None"):
@@ -252,16 +254,22 @@ def warn_unusable(
     cure: str | None = None,
 ) -> None:
     """Say by a StoreWarning that a file cannot be used, and what that means; once in a process for each cause
-    and cache folder. `cure`: where another setting than the cache folder's mends it."""
+    and cache folder.
+
+    `fault`: what cannot be done, without a period (`cannot read /x`). `lost`: a sentence of what its absence
+    means. `cure`: where another setting than the cache folder's mends it.
+    """
     root = os.fspath(cache_folder())
     file_path = os.fspath(path)
-    place = f"{root if file_path.startswith(f'{root}{os.sep}') else os.path.dirname(file_path)}{os.sep}"
+    is_in_cache = file_path.startswith(f"{root}{os.sep}")
+    folder = root if is_in_cache else os.path.dirname(file_path)
+    place = f"{folder}{os.sep}"
     number = error.errno or 0
-    if any(
-        cause == number and (place.startswith(warned_place) or warned_place.startswith(place))
-        for cause, warned_place in _WarnedCauses.causes
-    ):
-        return
+    for warned_number, warned_place in _WarnedCauses.causes:
+        # A folder and one inside it have one cause, such as a full disk.
+        is_same_place = place.startswith(warned_place) or warned_place.startswith(place)
+        if warned_number == number and is_same_place:
+            return
     _WarnedCauses.causes.append((number, place))
     others = " Other files like it are left alone too." if isinstance(error, ForeignFile) else ""
     warn_of_file(

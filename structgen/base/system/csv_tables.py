@@ -42,9 +42,10 @@ def csv_table(rows: Iterable[Iterable[Any]], *, formulas: bool = False) -> str:
     `formulas`; numbers stay as they are. Halves of characters, which no file can hold, are written as
     escapes. Cost: linear."""
     text = StringIO()
-    csv.writer(text).writerows(
-        [guard_cell(cell) if isinstance(cell, str) and not formulas else cell for cell in row] for row in rows
-    )
+    writer = csv.writer(text)
+    for row in rows:
+        cells = [guard_cell(cell) if isinstance(cell, str) and not formulas else cell for cell in row]
+        writer.writerow(cells)
     return text.getvalue().encode(errors="backslashreplace").decode()
 
 
@@ -56,6 +57,7 @@ def guard_cell(cell: str) -> str:
     apostrophe from a cell that begins with apostrophes, blanks, and one of these signs. So a text that begins
     with an apostrophe before such a sign has one more.
     """
+    # An amount is data that people add up: an apostrophe would make it a text.
     if _SIGNED.match(cell) and not _AMOUNT.fullmatch(cell):
         return f"'{cell}"
     return cell

@@ -91,11 +91,10 @@ class _Registry:
     def _take_missing(cls, locks_taken: list[Any], last: _Order, until: float) -> None:
         tried_ids = {id(lock) for lock in locks_taken}
         while True:
+            # Taken and let go in one call of C, which no signal interrupts: who had begun to make a lock has
+            # made it then.
             any(map(methodcaller("release"), filter(methodcaller("acquire"), (cls.making,))))
-            locks_in_order = [
-                ((-1,), cls.forking),
-                *cls.in_order(),
-            ]  # who had begun to make a lock has made it
+            locks_in_order = [((-1,), cls.forking), *cls.in_order()]
             missing = [lock for lock in locks_in_order if id(lock[1]) not in tried_ids]
             if not missing:
                 return
@@ -111,6 +110,7 @@ class _Registry:
     def in_child(cls) -> None:
         """Free what could not be waited for, and tell who wants to know."""
         for _, lock in cls.in_order():
+            # In the child the threads that held these locks are gone: nobody else would let go of them.
             if not lock._is_owned():
                 lock._at_fork_reinit()
         if not getattr(cls.here, "releases", ()):
@@ -136,6 +136,7 @@ def new_lock(rank: int, height: int = 0) -> threading.RLock:
                 return lock
         is_inside = _Registry.last_owned()
         if not is_inside:
+            # wait until the fork is over, and look again
             with _Registry.forking:
                 pass
 

@@ -15,6 +15,7 @@ def pause_collection() -> Part:
     of the process, costs more than making it (128 tools: 10 ms, and 60 ms every second time)."""
     part = Part()
     if gc.isenabled():
+        # However the caller's frame ends, the context goes with it, and collection goes on.
         finalize(part, gc.enable)
         gc.disable()
     return part

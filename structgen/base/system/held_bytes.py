@@ -19,6 +19,7 @@ def held_bytes(value: Any, max_bytes: int) -> int:
     counted_ids = set[int]()
     while waiting and total <= max_bytes:
         item = waiting.pop()
+        # By identity: an object that stands in two containers takes its memory once; loops end.
         if id(item) in counted_ids:
             continue
         counted_ids.add(id(item))

@@ -105,13 +105,21 @@ def install_command(*extras: str) -> str:
     if not packages:
         return ""
     missing_extras = [extra for extra in extras if extra in EXTRAS and _missing_packages([extra])]
-    if missing_extras and (place := _pip_requirement(",".join(missing_extras))) is not None:
-        packages = [*place, *_missing_packages([extra for extra in extras if extra not in EXTRAS])]
+    if missing_extras:
+        requirement = _pip_requirement(",".join(missing_extras))
+        if requirement is not None:
+            # The extras of this copy bring their packages; only those of no extra are named beside them.
+            packages_of_no_extra = [extra for extra in extras if extra not in EXTRAS]
+            packages = [*requirement, *_missing_packages(packages_of_no_extra)]
     return " ".join(("pip install", *packages))
 
 
 def _packages_of(extras: Iterable[str]) -> list[str]:
-    return sorted({package for extra in extras for package in EXTRAS.get(extra, (extra,))})
+    """Return the packages of some extras, sorted; a name that is no extra is a package itself."""
+    packages: set[str] = set()
+    for extra in extras:
+        packages.update(EXTRAS.get(extra, (extra,)))
+    return sorted(packages)
 
 
 def _missing_packages(extras: Iterable[str]) -> list[str]:
@@ -155,7 +163,8 @@ def _pip_requirement(extras: str) -> tuple[str, ...] | None:
     if not path.exists():
         return None
     is_editable = place.get("dir_info", {}).get("editable", False)
-    return (*(("-e",) if is_editable else ()), _quote_argument(f"{path}[{extras}]"))
+    requirement = _quote_argument(f"{path}[{extras}]")
+    return ("-e", requirement) if is_editable else (requirement,)
 
 
 def _is_checkout() -> bool:

@@ -29,7 +29,8 @@ def lazy_names(
         if name in modules.split():
             value = import_module(f"{package}.{name}")
         else:
-            home = next((home for home, names in homes.items() if name in names.split()), None)
+            owners = (home for home, names in homes.items() if name in names.split())
+            home = next(owners, None)
             if home is None:
                 # start-up: a name that is not there
                 from structgen.base.errors import GONE, WHERE
@@ -38,6 +39,7 @@ def lazy_names(
                     raise AttributeError(f"{package}.{name} is no longer in the package. {WHERE}")
                 raise AttributeError(f"module {package!r} has no attribute {name!r}")
             value = getattr(import_module(home), name)
+        # From now on Python finds the name itself, and does not ask here again.
         setattr(sys.modules[package], name, value)
         return value
 

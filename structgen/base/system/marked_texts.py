@@ -215,6 +215,7 @@ def pieces_of_text(
     for mark in marks:
         marks_by_start[mark.start].append(mark)
         marks_by_end[mark.end].append(mark)
+    # A sweep over all places where a mark begins or ends: `active` has those that hold the present piece.
     active = list[Mark]()
     for start, end in pairwise(sorted({0, length, *borders, *marks_by_start, *marks_by_end})):
         for mark in marks_by_end[start]:

@@ -39,6 +39,7 @@ def confine_process(memory: int) -> None:
         import resource  # optional: not on Windows
 
         with open("/proc/self/statm", encoding="ascii") as file:
+            # The first number is the pages of addresses that the process has; RLIMIT_AS limits these.
             memory += int(file.read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     socket.socket = _NoSocket  # type: ignore[assignment,misc]

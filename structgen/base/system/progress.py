@@ -41,7 +41,9 @@ def open_progress(name: str, unit: str = "", *, has_estimate: bool = True) -> It
     def report_line(done: int, total: int | None = None, said: str = "") -> None:
         nonlocal last
         of = "" if total is None else f" of {total:,}"
-        line = printable(f"{name}: {done:,}{of} {unit}".rstrip() + f", {said}" * bool(said), lines=False)
+        comment = f", {said}" if said else ""
+        line = printable(f"{name}: {done:,}{of} {unit}".rstrip() + comment, lines=False)
+        # a cell writes each line over the one before, in 100 columns
         if console.is_jupyter:
             print(f"\r{line:<100}", end="", file=sys.stderr, flush=True)
         elif time.monotonic() - last >= _SECONDS_A_LINE:

@@ -1,9 +1,10 @@
 """Which public call is under way in this thread, so that what it may cost is bounded as a whole.
 
 A mask or a token may ask thousands of questions, each of them bounded. The searches that answer them spend
-steps, some 20 us each, and all searches of a call together may spend `Limits.oracle_steps` (`spend`). So does
-the making of automata (`work`). What a process holds already costs a call as much as what it must make
-(`charged`): the same input has the same answer everywhere. A question outside of any call counts by itself.
+steps, some 20 us each, and all searches of a call together may spend `Limits.oracle_steps` (`spend_steps`).
+So does the making of automata (`count_work`). What a process holds already costs a call as much as what it
+must make (`charge_bill`): the same input has the same answer everywhere. A question outside of any call
+counts by itself.
 
 Who works for somebody that may go away says so by a `Stop`: once it is set, the next step ends the work.
 """
@@ -84,10 +85,10 @@ class _Call(threading.local):
         part = self._part()
         if part is None:
             part = Part()
+            # What earlier calls paid counts no more: each call pays for what it uses.
             self._paid.clear()
             if self._item is not None:  # of a call that was cut off
-                self._bill = {}
-                self._item = None
+                self._bill, self._item = {}, None
             self._part = ref(part)
             self.spent = 0
             self._limits = limits
@@ -149,11 +150,11 @@ class _Call(threading.local):
 
         `item`: names what is made, by the hash of what it is made from: a bill of formulas would hash and
         compare each of them whenever it is paid."""
+        # The bill of what is made around this one goes on afterwards.
         outer = self._bill, self._item
         bill = {item: 0}
         try:
-            self._bill = bill
-            self._item = item
+            self._bill, self._item = bill, item
             result = make()
         finally:
             self._bill, self._item = outer
@@ -168,6 +169,7 @@ class _Call(threading.local):
             self.spend_steps(steps, self._limits, _AUTOMATA, str)
 
     def _note_paid(self, bill: Mapping[int, int]) -> None:
+        """Add a bill to that of what is being made, and note its items as paid by this call."""
         if self._item is not None:
             self._bill.update(bill)
         if self._part() is not None:
@@ -185,8 +187,8 @@ THIS_CALL: Final = _Call()
 
 
 def billed_cache(maxsize: int) -> Callable[[F], F]:
-    """Return a decorator as `functools.lru_cache` for a function that counts steps (`work`), and takes its
-    arguments by position: a result that is held costs a call as many steps as a new one."""
+    """Return a decorator as `functools.lru_cache` for a function that counts steps (`count_work`), and takes
+    its arguments by position: a result that is held costs a call as many steps as a new one."""
 
     def decorate(make: F) -> F:
         @lru_cache(maxsize)

@@ -80,13 +80,16 @@ def ray_answers(
             kind = "GPU" if gpu else "processor"
             raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
         report_count(count)
+        # once for all actors: Ray's store gives each machine one copy
         sent = ray.put(_pickle_maker(ray.cloudpickle, make))
         # a worker and a call whose process was killed are made again, as often as it takes
         again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
         actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
         actors += [actor.remote() for _ in range(count)]
-        # an actor for each further shard that it can take, by the call whose end says so
-        going |= {worker.answer.remote(sent, ()): worker for worker in actors for _ in range(at_once)}
+        # An empty shard for each that an actor can take: the end of the call says that the actor is ready.
+        for worker in actors:
+            for _ in range(at_once):
+                going[worker.answer.remote(sent, ())] = worker
         shards = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
         yield from _hand_out(ray, sent, shards, going)
         # those that were started end in order, and take their folders with them
@@ -131,6 +134,7 @@ def _hand_out(ray: Any, sent: Any, shards: deque[Sequence[Any]], going: dict[Any
     shard_calls = set[Any]()
     while shards or shard_calls or about is None:
         (done,), _ = ray.wait([*going], num_returns=1)
+        # first out of `going`: whatever happens next, the call has ended
         actor = going.pop(done)
         reply = ray.get(done)
         shard_calls.discard(done)

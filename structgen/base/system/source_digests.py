@@ -38,6 +38,7 @@ def digest_below(root: Path) -> str:
     cannot be listed has the digest of nothing.
     """
     digest = blake2b(digest_size=8)
+    # Sorted, since no system lists a folder in an order that holds everywhere.
     for name, path in sorted(_files_below(root)):
         digest.update(b"%s\0%s" % (name.encode("utf-8", "surrogateescape"), _content_digest(path)))
     return digest.hexdigest()
@@ -48,7 +49,7 @@ def _files_below(root: Path) -> list[tuple[str, str]]:
 
     Numba and Python keep compiled code in `__pycache__`; names that begin with a dot are those of tools.
     """
-    digests: list[tuple[str, str]] = []
+    files: list[tuple[str, str]] = []
     waiting = [("", str(root))]
     while waiting:
         prefix, folder = waiting.pop()
@@ -59,12 +60,12 @@ def _files_below(root: Path) -> list[tuple[str, str]]:
                     if entry.name.startswith("."):
                         continue
                     if not entry.is_dir():
-                        digests.append((name, entry.path))
+                        files.append((name, entry.path))
                     elif entry.name != "__pycache__" and name not in BESIDE:
                         waiting.append((f"{name}/", entry.path))
         except OSError:
-            continue
-    return digests
+            continue  # of a package in an archive nothing can be listed: it has the digest of nothing
+    return files
 
 
 def digest_of(paths: Iterable[Path]) -> str:
@@ -96,7 +97,9 @@ def _read_source(path: str) -> tuple[bytes, list[str]]:
             text = file.read()
     except OSError:
         text = b""
-    return blake2b(text, digest_size=16).digest(), [name.decode() for name in _IMPORT.findall(b"\n" + text)]
+    # the pattern begins with a newline, and the first line has none before it
+    imported_names = _IMPORT.findall(b"\n" + text)
+    return blake2b(text, digest_size=16).digest(), [name.decode() for name in imported_names]
 
 
 _read_source_once = cache(_read_source)

@@ -117,14 +117,11 @@ class CallSpan:
         it, is left out."""
         if self.keeps_content:
             prompt_parts = prompt if isinstance(prompt, list | tuple) else [prompt]
-            input_messages = [
-                {"content": message} if isinstance(message, str) else message for message in prompt_parts
-            ]
-            messages = [
-                _message_of(message.get("role", "user"), message.get("content"))
-                for message in input_messages
-                if isinstance(message, Mapping)
-            ]
+            messages = []
+            for part in prompt_parts:
+                message = {"content": part} if isinstance(part, str) else part
+                if isinstance(message, Mapping):
+                    messages.append(_message_of(message.get("role", "user"), message.get("content")))
             self.set_attributes({"gen_ai.input.messages": json.dumps(messages)})
 
     def record_error(self, error: BaseException | str) -> None:

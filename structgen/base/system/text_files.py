@@ -54,7 +54,9 @@ def grammar_text(source: str | os.PathLike[str], where: str, cure: str) -> tuple
             where=where,
             cure=_TO_SCHEMAS if isinstance(source, dict) else cure,
         )
+    # A text that a program read itself may still have its byte order mark.
     text = text.removeprefix("\ufeff")
+    # People hand in a schema by mistake. Grammars may begin with a brace, too: only whole JSON is refused.
     if text.lstrip().startswith("{"):
         try:
             json.loads(text)

@@ -50,6 +50,7 @@ def announce_wait(activity: str) -> Iterator[None]:
         if not under_way.acquire(timeout=SECONDS) and _lines == lines_before:
             write_notice(f"{activity} ...")
 
+    # The lock is held while the block runs: who gets it in time knows that the block has ended.
     with under_way:
         # no `Thread`, whose start waits for ever where the new thread finds no memory
         with suppress(RuntimeError):

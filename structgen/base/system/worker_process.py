@@ -94,7 +94,8 @@ class WorkerProcess:
         question: str,
         cure: str,
     ) -> tuple[Exception | None, Any]:
-        """Return the function's error, or None and its answer."""
+        """Return the function's error, or None and its answer: `(None, 3)`. The arguments and errors are
+        those of `call_function`; the lock is held."""
         try:
             if self._process is None:
                 self._start_process()
@@ -140,6 +141,7 @@ class WorkerProcess:
                 cure="Define it at the top of a module.",
             ) from error
         finally:
+            # With only one process at the other end, its end closes the connection, and we notice.
             theirs.close()
         if not self._connection.poll(PATIENCE):
             raise NotStartedError(f"The process of the {self._name} did not start.", where=self._where)
@@ -202,6 +204,7 @@ def _pickle_error(error: Exception) -> bytes:
     """Return a reply with the function's error; as a RuntimeError if it cannot be pickled."""
     try:
         reply = pickle.dumps((error, None))
+        # Some errors are pickled and cannot be read back: that must fail here, not in the other process.
         pickle.loads(reply)
     except Exception:
         reply = pickle.dumps((RuntimeError(f"{type(error).__name__}: {error}"), None))
