@@ -53,6 +53,7 @@ def _restore_error(
     args: tuple[str, ...],
     attributes: dict[str, Any],
 ) -> BaseException:
+    """Return a pickled error: its class, the arguments of the message, and its attributes."""
     base: Any = kind.__base__  # of two bases the one of which the error has the layout
     error: BaseException = base.__new__(kind, *args)
     error.__dict__.update(attributes)

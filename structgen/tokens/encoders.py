@@ -198,7 +198,7 @@ class FewestTokens:
         return out
 
     def _first_stop(self, data: bytes) -> int:
-        # The furthest position that tokens can reach; the byte after it cannot be written.
+        """Return the furthest position that tokens can reach; the byte after it cannot be written."""
         is_reached = [True] + [False] * len(data)
         last = 0
         for at in range(len(data)):

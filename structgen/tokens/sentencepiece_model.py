@@ -85,6 +85,7 @@ def _read_processor(processor: Any, model: bytes) -> TokenizerFile:
 
 
 def _read_pieces(processor: Any, model: bytes) -> TokenizerFile:
+    """Return the contents of a model, piece by piece. Errors: TokenizerError, UnicodeDecodeError."""
     tokens: list[bytes | None] = []
     ids: dict[str, int] = {}
     ends = []

@@ -81,6 +81,7 @@ def _build_contents(
 
 
 def _read_ranked_tokens(vocab: Sequence[Any]) -> list[bytes]:
+    """Return the tokens in the order of their ranks. Errors: TokenizerError, which names the entry."""
     tokens: list[bytes] = []
     rank_by_token: dict[bytes, int] = {}
     for at, entry in enumerate(vocab):
@@ -107,6 +108,7 @@ def _read_ranked_tokens(vocab: Sequence[Any]) -> list[bytes]:
 
 
 def _special_ids(file: dict[str, Any], count: int) -> dict[str, int]:
+    """Return the ids of the `count` special tokens by their texts. Errors: TokenizerError."""
     special_tokens = file.get("special_tokens")
     version = file["config"].get("version")
     if special_tokens is None:

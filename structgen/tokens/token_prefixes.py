@@ -88,6 +88,7 @@ def _nodes_along(vocabulary: Vocabulary, data: bytes) -> list[int]:
 
 
 def _tokens_at(vocabulary: Vocabulary, node: int) -> list[int]:
+    """Return the tokens whose bytes lead exactly to a node."""
     slot = fields_of(int(vocabulary.nodes[node])).slot
     if not slot:
         return []

@@ -409,7 +409,7 @@ def _unpickle(lengths: bytes, data: bytes, ends: tuple[int, ...], encoder: Form 
 
 
 def _pack_tokens(tokens: Sequence[bytes | None]) -> tuple[bytes, bytes]:
-    # (lengths as little-endian int32, -1 for special tokens; all bytes)
+    """Return the lengths of tokens as little-endian int32, -1 for special ones; and all their bytes."""
     lengths = [-1 if token is None else len(token) for token in tokens]
     packed_lengths = struct.pack(f"<{len(lengths)}i", *lengths)
     return packed_lengths, b"".join(token or b"" for token in tokens)
@@ -426,6 +426,7 @@ def _fingerprint_of(lengths: bytes, data: bytes, ends: Sequence[int]) -> str:
 
 
 def _check_tokens(tokens: Iterable[bytes | None], ends: Sequence[int]) -> tuple[bytes | None, ...]:
+    """Return the tokens as bytes, with None for the end tokens. Errors: TokenizerError for anything else."""
     token_list = list(tokens)
     for i, token in enumerate(token_list):
         if type(token) is not bytes and token is not None:

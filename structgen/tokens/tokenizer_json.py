@@ -54,6 +54,7 @@ def read_tokenizer_object(file: Any) -> TokenizerFile:
 
 
 def _refuse_models(model: dict[str, Any]) -> None:
+    """Raise TokenizerError for models whose texts are not their tokens one after another."""
     kind = model.get("type", "BPE")
     if kind not in ("BPE", "Unigram"):
         raise _file_error(
@@ -68,7 +69,7 @@ def _refuse_models(model: dict[str, Any]) -> None:
 
 
 def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
-    # (ids by text, ids of the unknown token)
+    """Return the ids by text, and the id of the unknown token, if there is one."""
     vocab = model["vocab"]
     where = "model/vocab"
     if isinstance(vocab, dict):
@@ -87,7 +88,7 @@ def _read_vocabulary(model: dict[str, Any]) -> tuple[dict[str, int], list[int]]:
 
 
 def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
-    # (text, id, whether it is special) of each added token
+    """Yield the text of each added token, its id, and whether it is special."""
     where = "added_tokens"
     token_list = file.get("added_tokens") or []
     if not isinstance(token_list, list):
@@ -100,7 +101,8 @@ def _added_tokens(file: dict[str, Any]) -> Iterator[tuple[str, int, bool]]:
 
 
 def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str, Any]]:
-    # The steps of a decoder, normalizer or pre-tokenizer, sequences opened, in order.
+    """Yield the steps of a decoder, normalizer or pre-tokenizer in order, sequences opened. `members`: the
+    member of a sequence that holds its steps."""
     stack: list[Any] = [step] if step else []
     while stack:
         top = stack.pop()
@@ -187,6 +189,7 @@ def _byte_alphabet() -> dict[str, int]:
 
 
 def _encoder_text(file: dict[str, Any]) -> str:
+    """Return the tokenizer.json of an encoder of plain text."""
     # Special tokens would be recognised in the text, and a blank added before it would be a wrong byte.
     encoder_file = dict(file)
     encoder_file["added_tokens"] = [
@@ -199,6 +202,8 @@ def _encoder_text(file: dict[str, Any]) -> str:
 
 
 def _without_prefix(step: dict[str, Any] | None, members: str) -> dict[str, Any] | None:
+    """Return a normalizer or a pre-tokenizer without the blank that it adds before a text; None where
+    nothing is left of it."""
     kept_steps: list[dict[str, Any]] = []
     for part in _list_steps(step, members):
         match part.get("type"):

@@ -90,7 +90,8 @@ def build_trie(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> T
 
 @jit
 def _character_size(data: Any, at: int, end: int) -> int:
-    # Bytes of the well-formed character at `at`, 0 where there is none (Unicode 15, table 3-7).
+    """Return the size of the well-formed character at `at`, in bytes; 0 where there is none (Unicode 15,
+    table 3-7)."""
     lead = data[at]
     if lead < 0x80:
         return 1

@@ -114,6 +114,7 @@ class Vocabulary:
 
     @classmethod
     def _read_or_build(cls, tokenizer: Tokenizer) -> Vocabulary:
+        """Return the vocabulary from its file; where there is none, made and written."""
         text = b"".join(filter(None, tokenizer.token_bytes))
         if len(text) < _WORTH_A_FILE:
             return cls._build_arrays(tokenizer)
@@ -132,6 +133,7 @@ class Vocabulary:
 
     @classmethod
     def _build_arrays(cls, tokenizer: Tokenizer) -> Vocabulary:
+        """Return the vocabulary with all arrays made from the tokens."""
         # start-up: most processes read the arrays from a file, and need no compiled code for them
         from structgen.tokens.trie import build_trie, deepest_characters
 

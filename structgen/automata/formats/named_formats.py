@@ -207,6 +207,7 @@ def _few_labels(dots: str) -> str:
 
 
 def _idn_host_name() -> Formula:
+    """Return RFC 5890's host names: labels of IDNA 2008, or of ASCII, between any of four dots."""
     dots = idna.DOTS
     part = idna.label_pattern()
     return All((Pattern(f"^{part}(?:[{dots}]{part})*$"), Pattern(f"^{_few_labels(dots)}$")))

@@ -195,7 +195,11 @@ class _Side:
                 sketch.add_edges(state, ".", self._state_of(depth, True, (own_span,)))
 
     def _draw_edges(self, state: int, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> None:
-        """Draw the edges of all ten digits from a state."""
+        """Draw the edges of all ten digits from a state.
+
+        `depth`: how many digits were read before it; `has_point`: whether a point was, too; `spans`: the cuts
+        that are still open, for example `((2, 0, 3),)`, three cuts with two digits before the point.
+        """
         longer = [span for span in spans if has_point or span[0] > depth]
         edges = [self._edges_of_span(span, depth) for span in longer]
         # The digits that a cut has next. Between two of them all digits lead to one state.
@@ -225,6 +229,8 @@ class _Side:
         return [*edges, high]
 
     def _state_of(self, depth: int, has_point: bool, spans: tuple[_Span, ...]) -> int:
+        """Return the state behind `depth` digits, made if it is new. `has_point`: a point was read. `spans`:
+        the cuts that are still open."""
         if not has_point:
             spans = tuple([span for span in spans if self._matters(span)])
             if depth > self._longest or not (spans or self._differs):

@@ -75,6 +75,7 @@ def atoms_of(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
 
 
 def _parts_of(formula: ir.Formula) -> tuple[ir.Formula, ...]:
+    """Return the parts of a connective. Errors: ValueError for an atom of strings."""
     if isinstance(formula, (ir.All, ir.Any_)):
         return formula.of
     if isinstance(formula, ir.Not):
@@ -134,6 +135,7 @@ def only_integers(root: ir.Formula) -> bool:
 
 
 def _is_integer(atom: ir.NumberAtom) -> bool:
+    """Return whether only integers meet an atom."""
     if isinstance(atom, Ranges):
         listed_numbers = atom.finite_numbers()
         if listed_numbers is None:
@@ -153,6 +155,7 @@ def with_listed_multiples(formulas: tuple[ir.Formula, ...]) -> tuple[ir.Formula,
 
 
 def _list_multiples(atom: ir.NumberAtom) -> ir.NumberAtom:
+    """Return a list of the first multiples in place of a divisor of many digits; other atoms stay."""
     if not isinstance(atom, ir.Multiple):
         return atom
     power, digits = decimal_magnitude(atom.of)
@@ -221,6 +224,7 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     )
 
     def reachable_atom(atom: ir.NumberAtom) -> ir.NumberAtom:
+        """Return an atom that the same numerals meet, without ends and numbers that none of them reaches."""
         if not isinstance(atom, Ranges):
             return atom
         # Under a negation fewer listed numbers would let more numerals in.

@@ -177,6 +177,7 @@ class _Parser:
             raise self.syntax_error(f"With the flag u, {fault}", at)
 
     def syntax_error(self, fault: str, at: int | None = None, cure: str = "") -> RegexError:
+        """Return the error for a fault at a place, by default at the present one."""
         where = self.at if at is None else at
         return RegexError(
             f"{fault} at character {where} of the pattern {self.text!r}.",
@@ -184,6 +185,7 @@ class _Parser:
         )
 
     def parse(self) -> Node:
+        """Return the tree of the whole pattern. Errors: `RegexError`."""
         text = self.text
         size = len(self.text)
         # The first frame is the whole pattern. Without recursion: a pattern is hostile input.
@@ -518,6 +520,7 @@ class _Parser:
         return complement(ranges) if is_negated else ranges
 
     def class_atom(self) -> Ranges:
+        """Read one character of a class, or an escape in it."""
         char = self.text[self.at]
         if char != "\\":
             self.at += 1

@@ -73,6 +73,7 @@ def portable_text(node: Node) -> str:
 
 
 def _portable_character(escape_match: re.Match[str]) -> str:
+    """Return a code point as a character or an escape that all three dialects read alike."""
     char = chr(int(escape_match[1], 16))
     if char in "^$\\.*+?()[]{}|":
         return f"\\{char}"
@@ -82,6 +83,7 @@ def _portable_character(escape_match: re.Match[str]) -> str:
 
 
 def _repetition_text(node: Repetition) -> str:
+    """Return a repetition as a pattern; counts of counts become one."""
     of = node.of
     min_count = node.min_count
     max_count = node.max_count

@@ -134,6 +134,7 @@ def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> Char
 
 
 def _negate_assertion(node: Node) -> Node:
+    """Return the look-ahead that holds where an assertion about what follows does not."""
     if isinstance(node, LookAround):
         return LookAround(True, not node.holds, node.of)
     return LookAround(True, False, TextEnd())

@@ -38,6 +38,7 @@ def simplify_tree(tree: Node) -> Node:
 
 
 def _count_node(node: Node) -> _Count:
+    """Return a node as a count of copies of a node that is never empty, where such a count is known."""
     if isinstance(node, Repetition):
         return _repeat_count(_count_node(node.of), node.min_count, node.max_count)
     if isinstance(node, Concatenation):
@@ -129,6 +130,7 @@ def _count_alternatives(parts: list[_Count]) -> _Count:
 
 
 def _write_node(part: _Count) -> Node:
+    """Return the tree of a count."""
     if part.of is None:
         return EMPTY
     if part.min_count == part.max_count == 1:

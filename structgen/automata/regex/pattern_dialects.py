@@ -104,6 +104,7 @@ class _Reader:
         return "".join(self.out)
 
     def dialect_error(self, construct: str, why: str) -> UnsupportedError:
+        """Return the error for a construct that the dialects read differently, for the reason `why`."""
         dialect = "Rust's regex" if self.rust else "Python's re"
         return UnsupportedError(
             f"{construct!r} in the pattern {self.text!r}: {why}; {dialect} and JSON Schema "
@@ -114,6 +115,7 @@ class _Reader:
         )
 
     def read_lazy_mark(self) -> None:
+        """Read the `?` that makes a quantifier lazy, if one stands here."""
         following = self.next
         if following == "?":
             self.out.append("?")
@@ -122,6 +124,7 @@ class _Reader:
             raise self.dialect_error(self.text[self.at - 1 : self.at + 1], "a quantifier of a quantifier")
 
     def read_count(self) -> None:
+        """Read a `{m,n}` whose brace is read; a brace that begins no count is a character."""
         match = _COUNT.match(self.text, self.at - 1)
         if match is None or not (match[1] or match[3]):
             self.out.append(r"\{")
@@ -133,6 +136,7 @@ class _Reader:
         self.read_lazy_mark()
 
     def open_group(self) -> None:
+        """Read what opens a group, behind its bracket: names go, flags are refused."""
         rest = self.text[self.at :]
         is_negative = False
         if not rest.startswith("?"):
@@ -189,6 +193,7 @@ class _Reader:
         return _NARROW_MEMBERS.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
 
     def common_escape(self, char: str) -> str:
+        """Return what an escape stands for, inside a class or outside; its letter is read."""
         if char and char in "nrtfv":
             return "\\" + char
         if char == "a":

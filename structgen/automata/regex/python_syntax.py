@@ -62,6 +62,8 @@ def parse_form(pattern: str, flags: int = 0, *, where: str = "pattern") -> tuple
 
 @functools.lru_cache(maxsize=4096)
 def _read_tree(pattern: str, flags: int, where: str, form: bool) -> tuple[Node, bool]:
+    """Return the tree, and whether it has a class that is ASCII's by the rule of a form alone: of `\\d`, with
+    `form`, True. The parameters are those of `parse_python` and `parse_form`."""
     cure = "Write it as Python's re reads it."
     try:
         tree = _parser.parse(pattern, flags)
@@ -106,6 +108,7 @@ class _Reader:
         """Whether a class or a word boundary was read under neither A nor U."""
 
     def regex_error(self, fault: str, cure: str) -> RegexError:
+        """Return the error for a fault in the pattern."""
         return RegexError(
             f"{fault} in the pattern {checks.show_value(self.pattern)}.",
             where=self.where,

@@ -99,6 +99,7 @@ class FormulaReader:
         return HELD.get(key, lambda: self._build_automaton(formula, alone))
 
     def _build_automaton(self, formula: Formula, alone: bool) -> Automaton:
+        """Return the automaton of a formula that is not held. Parameters: those of `automaton_of_formula`."""
         # Without recursion: formulas may be deep. A formula comes a second time (`ready`), when the automata
         # of its parts are the last of `done`.
         done: list[Automaton] = []
@@ -182,6 +183,8 @@ class FormulaReader:
         return of_texts_in(tree, self._max_states) or automaton_of(tree, self._max_states)
 
     def _atom_automaton(self, formula: Formula) -> Automaton:
+        """Return the automaton of an atom. Errors: those of `automaton_of_formula`; GrammarError for an atom
+        of numbers where only strings are read."""
         if isinstance(formula, Pattern):
             return HELD.get(
                 (formula, self._max_states),
@@ -208,6 +211,8 @@ class FormulaReader:
         )
 
     def _format_automaton(self, formula: Format, is_denied: bool, alone: bool) -> Automaton:
+        """Return the automaton of a format. `is_denied`: it stands under a negation, where the meaning
+        differs."""
         meaning = meaning_of(formula.name, is_denied=is_denied, alone=alone)
         key = "meaning", meaning, self._max_states
         return HELD.get(key, lambda: self._find_shipped(meaning) or self._build_automaton(meaning, False))

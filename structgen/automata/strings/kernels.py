@@ -327,7 +327,8 @@ def _cut_table(trans: Row, count: int, width: int) -> Table:
 
 @jit
 def _accepting_sets(flat: Row, at: Longs, count: int, ends: Flags) -> Flags:
-    """Return which of so many sets of threads have one that accepts."""
+    """Return which of `count` sets of threads have one that accepts. Set `i` is `flat[at[i]:at[i + 1]]`;
+    `ends`: which threads accept."""
     accept = np.zeros(max(count, 0), np.uint8)
     for state in range(count):
         for i in range(at[state], at[state + 1]):
@@ -412,7 +413,8 @@ def _mark_element(
     marked_counts: Row,
     todo: Row,
 ) -> None:
-    """Move an element of a partition that is not marked to the marked ones of its set."""
+    """Move an element of a partition that is not marked to the marked ones of its set. The arrays are those
+    of a partition (`marked` is `marked_counts` here), and change in place."""
     block = sets[element]
     at = places[element]
     # The element changes places with the first one that is not marked.

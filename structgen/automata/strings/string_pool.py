@@ -399,6 +399,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return np.where(leads_nowhere, -1, kinds)
 
     def _after_live(self, live: LiveState, column: int, outcome: Outcome) -> int:
+        """Return the state after a byte that a live state has not been asked for."""
         states = [
             -1 if at < 0 else way.reader.step(at, column)
             for way, at in zip(live.ways, live.states, strict=True)
@@ -489,7 +490,11 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         tried_pairs: set[tuple[LiveState | int, ByteNode]],
     ) -> Iterator[tuple[int, int]]:
         """Yield the characters of a node that may follow in a live state, ascending, each with the state
-        after it; some alike are left out."""
+        after it; some alike are left out.
+
+        `node`: what may come of the characters (`unicode.utf8`); `bytes_read`: the bytes of a character so
+        far, such as `b"\\xc3"`. `tried_pairs`: states and nodes that were followed already.
+        """
         if node is DONE:
             yield ord(bytes_read.decode()), state
         for byte, below in enumerate(node.after):
@@ -646,6 +651,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     @remember_answers
     def _find_rests(self, state: int, written_count: int) -> Demands:
+        """Return what `shortest_rests` returns; it is remembered by both arguments."""
         live = self.is_live(state)
         if live is not None:
             return self._live_finish(live, state)

@@ -126,6 +126,7 @@ class PatternInstructions:
         return self.put_instruction(PatternInstruction(LOOK, (after,), (), node))
 
     def _emit_repetition(self, node: Repetition, after: int) -> int:
+        """Return the instruction at which a repetition, followed by `after`, begins."""
         min_count = node.min_count
         if node.max_count is None:
             loop = len(self.code)  # as in `any_text_before`

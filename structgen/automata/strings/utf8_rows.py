@@ -141,6 +141,9 @@ def _places_inside(alphabet: Alphabet, lone: bool) -> _Inside:
 
 @billed_cache(256)
 def _inside_of(starts: bytes, kinds: bytes, width: int, lone: bool) -> _Inside:
+    """Return the places inside characters for an alphabet beyond ASCII. `starts`, `kinds`: its arrays, as
+    bytes, such as `alphabet.starts.tobytes()`, so that they can be looked up; `width`: how many classes it
+    has. `lone`: as of `_places_inside`."""
     THIS_CALL.count_work(NUMBERS_OF_A_RANGE * len(kinds))  # `kinds` has four bytes a range
     alphabet = Alphabet(np.frombuffer(starts, np.int64), np.frombuffer(kinds, np.int32), width)
     places = _Places(alphabet)

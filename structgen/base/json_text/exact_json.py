@@ -75,6 +75,7 @@ def read_any_depth(text: str) -> Json:
 
 
 def _read_number(numeral: str) -> Json:
+    """Return the exact value of a numeral. Errors: ValueError for an exponent that Decimal cannot hold."""
     is_integer = numeral.lstrip("-").isdecimal()
     if is_integer and len(numeral) <= _INT_DIGITS:
         return int(numeral)
@@ -272,6 +273,7 @@ def _plain_key(name: object, path: Any) -> str:
 
 
 def _exact_scalar(node: object, path: Any, of_point: Callable[[str], Json]) -> Json:
+    """Return a value that is no container as exact JSON. Errors: `SchemaError` with the place."""
     if isinstance(node, int):
         plain = int(node)  # an enum's member is an int of a class of its own
         if plain.bit_length() <= _INT_BITS:

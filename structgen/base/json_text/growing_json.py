@@ -169,6 +169,7 @@ class GrowingJson:
             self.is_whole = True
 
     def _value_of_terminal(self, terminal: TerminalKind, literal: bytes, start: int) -> Any:
+        """Return the value of a terminal that has ended. `start`: where its text begins, for the error."""
         if terminal is _STRING:
             return decode_string(literal[1:-1])
         if terminal is _NUMBER:

@@ -140,6 +140,7 @@ class JsonShapes:
         raise max(faults, key=_fault_order)
 
     def _check_parts(self, value: Any, kind: str, place: str) -> None:
+        """Raise OptionError for a part of a value that is not of the kind; its outside fits."""
         if kind[0] == "[":
             item_kind = kind[1:-1].removesuffix("+")
             for at, item in enumerate(value):
@@ -206,6 +207,7 @@ def _plain_object(value: Any) -> Any:
 
 
 def _type_error(value: Any, kind: str, place: str) -> OptionError:
+    """Return the error for a value that no kind of a type fits."""
     kinds = kind.rstrip("!").split("|")
     near = ""
     if isinstance(value, str):

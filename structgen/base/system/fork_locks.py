@@ -51,6 +51,7 @@ class _Registry:
 
     @classmethod
     def install_hooks(cls) -> None:
+        """Have each fork of this process take all locks before, and let go of them after it."""
         # Hooks cannot be taken back: one set of them, and only in a process that has a lock of ours.
         if not cls.has_hooks:
             cls.has_hooks = True
@@ -89,6 +90,8 @@ class _Registry:
 
     @classmethod
     def _take_missing(cls, locks_taken: list[Any], last: _Order, until: float) -> None:
+        """Take the locks that are not taken yet, in order, and put them into `locks_taken`. `last`, `until`:
+        what this thread holds last, and until when it waits for earlier locks."""
         tried_ids = {id(lock) for lock in locks_taken}
         while True:
             # Taken and let go in one call of C, which no signal interrupts: who had begun to make a lock has

@@ -210,6 +210,7 @@ def _message_of(role: Any, content: Any) -> dict[str, Any]:
 
 
 def _part_of(part: Any) -> dict[str, Any]:
+    """Return a part of a message: a text with its content, anything else by its type alone."""
     kind = "unknown"
     text = part
     if isinstance(part, Mapping):

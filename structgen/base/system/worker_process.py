@@ -120,6 +120,7 @@ class WorkerProcess:
         return reply
 
     def _start_process(self) -> None:
+        """Start the process, and wait until it has begun. Errors: NotStartedError."""
         # start-up: few runs have a process for a function
         import multiprocessing
 
@@ -161,6 +162,7 @@ class WorkerProcess:
 
 
 def _kill_process(process: Any, connection: Any, owner: int) -> None:
+    """End the process and close the connection; `owner`: the process that may."""
     # A fork of the owner has this object too; only the owner may end the process.
     if os.getpid() == owner:
         if process.pid is not None:
