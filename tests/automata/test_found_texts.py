@@ -13,7 +13,7 @@ import structgen as sg
 from structgen.automata.regex.ecma_syntax import parse_ecma
 from structgen.automata.strings.automata import Automaton, complement
 from structgen.automata.strings.banned_patterns import minimal_texts, pattern_of, texts_of
-from structgen.automata.strings.found_texts import of_texts_in
+from structgen.automata.strings.found_texts import automaton_of_found_texts
 from structgen.automata.strings.patterns import automaton_of
 from structgen.automata.strings.string_pool import StringPool
 from structgen.base.language.ir import Not, Pattern, Spec
@@ -61,7 +61,7 @@ def held(seed: int, count: int) -> int:
     for _ in range(count):
         source = drawn(chance)
         tree = parse_ecma(source)
-        found = of_texts_in(tree)
+        found = automaton_of_found_texts(tree)
         if found is None:
             continue
         met += 1

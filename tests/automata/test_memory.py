@@ -9,7 +9,7 @@ import pytest
 
 import structgen as sg
 from structgen.automata.strings.alphabets import MOST_MEMBERS, divide_alphabet
-from structgen.automata.strings.automata import MOST_WORK, of_words
+from structgen.automata.strings.automata import MOST_WORK, automaton_of_words
 from structgen.base.limits import Limits
 from structgen.errors import LimitError
 from structgen.tokens.tokenizer import byte_tokenizer
@@ -91,7 +91,7 @@ def test_words_and_sets_of_many_characters_are_refused_before_they_take_memory()
     words = [chr(0x4E00 + at) for at in range(count)]
     assert count * count > MOST_WORK > MOST_MEMBERS
     for make in (
-        lambda: of_words(words),
+        lambda: automaton_of_words(words),
         lambda: divide_alphabet(tuple(((ord(one), ord(one)),) for one in words)),
     ):
         with pytest.raises(LimitError) as caught:

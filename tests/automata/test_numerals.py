@@ -323,7 +323,8 @@ def test_keys_are_the_same_in_another_process() -> None:
         "from structgen.base.limits import Limits\n"
         "from structgen.automata.numbers.number_pool import NumberPool\n"
         "pool=NumberPool('bounded',Limits())\n"
-        "print(pool.language_key(pool.start(ir.Spec((ranges.interval(Decimal(1),Decimal('2.5')),)),lambda s:0)).hex())"
+        "start=pool.start(ir.Spec((ranges.interval(Decimal(1),Decimal('2.5')),)),lambda s:0)\n"
+        "print(pool.language_key(start).hex())"
     )
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     pool = NumberPool("bounded", Limits())

@@ -7,7 +7,13 @@ import random
 import numpy as np
 from for_each import for_each
 
-from structgen.automata.strings.alphabets import ONE, Alphabet, common_alphabet, divide_alphabet, of_letters
+from structgen.automata.strings.alphabets import (
+    ONE,
+    Alphabet,
+    alphabet_of_letters,
+    common_alphabet,
+    divide_alphabet,
+)
 from structgen.automata.strings.automata import (
     Automaton,
     complement,
@@ -77,7 +83,7 @@ def test_an_alphabet_tells_apart_what_its_sets_do() -> None:
         assert [bool(row[kind]) for row in member] == [
             any(low <= point <= high for low, high in ranges) for ranges in sets
         ]
-    letters, kinds = of_letters("ax\U0010ffff")
+    letters, kinds = alphabet_of_letters("ax\U0010ffff")
     finer, columns = common_alphabet([alphabet, letters, ONE])
     for char in "abxyz\0é\U0010ffff":
         point = np.array([ord(char)])

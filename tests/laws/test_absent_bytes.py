@@ -13,7 +13,7 @@ import pytest
 
 import structgen as sg
 from structgen.automata.regex.ecma_syntax import parse_ecma
-from structgen.automata.strings.alphabets import characters_of, pattern_of_characters
+from structgen.automata.strings.alphabets import allowed_characters, pattern_of_characters
 from structgen.automata.strings.patterns import automaton_of
 from structgen.doors.serving.served_model import LIMITS
 from structgen.grammars.json_grammars.compiled_schema import CompiledSchema
@@ -196,7 +196,7 @@ def test_ranges_of_characters_are_read_as_the_pattern_of_them() -> None:
     for _ in range(100):
         points = np.unique(drawn.choice([*known, *drawn.integers(0, 0x110001, 8)], 2 * drawn.integers(1, 8)))
         pattern = pattern_of_characters(np.append(points, 0x110001)[: len(points) // 2 * 2])
-        found = characters_of(pattern)
+        found = allowed_characters(pattern)
         if found is not None:
             whole = automaton_of(parse_ecma(pattern), 10)
             assert found[0].starts.tolist() == whole.alphabet.starts.tolist()
@@ -206,4 +206,4 @@ def test_ranges_of_characters_are_read_as_the_pattern_of_them() -> None:
 
 @pytest.mark.parametrize("ranges", [r"\u{9}-\u{6}", r"\u{5}-\u{6}\u{7}-\u{8}", r"\u{5}-\u{110000}", "a-b"])
 def test_other_patterns_are_not_read_as_ranges(ranges: str) -> None:
-    assert characters_of(f"^[{ranges}]*$") is None
+    assert allowed_characters(f"^[{ranges}]*$") is None

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import floor, inf, isinf, nextafter, ulp
 from sys import float_info
 
-from structgen.automata.numbers.written_forms import Writing, atoms_of
+from structgen.automata.numbers.written_forms import Writing, number_atoms
 from structgen.base.language import ir
 from structgen.base.language.number_ranges import (
     Cut,
@@ -52,14 +52,14 @@ _VANISHING = ir.Pattern(
 """Numbers that may be zero as doubles, with at most 20 digits behind the point."""
 
 
-def read_alike(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
+def narrow_writing(formulas: tuple[ir.Formula, ...], writing: Writing) -> Writing:
     """Return how numerals of formulas are written: without those that rounding takes over an end of a range,
     onto a listed number, to an integer where that matters, to zero, or to infinity.
 
     Where integers are told apart, or many numbers named, others have at most 15 digits, no point, or are far
     from integers; but with long numbers among those named, as programs print them. Cost: some 10 us for each.
     """
-    atoms = atoms_of(formulas)
+    atoms = number_atoms(formulas)
     cuts = dict.fromkeys([cut for atom in atoms if isinstance(atom, Ranges) for cut in atom.cuts])
     long_numbers = [value for value, _ in cuts if _is_long(Decimal(value))]
     ranges_of_parts = [_ranges_of(part) for part in formulas]

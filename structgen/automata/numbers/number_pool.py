@@ -38,7 +38,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.automata.numbers.double_readers import read_alike
+from structgen.automata.numbers.double_readers import narrow_writing
 from structgen.automata.numbers.numeral_automata import (
     COLUMNS,
     MOST_STATES,
@@ -47,11 +47,11 @@ from structgen.automata.numbers.numeral_automata import (
     too_many_states,
 )
 from structgen.automata.numbers.numeral_forms import numeral_form
-from structgen.automata.numbers.value_automata import of_atom
+from structgen.automata.numbers.value_automata import automaton_of_atom
 from structgen.automata.numbers.written_forms import (
-    as_written,
-    atoms_of,
+    number_atoms,
     with_listed_multiples,
+    writings_under_policy,
 )
 from structgen.automata.strings.automaton_pool import AutomatonPool, Outcome
 from structgen.automata.strings.completions import StringCompletions
@@ -77,7 +77,8 @@ COMMON: Final[tuple[ir.Formula, ...]] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""
 _READERS: Final = {
-    policy: FormulaReader(MOST_STATES, partial(of_atom, policy=policy)) for policy in ("python", "any", "")
+    policy: FormulaReader(MOST_STATES, partial(automaton_of_atom, policy=policy))
+    for policy in ("python", "any", "")
 }
 """By policy, "" for all others: their exponents stand where they do not matter."""
 
@@ -182,10 +183,10 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
         ready_automaton = shipped_automaton((spec, policy))
         if ready_automaton is not None:
             return SpecAutomaton(ready_automaton, (frozenset((0,)),))
-    cuts = [len(atom.cuts) for atom in atoms_of(spec.formulas) if isinstance(atom, Ranges)]
+    cuts = [len(atom.cuts) for atom in number_atoms(spec.formulas) if isinstance(atom, Ranges)]
     if max(cuts, default=0) > 2 * MOST_STATES:
         raise too_many_states()  # each listed number ends in a state of its own
-    formulas, writings = as_written(spec, policy, limits)
+    formulas, writings = writings_under_policy(spec, policy, limits)
     ways = [(formulas, writing) for writing in writings]
     listed_formulas = with_listed_multiples(formulas)
     if listed_formulas is not None:
@@ -193,10 +194,10 @@ def numeral_automaton(spec: ir.Spec, policy: str, missing: frozenset[int], limit
         ways.append((listed_formulas, writings[0]))
     allowed_bytes = "".join(rf"\x{byte:02x}" for byte in COLUMNS if byte not in missing)
     byte_patterns = [ir.Pattern(f"^[{allowed_bytes}]*$")] if missing else []
-    divisors = {atom for atom in atoms_of(formulas) if isinstance(atom, ir.Multiple)}
+    divisors = {atom for atom in number_atoms(formulas) if isinstance(atom, ir.Multiple)}
     narrows = len(divisors) > _FEW_DIVISORS and all(map(_has_near_bounds, formulas))
     for way_formulas, way in ways:
-        writing = way if policy in ("decimal", "any") else read_alike(way_formulas, way)
+        writing = way if policy in ("decimal", "any") else narrow_writing(way_formulas, way)
         form = numeral_form(writing), *byte_patterns
         reader = _READERS.get(policy if writing.exponent else "", _READERS[""])
         # A way whose automaton is too large gives room to the next one.

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from structgen.automata.strings.alphabets import of_letters
+from structgen.automata.strings.alphabets import alphabet_of_letters
 from structgen.automata.strings.automata import Automaton, minimal_automaton
 from structgen.automata.strings.kernels import Row, Table
 from structgen.base.errors import LimitError
@@ -25,7 +25,7 @@ MOST_STATES: Final = 1 << 17
 """The most states of one automaton."""
 _COLUMN_OF: Final = {chr(char): column for column, char in enumerate(COLUMNS)}
 _POINTS: Final = np.array(list(COLUMNS), np.int64)
-_ALPHABET: Final = of_letters(map(chr, COLUMNS))[0]
+_ALPHABET: Final = alphabet_of_letters(map(chr, COLUMNS))[0]
 
 
 class Sketch:
@@ -58,10 +58,10 @@ class Sketch:
     def build_automaton(self, ends: Container[int]) -> Automaton:
         """Return the automaton of the texts that end in a state with one of some labels."""
         accept = np.array([label in ends for label in self.label], np.int32)
-        return of_rows(np.array(self.rows, np.int32), accept)
+        return automaton_of_rows(np.array(self.rows, np.int32), accept)
 
 
-def of_rows(rows: Table, accept: Row) -> Automaton:
+def automaton_of_rows(rows: Table, accept: Row) -> Automaton:
     """Return the minimal automaton of rows over COLUMNS; `accept`: 1 where a text may end, else 0."""
     # The alphabet has one more class: the characters that stand in no numeral stay DEAD.
     trans = np.full((len(rows), _ALPHABET.width), DEAD, np.int32)

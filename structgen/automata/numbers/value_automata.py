@@ -25,14 +25,14 @@ from structgen.automata.numbers.numeral_automata import (
     MOST_STATES,
     WIDTH,
     Sketch,
-    of_rows,
+    automaton_of_rows,
     too_many_states,
 )
 from structgen.automata.strings.automata import (
     Automaton,
+    automaton_of_words,
     complement,
     intersect_automata,
-    of_words,
     unite_automata,
 )
 from structgen.base.language.ir import DEAD, Multiple, NumberAtom
@@ -46,7 +46,7 @@ _MINUS: Final = COLUMNS.index(b"-")
 _POINT: Final = COLUMNS.index(b".")
 
 
-def of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
+def automaton_of_atom(atom: NumberAtom, *, policy: str) -> Automaton:
     """Return the automaton of the texts that meet an atom, with the exponents that the policy of numbers
     allows. Raises `LimitError` (automaton_states)."""
     if isinstance(atom, Ranges):
@@ -90,7 +90,7 @@ def _automaton_as_printed(of: Ranges) -> Automaton:
         values = [value for value in alone if (value in of) is is_in]
         if values:
             written_out_forms = _automaton_of_ranges(points(values))
-            printed_forms = of_words(_printed_numbers(values), MOST_STATES)
+            printed_forms = automaton_of_words(_printed_numbers(values), MOST_STATES)
             single_numbers = unite_automata([written_out_forms, printed_forms], MOST_STATES)
             if is_in:
                 automaton = unite_automata([automaton, single_numbers], MOST_STATES)
@@ -381,7 +381,7 @@ def _divide_by_fraction(core: int, places: int) -> Automaton:
             trans[rows, 0] = block * core + rest  # all places are read: only zeros may follow
     trans[:core, _POINT] = core + rest
     trans[0, _MINUS] = 0
-    return of_rows(trans, label)
+    return automaton_of_rows(trans, label)
 
 
 def _divide_by_tens(core: int, zeros: int) -> Automaton:
@@ -404,7 +404,7 @@ def _divide_by_tens(core: int, zeros: int) -> Automaton:
     trans[0, _POINT] = trans[whole, 0] = whole
     label[0] = label[whole] = 1
     trans[0, _MINUS] = 0
-    return of_rows(trans, label)
+    return automaton_of_rows(trans, label)
 
 
 def _digits_alone() -> Automaton:

@@ -61,7 +61,7 @@ class Writing(NamedTuple):
 # -- formulas --
 
 
-def atoms_of(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
+def number_atoms(formulas: Iterable[ir.Formula]) -> list[ir.NumberAtom]:
     """Return the atoms of some formulas, as they are written, repeats included."""
     atoms: list[ir.NumberAtom] = []
     stack = [formulas]
@@ -174,7 +174,9 @@ def _list_multiples(atom: ir.NumberAtom) -> ir.NumberAtom:
 # -- what a policy asks --
 
 
-def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.Formula, ...], list[Writing]]:
+def writings_under_policy(
+    spec: ir.Spec, policy: str, limits: Limits
+) -> tuple[tuple[ir.Formula, ...], list[Writing]]:
     """Return what a policy asks of numerals, and how they are written: in the first way whose automaton is
     not too large.
 
@@ -184,7 +186,7 @@ def as_written(spec: ir.Spec, policy: str, limits: Limits) -> tuple[tuple[ir.For
     """
     formulas_in_reach = [_within_reach(formula, policy, limits) for formula in spec.formulas]
     spec = ir.Spec(tuple(formulas_in_reach))
-    atoms = atoms_of(spec.formulas)
+    atoms = number_atoms(spec.formulas)
     whole, fraction = _count_digits(_numbers_in_atoms(atoms), limits)
     exponent = policy != "plain" and all(_bears_exponent(atom, policy) for atom in atoms)
     counted_writings = [
@@ -212,7 +214,7 @@ def _within_reach(root: ir.Formula, policy: str, limits: Limits) -> ir.Formula:
     """Return a formula that the same numerals meet. An end of a range is left out where no numeral passes it
     (that of a double, beside small numbers). Where nothing is denied, listed numbers of too many digits are
     left out, too, if others remain."""
-    atoms = atoms_of((root,))
+    atoms = number_atoms((root,))
     denies = _has_negation(root)
     farthest = Decimal(float_info.max) if policy == "python" else _FARTHEST
     near_atoms: list[ir.NumberAtom] = []

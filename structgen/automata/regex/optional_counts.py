@@ -42,7 +42,7 @@ def _count_node(node: Node) -> _Count:
     if isinstance(node, Repetition):
         return _repeat_count(_count_node(node.of), node.min_count, node.max_count)
     if isinstance(node, Concatenation):
-        return _in_order([_count_node(part) for part in node.parts])
+        return _join_counts([_count_node(part) for part in node.parts])
     if isinstance(node, Alternation):
         return _count_alternatives([_count_node(part) for part in node.parts])
     return _Count(node, 1, 1)
@@ -64,7 +64,7 @@ def _repeat_count(part: _Count, min_count: int, max_count: int | None) -> _Count
     return _Count(_write_node(part), min_count, max_count)
 
 
-def _in_order(parts: list[_Count]) -> _Count:
+def _join_counts(parts: list[_Count]) -> _Count:
     """Return counts one after another; equal nodes are counted together."""
     counts: list[_Count] = []
     for part in parts:
@@ -93,7 +93,7 @@ def _in_order(parts: list[_Count]) -> _Count:
         if has_least:
             joined_parts += run
         else:
-            joined_parts.append(_in_order(list(run)))
+            joined_parts.append(_join_counts(list(run)))
     return _Count(concatenate_nodes(*map(_write_node, joined_parts)), 1, 1)
 
 

@@ -37,7 +37,7 @@ def members_of(op: str, value: Any, flags: int) -> Ranges:
         inside = union((*inside, *_subtract_ranges(folded_members, _ASCII)))
         return complement(inside) if is_negated else inside
     ascii_only = not flags & re.UNICODE
-    ranges = union(pair for item in items for pair in _of_item(item, ascii_only))
+    ranges = union(pair for item in items for pair in _ranges_of_item(item, ascii_only))
     plain = complement(ranges) if is_negated else ranges
     if not flags & re.IGNORECASE:
         return plain
@@ -51,7 +51,7 @@ def members_of(op: str, value: Any, flags: int) -> Ranges:
     return union((*_subtract_ranges(plain, cased_ranges), *inside))
 
 
-def _of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
+def _ranges_of_item(item: Any, ascii_only: bool) -> Iterable[tuple[int, int]]:
     """Return the ranges of one item of a class: a character, a range or a category."""
     kind, value = item
     if kind == "LITERAL":

@@ -19,8 +19,8 @@ from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_RANGE,
     ONE,
     Alphabet,
+    alphabet_of_letters,
     common_alphabet,
-    of_letters,
 )
 from structgen.automata.strings.kernels import (
     FAR,
@@ -31,8 +31,8 @@ from structgen.automata.strings.kernels import (
     Row,
     Table,
     find_equivalent,
-    in_breadth,
     nearest_ends,
+    order_breadth_first,
     product,
 )
 from structgen.base.errors import LimitError
@@ -130,7 +130,7 @@ def trim_table(trans: Table, accept: Row) -> tuple[Table, Row]:
         leads_on = (trans >= 0) & live[trans]
         trans = np.where(leads_on, trans, -1).astype(np.int32)
     # Breadth first, with classes ascending: one numbering for all automata of the same texts.
-    order = in_breadth(trans)
+    order = order_breadth_first(trans)
     is_in_order = bool((order[1:] > order[:-1]).all())
     if is_in_order and len(order) == len(trans):
         return trans, accept
@@ -155,7 +155,7 @@ def minimal_table(trans: Table, accept: Row) -> tuple[Table, Row]:
             # The row of a block is that of its first state; -1 at the end answers the index -1.
             block_of = np.append(blocks, -1).astype(np.int32)
             merged_table = block_of[trans[first]]
-            trans, accept = renumber_states(merged_table, accept[first], in_breadth(merged_table))
+            trans, accept = renumber_states(merged_table, accept[first], order_breadth_first(merged_table))
     return trans, accept
 
 
@@ -202,7 +202,7 @@ EVERY: Final = Automaton(ONE, _ANYTHING, np.ones(1, np.int32))
 """The automaton of all texts."""
 
 
-def of_other_texts(trans: Table, accept: Row) -> tuple[Table, Row]:
+def complement_table(trans: Table, accept: Row) -> tuple[Table, Row]:
     """Return a table of all other texts, with one more state, from which none of the texts goes on. `accept`:
     1 or 0."""
     sink = len(trans)
@@ -224,11 +224,11 @@ def complement(of: Automaton) -> Automaton:
     if of.is_empty:
         return EVERY
     # what is minimal stays so: no state that lives is equivalent to the new one
-    trans, accept = trim_table(*of_other_texts(of.trans, of.accept))
+    trans, accept = trim_table(*complement_table(of.trans, of.accept))
     return Automaton(*_with_few_classes(of.alphabet, trans), accept)
 
 
-def side_by_side(
+def multiply_automata(
     parts: Sequence[Automaton],
     all_live: bool,
     max_states: int,
@@ -265,7 +265,7 @@ def intersect_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES
     parts = [part for part in parts if not _takes_every_text(part)]
     if len(parts) < 2:
         return parts[0] if parts else EVERY
-    alphabet, trans, met = side_by_side(parts, True, max_states)
+    alphabet, trans, met = multiply_automata(parts, True, max_states)
     accept = np.asarray(met.all(axis=1), np.int32)
     return minimal_automaton(alphabet, trans, accept)
 
@@ -280,15 +280,15 @@ def unite_automata(parts: Sequence[Automaton], max_states: int = MOST_STATES) ->
     parts = [part for part in parts if not part.is_empty]
     if len(parts) < 2:
         return parts[0] if parts else NONE
-    alphabet, trans, met = side_by_side(parts, False, max_states)
+    alphabet, trans, met = multiply_automata(parts, False, max_states)
     accept = np.asarray(met.any(axis=1), np.int32)
     return minimal_automaton(alphabet, trans, accept)
 
 
-def of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton:
+def automaton_of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton:
     """Return the automaton of finitely many words. Cost: some microseconds a character."""
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * sum(map(len, words)))
-    alphabet, kinds = of_letters(set().union(*words))
+    alphabet, kinds = alphabet_of_letters(set().union(*words))
     below: list[dict[str, int]] = [{}]
     ends: list[int] = []
     for word in words:
@@ -317,7 +317,7 @@ def of_words(words: Collection[str], max_states: int = MOST_STATES) -> Automaton
     return automaton
 
 
-def of_lengths(min_length: int, max_length: int | None, most_states: int) -> Automaton:
+def automaton_of_lengths(min_length: int, max_length: int | None, most_states: int) -> Automaton:
     """Return the automaton of the texts of `min_length` to `max_length` characters (None: no bound)."""
     if max_length is not None and min_length > max_length:
         return NONE

@@ -134,7 +134,7 @@ class StringCompletions:
                 return after, kind
         raise AssertionError("a state of an automaton leads to no end")
 
-    def in_phases(self, state: int, phases: Sequence[Phase], written_count: int) -> dict[int, str]:
+    def complete_in_phases(self, state: int, phases: Sequence[Phase], written_count: int) -> dict[int, str]:
         """Return for each demand that can still be met the completion that comes first, of a spec in phases;
         demands are here the formulas of its automaton. `written_count`: how many characters stand before
         `state`.

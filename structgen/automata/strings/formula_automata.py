@@ -15,22 +15,22 @@ from structgen.automata.regex.syntax_tree import Node, make_alternation
 from structgen.automata.strings.alphabets import (
     NUMBERS_OF_A_CHARACTER,
     NUMBERS_OF_A_RANGE,
-    by_name,
-    characters_of,
+    allowed_characters,
+    alphabet_of_names,
 )
 from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
     Automaton,
+    automaton_of_lengths,
+    automaton_of_words,
     complement,
     intersect_automata,
     minimal_automaton,
-    of_lengths,
-    of_words,
-    side_by_side,
+    multiply_automata,
     unite_automata,
 )
-from structgen.automata.strings.found_texts import of_texts_in
+from structgen.automata.strings.found_texts import automaton_of_found_texts
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.lengths import length_bounds, limit_lengths
 from structgen.automata.strings.live_strings import name_texts, unsupported_error
@@ -147,7 +147,7 @@ class FormulaReader:
             if exclusions:
                 parts.append(complement(self._atom_automaton(_unite_words(exclusions))))
             if not parts:
-                return of_lengths(min_length, max_length, self._max_states)
+                return automaton_of_lengths(min_length, max_length, self._max_states)
             # Lengths come last: they multiply the states of whatever is counted.
             intersection = intersect_automata(parts, self._max_states)
             return limit_lengths(intersection, min_length, max_length, self._max_states)
@@ -165,7 +165,7 @@ class FormulaReader:
     def _read_pattern(self, pattern: Pattern) -> Automaton:
         """Return the automaton of a pattern. A call counts the steps of reading it once."""
         source = pattern.source
-        if (characters := characters_of(source)) is not None:
+        if (characters := allowed_characters(source)) is not None:
             THIS_CALL.count_work(NUMBERS_OF_A_RANGE // 3 * len(source))  # 70 ns a character
             alphabet, allowed_kind = characters
             # One state, to which the allowed characters lead back; it accepts.
@@ -180,7 +180,7 @@ class FormulaReader:
 
     def _search_automaton(self, tree: Node) -> Automaton:
         """Return the automaton of the texts in which a search finds a pattern."""
-        return of_texts_in(tree, self._max_states) or automaton_of(tree, self._max_states)
+        return automaton_of_found_texts(tree, self._max_states) or automaton_of(tree, self._max_states)
 
     def _atom_automaton(self, formula: Formula) -> Automaton:
         """Return the automaton of an atom. Errors: those of `automaton_of_formula`; GrammarError for an atom
@@ -191,9 +191,11 @@ class FormulaReader:
                 lambda: self._find_shipped(formula) or self._read_pattern(formula),
             )
         if isinstance(formula, Words):
-            return HELD.get((formula, self._max_states), lambda: of_words(formula.of, self._max_states))
+            return HELD.get(
+                (formula, self._max_states), lambda: automaton_of_words(formula.of, self._max_states)
+            )
         if isinstance(formula, Length):
-            return of_lengths(formula.minimum, formula.maximum, self._max_states)
+            return automaton_of_lengths(formula.minimum, formula.maximum, self._max_states)
         if self._numbers is not None and isinstance(formula, (Ranges, Multiple, PlainInteger)):
             # locals, which the lambda keeps: the types of `formula` and `self._numbers` are narrow here alone
             atom = formula
@@ -245,7 +247,7 @@ class FormulaReader:
         if not possible:
             return NONE, []
         # A part without texts is never met: it would only widen the product.
-        alphabet, trans, met = side_by_side([parts[at] for at in possible], False, self._max_states)
+        alphabet, trans, met = multiply_automata([parts[at] for at in possible], False, self._max_states)
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(trans))
         numbers: dict[bytes, int] = {}
         outcomes: list[frozenset[int]] = []
@@ -312,6 +314,6 @@ def _without_surrogates(of: Automaton) -> Automaton:
     # A surrogate counts to the run below it; behind the surrogates a run begins, whatever was there.
     points = np.union1d(starts[~inside], [_HIGH])
     kinds = of.alphabet.classes_of(points)
-    alphabet, first = by_name(points, kinds)
+    alphabet, first = alphabet_of_names(points, kinds)
     trans = np.ascontiguousarray(of.trans[:, kinds[first]])
     return minimal_automaton(alphabet, trans, of.accept)

@@ -34,7 +34,7 @@ from structgen.automata.strings.automata import (
     raise_limit_error,
 )
 from structgen.automata.strings.kernels import TOO_MANY_STATES, TOO_MUCH_WORK
-from structgen.automata.strings.threads import sets_of
+from structgen.automata.strings.threads import character_sets
 from structgen.automata.unicode.charsets import Ranges
 from structgen.base.system.public_calls import THIS_CALL
 
@@ -101,7 +101,7 @@ def _join_in_order(parts: list[list[str] | None]) -> list[str] | None:
     return texts
 
 
-def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
+def automaton_of_found_texts(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     """Return the automaton of the strings in which a search finds a pattern that is some texts, anywhere, at
     the start or at the end, or texts of classes of characters that are disjoint; None for other patterns."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
@@ -118,7 +118,7 @@ def of_texts_in(tree: Node, max_states: int = MOST_STATES) -> Automaton | None:
     text = Concatenation(parts)
     if not all(map(_is_fixed, descendants_of(text))):
         return None
-    sets = sets_of(text)
+    sets = character_sets(text)
     alphabet, member = divide_alphabet(sets)
     most_letters = 1 if from_start else _MOST_ALTERNATIVES  # threads that start at one place are fast
     letters: _Letters = {}

@@ -577,7 +577,7 @@ def find_equivalent(trans: Table, accept: Row) -> Row:
 
 
 @entry("int32[::1](int32[:, ::1])")
-def in_breadth(trans: Table) -> Row:
+def order_breadth_first(trans: Table) -> Row:
     """Return the states that are reachable from state 0, breadth first, classes ascending."""
     states, width = trans.shape
     order = np.empty(states, np.int32)

@@ -122,7 +122,7 @@ def at_length(formula: Formula, size: int) -> Formula:
     return done[0]
 
 
-def in_phases(
+def divide_into_phases(
     formulas: tuple[Formula, ...], rows_of: Callable[[Spec], ByteRows]
 ) -> tuple[ByteRows, tuple[Phase, ...]] | None:
     """Return the demands of a spec in phases, beside one automaton; None where no text meets any. `rows_of`

@@ -13,8 +13,8 @@ from structgen.automata.strings.automata import (
     MOST_STATES,
     NONE,
     Automaton,
+    automaton_of_lengths,
     intersect_automata,
-    of_lengths,
     steps_to,
 )
 from structgen.automata.strings.kernels import longest_rests
@@ -42,7 +42,7 @@ def limit_lengths(
         max_length = None
     if min_length == 0 and max_length is None:
         return of
-    return intersect_automata([of, of_lengths(min_length, max_length, most_states)], most_states)
+    return intersect_automata([of, automaton_of_lengths(min_length, max_length, most_states)], most_states)
 
 
 def length_bounds(parts: Iterable[Formula]) -> tuple[int, int | None]:

@@ -32,10 +32,10 @@ from structgen.automata.strings.automata import (
     Automaton,
     closed_states,
     complement,
+    complement_table,
     intersect_automata,
     minimal_automaton,
     minimal_table,
-    of_other_texts,
     raise_limit_error,
     run_bounded,
 )
@@ -48,8 +48,8 @@ from structgen.automata.strings.threads import (
     SPLIT,
     START,
     PatternInstructions,
+    character_sets,
     look_behinds,
-    sets_of,
 )
 from structgen.base.system.public_calls import NUMBERS, THIS_CALL
 
@@ -90,7 +90,7 @@ class _Surroundings:
     """What the automata of one pattern share: the alphabet, and its look-behinds."""
 
     def __init__(self, tree: Node) -> None:
-        self.sets = sets_of(tree)
+        self.sets = character_sets(tree)
         self.alphabet, self.member = divide_alphabet(self.sets)
         range_count = sum(map(len, self.sets))
         THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * range_count + self.member.size // 8)
@@ -153,7 +153,7 @@ class PatternSearch:
         instructions = PatternInstructions()
         start = instructions.emit_node(simplify_tree(tree), 0)
         if anywhere:
-            start = instructions.any_text_before(start)
+            start = instructions.emit_any_text(start)
         self._code = instructions.code
         self._ranks = instructions.ranks
         around.count_threads(len(self._code))
@@ -397,7 +397,7 @@ class PatternSearch:
             search = PatternSearch(self._around, look.of, behind_states, anywhere=False, first=first)
             trans, accept = search.make_table()
             if not look.holds:
-                trans, accept = minimal_table(*of_other_texts(trans, accept))
+                trans, accept = minimal_table(*complement_table(trans, accept))
             if not accept.any():
                 # No text follows: an empty table says so (`_threads_behind_look`).
                 trans = trans[:0]

@@ -19,7 +19,13 @@ from structgen.automata.strings.completions import StringCompletions
 from structgen.automata.strings.formula_automata import FormulaReader, SpecAutomaton, group_outcomes
 from structgen.automata.strings.held_automata import HeldByContent
 from structgen.automata.strings.kernels import FAR, Row, Table, longest_rests
-from structgen.automata.strings.length_phases import Phase, at_length, in_phases, length_cuts, phase_at
+from structgen.automata.strings.length_phases import (
+    Phase,
+    at_length,
+    divide_into_phases,
+    length_cuts,
+    phase_at,
+)
 from structgen.automata.strings.live_strings import (
     UNASKED,
     LiveState,
@@ -198,7 +204,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         formulas = tuple(map(_with_open_format, spec.formulas))
         if not length_cuts(formulas) or self._has_states(spec, outcome, formulas):
             return None
-        rows_and_phases = in_phases(formulas, self._rows_of)
+        rows_and_phases = divide_into_phases(formulas, self._rows_of)
         if rows_and_phases is None:
             return DEAD
         rows, phases = rows_and_phases
@@ -660,7 +666,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         if is_between_characters:
             completions = self._completions_of(part)
             texts = (
-                completions.in_phases(local, part.phases, written_count)
+                completions.complete_in_phases(local, part.phases, written_count)
                 if part.phases
                 else completions.complete_state(local)
             )

@@ -72,7 +72,7 @@ class PatternInstructions:
             self.code.append(instruction)
         return number
 
-    def any_text_before(self, start: int) -> int:
+    def emit_any_text(self, start: int) -> int:
         """Return the instruction that goes to `start` after any text."""
         # The loop needs its own number before it is complete: a placeholder keeps it.
         loop = len(self.code)
@@ -129,7 +129,7 @@ class PatternInstructions:
         """Return the instruction at which a repetition, followed by `after`, begins."""
         min_count = node.min_count
         if node.max_count is None:
-            loop = len(self.code)  # as in `any_text_before`
+            loop = len(self.code)  # as in `emit_any_text`
             self.code.append(PatternInstruction(SPLIT))
             begin = self.emit_node(node.of, loop)
             self.code[loop] = PatternInstruction(SPLIT, (begin, after))
@@ -171,7 +171,7 @@ class PatternInstructions:
         self._places += copies[0][1] - copies[0][0]
 
 
-def sets_of(tree: Node) -> tuple[Ranges, ...]:
+def character_sets(tree: Node) -> tuple[Ranges, ...]:
     """Return the sets of characters of a pattern, those inside its look-arounds too."""
     nodes = (node.ranges for node in descendants_of(tree) if isinstance(node, CharacterClass))
     return tuple(dict.fromkeys((ANY, *nodes)))
