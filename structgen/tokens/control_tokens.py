@@ -40,7 +40,7 @@ class ControlTokens:
             edges.update(sign for sign in (text[0], text[-1]) if not _is_of_words(sign))
         signs = sorted(edges | {text[0] for text in words})
         self._guards = {sign: chr(_FIRST + at) for at, sign in enumerate(signs)}
-        """What stands for a sign. A letter is one only where a control token follows."""
+        """The character that stands for each sign. A letter is a sign only where a control token follows."""
         self._table = str.maketrans({sign: self._guards[sign] for sign in edges})
         self._back = str.maketrans({guard: sign for sign, guard in self._guards.items()})
         # "(?!)" never matches: without control tokens no text has any.

@@ -37,8 +37,8 @@ class Encoder:
 
     @cached_property
     def encode(self) -> _Encode:
-        """Return what gives the token ids of a text. The caller checks whether their bytes are those of the
-        text. Raises TokenizerError where the library is missing."""
+        """Return the function that gives the token ids of a text. The caller checks whether their bytes are
+        those of the text. Raises TokenizerError where the library is missing."""
         kind, *values = self.form
         return _MAKERS[kind](self._tokens, *values)
 

@@ -51,9 +51,9 @@ class Tokenizer:
     special_ids: tuple[int, ...]
     """Ids of the special tokens, ascending."""
     missing_bytes: tuple[int, ...]
-    """Those of the 256 bytes that are no token by themselves, ascending."""
+    """The bytes, of all 256, that are no token by themselves, ascending."""
     absent_bytes: tuple[int, ...]
-    """Those of them that stand in no token at all, ascending: no text that tokens write holds one."""
+    """The bytes that stand in no token at all, ascending: no text that tokens write holds one."""
     fingerprint: str
     """40 hex digits: BLAKE2b of all tokens' bytes, special ids and end ids; the same in every process.
 

@@ -121,8 +121,8 @@ def _list_steps(step: dict[str, Any] | None, members: str) -> Iterator[dict[str,
 
 
 def _piece_reader(file: dict[str, Any], model: dict[str, Any]) -> _Piece:
-    """Return what makes bytes of a token's text, as the file's decoder does inside of a text. Raises for
-    steps that do not leave tokens as they are."""
+    """Return the function that makes bytes of a token's text, as the file's decoder does inside of a text.
+    Raises for steps that do not leave tokens as they are."""
     # The output of the decoder for one token inside a text.
     decoders = list(_list_steps(file.get("decoder"), "decoders"))
     if not decoders:

@@ -1,4 +1,4 @@
-"""What readers of doubles make of decimals: numerals that they take for another number are left out.
+"""Numerals that readers of doubles take for another number, and how they are left out.
 
 `json.loads` and its like read digits alone as an integer, and a numeral with a point or an exponent as the
 double next to it (IEEE 754 binary64, ties to even). So 0.99999999999999999999 is no number below 1 to them.

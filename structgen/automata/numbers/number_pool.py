@@ -73,7 +73,7 @@ _LEAST: Final[list[ir.Formula]] = [
 ]
 _INTEGERS = [ir.All((_WHOLE, part)) for part in (ir.PlainInteger(), *_LEAST)]
 COMMON: Final[tuple[ir.Formula, ...]] = (ir.TRUE, _WHOLE, *_LEAST, *_INTEGERS)
-"""What schemas ask of numbers most often: the automata come with the package."""
+"""The formulas of numbers that schemas have most often: their automata come with the package."""
 _FEW_DIVISORS = 2
 """So many divisors have few remainders together: their automata are made by themselves, and found again."""
 _READERS: Final = {

@@ -55,7 +55,7 @@ class Writing(NamedTuple):
     exponent: bool
     """Whether there may be an exponent."""
     beside: ir.Formula = ir.TRUE
-    """What else numerals meet, as texts."""
+    """A formula that numerals meet as texts, too."""
 
 
 # -- formulas --
@@ -84,7 +84,8 @@ def _parts_of(formula: ir.Formula) -> tuple[ir.Formula, ...]:
 
 
 def fold_formula(root: ir.Formula, join_parts: _Joiner[T]) -> T:
-    """Return what `join_parts` makes of each connective, its atoms, and what its other parts came to."""
+    """Return the value of a formula: `join_parts` makes it of a connective, its atoms, and the values of its
+    other parts."""
     # Without recursion: formulas may be deep. A connective comes a second time, when its parts are done.
     done: list[T] = []
     connective = ir.All((root,)) if isinstance(root, _ATOMS) else root
@@ -177,8 +178,8 @@ def _list_multiples(atom: ir.NumberAtom) -> ir.NumberAtom:
 def writings_under_policy(
     spec: ir.Spec, policy: str, limits: Limits
 ) -> tuple[tuple[ir.Formula, ...], list[Writing]]:
-    """Return what a policy asks of numerals, and how they are written: in the first way whose automaton is
-    not too large.
+    """Return the formulas of numerals under a policy, and their writings: the first way counts whose
+    automaton is not too large.
 
     There are DIGITS digits before the point and behind it, or one more than the longest number has that the
     specification names: so a number beside it can be written, too. Raises LimitError (number_chars) where

@@ -153,7 +153,7 @@ _GROUP_CURES = {
         "imsxuaL-", "ECMA-262 (JavaScript) has the flags i, m and s, each for a group: write (?i:...)."
     ),
 }
-"""What Python's syntax of groups is in ECMA-262."""
+"""Signs of groups in Python's syntax, each with the way to write it in ECMA-262."""
 
 
 class _Parser:

@@ -114,7 +114,7 @@ def _spread_sequences(node: Node, where: str) -> list[list[Node]]:
 
 
 def _meet_look_aheads(due: list[Node], part: CharacterClass, where: str) -> CharacterClass | None:
-    """Return what of a set meets look-aheads of one character; None where nothing does."""
+    """Return the characters of a set that meet look-aheads of one character; None where none does."""
     ranges = part.ranges
     for ahead in due:
         if isinstance(ahead, TextEnd):

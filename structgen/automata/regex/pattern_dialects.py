@@ -158,7 +158,7 @@ class _Reader:
             self.wide = not self.wide
 
     def read_escape(self) -> str:
-        """Return what an escape outside a class stands for; the backslash is read."""
+        """Return an escape outside a class as ECMA-262; the backslash is read."""
         char = self.next
         self.at += 1
         if char in ("d", "w", "s", "D", "W", "S"):
@@ -193,7 +193,7 @@ class _Reader:
         return _NARROW_MEMBERS.get(char, r"\x00-/:-@\[-\^`\{-\x7f")
 
     def common_escape(self, char: str) -> str:
-        """Return what an escape stands for, inside a class or outside; its letter is read."""
+        """Return an escape as ECMA-262, inside a class or outside; its letter is read."""
         if char and char in "nrtfv":
             return "\\" + char
         if char == "a":

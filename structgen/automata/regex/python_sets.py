@@ -1,4 +1,4 @@
-"""Which characters the classes of Python's regular expressions match.
+"""The characters that the classes of Python's regular expressions match.
 
 re itself is asked which code points its classes and its case folding match, so the answer is that of the
 running Python. Flags with neither A nor U are those of a form (`python_syntax.parse_form`): the classes are

@@ -85,7 +85,7 @@ def divide_alphabet(sets: tuple[Ranges, ...]) -> DividedAlphabet:
 
 
 def _build_divided(sets: tuple[Ranges, ...]) -> DividedAlphabet:
-    """Return what `divide_alphabet` returns for sets that are not held."""
+    """Return the answer of `divide_alphabet` for sets that are not held."""
     # At a point where a set begins or ends, its bit changes. The bits so far name the class of a point.
     toggles: dict[int, int] = {0: 0}
     for index, ranges in enumerate(sets):

@@ -103,8 +103,8 @@ def raise_limit_error(code: int, states: int = MOST_STATES) -> NoReturn:
 def run_bounded(
     kernel: Callable[..., tuple[int, int, Table, A]], max_states: int, *arguments: object
 ) -> tuple[int, Table, A]:
-    """Return what a kernel makes of at most `max_states` states, within the work of one automaton and of the
-    call that is under way. Raises LimitError."""
+    """Return the answer of a kernel of at most `max_states` states, within the work of one automaton and of
+    the call that is under way. Raises LimitError."""
     max_work = min(MOST_WORK, THIS_CALL.numbers_left())
     flag = np.frombuffer(THIS_CALL.stop.flag, np.uint8)
     count, work, trans, second_result = kernel(*arguments, max_states, max_work, flag)

@@ -29,7 +29,7 @@ class AutomatonPool(ABC, Generic[P]):
     """
 
     over = "The string automata have"
-    """What is said of too many states."""
+    """The beginning of the error about too many states."""
 
     def __init__(self, limits: Limits, width: int) -> None:
         self._limits = limits
@@ -38,9 +38,9 @@ class AutomatonPool(ABC, Generic[P]):
         self.count = 0
         """How many states there are."""
         self._parts: list[P] = []
-        """What is known of each automaton."""
+        """The facts of each automaton, in the order of its states."""
         self._firsts: list[int] = []
-        """The first state of each."""
+        """The first state of each automaton."""
         self._starts: dict[tuple[Spec, Outcome], int] = {}
 
     def start(self, spec: Spec, outcome: Outcome) -> int:

@@ -109,7 +109,7 @@ class StringCompletions:
 
     @remember_answers
     def _completion_costs(self, demand: int) -> Longs:
-        """Return what each state's completion costs, FAR where there is none."""
+        """Return the cost of each state's completion, FAR where there is none."""
         return nearest_ends(self._trans, self._costs, self._end_flags(demand))
 
     def _shortest_text(self, state: int, demand: int) -> str:

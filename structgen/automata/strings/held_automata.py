@@ -1,4 +1,5 @@
-"""What a process has made of formulas, by content, within a budget of bytes: the oldest goes first.
+"""The things that a process has made of formulas, by content, within a budget of bytes: the oldest goes
+first.
 
 A call is charged for the steps of what is held too (`public_calls`).
 """

@@ -6,8 +6,8 @@ reading. A partition of elements is four arrays and counts:
 
 - `where`: the elements, set by set; `places`: its inverse; `sets`: the set of each element.
 - `firsts`, `pasts`: where a set begins and ends in `where`.
-- `marked`: how many elements of a set are marked, which stand first in it; `todo`: the sets with marks, and
-  in `todo[0]` how many these are.
+- `marked_counts`: how many elements of a set are marked; the marked ones stand first in it. `todo`: the sets
+  with marks, and in `todo[0]` how many these are.
 
 `subsets` and `product` are bounded: by states, and by work, which counts the numbers that are read. They end
 early where `stop[0]` is set meanwhile.
@@ -413,8 +413,8 @@ def _mark_element(
     marked_counts: Row,
     todo: Row,
 ) -> None:
-    """Move an element of a partition that is not marked to the marked ones of its set. The arrays are those
-    of a partition (`marked` is `marked_counts` here), and change in place."""
+    """Move an element of a partition that is not marked to the marked ones of its set. The other arguments
+    are the arrays of the partition, such as `where`; they change in place."""
     block = sets[element]
     at = places[element]
     # The element changes places with the first one that is not marked.

@@ -82,7 +82,7 @@ def length_cuts(formulas: Iterable[Formula]) -> list[int]:
 
 
 def at_length(formula: Formula, size: int) -> Formula:
-    """Return what a formula says of texts of so many characters: a formula without lengths. Cost: 2 us a
+    """Return a formula as it is for texts of `size` characters: a formula without lengths. Cost: 2 us a
     part. Raises `LimitError` where a call has no steps left."""
     # Without recursion: formulas may be deep. A connective comes a second time, when its parts are done.
     done: list[Formula] = []

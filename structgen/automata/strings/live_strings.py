@@ -43,7 +43,7 @@ class TextMachine(Protocol):
         ...
 
     def ends_below(self, index: int, wanted: Any, /) -> list[int]:
-        """Return those nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
+        """Return the nodes of a trie (`machine_core.wanted_nodes`) at which a text may end."""
         ...
 
 
@@ -70,7 +70,7 @@ class TextReader(Protocol):
         ...
 
     def expected(self, state: int) -> list[Expected]:
-        """Return what may follow, in words."""
+        """Return the continuations that may follow, in words."""
         ...
 
     def rest(self, state: int) -> bytes:
@@ -90,10 +90,10 @@ class TextDemand(NamedTuple):
 
 
 class LiveState(NamedTuple):
-    """What a live state is."""
+    """The parts of a live state: the ways in which its string may go on."""
 
     ways: tuple[TextDemand, ...]
-    """Those of its spec."""
+    """The ways of the specification to which the state belongs."""
     states: tuple[int, ...]
     """The state of each way's reader; below 0: the string is no such text."""
     regular: int

@@ -73,8 +73,8 @@ class Thread(NamedTuple):
 
 
 class _Ahead(NamedTuple):
-    """What must follow: a table over the pattern's alphabet, which states accept, and which accept whatever
-    comes."""
+    """The automaton of the text that must follow: a table over the pattern's alphabet, which states accept,
+    and which accept whatever comes."""
 
     trans: Table
     accept: Row
@@ -87,7 +87,7 @@ _MATCHED: Final = Thread(0, _FREE, (), False)
 
 
 class _Surroundings:
-    """What the automata of one pattern share: the alphabet, and its look-behinds."""
+    """The alphabet and the look-behinds, which the automata of one pattern share."""
 
     def __init__(self, tree: Node) -> None:
         self.sets = character_sets(tree)

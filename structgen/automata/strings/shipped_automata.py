@@ -37,7 +37,7 @@ class ShippedAutomaton(NamedTuple):
     data: bytes
     """Its numbers, compressed."""
     steps: int
-    """What making it costs a call (`public_calls`): a call pays as much for reading it."""
+    """The steps that making it costs a call (`public_calls`): a call pays as many for reading it."""
     states: int
     classes: int
     runs: int

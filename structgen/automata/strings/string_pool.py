@@ -95,9 +95,9 @@ class _Part(NamedTuple):
     places: Row
     """Of each number in `rows` the state of the pool, which may be one of the free string."""
     rows: ByteRows
-    """What else is known of it; the pool has its rows."""
+    """The other facts of the spec; the pool has its rows."""
     phases: tuple[Phase, ...] = ()
-    """Those of a spec whose lengths are counted beside its automaton."""
+    """The phases of a spec whose lengths are counted beside its automaton."""
 
 
 _LIVE_ROW: Final[Row] = np.array(
@@ -367,7 +367,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return frozenset()
 
     def is_live(self, state: int) -> LiveState | None:
-        """Return what a live state is; None of a state of an automaton."""
+        """Return the parts of a live state; None for a state of an automaton."""
         part, _ = self._locate_state(state)
         return part if isinstance(part, LiveState) else None
 
@@ -479,7 +479,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return targets
 
     def _alike_key(self, state: int) -> LiveState | int:
-        """Return what states have in common that are completed alike, as far as readers know."""
+        """Return a key that states share which are completed alike, as far as readers know."""
         live = self.is_live(state)
         if live is None:
             return state
@@ -657,7 +657,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
 
     @remember_answers
     def _find_rests(self, state: int, written_count: int) -> Demands:
-        """Return what `shortest_rests` returns; it is remembered by both arguments."""
+        """Return the answer of `shortest_rests`; it is remembered by both arguments."""
         live = self.is_live(state)
         if live is not None:
             return self._live_finish(live, state)
@@ -714,7 +714,7 @@ class StringPool(AutomatonPool["_Part | LiveState"]):
         return dict(sorted(best.items()))
 
     def _order_of_text(self, text: bytes) -> tuple[int, bytes]:
-        """Return what completions are compared by as they are spelled; they may begin inside a character."""
+        """Return a key that orders completions as they are spelled; they may begin inside a character."""
         if self._spelling == PLAIN:
             return len(text), text
         characters = text.decode(errors="surrogateescape")

@@ -48,7 +48,7 @@ _NUMBERS_OF_A_ROW: Final = WIDTH // 4
 
 
 class _Inside(NamedTuple):
-    """What follows inside characters, by classes; -1 where no character is."""
+    """The bytes that follow inside characters, by classes; -1 where no character is."""
 
     last: Table
     """[places one byte before the end of a character, 64]: its class."""
@@ -313,7 +313,7 @@ def byte_rows(
 
 
 def _whole_characters(of: Automaton, first: Longs) -> Table:
-    """Return what follows beyond ASCII in some states: the columns of whole characters; no byte goes on."""
+    """Return the rows beyond ASCII of some states: the columns of whole characters; no byte goes on."""
     alphabet = of.alphabet
     # how many characters beyond ASCII each run has, and below how many of each class
     sizes = np.diff(np.maximum(alphabet.starts, 0x80), append=LAST + 1)

@@ -12,7 +12,7 @@ ASCII alone."""
 
 @functools.cache
 def _order_of_ascii(spelling: int, missing: frozenset[int]) -> tuple[tuple[int, bytes], ...]:
-    """Return what each ASCII character in a string is written as: how many bytes, and which (RFC 8259,
+    """Return the spelling of each ASCII character in a string: how many bytes, and which (RFC 8259,
     section 7), by an escape where a byte of it is `missing`. PLAIN: a byte each; those that JSON writes as
     themselves come first, so that a completion has no control character where another is as short."""
     spellings: list[bytes] = []
@@ -35,7 +35,7 @@ def cheapest_point(
     spelling: int,
     missing: frozenset[int],
 ) -> tuple[int, bytes, int] | None:
-    """Return what the cheapest code point of a range is written as in a spelling, with the point; None where
+    """Return the bytes of the cheapest code point of a range in a spelling, with the point; None where
     all are surrogates. `missing`: bytes for the want of which escapes are written.
 
     Compare these: fewer bytes come first, then smaller ones. O(1) past ASCII.

@@ -165,7 +165,7 @@ _COLON: Final = "a colon"
 _AFTER: Final = "a comma or the closing bracket"
 _NOT_A_NUMBER: Final = " (NaN and Infinity are not JSON numbers)"
 _HINTS: Final = {"'": " (strings are written in double quotes)", "N": _NOT_A_NUMBER, "I": _NOT_A_NUMBER}
-"""What people often write instead, by its first character."""
+"""Hints for other spellings that people often write, by the first character of these."""
 
 
 class _ScannerState(NamedTuple):
@@ -178,9 +178,9 @@ class _ScannerState(NamedTuple):
     start: int = 0
     """Where the terminal or key being read begins."""
     terminal: TerminalKind | None = None
-    """Which is being read; of a key None."""
+    """The kind of the terminal that is being read; None for a key."""
     part: str = ""
-    """Which part of a terminal or a key was read last (`_PARTS`); empty outside."""
+    """The part of a terminal or a key that was read last (`_PARTS`); empty outside."""
 
 
 _END: Final = "end"
@@ -280,7 +280,7 @@ class EventLog:
 
     def __init__(self) -> None:
         self.text = bytearray()
-        """What was scanned: all that was written, without what follows the document."""
+        """The text that was scanned: all that was written, up to the end of the document."""
         self._events: list[Raw] = []
         self._counts = array("i", (0,))
         self._state = _ScannerState()
@@ -344,7 +344,7 @@ class EventLog:
 
     @property
     def recent_events(self) -> list[Raw]:
-        """What began and closed in what was written last."""
+        """The events of the piece that was written last."""
         return self._events
 
     def events_since(self, count: int) -> list[Event]:
@@ -506,7 +506,7 @@ def _misplaced_error(mode: str, byte: int, at: int) -> JsonError:
 
 
 def _stuck_fault(part: str, terminal: TerminalKind | None) -> str:
-    """Return what is wrong where nothing follows a part of a terminal or a key."""
+    """Return the fault where nothing follows a part of a terminal or a key, in words."""
     if part == "string":
         return "A control character stands in a string"
     if terminal is None or terminal is TerminalKind.STRING:

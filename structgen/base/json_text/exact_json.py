@@ -60,7 +60,7 @@ def read_exact(text: str, of_point: Callable[[str], Json] = Decimal) -> Json:
 
 
 def read_any_depth(text: str) -> Json:
-    """Return what `read_exact` returns, without the C reader. Errors: as there."""
+    """Return the answer of `read_exact`, without the C reader. Errors: as there."""
     try:
         value: Json = value_of(text, _read_number)
         return value
@@ -136,7 +136,7 @@ def exact_copy(value: object, most: int = 4_000_000, of_point: Callable[[str], J
     counts as four (`LimitError`); a value that holds itself is refused where it does.
     """
     out: list[Json] = []
-    # (value, container that receives the copy, its key, the way to it for messages: `spelled`)
+    # (value, container that receives the copy, its key, the way to it for messages: `spell_pointer`)
     todo: list[tuple[object, Any, Any, Any]] = [(value, out, None, "#")]
     around: set[int] = set()  # the containers that hold the present value
     count = 0

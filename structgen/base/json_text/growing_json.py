@@ -1,4 +1,4 @@
-"""What there is of a JSON value that is still being written: values that grow, and never change.
+"""The value so far of a JSON text that is still being written: values that grow, and never change.
 
 `EventLog` reads the text; here its events become values. Of what is unfinished:
 
@@ -103,8 +103,8 @@ class GrowingJson:
 
     @property
     def value(self) -> Any:
-        """What there is; MISSING where that is nothing. It never changes: open containers are copied. Cost:
-        what stands in these, and the string that is open."""
+        """The value so far; MISSING where there is none. It never changes: open containers are copied. Cost:
+        their members, and the string that is open."""
         if not self.open and self._string_start is None:
             return self._value
         # From the inside out: each container is copied, and the unfinished value put into the copy.

@@ -20,7 +20,8 @@ class Exclusion(NamedTuple):
     names: str | tuple[str, ...]
     """The option, or several, of which the error names the first that is given."""
     fault: str
-    """What is wrong. `{}` stands for what a case returned, else for the option; `{name}` for the option."""
+    """The fault in words. `{}` stands for the answer of a case, else for the option; `{name}` for the
+    option."""
     cure: str
     beside: str | Case | tuple[str, ...] = ()
     """The options are refused beside this other one, one of these others, or in this case."""
@@ -70,7 +71,7 @@ def _split_cases(cases: Any) -> tuple[Any, ...]:
 
 
 def _find_case(excluded: str | Case, options: tuple[Any, ...]) -> Any:
-    """Return what a case found, or whether an option is given."""
+    """Return the answer of a case, or whether an option is given."""
     if callable(excluded):
         return excluded(*options)
     return any(_is_given(excluded, holder) for holder in options)

@@ -1,5 +1,5 @@
-"""What every front end produces and the compiler reads: the language of a document,
-not the syntax it came from.
+"""The language of a document, without the syntax that it came from: every front end produces it, and the
+compiler reads it.
 
 A grammar over JSON text is a `Network`: places, residues and outcomes are small integers, interned by the
 network, expanded only when they are asked for. The engine parses JSON text itself (brackets, strings,
@@ -189,7 +189,7 @@ FREE = Spec((TRUE,))
 
 
 class ValueMenu(NamedTuple):
-    """What a value at a place may be: for each JSON type how it begins,
+    """The beginnings of a value at a place: for each JSON type how it begins,
     or None where no live value has that type.
 
     `object` and `array` are residues (nothing written yet), `string` and `number` are specs,
@@ -206,7 +206,7 @@ class ValueMenu(NamedTuple):
 
 
 class ObjectMenu(NamedTuple):
-    """What may come next in an object at a residue; only what is live is listed.
+    """The continuations of an object at a residue; only live ones are listed.
 
     `names` maps a key (decoded) to the place of its value. `extra` says which keys that are in no `names` of
     any residue of this object (`Network.keys`) may come: one outcome for each class of keys, which is looked
@@ -221,7 +221,7 @@ class ObjectMenu(NamedTuple):
 
 
 class ArrayMenu(NamedTuple):
-    """What may come next in an array at a residue: the place of the next item, or None;
+    """The continuations of an array at a residue: the place of the next item, or None;
     the outcome of closing, or None; whether the value of the next item matters to those after it; whether
     the array may close after the next item, whatever its value; whether the value of the item before is not
     known (`Network.after_unread`)."""
@@ -259,7 +259,7 @@ class SimpleObject(NamedTuple):
 
 
 Key: TypeAlias = Union[str, frozenset[int], None]
-"""What a value stands under: a named key, the class of an extra key (see `ObjectMenu`),
+"""The key over a value: a named key, the class of an extra key (see `ObjectMenu`),
 or None in an array."""
 
 
@@ -295,10 +295,10 @@ class Network(Protocol):
         (`unicode.decoded_text`)."""
 
     def menu(self, residue: int) -> ObjectMenu:
-        """Return what may come next in the object."""
+        """Return the continuations of the object."""
 
     def items(self, residue: int) -> ArrayMenu:
-        """Return what may come next in the array."""
+        """Return the continuations of the array."""
 
     def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.

@@ -11,16 +11,16 @@ class Conflict:
     """Where LALR(1) has a choice, and lark makes it."""
 
     terminal: str
-    """What comes next."""
+    """The terminal that comes next."""
     kept: tuple[str, ...]
     """The rules under way (• is where) that go on: shifts, or the rule of the highest priority."""
     dropped: tuple[str, ...]
-    """Those by which it does not reduce."""
+    """The rules by which lark does not reduce."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """What lark did with a grammar in silence (remarks.py)."""
+    """The choices that lark made in silence when it read a grammar."""
 
     conflicts: tuple[Conflict, ...] = ()
     unused_rules: tuple[str, ...] = ()

@@ -185,7 +185,7 @@ class JsonShapes:
 
 
 def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
-    """Return what a kind of value is called, and what has its outside."""
+    """Return the name of a kind of value, and the test of the outside of a value."""
     if kind[0] == "'":
         return kind, lambda value: bool(value == kind[1:-1])
     if kind[0] == "[":
@@ -194,7 +194,7 @@ def _json_kind(kind: str) -> tuple[str, Callable[[Any], bool]]:
 
 
 def _fault_order(error: OptionError) -> list[int]:
-    """Return what tells which of two faults in one list comes later."""
+    """Return a key that orders the faults of one list by their places."""
     # As numbers, since item 10 comes behind item 9; members of objects have no order here.
     return [int(part) if part.isdecimal() else 0 for part in error.where.split("/")]
 

@@ -237,7 +237,7 @@ def write_atomically(path: Path, parts: Iterable[bytes | bytearray | memoryview]
 
 class _WarnedCauses:
     causes: ClassVar[list[tuple[int, str]]] = []
-    """What was told: the error's number, and the folder."""
+    """The causes of warnings so far: the error's number, and the folder."""
 
 
 DAMAGED_CURE: Final = (
@@ -280,7 +280,7 @@ def warn_unusable(
 
 
 def _cure_of(error: OSError, path: str) -> str:
-    """Return what to do about a file that cannot be used."""
+    """Return the cure for a file that cannot be used."""
     elsewhere = f"set {ENVIRONMENT_VARIABLE} to a folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"Free some space, empty the cache (structgen store clear), or {elsewhere} on another disk."

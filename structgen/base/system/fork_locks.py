@@ -31,7 +31,7 @@ _Order: TypeAlias = tuple[int, ...]
 
 
 class ForkListener(Protocol):
-    """What wants to know that it is in a child now."""
+    """An object that is told when it is in a child."""
 
     def after_fork(self) -> None:
         """Forget what belongs to the parent: its threads, and what they are about to do."""

@@ -1,4 +1,4 @@
-"""What a person types where a package is missing, as this copy of structgen was installed.
+"""The command that a person types where a package is missing, as this copy of structgen was installed.
 
 The name of the distribution finds nothing on an index that does not have it. So a copy that came from a
 folder or a file is installed from there again, with the extra that is missing: pip's record of the copy

@@ -1,4 +1,4 @@
-"""What this platform lacks, and what structgen does instead: docs/platforms.md has the whole list."""
+"""The things that this platform lacks, and the effects: docs/platforms.md has the whole list."""
 
 from __future__ import annotations
 

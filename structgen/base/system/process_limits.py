@@ -1,4 +1,4 @@
-"""What a process may have that runs code or input of somebody else: memory, processor time, no network."""
+"""Limits of a process that runs code or input of somebody else: memory, processor time, no network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _log = logging.getLogger("structgen")
 
 
 def make_confinement(memory: int) -> Callable[[], None]:
-    """Return what confines a new process, called in that one. The log tells, once, where a platform bounds no
-    memory."""
+    """Return a function that confines the process in which it is called. The log tells, once, where a
+    platform bounds no memory."""
     if not BOUNDS_MEMORY:
         _tell_unbounded()
     return partial(confine_process, memory)

@@ -1,4 +1,4 @@
-"""Which public call is under way in this thread, so that what it may cost is bounded as a whole.
+"""The public call that is under way in this thread, so that its cost is bounded as a whole.
 
 A mask or a token may ask thousands of questions, each of them bounded. The searches that answer them spend
 steps, some 20 us each, and all searches of a call together may spend `Limits.oracle_steps` (`spend_steps`).
@@ -71,13 +71,13 @@ class _Call(threading.local):
         """The steps of this call so far, or of the last one."""
         self.stop = _NEVER
         self._limits = DEFAULT
-        """Those of this call, or of the last one: of the making of automata (`count_work`)."""
+        """The limits of this call, or of the last one, for the making of automata (`count_work`)."""
         self._paid: set[int] = set()
-        """What this call has made, or was charged for."""
+        """The things that this call has made, or was charged for."""
         self._bill: dict[int, int] = {}
         """The steps of what is being made, and of what it is made of."""
         self._item: int | None = None
-        """What is being made; None: nothing that is billed."""
+        """The thing that is being made; None: nothing that is billed."""
 
     def begin_call(self, limits: Limits) -> Part:
         """Return the context of a call under some limits. A call inside another is a part of it, under that
@@ -146,7 +146,7 @@ class _Call(threading.local):
         return max(self._limits.oracle_steps - self.spent, 0) * NUMBERS
 
     def bill_work(self, item: int, make: Callable[[], T]) -> tuple[T, Mapping[int, int]]:
-        """Return what `make` makes, and the steps of each thing that it is made of. Raises what it raises.
+        """Return the result of `make`, and the steps of each thing that it is made of. Raises its errors.
 
         `item`: names what is made, by the hash of what it is made from: a bill of formulas would hash and
         compare each of them whenever it is paid."""

@@ -19,7 +19,7 @@ from structgen.base.system.installation import require_extras
 from structgen.base.system.result_files import Answers
 
 Worker: TypeAlias = Callable[[Sequence[Any]], Answers]
-"""What an actor makes in its process: it answers a shard, which is some tasks or none."""
+"""The function that an actor makes in its process: it answers a shard, which is some tasks or none."""
 
 
 class RayActor:
@@ -30,8 +30,9 @@ class RayActor:
         self._worker: Worker | None = None
 
     def answer(self, sent: bytes, shard: Sequence[Any]) -> list[Any] | StructgenError:
-        """Return what the worker says to a shard, or the error of ours, which Ray would wrap. `sent`, what
-        makes the worker, comes with each call: a process that was started again has none yet."""
+        """Return the answers of the worker to a shard, or the error of ours, which Ray would wrap. `sent`,
+        the pickled maker of the worker, comes with each call: a process that was started again has none
+        yet."""
         try:
             with self._lock:
                 if self._worker is None:
@@ -115,7 +116,7 @@ def ray_answers(
 
 
 def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
-    """Return what makes a worker, as it is sent. Raises OptionError for what cannot be."""
+    """Return the maker of a worker, pickled. Raises OptionError where it cannot be pickled."""
     try:
         sent: bytes = pickler.dumps(make)
     except TypeError as error:

@@ -58,11 +58,11 @@ DOES = {
     "structgen/guarded-programs": "completes programs of a toy language, with labels before unsafe lines",
     SMOLLM2: "chats: SmolLM2-135M-Instruct",
 }
-"""What each model is for that has a name, in the order of `structgen models`."""
+"""The purpose of each model that has a name, in the order of `structgen models`."""
 NAMED_MODELS = tuple(DOES)
 """The models that have a name."""
 ON_A_SERVER = ("openai:", "ollama:", "anthropic:")
-"""What the name of a model on a server begins with: `openai:URL#NAME`, `ollama:NAME`, `anthropic:NAME`."""
+"""The beginnings of names of models on servers: `openai:URL#NAME`, `ollama:NAME`, `anthropic:NAME`."""
 
 
 def model_name(model: str | PathLike[str]) -> str:

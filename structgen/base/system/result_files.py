@@ -27,8 +27,8 @@ from structgen.base.system.text_files import name_file_in_errors
 T = TypeVar("T")
 Done = TypeVar("Done")
 Answers: TypeAlias = Generator[Any, None, None]
-"""What an engine or a worker says to some tasks: first what must be the same in all of a run, such as its
-version; then a line for each task, in any order. To close it is to cancel the others."""
+"""The answers of an engine or a worker to some tasks: first the facts that are the same in all of a run, such
+as its version; then a line for each task, in any order. To close it is to cancel the others."""
 _FORMAT = 3
 
 

@@ -81,7 +81,7 @@ def digest_of(paths: Iterable[Path]) -> str:
 
 
 def _content_digest(path: str) -> bytes:
-    """Return what stands for the content of a file.
+    """Return the digest of the content of a file.
 
     A file of this package is read once in a process: what was imported is what counts, whoever edits it.
     """
@@ -91,7 +91,7 @@ def _content_digest(path: str) -> bytes:
 
 
 def _read_source(path: str) -> tuple[bytes, list[str]]:
-    """Return what stands for the content of a file, and the modules of this package that it imports."""
+    """Return the digest of the content of a file, and the modules of this package that it imports."""
     try:
         with open(path, "rb", buffering=0) as file:
             text = file.read()

@@ -64,8 +64,8 @@ class CallSpan:
         return use
 
     def wrap_items(self, items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
-        """Return what yields the items, each of which is made inside `make_current`. Closing it closes
-        them."""
+        """Return a generator of the items, each of which is made inside `make_current`. Closing it closes
+        the items."""
         if self._span is None:
             return items
         return self._yield_inside(items)

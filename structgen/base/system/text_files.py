@@ -14,7 +14,7 @@ _TO_SCHEMAS = "Read a JSON Schema with sg.json_schema; in the shell: --schema FI
 
 
 def read_text(path: Path, fault: type[GrammarError] = GrammarError) -> str:
-    """Return what a file in UTF-8 says, each line break as a newline, without a byte order mark. Raises a
+    """Return the text of a file in UTF-8, each line break as a newline, without a byte order mark. Raises a
     `fault` where the file cannot be read, or is not UTF-8."""
     try:
         return path.read_text("utf-8-sig")

@@ -63,7 +63,7 @@ class WorkerProcess:
         self._end: weakref.finalize[..., Any] | None = None
 
     def call_function(self, arguments: tuple[Any, ...], seconds: float, question: str, cure: str) -> Any:
-        """Return what the function returns for these arguments; its errors are raised here. `question` and
+        """Return the result of the function for these arguments; its errors are raised here. `question` and
         `cure` are for messages: what was asked, and what to do if there is no answer in time.
 
         Raises LateError after so many seconds, NotStartedError if there is no process, EndedError if it has
