@@ -226,11 +226,7 @@ class _Parser:
                 parts = stack[-1].parts
                 continue
             elif char == ")":
-                if len(stack) == 1:
-                    raise self.syntax_error("Unmatched )")
-                self.at += 1
-                frame = stack.pop()
-                self.flags = stack[-1].flags
+                frame = self.close_group(stack)
                 parts = stack[-1].parts
                 node = frame.make_node()
                 # Annex B lets a quantifier follow a look-ahead, and none a look-behind.
@@ -365,6 +361,16 @@ class _Parser:
             return ""
         sign = opening[:1]
         raise self.syntax_error(f"Unknown group (?{sign}", cure=_GROUP_CURES.get(sign, ""))
+
+    def close_group(self, stack: list[_Frame]) -> _Frame:
+        """Read the closing bracket of the last open group, and return its frame. The flags are again those
+        around it."""
+        if len(stack) == 1:
+            raise self.syntax_error("Unmatched )")
+        self.at += 1
+        frame = stack.pop()
+        self.flags = stack[-1].flags
+        return frame
 
     def count_groups(self) -> tuple[int, bool]:
         """Return how many capturing groups the whole pattern has, and whether any is named."""

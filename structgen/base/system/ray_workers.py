@@ -74,18 +74,13 @@ def ray_answers(
     actors = list[Any]()
     going = dict[Any, Any]()
     try:
-        there = ray.cluster_resources()
-        gpu = bool(there.get("GPU")) if gpu is None else gpu
-        count = count or int(there.get("GPU" if gpu else "CPU", 0))
-        if count < 1:
-            kind = "GPU" if gpu else "processor"
-            raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
+        count, has_gpu = _count_workers(ray.cluster_resources(), count, gpu)
         report_count(count)
         # once for all actors: Ray's store gives each machine one copy
         sent = ray.put(_pickle_maker(ray.cloudpickle, make))
         # a worker and a call whose process was killed are made again, as often as it takes
-        again = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
-        actor = ray.remote(num_cpus=1, num_gpus=int(gpu), **again)(RayActor)
+        restarts = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": at_once}
+        actor = ray.remote(num_cpus=1, num_gpus=int(has_gpu), **restarts)(RayActor)
         actors += [actor.remote() for _ in range(count)]
         # An empty shard for each that an actor can take: the end of the call says that the actor is ready.
         for worker in actors:
@@ -93,12 +88,7 @@ def ray_answers(
                 going[worker.answer.remote(sent, ())] = worker
         shards = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
         yield from _hand_out(ray, sent, shards, going)
-        # those that were started end in order, and take their folders with them
-        idle_actors = [worker for worker in actors if worker not in going.values()]
-        terminations = [
-            worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in idle_actors
-        ]
-        ray.wait(terminations, num_returns=len(terminations), timeout=60)
+        _end_actors(ray, [worker for worker in actors if worker not in going.values()])
     except ray.exceptions.RayError as failed:
         raise StructgenError(
             f"A worker failed: {str(failed).strip().splitlines()[-1]}",
@@ -113,6 +103,24 @@ def ray_answers(
             ray.kill(worker)
         if is_ours:
             ray.shutdown()
+
+
+def _count_workers(resources: dict[str, Any], count: int | None, gpu: bool | None) -> tuple[int, bool]:
+    """Return how many workers there are, and whether each has a GPU: `count` and `gpu` of `ray_answers` for a
+    cluster of some resources. Errors: OptionError where it has no such device."""
+    has_gpu = bool(resources.get("GPU")) if gpu is None else gpu
+    count = count or int(resources.get("GPU" if has_gpu else "CPU", 0))
+    if count < 1:
+        kind = "GPU" if has_gpu else "processor"
+        raise OptionError(f"Ray's cluster has no {kind}.", where="ray", cure="Choose another device.")
+    return count, has_gpu
+
+
+def _end_actors(ray: Any, actors: Sequence[Any]) -> None:
+    """End actors that were started and do nothing now. In order, so that they take their folders with
+    them."""
+    terminations = [worker.__ray_terminate__.options(max_task_retries=0).remote() for worker in actors]
+    ray.wait(terminations, num_returns=len(terminations), timeout=60)
 
 
 def _pickle_maker(pickler: Any, make: Callable[[], Worker]) -> bytes:
