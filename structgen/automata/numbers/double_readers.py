@@ -43,8 +43,7 @@ _FAR_FROM_INTEGERS = ir.All(
 """Numbers whose doubles are integers only where they are: their first 15 digits tell them from the integers
 beside them, or of those with 16 before the point the next ones."""
 # From the middle between the largest double and 2**1024 on, numbers are rounded to infinity.
-_FIRST_INFINITE = 2**1024 - 2**970
-_FINITE = interval(-_FIRST_INFINITE, _FIRST_INFINITE, True, True)
+_FINITE = interval(-(2**1024) + 2**970, 2**1024 - 2**970, True, True)
 _VANISHING = ir.Pattern(
     r"^-?(?:[1-9].*[eE]-(?:32[4-9]|3[3-9]\d|[4-9]\d\d)|0\.0{0,4}[1-9].*[eE]-(?:319|3[2-9]\d|[4-9]\d\d)"
     r"|0\.0{5}.*[eE]-(?:30[4-9]|3[1-9]\d|[4-9]\d\d))$"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from itertools import chain, pairwise
 from sys import float_info
-from typing import Final, NamedTuple, TypeAlias, TypeVar, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 from structgen.automata.numbers.value_automata import INTEGER, MOST_PLACES, decimal_magnitude
 from structgen.base.errors import LimitError
@@ -27,10 +27,8 @@ _FARTHEST = Decimal("9" * DIGITS + "e287")
 """The largest number that a numeral of DIGITS digits with an exponent writes (`numeral_forms`)."""
 _FAR_FROM_LARGEST = 300
 """The power of ten of numbers below which no numeral has as many digits."""
-_SHORT_DIVISOR: Final = 5
-"""The most digits of a divisor whose multiples are never listed."""
-_LISTED: Final = 1_000
-"""How many multiples of a divisor are listed, of each sign."""
+_SHORT_DIVISOR, _LISTED = 5, 1_000
+"""The most digits of a divisor whose multiples are never listed; and how many are listed, of each sign."""
 _NEAR_EXPONENTS = ir.Pattern(
     r"^-?(?:\d+(?:\.\d+)?|0(?:\.0+)?[eE][+-]?\d+"
     rf"|\d+(?:\.\d{{1,{MOST_PLACES}}}0*)?[eE](?:\+?\d+|-0*(?:\d|1\d|{MOST_PLACES})))$"

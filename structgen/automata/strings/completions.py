@@ -53,10 +53,8 @@ class StringCompletions:
         starts = alphabet.starts.tolist()
         ends = [*starts[1:], LAST + 1]
         for low, end, kind in zip(starts, ends, alphabet.kinds.tolist(), strict=True):
-            # surrogates have no UTF-8
-            below_surrogates = (low, min(end, 0xD800))
-            above_surrogates = (max(low, 0xE000), end)
-            for first, past in (below_surrogates, above_surrogates):
+            # the parts of the run below and above the surrogates, which have no UTF-8
+            for first, past in ((low, min(end, 0xD800)), (max(low, 0xE000), end)):
                 best_so_far = cheapest[kind]
                 # beyond ASCII UTF-8 ascends with the characters, and is shorter than an escape
                 is_settled = best_so_far is not None and best_so_far[0] < 6 and first >= 0x80

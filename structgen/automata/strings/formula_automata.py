@@ -59,8 +59,7 @@ HELD: Final[HeldByContent[Automaton]] = HeldByContent()
 """The automata of formulas that this process met last."""
 _PAIR: Final = Pattern(r"[\uD800-\uDBFF][\uDC00-\uDFFF]")
 """Surrogates that are never lone: their escapes are one character (RFC 8259, section 7)."""
-_LOW: Final = 0xD800
-_HIGH: Final = 0xE000
+_LOW, _HIGH = 0xD800, 0xE000
 """The first surrogate, and the first code point behind the surrogates."""
 
 

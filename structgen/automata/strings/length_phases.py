@@ -142,7 +142,6 @@ def divide_into_phases(
     if not distinct_formulas:
         return None
     rows = rows_of(Spec(distinct_formulas))
-    trans = rows.automaton.trans
     met = (frozenset[int](), *rows.outcomes)
     # From the last phase to the first: what is alive in a phase depends on what is alive behind it.
     phases: list[Phase] = []
@@ -155,14 +154,22 @@ def divide_into_phases(
             ]
         )
         outcomes = [frozenset(at for at, ask in enumerate(asks) if ask in true) for true in met]
-        has_demands = np.array(list(map(bool, outcomes)))
-        accept = has_demands[rows.automaton.accept]
-        far = steps_to(trans, accept)
+        # a state accepts in this phase where its outcome meets a demand
+        accept = np.array(list(map(bool, outcomes)))[rows.automaton.accept]
+        far = steps_to(rows.automaton.trans, accept)
         # `phases` has the later phases, so its last one is the next. Behind all of them no length is asked.
         after = phases[-1].alive_states(end)[: len(accept)] if phases else far < FAR
         live, prelude = _alive_layers(rows, accept, after, end - begin)
-        farthest = int(far[far < FAR].max(initial=-1))
-        phases.append(Phase(end, asks, tuple(outcomes), live, prelude, farthest))
+        phases.append(
+            Phase(
+                end,
+                asks,
+                tuple(outcomes),
+                live,
+                prelude,
+                farthest=int(far[far < FAR].max(initial=-1)),
+            )
+        )
         end = begin
     return rows, tuple(phases[::-1])
 

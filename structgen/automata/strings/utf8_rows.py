@@ -294,11 +294,6 @@ def byte_rows(
     totals = np.zeros(0, int)
     if endless:
         totals = np.flatnonzero(closed_states(trans, np.ones(count, np.bool_)))
-    digest = blake2b(digest_size=16)
-    for part in (alphabet.starts, alphabet.kinds, trans, of.accept):
-        digest.update(part.tobytes())
-    # A frozenset has no order that is the same in every process: it is sorted.
-    digest.update(repr(([sorted(true) for true in outcomes], lone)).encode())
     return ByteRows(
         of,
         outcomes,
@@ -308,8 +303,18 @@ def byte_rows(
         totals,
         np.concatenate(open_bytes),
         np.concatenate(rests),
-        digest.digest(),
+        _digest_of_rows(of, outcomes, lone),
     )
+
+
+def _digest_of_rows(of: Automaton, outcomes: tuple[frozenset[int], ...], lone: bool) -> bytes:
+    """Return the digest of the rows of an automaton; `ByteRows.digest` says what it names."""
+    digest = blake2b(digest_size=16)
+    for part in (of.alphabet.starts, of.alphabet.kinds, of.trans, of.accept):
+        digest.update(part.tobytes())
+    # A frozenset has no order that is the same in every process: it is sorted.
+    digest.update(repr(([sorted(true) for true in outcomes], lone)).encode())
+    return digest.digest()
 
 
 def _whole_characters(of: Automaton, first: Longs) -> Table:
