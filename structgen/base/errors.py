@@ -297,7 +297,7 @@ def warning_level() -> int:
     frame = sys._getframe(1)
     # Other packages' frames between two of ours do not count as ours: the walk ends at the first of them.
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "structgen":
-        level = level + 1
+        level += 1
         frame = frame.f_back
     return level
 

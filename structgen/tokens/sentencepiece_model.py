@@ -137,7 +137,7 @@ def _refuse_part(processor: Any, model: bytes) -> None:
     while at < len(model):  # a field: its number and 3 bits, its length in 7 bits a byte, and so many bytes
         key = data[at]
         length = 0
-        at = at + 1
+        at += 1
         # The length: seven bits a byte, the lowest first; a byte below 0x80 is the last one.
         for shift in range(0, 70, 7):
             length |= (data[at] & 0x7F) << shift

@@ -311,7 +311,7 @@ def write_numeral(number: Decimal) -> str:
     short = text.rstrip("0")
     exponent += len(text) - len(short)
     if exponent >= 0 and len(short) + exponent <= 20:
-        short = short + "0" * exponent
+        short += "0" * exponent
         exponent = 0
     minus = "-" if sign else ""
     power = f"e{exponent}" if exponent else ""

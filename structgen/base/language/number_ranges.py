@@ -107,7 +107,7 @@ def unite_ranges(sets: Sequence[Ranges]) -> Ranges:
     for cut, at in sorted(cuts, key=itemgetter(0)):
         inside[at] = not inside[at]
         count_before = count
-        count = count + (1 if inside[at] else -1)
+        count += 1 if inside[at] else -1
         if bool(count_before) != bool(count):
             if cuts_kept and cuts_kept[-1] == cut:
                 cuts_kept.pop()  # one set ends where another begins
