@@ -89,7 +89,7 @@ def test_a_source_of_the_package_is_read_once_in_a_process() -> None:
         "import structgen.base.system.source_digests as s\n"
         "read = collections.Counter()\n"
         "sys.addaudithook(lambda event, said: event == 'open' and read.update([str(said[0])]))\n"
-        "files = s.imported(Path(s.__file__).parents[1] / 'json_machine' / 'masks' / 'state_walk.py')\n"
+        "files = s.with_imports(Path(s.__file__).parents[1] / 'json_machine' / 'masks' / 'state_walk.py')\n"
         "found = {(s.digest_of(files), s.package_digest()) for _ in range(3)}\n"
         "print(len(found), len(files) < len(read), max(read.values()))\n"
     )
