@@ -93,7 +93,8 @@ class BidirectionalLlama:
             self.context = int(config["max_position_embeddings"])
             self._heads = int(config["num_attention_heads"])
             self._epsilon = np.float32(config["rms_norm_eps"])
-            head, theta = int(config["head_dim"]), float(config["rope_theta"])
+            head = int(config["head_dim"])
+            theta = float(config["rope_theta"])
             self._embedding = tensors["model.embed_tokens.weight"]
             self._norm = tensors["model.norm.weight"]
             self._layers = [
@@ -107,7 +108,8 @@ class BidirectionalLlama:
         self.vocab_size = len(self._embedding)
         rates = theta ** (-np.arange(0, head, 2, dtype=np.float32) / np.float32(head))
         angles = np.arange(self.context, dtype=np.float32)[:, None] * rates.astype(np.float32)
-        self._cos, self._sin = np.cos(angles), np.sin(angles)
+        self._cos = np.cos(angles)
+        self._sin = np.sin(angles)
         nothing = np.empty((self._heads, 0, head), np.float32)
         blank = (nothing,) * len(self._layers)
         states = np.empty((0, self._embedding.shape[1]), np.float32)
@@ -220,8 +222,10 @@ class BidirectionalLlama:
         keys, values = [], []
         for layer, old_keys, old_values in zip(self._layers, past.keys, past.values, strict=True):
             q, k, v = self._split_heads(_normalise_rows(x, layer.input_norm, self._epsilon) @ layer.qkv)
-            q, k = _rotate_heads(q, cos, sin), _rotate_heads(k, cos, sin)
-            k, v = np.concatenate((old_keys, k), 1), np.concatenate((old_values, v), 1)
+            q = _rotate_heads(q, cos, sin)
+            k = _rotate_heads(k, cos, sin)
+            k = np.concatenate((old_keys, k), 1)
+            v = np.concatenate((old_values, v), 1)
             keys.append(k)
             values.append(v)
             x = x + _attend_columns(q, k, v, hidden_columns) @ layer.out

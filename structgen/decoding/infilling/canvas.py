@@ -214,7 +214,9 @@ def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
     """Return one lattice over all parts. The slot of a mark has the position -1."""
-    slots, positions, start = list[LatticeSlot](), list[int](), 0
+    slots = list[LatticeSlot]()
+    positions = list[int]()
+    start = 0
     for piece in pieces:
         mark = marks.columns_before.get(piece.name)
         if mark is not None:

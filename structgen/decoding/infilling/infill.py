@@ -246,10 +246,14 @@ def infill(
 def _parts_of(settings: InfillSettings) -> Parts:
     """Return the parts of the template; of that of the known fields; or one hole, for the whole text."""
     parts: Parts = [Hole("text")]
-    fault, where, cure = "The template has no hole.", "template", "Write {name} where something is to come."
+    fault = "The template has no hole."
+    where = "template"
+    cure = "Write {name} where something is to come."
     if settings.given is not None:
         parts = parts_of_given(_schema_of(settings.grammar), settings.given)
-        fault, where, cure = "All required fields are given.", "given", "Leave some of them out."
+        fault = "All required fields are given."
+        where = "given"
+        cure = "Leave some of them out."
     elif settings.template is not None:
         parts = parts_of(settings.template)
     if not any(isinstance(part, Hole) for part in parts):
@@ -466,10 +470,8 @@ class _InfillCall:
                 where="template",
                 cure="Give the holes different names, or types of their own in place of grammar=.",
             )
-        template_types, types = (
-            {(hole.type, hole.pattern) for hole in hole_group} - {("", "")},
-            self.settings.holes or {},
-        )
+        template_types = {(hole.type, hole.pattern) for hole in hole_group} - {("", "")}
+        types = self.settings.holes or {}
         targets = [
             *(pattern or TYPES[kind] for kind, pattern in template_types),
             *([types[name]] if name in types else ()),

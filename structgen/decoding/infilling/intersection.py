@@ -131,7 +131,8 @@ def _add_inside(
             "most).",
         )
     numbers = count + np.arange(len(pairs), dtype=np.int32)
-    targets, table = pairs_after(pairs), np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)
+    targets = pairs_after(pairs)
+    table = np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)
     has_target = targets >= 0
     table[:, : moves.shape[1]][has_target] = numbers[np.searchsorted(pairs, targets[has_target])]
     states = pairs // size

@@ -70,7 +70,8 @@ class Lattice:
         """
         count = len(slots)
         self.automaton = automaton
-        self._end, self._pad = end_token, pad_token
+        self._end = end_token
+        self._pad = pad_token
         tokens, self._nullable, self._closes, columns = map(np.array, zip(*slots, strict=True))
         self._tokens = tokens.astype(np.int32)
         column = automaton.token_class[np.maximum(tokens, 0)]
@@ -123,7 +124,8 @@ class Lattice:
         column = NULL if token == NULL else int(self.automaton.token_class[token])
         if column == DEAD:
             raise OptionError(f"Token {token} stands in no text of the grammar.", where="token")
-        self._column[slot], self._tokens[slot] = column, token
+        self._column[slot] = column
+        self._tokens[slot] = token
         self.open_slots = self.open_slots[self.open_slots != slot]
         self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
@@ -154,7 +156,9 @@ class Lattice:
     def nodes_after(self, slot: int, nodes: Numbers) -> Numbers:
         """Return, of each node before a slot that is not masked, the node behind the slot; -1 where there is
         none."""
-        targets, column, states = np.full_like(nodes, DEAD), int(self._column[slot]), self.automaton.states
+        targets = np.full_like(nodes, DEAD)
+        column = int(self._column[slot])
+        states = self.automaton.states
         if column == NULL:
             targets = states + nodes % states
         elif column >= 0:
@@ -203,14 +207,16 @@ class Lattice:
         if self.is_feasible:
             return None
         self._find_reached(len(self))
-        unknown, dead = self._column == NOWHERE, ~self._reached_nodes[1:].any(axis=1)
+        unknown = self._column == NOWHERE
+        dead = ~self._reached_nodes[1:].any(axis=1)
         return int(np.append(unknown if unknown.any() else dead, True).argmax())
 
     def find_masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
         a, at = self.automaton, np.asarray(slots, np.int64)
-        masks, nulls = np.zeros((len(at), a.classes), np.bool_), np.zeros(len(at), np.bool_)
+        masks = np.zeros((len(at), a.classes), np.bool_)
+        nulls = np.zeros(len(at), np.bool_)
         if len(at):
             self._find_reached(int(at[-1]))
             self._find_leads(int(at[0]) + 1)

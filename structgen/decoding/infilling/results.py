@@ -47,7 +47,9 @@ class Infilled:
 
     def write_trace(self, path: Path | str, title: str = "An infilling") -> None:
         """Write a page that shows the canvas being filled, step by step: one self-contained HTML file."""
-        steps, pieces, rows = self.steps, list[ShownToken](), list[dict[str, Any]]()
+        steps = self.steps
+        pieces = list[ShownToken]()
+        rows = list[dict[str, Any]]()
         for token in steps[-1].canvas:
             slot_text = "∅" if token == NULL else text_of([token], self.tokenizer).replace("\n", "⏎\n")
             pieces.append(ShownToken(slot_text, kind="fixed"))

@@ -79,7 +79,8 @@ class LookAhead:
         ever taken in the state. The mean over all tokens counts as one estimate of each."""
         if state not in self._states:
             return np.full(len(tokens), otherwise)
-        token_means, whole = self._tokens[state], self._states[state][1]
+        token_means = self._tokens[state]
+        whole = self._states[state][1]
         pairs = np.array([token_means.get(token, (0.0, whole)) for token in tokens.tolist()]).reshape(-1, 2)
         counts, means = pairs[:, 0], pairs[:, 1]
         guesses: Floats = (counts * means + whole) / (counts + 1.0)
@@ -127,7 +128,10 @@ class Beam:
         random: np.random.Generator,
         ahead: LookAhead,
     ) -> None:
-        self._target, self._tree, self._random, self._ahead = target, tree, random, ahead
+        self._target = target
+        self._tree = tree
+        self._random = random
+        self._ahead = ahead
         self._frontier = Frontier(target, tree)
         self.width = width
         self.found_texts: list[FoundText] = []
@@ -187,7 +191,8 @@ class Beam:
                 node.end_upper = 0.0
                 continue
             log_end, tokens = math.log(node.end), particle.prefix.tokens
-            log_probability, log_weight = particle.log_probability + log_end, particle.log_weight + log_end
+            log_probability = particle.log_probability + log_end
+            log_weight = particle.log_weight + log_end
             self.found_texts.append(FoundText(tokens, log_probability, log_weight, particle.is_kept))
             node.end_lower = node.end_upper
 
@@ -291,7 +296,8 @@ class Beam:
         self, particle: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
     ) -> BeamParticle | None:
         """Return the particle of a drawn candidate; None if a checker refuses it."""
-        value, share = float(particle.guesses[-1 if slot == REST else slot]), 1.0
+        value = float(particle.guesses[-1 if slot == REST else slot])
+        share = 1.0
         if slot == REST:
             node = particle.known_node
             assert particle.spare is not None

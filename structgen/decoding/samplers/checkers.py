@@ -178,7 +178,9 @@ class TypeChecker:
             schema = type_.json_schema(schema_generator=TypeSchema)
         else:
             reader = type_ if isinstance(type_, TypeReader) else read_type(type_)
-            hint, core, schema = reader.hint, reader.core_schema, reader.schema
+            hint = reader.hint
+            core = reader.core_schema
+            schema = reader.schema
         self.hint = hint
         self._validators = PlaceValidators(core)
         marks = [repr(schema), *map(_mark_function, self._validators.functions)]

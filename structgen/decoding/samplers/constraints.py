@@ -160,7 +160,8 @@ class _CheckerCaller:
                 where=where,
                 cure="Define `viable` or `final` instead, or give a JSON Schema or a type as the grammar.",
             )
-        self.checker, self._where = checker, where
+        self.checker = checker
+        self._where = where
         self._is_changed = not self.has.isdisjoint(("viable", "closed"))
         """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)

@@ -247,11 +247,9 @@ class Draws(Generic[T]):
         """The sentences that restrict what the draws stand for: there are fewer than were asked for, or a
         limit cut the run, or the draws are biased; empty where none of these holds. The warning, the
         representation, the tables, the JSON and the page show these sentences."""
-        draw_count, requested_count, stop_reason = (
-            len(self.texts),
-            self.about.get("n", 0),
-            self.statistics.stopped,
-        )
+        draw_count = len(self.texts)
+        requested_count = self.about.get("n", 0)
+        stop_reason = self.statistics.stopped
         sentences = []
         if draw_count < requested_count and stop_reason != "until":
             end = f"The run gave {draw_count:,} of {requested_count:,} draws, and ended {self.ending}."

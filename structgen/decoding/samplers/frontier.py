@@ -113,5 +113,7 @@ class Frontier:
             node.recompute_bounds()
             if not at.is_kept:
                 return
-            edge, upper, lower = at.edge, node.upper, node.lower
+            edge = at.edge
+            upper = node.upper
+            lower = node.lower
             at = at.parent

@@ -41,7 +41,8 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     attempts = attempt_pair[0].renumber_draws(places[:count]).join_attempts(attempt_pair[1], places[count:])
     bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
     log_weights = _joined_weights(first, second, attempts, tokens, logprobs, bracket)
-    first_statistics, later_statistics = first.statistics, second.statistics
+    first_statistics = first.statistics
+    later_statistics = second.statistics
     summed_names = [field.name for field in fields(Statistics) if field.name != "stopped"]
     counts = {
         name: getattr(first_statistics, name) + getattr(later_statistics, name) for name in summed_names

@@ -118,7 +118,9 @@ class _Search:
     """The prefixes that are open, and the texts that were found."""
 
     def __init__(self, target: Target, k: int, *, is_canonical: bool) -> None:
-        self._target, self._k, self._is_canonical = target, k, is_canonical
+        self._target = target
+        self._k = k
+        self._is_canonical = is_canonical
         self._open: list[_Edge] = []
         self.finished_edges: list[_Edge] = []
         """The k + 1 likeliest texts found, likeliest first."""

@@ -55,7 +55,8 @@ class Problem:
         """
         name = check_encodable("name", name)
         self._ranges: ValueRanges | None = None
-        self._outline, self._chat = check_flag("outline", outline), check_flag("chat", chat)
+        self._outline = check_flag("outline", outline)
+        self._chat = check_flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
         plain_grammar, self._read_value, self._own = read_grammar(grammar)
@@ -75,10 +76,14 @@ class Problem:
                         where=option,
                         cure="Leave it out.",
                     )
-            self._function, self.name, self.width, self.together = model, name, 1, 1
+            self._function = model
+            self.name = name
+            self.width = 1
+            self.together = 1
             self.tokenizer = tokenizer_of(tokenizer)
             self.compiled = _compile_for(plain_grammar, self.tokenizer)
-            self._vocab_size, self._context = self.compiled.vocab_size, 1 << 62
+            self._vocab_size = self.compiled.vocab_size
+            self._context = 1 << 62
             return
         # optional: torch
         from structgen.decoding.engine import Engine
@@ -91,10 +96,14 @@ class Problem:
                 cure="Leave it out, or make the engine with it.",
             )
         self._engine = engine
-        self.name, self.tokenizer = name or engine.name, engine.tokenizer
-        self.width, self.together = WALKS, engine.max_rows
-        self.compiled, self._plain_grammar = engine.compiled(plain_grammar), plain_grammar
-        self._vocab_size, self._context = engine.model.vocab_size, engine.model.context
+        self.name = name or engine.name
+        self.tokenizer = engine.tokenizer
+        self.width = WALKS
+        self.together = engine.max_rows
+        self.compiled = engine.compiled(plain_grammar)
+        self._plain_grammar = plain_grammar
+        self._vocab_size = engine.model.vocab_size
+        self._context = engine.model.context
 
     width: int
     """How many walks go side by side: `WALKS`, whatever `max_rows` the engine has, so that equal seeds give

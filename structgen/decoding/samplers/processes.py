@@ -43,10 +43,12 @@ class InProcess:
         checks.ChoiceCheck(("raise", "refuse"))("on_timeout", on_timeout)
         checks.check_number("seconds", seconds, 1e-6, 1e9, "a number of seconds above 0")
         own_checker, self.asks = methods_of(checker, "checker")
-        self._seconds, self._on_timeout = seconds, on_timeout
+        self._seconds = seconds
+        self._on_timeout = on_timeout
         self.is_repeatable = on_timeout == "raise"
         """Whether the same call always has the same answer."""
-        self._checker, self._server = own_checker, _CheckerServer(own_checker)
+        self._checker = own_checker
+        self._server = _CheckerServer(own_checker)
         self._worker = WorkerProcess(self._server, f"checker {self.__name__}", "checkers")
         self._state: bytes | None = None
         """The checker's state after the prefix; None: its initial state."""

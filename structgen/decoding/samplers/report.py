@@ -149,7 +149,8 @@ def _list_positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str
     """Return for each token position the share of the model's mass that is forbidden there, on average under
     the target over the texts that reach it, and the share of these."""
     longest = max(map(len, masks))
-    reach, removed_mass = np.zeros((len(masks), longest)), np.zeros((len(masks), longest))
+    reach = np.zeros((len(masks), longest))
+    removed_mass = np.zeros((len(masks), longest))
     for at, masses in enumerate(masks):
         reach[at, : len(masses)] = 1.0
         removed_mass[at, : len(masses)] = np.clip(1 - masses, 0.0, 1.0)
@@ -180,10 +181,8 @@ def _list_fields(
     """Return the fields of the draws, and the number of fields left out."""
     if not samples.texts:
         return [], 0
-    values, others = (
-        _values_of_draws(samples),
-        [] if masked_samples is None else _values_of_draws(masked_samples),
-    )
+    values = _values_of_draws(samples)
+    others = [] if masked_samples is None else _values_of_draws(masked_samples)
     paths = paths_of([document for _, document in values]) if samples.is_json else []
     reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
         show_path(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
@@ -225,7 +224,8 @@ def _describe_field(
 ) -> dict[str, Any]:
     """Return a field with its likeliest values. `found` and `others`: for each draw, and each draw by
     masking, its values."""
-    places, other_places = collect_values(values), collect_values(others)
+    places = collect_values(values)
+    other_places = collect_values(others)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
     for key, (_, draws) in other_places.items():

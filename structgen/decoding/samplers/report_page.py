@@ -212,7 +212,8 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
     attempts = samples.attempts
     if attempts is None or samples.lists_all or not samples.has_intervals:
         return []
-    batches, columns = np.unique(attempts.batches), list[Column]()
+    batches = np.unique(attempts.batches)
+    columns = list[Column]()
     for last in np.unique(batches[np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)]):
         part = attempts.first_batches(int(last) + 1)
         texts = np.append(part.texts, part.listed[part.since <= last])
@@ -241,7 +242,9 @@ def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
     step = max(1, round(len(positions) / 15))
     columns = []
     for at, (position, high) in enumerate(zip(positions, highs, strict=True)):
-        token, removed_share, reach_share = position["position"] + 1, position["removed"], position["reached"]
+        token = position["position"] + 1
+        removed_share = position["removed"]
+        reach_share = position["reached"]
         hint = f"token {token}: {format_percent(removed_share.value)} removed ({removed_share.interval()}); "
         columns.append(
             Column(

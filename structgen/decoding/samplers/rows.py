@@ -31,8 +31,12 @@ class FunctionRows:
     def __init__(
         self, function: Callable[[list[int]], Any], prompt: Sequence[int], vocab_size: int, name: str
     ) -> None:
-        self.name, self.count, self.reread = name, 0, 0
-        self._function, self._prompt, self._vocab_size = function, list(prompt), vocab_size
+        self.name = name
+        self.count = 0
+        self.reread = 0
+        self._function = function
+        self._prompt = list(prompt)
+        self._vocab_size = vocab_size
         self.is_over: Callable[[], bool] = lambda: False
         """Asked before each call of the function, which may be slow: a read may need thousands of calls."""
 

@@ -159,7 +159,8 @@ class SamplingRun:
         try:
             yield
         except LimitError as error:
-            self.stopped, self.limit = "limit", error
+            self.stopped = "limit"
+            self.limit = error
         except RunOver:
             pass  # who raised it has noted why
         except KeyboardInterrupt:
@@ -246,7 +247,8 @@ def attempts_of(
     The run also ends if the tree proves that there is nothing to draw; and, without budget and time limit,
     after `FRUITLESS` attempts in a row without a text.
     """
-    attempts, wanted_count = list(first_attempts), run.n if wanted_count is None else wanted_count
+    attempts = list(first_attempts)
+    wanted_count = run.n if wanted_count is None else wanted_count
     accepted_count = sum(attempt.weight > 0 for attempt in attempts)
     with run.cut_short():
         # If the tree answers everything, the time is checked only here.
@@ -316,7 +318,8 @@ def record_attempts(
     def column_of_attempts(name: str) -> Floats:
         return np.array([getattr(attempt, name) for attempt in attempts], np.float64)
 
-    weights, bounds = column_of_attempts("weight"), column_of_attempts("bound")
+    weights = column_of_attempts("weight")
+    bounds = column_of_attempts("bound")
     are_valid = weights > 0
     texts = np.where(are_valid, np.cumsum(are_valid) - 1, -1)
     since: dict[int, int] = {}

@@ -606,7 +606,8 @@ def _needed_draws(
     if attempts is None or not count or not attempts.worth > 0:
         return math.inf
     if function is None:
-        interval, parts = samples.log_z_interval, attempts.known + attempts.weights
+        interval = samples.log_z_interval
+        parts = attempts.known + attempts.weights
         variance = float(parts.var() / parts.mean() ** 2) * count / len(parts)
     else:
         column = samples.numbers_of(function, value_range, "until")
@@ -629,7 +630,8 @@ def _samples_of_run(
 ) -> Samples[Any]:
     """Return what a run drew, as the `Samples` that callers get."""
     target = run.target
-    texts, is_json = [target.text_of(tokens) for tokens in method_draws.tokens], target.compiled.has_events
+    texts = [target.text_of(tokens) for tokens in method_draws.tokens]
+    is_json = target.compiled.has_events
     # a tree bounds the mass of the valid texts, and tells nothing of their weights
     bracket = (0.0, math.inf) if target.has_weights else run.tree.bracket
     return Samples(
@@ -712,7 +714,8 @@ def _masses_along(
 
 def _empty_samples(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
-    none, statistics = np.empty(0), Statistics(0, 0, 0, 0.0, "interrupted")
+    none = np.empty(0)
+    statistics = Statistics(0, 0, 0, 0.0, "interrupted")
     facts = False, False, math.nan, (0.0, 1.0), statistics
     return Samples(settings.method, [], [], [], none, none, *facts, about={"n": settings.n})
 

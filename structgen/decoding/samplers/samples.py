@@ -133,7 +133,8 @@ class Samples(Draws[T]):
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
         edges = np.array([column.minimum, *map(column.number, places.tolist()), column.maximum])
-        gaps, points = ~is_more & ~is_less, ~is_more[:-1] & ~is_less[1:]
+        gaps = ~is_more & ~is_less
+        points = ~is_more[:-1] & ~is_less[1:]
         low = float(min((*edges[:-1][gaps], *edges[1:-1][points]), default=value))
         high = float(max((*edges[1:][gaps], *edges[1:-1][points]), default=value))
         is_told = (

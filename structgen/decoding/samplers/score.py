@@ -105,7 +105,8 @@ def score(
     OptionError for an option that has no meaning here, StructgenError if the model's logits are not numbers.
     """
     target_options: dict[str, Any] = {**options}
-    settings, temperature = TargetSettings(**target_options), temperature_above_0("temperature", temperature)
+    settings = TargetSettings(**target_options)
+    temperature = temperature_above_0("temperature", temperature)
     text_list = _check_texts(texts)
     checks.InstanceCheck(Samples | NoneType, "Pass draws of sg.sample, or leave it out.")("samples", samples)
     if samples is not None and samples.is_biased and math.isnan(samples.log_z):
@@ -148,7 +149,8 @@ def _score_text(
     logprob = -math.inf if reason else logprobs[tokens]
     if logprob == -math.inf:
         return Score(text, tokens, logprob, logprob, (logprob, logprob), reason)
-    low, high = logprob - of_log_z[1], min(logprob - of_log_z[0], 0.0)
+    low = logprob - of_log_z[1]
+    high = min(logprob - of_log_z[0], 0.0)
     logprob_given_valid = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
     return Score(text, tokens, logprob, logprob_given_valid, (low, high), "")
 
@@ -181,7 +183,8 @@ def _judge_text(target: Target, text: str) -> tuple[Tokens, str]:
         if compiled_grammar.next_index(prefix.state, token) < 0:
             refused_text = target.text_of(tokens[: at + 1])
             place = compiled_grammar.live_part(refused_text)[1]
-            refused_byte, shown_prefix = refused_text[place : place + 1], _show_end(refused_text[:place])
+            refused_byte = refused_text[place : place + 1]
+            shown_prefix = _show_end(refused_text[:place])
             return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, behind {shown_prefix}"
         after = target.extend_prefix(prefix, token)
         if after is None:

@@ -162,8 +162,11 @@ class Target:
         """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read`
         returns the object of a text if the grammar was given as a type. Raises OptionError for an object that
         is no checker."""
-        self.rows, self.compiled = rows, compiled
-        self.temperature, self.max_tokens, self.checkers = temperature, max_tokens, tuple(checkers)
+        self.rows = rows
+        self.compiled = compiled
+        self.temperature = temperature
+        self.max_tokens = max_tokens
+        self.checkers = tuple(checkers)
         self.truncation = truncation
         self.value: Callable[[bytes], Any] = compiled.value if read is None else read
         """Returns the value of a text of the grammar: an object if there is a type, the parsed JSON value if
@@ -231,11 +234,13 @@ class Target:
         weights: Floats = np.exp(scale_logits(logits, self.temperature, len(prefix.tokens)))
         weights /= weights.sum()
         probabilities = self.truncation.truncate_law(weights)
-        allowed_tokens, ends = self._allowed_tokens(prefix), self._ends
+        allowed_tokens = self._allowed_tokens(prefix)
+        ends = self._ends
         if "mask" in self._constraints.methods and prefix.standing is not None:
             mask = self._constraints.allowed_tokens(prefix.standing, prefix.written, self.compiled.vocab_size)
             if mask is not None:
-                allowed_tokens, ends = allowed_tokens[mask[allowed_tokens]], ends[mask[ends]]
+                allowed_tokens = allowed_tokens[mask[allowed_tokens]]
+                ends = ends[mask[ends]]
         end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
         return TargetStep(allowed_tokens, probabilities[allowed_tokens], end)
 

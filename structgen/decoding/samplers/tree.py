@@ -78,8 +78,10 @@ class Node:
         self.lowers = np.zeros(len(likeliest))
         self.children: dict[int, Node] = {}
         self.end = step.end
-        self.end_upper, self.end_lower = float(step.end > 0), 0.0
-        self.upper, self.lower = 1.0, 0.0
+        self.end_upper = float(step.end > 0)
+        self.end_lower = 0.0
+        self.upper = 1.0
+        self.lower = 0.0
         self.estimate = 1.0
         """An estimate of h between the bounds (see `LookAhead`)."""
         self.recompute_bounds()
@@ -141,7 +143,8 @@ class Node:
         """Return the rest of a row, and the index of one drawn from it: the tokens beside the first
         `kept_count` of this node, and their masses (equal if the row gives them none)."""
         outside = ~np.isin(step.tokens, self.tokens[:kept_count])
-        tokens, shares = step.tokens[outside], step.probabilities[outside]
+        tokens = step.tokens[outside]
+        shares = step.probabilities[outside]
         if not shares.sum() > 0:
             shares = np.ones(len(tokens))
         return tokens, shares, drawn_edge(shares, uniform)
@@ -165,7 +168,9 @@ class Node:
         twin = Node.__new__(Node)
         for name in Node.__slots__:
             setattr(twin, name, getattr(self, name))
-        twin.uppers, twin.lowers, twin.children = self.uppers.copy(), self.lowers.copy(), dict(self.children)
+        twin.uppers = self.uppers.copy()
+        twin.lowers = self.lowers.copy()
+        twin.children = dict(self.children)
         return twin
 
 
@@ -181,7 +186,9 @@ class PrefixTree:
     def __init__(self, most: int = 1 << 28, kept: int = KEPT) -> None:
         """`kept`: how many tokens a new node keeps."""
         self.root: Node | None = None
-        self.kept, self.nbytes, self.most = kept, 0, most
+        self.kept = kept
+        self.nbytes = 0
+        self.most = most
         self.fingerprint = ""
         """The digest of its target; "" before its first run."""
         self.runs = 0
@@ -243,7 +250,8 @@ class PrefixTree:
         if self.most < 0 or (parent is not None and not self.has_room(node.nbytes + CHILD)):
             return False
         if parent is None:
-            self.root, self.nbytes = node, node.nbytes
+            self.root = node
+            self.nbytes = node.nbytes
         else:
             parent.children[slot] = node
             self.nbytes += node.nbytes + CHILD

@@ -83,7 +83,9 @@ class _Walk:
     is_over: bool = False
 
     def end_walk(self, weight: float, logprob: float = -math.inf) -> None:
-        self.weight, self.logprob, self.is_over = weight, logprob, True
+        self.weight = weight
+        self.logprob = logprob
+        self.is_over = True
 
 
 _WEIGHTED: Final = (Finish.WEIGHT, Finish.REMAINDER)
@@ -97,12 +99,15 @@ class Walker:
     ) -> None:
         """Without a tree each walk has nodes of its own, which keep all tokens. `flips`: whether walks
         through the remainder flip coins in place of weights."""
-        self._target, self._finish = target, finish
+        self._target = target
+        self._finish = finish
         self._flips = flips or finish is Finish.COIN
         self._leaves_known = finish is Finish.REMAINDER
         self._tree = PrefixTree(most=-1, kept=1 << 62) if tree is None else tree
         self._frontier = Frontier(target, self._tree)
-        self.seed, self._number, self._batch = seed & ((1 << 64) - 1), 0, -1
+        self.seed = seed & ((1 << 64) - 1)
+        self._number = 0
+        self._batch = -1
         self.tree_rows = 0
         """Nodes that walks found in the tree: each saved a model row."""
 
@@ -115,13 +120,15 @@ class Walker:
         `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
         dropped: dropping long walks only would bias the others.
         """
-        frontier, (lower, bound) = self._frontier, self._tree.bracket
+        frontier = self._frontier
+        lower, bound = self._tree.bracket
         known_mass = lower if self._leaves_known else 0.0
         starts = (frontier.start(Particle) for _ in range(width))
         walks = [
             _Walk(particle, self._next_draws(), bound - known_mass, bound - known_mass) for particle in starts
         ]
-        is_new, self._batch = self._tree.root is None, self._batch + 1
+        is_new = self._tree.root is None
+        self._batch += 1
         self.tree_rows += sum(walk.at.node is not None for walk in walks)
         active = walks
         while active:
@@ -201,14 +208,16 @@ class Walker:
         bytes_before = node.nbytes
         slot = node.unfold_token(step, walk.draws.random(), walk.kept_count)
         if node.nbytes > bytes_before and is_full:
-            at.node, at.is_kept = node, False
+            at.node = node
+            at.is_kept = False
         elif at.is_kept:
             self._tree.nbytes += node.nbytes - bytes_before
         self._take_edge(walk, slot, assumed_bound=1.0)
 
     def _take_edge(self, walk: _Walk, edge: int, assumed_bound: float) -> None:
         """Follow an edge that was drawn with an assumed bound."""
-        at, walk.assumed_bound = walk.at, assumed_bound
+        at = walk.at
+        walk.assumed_bound = assumed_bound
         if edge != END:
             after = self._frontier.extend_particle(at, edge)
             walk.at = at if after is None else after

@@ -22,7 +22,9 @@ from structgen.doors.maskbench.engines import EngineConfig, EngineRefusal, Sessi
 from structgen.doors.maskbench.measurements import NOT_MEASURED, StepResult, Verdict
 from structgen.doors.maskbench.readers import Case
 
-WALK_FREE, WALK_MOST, WALK_SEED = 48, 4096, 7
+WALK_FREE = 48
+WALK_MOST = 4096
+WALK_SEED = 7
 _LONGEST: Final = 2000
 """Of what an engine says, so many characters are kept."""
 
@@ -56,11 +58,13 @@ class Replay:
         """Begin to count what a step costs."""
         if self._note_collection not in gc.callbacks:
             gc.callbacks.append(self._note_collection)
-        self._pauses, self._cpu = array("q"), process_time_ns()
+        self._pauses = array("q")
+        self._cpu = process_time_ns()
 
     def _add_costs(self, step: StepResult) -> StepResult:
         """Return a step with what it cost."""
-        step.cpu, step.pauses = process_time_ns() - self._cpu, self._pauses
+        step.cpu = process_time_ns() - self._cpu
+        step.pauses = self._pauses
         gc.callbacks.remove(self._note_collection)
         return step
 
@@ -117,8 +121,11 @@ class Replay:
             byte, expectation = session.why(instance.text, begins)
         except Exception as fault:
             # What is told of a refusal must not change the verdict on it.
-            byte, expectation = begins, f"not told: {_describe_error(fault)}"
-        step.kind, step.byte, step.expected = Verdict.VALID_REFUSED, byte, expectation[:_LONGEST]
+            byte = begins
+            expectation = f"not told: {_describe_error(fault)}"
+        step.kind = Verdict.VALID_REFUSED
+        step.byte = byte
+        step.expected = expectation[:_LONGEST]
         return step
 
     def _walked(self, session: Session, times: array[int]) -> StepResult:

@@ -31,7 +31,8 @@ class EngineProcess:
 
     def __init__(self, config: EngineConfig, timeout: float) -> None:
         """`timeout`: seconds, for the compilation and each instance."""
-        self._config, self._timeout = config, timeout
+        self._config = config
+        self._timeout = timeout
         self._process = WorkerProcess(Replay(config), f"engine {config.name}", "--engine", is_fresh=True)
         self.end = self._process.end
 

@@ -125,7 +125,8 @@ class Attempts:
         if self.are_coins:
             drawn = self.texts[hits]
             order = np.arange(len(drawn))
-            ones, none = np.ones((len(drawn), 1)), np.zeros((len(drawn), 1))
+            ones = np.ones((len(drawn), 1))
+            none = np.zeros((len(drawn), 1))
             remaining = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
             a, b = condition[drawn] * values[drawn], condition[drawn]
             return self._build_units(
@@ -134,15 +135,16 @@ class Attempts:
         rows, counts = self._distinct_rows(self.texts, self.weights)
         if not self.known.any():  # dead ends change nothing
             rows, counts = rows[hits[rows]], counts[hits[rows]]
-        batches, room = self.batches[rows], (self.bounds - self.known)[rows]
+        batches = self.batches[rows]
+        room = (self.bounds - self.known)[rows]
         at = self.texts[rows]
         drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * condition[np.maximum(at, 0)], 0.0)
-        condition_sums, with_value = (
-            self._sum_known_texts(batches, condition, masses),
-            self._sum_known_texts(batches, condition * values, masses),
-        )
-        a, b = with_value + drawn * values[np.maximum(at, 0)], condition_sums + drawn
-        upper_limit, slope = with_value + room[:, None], condition_sums + room[:, None]
+        condition_sums = self._sum_known_texts(batches, condition, masses)
+        with_value = self._sum_known_texts(batches, condition * values, masses)
+        a = with_value + drawn * values[np.maximum(at, 0)]
+        b = condition_sums + drawn
+        upper_limit = with_value + room[:, None]
+        slope = condition_sums + room[:, None]
         return self._build_units(
             batches, self.left[rows], at >= 0, a, b, with_value, upper_limit, slope, room, counts
         )
@@ -150,10 +152,13 @@ class Attempts:
     def units_of_mass(self) -> Units:
         """Return the units of Z."""
         rows, counts = self._distinct_rows(self.weights)
-        known_mass, weights, bounds = self.known[rows], self.weights[rows], self.bounds[rows]
+        known_mass = self.known[rows]
+        weights = self.weights[rows]
+        bounds = self.bounds[rows]
         ones = np.ones((len(rows), 1))
         columns = (known_mass + weights)[:, None], ones, known_mass[:, None], bounds[:, None], ones
-        batches, are_draws = self.batches[rows], self.texts[rows] >= 0
+        batches = self.batches[rows]
+        are_draws = self.texts[rows] >= 0
         return self._build_units(batches, self.left[rows], are_draws, *columns, bounds - known_mass, counts)
 
     def _distinct_rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
@@ -179,7 +184,8 @@ class Attempts:
     ) -> Units:
         """Return units in blocks; `columns` are the first fields of `Units`. A block ends with a batch, once
         it has its share of the planned draws: what it depends on is known when it ends."""
-        begins, counts = np.flatnonzero(np.diff(batches, prepend=-1)), columns[-1]
+        begins = np.flatnonzero(np.diff(batches, prepend=-1))
+        counts = columns[-1]
         draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
         units = np.concatenate(([0.0], np.cumsum(counts)))
         blocks, planned_units = list[int](), list[float]()

@@ -118,7 +118,8 @@ def _find_end(units: Units, cells: Floats, side: int) -> Floats:
     for _ in range(_HALVINGS):
         middle = (outer + inner) / 2
         peak = _peak_capital(units, chosen, middle, side)
-        outer, inner = np.where(peak >= 0, middle, outer), np.where(peak >= 0, inner, middle)
+        outer = np.where(peak >= 0, middle, outer)
+        inner = np.where(peak >= 0, inner, middle)
     return np.asarray(outer)
 
 
@@ -144,9 +145,11 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     refuses the cell, bool [F, G]."""
     figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])
     capital = np.full((figures, len(at)), math.log(units.tail))
-    peak, stakes = capital.copy(), np.empty((len(units.remaining), figures, len(at)))
+    peak = capital.copy()
+    stakes = np.empty((len(units.remaining), figures, len(at)))
     sums = np.zeros((5, figures))
-    a, b = units.a / units.room[:, None], units.b / units.room[:, None]
+    a = units.a / units.room[:, None]
+    b = units.b / units.room[:, None]
     moments = np.stack([np.broadcast_to(moment, (len(a), figures)) for moment in (a, b, a * a, a * b, b * b)])
     moments *= units.counts[:, None]
     done = 0.0

@@ -74,7 +74,8 @@ class ProvenMass:
         if not math.isfinite(self.upper):
             return np.zeros(values.shape[1]), np.ones(values.shape[1])
         masses = np.where(self.is_first, self.probabilities, 0.0)
-        has, sums = masses @ condition, masses @ (condition * values)
+        has = masses @ condition
+        sums = masses @ (condition * values)
         rest = max(self.upper - self.mass, 0.0)
         whole = np.maximum(has + rest, 1e-300)
         return sums / whole, np.minimum((sums + rest) / whole, 1.0)
@@ -155,5 +156,6 @@ def refused_shares(
         is_bet_more, is_bet_less = test_hypothesis(
             attempts.with_bets.units_of_means(has, ones, proven.probabilities), share
         )
-        is_more, is_less = is_more | is_bet_more, is_less | is_bet_less
+        is_more = is_more | is_bet_more
+        is_less = is_less | is_bet_less
     return is_more, is_less

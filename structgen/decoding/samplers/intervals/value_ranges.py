@@ -86,7 +86,9 @@ class ValueRanges:
         network, numbers = self._network, _EVERY
         if network is None:
             return None
-        demands, lengths, shapes = network.tables.places[network.root], list[Ranges](), network.shapes
+        demands = network.tables.places[network.root]
+        lengths = list[Ranges]()
+        shapes = network.shapes
         with suppress(LimitError, UnsupportedError), THIS_CALL.begin_call(network.document.limits):
             for step in path:
                 arrays = [shape for demand in demands for shape in shapes.array_shapes(demand)]

@@ -172,7 +172,8 @@ def _draw_tempered(attempts: list[Attempt], wanted_count: int) -> Drawn:
     draws = draws_of_attempts(attempts, wanted_count, has_weights=True, estimates_z=True)
     weights = temper_weights(draws.log_weights)
     draws.log_weights = weights - log_sum(weights) + draws.log_z
-    draws.is_biased, draws.attempt_record = True, None
+    draws.is_biased = True
+    draws.attempt_record = None
     return draws
 
 

@@ -80,7 +80,8 @@ class _Plan:
     """The width of the next beam (twice the last), and of its steps, so that the budget suffices."""
 
     def __init__(self, run: SamplingRun) -> None:
-        self._run, self._width = run, FIRST // 2
+        self._run = run
+        self._width = FIRST // 2
         self._rows: list[int] = []
         """New rows of the last beam, at each step."""
 
@@ -91,7 +92,8 @@ class _Plan:
 
     def learn_rows(self, beam: Beam) -> None:
         """Note the rows that a beam read."""
-        self._width, self._rows = beam.width, beam.rows
+        self._width = beam.width
+        self._rows = beam.rows
 
     def fitting_width(self, step: int) -> int:
         """Return the width that the remaining rows allow from a step on, if it reads as the last beam did."""
@@ -109,7 +111,8 @@ def _combine_rounds(run: SamplingRun, known_texts: dict[Tokens, float], rounds: 
     if not all_known:
         for beam in rounds:
             logprobs |= {text.tokens: text.log_probability for text in beam.found_texts}
-    tokens, log_probabilities = [*logprobs], np.array([*logprobs.values()])
+    tokens = [*logprobs]
+    log_probabilities = np.array([*logprobs.values()])
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
         return Drawn(tokens, log_probabilities, log_probabilities, len(rounds), log_z)

@@ -226,8 +226,11 @@ class Cloud:
         propose: Propose = propose_masked,
         settings: Particles = USUAL,
     ) -> None:
-        self._target, self.count, self._draws = target, count, draws
-        self._propose, self._settings = propose, settings
+        self._target = target
+        self.count = count
+        self._draws = draws
+        self._propose = propose
+        self._settings = settings
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
@@ -283,7 +286,8 @@ class Cloud:
         points = (self._draws.random() + np.arange(self.count)) / self.count
         chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]
-        self.is_done, self.logprobs = self.is_done[chosen], self.logprobs[chosen]
+        self.is_done = self.is_done[chosen]
+        self.logprobs = self.logprobs[chosen]
         self._guesses = self._guesses[chosen]
         self.log_weights = np.zeros(self.count)
         self.log_z += math.log(mean)

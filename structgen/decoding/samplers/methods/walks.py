@@ -57,12 +57,15 @@ def draw(run: SamplingRun, method: str) -> Drawn:
     if learns and finish is Finish.IGNORE:
         run.width = 1  # one walk at a time: each learns from those before it
     walker = Walker(run.target, finish, run.tree if learns else None, seed=run.seed)
-    has_weights, is_biased = finish is Finish.WEIGHT, finish is Finish.IGNORE
+    has_weights = finish is Finish.WEIGHT
+    is_biased = finish is Finish.IGNORE
     make_draws = partial(
         draws_of_attempts, wanted_count=run.n, has_weights=has_weights, estimates_z=not is_biased
     )
     draws = make_draws(attempts_of(run, walker, as_drawn=make_draws))
-    draws.is_exact, draws.is_biased, draws.method = finish is Finish.COIN, is_biased, method
+    draws.is_exact = finish is Finish.COIN
+    draws.is_biased = is_biased
+    draws.method = method
     if is_biased and learns:
         draws.attempt_record = None  # the draws depend on each other
     elif draws.attempt_record is not None and len(draws.tokens) == run.n and not run.has_limits:

@@ -49,9 +49,11 @@ class AnswerHistory:
                 where="AnswerHistory",
                 cure="Give 0 < tenant_bytes <= most_bytes.",
             )
-        self._vocab_size, self.fingerprint = tokenizer.vocab_size, tokenizer.fingerprint
+        self._vocab_size = tokenizer.vocab_size
+        self.fingerprint = tokenizer.fingerprint
         """The fingerprint of the tokenizer of all answers."""
-        self._tenant_bytes, self._most_bytes = tenant_bytes, most_bytes
+        self._tenant_bytes = tenant_bytes
+        self._most_bytes = most_bytes
         self._lock = new_lock(QUEUES)
         self._stored_answers: dict[tuple[Key, bytes], None] = {}
         """The answers of all tenants, from the oldest to the newest."""

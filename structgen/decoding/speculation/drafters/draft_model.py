@@ -46,8 +46,11 @@ class DraftModel:
         least: float = 0.1,
         lock: Lock | None = None,
     ) -> None:
-        self._model, self._lock = model, lock
-        self._depth, self._branches, self._min_chance = depth, branches, least
+        self._model = model
+        self._lock = lock
+        self._depth = depth
+        self._branches = branches
+        self._min_chance = least
         self._mask: TokenMask | None = None
         self._vocab_size = 0
         self._rows: ModelRows | None = None
@@ -63,7 +66,8 @@ class DraftModel:
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
         self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=self._depth + 1)
         self._room = self._model.context - len(facts.prompt) if facts.prompt else 0
-        self._text, self._logits_by_path = [], {}
+        self._text = []
+        self._logits_by_path = {}
 
     def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the tree; empty after an end token, or if the small model's context is full."""
@@ -80,10 +84,15 @@ class DraftModel:
 
     def end(self) -> None:
         """Release the caches."""
-        self._rows, self._mask, self._logits_by_path = None, None, {}
+        self._rows = None
+        self._mask = None
+        self._logits_by_path = {}
 
     def _grow_tree(self, rows: ModelRows, view: DraftContext, max_nodes: int, depth: int) -> Draft:
-        tree, node, state, chance = DraftTree(), -1, view.start, 1.0
+        tree = DraftTree()
+        node = -1
+        state = view.start
+        chance = 1.0
         path, known_logits = tuple(self._text), self._logits_by_path
         self._logits_by_path = {}
         for level in range(1, depth + 1):

@@ -37,13 +37,15 @@ class GrammarTree:
 
     def __init__(self) -> None:
         self._tokenizer: Tokenizer | None = None
-        self._layout, self._read_count = JsonLayout(), 0
+        self._layout = JsonLayout()
+        self._read_count = 0
         """The layout of the text, and how many of its tokens were read for it."""
 
     def begin(self, facts: RequestFacts) -> None:
         """Store the tokenizer."""
         self._tokenizer = facts.tokenizer
-        self._layout, self._read_count = JsonLayout(), 0
+        self._layout = JsonLayout()
+        self._read_count = 0
 
     def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
@@ -60,7 +62,8 @@ class GrammarTree:
     def _update_layout(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
         """Return the layout of the text so far."""
         if self._read_count > len(view.tokens):
-            self._layout, self._read_count = JsonLayout(), 0
+            self._layout = JsonLayout()
+            self._read_count = 0
         for token in view.tokens[self._read_count :]:
             self._layout.read_bytes(tokenizer.token_bytes[token] or b"")
         self._read_count = len(view.tokens)
@@ -117,7 +120,8 @@ class GrammarTree:
                 for next_byte in data:
                     after = memo.byte_after(compiled_grammar, after, next_byte) if after >= 0 else after
                 if after < 0:  # the grammar refuses white space of this layout
-                    data, after = data[-1:], memo.byte_after(compiled_grammar, state, byte)
+                    data = data[-1:]
+                    after = memo.byte_after(compiled_grammar, state, byte)
                 heapq.heappush(waiting, (share / len(following), text + data, after, move_place(place, byte)))
         return [*texts, *((-share, text) for share, text, _, _ in waiting)]
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Final
 
 WHITE: Final = frozenset(b" \t\n\r")
-_OPENING, _CLOSING, _BETWEEN = frozenset(b"{["), frozenset(b"}]"), frozenset(b",:")
+_OPENING = frozenset(b"{[")
+_CLOSING = frozenset(b"}]")
+_BETWEEN = frozenset(b",:")
 _QUOTE, _BACKSLASH, _CLOSE, _COMMA, _COLON = b'"\\},:'
 _OUTSIDE, _INSIDE, _ESCAPED = 0, 1, 2
 
@@ -81,7 +83,8 @@ class JsonLayout:
                 unit = run[1 : 1 + (len(run) - 1) // level]
             run = b"\n"
         if self._space_by_kind.get(kind) != run or unit != self._unit:
-            self._space_by_kind[kind], self._unit = run, unit
+            self._space_by_kind[kind] = run
+            self._unit = unit
             self.signature = (unit, tuple(sorted(self._space_by_kind.items())))
 
     @property

@@ -84,7 +84,8 @@ class KnownTexts:
     def __init__(
         self, name: str = "suffix", make_index: Callable[[RequestFacts], NGrams | None] | None = None
     ) -> None:
-        self.name, self._make_index = name, make_index
+        self.name = name
+        self._make_index = make_index
         self._texts: NGrams | None = None
         self._answer: list[int] = []
         self._waiting: list[int] = []
@@ -93,17 +94,20 @@ class KnownTexts:
     def begin(self, facts: RequestFacts) -> None:
         """Note what is known. Errors of `known` go through."""
         if self._make_index is None:
-            self._texts, self._answer = NGrams(), list(facts.prompt)
+            self._texts = NGrams()
+            self._answer = list(facts.prompt)
             self._waiting = list(facts.prompt)
         else:
-            self._texts, self._answer = self._make_index(facts), [START]
+            self._texts = self._make_index(facts)
+            self._answer = [START]
 
     def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the likeliest continuations that the grammar allows. Cost: 10 us a node."""
         if self._texts is None:
             return NO_DRAFT
         if self._waiting:
-            waiting, self._waiting = self._waiting, []
+            waiting = self._waiting
+            self._waiting = []
             if len(self._texts.text) + len(waiting) > MOST_TOKENS:
                 waiting = [*self._texts.text, *waiting][-(MOST_TOKENS // 2) :]
                 self._texts = NGrams()
@@ -118,7 +122,8 @@ class KnownTexts:
 
     def end(self) -> None:
         """Release the texts."""
-        self._texts, self._waiting = None, []
+        self._texts = None
+        self._waiting = []
 
 
 def callers_text() -> KnownTexts:
@@ -140,7 +145,10 @@ def grow_tree(
     at most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure."""
     tree = DraftTree()
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []
-    node, worth, path, state = -1, 1.0, list[int](), view.start
+    node = -1
+    worth = 1.0
+    path = list[int]()
+    state = view.start
     while True:
         if len(path) < view.room:
             for rank, (token, chance) in enumerate(followers_of([*context, *path])[:branches]):
@@ -153,4 +161,7 @@ def grow_tree(
                 return tree.make_draft() if len(tree) else NO_DRAFT
             negative, parent, _, token, chance, state, path = heappop(waiting)
             next_state = view.after(state, token)
-        node, worth, path, state = tree.add_node(parent, token, chance), -negative, [*path, token], next_state
+        node = tree.add_node(parent, token, chance)
+        worth = -negative
+        path = [*path, token]
+        state = next_state

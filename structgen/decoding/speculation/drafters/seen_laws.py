@@ -60,7 +60,9 @@ class SeenLaws:
 class OtherSamples:
     """Drafts a tree of what the model found likely behind the last tokens, in any sample of the request."""
 
-    name, top, first_trust = "samples", TOP, 0.95
+    name = "samples"
+    top = TOP
+    first_trust = 0.95
 
     def __init__(self) -> None:
         self._laws = SeenLaws()

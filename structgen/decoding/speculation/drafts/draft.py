@@ -47,9 +47,11 @@ class Draft:
                 fault = f"The parent of node {i} is {parent}."
                 cure = "Parents come before their children; -1 is the root."
             elif token < 0:
-                fault, cure = f"The token of node {i} is {token}.", "Token ids are 0 or more."
+                fault = f"The token of node {i} is {token}."
+                cure = "Token ids are 0 or more."
             elif not 0.0 < chance <= 1.0:
-                fault, cure = f"The chance of node {i} is {chance}.", "Give a number above 0, at most 1."
+                fault = f"The chance of node {i} is {chance}."
+                cure = "Give a number above 0, at most 1."
             elif (parent, token) in child_keys:
                 fault = f"Node {i} is token {token} behind node {parent}, and so is an earlier node."
                 cure = "Give each child of a node another token."
@@ -100,7 +102,9 @@ class Draft:
 
     def accepted(self, taken: Sequence[int]) -> int:
         """Return how many of the tokens that the model chose are in the tree, counted from the first."""
-        children, node, count = self.children(), -1, 0
+        children = self.children()
+        node = -1
+        count = 0
         for token in taken:
             if (child := children[node + 1].get(token)) is None:
                 break

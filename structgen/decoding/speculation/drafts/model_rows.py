@@ -56,8 +56,14 @@ class ModelRows:
     ) -> None:
         """`model`: an `engine.model_protocol.Model`, of a room above: hence Any. `begun`: the result of its
         `prefill` for the prompt, if it was read before."""
-        self.name, self.count, self.reread, self.passes = name, 0, 0, 0
-        self._model, self._prompt, self._max_bytes, self._min_caches = model, list(prompt), most, least
+        self.name = name
+        self.count = 0
+        self.reread = 0
+        self.passes = 0
+        self._model = model
+        self._prompt = list(prompt)
+        self._max_bytes = most
+        self._min_caches = least
         self._root: tuple[Floats, Any] | None = None if begun is None else (as_float64(begun[0]), begun[1])
         self._entries: OrderedDict[Tokens, _CacheEntry] = OrderedDict()
         self._largest = 1
@@ -89,7 +95,8 @@ class ModelRows:
         for number, together in enumerate(rounds):
             later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
             largest = max(self._largest, self._own_bytes(self._read_prompt()[1]))
-            of_memory, width = max(self._max_bytes // largest, self._min_caches), int(self._model.vocab_size)
+            of_memory = max(self._max_bytes // largest, self._min_caches)
+            width = int(self._model.vocab_size)
             rows = max(1, min(of_memory, PASS // (8 * width)))
             for begin in range(0, len(together), rows):
                 part = together[begin : begin + rows]

@@ -45,7 +45,10 @@ class _Member:
 
     def __init__(self, drafter: Drafter, shared_state: dict[str, Any]) -> None:
         """`shared_state`: what the drafters of a request share."""
-        self.drafter, self.shared_state, self.calls, self.top = drafter, shared_state, 0, 0
+        self.drafter = drafter
+        self.shared_state = shared_state
+        self.calls = 0
+        self.top = 0
         self.good = self.bad = 0.0
 
     def call_drafter(self, call: str, *arguments: Any) -> Draft:
@@ -60,7 +63,8 @@ class _Member:
         if call == "begin":
             self.top = _top_of(self.drafter)
             likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
-            self.good, self.bad = _FIRST * likely, _FIRST * (1.0 - likely)
+            self.good = _FIRST * likely
+            self.bad = _FIRST * (1.0 - likely)
         elif call == "propose":
             if not isinstance(draft, Draft):
                 raise TypeError(f"propose() gave a {type(draft).__name__}, not a Draft")
@@ -80,7 +84,8 @@ class _Member:
 
     def learn_guess(self, *, is_right: bool) -> None:
         decay = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
-        self.good, self.bad = decay * (self.good + is_right), decay * (self.bad + (not is_right))
+        self.good = decay * (self.good + is_right)
+        self.bad = decay * (self.bad + (not is_right))
 
 
 class _JointTree(DraftTree):
@@ -92,7 +97,8 @@ class _JointTree(DraftTree):
     def __init__(self, view: DraftContext) -> None:
         super().__init__()
         self.view = view
-        self.states, self.depths = [view.start], [0]
+        self.states = [view.start]
+        self.depths = [0]
         """Of the root, node 0, node 1, ..."""
         self.owners: list[list[_Member]] = [[]]
 
@@ -128,7 +134,8 @@ class _JointTree(DraftTree):
 def reach_probabilities(parents: Sequence[int], chances: Sequence[float]) -> list[float]:
     """Return for each node of a tree the probability that the model reaches it, never above its parent's.
     Chances of siblings that add up to more than 1 are scaled down to 1."""
-    sums, probabilities = [0.0] * (len(parents) + 1), list[float]()
+    sums = [0.0] * (len(parents) + 1)
+    probabilities = list[float]()
     for parent, chance in zip(parents, chances, strict=True):
         sums[parent + 1] += chance
     for parent, chance in zip(parents, chances, strict=True):
@@ -175,7 +182,8 @@ class Drafting:
     def propose_tree(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
         `max_nodes` nodes."""
-        self._tree, self._source_node = None, -1
+        self._tree = None
+        self._source_node = -1
         if max_nodes <= 0 or view.room <= 0:
             return NO_DRAFT
         tree = self._tree = _JointTree(view)
@@ -198,10 +206,8 @@ class Drafting:
         whose draft came from `propose_tree`; `verified_draft` has `top` columns."""
         for member, ask in self._members.copy().items():
             if member.top:
-                tokens, chances = (
-                    verified_draft.tokens[:, : member.top],
-                    verified_draft.chances[:, : member.top],
-                )
+                tokens = verified_draft.tokens[:, : member.top]
+                chances = verified_draft.chances[:, : member.top]
                 ask("verified", VerifiedDraft(verified_draft.draft, tokens, chances))
 
     def follow_text(self, all_tokens: Sequence[int], accepted_count: int) -> None:
@@ -214,7 +220,8 @@ class Drafting:
     def observe_tokens(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Note the tokens that the text has taken since `propose_tree`; the first `accepted_count` were
         drafted. Without a preceding `propose_tree`: tokens that were not drafted here."""
-        tree, self._tree = self._tree, None
+        tree = self._tree
+        self._tree = None
         if tree is not None:
             self.saved_count += accepted_count
             node = -1
@@ -235,7 +242,8 @@ class Drafting:
         """End all drafters."""
         for ask in [*self._members.values()]:
             ask("end")
-        self._members, self._tree = {}, None
+        self._members = {}
+        self._tree = None
 
     def _drop_member(self, member: _Member, error: Exception) -> Draft:
         """Go on without a drafter that failed."""

@@ -47,7 +47,8 @@ class Speculator:
         """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
         `propose_drafts` may follow, then `note_model_time` and `note_other_time`."""
         if self._pass is not None:
-            last, self._pass = self._pass, None
+            last = self._pass
+            self._pass = None
             saved_count = sum(drafting.saved_count - saved_before for drafting, saved_before in last.texts)
             last.goodput.learn_pass(
                 last.goodput.is_drafting,
@@ -90,7 +91,8 @@ class Speculator:
     def note_model_time(self, rows: int, seconds: float) -> None:
         """Note the seconds and rows of the model's pass."""
         if self._pass is not None and not self._pass.model_seconds:
-            self._pass.rows, self._pass.model_seconds = rows - self._pass.count, seconds
+            self._pass.rows = rows - self._pass.count
+            self._pass.model_seconds = seconds
 
     def note_other_time(self, seconds: float) -> None:
         """Add seconds of the pass for any other work, before or after the model's."""
@@ -158,7 +160,8 @@ class Goodput:
 
     def __init__(self, texts: int = 1) -> None:
         """`texts`: the number of texts in a batch."""
-        self._shortest_wait, self._trial_size = SHORTEST_WAIT + 2 * texts, max(TRIED // texts, 1)
+        self._shortest_wait = SHORTEST_WAIT + 2 * texts
+        self._trial_size = max(TRIED // texts, 1)
         self._texts = texts
         self._passes = {mode: deque[_PastPass](maxlen=REMEMBERED) for mode in (False, True)}
         """The latest passes without drafts, and with."""
@@ -166,8 +169,10 @@ class Goodput:
         """Whether a pass without drafts (False), and one with drafts (True), has run."""
         self.is_drafting = False
         """Whether the next pass drafts. The first passes do not, for comparison."""
-        self._is_trial, self._countdown = True, 1 + self._trial_size
-        self._trial_seconds, self._trial_tokens = 0.0, 0
+        self._is_trial = True
+        self._countdown = 1 + self._trial_size
+        self._trial_seconds = 0.0
+        self._trial_tokens = 0
         """Seconds and tokens of the current trial."""
 
     def learn_pass(
@@ -179,10 +184,8 @@ class Goodput:
             return
         if self.is_warm[drafting]:
             self._passes[drafting].append(_PastPass(tokens, seconds, rows, model_seconds))
-            self._trial_seconds, self._trial_tokens = (
-                self._trial_seconds + seconds,
-                self._trial_tokens + tokens,
-            )
+            self._trial_seconds += seconds
+            self._trial_tokens += tokens
         self.is_warm[drafting] = True
         self._countdown -= 1
         if self._countdown > 0:
@@ -193,8 +196,10 @@ class Goodput:
         elif not self._is_trial:
             self._begin_trial(not self.is_drafting)
         else:
-            drafting_rate, plain_rate = self._seconds_per_token(True), self._seconds_per_token(False)
-            self.is_drafting, self._is_trial = drafting_rate < plain_rate, False
+            drafting_rate = self._seconds_per_token(True)
+            plain_rate = self._seconds_per_token(False)
+            self.is_drafting = drafting_rate < plain_rate
+            self._is_trial = False
             lost = self._trial_seconds - self._trial_tokens * min(drafting_rate, plain_rate)
             self._countdown = int(
                 min(
@@ -205,8 +210,11 @@ class Goodput:
 
     def _begin_trial(self, drafting: bool) -> None:
         """Begin a trial. The earlier passes of the mode may be long ago."""
-        self.is_drafting, self._is_trial, self._countdown = drafting, True, self._trial_size
-        self._trial_seconds, self._trial_tokens = 0.0, 0
+        self.is_drafting = drafting
+        self._is_trial = True
+        self._countdown = self._trial_size
+        self._trial_seconds = 0.0
+        self._trial_tokens = 0
         self._passes[drafting].clear()
 
     def _median_seconds(self, drafting: bool) -> float:
