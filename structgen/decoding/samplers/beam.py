@@ -69,10 +69,12 @@ class LookAhead:
 
     def learn_estimate(self, state: int, token: int, estimate: float) -> None:
         """Note an estimate of h after a token in a state."""
-        for of, key in ((self._tokens.setdefault(state, {}), token), (self._states, state)):
-            count, mean = of.get(key, (0.0, 0.0))
+        means_of_state = self._tokens.setdefault(state, {})
+        for means_by_key, key in ((means_of_state, token), (self._states, state)):
+            count, mean = means_by_key.get(key, (0.0, 0.0))
+            # From `_MEMORY` on each new estimate has an equal share, so old ones fade.
             count = min(count + 1.0, _MEMORY)
-            of[key] = count, mean + (estimate - mean) / count
+            means_by_key[key] = count, mean + (estimate - mean) / count
 
     def estimate_tokens(self, state: int, tokens: Ids, otherwise: float) -> Floats:
         """Return an estimate of h, above 0, after each of some tokens in a state; `otherwise` if no token was
@@ -80,10 +82,11 @@ class LookAhead:
         if state not in self._states:
             return np.full(len(tokens), otherwise)
         token_means = self._tokens[state]
-        whole = self._states[state][1]
-        pairs = np.array([token_means.get(token, (0.0, whole)) for token in tokens.tolist()]).reshape(-1, 2)
-        counts, means = pairs[:, 0], pairs[:, 1]
-        guesses: Floats = (counts * means + whole) / (counts + 1.0)
+        state_mean = self._states[state][1]
+        pairs = [token_means.get(token, (0.0, state_mean)) for token in tokens.tolist()]
+        # `reshape` makes two columns of an empty list, too.
+        counts, means = np.array(pairs).reshape(-1, 2).T
+        guesses: Floats = (counts * means + state_mean) / (counts + 1.0)
         return guesses
 
     def estimate_rest(self, state: int, otherwise: float) -> float:
@@ -156,8 +159,10 @@ class Beam:
                 levels.append(particles)
                 self._note_ends(particles)
                 width = min(allowance(len(levels)), self.width)
-                particles = self._next_particles(particles, len(levels), max(width, 1), afford)
+                particles = self._next_particles(particles, max(width, 1), afford)
         finally:
+            # Also after an interrupt: the tree keeps what was read. The deepest level comes first, since
+            # the bounds of a node are sums over its children.
             for level in reversed(levels):
                 for particle in level:
                     self._update_node(particle)
@@ -171,12 +176,13 @@ class Beam:
         steps = self._frontier.read_rows(unread, afford)
         if steps is None:
             return False
-        weights = np.array([particle.log_weight for particle in particles])
-        scale = self.width / float(np.exp(weights - weights.max()).sum())
+        log_weights = np.array([particle.log_weight for particle in particles])
+        top = float(log_weights.max())
+        scale = self.width / float(np.exp(log_weights - top).sum())
         for particle, step in zip(unread, steps, strict=True):
             # Keep as many tokens as may become particles, so that draws from the rest are rare.
-            share = scale * math.exp(particle.log_weight - float(weights.max()))
-            self._frontier.give_node(particle, step, 4 * int(share))
+            expected_particles = scale * math.exp(particle.log_weight - top)
+            self._frontier.give_node(particle, step, 4 * int(expected_particles))
             if particle.known_node.rest > 0:
                 self._draw_spare(particle, step)
         return True
@@ -190,59 +196,73 @@ class Beam:
             if not self._target.accepts_text(particle.prefix):
                 node.end_upper = 0.0
                 continue
-            log_end, tokens = math.log(node.end), particle.prefix.tokens
+            log_end = math.log(node.end)
             log_probability = particle.log_probability + log_end
             log_weight = particle.log_weight + log_end
-            self.found_texts.append(FoundText(tokens, log_probability, log_weight, particle.is_kept))
+            self.found_texts.append(
+                FoundText(particle.prefix.tokens, log_probability, log_weight, particle.is_kept)
+            )
+            # Its end is proved valid, so the next beam leaves the text out.
             node.end_lower = node.end_upper
 
     def _next_particles(
-        self, particles: list[BeamParticle], step: int, width: int, afford: Afford
+        self, particles: list[BeamParticle], width: int, afford: Afford
     ) -> list[BeamParticle] | None:
-        """Return the particles of the next step; None if a needed row may not be read."""
-        owner, slot, score = self._list_candidates(particles)
+        """Return the particles of the next step; None if a needed row may not be read.
+
+        `width`: about how many particles may go on; `afford(rows)` is asked before rows are read again. For
+        example, of two particles with a thousand candidates each and the width 32 some 32 go on.
+        """
+        owners, slots, scores = self._list_candidates(particles)
         ready: dict[int, BeamParticle] = {}
         while True:
-            total = float(score.sum())
+            total = float(scores.sum())
             if not total > 0:
                 return []
-            chances = np.minimum(score * (width / total), 1.0)
-            refused_indices = self._find_refused(particles, owner, slot, chances, ready)
+            # score / c with the threshold c = total / width, but at most 1
+            chances = np.minimum(scores * (width / total), 1.0)
+            refused_indices = self._find_refused(particles, owners, slots, chances, ready)
             if not refused_indices:
                 break
-            score[refused_indices] = 0.0
+            # Without the refused ones the others are likelier, and more of them must be checked.
+            scores[refused_indices] = 0.0
         chosen = self._draw_candidates(chances)
-        rests = [particles[i] for i in owner[chosen[slot[chosen] == REST]].tolist()]
-        # of these the tree keeps only a part: their rows are read again
-        partly = [particle for particle in rests if particle.spare is None]
-        steps = self._frontier.read_rows(partly, afford)
+        chosen_rests = chosen[slots[chosen] == REST]
+        rest_particles = [particles[i] for i in owners[chosen_rests].tolist()]
+        # The tree keeps only a part of the tokens of these particles: their rows are read again.
+        without_spare = [particle for particle in rest_particles if particle.spare is None]
+        steps = self._frontier.read_rows(without_spare, afford)
         if steps is None:
             return None
-        self.rows[-1] += len(partly)
-        for particle, row in zip(partly, steps, strict=True):
+        self.rows[-1] += len(without_spare)
+        for particle, row in zip(without_spare, steps, strict=True):
             self._draw_spare(particle, row)
-        following = (
-            self._particle_of_candidate(
-                particles[owner[at]], int(slot[at]), float(chances[at]), step, ready.get(at)
+        following: list[BeamParticle] = []
+        for at in chosen.tolist():
+            after = self._particle_of_candidate(
+                particles[owners[at]], int(slots[at]), float(chances[at]), ready.get(at)
             )
-            for at in chosen.tolist()
-        )
-        return [particle for particle in following if particle is not None]
+            if after is not None:
+                following.append(after)
+        return following
 
     def _list_candidates(self, particles: list[BeamParticle]) -> tuple[Ids, Ids, Floats]:
         """Return what may follow the particles: the number of the particle, the slot of its node or REST, and
         the score, of each."""
+        # Scores count by their shares alone, so the greatest weight is taken out before `exp`.
         top = max(particle.log_weight for particle in particles)
         parts = []
         for at, particle in enumerate(particles):
             node = particle.known_node
-            masses = np.append(node.probabilities * (node.uppers > node.lowers), node.rest)
+            # Edges whose bounds meet are known: nothing new lies behind them.
+            is_open = node.uppers > node.lowers
+            masses = np.append(node.probabilities * is_open, node.rest)
             scores = math.exp(particle.log_weight - top) * masses * self._score_edges(particle)
             (alive,) = np.nonzero(scores > 0)
             slots = np.where(alive == len(node.tokens), REST, alive)
             parts.append((np.full(len(alive), at), slots, scores[alive]))
-        owner, slot, score = map(np.concatenate, zip(*parts, strict=True))
-        return owner, slot, score
+        owners, all_slots, all_scores = map(np.concatenate, zip(*parts, strict=True))
+        return owners, all_slots, all_scores
 
     def _score_edges(self, particle: BeamParticle) -> Floats:
         """Return g of each slot and of the rest, and store the estimates of h."""
@@ -254,24 +274,31 @@ class Beam:
             guesses[slot] = child.estimate
         rest = self._ahead.estimate_rest(particle.prefix.state, otherwise)
         particle.guesses = np.append(guesses, rest)
+        # What is known after an edge counts no more, and what is refuted cannot count.
         room = node.uppers - node.lowers
-        return np.append(np.clip(guesses - node.lowers, _FLOOR * room, room), max(rest, _FLOOR))
+        slot_scores = np.clip(guesses - node.lowers, _FLOOR * room, room)
+        return np.append(slot_scores, max(rest, _FLOOR))
 
     def _find_refused(
         self,
         particles: Sequence[BeamParticle],
-        owner: Ids,
-        slot: Ids,
+        owners: Ids,
+        slots: Ids,
         chances: Floats,
         ready: dict[int, BeamParticle],
     ) -> list[int]:
-        """Return the likely candidates that a checker refuses; store the particles of the others."""
+        """Return the indices of the likely candidates that a checker refuses.
+
+        `owners`, `slots`, `chances`: of each candidate the number of its particle, the slot, and the
+        probability of being kept; `ready` gets the particles of the others, by their index. For example with
+        the `chances` [0.5, 0.01] only the first candidate is checked.
+        """
         if not self._target.checkers:
             return []
         refused_indices = []
-        for at in np.flatnonzero((chances >= _CHECKED) & (slot != REST)).tolist():
+        for at in np.flatnonzero((chances >= _CHECKED) & (slots != REST)).tolist():
             if at not in ready:
-                after = self._frontier.extend_particle(particles[owner[at]], int(slot[at]))
+                after = self._frontier.extend_particle(particles[owners[at]], int(slots[at]))
                 if after is None:
                     refused_indices.append(at)
                 else:
@@ -293,9 +320,15 @@ class Beam:
         particle.spare = int(tokens[at]), float(shares[at] / shares.sum())
 
     def _particle_of_candidate(
-        self, particle: BeamParticle, slot: int, chance: float, step: int, after: BeamParticle | None
+        self, particle: BeamParticle, slot: int, chance: float, after: BeamParticle | None
     ) -> BeamParticle | None:
-        """Return the particle of a drawn candidate; None if a checker refuses it."""
+        """Return the particle of a drawn candidate; None if a checker refuses it.
+
+        `slot`: that of the token in the node of `particle`, or REST; `chance`: the probability with which the
+        candidate was kept, for example 0.25, which makes the multiplier four times as large; `after`: the
+        particle, where `_find_refused` has made it.
+        """
+        # The last guess is that of the rest.
         value = float(particle.guesses[-1 if slot == REST else slot])
         share = 1.0
         if slot == REST:
@@ -308,6 +341,7 @@ class Beam:
                 self._tree.nbytes += node.nbytes - bytes_before
         after = after or self._frontier.extend_particle(particle, slot)
         if after is not None:
+            # A token from the rest was drawn twice: as the rest, and then among its tokens.
             after.log_multiplier -= math.log(chance)
             after.log_multiplier -= math.log(share)
             after.value = value
@@ -319,6 +353,7 @@ class Beam:
         node.recompute_bounds()
         estimate = node.end * node.end_upper
         if len(particle.guesses):
+            # Tokens that got a slot after the guesses were made have that of the rest.
             guesses = np.full(len(node.tokens), particle.guesses[-1])
             guesses[: len(particle.guesses) - 1] = particle.guesses[:-1]
             for slot, child in node.children.items():

@@ -66,6 +66,7 @@ class Constraints:
 
     def start(self) -> CheckerStanding:
         """Return the states before the first byte."""
+        # The document is followed only for checkers that are told of its values.
         log = EventLog() if "closed" in self.methods else None
         return CheckerStanding(tuple(caller.checker for caller in self._callers), log)
 
@@ -81,6 +82,7 @@ class Constraints:
             return standing
         log, closed_values = standing.log, list[ClosedValue]()
         if log is not None:
+            # Other prefixes may go on from the same standing.
             log = log.copy()
             closed_values = _find_closed_values(log, text[prefix_length:])
         states = []
@@ -106,12 +108,15 @@ class Constraints:
         return True
 
     def _probe_prefix(self, text: bytes) -> None:
-        """Ask about a shorter prefix of a valid text: each of them must be viable."""
+        """Ask about a shorter prefix of a valid text: each of them must be viable. Raises StructgenError for
+        a checker that refuses it, which is not monotone."""
         start = self.start()
         pairs = self._pair_with_states(start)
         probed_pairs = [pair for pair in pairs if "viable" in pair[0].has and pair[0].is_repeatable]
+        # A byte 10xxxxxx continues a character of UTF-8. If the first one does, there may be no cut at all.
         if len(text) < 2 or text[0] & 0xC0 == 0x80 or not probed_pairs:
             return
+        # A checksum chooses the place, so equal runs ask about equal prefixes.
         cut = 1 + zlib.crc32(text) % (len(text) - 1)
         while text[cut] & 0xC0 == 0x80:  # not inside a character: some tokenizers never split one
             cut -= 1
@@ -162,6 +167,7 @@ class _CheckerCaller:
             )
         self.checker = checker
         self._where = where
+        # `mask`, `final`, `weigh` and `guess` get a copy: what they change is thrown away.
         self._is_changed = not self.has.isdisjoint(("viable", "closed"))
         """Whether a method is called between the first token and the end, so that state may change."""
         self.is_repeatable: bool = getattr(checker, "is_repeatable", True)
@@ -173,7 +179,11 @@ class _CheckerCaller:
     def extend_state(
         self, state: Any, closed_values: Sequence[ClosedValue], prefix_length: int, text: bytes
     ) -> Any:
-        """Return the checker's state after a text; None if it refuses the text."""
+        """Return the checker's state after a text; None if it refuses the text.
+
+        `state` is that after the first `prefix_length` bytes of `text`; `closed_values`: the JSON values that
+        close in the bytes behind. For example `extend_state(state, [], 5, b'{"a":1')`: the next byte is "1".
+        """
         state = self._copy_state(state)
         if not self._accepts_values(state, closed_values):
             return None
@@ -188,10 +198,15 @@ class _CheckerCaller:
     def accepts_text(
         self, state: Any, closed_values: Sequence[ClosedValue], text: bytes, read_value: ReadValue
     ) -> bool:
-        """Return whether the checker accepts a whole text; `closed_values`: the values that its end closes.
-        Each checker reads a value of its own: a change by one must not affect the next."""
+        """Return whether the checker accepts a whole text.
+
+        `state` is that after `text`; `closed_values`: the values that the end of the text closes, for example
+        the number of the text `12`; `read_value` makes the argument of `final`. Each checker reads a value of
+        its own: a change by one must not affect the next.
+        """
         if "final" not in self.has and not closed_values:
             return True
+        # The checker may change its state, which other texts with this prefix need.
         state = self._copy_state(state)
         if not self._accepts_values(state, closed_values):
             return False
@@ -225,11 +240,9 @@ class _CheckerCaller:
         """Return a log-weight. Raises StructgenError for what is none."""
         shown_text = show_value(generated.text)
         answer = self._ask_checker(self._copy_state(state), method, generated, shown_text)
-        if (
-            isinstance(answer, bool)
-            or not isinstance(answer, int | float | np.floating)
-            or not answer <= MOST_LOG_WEIGHT
-        ):
+        # True is an int in Python. A comparison with NaN is false, so `not <=` refuses NaN as well.
+        is_number = isinstance(answer, int | float | np.floating) and not isinstance(answer, bool)
+        if not is_number or not answer <= MOST_LOG_WEIGHT:
             raise self._checker_error(
                 f"returned {show_value(answer)}, which is no log-weight",
                 f"asked {method}({shown_text})",
@@ -254,7 +267,7 @@ class _CheckerCaller:
         try:
             return getattr(state, method)(argument)
         except StructgenError:
-            raise
+            raise  # from `InProcess`: it names the checker already
         except Exception as error:
             raise self._checker_error(
                 f"raised {type(error).__name__}: {error}",
@@ -275,6 +288,7 @@ class _CheckerCaller:
     def _compare_answers(self, answer: bool, prefix_length: int, text: bytes) -> None:
         """Compare an answer of `viable` with those for shorter and longer prefixes."""
         if answer:
+            # Prefixes up to `prefix_length` have led here, so none of them was refused.
             cuts = range(prefix_length + 1, len(text)) if self._refused_texts else ()
             shorter = next((text[:end] for end in cuts if text[:end] in self._refused_texts), None)
             if shorter is not None:
@@ -282,6 +296,7 @@ class _CheckerCaller:
             if len(self._viable_texts) < REMEMBERED:
                 bisect.insort(self._viable_texts, text)
             return
+        # The list is sorted, so the first viable text that begins with this one, if any, stands here.
         at = bisect.bisect_left(self._viable_texts, text)
         if at < len(self._viable_texts) and self._viable_texts[at].startswith(text):
             raise self.not_monotone(text, self._viable_texts[at])
@@ -329,6 +344,7 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
     # A wrapper around a checker names the checker's methods in `asks`.
     asks = getattr(checker, "asks", None)
     names = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
+    # `InProcess` has all six methods itself, and so does not know by them which ones count.
     if isinstance(asks, frozenset):
         names = asks
     elif not names and callable(checker):

@@ -39,6 +39,7 @@ class Expert:
         """`model`, `tokenizer` and `name` are those of `sg.sample`. `power` may be negative: less of what Q
         likes. Raises OptionError as `sg.sample`."""
         self.power = checks.check_number("power", power, -1e3, 1e3, "a number from -1,000 to 1,000")
+        # Q reads any text: the grammar holds the sampled model alone.
         problem = Problem(model, text(), tokenizer, name)
         (rows,) = problem.row_sources([problem.prompt_ids(prompt, "prompt", 1)])
         self._rows = rows
@@ -46,6 +47,7 @@ class Expert:
         self._ends = np.array(sorted(self.tokenizer.eos_token_ids), np.int64)
         self._laws: dict[Tokens, tuple[float, float]] = {}
         """Of a prefix log Q(prefix), and log Q(end | prefix)."""
+        # Siblings in a row share the row of their parent.
         self._row = lru_cache(64)(lambda tokens: log_law(rows.read([tokens])[0], 1.0, len(tokens)))
 
     @property
@@ -71,15 +73,20 @@ class Expert:
         return self
 
     def _find_law(self, tokens: Tokens) -> tuple[float, float]:
+        """Return log Q(prefix), and log Q(end | prefix). Cost: a row for each token that is not known yet."""
+        # Particles grow token by token, so all but the last one is usually known.
         known_count = len(tokens)
         while known_count >= 0 and tokens[:known_count] not in self._laws:
             known_count -= 1
         for at in range(known_count + 1, len(tokens) + 1):
             prefix = tokens[:at]
-            prefix_logprob = (
-                self._laws[prefix[:-1]][0] + self._row(prefix[:-1])[prefix[-1]] if prefix else 0.0
-            )
+            prefix_logprob = 0.0
+            if prefix:
+                parent = prefix[:-1]
+                prefix_logprob = self._laws[parent][0] + self._row(parent)[prefix[-1]]
             if len(self._laws) >= REMEMBERED:
+                # A dict keeps the order of insertion: the first key is the oldest.
                 del self._laws[next(iter(self._laws))]
-            self._laws[prefix] = prefix_logprob, float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
+            end_logprob = float(np.logaddexp.reduce(self._row(prefix)[self._ends]))
+            self._laws[prefix] = prefix_logprob, end_logprob
         return self._laws[tokens]

@@ -75,11 +75,13 @@ class Frontier:
         """Give a particle its node: one that the tree has got meanwhile, or a new one of at least `min_kept`
         tokens, which the tree stores if it has room. The bounds above stay."""
         parent = particle.parent
+        # Another particle may have brought the node since the row was asked for.
         particle.node = self.tree.root if parent is None else parent.known_node.children.get(particle.edge)
         particle.is_kept = particle.node is not None
         if particle.node is None:
             particle.node = Node(step, max(self.tree.kept, min_kept))
             if parent is None or parent.is_kept:
+                # Below a node outside the tree nothing is attached.
                 parent_node = None if parent is None else parent.node
                 particle.is_kept = self.tree.attach(parent_node, particle.edge, particle.node)
 
@@ -89,6 +91,7 @@ class Frontier:
         node = particle.known_node
         after = self.target.extend_prefix(particle.prefix, int(node.tokens[slot]))
         if after is None:
+            # The caller updates the node's own bounds, once for all slots that it tries.
             node.uppers[slot] = node.lowers[slot] = 0.0
             return None
         child = node.children.get(slot)
@@ -98,7 +101,11 @@ class Frontier:
         )
 
     def learn_bounds(self, at: Particle | None, edge: int, upper: float, lower: float) -> None:
-        """Store bounds on h after an edge of a particle's node, and update those above.
+        """Store bounds on h after an edge of a particle's node, and update those of the nodes above it.
+
+        `at`: None stands for the root's parent, where nothing is stored; `edge`: a slot or END; `upper` and
+        `lower`: the new bounds, which only tighten the old ones. A text that was refused has 0 and 0, for
+        example `learn_bounds(particle, END, 0.0, 0.0)`. Cost: O(depth) times the tokens of a node.
 
         Nothing is stored below a node that is not in the tree: the next walk finds that node new, with the
         bound 1.
@@ -106,7 +113,8 @@ class Frontier:
         while at is not None:
             node = at.known_node
             if edge == END:
-                node.end_upper, node.end_lower = min(node.end_upper, upper), max(node.end_lower, lower)
+                node.end_upper = min(node.end_upper, upper)
+                node.end_lower = max(node.end_lower, lower)
             else:
                 node.uppers[edge] = min(node.uppers[edge], upper)
                 node.lowers[edge] = max(node.lowers[edge], lower)

@@ -44,6 +44,7 @@ class FunctionRows:
         """Return the function's rows. Raises OptionError if one is no row of the vocabulary, and RunOver when
         `is_over()`."""
         rows = {}
+        # Each prefix once, in order: two particles may stand at one prefix.
         for prefix in dict.fromkeys(prefixes):
             if self.is_over():
                 raise RunOver

@@ -181,7 +181,11 @@ class TargetSettings:
         self, model: Any, prompt: str | Sequence[int], grammar: Any, temperature: float
     ) -> tuple[Problem, Target, str]:
         """Return the problem, the target law after a prompt, and its digest, "" where a part has no name.
-        Raises OptionError."""
+
+        `model`, `prompt` and `grammar` are those of `sample`; `temperature` is above 0, and was checked.
+        For example `make_target(engine, "Name a city:", sg.choice(["Rome", "Oslo"]), 1.0)`. Raises
+        OptionError.
+        """
         problem = self.make_problem(model, grammar)
         ids = problem.prompt_ids(prompt, "prompt", self.max_tokens)
         target = problem.make_target(
@@ -204,16 +208,17 @@ def _read_until(name: str, value: Any) -> WantedWidth:
         return value
     if not isinstance(value, tuple | list):
         return WantedWidth(None, checks.check_number(name, value, *_ABOVE_ZERO), None)
-    if not 2 <= len(value) <= 3 or not (callable(value[0]) or isinstance(value[0], str)):
+    is_pair_or_triple = 2 <= len(value) <= 3
+    if not is_pair_or_triple or not (callable(value[0]) or isinstance(value[0], str)):
         raise OptionError(
             f"{value!r} is no function with a width.",
             where=name,
             cure="Give a width of the interval of log Z, or (function, width), (function, width, range), or "
             '("path", width).',
         )
-    return WantedWidth(
-        value[0], checks.check_number(f"{name}[1]", value[1], *_ABOVE_ZERO), (*value[2:], None)[0]
-    )
+    function, width, *ranges = value
+    checked_width = checks.check_number(f"{name}[1]", width, *_ABOVE_ZERO)
+    return WantedWidth(function, checked_width, ranges[0] if ranges else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +245,10 @@ class SampleSettings(TargetSettings):
     def __post_init__(self) -> None:
         check_fields(self)
         ChoiceCheck(METHODS)("method", self.method)
+        # An option without an effect is refused, and not passed over.
         _OF_PARTICLES.raise_first(self)
         _OF_INTERVALS.raise_first(self)
+        # It checks the three numbers. Each target gets an object of its own.
         Truncation(self.top_k, self.top_p, self.min_p)
 
 
@@ -384,18 +391,21 @@ def sample(
     """
     all_options: dict[str, Any] = {**options}
     settings = SampleSettings(n, **all_options)
+    # The time limit counts from here, so compiling the grammar is a part of it.
     began = time.monotonic()
     problem = settings.make_problem(model, grammar)
-    several = prompts_of(prompt)
+    prompt_list = prompts_of(prompt)
+    are_several = prompt_list is not None
     prompts = [
-        problem.prompt_ids(one_prompt, "prompt" if several is None else f"prompt[{at}]", settings.max_tokens)
-        for at, one_prompt in enumerate([prompt] if several is None else several)
+        problem.prompt_ids(item, f"prompt[{at}]" if are_several else "prompt", settings.max_tokens)
+        for at, item in enumerate([prompt] if prompt_list is None else prompt_list)
     ]
-    trees = _trees_of_prompts(settings.tree, None if several is None else len(prompts))
+    trees = _trees_of_prompts(settings.tree, len(prompts) if are_several else None)
     stop = Interruption()
     with stop.catch_interrupts(), progress_listener(settings.progress) as notify:
-        draws = _draw_for_each(problem, settings, prompts, trees, began, notify, stop, several is not None)
-        if several is None and draws[0].bracket[1] == 0.0:
+        draws = _draw_for_each(problem, settings, prompts, trees, began, notify, stop, are_several)
+        # Of several prompts, one without valid texts is a result with the bracket (0, 0).
+        if not are_several and draws[0].bracket[1] == 0.0:
             raise StructgenError(
                 f"No text is valid: all that the model gives mass to is proved invalid (Z = 0), after "
                 f"{draws[0].statistics.model_rows:,} model rows.",
@@ -404,9 +414,9 @@ def sample(
             )
         for at, samples in enumerate(draws):
             if (sentences := samples.caveats) and not samples.lists_all:
-                where = "" if several is None else f"prompt[{at}]: "
+                where = f"prompt[{at}]: " if are_several else ""
                 warnings.warn(DrawsWarning(where + " ".join(sentences)), stacklevel=warning_level())
-        return draws[0] if several is None else draws
+        return draws if are_several else draws[0]
 
 
 _OF_INTERVALS: Final = Exclusions(
@@ -414,7 +424,7 @@ _OF_INTERVALS: Final = Exclusions(
         "until",
         "{} gives no intervals.",
         'Leave it out, or give method="auto", "raj", "cars", "importance" or "rejection".',
-        beside=lambda how: how.method not in WITH_INTERVALS and how.method,
+        beside=lambda settings: settings.method not in WITH_INTERVALS and settings.method,
     )
 )
 _OF_PARTICLES: Final = Exclusions(
@@ -422,13 +432,13 @@ _OF_PARTICLES: Final = Exclusions(
         ("particles", "resampling_threshold"),
         "{} has no particles.",
         'Leave it out, or give method="smc".',
-        beside=lambda how: how.method not in OF_PARTICLES and how.method,
+        beside=lambda settings: settings.method not in OF_PARTICLES and settings.method,
     ),
     Exclusion(
         "proposal",
         "A proposal is a function for the particles of smc.",
         'Leave it out, or give method="smc".',
-        beside=lambda how: how.method != "smc" or not callable(how.proposal),
+        beside=lambda settings: settings.method != "smc" or not callable(settings.proposal),
     ),
 )
 
@@ -446,6 +456,7 @@ class Interruption:
         KeyboardInterrupt. Does nothing outside the main thread, or if SIGINT has another handler; methods
         then return what is known when they meet a KeyboardInterrupt."""
         if (
+            # Python runs signal handlers in the main thread only. A handler of the caller's stays as it is.
             threading.current_thread() is not threading.main_thread()
             or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
         ):
@@ -462,6 +473,7 @@ class Interruption:
             raise KeyboardInterrupt
         self.is_over = True
         if self.run is not None:
+            # The run looks at it before its next forward pass, where nothing is half done.
             self.run.stopped = "interrupted"
 
 
@@ -475,12 +487,20 @@ def _draw_for_each(
     stop: Interruption,
     are_several: bool,
 ) -> list[Samples[Any]]:
-    """Return the draws for each prompt, one run after another."""
+    """Return the draws for each prompt, one run after another.
+
+    `prompts`: the tokens of each; `trees`: a tree or None for each; `began`: the clock when `sample` was
+    called, from which `settings.seconds` count; `notify`: who is told of the progress, None for nobody;
+    `stop`: says when Ctrl-C was pressed. `are_several`: whether the caller gave a list: a list of one prompt
+    has another seed than the prompt alone. For example, of `prompts` [[1, 2], [3]] and `trees` [None, None]
+    there are two `Samples`.
+    """
     draws: list[Samples[Any]] = []
     waiting: list[PrefixRows] = []
     for at, ids in enumerate(prompts):
         if not waiting and not stop.is_over:
             try:
+                # The model reads as many prompts as fit into one pass.
                 waiting = problem.row_sources(prompts[at : at + problem.together])
             except KeyboardInterrupt:
                 stop.is_over = True
@@ -490,6 +510,7 @@ def _draw_for_each(
         own: dict[str, Any] = {"tree": trees[at]}
         seconds_left = settings.seconds
         if seconds_left is not None:
+            # An equal share of the time that is left. A run that ends early leaves its rest to the others.
             seconds_left = max(began + seconds_left - time.monotonic(), 0.0) / (len(prompts) - at)
         if are_several:  # runs of different prompts share no random numbers
             own["seed"] = _mix_seed(settings.seed, at)
@@ -503,6 +524,7 @@ def _draw_for_each(
 
 
 def _with_prompt_number(notify: Listener, at: int, count: int) -> Listener:
+    """Return a listener that says in each report which of `count` prompts it is about."""
     return lambda progress: notify(replace(progress, prompt=at, prompts=count))
 
 
@@ -519,10 +541,17 @@ def draw_for_prompt(
     seconds: float | None,
     notify: Listener | None,
     stop: Interruption,
-    learnt: PrefixTree | None = None,
+    learnt_tree: PrefixTree | None = None,
 ) -> Samples[Any]:
-    """Return the draws of one run, with the seed and the tree of `settings`, whose seconds are those of each
-    addition, and `seconds` its own; `learnt`: the tree of the run that it continues."""
+    """Return the draws of one run after one prompt, with the seed and the tree of `settings`.
+
+    `rows`: the model's rows after the prompt, whose tokens are `ids`; `seconds`: the time of this run, None
+    without a limit (`settings.seconds` is that of each later addition); `notify`: who is told of the
+    progress; `stop`: gets the run, so that Ctrl-C can end it; `learnt_tree`: the tree of the run that this
+    one continues. For example `draw_for_prompt(problem, settings, rows, [1, 2], None, None, Interruption())`.
+    Raises OptionError for weights of checkers that the method cannot use, LimitError where a limit of the
+    grammar left no draw.
+    """
     method, tree = settings.method, settings.tree
     assert tree is None or isinstance(tree, PrefixTree), "a run has one tree"
     truncation = Truncation(settings.top_k, settings.top_p, settings.min_p)
@@ -537,7 +566,7 @@ def draw_for_prompt(
         )
     run = SamplingRun(
         target,
-        tree or learnt or PrefixTree(),
+        tree or learnt_tree or PrefixTree(),
         settings.n,
         settings.seed,
         problem.width,
@@ -553,8 +582,10 @@ def draw_for_prompt(
         assert isinstance(settings.until, WantedWidth), "checked in SampleSettings"
         run.until = partial(_needed_draws, settings.until, method, problem, run)
     if isinstance(rows, FunctionRows):
+        # A function may be slow, so the limits are asked between two of its calls, too.
         rows.is_over = lambda: not run.afford_rows(0)
     try:
+        # A tree of the caller's is bound to its target. A new one belongs to this run alone.
         with run.tree.used("" if tree is None else target_fingerprint(ids, target)):
             method_draws: Drawn
             if run.tree.runs:
@@ -562,13 +593,16 @@ def draw_for_prompt(
                 run.seed = _mix_seed(run.seed, run.tree.runs)
             if method in walks.WALKS:
                 method_draws = walks.draw(run, method)
-            elif method == "auto" and learnt is not None:
+            elif method == "auto" and learnt_tree is not None:
+                # The first run has chosen the walks. A new choice would make draws that cannot be joined.
                 method_draws = raj.draw_repeated(run)
             else:
-                method_draws = import_module(f"structgen.decoding.samplers.methods.{method}").draw(run)
+                module = import_module(f"structgen.decoding.samplers.methods.{method}")
+                method_draws = module.draw(run)
     finally:
         target.close()
     if run.limit is not None and not method_draws.tokens:
+        # With some draws, the limit is only the reason of the end (`statistics.stopped`).
         raise run.limit
     stop.is_over = stop.is_over or run.stopped == "interrupted"
     if notify is not None:
@@ -583,11 +617,15 @@ def draw_for_prompt(
 
     def draw_again(n: int, number: int) -> Samples[Any]:
         """Draw `n` more with what the run has learnt, as its run of this number."""
+        # Draws that are added must be new to the tree, so their seed is mixed with their number.
         more_settings = replace(settings, n=n, seed=_mix_seed(settings.seed, 0, number))
-        with (after := Interruption()).catch_interrupts():
+        interruption = Interruption()
+        with interruption.catch_interrupts():
             rows = problem.row_sources([ids])[0]
             tree = kept_tree or PrefixTree()
-            return draw_for_prompt(problem, more_settings, rows, ids, settings.seconds, None, after, tree)
+            return draw_for_prompt(
+                problem, more_settings, rows, ids, settings.seconds, None, interruption, tree
+            )
 
     return replace(samples, again=draw_again)
 
@@ -597,12 +635,15 @@ def _needed_draws(
 ) -> float:
     """Return how many draws make an interval of the wanted width, by the draws so far; 0 where it has it.
 
-    It is what the normal law asks for with the spread that was seen, and half more: intervals by betting are
-    wider, and draws with weights are worth less than exact ones. An error costs draws, and no coverage.
+    It is the number for which the normal law with the observed spread gives this width, and half more:
+    intervals by betting are wider, and draws with weights are worth less than exact ones. An error costs
+    draws, and no coverage. `problem` and `run` are those that made `method_draws` by `method`. For example
+    `_needed_draws(WantedWidth(None, 0.1, None), "cars", problem, run, draws)` is about log Z.
     """
     samples = _samples_of_run(method, problem, run, method_draws, "")
     function, width, value_range = until
     attempts, count = samples.attempts, len(samples.texts)
+    # Nothing is known of the spread yet: go on.
     if attempts is None or not count or not attempts.worth > 0:
         return math.inf
     if function is None:
@@ -618,17 +659,25 @@ def _needed_draws(
                 cure="Give the range, until=(function, width, (least, most)), or return True and False.",
             )
         mean, interval = samples.mean_of(column)
+        # The shares are scaled to 0..1. The width is asked for in the function's own numbers.
         spread = column.shares * (column.maximum - column.minimum) + column.minimum - mean
         variance = float(samples.weights @ spread**2) * count / attempts.worth
     if interval is not None and interval.high - interval.low <= width:
         return 0.0
-    return max(1.5 * variance * (2 * NormalDist().inv_cdf(1 - TAIL) / width) ** 2, 1.0)
+    errors_in_width = 2 * NormalDist().inv_cdf(1 - TAIL)
+    normal_count = variance * (errors_in_width / width) ** 2
+    return max(1.5 * normal_count, 1.0)
 
 
 def _samples_of_run(
     method: str, problem: Problem, run: SamplingRun, method_draws: Drawn, mark: str
 ) -> Samples[Any]:
-    """Return what a run drew, as the `Samples` that callers get."""
+    """Return the draws of a run as the `Samples` that callers get.
+
+    `method` is the name to show: "auto" has become that of the method it chose. `mark` is the digest of the
+    target, "" where a part of it has no name, for example in `_needed_draws`, which only looks at intervals.
+    """
+    # The values and the masses are made now: `Samples` must not hold the target with its rows and caches.
     target = run.target
     texts = [target.text_of(tokens) for tokens in method_draws.tokens]
     is_json = target.compiled.has_events
@@ -672,6 +721,7 @@ def _samples_of_run(
         },
         log_z_of_clouds=method_draws.log_z_of_clouds,
         target=mark,
+        # Ranges need another reading of the schema, so they are found when they are asked for.
         find_ranges=cache(partial(_find_ranges, problem, texts if is_json else [], target.max_tokens)),
     )
 
@@ -698,15 +748,18 @@ def _masses_along(
 
     Cost: O(L^2) for a text of L tokens, about 0.1 ms for 256.
     """
-    node, masses = root, []
+    node = root
+    masses: list[float] = []
     for depth in range(len(tokens) + 1):
         mass = known_masses.get(hash(tokens[:depth]))
         if mass is None:
+            # This run has not read the prefix. An earlier run of the tree may have.
             if node is None:
                 return None
             mass = float(node.probabilities.sum()) + node.end + node.rest
         masses.append(mass)
         if node is not None and depth < len(tokens):
+            # The node may have no slot for the token: it keeps the likeliest ones only.
             slots = np.flatnonzero(node.tokens == tokens[depth])
             node = node.children.get(int(slots[0])) if len(slots) else None
     return tuple(masses)
@@ -716,8 +769,20 @@ def _empty_samples(settings: SampleSettings) -> Samples[Any]:
     """Return the empty result of a prompt that was not reached."""
     none = np.empty(0)
     statistics = Statistics(0, 0, 0, 0.0, "interrupted")
-    facts = False, False, math.nan, (0.0, 1.0), statistics
-    return Samples(settings.method, [], [], [], none, none, *facts, about={"n": settings.n})
+    return Samples(
+        settings.method,
+        [],
+        [],
+        [],
+        none,
+        none,
+        is_exact=False,
+        is_biased=False,
+        log_z=math.nan,
+        bracket=(0.0, 1.0),
+        statistics=statistics,
+        about={"n": settings.n},
+    )
 
 
 def prompts_of(prompt: Any) -> list[Any] | None:
@@ -725,9 +790,10 @@ def prompts_of(prompt: Any) -> list[Any] | None:
     prompt_list = prompt.tolist() if hasattr(prompt, "tolist") else prompt
     if isinstance(prompt_list, str) or not isinstance(prompt_list, Sequence) or not len(prompt_list):
         return None
-    return (
-        list(prompt_list) if isinstance(prompt_list[0], str) or hasattr(prompt_list[0], "__iter__") else None
-    )
+    # A single prompt may be a list of numbers, so the first item decides.
+    first_item = prompt_list[0]
+    has_prompts = isinstance(first_item, str) or hasattr(first_item, "__iter__")
+    return list(prompt_list) if has_prompts else None
 
 
 def _trees_of_prompts(
@@ -743,6 +809,7 @@ def _trees_of_prompts(
             where="tree",
             cure="Give one tree for one prompt, or a list that has one for each prompt of a list.",
         )
+    # A tree is bound to the target of its first run, so two prompts cannot share one.
     if len(set(map(id, tree_list))) < len(tree_list):
         raise OptionError(
             "One tree is given for two prompts.", where="tree", cure="Give each prompt a tree of its own."

@@ -88,17 +88,21 @@ class Truncation:
         """Return the truncated law, float64 [V], its sum 1. Cost: O(V log V)."""
         if self.is_none:
             return law
+        # The likeliest first. A stable sort leaves equal ones in the order of their ids.
         order = np.argsort(-law, kind="stable")
         kept_count = len(law)
         if self.top_k:
             kept_count = min(kept_count, self.top_k)
         if self.top_p < 1.0:
             sums = np.cumsum(law[order[:kept_count]])
+            # A sum that is rounded below `top_p` must not add a token.
             kept_count = int(np.searchsorted(sums / sums[-1], self.top_p - ROUNDING)) + 1
         if self.min_p:
-            kept_count = min(kept_count, int((law >= self.min_p * law[order[0]]).sum()))
+            least_kept = self.min_p * law[order[0]]
+            kept_count = min(kept_count, int((law >= least_kept).sum()))
+        kept_tokens = order[:kept_count]
         truncated_law = np.zeros_like(law)
-        truncated_law[order[:kept_count]] = law[order[:kept_count]]
+        truncated_law[kept_tokens] = law[kept_tokens]
         truncated_law /= truncated_law.sum()
         return truncated_law
 
@@ -191,6 +195,7 @@ class Target:
         """How many more numbers may be kept in `_steps`; below 0: none is."""
         self._ends = np.array(sorted(compiled.end_tokens), np.int64)
         self._texts = compiled.tokenizer.token_bytes
+        # One row, filled anew for each prefix.
         self._mask = allocate_mask(1, compiled.vocab_size)
 
     @property
@@ -217,10 +222,12 @@ class Target:
         steps_by_tokens = {
             prefix.tokens: self._steps[prefix.tokens] for prefix in prefixes if prefix.tokens in self._steps
         }
+        # By their tokens: particles at one prefix share its row.
         missing = {prefix.tokens: prefix for prefix in prefixes if prefix.tokens not in steps_by_tokens}
         rows = self.rows.read([*missing]) if missing else []
         for (tokens, prefix), logits in zip(missing.items(), rows, strict=True):
             step = steps_by_tokens[tokens] = self._make_step(prefix, logits)
+            # By the hash alone: the tokens of all prefixes would take far more memory than their masses.
             if len(self.masses) < _MOST_MASSES:
                 self.masses.setdefault(hash(tokens), step.mass)
             if self._room >= len(step.tokens):
@@ -241,7 +248,8 @@ class Target:
             if mask is not None:
                 allowed_tokens = allowed_tokens[mask[allowed_tokens]]
                 ends = ends[mask[ends]]
-        end = float(probabilities[ends].sum()) if self.compiled.may_end(prefix.state) else 0.0
+        may_end = self.compiled.may_end(prefix.state)
+        end = float(probabilities[ends].sum()) if may_end else 0.0
         return TargetStep(allowed_tokens, probabilities[allowed_tokens], end)
 
     def _allowed_tokens(self, prefix: Prefix) -> Ids:
@@ -257,8 +265,9 @@ class Target:
         tokens = self._mask.allowed(0).astype(np.int64)
         tokens = tokens[~np.isin(tokens, self._ends)]
         if prefix.left == 1:
-            after = (self.compiled.next_index(prefix.state, int(token)) for token in tokens)
-            tokens = tokens[np.fromiter(map(self.compiled.may_end, after), np.bool_, len(tokens))]
+            states_after = (self.compiled.next_index(prefix.state, int(token)) for token in tokens)
+            can_end = np.fromiter(map(self.compiled.may_end, states_after), np.bool_, len(tokens))
+            tokens = tokens[can_end]
         return tokens
 
     def extend_prefix(self, prefix: Prefix, token: int) -> Prefix | None:
@@ -272,8 +281,10 @@ class Target:
             return prefix.after(token)
         tokens = (*prefix.tokens, token)
         if tokens in self._extended_prefixes:
+            # The least recently used prefixes are forgotten first.
             self._extended_prefixes.move_to_end(tokens)
         else:
+            # A refusal is remembered as well: no checker is asked twice about one prefix.
             self._extended_prefixes[tokens] = self._check_prefix(
                 prefix.after(token), len(prefix.text), prefix.standing
             )
@@ -290,15 +301,15 @@ class Target:
             return None
         rest = None if standing_after.is_decided else self._only_rest(after.state)
         if rest is not None:
-            end = (
-                self._constraints.extend_standing(standing_after, len(text), text + rest)
-                if rest
-                else standing_after
-            )
-            if end is None or not self._constraints.accepts_text(end, text + rest):
+            whole_text = text + rest
+            standing_at_end: CheckerStanding | None = standing_after
+            if rest:
+                standing_at_end = self._constraints.extend_standing(standing_after, len(text), whole_text)
+            if standing_at_end is None or not self._constraints.accepts_text(standing_at_end, whole_text):
                 return None
-            plain = self._constraints.methods.isdisjoint(("mask", "weigh"))
-            standing_after = replace(standing_after, is_decided=plain)
+            # Masks and weights depend on the tokens, and one rest may be written in several tokens.
+            are_bytes_enough = self._constraints.methods.isdisjoint(("mask", "weigh"))
+            standing_after = replace(standing_after, is_decided=are_bytes_enough)
         return replace(after, standing=standing_after)
 
     def _only_rest(self, state: int) -> bytes | None:
@@ -307,7 +318,9 @@ class Target:
             compiled_grammar = self.compiled
             rest = compiled_grammar.forced(state)
             end = compiled_grammar.bytes_index(state, rest) if rest else state
-            is_end = end >= 0 and compiled_grammar.may_end(end) and not compiled_grammar.special_tokens(end)
+            # The forced bytes may also stop where the text branches, or where a special token may come.
+            may_end = end >= 0 and compiled_grammar.may_end(end)
+            is_end = may_end and not compiled_grammar.special_tokens(end)
             is_whole = is_end and not compiled_grammar.next_bytes(State(compiled_grammar, end))
             self._rests[state] = rest if is_whole else None
         return self._rests[state]
@@ -342,6 +355,7 @@ class Target:
     def close(self) -> None:
         """End the checkers' processes. The target may still be used."""
         for checker in self.checkers:
+            # The others have nothing to end.
             if isinstance(checker, InProcess):
                 checker.close()
 
@@ -357,6 +371,7 @@ def scale_logits(logits: Floats, temperature: float, at: int) -> Floats:
             where=f"token {at}",
             cure="Look at the model: its weights, its dtype, or the function next_logprobs.",
         )
+    # In place: `levels` is already a new array.
     levels -= max_level
     return levels
 
@@ -378,4 +393,5 @@ def log_law(logits: Floats, temperature: float, at: int) -> Floats:
 def random_stream(seed: int, number: int) -> np.random.Generator:
     """Return the random numbers of a part of a run. Different seeds from 0 to 2^64 - 1, and different
     numbers, have different ones: a list of integers above 2^63 would lose its last digits as a key."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed & ((1 << 64) - 1), number], np.uint64)))
+    key = np.array([seed & ((1 << 64) - 1), number], np.uint64)
+    return np.random.Generator(np.random.Philox(key=key))

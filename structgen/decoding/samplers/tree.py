@@ -95,7 +95,8 @@ class Node:
             if has_end or self.rest > 0 or ((self.probabilities > 0) & (self.uppers > 0)).any():
                 upper = math.ulp(0.0)  # the product is positive, but rounds to 0
         # Rounding must not loosen a proven bound.
-        self.upper, self.lower = min(self.upper, upper), max(self.lower, lower)
+        self.upper = min(self.upper, upper)
+        self.lower = max(self.lower, lower)
         self.estimate = min(max(self.estimate, self.lower), self.upper)
 
     def choose_edge(self, uniform: float, leaves_known: bool = False) -> int:
@@ -105,9 +106,13 @@ class Node:
         if leaves_known:
             masses = self._edge_remainders()
         edge = drawn_edge(masses, uniform)
-        return edge if edge < len(self.tokens) else (END if edge == len(self.tokens) else REST)
+        # Behind the slots come the end, and then the rest.
+        if edge < len(self.tokens):
+            return edge
+        return END if edge == len(self.tokens) else REST
 
     def _edge_remainders(self) -> Floats:
+        """Return the unknown mass of each edge, float64 [k + 2]: the slots, the end, the rest."""
         ends = [self.end * (self.end_upper - self.end_lower), self.rest]
         return np.append(self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends)
 
@@ -135,9 +140,10 @@ class Node:
         if len(matching_slots):
             return int(matching_slots[0])  # another walk has added it meanwhile
         are_unkept = ~np.isin(tokens, self.tokens)
-        whole = float(shares[are_unkept].sum())
-        probability = self.rest * (float(shares[at]) / whole if whole > 0 else 1 / int(are_unkept.sum()))
-        return self.keep_token(int(tokens[at]), probability)
+        unkept_mass = float(shares[are_unkept].sum())
+        # If the row gives all of them no mass, each has an equal share.
+        share = float(shares[at]) / unkept_mass if unkept_mass > 0 else 1 / int(are_unkept.sum())
+        return self.keep_token(int(tokens[at]), self.rest * share)
 
     def draw_beyond(self, step: TargetStep, uniform: float, kept_count: int) -> tuple[Ids, Floats, int]:
         """Return the rest of a row, and the index of one drawn from it: the tokens beside the first
@@ -153,8 +159,10 @@ class Node:
         """Move a token out of the rest into a slot of its own; return the slot."""
         self.tokens = np.append(self.tokens, token)
         self.probabilities = np.append(self.probabilities, probability)
-        self.uppers, self.lowers = np.append(self.uppers, 1.0), np.append(self.lowers, 0.0)
+        self.uppers = np.append(self.uppers, 1.0)
+        self.lowers = np.append(self.lowers, 0.0)
         self.rest_count -= 1
+        # Without tokens the rest is 0, whatever rounding has left of it: no edge leads to nothing.
         self.rest = max(self.rest - probability, 0.0) if self.rest_count else 0.0
         return len(self.tokens) - 1
 
@@ -168,6 +176,7 @@ class Node:
         twin = Node.__new__(Node)
         for name in Node.__slots__:
             setattr(twin, name, getattr(self, name))
+        # These change in place. The other arrays are replaced whole where they change.
         twin.uppers = self.uppers.copy()
         twin.lowers = self.lowers.copy()
         twin.children = dict(self.children)
@@ -199,6 +208,7 @@ class PrefixTree:
     def used(self, fingerprint: str) -> Iterator[None]:
         """Lend the tree to one run of a target. Raises OptionError for another target, and if another run is
         using it."""
+        # No waiting: a run in the same thread would wait for itself.
         if not self._in_use.acquire(blocking=False):
             raise OptionError(
                 "Another run is using this tree.", where="tree", cure="Wait for it, or give each run its own."
@@ -238,6 +248,7 @@ class PrefixTree:
             for slot, child in node.children.items():
                 if node.probabilities[slot] > 0:
                     after = logprob + math.log(node.probabilities[slot])
+                    # A stack of our own: the tree may be deeper than Python's recursion.
                     waiting.append((child, (*tokens, int(node.tokens[slot])), after))
 
     def has_room(self, more: int) -> bool:
@@ -247,6 +258,7 @@ class PrefixTree:
     def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
         """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
         Does not update the bounds above it."""
+        # The root always fits, unless the tree is to store nothing at all.
         if self.most < 0 or (parent is not None and not self.has_room(node.nbytes + CHILD)):
             return False
         if parent is None:

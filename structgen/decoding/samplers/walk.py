@@ -115,7 +115,7 @@ class Walker:
         self, width: int, afford: Afford = lambda rows: True, left: float = 0.0
     ) -> list[Attempt]:
         """Return `width` attempts, in order; walks that wait for rows share forward passes. `left`: how many
-        texts the run still plans.
+        texts the run still plans, which is kept in each attempt.
 
         `afford(rows)` is asked before each pass. If it returns False, all unfinished walks of this call are
         dropped: dropping long walks only would bias the others.
@@ -123,9 +123,10 @@ class Walker:
         frontier = self._frontier
         lower, bound = self._tree.bracket
         known_mass = lower if self._leaves_known else 0.0
-        starts = (frontier.start(Particle) for _ in range(width))
+        start = bound - known_mass
         walks = [
-            _Walk(particle, self._next_draws(), bound - known_mass, bound - known_mass) for particle in starts
+            _Walk(frontier.start(Particle), self._next_draws(), start, assumed_bound=start)
+            for _ in range(width)
         ]
         is_new = self._tree.root is None
         self._batch += 1
@@ -142,7 +143,8 @@ class Walker:
                     frontier.learn_bounds(at.parent, at.edge, at.known_node.upper, at.known_node.lower)
             if is_new and self._finish in _WEIGHTED and self._tree.root is not None:
                 # The first row comes before the first random number: its bound is known before the walks.
-                bound, is_new = self._tree.root.upper, False
+                bound = self._tree.root.upper
+                is_new = False
             waiting = [walk for walk in active if self._needs_row(walk)]
             steps = frontier.read_rows([walk.at for walk in waiting], afford)
             if steps is None:
@@ -151,6 +153,8 @@ class Walker:
                 self._unfold_rest(walk, step)
             active = [walk for walk in active if not walk.is_over]
         for walk in walks:
+            # Only now: a text that becomes known within a batch would be neither in its known mass nor
+            # open to its other walks.
             if walk.weight:
                 frontier.learn_bounds(walk.at, END, 1.0, 1.0)
         return [
@@ -182,10 +186,12 @@ class Walker:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
         while not walk.is_over and walk.at.node is not None:
             node = walk.at.node
-            bound = node.remainder if self._leaves_known else node.upper
-            ratio = min(bound / walk.assumed_bound, 1.0) if walk.assumed_bound > 0.0 else 0.0
+            found_bound = node.remainder if self._leaves_known else node.upper
+            # Rounding may lift the found bound above the assumed one, which a probability must not be.
+            ratio = min(found_bound / walk.assumed_bound, 1.0) if walk.assumed_bound > 0.0 else 0.0
             goes_on = ratio > 0.0
             if not self._flips:
+                # With coins the ratio is a chance instead, and the weight stays 1.
                 walk.weight *= ratio
             elif goes_on:
                 goes_on = walk.draws.random() < ratio
@@ -194,6 +200,7 @@ class Walker:
                 return False
             edge = node.choose_edge(walk.draws.random(), self._leaves_known)
             if edge == REST:
+                # Other walks may keep more tokens before the row comes: the draw is from the rest of now.
                 walk.kept_count = len(node.tokens)
                 return True
             self._take_edge(walk, edge, node.bound_of(edge, self._leaves_known))
@@ -224,8 +231,11 @@ class Walker:
             is_valid = after is not None
             self.tree_rows += is_valid and walk.at.node is not None
         elif is_valid := self._target.accepts_text(at.prefix):
+            # A checker's weight may be 0: such a text is a dead end.
             weight = walk.start * walk.weight * math.exp(self._target.log_weight(at.prefix))
-            walk.end_walk(weight, at.log_probability + math.log(at.known_node.end) if weight else -math.inf)
+            logprob = at.log_probability + math.log(at.known_node.end) if weight else -math.inf
+            walk.end_walk(weight, logprob)
         if not is_valid:
+            # A refused edge has the mass 0 from now on, so that no walk takes it again.
             self._frontier.learn_bounds(at, edge, 0.0, 0.0)
             walk.end_walk(0.0)
