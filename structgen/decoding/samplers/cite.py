@@ -72,14 +72,16 @@ def cite(
     and a document that is longer than the model's context, with its length.
     """
     text = checks.check_text("document", document)
-    k, reach, beam = (
-        checks.check_whole(name_, value, 1) for name_, value in (("k", k), ("reach", reach), ("beam", beam))
-    )
+    k = checks.check_whole("k", k, 1)
+    reach = checks.check_whole("reach", reach, 1)
+    beam = checks.check_whole("beam", beam, 1)
     places = _find_sentences(text, sentences)
     problem = Problem(model, substring_of(text), tokenizer, name)
     try:
-        ids = problem.prompt_ids(f"{text}\n\n{checks.check_text('question', question)}\n", "document", reach)
+        question = checks.check_text("question", question)
+        ids = problem.prompt_ids(f"{text}\n\n{question}\n", "document", reach)
     except OptionError as error:
+        # It says that `max_tokens` is too large, an option that `cite` does not have.
         if error.where != "max_tokens":
             raise
         raise OptionError(error.what, where="document", cure="Cite parts of it one by one.") from error
@@ -87,12 +89,11 @@ def cite(
     sentence_tokens = [tuple(encode(text[start:end].encode())) for start, end in places]
     (rows,) = problem.row_sources([ids])
     best = _rank_sentences(rows, sentence_tokens, beam)[:k]
-    spans = [
-        Span(places[at][0], end, text[places[at][0] : end], score)
-        for (score, at), end in zip(
-            best, _find_ends(problem, ids, text, places, [at for _, at in best], reach), strict=True
-        )
-    ]
+    ends = _find_ends(problem, ids, text, places, [at for _, at in best], reach)
+    spans = []
+    for (score, at), end in zip(best, ends, strict=True):
+        start = places[at][0]
+        spans.append(Span(start, end, text[start:end], score))
     return sorted(_join_spans(spans, text), key=lambda span: (-span.score, span.start))
 
 
@@ -113,23 +114,29 @@ def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) ->
     """Return scores and numbers of sentences, best first: the mean log-probability of a sentence's tokens up
     to the one that tells it from all others. Only the `beam` best beginnings of each length go on."""
     done: list[tuple[float, int]] = []
-    open_: dict[Tokens, tuple[float, list[int]]] = {(): (0.0, list(range(len(sentences))))}
-    while open_:
-        laws = rows.read(list(open_))
+    # Of each beginning that goes on: its log-probability, and the numbers of the sentences that have it.
+    open_prefixes: dict[Tokens, tuple[float, list[int]]] = {(): (0.0, list(range(len(sentences))))}
+    while open_prefixes:
+        laws = rows.read(list(open_prefixes))
         after: dict[Tokens, tuple[float, list[int]]] = {}
-        for (prefix, (total, members)), row in zip(open_.items(), laws, strict=True):
-            law = log_law(row, 1.0, len(prefix))
-            for token in dict.fromkeys(sentences[at][len(prefix)] for at in members):
-                own = [at for at in members if sentences[at][len(prefix)] == token]
-                after[(*prefix, token)] = total + float(law[token]), own
+        for (prefix, (total, members)), row in zip(open_prefixes.items(), laws, strict=True):
+            depth = len(prefix)
+            law = log_law(row, 1.0, depth)
+            members_by_token: dict[int, list[int]] = {}
+            for at in members:
+                members_by_token.setdefault(sentences[at][depth], []).append(at)
+            for token, token_members in members_by_token.items():
+                after[(*prefix, token)] = total + float(law[token]), token_members
+        # All beginnings of a round have the same length, so their totals may be compared.
         length = len(next(iter(after)))
         kept_prefixes = sorted(after.items(), key=lambda item: (-item[1][0], item[1][1]))[:beam]
-        open_ = {}
+        open_prefixes = {}
         for prefix, (total, members) in kept_prefixes:
+            # A beginning of one sentence alone tells it from all others.
             finished = [at for at in members if len(members) == 1 or len(sentences[at]) == length]
             done += [(total / length, at) for at in finished]
             if rest := [at for at in members if at not in finished]:
-                open_[prefix] = total, rest
+                open_prefixes[prefix] = total, rest
     return sorted(done, key=lambda item: (-item[0], item[1]))
 
 
@@ -142,26 +149,39 @@ def _find_ends(
     reach: int,
 ) -> list[int]:
     """Return where the span of each chosen sentence ends: at the sentence end with the most probable end
-    token among those within `reach` tokens."""
+    token among those within `reach` tokens.
+
+    `ids`: the tokens of the prompt; `places`: where the sentences of `text` begin and end; `chosen`: the
+    numbers of the first sentences of the spans, for example [3, 0]. The result has an offset in characters
+    for each.
+    """
+    # Of each chosen sentence the possible ends, with the tokens from its beginning up to there.
     candidates: list[list[tuple[int, Tokens]]] = []
     for first in chosen:
         tokens: Tokens = ()
-        own: list[tuple[int, Tokens]] = []
+        possible_ends: list[tuple[int, Tokens]] = []
         for at in range(first, len(places)):
+            # A piece begins where the one before ended, with the blanks between two sentences.
             begin = places[first][0] if at == first else places[at - 1][1]
-            piece = problem.tokenizer.encode(text[begin : places[at][1]].encode())
-            if own and len(tokens) + len(piece) > reach:
+            end = places[at][1]
+            piece = problem.tokenizer.encode(text[begin:end].encode())
+            if possible_ends and len(tokens) + len(piece) > reach:
                 break
             tokens = (*tokens, *piece)
-            own.append((places[at][1], tokens))
-        candidates.append(own)
-    row_sources = iter(problem.row_sources([[*ids, *tokens] for own in candidates for _, tokens in own]))
-    ends = np.array(sorted(problem.compiled.end_tokens), np.int64)
+            possible_ends.append((end, tokens))
+        candidates.append(possible_ends)
+    # The candidates are prompts of their own, so that the model reads them side by side.
+    prompts = [[*ids, *tokens] for possible_ends in candidates for _, tokens in possible_ends]
+    row_sources = iter(problem.row_sources(prompts))
+    end_tokens = np.array(sorted(problem.compiled.end_tokens), np.int64)
     offsets = []
-    for own in candidates:
-        laws = [log_law(next(row_sources).read([()])[0], 1.0, len(tokens)) for _, tokens in own]
-        scores = [float(np.logaddexp.reduce(law[ends])) for law in laws]
-        offsets.append(own[int(np.argmax(scores))][0])
+    for possible_ends in candidates:
+        scores = []
+        for _, tokens in possible_ends:
+            law = log_law(next(row_sources).read([()])[0], 1.0, len(tokens))
+            scores.append(float(np.logaddexp.reduce(law[end_tokens])))
+        best_end, _ = possible_ends[int(np.argmax(scores))]
+        offsets.append(best_end)
     return offsets
 
 

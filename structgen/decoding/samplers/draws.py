@@ -131,6 +131,7 @@ class Draws(Generic[T]):
         """
         if not self.texts or not is_spent(self.bracket):
             return False
+        # The repeats of a text share its weight, so they are added up before the comparison.
         sums = dict.fromkeys(self.token_ids, 0.0)
         for tokens, weight in zip(self.token_ids, np.exp(self.log_weights).tolist(), strict=True):
             sums[tokens] += weight
@@ -146,6 +147,7 @@ class Draws(Generic[T]):
     @cached_property
     def is_first(self) -> Bools:
         """bool [n]: whether no earlier draw has the same tokens."""
+        # From the last draw back, so that the first one of each text is what stays.
         first = {tokens: at for at, tokens in reversed(list(enumerate(self.token_ids)))}
         return np.array([first[tokens] == at for at, tokens in enumerate(self.token_ids)], np.bool_)
 
@@ -185,6 +187,7 @@ class Draws(Generic[T]):
         if worth is None:
             runs = len(self.log_z_of_clouds)
             parts = f"{runs:,} run{'s' * (runs != 1)} of particles: particles of a run are not independent"
+            # A run of particles is unbiased as a whole, but some twenty of them bound nothing.
             return (
                 f"the draws are from {parts}, and so few runs prove nothing; 'raj' and 'cars' have intervals"
             )
@@ -198,6 +201,7 @@ class Draws(Generic[T]):
     @cached_property
     def known(self) -> ProvenMass:
         """The distinct texts, and what is proven of Z."""
+        # Bounds on Z say nothing of means under another law.
         lower, upper = (0.0, math.inf) if self.is_biased else self.bracket
         return ProvenMass(lower, upper, np.exp(self.logprobs), self.is_first)
 
@@ -208,12 +212,14 @@ class Draws(Generic[T]):
         their intervals.
 
         `values`, `given`: float64 [n, F], the functions of each draw, from 0 to 1; 1 where it has the
-        property, else 0 (None: all have it); `tail`, `are_seen`: see `ends_of_means`. Draws of another law
-        have the mean of that law, with an interval where they are independent. Cost: 0.1 s of CPU for 50
-        functions and 300 draws.
+        property, else 0 (None: all have it); `tail`, `are_seen`: see `ends_of_means`. For example of three
+        draws `figures(np.array([[1.0], [0.0], [1.0]]))` is a share. Draws of another law have the mean of
+        that law, with an interval where they are independent. Cost: 0.1 s of CPU for 50 functions and 300
+        draws.
         """
         given = np.ones_like(values) if given is None else given
         weights = self.weights
+        # The sums over the draws with the property, by the weight of these draws; 0 where there are none.
         has = weights @ given
         means = (weights @ (given * values)) / np.where(has > 0, has, 1.0)
         if self.lists_all:
@@ -225,13 +231,16 @@ class Draws(Generic[T]):
     @property
     def kind(self) -> str:
         """ "exact", "weighted", or "biased" (draws of another law)."""
-        return "biased" if self.is_biased else "exact" if self.is_exact else "weighted"
+        if self.is_biased:
+            return "biased"
+        return "exact" if self.is_exact else "weighted"
 
     @property
     def accept_rate(self) -> float:
         """The share of attempts that gave a valid text; NaN if there was no attempt, or an attempt may give
         several texts."""
         done = self.statistics
+        # A beam is one attempt and may give many texts: their quotient is no rate.
         return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
 
     @property
@@ -251,6 +260,7 @@ class Draws(Generic[T]):
         requested_count = self.about.get("n", 0)
         stop_reason = self.statistics.stopped
         sentences = []
+        # A run that ended since its interval was narrow enough has done all that was asked of it.
         if draw_count < requested_count and stop_reason != "until":
             end = f"The run gave {draw_count:,} of {requested_count:,} draws, and ended {self.ending}."
             all_listed = f"The {draw_count:,} of {requested_count:,} draws are all valid texts."

@@ -48,7 +48,8 @@ def clamp_log_z(log_z: float, bracket: Bounds) -> float:
     """Return log Z cut to proven bounds on Z; NaN without an estimate."""
     if math.isnan(log_z):
         return log_z
-    return min(max(log_z, log_or_infinity(bracket[0])), log_or_infinity(bracket[1]))
+    lower, upper = bracket
+    return min(max(log_z, log_or_infinity(lower)), log_or_infinity(upper))
 
 
 def log_z_of_coins(inverses: Floats, accepted_count: int, is_stopped: bool) -> float:
@@ -60,8 +61,11 @@ def log_z_of_coins(inverses: Floats, accepted_count: int, is_stopped: bool) -> f
     """
     if not accepted_count:
         return -math.inf if len(inverses) else math.nan
-    sums = float(inverses.sum())
-    return math.log((accepted_count - 1) / (sums - inverses[-1]) if is_stopped else accepted_count / sums)
+    total = float(inverses.sum())
+    if is_stopped:
+        # The run ended at an accepted attempt. So the last one was accepted for certain, and is left out.
+        return math.log((accepted_count - 1) / (total - inverses[-1]))
+    return math.log(accepted_count / total)
 
 
 def count_carriers(weights: Floats) -> float:
@@ -84,6 +88,7 @@ def normalise_weights(log_weights: Floats) -> Floats:
     """Return the weights whose logarithms are given, divided by their sum."""
     if not len(log_weights):
         return np.empty(0)
+    # The greatest weight becomes 1 before the sum: no weight overflows, and the sum is not 0.
     weights: Floats = np.exp(log_weights - log_weights.max())
     weights /= weights.sum()
     return weights

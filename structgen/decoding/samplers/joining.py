@@ -26,28 +26,34 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     """Return the fields of the draws of two runs together, the earlier one first if they share a tree. Raises
     OptionError, see `Samples.joined`, which asks for the name of the target unless the second run goes on
     with the first."""
-    attempt_pair = _check_joinable(first, second, are_of_one_run)
+    first_attempts, later_attempts = _check_joinable(first, second, are_of_one_run)
     order = _joined_order(first, second)
     names = ("texts", "values", "token_ids", "masses")
     both = {name: [*getattr(first, name), *getattr(second, name)] for name in names}
+    # `masses` may be empty, where no draw has them.
     columns = {name: [column[at] for at in order] if column else [] for name, column in both.items()}
     tokens = columns["token_ids"]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
+    # `places`: of each draw of both runs, in their own order, the number that it has among all draws.
     places = np.arange(len(order))
     if first.method == "raj":  # an attempt is the first draw of its text
         first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
         places = np.array([first_of[text] for text in both["token_ids"]], np.int64)
     count = len(first.texts)
-    attempts = attempt_pair[0].renumber_draws(places[:count]).join_attempts(attempt_pair[1], places[count:])
-    bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
+    renumbered_attempts = first_attempts.renumber_draws(places[:count])
+    attempts = renumbered_attempts.join_attempts(later_attempts, places[count:])
+    # Both brackets are proven, so Z is in both.
+    lower = max(first.bracket[0], second.bracket[0])
+    upper = min(first.bracket[1], second.bracket[1])
+    bracket = (lower, upper)
     log_weights = _joined_weights(first, second, attempts, tokens, logprobs, bracket)
     first_statistics = first.statistics
     later_statistics = second.statistics
+    # All fields of the statistics are numbers to be added, but the reason of the end.
     summed_names = [field.name for field in fields(Statistics) if field.name != "stopped"]
     counts = {
         name: getattr(first_statistics, name) + getattr(later_statistics, name) for name in summed_names
     }
-
     return {field.name: getattr(first, field.name) for field in fields(Draws)} | {
         **columns,
         "logprobs": logprobs,
@@ -79,6 +85,7 @@ def _check_joinable(first: Draws[Any], second: Any, are_of_one_run: bool) -> tup
         reason = "The runs have different targets: another model, prompt, grammar, temperature or checkers."
     elif not first.target and not are_of_one_run:
         reason = "The target has a part without a name, so that nothing tells whether it is one."
+    # Equal seeds give equal draws, which would count twice.
     elif set(seeds_of(first)) & set(seeds_of(second)):
         reason = f"Both runs have the seed {second.about.get('seed')}: their draws are the same."
     elif first.attempts is None or second.attempts is None or first.is_biased:
@@ -97,7 +104,10 @@ def _joined_order(first: Draws[Any], second: Draws[Any]) -> list[int]:
     met_texts: set[Tokens] = set()
     once, repeats = list[int](), list[int]()
     for at, tokens in enumerate([*first.token_ids, *second.token_ids]):
-        (repeats if tokens in met_texts else once).append(at)
+        if tokens in met_texts:
+            repeats.append(at)
+        else:
+            once.append(at)
         met_texts.add(tokens)
     # A text that both runs found is one draw, unless it is a repeat of one run.
     is_repeat = ~np.concatenate((first.is_first, second.is_first))
@@ -112,7 +122,11 @@ def _joined_weights(
     logprobs: Floats,
     bracket: Bounds,
 ) -> Floats:
-    """Return the log weights of the draws of both runs, which sum to the estimate of Z."""
+    """Return the log weights of the draws of both runs; the sum of their exp is the estimate of Z.
+
+    `attempts`: those of both runs; `tokens`, `logprobs`: of the joined draws, in their order; `bracket`: the
+    proven bounds on Z. For example, draws by "cars" have equal weights.
+    """
     if first.method == "raj":
         masses = np.exp(logprobs) if is_spent(bracket) else masses_of(logprobs, attempts)
         return share_masses(tokens, masses)
@@ -120,9 +134,10 @@ def _joined_weights(
         draw_count = len(tokens)
         log_z = log_z_of_coins(1 / attempts.bounds, draw_count, is_stopped=False)
         return np.full(draw_count, log_z - math.log(max(draw_count, 1)))
-    parts = [
-        draws.log_weights + math.log(max(len(draws.attempts or ()), 1) / len(attempts))
-        for draws in (first, second)
-    ]
+    # Each run's own estimate of Z, weighted by its share of the attempts.
+    parts = []
+    for draws in (first, second):
+        attempt_count = max(len(draws.attempts or ()), 1)
+        parts.append(draws.log_weights + math.log(attempt_count / len(attempts)))
     weights: Floats = np.concatenate(parts)
     return weights

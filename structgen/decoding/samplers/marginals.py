@@ -36,7 +36,8 @@ class Marginal:
 
 
 def collect_values(values: list[dict[Any, Any]]) -> dict[Any, tuple[Any, list[int]]]:
-    """Return all values with the draws that have them. `found`: for each draw its values, by `_name`."""
+    """Return all values by their keys, each with the draws that have it. `values`: of each draw its values by
+    their keys (`field_paths.key_values`)."""
     places: dict[Any, tuple[Any, list[int]]] = {}
     for at, names in enumerate(values):
         for name, value in names.items():
@@ -50,15 +51,12 @@ def estimate_shares(samples: Draws[Any], places: list[tuple[Any, list[int]]]) ->
     has = np.zeros((len(samples.texts), len(places)))
     for at, (_, draws) in enumerate(places):
         has[draws, at] = 1.0
+    # The values are those that the draws have: nobody named them before the run.
     means, ends = samples.figures(has, are_seen=True)
+    # Rounding may lift a sum of weights above 1.
+    shares = np.minimum(means, 1.0)
+    columns = (column.tolist() for column in (shares, ends.low, ends.high, ends.are_proven))
     return [
         Marginal(value, share, low, high, len(draws), is_proven)
-        for (value, draws), share, low, high, is_proven in zip(
-            places,
-            np.minimum(means, 1.0).tolist(),
-            ends.low.tolist(),
-            ends.high.tolist(),
-            ends.are_proven.tolist(),
-            strict=True,
-        )
+        for (value, draws), share, low, high, is_proven in zip(places, *columns, strict=True)
     ]

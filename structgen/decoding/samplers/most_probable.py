@@ -149,6 +149,7 @@ class _Search:
         """Yield the likeliest open prefixes, which are then open no more."""
         while max_count and not self._is_proved():
             score, _, node, rank = heapq.heappop(self._open)
+            # Of a node one token is open at a time, the likeliest that was not taken: the heap stays small.
             self._push_edge(node, rank + 1, score + node.logprobs[rank])
             prefix = self._target.extend_prefix(node.prefix, node.tokens[rank])
             if prefix is not None:
@@ -162,11 +163,15 @@ class _Search:
             heapq.heappush(self._open, edge)
 
     def _read_prefixes(self, prefixes: Sequence[tuple[Prefix, float]]) -> None:
+        """Read prefixes, given with their scores (minus log P), and open the tokens that may follow; note the
+        texts that end there."""
         steps = self._target.read_steps([prefix for prefix, _ in prefixes])
         for (prefix, score), step in zip(prefixes, steps, strict=True):
             if step.end > 0 and self._target.accepts_text(prefix) and self._is_wanted(prefix):
-                node = _Node(prefix, [], [])
-                insort(self.finished_edges, (score - math.log(step.end), next(self._numbers), node, END))
+                end_score = score - math.log(step.end)
+                end_node = _Node(prefix, [], [])
+                insort(self.finished_edges, (end_score, next(self._numbers), end_node, END))
+                # One more than asked for is kept: it bounds what is missing.
                 del self.finished_edges[self._k + 1 :]
             with np.errstate(divide="ignore"):
                 logprobs = np.log(step.probabilities)
@@ -175,17 +180,20 @@ class _Search:
             if len(likely_ranks) < len(logprobs):
                 late = np.delete(logprobs, likely_ranks)
                 self._left_out = min(self._left_out, score - float(late.max()))
+            # Stable: tokens of one probability stay in the order of their ids.
             order = likely_ranks[np.argsort(-logprobs[likely_ranks], kind="stable")]
             node = _Node(prefix, step.tokens[order].tolist(), logprobs[order].tolist())
             self._push_edge(node, 0, score)
 
     def _is_wanted(self, prefix: Prefix) -> bool:
+        """Return whether a text in these tokens counts: of canonical ones the tokenizer's own."""
         if not self._is_canonical:
             return True
         try:
-            return tuple(self._target.compiled.tokenizer.encode(prefix.text)) == prefix.tokens
+            canonical_tokens = self._target.compiled.tokenizer.encode(prefix.text)
         except TokenizerError:
             return False
+        return tuple(canonical_tokens) == prefix.tokens
 
     def bound_others(self) -> float:
         """Return the greatest log-probability that a text which is not among the best may have."""

@@ -83,7 +83,7 @@ class Problem:
             self.tokenizer = tokenizer_of(tokenizer)
             self.compiled = _compile_for(plain_grammar, self.tokenizer)
             self._vocab_size = self.compiled.vocab_size
-            self._context = 1 << 62
+            self._context = 1 << 62  # a function has no context that is known
             return
         # optional: torch
         from structgen.decoding.engine import Engine
@@ -116,12 +116,14 @@ class Problem:
         """Return the ranges of the fields whose numbers the grammar bounds, by their paths as texts."""
         if self._ranges is None:
             self._ranges = find_value_ranges(self.compiled, max_tokens)
-        range_by_name = {show_path(path): self._ranges.range_at(path) for path in paths}
-        return {
-            name: bounds
-            for name, bounds in range_by_name.items()
-            if bounds is not None and bounds[0] < bounds[1]
-        } | {LENGTH_OF_TEXT: self._ranges.text_length}
+        ranges: dict[str, Bounds] = {}
+        for path in paths:
+            bounds = self._ranges.range_at(path)
+            # A field with one possible number has no range to scale it by.
+            if bounds is not None and bounds[0] < bounds[1]:
+                ranges[show_path(path)] = bounds
+        ranges[LENGTH_OF_TEXT] = self._ranges.text_length
+        return ranges
 
     def prompt_ids(self, prompt: str | Sequence[int], where: str, max_tokens: int) -> list[int]:
         """Return the tokens of a prompt. An engine puts a text into the form that its model needs.
@@ -135,8 +137,10 @@ class Problem:
                 ids = self.tokenizer.encode(prompt.encode())
             else:
                 request = Request(prompt, self._plain_grammar, outline=self._outline, chat=self._chat)
+                # With the chat template and the outline of the schema, as `sg.run` asks the model.
                 ids = self._engine.prompt_tokens(request)
         else:
+            # numpy's arrays and torch's tensors
             id_list = prompt.tolist() if hasattr(prompt, "tolist") else prompt
             is_empty = isinstance(id_list, list | tuple | range) and not id_list
             tokens = () if is_empty else checks.check_tokens(where, id_list)
@@ -165,7 +169,9 @@ class Problem:
     ) -> Target:
         """Return the target law after a prompt. The validators of a type are checkers too.
 
-        Raises OptionError for a checker that reads tokens of another tokenizer (an attribute `tokenizer`).
+        `rows`: the model's rows after the prompt (`row_sources`); the other parameters are those of `Target`.
+        For example `problem.make_target(rows, 1.0, 256, ())`. Raises OptionError for a checker that reads
+        tokens of another tokenizer (an attribute `tokenizer`).
         """
         for at, checker in enumerate(checkers):
             checker_tokenizer = getattr(checker, "tokenizer", self.tokenizer)
@@ -192,7 +198,9 @@ class Problem:
             function = self._function
             assert function is not None
             return [FunctionRows(function, ids, self._vocab_size, self.name) for ids in prompts]
-        model, min_rows = self._engine.model, 2 * self.together
+        model = self._engine.model
+        # The caches of as many prefixes as two passes need are kept in any case.
+        min_rows = 2 * self.together
         prefilled: Sequence[Any] = [None] * len(prompts)
         if len(prompts) > 1 and isinstance(model, ReadsMany):
             prefilled = model.prefill_many(prompts)
@@ -219,7 +227,9 @@ def read_grammar(
             where="grammar",
             cure="Give a type that has a schema, or a grammar; or ask an sg.Engine with a temperature of 1.",
         )
-    return plain_grammar, *((None, ()) if reader is None else (reader.read_document, (TypeChecker(reader),)))
+    if reader is None:
+        return plain_grammar, None, ()
+    return plain_grammar, reader.read_document, (TypeChecker(reader),)
 
 
 def _compile_for(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
@@ -257,8 +267,10 @@ def target_fingerprint(ids: Sequence[int], target: Target) -> str:
         "temperature": target.temperature,
         "max_tokens": target.max_tokens,
         "checkers": list(map(str, marks)),
-        **({} if target.truncation.is_none else {"truncation": astuple(target.truncation)}),
     }
+    # Only where there is one: trees and files of before truncation keep their digests.
+    if not target.truncation.is_none:
+        facts["truncation"] = astuple(target.truncation)
     return blake2b(json.dumps(facts).encode(), digest_size=16).hexdigest()
 
 
@@ -267,4 +279,4 @@ def known_fingerprint(ids: Sequence[int], target: Target) -> str:
     try:
         return target_fingerprint(ids, target)
     except OptionError:
-        return ""
+        return ""  # only trees and joined runs need a digest

@@ -72,9 +72,10 @@ def report(samples: Samples[Any], masked: Samples[Any] | None = None) -> Report:
         "why_no_interval": samples.why_no_interval,
         "kish_sample_size": _finite_or_none(samples.effective_size),
         "accept_rate": _finite_or_none(samples.accept_rate),
-        "log_z": list(
-            map(_finite_or_none, (samples.log_z, *(samples.log_z_interval or (math.nan, math.nan))))
-        ),
+        "log_z": [
+            _finite_or_none(samples.log_z),
+            *map(_finite_or_none, samples.log_z_interval or (math.nan, math.nan)),
+        ],
         "bracket": samples.bracket,
         "model_rows": samples.statistics.model_rows,
         # KL(target || masked) in nats; a dead end of masking counts as an outcome of its own
@@ -90,32 +91,33 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
     """Return a report in words, as pairs of name and text. Of the token positions it tells the five at which
     the grammar removes the most mass."""
     rows = samples.facts()
-    if numbers["divergence_of_masking"] is not None:
-        rows.append(
-            ("KL(target || masked)", f"{numbers['divergence_of_masking'].told('{:.4f}'.format)} nats")
-        )
-    worst = sorted(
+    divergence = numbers["divergence_of_masking"]
+    if divergence is not None:
+        rows.append(("KL(target || masked)", f"{divergence.told('{:.4f}'.format)} nats"))
+    # A position that few texts reach counts little, whatever is removed there.
+    by_loss = sorted(
         numbers["removed_by_position"], key=lambda place: -place["removed"].value * place["reached"]
     )
-    worst = [place for place in worst[:5] if place["removed"].value >= NOTHING]
-    for place in sorted(worst, key=lambda other: int(other["position"])):
+    worst = [place for place in by_loss[:5] if place["removed"].value >= NOTHING]
+    for place in sorted(worst, key=lambda place: int(place["position"])):
         of = f"of the model's mass; {format_percent(place['reached'])} of the texts come so far"
         rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].told()} {of}"))
     if numbers["removed_by_position"] and not worst:
         rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
     for field in numbers["fields"]:
-        name, values = field["field"], field["values"]
+        name = field["field"]
+        values = field["values"]
         for value in values:
-            masked_text = (
-                "" if value["masked"] is None else f"; {format_percent(value['masked'].value)} under masking"
-            )
+            masked = value["masked"]
+            masked_text = "" if masked is None else f"; {format_percent(masked.value)} under masking"
             rows.append((f"{name} = {value['value']}", f"{value['share'].told()}{masked_text}"))
         if field["distinct"] > len(values):
             rows.append((name, f"and {field['distinct'] - len(values):,} other values"))
         if field["mean"] is not None and field["distinct"] > 1:
             rows.append((f"mean of {name}", field["mean"].told("{:,.4g}".format)))
-    left_out_count = numbers["fields_left_out"]
-    return [*rows, ("not shown", format_count(left_out_count, "more field"))] if left_out_count else rows
+    if left_out_count := numbers["fields_left_out"]:
+        rows.append(("not shown", format_count(left_out_count, "more field")))
+    return rows
 
 
 def _check_comparable(samples: Samples[Any], masked_samples: Samples[Any]) -> None:
@@ -141,8 +143,8 @@ def _masses_of_draws(samples: Samples[Any]) -> list[Floats] | None:
     """Return the masses of all draws; None if some are unknown, or the draws are from another law."""
     if samples.is_biased or not samples.texts or not samples.masses:
         return None
-    each = [np.array(masses) for masses in samples.masses if masses is not None]
-    return each if len(each) == len(samples.texts) else None
+    known_masses = [np.array(masses) for masses in samples.masses if masses is not None]
+    return known_masses if len(known_masses) == len(samples.texts) else None
 
 
 def _list_positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str, Any]]:
@@ -157,6 +159,7 @@ def _list_positions(samples: Samples[Any], masks: list[Floats]) -> list[dict[str
     reach_share = samples.weights @ reach
     common = np.flatnonzero(reach_share > 0)
     means, ends = samples.figures(removed_mass[:, common], reach[:, common])
+    # `ends` has the lower ends, the upper ends, and whether both are proven.
     columns = (column.tolist() for column in (common, reach_share[common], means, *ends))
     return [
         {"position": at, "removed": _share_estimate(*figure), "reached": share}
@@ -171,8 +174,11 @@ def _estimate_divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate
         return None
     # the logarithm of the product of each draw's allowed masses
     logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    # A divergence is never negative. Errors of the two estimates may make it so.
     value = max(float(samples.weights @ logs) - samples.log_z, 0.0)
-    return Estimate(value, value, value, True) if samples.lists_all else Estimate(value, None, None)
+    if samples.lists_all:
+        return Estimate(value, value, value, is_proven=True)
+    return Estimate(value, None, None)
 
 
 def _list_fields(
@@ -184,30 +190,35 @@ def _list_fields(
     values = _values_of_draws(samples)
     others = [] if masked_samples is None else _values_of_draws(masked_samples)
     paths = paths_of([document for _, document in values]) if samples.is_json else []
-    reads: dict[str, Callable[[Any], dict[Any, Any]]] = {
+    # Each reader takes a text with its JSON value. `path=path` binds the path of this turn of the loop.
+    readers: dict[str, Callable[[Any], dict[Any, Any]]] = {
         show_path(path) or "value": lambda value, path=path: values_at(value[1], path)  # type: ignore[misc]
         for path in paths[:MOST_FIELDS]
     }
     if not samples.is_json:
-        reads["text"] = lambda value: {value[0]: value[0]}
-    reads[LENGTH_OF_TEXT] = lambda value: {len(value[0]): len(value[0])}
-    columns = [
-        _describe_field(
-            name, samples, masked_samples, list(map(read_values, values)), list(map(read_values, others))
-        )
-        for name, read_values in reads.items()
-    ]
+        readers["text"] = lambda value: {value[0]: value[0]}
+    readers[LENGTH_OF_TEXT] = lambda value: {len(value[0]): len(value[0])}
+    columns = []
+    for name, read_values in readers.items():
+        own_values = list(map(read_values, values))
+        masked_values = list(map(read_values, others))
+        columns.append(_describe_field(name, samples, masked_samples, own_values, masked_values))
     return columns, len(paths[MOST_FIELDS:])
 
 
-def _of_share(marginal: Marginal) -> Estimate:
+def _estimate_of_marginal(marginal: Marginal) -> Estimate:
     return _share_estimate(marginal.share, marginal.low, marginal.high, marginal.is_proven)
 
 
 def _share_estimate(share: float, low: float, high: float, is_proven: bool) -> Estimate:
-    """Return a share with its interval, or without one where that excludes nothing."""
-    excludes = low > 0.0 or high < 1.0
-    return Estimate(share, low if excludes else None, high if excludes else None, is_proven)
+    """Return a share with its interval, or without one where it excludes nothing.
+
+    For example `_share_estimate(0.3, 0.0, 1.0, False)` has no interval: each share is from 0 to 1.
+    """
+    excludes_some = low > 0.0 or high < 1.0
+    if not excludes_some:
+        return Estimate(share, None, None, is_proven)
+    return Estimate(share, low, high, is_proven)
 
 
 def _values_of_draws(samples: Samples[Any]) -> list[tuple[str, Any]]:
@@ -220,26 +231,28 @@ def _describe_field(
     samples: Samples[Any],
     masked_samples: Samples[Any] | None,
     values: list[dict[Any, Any]],
-    others: list[dict[Any, Any]],
+    masked_values: list[dict[Any, Any]],
 ) -> dict[str, Any]:
-    """Return a field with its likeliest values. `found` and `others`: for each draw, and each draw by
-    masking, its values."""
+    """Return a field with its likeliest values, as the report has it.
+
+    `values`, `masked_values`: for each draw, and for each draw by masking (none without `masked_samples`),
+    its values by the keys of `key_values`, for example `[{(str, "Rome"): "Rome"}]` for one draw.
+    """
     places = collect_values(values)
-    other_places = collect_values(others)
+    masked_places = collect_values(masked_values)
     weights = samples.weights
     mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
-    for key, (_, draws) in other_places.items():
-        mass[key] = max(mass.get(key, 0.0), len(draws) / len(others))
+    # A value that only masking likes is listed, too: the difference is what the report is about.
+    for key, (_, draws) in masked_places.items():
+        mass[key] = max(mass.get(key, 0.0), len(draws) / len(masked_values))
     top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
-    own = estimate_shares(samples, [places.get(key) or (other_places[key][0], []) for key in top])
+    top_places = [places.get(key) or (masked_places[key][0], []) for key in top]
+    own = estimate_shares(samples, top_places)
     masked_estimates: list[Estimate | None] = [None] * len(top)
     if masked_samples is not None:
-        masked_estimates = [
-            _of_share(marginal)
-            for marginal in estimate_shares(
-                masked_samples, [other_places.get(key, (None, [])) for key in top]
-            )
-        ]
+        top_masked_places = [masked_places.get(key, (None, [])) for key in top]
+        masked_marginals = estimate_shares(masked_samples, top_masked_places)
+        masked_estimates = [_estimate_of_marginal(marginal) for marginal in masked_marginals]
     return {
         "field": name,
         "distinct": len(mass),
@@ -247,7 +260,7 @@ def _describe_field(
         "values": [
             {
                 "value": marginal.value,
-                "share": _of_share(marginal),
+                "share": _estimate_of_marginal(marginal),
                 "masked": masked_estimate,
                 "draws": marginal.draws,
             }
@@ -259,17 +272,20 @@ def _describe_field(
 def _mean_of_field(samples: Samples[Any], name: str, values: list[dict[Any, Any]]) -> Estimate | None:
     """Return the mean of a field that has one number in every draw."""
     numbers = [next(iter(names.values())) for names in values if len(names) == 1]
-    if len(numbers) != len(values) or not all(
-        isinstance(number, int | float) and not isinstance(number, bool) and abs(number) < 1e15
-        for number in numbers
-    ):
+    if len(numbers) != len(values) or not all(map(_is_plain_number, numbers)):
         return None
+    # The numbers are at hand: the "values" are their indices, and the "function" looks them up.
     column = column_of(
         numbers.__getitem__, samples.ranges.get(name), range(len(numbers)), samples.texts, None, name
     )
     mean, interval = samples.mean_of(column)
     low, high = interval or (None, None)
     return Estimate(mean, low, high, samples.lists_all)
+
+
+def _is_plain_number(value: Any) -> bool:
+    """Return whether a value is a number, no bool, and of a size of which doubles hold each integer."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
 
 
 def _finite_or_none(value: float) -> float | None:

@@ -125,8 +125,10 @@ class SamplingRun:
     _needed_texts: float = FEWEST
     _next_check: int = 2
     """With how many texts the interval is looked at again."""
-    _fruitless: int = 0
-    _paid: int = 0
+    _fruitless_count: int = 0
+    """Attempts in a row without a text, since rows were last paid for."""
+    _paid_rows: int = 0
+    """The model rows at the last report of attempts."""
 
     @property
     def is_cut(self) -> bool:
@@ -164,15 +166,16 @@ class SamplingRun:
         except RunOver:
             pass  # who raised it has noted why
         except KeyboardInterrupt:
+            # The second Ctrl-C, or the first one where `sample` has no handler of its own.
             self.stopped = "interrupted"
 
     def note_attempts(self, attempts: int, texts: int) -> None:
         """Note how many attempts gave a text. A run without time limit ends after `FRUITLESS` attempts in a
         row without one; where it has a budget, if they cost no row of it."""
-        is_paid = self.budget is not None and self.model_rows > self._paid
-        self._paid = self.model_rows
-        self._fruitless = 0 if texts or is_paid else self._fruitless + attempts
-        if self._fruitless >= FRUITLESS and self.seconds is None:
+        is_paid = self.budget is not None and self.model_rows > self._paid_rows
+        self._paid_rows = self.model_rows
+        self._fruitless_count = 0 if texts or is_paid else self._fruitless_count + attempts
+        if self._fruitless_count >= FRUITLESS and self.seconds is None:
             self.stopped = "fruitless"
 
     def report_progress(self, accepted_count: int) -> None:
@@ -191,15 +194,17 @@ class SamplingRun:
     def plan_texts(self, accepted_count: int) -> float:
         """Return how many more texts the run plans: up to `n`, or, where an interval ends it, as many as it
         seems to need, and half as many as there are at least: bets would else be over."""
-        remaining = self.n - accepted_count
+        remaining = float(self.n - accepted_count)
         if self.until is None:
-            return float(remaining)
-        return min(max(self._needed_texts - accepted_count, accepted_count / 2), float(remaining))
+            return remaining
+        needed_texts = max(self._needed_texts - accepted_count, accepted_count / 2)
+        return min(needed_texts, remaining)
 
     def is_enough(self, collect_draws: Callable[[], Drawn], accepted_count: int) -> bool:
         """Return whether an interval is narrow enough; note it as the reason of the end."""
         if self.until is None or accepted_count < self._next_check:
             return False
+        # An interval costs about as much as some draws, so it is not made after each of them.
         self._next_check = math.ceil(1.1 * accepted_count) + 1
         needed_texts = self.until(collect_draws())
         self._needed_texts = max(needed_texts, FEWEST)
@@ -267,7 +272,9 @@ def attempts_of(
             if as_drawn is not None:
                 run.is_enough(partial(as_drawn, attempts), accepted_count)
     run.tree_rows += walker.tree_rows
-    kept_count, missing_count = 0, wanted_count
+    # Attempts behind the last wanted text are dropped. The count includes those without a text.
+    kept_count = 0
+    missing_count = wanted_count
     while kept_count < len(attempts) and missing_count:
         missing_count -= attempts[kept_count].weight > 0
         kept_count += 1
@@ -278,7 +285,8 @@ def draws_of_attempts(
     attempts: Sequence[Attempt], wanted_count: int, *, has_weights: bool, estimates_z: bool
 ) -> Drawn:
     """Return the accepted texts of attempts; `wanted_count` was the requested number. `has_weights`: with
-    their weights, else all equal; `estimates_z`: whether the weights estimate Z.
+    their weights, else all equal; `estimates_z`: whether the weights estimate Z, for example not those of
+    "masked".
 
     Attempts that stop at the n-th accepted one contain too many accepted ones. For n > 1 this bias goes away
     if n accepted attempts in N count as n - 1 in N - 1 (Haldane 1945, On a method of estimating frequencies).
@@ -290,9 +298,12 @@ def draws_of_attempts(
         if estimates_z:
             inverses = 1.0 / np.array([attempt.bound for attempt in attempts])
             log_z = log_z_of_coins(inverses, len(valid), is_stopped)
-        log_weights = np.full(len(valid), (log_z if estimates_z else 0.0) - math.log(max(len(valid), 1)))
+        log_total = log_z if estimates_z else 0.0
+        log_weights = np.full(len(valid), log_total - math.log(max(len(valid), 1)))
     else:
-        count = len(valid) * (len(attempts) - 1) / (len(valid) - 1) if is_stopped else max(len(attempts), 1)
+        count: float = max(len(attempts), 1)
+        if is_stopped:
+            count = len(valid) * (len(attempts) - 1) / (len(valid) - 1)
         log_weights = np.log([attempt.weight for attempt in valid]) - math.log(count)
         log_z = log_sum(log_weights) if attempts else math.nan
     return Drawn(
@@ -313,7 +324,8 @@ def record_attempts(
     known_texts: Sequence[Tokens] = (),
 ) -> Attempts:
     """Return the record of attempts. Each accepted one is a draw of its own, in order; or the draw that
-    `draws` names for its tokens. `known_texts`: the texts that were known before the run."""
+    `draws` names for its tokens, for example `{(5, 7): 0}`. `are_coins`: whether coins accepted them, so that
+    each accepted one has the weight U. `known_texts`: the texts that were known before the run."""
 
     def column_of_attempts(name: str) -> Floats:
         return np.array([getattr(attempt, name) for attempt in attempts], np.float64)
@@ -328,6 +340,7 @@ def record_attempts(
             [draws[attempt.tokens] if attempt.weight > 0 else -1 for attempt in attempts], np.int64
         )
         since = {draws[tokens]: 0 for tokens in known_texts}
+        # A text that the tree stores is known from the next batch on. The first find counts.
         for attempt in attempts:
             if attempt.weight > 0 and attempt.is_kept:
                 since.setdefault(draws[attempt.tokens], attempt.batch + 1)

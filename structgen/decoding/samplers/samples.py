@@ -70,10 +70,15 @@ class Samples(Draws[T]):
         if not column.has_range:
             mean = float(self.weights @ column.shares)
             return mean, Interval(mean, mean) if self.lists_all else None
+        # One figure: a matrix [n, 1] goes in, and arrays of one number come out.
         means, ends = self.figures(column.shares[:, None], tail=tail)
-        low, high = float(ends.low[0]), float(ends.high[0])
-        is_told = self.has_intervals and (low > 0.0 or high < 1.0)
-        return column.number(float(means[0])), column.unscale_interval(low, high) if is_told else None
+        low = float(ends.low[0])
+        high = float(ends.high[0])
+        mean = column.number(float(means[0]))
+        excludes_some = low > 0.0 or high < 1.0
+        if not self.has_intervals or not excludes_some:
+            return mean, None
+        return mean, column.unscale_interval(low, high)
 
     def proven(self, function: Callable[[T], float] | str, range: Range = None) -> Interval | None:
         """Return the bounds of a function's mean that the known texts prove; they hold for certain. None
@@ -96,13 +101,16 @@ class Samples(Draws[T]):
         if not isinstance(other, Samples):
             cure = "Give the Samples of another run."
             raise OptionError(f"A {type(other).__name__} has no draws.", where="other", cure=cure)
-        columns = [samples.numbers_of(function, range, "difference") for samples in (self, other)]
-        (mine, first), (theirs, second) = (
-            samples.mean_of(column, TAIL / 2) for samples, column in zip((self, other), columns, strict=True)
-        )
-        if first is None or second is None:
-            return mine - theirs, None
-        return mine - theirs, Interval(first.low - second.high, first.high - second.low)
+        column = self.numbers_of(function, range, "difference")
+        other_column = other.numbers_of(function, range, "difference")
+        # Each interval may miss with half of the usual chance, so both hold together in 95 %.
+        mean, interval = self.mean_of(column, TAIL / 2)
+        other_mean, other_interval = other.mean_of(other_column, TAIL / 2)
+        difference = mean - other_mean
+        if interval is None or other_interval is None:
+            return difference, None
+        low = interval.low - other_interval.high
+        return difference, Interval(low, interval.high - other_interval.low)
 
     def quantile(
         self, function: Callable[[T], float] | str, share: float = 0.5, range: Range = None
@@ -116,37 +124,41 @@ class Samples(Draws[T]):
         """
         share = checks.check_number("share", share, 1e-9, 1 - 1e-9, "a number between 0 and 1")
         column = self.numbers_of(function, range, "quantile")
+        # `masses`: the weight of the draws up to each distinct number.
         places = np.unique(column.shares)
         order = np.argsort(column.shares, kind="stable")
-        masses = np.cumsum(self.weights[order])[
-            np.searchsorted(column.shares[order], places, side="right") - 1
-        ]
+        last_draws = np.searchsorted(column.shares[order], places, side="right") - 1
+        masses = np.cumsum(self.weights[order])[last_draws]
         at = int(np.searchsorted(masses, share - ROUNDING))
         value = column.number(float(places[min(at, len(places) - 1)]))
         if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
+        # The first test is about the share below all draws. In parts, so that its arrays stay small.
+        tested_places = np.append(-math.inf, places)
         tests = [
             refused_shares(self.attempts, self.known, (column.shares[:, None] <= part).astype(float), share)
-            for part in np.array_split(np.append(-math.inf, places), len(places) // _TESTS + 1)
+            for part in np.array_split(tested_places, len(places) // _TESTS + 1)
         ]
         is_more, is_less = (np.concatenate(part) for part in zip(*tests, strict=True))
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
-        edges = np.array([column.minimum, *map(column.number, places.tolist()), column.maximum])
+        numbers = [column.number(place) for place in places.tolist()]
+        gap_begins = np.array([column.minimum, *numbers])
+        gap_ends = np.array([*numbers, column.maximum])
         gaps = ~is_more & ~is_less
         points = ~is_more[:-1] & ~is_less[1:]
-        low = float(min((*edges[:-1][gaps], *edges[1:-1][points]), default=value))
-        high = float(max((*edges[1:][gaps], *edges[1:-1][points]), default=value))
-        is_told = (
-            math.isfinite(low) and math.isfinite(high) and (low, high) != (column.minimum, column.maximum)
-        )
-        return value, Interval(min(low, value), max(high, value)) if is_told else None
+        standing_numbers = gap_ends[:-1][points]
+        low = float(min((*gap_begins[gaps], *standing_numbers), default=value))
+        high = float(max((*gap_ends[gaps], *standing_numbers), default=value))
+        is_finite = math.isfinite(low) and math.isfinite(high)
+        if not is_finite or (low, high) == (column.minimum, column.maximum):
+            return value, None
+        return value, Interval(min(low, value), max(high, value))
 
     def numbers_of(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""
-        return column_of(
-            function, range, self.values, self.texts, self.ranges if self.is_json else None, where
-        )
+        ranges = self.ranges if self.is_json else None
+        return column_of(function, range, self.values, self.texts, ranges, where)
 
     def add(self, n: int) -> Samples[T]:
         """Return these draws and `n` more of the same run, which goes on with what it has learnt. Looking at
@@ -158,6 +170,7 @@ class Samples(Draws[T]):
             of = f"by {self.method}" if self.attempts is None else "of a file"
             cure = 'Draw with method="auto", "raj", "cars", "importance" or "rejection", and add there.'
             raise OptionError(f"Draws {of} are not continued.", where="add", cure=cure)
+        # Its number is that of the runs so far: with it the seed of the next one is mixed.
         later_draws = self.again(checks.check_whole("n", n, 1), len(seeds_of(self)))
         return replace(Samples(**joined_fields(self, later_draws, are_of_one_run=True)), again=self.again)
 
@@ -199,11 +212,13 @@ class Samples(Draws[T]):
         else:
             values = [key_values([field(value)]) for value in self.values]
         weights = self.weights
+        # A place is a value and the draws that have it.
         places = sorted(collect_values(values).values(), key=lambda place: -float(weights[place[1]].sum()))
         return estimate_shares(self, places[:most])
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
         """Return the same draws with the values `read(text)`."""
+        # Later draws would have the old kind of values, so these are not continued.
         return replace(self, values=list(map(read, self.texts)), again=None)  # type: ignore[arg-type,return-value]
 
     def to_jsonl(self, path: str | Path) -> None:
@@ -225,24 +240,23 @@ class Samples(Draws[T]):
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the main facts as pairs of name and text."""
-        done, size = self.statistics, len(self.texts)
+        done = self.statistics
+        size = len(self.texts)
         lower, upper = self.bracket
         rows = f"{done.model_rows:,}"
         is_more = self.is_list and size > self.about.get("n", size)
         list_remark = "; beams list each text that they meet, and n is the least" if is_more else ""
         if tree_rows := done.tree_rows:
             rows += f", and {tree_rows:,} answered from the tree"
+        log_z_text = "not estimated by this method"
+        if not math.isnan(self.log_z):
+            log_z_text = f"{self.log_z:.4f} ({self.log_z_interval_told('{:.4f}'.format)})"
         return [
             ("draws", f"{size:,} by {self.method}, {len(set(self.texts)):,} different texts{list_remark}"),
             *(("caveat", sentence) for sentence in self.caveats),
             ("kind", f"{self.kind}: {_KINDS[self.kind]}"),
             ("worth", self._worth_text),
-            (
-                "log Z",
-                "not estimated by this method"
-                if math.isnan(self.log_z)
-                else f"{self.log_z:.4f} ({self.log_z_interval_told('{:.4f}'.format)})",
-            ),
+            ("log Z", log_z_text),
             ("Z, proven", interval_words(f"{lower:.4g}", f"{upper:.4g}", "from ")),
             ("accepted", self._accept_text),
             ("model rows", rows),
@@ -260,7 +274,10 @@ class Samples(Draws[T]):
 
     @property
     def _accept_text(self) -> str:
-        done, rate = self.statistics, self.accept_rate
+        """How many attempts gave a text, in words."""
+        done = self.statistics
+        rate = self.accept_rate
+        # The rate is NaN without attempts, and where one attempt, a beam, may give several texts.
         if math.isnan(rate) and done.accepted:
             return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
         share = "" if math.isnan(rate) else f" ({format_percent(rate)})"

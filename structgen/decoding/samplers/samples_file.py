@@ -62,6 +62,7 @@ def lines_of(samples: Draws[Any]) -> Iterator[dict[str, Any]]:
             "weight": float(weights[at]),
         }
         if samples.masses and (masses := samples.masses[at]) is not None:
+            # Nine digits are enough for a report, and the file is half as long.
             members["masses"] = [float(f"{mass:.9g}") for mass in masses]
         yield members
 
@@ -89,15 +90,19 @@ def read_samples(path: Path) -> dict[str, Any]:
                 f"its format is {header.get('format')!r}, and this version reads {_FORMAT!r}; earlier ones "
                 "do not say what was tried, without which there is no interval"
             )
+        # `ranges` is no field but a cached property, and the number of draws is no member of `Draws`.
         hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
         run = _read_members({name: hints[name] for name in ("draws", *_SHARED)}, header, "it")
-        count, ranges = run.pop("draws"), run.pop("ranges")
-        bracket, attempts = run["bracket"], run["attempts"]
-        _require_valid("bracket", 0 <= bracket[0] <= bracket[1] * _ROUNDED > 0)
-        is_range = (low < high and math.isfinite(high - low) for low, high in ranges.values())
-        _require_valid("ranges", all(is_range))
+        count = run.pop("draws")
+        ranges = run.pop("ranges")
+        attempts = run["attempts"]
+        lower, upper = run["bracket"]
+        _require_valid("bracket", 0 <= lower <= upper * _ROUNDED > 0)
+        are_ranges = [low < high and math.isfinite(high - low) for low, high in ranges.values()]
+        _require_valid("ranges", are_ranges)
         if attempts is not None:
             _check_attempts(attempts, count)
+    # The number tells a file that was cut at the end of a line.
     if len(lines) != count:
         raise StructgenError(
             f"The first line says that {count:,} draws follow, and {len(lines):,} lines do.",
@@ -128,6 +133,7 @@ def _located_errors(where: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, RecursionError) as error:
+        # The first two are ValueErrors of the parser, the third one comes from a line that is nested deeply.
         is_json = not isinstance(error, json.JSONDecodeError | UnicodeError | RecursionError)
         raise StructgenError(
             f"No draws can be read from it: {'' if is_json else 'it is not JSON: '}{error}.",
@@ -148,24 +154,27 @@ def _check_draw(draw: _Draw) -> None:
 def _check_attempts(attempts: Attempts, draws: int) -> None:
     """Raise ValueError for numbers that no run has. A comparison with NaN is false."""
     is_long = all(len(getattr(attempts, name)) == len(attempts) for name in EACH)
-    _require_valid("attempts", is_long and len(attempts.listed) == len(attempts.since) == len(attempts.until))
+    # The three arrays of the known texts are of one length.
+    are_equal = len(attempts.listed) == len(attempts.since) == len(attempts.until)
+    _require_valid("attempts", is_long and are_equal)
     room = attempts.bounds * _ROUNDED - attempts.known
-    _require_valid("weights", bool(((attempts.weights >= 0) & (attempts.weights <= room)).all()))
-    _require_valid("bounds", bool(((attempts.bounds > 0) & (attempts.bounds <= _ROUNDED)).all()))
-    _require_valid("known", bool((attempts.known >= 0).all()))
-    _require_valid("batches", bool((np.diff(attempts.batches) >= 0).all()))
-    _require_valid("left", bool(((attempts.left >= 0) & (attempts.left <= NEVER)).all()))
+    _require_valid("weights", (attempts.weights >= 0) & (attempts.weights <= room))
+    _require_valid("bounds", (attempts.bounds > 0) & (attempts.bounds <= _ROUNDED))
+    _require_valid("known", attempts.known >= 0)
+    _require_valid("batches", np.diff(attempts.batches) >= 0)
+    _require_valid("left", (attempts.left >= 0) & (attempts.left <= NEVER))
     _require_valid("pilot", attempts.pilot <= len(attempts) and attempts.repeats <= draws)
-    _require_valid(
-        "are_coins", not attempts.are_coins or bool(np.isin(attempts.weights / attempts.bounds, (0, 1)).all())
-    )
+    if attempts.are_coins:
+        # A coin accepts with the whole bound as weight, or refuses with 0.
+        _require_valid("are_coins", np.isin(attempts.weights / attempts.bounds, (0, 1)))
     for name in ("texts", "listed"):
         places = getattr(attempts, name)
-        _require_valid(name, bool(((places >= -1) & (places < draws)).all()))
+        _require_valid(name, (places >= -1) & (places < draws))
 
 
-def _require_valid(name: str, valid: bool) -> None:
-    if not valid:
+def _require_valid(name: str, are_valid: Any) -> None:
+    """Raise ValueError, which names a field, unless all of some bools hold: an array, or one of Python's."""
+    if not np.all(are_valid):
         raise ValueError(f"{name!r} is out of range")
 
 
@@ -187,30 +196,40 @@ def _read_value(kind: Any, value: Any, name: str) -> Any:
     """Return a JSON value as an annotation says: a dataclass, a tuple, an array, a mapping with numbers or
     texts as keys, a text, a flag, a whole number from 0 on, a number; None where it may be. Raises
     ValueError."""
-    if kind is Any or (type(value) is kind and not (kind is int and value < 0)):
+    # By `type`, and not `isinstance`: true is no whole number here.
+    is_negative = kind is int and type(value) is int and value < 0
+    if kind is Any or (type(value) is kind and not is_negative):
         return value
     if kind is float and type(value) in (int, float):
         try:
             return float(value)
         except OverflowError:
-            return math.inf
+            return math.inf  # JSON's integers have no bound
     if kind is float and value in ("nan", "inf", "-inf"):
         return float(value)
-    parts, of = get_args(kind), get_origin(kind)
-    if of is UnionType:
+    parts = get_args(kind)
+    origin = get_origin(kind)
+    if origin is UnionType:
+        # `X | None`: the annotations of `Draws` have no other union.
         return None if value is None else _read_value(parts[0], value, name)
-    if of is tuple and isinstance(value, list):
-        each = parts[:1] * len(value) if ... in parts else parts
-        if len(each) == len(value):
-            return tuple([_read_value(part, inner, name) for part, inner in zip(each, value, strict=True)])
-    if of is np.ndarray and isinstance(value, list):
-        numbers = np.array([_read_value(float, inner, name) for inner in value], np.float64)
-        (number,) = get_args(parts[1])
+    if origin is tuple and isinstance(value, list):
+        # `tuple[X, ...]` has as many items as there are, any other tuple its own number.
+        item_kinds = parts[:1] * len(value) if ... in parts else parts
+        if len(item_kinds) == len(value):
+            items = zip(item_kinds, value, strict=True)
+            return tuple([_read_value(item_kind, item, name) for item_kind, item in items])
+    if origin is np.ndarray and isinstance(value, list):
+        numbers = np.array([_read_value(float, item, name) for item in value], np.float64)
+        (number_kind,) = get_args(parts[1])
+        # Integers are read as doubles. One that a double cannot hold would change without a word.
         are_whole = (numbers == np.round(numbers)) & (np.abs(numbers) <= NEVER)
-        _require_valid(name, number is np.float64 or bool(are_whole.all()))
-        return numbers.astype(number)
-    if of is Mapping and isinstance(value, dict) and (parts[0] is str or all(map(str.isdecimal, value))):
-        return {parts[0](key): _read_value(parts[1], inner, name) for key, inner in value.items()}
+        _require_valid(name, number_kind is np.float64 or are_whole)
+        return numbers.astype(number_kind)
+    if origin is Mapping and isinstance(value, dict):
+        # The keys of JSON are texts, those of `pieces` are numbers.
+        key_kind, value_kind = parts
+        if key_kind is str or all(map(str.isdecimal, value)):
+            return {key_kind(key): _read_value(value_kind, item, name) for key, item in value.items()}
     if hasattr(kind, "__dataclass_fields__"):
         return kind(**_read_members(_hints(kind), value, name))
     raise ValueError(f"{name!r} holds {value!r}")

@@ -51,16 +51,16 @@ class Score:
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         low, high = self.interval
-        given_text = (
-            "not estimated" if math.isnan(self.logprob_given_valid) else f"{self.logprob_given_valid:.4f}"
-        )
+        given_text = "not estimated"
+        if not math.isnan(self.logprob_given_valid):
+            given_text = f"{self.logprob_given_valid:.4f}"
         figures = [
             ("log P", f"{self.logprob:.4f}"),
             ("log P, given that it is valid", f"{given_text} ({low:.4f} to {high:.4f})"),
         ]
-        return notebook_cell(
-            [("text", self.text), *([("not valid", self.reason)] if self.reason else figures)]
-        )
+        if self.reason:
+            figures = [("not valid", self.reason)]
+        return notebook_cell([("text", self.text), *figures])
 
 
 @options_named(
@@ -123,19 +123,19 @@ def score(
             cure="Draw them for the same target, with the same name=.",
         )
     try:
+        # A text that is given twice is judged once.
         judgements = {text: _judge_text(target, text) for text in dict.fromkeys(text_list)}
     finally:
         target.close()
-    logprobs = _read_logprobs(
-        target, [tokens for tokens, reason in judgements.values() if not reason], problem.width
-    )
+    valid_texts = [tokens for tokens, reason in judgements.values() if not reason]
+    logprobs = _read_logprobs(target, valid_texts, problem.width)
     log_z = math.nan if samples is None else samples.log_z
     low, high = (-math.inf, 0.0) if samples is None else samples.log_z_bounds
     # The scored texts are valid, so Z is at least the sum of their probabilities.
-    low = max(low, log_or_infinity(math.fsum(map(math.exp, logprobs.values()))))
-    return [
-        _score_text(text, *judgements[text], logprobs, log_z, (low, max(high, low))) for text in text_list
-    ]
+    found_mass = math.fsum(map(math.exp, logprobs.values()))
+    low = max(low, log_or_infinity(found_mass))
+    bounds = (low, max(high, low))
+    return [_score_text(text, *judgements[text], logprobs, log_z, bounds) for text in text_list]
 
 
 def _score_text(
@@ -144,13 +144,21 @@ def _score_text(
     reason: str,
     logprobs: dict[Tokens, float],
     log_z: float,
-    of_log_z: Bounds,
+    log_z_bounds: Bounds,
 ) -> Score:
+    """Return the score of a text.
+
+    `tokens`, `reason`: see `_judge_text`; `logprobs`: log P of the valid texts, by their tokens; `log_z`: its
+    estimate, NaN without draws; `log_z_bounds`: the interval of log Z. For example, with log P = -3 and log Z
+    = -1 the text has the log-probability -2, given that it is valid.
+    """
     logprob = -math.inf if reason else logprobs[tokens]
     if logprob == -math.inf:
         return Score(text, tokens, logprob, logprob, (logprob, logprob), reason)
-    low = logprob - of_log_z[1]
-    high = min(logprob - of_log_z[0], 0.0)
+    # A large Z makes the quotient P / Z small, so the ends change places.
+    least_log_z, greatest_log_z = log_z_bounds
+    low = logprob - greatest_log_z
+    high = min(logprob - least_log_z, 0.0)
     logprob_given_valid = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
     return Score(text, tokens, logprob, logprob_given_valid, (low, high), "")
 
@@ -182,16 +190,15 @@ def _judge_text(target: Target, text: str) -> tuple[Tokens, str]:
     for at, token in enumerate(tokens):
         if compiled_grammar.next_index(prefix.state, token) < 0:
             refused_text = target.text_of(tokens[: at + 1])
+            # A token may hold several bytes. The message names the first one that the grammar refuses.
             place = compiled_grammar.live_part(refused_text)[1]
             refused_byte = refused_text[place : place + 1]
             shown_prefix = _show_end(refused_text[:place])
             return tokens, f"the grammar refuses byte {place:,}, {refused_byte!r}, behind {shown_prefix}"
         after = target.extend_prefix(prefix, token)
         if after is None:
-            return (
-                tokens,
-                f"a checker rules out what begins with {_show_end(target.text_of(tokens[: at + 1]))}",
-            )
+            shown_prefix = _show_end(target.text_of(tokens[: at + 1]))
+            return tokens, f"a checker rules out what begins with {shown_prefix}"
         prefix = after
     if not compiled_grammar.may_end(prefix.state):
         return tokens, "the grammar does not let the text end there"
@@ -218,6 +225,7 @@ def _read_logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[
     """The tokens that come next after each prefix in some text (END: none does), with their log P."""
     for tokens in sorted_texts:
         for depth, token in enumerate((*tokens, END)):
+            # Filled in below. NaN would show a gap in every sum.
             edges.setdefault(tokens[:depth], {})[token] = math.nan
     read_prefixes = set[Tokens]()
     ends = np.array(sorted(target.compiled.end_tokens), np.int64)
@@ -228,8 +236,9 @@ def _read_logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[
         prefixes = {tokens[:depth] for tokens in group for depth in range(len(tokens) + 1)}
         unread = sorted(prefixes - read_prefixes, key=lambda prefix: (len(prefix), prefix))
         read_prefixes |= prefixes
-        for some in (unread[at : at + max_rows] for at in range(0, len(unread), max_rows)):
-            for prefix, row in zip(some, target.rows.read(some), strict=True):
+        for at in range(0, len(unread), max_rows):
+            pass_prefixes = unread[at : at + max_rows]
+            for prefix, row in zip(pass_prefixes, target.rows.read(pass_prefixes), strict=True):
                 law = log_law(row, target.temperature, len(prefix))
                 for token in edges[prefix]:
                     log_p = np.logaddexp.reduce(law[ends]) if token == END else law[token]

@@ -94,7 +94,8 @@ class Attempts:
 
     def renumber_draws(self, places: Ids) -> Attempts:
         """Return the same attempts of draws that have other numbers: `places`, by the old ones."""
-        texts = np.where(self.texts >= 0, np.append(places, -1)[self.texts], -1)
+        # A dead end, -1, looks up the last entry.
+        texts = np.append(places, -1)[self.texts]
         return replace(self, texts=texts, listed=places[self.listed])
 
     def join_attempts(self, later: Attempts, places: Ids) -> Attempts:
@@ -108,6 +109,7 @@ class Attempts:
             until=np.minimum(later.until + begin, NEVER),
         )
         mine = replace(self, until=np.minimum(self.until, begin))
+        # `pilot` counts attempts at the front alone, so the pilot of the later run is left out.
         later = later.with_bets
         names = (*EACH, "listed", "since", "until")
         arrays: dict[str, Any] = {
@@ -123,31 +125,42 @@ class Attempts:
         """
         hits = self.texts >= 0
         if self.are_coins:
-            drawn = self.texts[hits]
-            order = np.arange(len(drawn))
-            ones = np.ones((len(drawn), 1))
-            none = np.zeros((len(drawn), 1))
-            remaining = self.left[hits] - (order - np.searchsorted(self.batches[hits], self.batches[hits]))
-            a, b = condition[drawn] * values[drawn], condition[drawn]
-            return self._build_units(
-                order, remaining, ones[:, 0], a, b, none, ones, ones, ones[:, 0], ones[:, 0]
-            )
+            return self._units_of_coins(hits, values, condition)
         rows, counts = self._distinct_rows(self.texts, self.weights)
         if not self.known.any():  # dead ends change nothing
-            rows, counts = rows[hits[rows]], counts[hits[rows]]
+            are_hits = hits[rows]
+            rows = rows[are_hits]
+            counts = counts[are_hits]
         batches = self.batches[rows]
+        # The weight of an attempt is between 0 and its room, U - K.
         room = (self.bounds - self.known)[rows]
-        at = self.texts[rows]
-        drawn = np.where((at >= 0)[:, None], self.weights[rows, None] * condition[np.maximum(at, 0)], 0.0)
+        texts = self.texts[rows]
+        are_draws = texts >= 0
+        # A dead end has no draw. It looks up the first one, and has the mass 0.
+        draws = np.maximum(texts, 0)
+        drawn_mass = np.where(are_draws[:, None], self.weights[rows, None] * condition[draws], 0.0)
         condition_sums = self._sum_known_texts(batches, condition, masses)
-        with_value = self._sum_known_texts(batches, condition * values, masses)
-        a = with_value + drawn * values[np.maximum(at, 0)]
-        b = condition_sums + drawn
-        upper_limit = with_value + room[:, None]
+        value_sums = self._sum_known_texts(batches, condition * values, masses)
+        a = value_sums + drawn_mass * values[draws]
+        b = condition_sums + drawn_mass
+        upper_limit = value_sums + room[:, None]
         slope = condition_sums + room[:, None]
-        return self._build_units(
-            batches, self.left[rows], at >= 0, a, b, with_value, upper_limit, slope, room, counts
-        )
+        columns = a, b, value_sums, upper_limit, slope, room, counts
+        return self._build_units(batches, self.left[rows], are_draws, *columns)
+
+    def _units_of_coins(self, hits: npt.NDArray[Any], values: Floats, condition: Floats) -> Units:
+        """Return the units of means of independent draws: f(x) - theta of each accepted attempt (`hits`)."""
+        draws = self.texts[hits]
+        order = np.arange(len(draws))
+        ones = np.ones((len(draws), 1))
+        counts = ones[:, 0]
+        batches = self.batches[hits]
+        # Each draw is a batch of its own, so one that comes later in its batch has fewer draws to go.
+        place_in_batch = order - np.searchsorted(batches, batches)
+        remaining = self.left[hits] - place_in_batch
+        a = condition[draws] * values[draws]
+        columns = a, condition[draws], np.zeros_like(ones), ones, ones, counts, counts
+        return self._build_units(order, remaining, counts, *columns)
 
     def units_of_mass(self) -> Units:
         """Return the units of Z."""
@@ -156,14 +169,16 @@ class Attempts:
         weights = self.weights[rows]
         bounds = self.bounds[rows]
         ones = np.ones((len(rows), 1))
-        columns = (known_mass + weights)[:, None], ones, known_mass[:, None], bounds[:, None], ones
+        a = (known_mass + weights)[:, None]
+        columns = a, ones, known_mass[:, None], bounds[:, None], ones, bounds - known_mass, counts
         batches = self.batches[rows]
         are_draws = self.texts[rows] >= 0
-        return self._build_units(batches, self.left[rows], are_draws, *columns, bounds - known_mass, counts)
+        return self._build_units(batches, self.left[rows], are_draws, *columns)
 
     def _distinct_rows(self, *distinct: Floats | Ids) -> tuple[Ids, Floats]:
         """Return the first attempt of each batch with the same values of some arrays, in order, and how many
         have them."""
+        # Within a batch all have the same stakes, so equal units are one unit that counts several times.
         pairs = np.stack((self.batches.astype(np.float64), *distinct), axis=1)
         _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
         order = np.argsort(first)
@@ -171,31 +186,43 @@ class Attempts:
 
     def _sum_known_texts(self, batches: Ids, values: Floats, masses: Floats) -> Floats:
         """Return the sums of P times a function over the texts that each batch knew, [R, F]."""
+        figures = values.shape[1]
         parts = masses[self.listed, None] * values[self.listed]
-        totals: Floats = np.zeros((len(batches), values.shape[1]))
+        totals: Floats = np.zeros((len(batches), figures))
+        # The sum over all texts that became known up to a batch, less that over those forgotten up to it.
         for edges, sign in ((self.since, 1.0), (self.until, -1.0)):
             order = np.argsort(edges, kind="stable")
-            sums = np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(parts[order], axis=0)))
-            totals += sign * sums[np.searchsorted(edges[order], batches, side="right")]
+            sums = np.concatenate((np.zeros((1, figures)), np.cumsum(parts[order], axis=0)))
+            counts = np.searchsorted(edges[order], batches, side="right")
+            totals += sign * sums[counts]
         return totals
 
     def _build_units(
         self, batches: Ids, remaining: Floats, are_draws: npt.NDArray[Any], *columns: Any
     ) -> Units:
-        """Return units in blocks; `columns` are the first fields of `Units`. A block ends with a batch, once
-        it has its share of the planned draws: what it depends on is known when it ends."""
+        """Return units in blocks. A block ends with a batch, once it has its share of the planned draws: all
+        that it depends on is known when it ends.
+
+        `batches`, `remaining`: of each unit its batch and how many draws were planned then; `are_draws`:
+        whether it is a draw; `columns`: the first seven fields of `Units`, for example `a` and `b`.
+        """
         begins = np.flatnonzero(np.diff(batches, prepend=-1))
         counts = columns[-1]
-        draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
-        units = np.concatenate(([0.0], np.cumsum(counts)))
-        blocks, planned_units = list[int](), list[float]()
+        # `done_draws[i]`, `done_units[i]`: how many came before unit i.
+        done_draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
+        done_units = np.concatenate(([0.0], np.cumsum(counts)))
+        blocks = list[int]()
+        planned_units = list[float]()
         end = 0.0
         for begin in begins.tolist():
-            done = draws[begin]
+            done = done_draws[begin]
             if blocks and done < end:
                 continue
             end = done + math.ceil((done + remaining[begin]) / FINEST)
             blocks.append(begin)
-            planned_units.append(max(remaining[begin], 1.0) * (units[begin] + 1) / (done + 1))
-        ends: tuple[Any, ...] = np.array([*blocks, len(batches)], np.int64), np.array(planned_units)
-        return Units(*columns, *ends)
+            # The plan counts draws. Dead ends are units too, as many for each draw as so far.
+            units_of_draw = (done_units[begin] + 1) / (done + 1)
+            planned_units.append(max(remaining[begin], 1.0) * units_of_draw)
+        block_ends = np.array([*blocks, len(batches)], np.int64)
+        block_columns: tuple[Any, ...] = block_ends, np.array(planned_units)
+        return Units(*columns, *block_columns)

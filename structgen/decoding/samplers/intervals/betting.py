@@ -76,6 +76,7 @@ class Units:
     def find_first_blocks(self) -> Ids:
         """Return the block behind the one in which each figure has its first text, int64 [F]; 0 where a text
         was known before."""
+        # A row of ones behind the units: a figure without any text has its first one behind all blocks.
         has = np.concatenate((self.a, np.ones_like(self.a[:1]))) if len(self.a) else np.ones((1, 1))
         first = (has > 0).argmax(axis=0)
         next_block = np.searchsorted(self.blocks, first, side="right")
@@ -100,7 +101,9 @@ def test_hypothesis(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
     """Return for each figure whether one hypothesis is refused as too small, and whether as too large, bool
     [F] each."""
     at = np.array([hypothesis])
-    return _choose_stakes(units, at, 1)[1][:, 0], _choose_stakes(units, at, -1)[1][:, 0]
+    _, too_small = _choose_stakes(units, at, 1)
+    _, too_large = _choose_stakes(units, at, -1)
+    return too_small[:, 0], too_large[:, 0]
 
 
 def _find_end(units: Units, cells: Floats, side: int) -> Floats:
@@ -112,7 +115,9 @@ def _find_end(units: Units, cells: Floats, side: int) -> Floats:
     first = np.where(ordered_refusals.all(axis=1), len(at) - 1, ordered_refusals.argmin(axis=1))
     if side < 0:
         first = len(at) - 1 - first
-    chosen = np.repeat(stakes[:, np.arange(stakes.shape[1]), first], np.diff(units.blocks), axis=0)
+    # The stakes of that cell of each figure, a row for each unit of a block.
+    stakes_of_blocks = stakes[:, np.arange(stakes.shape[1]), first]
+    chosen = np.repeat(stakes_of_blocks, np.diff(units.blocks), axis=0)
     # `inner` is not refused, `outer` is, or is the end of all cells.
     outer, inner = (cells[first], cells[first + 1])[::side]
     for _ in range(_HALVINGS):
@@ -126,14 +131,18 @@ def _find_end(units: Units, cells: Floats, side: int) -> Floats:
 def _log_gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *cells: None) -> Floats:
     """Return the changes of the log of the capital by some units, given the stakes over the room of a unit.
 
+    `rows`: the units; `at`: the hypotheses; `side`: 1 for bets on large units, -1 for bets on small ones.
     With `None` for `cells`, of all cells: stakes [F, G], hypotheses [G], result [R, F, G]. Without, of one
-    cell of each figure: stakes [R, F], hypotheses [F], result [R, F].
+    cell of each figure: stakes [R, F], hypotheses [F], result [R, F], for example
+    `_log_gains(units, slice(None), stakes, at, 1)`.
     """
     limits = units.lower_limit if side > 0 else units.upper_limit
     unit_arrays = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
+    # `None` in an index adds an axis, on which the cells stand.
     a, b, slope, limit, room, counts = (array[(rows, slice(None), *cells)] for array in unit_arrays)
-    lost = side * (slope * at - limit)
-    stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(lost, 1e-300))
+    # How much a stake of 1 can lose by a unit. Stakes are cut so that the capital stays above 0.
+    most_lost = side * (slope * at - limit)
+    stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(most_lost, 1e-300))
     # Rounding errors of a tiny room may not cost more than that.
     changes = np.maximum(stakes * (side * (a - at * b)), -MOST_LOST)
     gains: Floats = counts * np.log1p(changes)
@@ -144,13 +153,17 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     """Return the stakes of each block, figure and cell over the room, [B, F, G], and whether the bettor
     refuses the cell, bool [F, G]."""
     figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])
+    # The log of the capital over the goal: a bettor begins with `tail` of it, and has won at 0.
     capital = np.full((figures, len(at)), math.log(units.tail))
     peak = capital.copy()
     stakes = np.empty((len(units.remaining), figures, len(at)))
+    # Sums over the units so far of a, b and their products: with them the mean and the variance of a unit
+    # a - theta b follow for each hypothesis theta, without a look back at the units.
     sums = np.zeros((5, figures))
     a = units.a / units.room[:, None]
     b = units.b / units.room[:, None]
-    moments = np.stack([np.broadcast_to(moment, (len(a), figures)) for moment in (a, b, a * a, a * b, b * b)])
+    products = (a, b, a * a, a * b, b * b)
+    moments = np.stack([np.broadcast_to(product, (len(a), figures)) for product in products])
     moments *= units.counts[:, None]
     done = 0.0
     for block, remaining in enumerate(units.remaining):
@@ -162,9 +175,11 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
         spread = np.sqrt(variance * max(remaining, 1.0))
         stakes[block] = normal_hazard(capital) / spread
         if units.begin is not None:
+            # The draws that named a figure do not count for it.
             stakes[block][units.begin > block] = 0.0
         capital += _log_gains(units, rows, stakes[block], at, side, None).sum(axis=0)
         np.maximum(peak, capital, out=peak)
+        # Only now: the stakes of a block must not depend on its own units.
         sums += moments[:, rows].sum(axis=1)
         done += float(units.counts[rows].sum())
     return stakes, peak >= 0
@@ -189,6 +204,8 @@ def normal_hazard(logs: Floats) -> Floats:
 
 @cache
 def _tabulate_hazards() -> Floats:
+    """Return the hazard for each of `_LOGS`; the last one, of the goal itself, is 0."""
     normal = NormalDist()
     tails = [math.exp(log) for log in _LOGS[:-1]]
-    return np.array([*(normal.pdf(normal.inv_cdf(tail)) / tail for tail in tails), 0.0])
+    hazards = [normal.pdf(normal.inv_cdf(tail)) / tail for tail in tails]
+    return np.array([*hazards, 0.0])

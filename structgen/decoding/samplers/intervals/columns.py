@@ -53,7 +53,9 @@ def column_of(
     """Return the numbers of a function, or of the field at a path, at each draw.
 
     `value_range`: the range that was named; `ranges`: those of the fields of JSON texts, and None for others.
-    A path is one into the JSON text: the objects of a type may have other names and numbers. Raises
+    `where`: the method that was called, for messages. A path is one into the JSON text: the objects of a
+    type may have other names and numbers. For example `column_of("age", None, values, texts, {"age": (0.0,
+    120.0)}, "expectation")` has ages as shares of 120. Raises
     StructgenError if there is no draw, and, with the text of the draw, for a function that raises, a field
     that has no number, NaN, and a number outside the range; OptionError for a range that is none."""
     if not len(values):
@@ -64,6 +66,7 @@ def column_of(
         )
     if isinstance(function, str):
         path = parse_path(function)
+        # JSON texts: the path is one into the text, and its range is that of the schema.
         if ranges is not None:
             value_range = ranges.get(show_path(path)) if value_range is None else value_range
             values = [json.loads(text) for text in texts]
@@ -79,13 +82,10 @@ def column_of(
         answer = _number_of_draw(read_number, value, text, where)
         are_bools = are_bools and isinstance(answer, bool | np.bool_)
         numbers[at] = answer
-    minimum, maximum = (
-        _check_range(value_range)
-        if value_range is not None
-        else (0.0, 1.0)
-        if are_bools
-        else (-math.inf, math.inf)
-    )
+    # Bools have a range by themselves. Without a range there are no bounds, and so no interval.
+    minimum, maximum = (0.0, 1.0) if are_bools else (-math.inf, math.inf)
+    if value_range is not None:
+        minimum, maximum = _check_range(value_range)
     outside = np.flatnonzero((numbers < minimum) | (numbers > maximum))
     if len(outside):
         at = int(outside[0])
@@ -94,25 +94,27 @@ def column_of(
             where=where,
             cure="Give a range that holds the number of each valid text, or cut the function to it.",
         )
-    return (
-        DrawnNumbers(numbers)
-        if math.isinf(maximum)
-        else DrawnNumbers((numbers - minimum) / (maximum - minimum), minimum, maximum)
-    )
+    if math.isinf(maximum):
+        return DrawnNumbers(numbers)
+    return DrawnNumbers((numbers - minimum) / (maximum - minimum), minimum, maximum)
 
 
 def _value_at_path(path: Path, value: Any) -> Any:
-    """Return the value at a path that has one."""
-    values_by_key = values_at(value, path)
-    return next(iter(values_by_key.values())) if len(values_by_key) == 1 else list(values_by_key.values())
+    """Return the value at a path, or the list of them, which is no number, where there are several."""
+    values = list(values_at(value, path).values())
+    return values[0] if len(values) == 1 else values
 
 
 def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, where: str) -> Any:
-    """Return the number of one draw. Raises StructgenError."""
+    """Return the number of one draw, as `read_number(value)` gives it: a bool stays one.
+
+    `text`: the text of the draw, for messages, as is `where`, for example "expectation". Raises
+    StructgenError, with the text, for an exception of the function, and for what is no finite number.
+    """
     try:
         answer = read_number(value)
     except StructgenError:
-        raise
+        raise  # it has its own place and cure
     except Exception as error:
         raise StructgenError(
             f"The function raised {type(error).__name__}: {error}, for {_show_text(text)}.",
@@ -120,6 +122,7 @@ def _number_of_draw(read_number: Callable[[Any], Any], value: Any, text: str, wh
             cure="Return a number for each valid text.",
         ) from error
     try:
+        # `float("1")` is a number, but a text as an answer is a mistake.
         number = math.nan if isinstance(answer, str | bytes) else float(answer)
     except (TypeError, ValueError, OverflowError):
         number = math.nan

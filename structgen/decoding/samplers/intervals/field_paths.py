@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, TypeAlias
 
 ABSENT: Final = "(absent)"
@@ -38,6 +39,8 @@ def paths_of(values: list[Any]) -> list[Path]:
 
 
 def _walk_paths(value: Any, path: Path) -> Iterator[Path]:
+    """Yield the paths of all fields in a value that stands at a path; each item of a list has the same."""
+    # An empty object has no field below it, so it is a value itself.
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _walk_paths(inner, (*path, key))
@@ -54,18 +57,25 @@ def values_at(value: Any, path: Path) -> dict[Any, Any]:
     several for a path through lists."""
     values = [value]
     for step in path:
-        values = [inner for outer in values for inner in _inner_values(outer, step)]
+        inner_values = (_inner_values(outer, step) for outer in values)
+        values = list(chain.from_iterable(inner_values))
+    # A path through items may have no value. Any other field counts as absent then.
     return key_values(values if ITEM in path else values[:1] or [ABSENT])
 
 
 def parse_path(text: str) -> Path:
     """Return the path that a text names."""
+    # "tags[]" becomes "tags.[]": an item is a step of its own.
     return tuple(filter(None, text.replace(ITEM, f".{ITEM}").split(".")))
 
 
 def _inner_values(value: Any, step: str) -> list[Any]:
+    """Return the values one step of a path below a value: none, one, or all items of a list."""
+    # A named tuple has fields, like an object, and is no list.
     if isinstance(value, list | tuple | set | frozenset) and not hasattr(value, "_fields"):
-        return list(value) if step == ITEM else [len(value)] if step == LENGTH else []
+        if step == ITEM:
+            return list(value)
+        return [len(value)] if step == LENGTH else []
     if isinstance(value, Mapping):
         return [value[step]] if step in value else []
     return [getattr(value, step)] if hasattr(value, step) else []
@@ -86,5 +96,5 @@ def _value_key(value: Any) -> Any:
     try:
         hash(plain)
     except TypeError:
-        plain = repr(plain)
+        plain = repr(plain)  # an object of the caller's that cannot be a key
     return type(plain), plain

@@ -73,6 +73,7 @@ class ProvenMass:
         have a property. `values`, `condition`: see `Attempts.units_of_means`."""
         if not math.isfinite(self.upper):
             return np.zeros(values.shape[1]), np.ones(values.shape[1])
+        # A text counts once, whichever number of draws it has.
         masses = np.where(self.is_first, self.probabilities, 0.0)
         has = masses @ condition
         sums = masses @ (condition * values)
@@ -101,43 +102,59 @@ def ends_of_means(
     `means`: float64 [F], the estimates, which the intervals hold; `values`, `condition`: see
     `Attempts.units_of_means`; `attempts`: None for a method that has no units; `tail`: the chance of missing
     at each end; `are_seen`: whether the draws have named the functions, as the values of a field that they
-    have. What is proved of one is then from the draws behind the first that has it. Cost: 0.1 s of CPU for 50
+    have. What is proved of one is then from the draws behind the first that has it. For example
+    `ends_of_means(None, proven, means, values, condition)` gives the proven bounds. Cost: 0.1 s of CPU for 50
     functions and 300 draws.
     """
     bottom, top = proven.bounds_of(values, condition)
     low, high = bottom.copy(), top.copy()
     if attempts is not None and _say_something(attempts):
-        is_share = ((values == 0) | (values == 1)).all(axis=0) & attempts.are_coins & attempts.is_planned
+        # Only a planned number of independent draws makes a share binomial: a run that stopped where it
+        # looked good would not.
+        has_two_values = ((values == 0) | (values == 1)).all(axis=0)
+        is_share = has_two_values & attempts.are_coins & attempts.is_planned
         for at in np.flatnonzero(is_share):
-            has, counts = (values * condition)[:, at], condition[:, at]
+            has = (values * condition)[:, at]
+            counts = condition[:, at]
             start = int(has.argmax()) + 1 if are_seen and has.any() else 0
-            low[at], high[at] = interval_of_share(int(has[start:].sum()), int(counts[start:].sum()), tail)
+            has_count = int(has[start:].sum())
+            low[at], high[at] = interval_of_share(has_count, int(counts[start:].sum()), tail)
         others = np.flatnonzero(~is_share)
         if len(others):
-            columns = values[:, others], condition[:, others], proven.probabilities
-            units = attempts.with_bets.units_of_means(*columns)
+            units = attempts.with_bets.units_of_means(
+                values[:, others], condition[:, others], proven.probabilities
+            )
             begin = units.find_first_blocks() if are_seen else None
-            ends = ends_of(replace(units, tail=tail, begin=begin), cells_of(float(attempts.left[0])))
-            low[others], high[others] = ends
+            # The cells are fixed before the run, by its planned number of draws.
+            cells = cells_of(float(attempts.left[0]))
+            low[others], high[others] = ends_of(replace(units, tail=tail, begin=begin), cells)
     are_proven = (low <= bottom) & (high >= top)
-    low, high = np.maximum(low, bottom), np.minimum(high, top)
+    # Cut to what is proven, and widened to hold the estimate.
+    low = np.maximum(low, bottom)
+    high = np.minimum(high, top)
     return Ends(np.minimum(low, means), np.maximum(high, means), are_proven)
 
 
 def interval_of_mass(attempts: Attempts, proven: ProvenMass, log_z: float) -> Interval | None:
     """Return the interval of log Z, which holds the estimate `log_z`; None where its lower end is unknown or
     nothing bounds Z. Cost: 0.02 s of CPU for 300 draws."""
-    lower, upper = max(proven.lower, proven.mass), proven.upper
+    lower = max(proven.lower, proven.mass)
+    upper = proven.upper
     if math.isnan(log_z) or not math.isfinite(upper):
         return None
     low, high = lower, max(upper, lower)
     if lower < upper and len(attempts):
+        # Cells of equal width in log Z, at multiples of it: they must not depend on the draws.
         top = math.log(upper)
-        first = math.floor(max(log_or_infinity(lower), top + _LEAST_Z) / _LOG_CELL)
-        cells = np.exp(_LOG_CELL * np.arange(first, math.ceil(top / _LOG_CELL) + 1))
+        bottom = max(log_or_infinity(lower), top + _LEAST_Z)
+        first = math.floor(bottom / _LOG_CELL)
+        last = math.ceil(top / _LOG_CELL)
+        cells = np.exp(_LOG_CELL * np.arange(first, last + 1))
         (low,), (high,) = ends_of(attempts.with_bets.units_of_mass(), cells)
+        # Hypotheses below the first cell were not tested, so they stay.
         low = low if low > cells[0] else lower
-    low, high = max(low, lower), min(high, upper)
+    low = max(low, lower)
+    high = min(high, upper)
     if not low > 0:
         return None
     # rounding may exclude no truth
@@ -148,14 +165,18 @@ def refused_shares(
     attempts: Attempts | None, proven: ProvenMass, has: Floats, share: float
 ) -> tuple[Bools, Bools]:
     """Return for each of F properties whether its share is proved greater than `share`, and whether it is
-    proved less, each with a chance of 2.5 % of an error. `has`: float64 [D, F], 1 for a draw that has it."""
+    proved less, each with a chance of 2.5 % of an error.
+
+    `has`: float64 [D, F], 1 for a draw that has the property, else 0. `share`: a number from 0 to 1, for
+    example 0.5 for the median. `attempts`: None for a method without units.
+    """
     ones = np.ones_like(has)
     low, high = proven.bounds_of(has, ones)
-    is_more, is_less = low > share, high < share
+    is_more = low > share
+    is_less = high < share
     if attempts is not None and _say_something(attempts):
-        is_bet_more, is_bet_less = test_hypothesis(
-            attempts.with_bets.units_of_means(has, ones, proven.probabilities), share
-        )
+        units = attempts.with_bets.units_of_means(has, ones, proven.probabilities)
+        is_bet_more, is_bet_less = test_hypothesis(units, share)
         is_more = is_more | is_bet_more
         is_less = is_less | is_bet_less
     return is_more, is_less

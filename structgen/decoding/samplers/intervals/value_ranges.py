@@ -44,16 +44,17 @@ def find_value_ranges(compiled_grammar: CompiledGrammar, max_tokens: int) -> Val
     """Return the bounds of the numbers in texts of a grammar of at most so many tokens. Cost: a reading of
     the schema, some milliseconds, and of the vocabulary, 20 ms for 100,000 tokens. Where `limits` ends the
     reading, no number has bounds."""
-    grammar, network = compiled_grammar.grammar.innermost, None
+    grammar = compiled_grammar.grammar.innermost
+    network = None
     if isinstance(grammar, JsonSchemaGrammar) and compiled_grammar.grammar.policies is not None:
         with suppress(LimitError, UnsupportedError):
             network = network_of(grammar.document(limits=compiled_grammar.limits))
     tokens = [token for token in compiled_grammar.tokenizer.token_bytes if token]
     # Of commas in a row, white space aside, one at most stands between two items: more are in a string.
     commas = [len(_COMMAS.findall(token)) for token in tokens if b"," in token]
-    return ValueRanges(
-        network, max_tokens * max(map(len, tokens), default=0), max_tokens * max(commas, default=0)
-    )
+    most_bytes = max_tokens * max(map(len, tokens), default=0)
+    most_commas = max_tokens * max(commas, default=0)
+    return ValueRanges(network, most_bytes, most_commas)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +84,32 @@ class ValueRanges:
         as doubles; a type whose reader changes them may go beyond. Cost: some microseconds for each schema
         on the path, and at most `limits.oracle_steps`.
         """
-        network, numbers = self._network, _EVERY
+        network = self._network
+        numbers = _EVERY  # where a limit ends the search
         if network is None:
             return None
         demands = network.tables.places[network.root]
         lengths = list[Ranges]()
         shapes = network.shapes
         with suppress(LimitError, UnsupportedError), THIS_CALL.begin_call(network.document.limits):
+            # `demands`: those on the values at the path so far. One of them holds for each value.
             for step in path:
                 arrays = [shape for demand in demands for shape in shapes.array_shapes(demand)]
-                lengths = [self._list_lengths(network, shape) for shape in arrays if step == LENGTH]
                 objects = [shape for demand in demands for shape in shapes.object_shapes(demand)]
+                # "length" may be the length of a list or a key of an object: both count.
+                lengths = [self._list_lengths(network, shape) for shape in arrays if step == LENGTH]
                 inner = [network.objects.frames.value_demand(shape, step) for shape in objects]
-                inner += [item for shape in arrays if step == ITEM for item in _item_demands(network, shape)]
+                if step == ITEM:
+                    for shape in arrays:
+                        inner += _item_demands(network, shape)
                 demands = tuple(dict.fromkeys(filter(network.oracle.is_alive, inner)))
-            numbers = unite_ranges([*lengths, *(_numbers_of_demand(network, demand) for demand in demands)])
+            value_numbers = [_numbers_of_demand(network, demand) for demand in demands]
+            numbers = unite_ranges([*lengths, *value_numbers])
+        # Cuts are where the set begins and ends, in turn: an odd number of them leaves one side open.
         if numbers.from_below or not numbers.cuts or len(numbers.cuts) & 1:
             return None
-        low, high = (float(Decimal(numbers.cuts[at][0])) for at in (0, -1))
+        low = float(Decimal(numbers.cuts[0][0]))
+        high = float(Decimal(numbers.cuts[-1][0]))
         return (low, high) if high - low < math.inf else None
 
     def _list_lengths(self, network: SchemaNetwork, shape: ArrayShape) -> Ranges:
@@ -108,6 +117,8 @@ class ValueRanges:
         brackets."""
         max_length = min(self._most_commas + 1, (self._most_bytes - 1) // 2)
         item_count = len([*_item_demands(network, shape)])
+        # All items behind `uniform_from` have one demand. Where it can be met the schema's bound holds,
+        # else the list ends before the first item that no value meets.
         bound = (shape.hi or max_length) if item_count > shape.uniform_from else item_count
         return interval(shape.lo, min(max_length, bound))
 
@@ -127,22 +138,29 @@ def _numbers_of_demand(network: SchemaNetwork, demand: int) -> Ranges:
     menu = network.entry(network.tables.place((demand,)))
     if {menu.object, menu.array, menu.string, menu.null} != {None}:
         return _EVERY
-    parts = [points([value for value, outcome in enumerate((menu.false, menu.true)) if outcome is not None])]
+    # False counts as 0 and True as 1.
+    bools = [value for value, outcome in enumerate((menu.false, menu.true)) if outcome is not None]
+    parts = [points(bools)]
     for formula in menu.number.formulas if menu.number is not None else ():
         numbers = fold_formula(formula, _join_ranges)
-        parts += map(_integers_between, numbers.ends()) if only_integers(formula) else [numbers]
+        if only_integers(formula):
+            parts += map(_integers_between, numbers.ends())
+        else:
+            parts.append(numbers)
     return unite_ranges(parts)
 
 
 def _join_ranges(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges]) -> Ranges:
     """Return a set that holds the numbers of a connective, given those of its parts."""
+    # An atom that is no range, such as a multiple, narrows nothing.
     ranges = [*(atom if isinstance(atom, Ranges) else _EVERY for atom in atoms), *parts]
     if isinstance(formula, Not):
-        return _EVERY
+        return _EVERY  # the parts are supersets, so their complement proves nothing
     return intersect_ranges(ranges) if isinstance(formula, All) else unite_ranges(ranges)
 
 
 def _integers_between(ends: tuple[Cut | None, Cut | None]) -> Ranges:
     """Return the range of the integers between two cuts."""
+    # A cut is a number, and whether it lies behind that number. None is no bound.
     low, high = (cut and (math.floor(cut[0]) + 1 if cut[1] else math.ceil(cut[0])) for cut in ends)
     return interval(low, None if high is None else high - 1)

@@ -108,6 +108,7 @@ def _draw_by_particles(run: SamplingRun) -> Drawn | None:
     """
     is_one = run.n < smc.MANY
     clouds: list[tuple[str, int | None]] = [("smc", run.n if is_one else None)]
+    # `awrs` asks far more checks than `smc`, so it comes second.
     if run.target.checkers:
         clouds.append(("awrs", run.n))
     elif not is_one:
@@ -125,19 +126,21 @@ def _draw_within(run: SamplingRun, budget: int) -> Drawn:
     """Return the draws that a budget pays for."""
     attempts: list[Attempt] = []
     walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
+    # A text costs at most `max_tokens` rows and one for its end.
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:
         attempts = _run_pilot(run, walker)
+    # Without an attempt nothing is known of the cost.
     cost = run.model_rows * run.n / len(attempts) if attempts else math.inf
     if not is_small or budget * len(attempts) >= FEW_TEXTS * run.model_rows:
         return _beams_first(run, budget, cost)
     if cost <= budget:
         return _draw_by_walks(run)
     attempts = attempts_of(run, walker, min(run.n, 2 * FEW_TEXTS), attempts)
-    if not run.tree.is_exhausted and (
-        run.stopped or sum(attempt.weight > 0 for attempt in attempts) == run.n
-    ):
+    has_all = sum(attempt.weight > 0 for attempt in attempts) == run.n
+    if not run.tree.is_exhausted and (run.stopped or has_all):
         return _draw_tempered(attempts, run.n)
+    # Where the tree knows every valid text, beams list them without another row.
     return beams.draw(run)
 
 
@@ -150,7 +153,7 @@ def _beams_first(run: SamplingRun, budget: int, cost: float) -> Drawn:
     run.budget = budget
     if not kept_back or len(beam_draws.tokens) >= run.n or run.stopped != "budget":
         return beam_draws
-    run.stopped = ""
+    run.stopped = ""  # only the beams' part of the budget is spent
     exact = _draw_by_walks(run)
     if len(exact.tokens) >= run.n:
         return exact
@@ -171,6 +174,7 @@ def _draw_tempered(attempts: list[Attempt], wanted_count: int) -> Drawn:
     """Return the draws of walks with tempered weights, and the estimate of Z by the whole weights."""
     draws = draws_of_attempts(attempts, wanted_count, has_weights=True, estimates_z=True)
     weights = temper_weights(draws.log_weights)
+    # Their sum stays the estimate of Z, which the tempered weights themselves do not give.
     draws.log_weights = weights - log_sum(weights) + draws.log_z
     draws.is_biased = True
     draws.attempt_record = None
@@ -181,10 +185,14 @@ def temper_weights(log_weights: Floats) -> Floats:
     """Return log weights times the greatest number, at most 1, for which the effective size is `SHARE` of the
     number of draws."""
     low, high = 0.0, 1.0
-    if not len(log_weights) or count_carriers(normalise_weights(log_weights)) >= SHARE * len(log_weights):
+    wanted_size = SHARE * len(log_weights)
+    if not len(log_weights) or count_carriers(normalise_weights(log_weights)) >= wanted_size:
         return log_weights
+    # The effective size falls as the power rises, so halving finds the greatest power.
     while high - low > ROUNDING:
         middle = (low + high) / 2
-        is_enough = count_carriers(normalise_weights(middle * log_weights)) >= SHARE * len(log_weights)
-        low, high = (middle, high) if is_enough else (low, middle)
+        if count_carriers(normalise_weights(middle * log_weights)) >= wanted_size:
+            low = middle
+        else:
+            high = middle
     return low * log_weights

@@ -43,12 +43,18 @@ def propose_checked(
     target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
 ) -> TakenEdge | None:
     """Draw an edge that passes the checkers, with an unbiased estimate of the mass of all that do; None if
-    every edge was refused. Cost: O(V) each time that half of the mass has been refused, and the checks."""
+    every edge was refused.
+
+    `step` is that of `prefix`. For example, of three edges with the masses 0.5, 0.3 and 0.2 of which the
+    first is refused, the estimate is 0.5 on average. Cost: O(V) each time that half of the mass has been
+    refused, and the checks.
+    """
     remaining = _RemainingEdges(step.edges)
     first: tuple[int, Prefix] | None = None
     inverses = 1 / remaining.mass if remaining.mass > 0 else 0.0
     while remaining.mass > 0:
         edge = remaining.draw_edge(draws)
+        # The first edge again is the second pass, and needs no check.
         if first is not None and edge == first[0]:
             break
         after = check_edge(target, prefix, step, edge)
@@ -73,6 +79,7 @@ class _RemainingEdges:
         self._sum_masses()
 
     def _sum_masses(self) -> None:
+        """Compute the sums by which edges are drawn, and the mass, from the masses that are left."""
         self._sums = np.cumsum(self._masses)
         self.mass = self._mass_when_summed = float(self._sums[-1])
 

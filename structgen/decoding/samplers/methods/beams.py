@@ -1,5 +1,4 @@
-"""Beams over a shared tree, each twice as wide as the last, besides an exactly known
-stratum.
+"""Beams over a shared tree, each twice as wide as the last, besides an exactly known stratum.
 
 A beam (see `structgen.decoding.samplers.beam`) ends in some valid texts, and gives an unbiased estimate of
 the mass that is valid besides those known before. All that it read stays in the tree. So the next beam
@@ -67,6 +66,7 @@ def draw(run: SamplingRun) -> Drawn:
                 break
             plan.learn_rows(beam)
             rounds.append(_Round(width, len(known_texts), beam.found_texts))
+            # Only texts that the tree stores are known to the next beam, which leaves them out of its sum.
             fresh = {text.tokens: text.log_probability for text in beam.found_texts if text.is_kept}
             known_texts |= fresh
             run.note_attempts(width, len(fresh))
@@ -88,7 +88,10 @@ class _Plan:
     def next_width(self) -> int:
         """Return the width of the next beam; 0 if the budget is too small for a useful one."""
         fits = self.fitting_width(0)
-        return 0 if self._rows and fits < self._width / 4 else min(2 * self._width, fits, WIDEST)
+        # Before the first beam nothing is known of its rows. It is tried in any case.
+        if self._rows and fits < self._width / 4:
+            return 0
+        return min(2 * self._width, fits, WIDEST)
 
     def learn_rows(self, beam: Beam) -> None:
         """Note the rows that a beam read."""
@@ -109,6 +112,7 @@ def _combine_rounds(run: SamplingRun, known_texts: dict[Tokens, float], rounds: 
     all_known = run.tree.is_exhausted or not rounds
     logprobs = dict(known_texts)
     if not all_known:
+        # With the texts that a full tree did not store, behind the known ones.
         for beam in rounds:
             logprobs |= {text.tokens: text.log_probability for text in beam.found_texts}
     tokens = [*logprobs]
@@ -116,15 +120,16 @@ def _combine_rounds(run: SamplingRun, known_texts: dict[Tokens, float], rounds: 
     if all_known:
         log_z = log_sum(log_probabilities) if run.tree.is_exhausted else math.nan
         return Drawn(tokens, log_probabilities, log_probabilities, len(rounds), log_z)
-    place = {text: i for i, text in enumerate(tokens)}
-    log_shares = np.log([beam.width for beam in rounds]) - math.log(sum(beam.width for beam in rounds))
+    places = {text: i for i, text in enumerate(tokens)}
+    total_width = sum(beam.width for beam in rounds)
+    log_shares = np.log([beam.width for beam in rounds]) - math.log(total_width)
     log_weights = np.full(len(tokens), -np.inf)
     for log_share, beam in zip(log_shares, rounds, strict=True):
+        # The texts that were known before this beam are the first ones. `part` is a view: `out` writes
+        # into the weights.
         part = log_weights[: beam.known_count]
         np.logaddexp(part, log_share + log_probabilities[: beam.known_count], out=part)
         for text in beam.found_texts:
-            at = place[text.tokens]
+            at = places[text.tokens]
             log_weights[at] = np.logaddexp(log_weights[at], log_share + text.log_weight)
-    log_z = log_sum(log_weights)
-
-    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_z)
+    return Drawn(tokens, log_probabilities, log_weights, len(rounds), log_sum(log_weights))

@@ -97,15 +97,21 @@ class RemainderWalks:
                 if walker.is_spent and not (repeats and self._known_texts):
                     run.stopped = "exhausted"
                     break
-                slots = max(min(run.width, wanted_count - self.draw_count, self.draw_count // _SLOW), 1)
+                missing_count = wanted_count - self.draw_count
+                slots = max(min(run.width, missing_count, self.draw_count // _SLOW), 1)
+                # A draw is a known text with the probability K / U.
                 lower, upper = run.tree.bracket
                 share = lower / upper if repeats and self.attempts else 0.0
                 if walker.is_spent:
-                    slots, share = wanted_count - self.draw_count, 1.0
-                walks = slots - self._draw_repeats(slots, share)
+                    slots = missing_count
+                    share = 1.0
+                repeat_count = self._draw_repeats(slots, share)
+                walks = slots - repeat_count
                 if not walks:
                     continue
-                planned_texts = max((run.plan_texts(self.draw_count) - (slots - walks)) * (1 - share), 1.0)
+                # Bets plan with the texts that walks will find, without the repeats among them.
+                planned_draws = run.plan_texts(self.draw_count) - repeat_count
+                planned_texts = max(planned_draws * (1 - share), 1.0)
                 fresh = walker.make_attempts(walks, run.afford_rows, planned_texts)
                 self._note_attempts(fresh, repeats)
                 run.note_attempts(len(fresh), sum(attempt.weight > 0 for attempt in fresh))
@@ -119,6 +125,7 @@ class RemainderWalks:
         """Draw known texts by their probabilities, each slot with the probability `share`; return how
         many."""
         count = sum(self._random.random() < share for _ in range(slots)) if share else 0
+        # Relative to the likeliest text: long texts have probabilities that round to 0.
         masses = np.exp(np.array(self._logs) - max(self._logs, default=0.0))
         for _ in range(count):
             self._repeats.append(self._known_texts[drawn_edge(masses, self._random.random())])
@@ -157,14 +164,11 @@ class RemainderWalks:
         tokens += self._repeats  # each text once, then its repeats
         logprobs = np.array([logs[text] for text in tokens])
         scale = 1.0
-        if self.draw_count >= self._run.n and self.accepted_count > 1:
+        accepted_count = self.accepted_count
+        if self.draw_count >= self._run.n and accepted_count > 1:
             # The n-th text ended the run (see `run_limits.draws_of_attempts`).
-            scale = (
-                (self.accepted_count - 1)
-                / self.accepted_count
-                * len(attempts.weights)
-                / (len(attempts.weights) - 1)
-            )
+            count = len(attempts.weights)
+            scale = (accepted_count - 1) / accepted_count * count / (count - 1)
         is_whole = self._walker.is_spent
         masses = np.exp(logprobs) if is_whole else masses_of(logprobs, attempts, scale)
         log_weights = share_masses(tokens, masses)
@@ -177,18 +181,19 @@ def masses_of(logprobs: Floats, attempts: Attempts, scale: float = 1.0) -> Float
 
     `logprobs`: those of the draws; `scale`: a factor for the texts that were not known.
     """
+    # The share of each attempt in the mean: one that could weigh more has a greater error, and counts less.
     shares = 1 / np.maximum(attempts.bounds - attempts.known, 1e-300)
     shares /= shares.sum()
     hits = np.flatnonzero(attempts.texts >= 0)
     sums: Floats = np.zeros(len(logprobs))
+    # `add.at`, since several attempts may have found one text: `sums[...] +=` would add one of them.
     np.add.at(sums, attempts.texts[hits], shares[hits] * attempts.weights[hits] * scale)
     # The shares of the attempts from each one on: what the attempts that knew a text have of it.
     later_shares = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
-    since, until = (
-        later_shares[np.searchsorted(attempts.batches, batches)]
-        for batches in (attempts.since, attempts.until)
-    )
-    np.add.at(sums, attempts.listed, (since - until) * np.exp(logprobs[attempts.listed]))
+    since_shares = later_shares[np.searchsorted(attempts.batches, attempts.since)]
+    until_shares = later_shares[np.searchsorted(attempts.batches, attempts.until)]
+    knowing_shares = since_shares - until_shares
+    np.add.at(sums, attempts.listed, knowing_shares * np.exp(logprobs[attempts.listed]))
     return sums
 
 
@@ -198,5 +203,7 @@ def share_masses(tokens: Sequence[Tokens], masses: Floats) -> Floats:
     first: dict[Tokens, int] = {}
     places = np.array([first.setdefault(text, at) for at, text in enumerate(tokens)], np.int64)
     copies = np.bincount(places, minlength=len(tokens))
-    weights: Floats = np.log(np.maximum(masses, 5e-324))[places] - np.log(copies[places])
+    # The least number above 0 stands for a mass that was rounded to 0: its logarithm is finite.
+    logs = np.log(np.maximum(masses, 5e-324))
+    weights: Floats = logs[places] - np.log(copies[places])
     return weights

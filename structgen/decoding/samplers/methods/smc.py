@@ -60,7 +60,8 @@ Propose: TypeAlias = Callable[[Target, Prefix, TargetStep, np.random.Generator],
 def propose_masked(
     target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
 ) -> TakenEdge | None:
-    """Draw an edge under the mask, then ask the checkers about it."""
+    """Draw an edge under the mask, then ask the checkers about it. `step` is that of `prefix`; None at a dead
+    end, for example where a checker refuses the edge: it is not drawn again (`awrs` does that)."""
     mass = step.mass
     if not mass > 0:
         return None
@@ -70,7 +71,11 @@ def propose_masked(
 
 
 def check_edge(target: Target, prefix: Prefix, step: TargetStep, edge: int) -> Prefix | None:
-    """Return the prefix after an edge, or None if a checker refuses it."""
+    """Return the prefix after an edge, or None if a checker refuses it.
+
+    `edge`: an index of `step.tokens`, or their number for the end, for example 0 for the token with the least
+    id. `step` is that of `prefix`.
+    """
     if edge == len(step.tokens):
         return prefix if target.accepts_text(prefix) else None
     return target.extend_prefix(prefix, int(step.tokens[edge]))
@@ -91,6 +96,7 @@ def proposed_by(proposal: Proposal) -> Propose:
     def propose_edge(
         target: Target, prefix: Prefix, step: TargetStep, draws: np.random.Generator
     ) -> TakenEdge | None:
+        """Draw an edge by the proposal; parameters and result are those of `propose_masked`."""
         masses = step.edges
         if not masses.sum() > 0:
             return None
@@ -103,7 +109,11 @@ def proposed_by(proposal: Proposal) -> Propose:
 
 
 def _ask_proposal(proposal: Proposal, prefix: Prefix, tokens: Ids, masses: Floats) -> Any:
-    """Return the proposal's answer after a prefix. Raises StructgenError, which names it, if it raises."""
+    """Return the answer of a proposal after a prefix.
+
+    `tokens`: the allowed ones; `masses`: their probabilities and that of the end, for example three numbers
+    for two tokens. Raises StructgenError, with the name of the proposal, for an exception in it.
+    """
     token_view = tokens.view()
     token_view.flags.writeable = False  # particles at one prefix share them
     try:
@@ -125,7 +135,7 @@ def _check_proposal(answer: Any, masses: Floats) -> Floats:
     try:
         weights = np.asarray(answer, np.float64)
     except (TypeError, ValueError):
-        weights = np.empty(0)
+        weights = np.empty(0)  # the wrong shape: the error below shows the answer
     if weights.shape != masses.shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise StructgenError(
             f"The proposal returned {str(answer)[:60]}.",
@@ -150,29 +160,27 @@ def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
     more."""
     settings = run.particles
     if settings.particles is None:
-        runs = min(max(CLOUDS if run.n >= MANY else 2, round(run.n / PARTICLES)), run.n)
+        fewest_runs = CLOUDS if run.n >= MANY else 2
+        runs = min(max(fewest_runs, round(run.n / PARTICLES)), run.n)
         particles = run.n
     else:
-        runs = -(-run.n // settings.particles)
+        runs = -(-run.n // settings.particles)  # rounded up
         particles = runs * settings.particles
     propose = propose if settings.proposal is None else proposed_by(settings.proposal)
     done: list[Cloud] = []
     with run.cut_short():
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
         # made one by one, and so are their sizes: `n` may be far more than the budget allows.
-        together = max(1, run.width // -(-particles // runs))
+        widest_cloud = -(-particles // runs)
+        together = max(1, run.width // widest_cloud)
         for begin in range(0, runs, together):
-            batch = [
-                Cloud(
-                    run.target,
-                    particles * (i + 1) // runs - particles * i // runs,
-                    random_stream(run.seed, i),
-                    propose,
-                    settings,
-                )
-                for i in range(begin, min(begin + together, runs))
-            ]
+            batch = []
+            for i in range(begin, min(begin + together, runs)):
+                # The sizes differ by one at most, and add up to all particles.
+                size = particles * (i + 1) // runs - particles * i // runs
+                batch.append(Cloud(run.target, size, random_stream(run.seed, i), propose, settings))
             if not _run_together(run, batch):
+                # Clouds that were cut short have no estimate, so they are dropped whole.
                 break
             done += batch
             run.report_progress(sum(cloud.count for cloud in done))
@@ -181,14 +189,17 @@ def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
 
 def _draws_of_clouds(clouds: list[Cloud]) -> Drawn:
     """Return the particles of finished clouds, without those of weight 0."""
+    # The result holds numbers and tokens alone: a cloud would keep its rows in memory.
     tokens = list[Tokens]()
-    logprobs, log_weights = list[float](), list[float]()
-    many, particles = len(clouds), 0  # what is returned holds no cloud, and so none of its rows
+    logprobs = list[float]()
+    log_weights = list[float]()
+    particles = 0
     for cloud in clouds:
+        log_count = math.log(cloud.count * len(clouds))
         for i in np.flatnonzero(cloud.log_weights > -math.inf):
             tokens.append(cloud.prefixes[i].tokens)
             logprobs.append(float(cloud.logprobs[i]))
-            log_weights.append(cloud.log_z + float(cloud.log_weights[i]) - math.log(cloud.count * many))
+            log_weights.append(cloud.log_z + float(cloud.log_weights[i]) - log_count)
         particles += cloud.count
     estimates = np.array([cloud.estimate for cloud in clouds])
     return Drawn(
@@ -231,6 +242,7 @@ class Cloud:
         self._draws = draws
         self._propose = propose
         self._settings = settings
+        # Prefixes are immutable, so all particles begin with one object.
         self.prefixes: list[Prefix] = [target.start()] * count
         self.log_weights: Floats = np.zeros(count)
         self.logprobs: Floats = np.zeros(count)
@@ -257,15 +269,20 @@ class Cloud:
             if not afford(0):
                 return False
             self._extend_particle(i, steps[self.prefixes[i]])
+        # Relative to the greatest weight, so that `exp` neither overflows nor makes all of them 0.
         top = float(self.log_weights.max())
         weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
         total = float(weights.sum())
+        # The effective number of particles, (sum w)^2 / sum w^2, is below its share of all.
         is_uneven = total * total < self._settings.threshold * self.count * float(weights @ weights)
-        if total > 0 and ((is_uneven and self.active) or (self._settings.are_replaced and not weights.all())):
+        is_due = is_uneven and self.active
+        has_died = self._settings.are_replaced and not weights.all()
+        if total > 0 and (is_due or has_died):
             self._resample_particles(weights / total, math.exp(top) * total / self.count)
         return True
 
     def _extend_particle(self, i: int, step: TargetStep) -> None:
+        """Take the next token, or the end, of particle `i`, whose prefix has the given step."""
         taken_edge = self._propose(self._target, self.prefixes[i], step, self._draws)
         if taken_edge is None:
             self.log_weights[i] = -math.inf
@@ -276,13 +293,17 @@ class Cloud:
         # the end the weight of the text does. The guesses cancel, so the law is the target's.
         weigh = self._target.log_weight if self.is_done[i] else self._target.guess_log_weight
         guess_after = weigh(taken_edge.after)
-        self._guesses[i], guess_before = guess_after, self._guesses[i]
+        guess_before = self._guesses[i]
+        self._guesses[i] = guess_after
+        # Infinity less infinity is NaN: a particle without weight is dead, whatever was guessed before.
         change = guess_after - guess_before if guess_after > -math.inf else -math.inf
         self.log_weights[i] += math.log(taken_edge.mass) + change
-        self.logprobs[i] += math.log(step.end if self.is_done[i] else step.probabilities[taken_edge.edge])
+        probability = step.end if self.is_done[i] else step.probabilities[taken_edge.edge]
+        self.logprobs[i] += math.log(probability)
 
     def _resample_particles(self, shares: Floats, mean: float) -> None:
         """Draw all particles again by weight, finished ones too: systematically."""
+        # One random number places a comb of `count` points. Rounding may put its last one behind the sums.
         points = (self._draws.random() + np.arange(self.count)) / self.count
         chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]

@@ -69,5 +69,6 @@ def draw(run: SamplingRun, method: str) -> Drawn:
     if is_biased and learns:
         draws.attempt_record = None  # the draws depend on each other
     elif draws.attempt_record is not None and len(draws.tokens) == run.n and not run.has_limits:
+        # The number of draws was planned, so shares of exact draws are binomial.
         draws.attempt_record = replace(draws.attempt_record, is_planned=True)
     return draws
