@@ -102,9 +102,10 @@ def language_of(
     depth: int | None = None,
     max_states: int | None = None,
 ) -> HoleLanguage:
-    """Return the language of a grammar argument.
+    """Return the language of a grammar argument: `target` as for `grammar_of`, and `where` for messages.
 
-    Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
+    `depth` and `max_states` are those of `infill`. For example `language_of(r"[0-9]+", tokenizer, "hole
+    'age'")`. Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
     of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`, as those of
     other grammars are at one of `STACKS`; `HoleLanguage.exactness` says so.
 
@@ -121,19 +122,18 @@ def language_of(
         )
     plain = plain_grammar(grammar)
     places = plain.innermost.document().schemas if plain.policies is not None else ()
-    if place := next(
-        (place for place in places if place.grammar and isinstance(place.grammar.strings, Texts)), None
-    ):
-        raise UnsupportedError(
-            f"Infilling needs an automaton, and {place.grammar.texts_named} has none.",
-            keyword=GRAMMAR,
-            where=f"{where}, {place.pointer}",
-            cure="Write a regular grammar there, or write from left to right with sg.Engine.",
-        )
+    for place in places:
+        # A string that is a text of a grammar has states that are made as texts reach them.
+        if place.grammar and isinstance(place.grammar.strings, Texts):
+            raise UnsupportedError(
+                f"Infilling needs an automaton, and {place.grammar.texts_named} has none.",
+                keyword=GRAMMAR,
+                where=f"{where}, {place.pointer}",
+                cure="Write a regular grammar there, or write from left to right with sg.Engine.",
+            )
     if max_states is None:
-        is_cheap = (
-            depth is not None or plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
-        )
+        has_no_stack = plain.policies is not None or isinstance(plain.innermost, RegularGrammar)
+        is_cheap = depth is not None or has_no_stack
         max_states = MAX_STATES if is_cheap else MAX_PARSER_STATES
     automaton, exactness = _find_automaton(plain, tokenizer, depth, max_states, where)
     return HoleLanguage(automaton, exactness, read_value)
@@ -143,8 +143,13 @@ def language_of(
 def _build_automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int
 ) -> tuple[TokenAutomaton, str]:
-    """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`)."""
-    narrow, policies = grammar, grammar.policies
+    """Return the automaton, and the exactness of its texts (`HoleLanguage.exactness`).
+
+    `max_states`: the most states before minimisation. For example `_build_automaton(grammar, tokenizer, 2,
+    50_000)` cuts at two open brackets. Raises the error of the first attempt where none succeeds.
+    """
+    narrow = grammar
+    policies = grammar.policies
     if policies is not None and depth is None and policies.any_value is None:
         # values that nest at will have no automaton
         under: Callable[[Any], Grammar] = methodcaller("under", replace(policies, any_value=0))
@@ -158,19 +163,26 @@ def _build_automaton(
         # fewer states in the end: else the refusal of a schema would take half a minute
         is_late = attempt > 1 and is_schema
         state_limit = max_states // 4 + 1 if is_late else max_states
-        keys = (
-            {"named_keys": is_named_only, "repeated_keys": may_repeat} if is_named_only or may_repeat else {}
-        )
+        key_options: dict[str, bool] = {}
+        if is_named_only or may_repeat:
+            # Only schemas have these options.
+            key_options = {"named_keys": is_named_only, "repeated_keys": may_repeat}
         try:
-            dfa = compiled_grammar.to_dfa(state_limit, cut, minimal=True, **keys)
+            dfa = compiled_grammar.to_dfa(state_limit, cut, minimal=True, **key_options)
         except (LimitError, UnsatisfiableSchema, OptionError) as error:
+            # Too many states: narrower texts may have fewer. Any other error is the caller's.
             if first_error is None and getattr(error, "limit", "") != "max_states":
                 raise
             first_error = first_error or error
             continue
-        notes = [f"depth<={cut}"] * (cut is not None)
-        notes += [SCALARS] * (is_scalar and is_schema and compiled_grammar.network.tables.has_bounded_values)
-        notes += [NAMED_KEYS] * is_named_only + [REPEATED_KEYS] * may_repeat
+        has_scalars = is_scalar and is_schema and compiled_grammar.network.tables.has_bounded_values
+        facts = {
+            f"depth<={cut}": cut is not None,
+            SCALARS: has_scalars,
+            NAMED_KEYS: is_named_only,
+            REPEATED_KEYS: may_repeat,
+        }
+        notes = [note for note, is_true in facts.items() if is_true]
         return token_automaton(dfa), ", ".join(notes) or "exact-fsa"
     assert first_error is not None
     raise first_error
@@ -187,6 +199,7 @@ def _list_attempts(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | 
     if depth is not None:
         yield depth, not repeats, repeats
         return
+    # First what loses texts that a schema rarely means, then the cuts. The exact depth comes before both.
     yield None, True, False
     if repeats:
         yield None, True, True
@@ -207,8 +220,12 @@ def _may_repeat_keys(grammar: Grammar) -> bool:
 def _find_automaton(
     grammar: Grammar, tokenizer: Tokenizer, depth: int | None, max_states: int, where: str
 ) -> tuple[TokenAutomaton, str]:
-    """Return the automaton of a grammar, and how exact it is. Raises OptionError where there is none, or one
-    of too many states."""
+    """Return the automaton of a grammar, and how exact it is.
+
+    `depth`, `max_states`: see `_build_automaton`; `where`: the argument, for messages, for example "hole
+    'age'". Raises OptionError where there is none, or one of too many states, and for `depth` where the
+    grammar has nothing to cut: that error's `where` is "depth".
+    """
     try:
         automaton, exactness = _build_automaton(grammar, tokenizer, depth, max_states)
     except LimitError as error:

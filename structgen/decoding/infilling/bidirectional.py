@@ -55,12 +55,9 @@ class _Prefix:
 
     def cut_to(self, count: int) -> _Prefix:
         """Return the part that covers the first `count` ids."""
-        return _Prefix(
-            self.ids[:count],
-            self.states[:count],
-            tuple(array[:, :count] for array in self.keys),
-            tuple(array[:, :count] for array in self.values),
-        )
+        keys = tuple(layer_keys[:, :count] for layer_keys in self.keys)
+        values = tuple(layer_values[:, :count] for layer_values in self.values)
+        return _Prefix(self.ids[:count], self.states[:count], keys, values)
 
 
 class BidirectionalLlama:
@@ -106,14 +103,19 @@ class BidirectionalLlama:
                 f"The model has no {error}.", where=where, cure="Install structgen anew, or save it anew."
             ) from error
         self.vocab_size = len(self._embedding)
-        rates = theta ** (-np.arange(0, head, 2, dtype=np.float32) / np.float32(head))
-        angles = np.arange(self.context, dtype=np.float32)[:, None] * rates.astype(np.float32)
+        # Rotary positions: a pair of columns turns by an angle that grows with the position, each pair at a
+        # rate of its own.
+        pair_numbers = np.arange(0, head, 2, dtype=np.float32)
+        rates = theta ** (-pair_numbers / np.float32(head))
+        positions = np.arange(self.context, dtype=np.float32)
+        angles = positions[:, None] * rates.astype(np.float32)
         self._cos = np.cos(angles)
         self._sin = np.sin(angles)
-        nothing = np.empty((self._heads, 0, head), np.float32)
-        blank = (nothing,) * len(self._layers)
-        states = np.empty((0, self._embedding.shape[1]), np.float32)
-        self._prefix = _Prefix(np.empty(0, np.int64), states, blank, blank)
+        # Nothing is cached yet: arrays of 0 positions, so that the first pass needs no case of its own.
+        no_positions = np.empty((self._heads, 0, head), np.float32)
+        no_layers = (no_positions,) * len(self._layers)
+        no_states = np.empty((0, self._embedding.shape[1]), np.float32)
+        self._prefix = _Prefix(np.empty(0, np.int64), no_states, no_layers, no_layers)
 
     @classmethod
     def read_folder(cls, folder: Path) -> BidirectionalLlama:
@@ -147,7 +149,8 @@ class BidirectionalLlama:
         rounding. Raises as `forward` does, and OptionError for a row outside the canvas."""
         canvas = self._check_ids(ids)
         row_numbers = np.asarray(rows, np.int64)
-        if row_numbers.ndim != 1 or (
+        is_list = row_numbers.ndim == 1
+        if not is_list or (
             len(row_numbers) and not 0 <= row_numbers.min() <= row_numbers.max() < len(canvas)
         ):
             raise OptionError(
@@ -188,23 +191,31 @@ class BidirectionalLlama:
         if not self._is_prefix_causal:
             return 0
         masked_slots = np.flatnonzero(canvas == self.mask_id)
-        return max(int(masked_slots[0]) - 1, 0) if len(masked_slots) else len(canvas)
+        if not len(masked_slots):
+            return len(canvas)
+        # With shifted logits the position before the first masked slot predicts it, so it reads all others.
+        return max(int(masked_slots[0]) - 1, 0)
 
     def _all_states(self, canvas: Ids) -> Floats:
         """Return the last hidden states [L, width] of a canvas. Whole chunks of its causal prefix are reused
         if the last canvas had them, and kept for the next one."""
+        # Whole chunks alone: `end` and `common_length` are rounded down to a multiple of their size.
         end = self._causal_rows(canvas) // _CHUNK * _CHUNK
+        # Read once: another thread may replace it meanwhile.
         cached_prefix = self._prefix
         length = min(end, len(cached_prefix.ids))
         differ = np.flatnonzero(cached_prefix.ids[:length] != canvas[:length])
-        common_length = (int(differ[0]) if len(differ) else length) // _CHUNK * _CHUNK
+        same_ids = int(differ[0]) if len(differ) else length
+        common_length = same_ids // _CHUNK * _CHUNK
         prefix = cached_prefix.cut_to(common_length)
         for stop in range(common_length + _CHUNK, end + 1, _CHUNK):
             states, keys, values = self._run_chunk(canvas, stop, prefix)
             prefix = _Prefix(canvas[:stop].copy(), np.concatenate((prefix.states, states)), keys, values)
         if end > common_length:
             self._prefix = prefix
-        return np.concatenate((prefix.states, self._run_chunk(canvas, len(canvas), prefix)[0]))
+        # The rest reads in both directions: its states are of use for this canvas only.
+        rest_states, _, _ = self._run_chunk(canvas, len(canvas), prefix)
+        return np.concatenate((prefix.states, rest_states))
 
     def _run_chunk(
         self, canvas: Ids, stop: int, past: _Prefix
@@ -212,16 +223,21 @@ class BidirectionalLlama:
         """Return the last hidden states [stop - start, width] of the positions from the end of `past` to
         `stop`, and for each layer the keys and the values of all positions up to `stop`."""
         start = len(past.ids)
-        cos, sin = self._cos[start:stop], self._sin[start:stop]
+        cos = self._cos[start:stop]
+        sin = self._sin[start:stop]
         causal = min(self._causal_rows(canvas), stop)
         hidden_columns = None
         if causal > start:
+            # A causal position does not see the positions to its right.
             rows = np.arange(start, stop)[:, None]
-            hidden_columns = (np.arange(stop) > rows) & (rows < causal)
+            is_right_of = np.arange(stop) > rows
+            hidden_columns = is_right_of & (rows < causal)
         x = self._embedding[canvas[start:stop]]
-        keys, values = [], []
+        keys = []
+        values = []
         for layer, old_keys, old_values in zip(self._layers, past.keys, past.values, strict=True):
-            q, k, v = self._split_heads(_normalise_rows(x, layer.input_norm, self._epsilon) @ layer.qkv)
+            normalised = _normalise_rows(x, layer.input_norm, self._epsilon)
+            q, k, v = self._split_heads(normalised @ layer.qkv)
             q = _rotate_heads(q, cos, sin)
             k = _rotate_heads(k, cos, sin)
             k = np.concatenate((old_keys, k), 1)
@@ -229,7 +245,8 @@ class BidirectionalLlama:
             keys.append(k)
             values.append(v)
             x = x + _attend_columns(q, k, v, hidden_columns) @ layer.out
-            gate, up = np.split(_normalise_rows(x, layer.middle_norm, self._epsilon) @ layer.gate_up, 2, -1)
+            normalised = _normalise_rows(x, layer.middle_norm, self._epsilon)
+            gate, up = np.split(normalised @ layer.gate_up, 2, -1)
             # exp overflows to infinity where the quotient is 0 anyway
             with np.errstate(over="ignore"):
                 share: Floats = np.reciprocal(np.float32(1.0) + np.exp(-gate))
@@ -239,7 +256,8 @@ class BidirectionalLlama:
     def _split_heads(self, qkv: Floats) -> tuple[Floats, Floats, Floats]:
         """Return queries, keys and values [heads, rows, head] of the rows of the joint product."""
         rows, columns = qkv.shape
-        q, k, v = qkv.reshape(rows, 3, self._heads, columns // 3 // self._heads).transpose(1, 2, 0, 3)
+        head = columns // 3 // self._heads
+        q, k, v = qkv.reshape(rows, 3, self._heads, head).transpose(1, 2, 0, 3)
         return q, k, v
 
 
@@ -249,6 +267,7 @@ def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -
     def part_weights(name: str) -> Floats:
         return tensors[f"model.layers.{number}.{name}.weight"]
 
+    # Products of one input are joined: one large product is faster than three small ones.
     qkv = np.concatenate(
         (
             part_weights("self_attn.q_proj") * scale,
@@ -256,35 +275,42 @@ def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -
             part_weights("self_attn.v_proj"),
         )
     )
+    gate_up = np.concatenate((part_weights("mlp.gate_proj"), part_weights("mlp.up_proj")))
     return _Layer(
         part_weights("input_layernorm"),
         np.ascontiguousarray(qkv.T),
         np.ascontiguousarray(part_weights("self_attn.o_proj").T),
         part_weights("post_attention_layernorm"),
-        np.ascontiguousarray(np.concatenate((part_weights("mlp.gate_proj"), part_weights("mlp.up_proj"))).T),
+        np.ascontiguousarray(gate_up.T),
         np.ascontiguousarray(part_weights("mlp.down_proj").T),
     )
 
 
 def _normalise_rows(x: Floats, weight: Floats, epsilon: np.float32) -> Floats:
     """Return RMSNorm of the rows of x: divided by their root mean square, times a weight per column."""
-    squares = np.einsum("ij,ij->i", x, x)[:, None] / np.float32(x.shape[1])
-    result: Floats = x * (np.float32(1.0) / np.sqrt(squares + epsilon)) * weight
+    # `einsum` sums the squares of a row without an array of all squares.
+    mean_squares = np.einsum("ij,ij->i", x, x)[:, None] / np.float32(x.shape[1])
+    factors = np.float32(1.0) / np.sqrt(mean_squares + epsilon)
+    result: Floats = x * factors * weight
     return result
 
 
 def _rotate_heads(x: Floats, cos: Floats, sin: Floats) -> Floats:
     """Return heads [heads, rows, head] with rotary positions applied (by halves)."""
     first_half, second_half = np.split(x, 2, -1)
-    return np.concatenate((first_half * cos - second_half * sin, second_half * cos + first_half * sin), -1)
+    rotated_first = first_half * cos - second_half * sin
+    rotated_second = second_half * cos + first_half * sin
+    return np.concatenate((rotated_first, rotated_second), -1)
 
 
 def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray[np.bool_] | None) -> Floats:
-    """Return the attention's output [rows, heads x head] of queries [heads, rows, head] over keys and values,
-    without the columns that are closed to a row [rows, columns]."""
+    """Return the attention's output [rows, heads x head] of queries `q` [heads, rows, head] over keys `k` and
+    values `v`, without the columns that are hidden from a row: bool [rows, columns], None for none. The
+    queries come multiplied by the scale of attention."""
     weights = q @ k.transpose(0, 2, 1)
     if hidden_columns is not None:
         weights[:, hidden_columns] = -np.inf
+    # The softmax in place: the largest array of a pass is made once.
     weights -= weights.max(-1, keepdims=True)
     np.exp(weights, out=weights)
     output: Floats = (weights @ v) / weights.sum(-1, keepdims=True)
@@ -293,7 +319,8 @@ def _attend_columns(q: Floats, k: Floats, v: Floats, hidden_columns: npt.NDArray
 
 def _as_float32(tensor: dict[str, Any]) -> Floats:
     """Return a tensor as safetensors describes it (dtype, shape, data), in float32."""
-    kind, data = tensor["dtype"], tensor["data"]
+    kind = tensor["dtype"]
+    data = tensor["data"]
     if kind == "BF16":
         # A bfloat16 is the upper half of a float32.
         bits = np.frombuffer(data, np.dtype("<u2")).astype(np.uint32) << np.uint32(16)

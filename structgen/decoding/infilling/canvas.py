@@ -114,19 +114,30 @@ class Canvas:
         marks: Marks = NO_MARKS,
     ) -> Canvas:
         """Return a new canvas: under one automaton for the whole (with `marks` if some holes have types of
-        their own), or under one automaton for each hole's name."""
-        tokens = np.array(
-            [token for piece in pieces for token in (piece.tokens or (OPEN,) * piece.slots)], np.int32
-        )
+        their own), or under one automaton for each hole's name.
+
+        `prompt`: the tokens before the canvas; `pieces`: the parts of the template, with tokens and slots;
+        `holes`: the automata of typed holes by name, for example {"age": automaton} where `whole` is None.
+        """
+        contents: list[int] = []
+        for piece in pieces:
+            contents += piece.tokens or (OPEN,) * piece.slots
+        tokens = np.array(contents, np.int32)
         ends = {"end_token": conventions.end_id, "pad_token": conventions.pad_id}
-        parts = [] if whole is None else [whole_part(pieces, whole, marks, **ends)]
+        parts = []
+        if whole is not None:
+            parts.append(whole_part(pieces, whole, marks, **ends))
+        # The first position of each piece in the canvas.
         starts = np.cumsum([0, *map(len, pieces)])
         for name in dict.fromkeys(piece.name for piece in pieces if piece.name and whole is None):
+            # Holes of one name share a lattice, whose slots stand at several positions.
             occurrences = [at for at, piece in enumerate(pieces) if piece.name == name]
             part = whole_part([pieces[occurrences[0]]], holes[name], NO_MARKS, **ends)
-            parts.append(LatticePart(part.lattice, starts[occurrences][:, None] + part.positions))
+            positions = starts[occurrences][:, None] + part.positions
+            parts.append(LatticePart(part.lattice, positions))
         last = pieces[-1]
-        tail = len(tokens) - last.slots if last.name and last.min_tokens < last.slots else len(tokens)
+        has_empty_slots = last.name and last.min_tokens < last.slots
+        tail = len(tokens) - last.slots if has_empty_slots else len(tokens)
         return cls(tuple(prompt), tuple(pieces), conventions, parts, tokens, tail)
 
     # --- for the model --------------------------------------------------------------------------------------
@@ -141,10 +152,12 @@ class Canvas:
         contents = self.tokens[input_slots].astype(np.int64)
         contents[contents == OPEN] = self.conventions.mask_id
         nulls = np.flatnonzero(contents == NULL)
+        # The first empty slot holds the end token, the others padding. `[:1]` is empty if there is none.
         contents[nulls] = self.conventions.pad_id
         contents[nulls[:1]] = self.conventions.end_id
         end_ids = [self.conventions.end_id] if self.tail == len(self.tokens) else []
-        return np.concatenate([np.array(self.prompt, np.int64), contents, np.array(end_ids, np.int64)])
+        parts = (self.prompt, contents, end_ids)
+        return np.concatenate([np.array(part, np.int64) for part in parts])
 
     def _input_slots(self) -> Numbers:
         """Return the slots that are part of the model's input."""
@@ -162,6 +175,7 @@ class Canvas:
         row_of = self.row_of()
         for part in self.parts:
             for slot in part.lattice.open_slots.tolist():
+                # The logits of all holes of one name are added: their slots hold the same token.
                 places = np.searchsorted(rows, row_of[part.positions[:, slot]])
                 row = logits[places[0]]
                 for next_place in places[1:]:
@@ -186,12 +200,15 @@ class Canvas:
         )
 
     def _masked_slot(self, part: int, slot: int) -> MaskedSlot:
-        return MaskedSlot(int(self.parts[part].positions[0, slot]), part, slot)
+        """Return a masked slot by the number of its lattice and its place there."""
+        first_position = int(self.parts[part].positions[0, slot])
+        return MaskedSlot(first_position, part, slot)
 
     def commit_token(self, place: MaskedSlot, token: int, probability: float = 1.0) -> FilledSlot:
         """Write a token or NULL into a masked slot, in every hole of that name."""
-        self.parts[place.part].lattice.commit_token(place.slot, token)
-        self.tokens[self.parts[place.part].positions[:, place.slot]] = token
+        part = self.parts[place.part]
+        part.lattice.commit_token(place.slot, token)
+        self.tokens[part.positions[:, place.slot]] = token
         return FilledSlot(place.position, None if token == NULL else token, probability)
 
     def commit_forced(self) -> list[FilledSlot]:
@@ -205,15 +222,18 @@ class Canvas:
     def hole_tokens(self, piece: int) -> list[int]:
         """Return the tokens of a part, without empty slots."""
         start = sum(map(len, self.pieces[:piece]))
-        return [
-            token for token in self.tokens[start : start + len(self.pieces[piece])].tolist() if token >= 0
-        ]
+        end = start + len(self.pieces[piece])
+        return [token for token in self.tokens[start:end].tolist() if token >= 0]
 
 
 def whole_part(
     pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS, **options: Any
 ) -> LatticePart:
-    """Return one lattice over all parts. The slot of a mark has the position -1."""
+    """Return one lattice over all parts. The slot of a mark has the position -1.
+
+    `marks`: those around typed holes; `options`: the end and the padding token of `Lattice`, for example
+    `end_token=2`.
+    """
     slots = list[LatticeSlot]()
     positions = list[int]()
     start = 0
@@ -223,6 +243,7 @@ def whole_part(
             slots.append(LatticeSlot(NULL, column=mark))
             positions.append(-1)
         for number, token in enumerate(piece.tokens or (OPEN,) * piece.slots):
+            # Empty slots come last in a hole: no token follows a null.
             may_stay_empty = bool(piece.name) and number >= piece.min_tokens
             is_last = may_stay_empty and number == piece.slots - 1
             slots.append(LatticeSlot(token, may_stay_empty, is_last))

@@ -209,22 +209,24 @@ def infill(
     settings = InfillSettings(template, **options)
     scheduler = find_scheduler(settings.scheduler, sure=settings.sure)
     began = time.monotonic()
-    reads, words = model_of(model, settings.tokenizer)
+    masked_model, tokenizer = model_of(model, settings.tokenizer)
     parts = _parts_of(settings)
-    prompts = ModelPrompts(model_name(model) if isinstance(model, str | Path) else "", settings.tokenizer)
+    name = model_name(model) if isinstance(model, str | Path) else ""
+    prompts = ModelPrompts(name, settings.tokenizer)
     prompt = settings.prompt
     if isinstance(prompt, str) and prompt:
         question = ModelQuestion(
             checks.check_encodable("prompt", prompt), with_outline=settings.outline, chat=settings.chat
         )
-        prompt = _prompt_tokens(prompts, question, words, settings.grammar)
-    # what fills slots anywhere is led by the fixed text that the model sees behind a hole
+        prompt = _prompt_tokens(prompts, question, tokenizer, settings.grammar)
+    # A scheduler that fills slots anywhere is led by the fixed text that the model sees behind a hole.
     takes_over = settings.length == "at most" and isinstance(scheduler, ConfidentPrefix)
-    problem = _InfillCall(reads, words, settings, takes_over).make_problem(parts, _prompt_ids(prompt, reads))
+    call = _InfillCall(masked_model, tokenizer, settings, takes_over)
+    problem = call.make_problem(parts, _prompt_ids(prompt, masked_model))
     usage = CanvasUsage(compile_seconds=time.monotonic() - began)
     canvas = problem.canvas()
     steps, is_late = denoise(
-        reads,
+        masked_model,
         scheduler,
         canvas,
         usage,
@@ -233,14 +235,14 @@ def infill(
         deadline=None if settings.timeout is None else began + settings.timeout,
         listener=settings.listen,
     )
-    full = (
-        {} if is_late else problem.find_full_holes(canvas)
-    )  # after a deadline a filling is any that is valid
-    for name, count in full.items():
-        message = f"The hole {name!r} fills all its {count} slots: its text may have been cut short."
+    # After a deadline the filling is any that is valid, so full holes tell nothing.
+    full_holes = {} if is_late else problem.find_full_holes(canvas)
+    for hole, count in full_holes.items():
+        message = f"The hole {hole!r} fills all its {count} slots: its text may have been cut short."
         cure = "Give it more slots (max_tokens of a typed function)."
-        warnings.warn(FullHoleWarning(f"{message} {cure}", hole=name), stacklevel=warning_level())
-    return problem.make_result(canvas, steps, usage, is_late, settings.given is not None, tuple(full))
+        warnings.warn(FullHoleWarning(f"{message} {cure}", hole=hole), stacklevel=warning_level())
+    is_given = settings.given is not None
+    return problem.make_result(canvas, steps, usage, is_late, is_given, tuple(full_holes))
 
 
 def _parts_of(settings: InfillSettings) -> Parts:
@@ -300,13 +302,15 @@ class _Problem:
     def find_full_holes(self, canvas: Canvas) -> dict[str, int]:
         """Return the holes that a filled canvas fills to the last slot, though some slots could have stayed
         empty and the grammar has a longer text; by name, with their numbers of slots."""
-        return {
-            piece.name: piece.slots - piece.suffix_slots
-            for number, piece in enumerate(self.pieces)
-            if piece.name
-            and piece.min_tokens < piece.slots == len(canvas.hole_tokens(number))
-            and self.with_slots(piece.name, piece.slots + 1).is_feasible
-        }
+        full_holes = {}
+        for number, piece in enumerate(self.pieces):
+            if not piece.name or piece.min_tokens == piece.slots:
+                continue
+            is_full = piece.slots == len(canvas.hole_tokens(number))
+            # One more slot tells whether the grammar has a longer text.
+            if is_full and self.with_slots(piece.name, piece.slots + 1).is_feasible:
+                full_holes[piece.name] = piece.slots - piece.suffix_slots
+        return full_holes
 
     def make_result(
         self,
@@ -317,29 +321,30 @@ class _Problem:
         is_given: bool,
         full: tuple[str, ...],
     ) -> Infilled:
-        """Return the result of a filled canvas."""
+        """Return the result of a filled canvas.
+
+        `steps`, `usage`: those of its denoising; `is_late`: whether the deadline cut it short; `is_given`:
+        whether the template is that of known fields, whose holes are named by paths ("address.city"); `full`:
+        the names of the holes without an empty slot, for example ("text",).
+        """
         tokens = [token for token in canvas.tokens.tolist() if token >= 0]
         text = text_of(tokens, self.tokenizer)
         values: dict[str, Any] = {}
         for number, piece in enumerate(self.pieces):
             if piece.name:
+                # Without the punctuation behind the hole, which its last token may hold.
                 inside = text_of(canvas.hole_tokens(number), self.tokenizer).removesuffix(piece.suffix)
-                language = self.holes.get(piece.name)
-                read_value = None if language is None else language.read_value
-                values[piece.name] = inside if read_value is None else read_value(inside)
-        value = text if self.whole is None or self.whole.read_value is None else self.whole.read_value(text)
+                values[piece.name] = _read_with(self.holes.get(piece.name), inside)
+        value = _read_with(self.whole, text)
         if is_given:
             document = json.loads(text)
             values = {name: value_at(document, name) for name in values}
-        languages = [*([] if self.whole is None else [self.whole]), *self.holes.values()]
-        notes = sorted({note for language in languages for note in language.exactness.split(", ")})
-        is_cut = notes[0].startswith("depth")
         return Infilled(
             text,
             values,
             value,
             "deadline" if is_late else "done",
-            ", ".join(note for note in notes if not (is_cut and note == "exact-fsa")),
+            self._exactness,
             tuple(tokens),
             tuple(steps),
             usage,
@@ -347,6 +352,24 @@ class _Problem:
             self.tokenizer,
             full,
         )
+
+    @property
+    def _exactness(self) -> str:
+        """The notes of all languages (`HoleLanguage.exactness`), each once."""
+        languages = list(self.holes.values())
+        if self.whole is not None:
+            languages.append(self.whole)
+        notes = sorted({note for language in languages for note in language.exactness.split(", ")})
+        # "depth<=D" is the first in order. Where one language is cut, the whole is not exact.
+        is_cut = notes[0].startswith("depth")
+        return ", ".join(note for note in notes if not (is_cut and note == "exact-fsa"))
+
+
+def _read_with(language: HoleLanguage | None, text: str) -> Any:
+    """Return the value of a text in a language; the text itself where there is no reader."""
+    if language is None or language.read_value is None:
+        return text
+    return language.read_value(text)
 
 
 @dataclass(frozen=True)
@@ -367,6 +390,7 @@ class _InfillCall:
                 holes_by_name.setdefault(part.name, []).append(part)
         self._check_names(holes_by_name)
         _check_text(parts)
+        # `_types_of` gives one type or none.
         types = {
             name: target
             for name, hole_group in holes_by_name.items()
@@ -381,11 +405,10 @@ class _InfillCall:
         suffixes: dict[str, str] = {}
         if whole is None and self.takes_over:
             with_suffixes = self._add_suffixes(parts, types)
-            suffixes = {name: text for name, (text, _) in with_suffixes.items()}
-            holes |= {
-                name: replace(language, read_value=holes[name].read_value)
-                for name, (_, language) in with_suffixes.items()
-            }
+            for name, (suffix, language) in with_suffixes.items():
+                suffixes[name] = suffix
+                # The value is that of the text without the punctuation.
+                holes[name] = replace(language, read_value=holes[name].read_value)
             parts = drop_suffixes(parts, suffixes)
         slots = {name: self._requested_slots(name, hole_group) for name, hole_group in holes_by_name.items()}
         pieces = self._make_pieces(parts, slots, len(prompt), suffixes)
@@ -407,8 +430,10 @@ class _InfillCall:
     def _conventions(self) -> Conventions:
         """The special tokens of the model's canvas."""
         end = self.tokenizer.eos_token_ids[0]
-        pad = getattr(self.model, "null_id", None)
-        return Conventions(self.model.mask_id, end, end if pad is None else int(pad), bool(self.model.shift))
+        # A model that was trained without a token for unused slots has end tokens there.
+        null_id = getattr(self.model, "null_id", None)
+        pad = end if null_id is None else int(null_id)
+        return Conventions(self.model.mask_id, end, pad, bool(self.model.shift))
 
     def _intersect_holes(
         self, whole: HoleLanguage, holes: Mapping[str, HoleLanguage], pieces: Sequence[Piece]
@@ -428,8 +453,11 @@ class _InfillCall:
             where = f"hole {name!r}"
             grammar = add_suffix(types[name], where, text) if text else None
             if grammar is not None:
+                # Without an automaton the hole keeps its own language, and the punctuation is fixed text.
                 with suppress(OptionError, LimitError):
-                    languages[name] = text, self._read_languages({where: grammar, "": types[name]})[where]
+                    # Beside the type itself: a depth that only one of the two can use is no error.
+                    read_languages = self._read_languages({where: grammar, "": types[name]})
+                    languages[name] = text, read_languages[where]
         return languages
 
     def _read_languages(self, targets: dict[str, Any]) -> dict[str, HoleLanguage]:
@@ -444,6 +472,7 @@ class _InfillCall:
             except OptionError as error:
                 if error.where != "depth" or len(targets) == 1:
                     raise
+                # This language has nothing to cut. Another one may have.
                 depth_errors.append(error)
                 languages[where] = language(target, where=where)
         if depth_errors and len(depth_errors) == len(targets):
@@ -451,6 +480,7 @@ class _InfillCall:
         return languages
 
     def _check_names(self, holes_by_name: Mapping[str, list[Hole]]) -> None:
+        """Raise OptionError for a name in `holes` or `slots` that the template does not have."""
         for option, values in (("holes", self.settings.holes), ("slots", self.settings.slots)):
             for name in values if isinstance(values, Mapping) else ():
                 if name not in holes_by_name:
@@ -470,12 +500,12 @@ class _InfillCall:
                 where="template",
                 cure="Give the holes different names, or types of their own in place of grammar=.",
             )
+        # A set: a hole that stands twice may have its type at both places.
         template_types = {(hole.type, hole.pattern) for hole in hole_group} - {("", "")}
         types = self.settings.holes or {}
-        targets = [
-            *(pattern or TYPES[kind] for kind, pattern in template_types),
-            *([types[name]] if name in types else ()),
-        ]
+        targets: list[Any] = [pattern or TYPES[kind] for kind, pattern in template_types]
+        if name in types:
+            targets.append(types[name])
         if not targets and self.settings.grammar is None:
             raise OptionError(
                 f"The hole {name!r} has no type.",
@@ -492,37 +522,41 @@ class _InfillCall:
     def _make_pieces(
         self, parts: Parts, slots: Mapping[str, int], prompt: int, suffixes: dict[str, str]
     ) -> tuple[Piece, ...]:
-        """Return the template's parts with tokens and numbers of slots. `slots`: the numbers that are said, 0
-        for others; `prompt`: its length in tokens; `suffixes`: the texts that holes took over, for whose
-        tokens they have more slots."""
+        """Return the template's parts with tokens and numbers of slots.
+
+        `slots`: the number of slots of each hole, 0 where none was asked for; `prompt`: its length in tokens;
+        `suffixes`: the texts that holes took over, for whose tokens they have more slots. For example, with
+        the `slots` {"age": 3} and the suffix `",` of one token the hole has four slots. Raises OptionError
+        where prompt and canvas are longer than the context.
+        """
         suffix_slots = {name: len(self._encode_text(text)) for name, text in suffixes.items()}
-        pieces = [
-            Piece(self._encode_text(part.text), part.text)
-            if isinstance(part, FixedText)
-            else Piece(
-                (),
-                "",
-                part.name,
-                slots[part.name],
-                0,
-                suffixes.get(part.name, ""),
-                suffix_slots.get(part.name, 0),
+        pieces: list[Piece] = []
+        for part in parts:
+            if isinstance(part, FixedText):
+                pieces.append(Piece(self._encode_text(part.text), part.text))
+                continue
+            name = part.name
+            suffix = suffixes.get(name, "")
+            hole_piece = Piece(
+                name=name, slots=slots[name], suffix=suffix, suffix_slots=suffix_slots.get(name, 0)
             )
-            for part in parts
-        ]
-        # One token ends the canvas.
-        remaining = self.model.context - prompt - 1 - sum(len(piece) + piece.suffix_slots for piece in pieces)
-        untold = sum(bool(piece.name) and not piece.slots for piece in pieces)
-        usual = max(1, min(SLOTS, remaining // max(untold, 1)))
+            pieces.append(hole_piece)
+        # Holes without a number share the rest of the context. One token ends the canvas.
+        used = sum(len(piece) + piece.suffix_slots for piece in pieces)
+        remaining = self.model.context - prompt - 1 - used
+        sharing_count = sum(bool(piece.name) and not piece.slots for piece in pieces)
+        usual_slots = max(1, min(SLOTS, remaining // max(sharing_count, 1)))
+        is_exact = self.settings.length == "exact"
         for at, piece in enumerate(pieces):
             if piece.name:
-                room = (piece.slots or usual) + piece.suffix_slots
-                pieces[at] = replace(piece, slots=room, min_tokens=room * (self.settings.length == "exact"))
+                room = (piece.slots or usual_slots) + piece.suffix_slots
+                pieces[at] = replace(piece, slots=room, min_tokens=room if is_exact else 0)
         # The end token follows the canvas, unless the last hole has an empty slot for it.
-        long = prompt + sum(map(len, pieces)) + (pieces[-1].min_tokens == pieces[-1].slots)
-        if long > self.model.context:
+        has_end_token = pieces[-1].min_tokens == pieces[-1].slots
+        token_count = prompt + sum(map(len, pieces)) + has_end_token
+        if token_count > self.model.context:
             raise OptionError(
-                f"The prompt and the canvas are {long:,} tokens, and the model's context is "
+                f"The prompt and the canvas are {token_count:,} tokens, and the model's context is "
                 f"{self.model.context:,}.",
                 where="slots",
                 cure="Give the holes fewer slots, or shorten the prompt.",
@@ -532,6 +566,7 @@ class _InfillCall:
     def _requested_slots(self, name: str, hole_group: list[Hole]) -> int:
         """Return the number of slots that the caller or the template gives the holes with one name; 0 if
         neither does."""
+        # What the caller says by name goes before the template, and the template before a single number.
         counts: set[Any] = {hole.slots for hole in hole_group} - {None}
         slots = self.settings.slots
         if isinstance(slots, Mapping) and name in slots:
@@ -586,6 +621,7 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 
         masked_model, words = load_masked_model(model)
         return masked_model, words if tokenizer is None else tokenizer_of(tokenizer)
+    # By hand: `isinstance` with a protocol does not say which member is missing.
     members = [name for name in vars(MaskedModel) if not name.startswith("_")]
     missing_members = [name for name in members if not hasattr(model, name)]
     if missing_members:
@@ -610,9 +646,14 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 def _prompt_tokens(
     prompts: ModelPrompts, question: ModelQuestion, tokenizer: Tokenizer, grammar: Any
 ) -> Sequence[int]:
-    """Return the tokens of a prompt in the form that the model needs."""
+    """Return the tokens of a prompt in the form that the model needs.
+
+    `prompts`: the form of the model's prompts; `question`: the prompt, with the caller's wishes; `grammar`:
+    that of the whole text, or None. For example structgen/infill reads the outline of the schema first.
+    """
     target_grammar = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
     if target_grammar is not None and target_grammar.outline is not None:
+        # The embedded models were trained on outlines without descriptions.
         outlines = shorter_outlines(target_grammar.outline, descriptions=not prompts.is_embedded)
         outline = next(outlines)[0] if prompts.needs_outline(question) else ""
         question = replace(question, is_json=True, outline=outline)
@@ -620,6 +661,8 @@ def _prompt_tokens(
 
 
 def _prompt_ids(prompt: str | Sequence[int], model: MaskedModel) -> Tokens:
+    """Return the ids of a prompt, which is encoded already. Raises OptionError for the mask's id, and for an
+    id outside the vocabulary."""
     ids = tuple(checks.check_tokens("prompt", prompt)) if len(prompt) else ()
     for at, token in enumerate(ids):
         if token >= model.vocab_size or token == model.mask_id:

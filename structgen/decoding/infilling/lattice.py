@@ -72,11 +72,15 @@ class Lattice:
         self.automaton = automaton
         self._end = end_token
         self._pad = pad_token
-        tokens, self._nullable, self._closes, columns = map(np.array, zip(*slots, strict=True))
+        # An array for each field of `LatticeSlot`.
+        tokens, self._nullable, self._closes, mark_columns = map(np.array, zip(*slots, strict=True))
         self._tokens = tokens.astype(np.int32)
-        column = automaton.token_class[np.maximum(tokens, 0)]
-        column = np.where(tokens < 0, tokens, np.where(column < 0, NOWHERE, column))
-        self._column = np.where(columns < 0, column, columns)
+        # Of each slot its column in the automaton's table: that of its token's class, or of its mark; OPEN,
+        # NULL or NOWHERE in place of one. The class of a slot without a token is looked up in vain.
+        classes = automaton.token_class[np.maximum(tokens, 0)]
+        token_columns = np.where(classes < 0, NOWHERE, classes)
+        columns = np.where(tokens < 0, tokens, token_columns)
+        self._column = np.where(mark_columns < 0, columns, mark_columns)
         # Two sets of nodes, and classes.
         room = count * (4 * automaton.states + automaton.classes)
         if room > _MOST_BYTES:
@@ -127,6 +131,7 @@ class Lattice:
         self._column[slot] = column
         self._tokens[slot] = token
         self.open_slots = self.open_slots[self.open_slots != slot]
+        # The sets of other layers stay: reached ones up to the slot, leads from behind it on.
         self._reached_to = min(self._reached_to, slot)
         self._leads_from = max(self._leads_from, slot + 1)
 
@@ -138,6 +143,7 @@ class Lattice:
         if self._column[slot] != OPEN:
             return
         row = np.ascontiguousarray(row, np.float32)
+        # The maximum of a row with NaN is NaN, and a comparison with it is false.
         if not row.max() < math.inf:
             raise StructgenError(
                 f"The model gave {'NaN' if np.isnan(row).any() else 'infinity'} as a logit.",
@@ -146,7 +152,8 @@ class Lattice:
             )
         self.logits[slot] = row
         if self._nullable[slot]:
-            self.null_logits[slot] = (row[self._end], row[self._pad]) if self._end >= 0 else -math.inf
+            has_end = self._end >= 0
+            self.null_logits[slot] = (row[self._end], row[self._pad]) if has_end else -math.inf
 
     def nodes_behind(self, slot: int) -> Numbers:
         """Return the node behind a slot of each node that its token, or null, leads to: the flag is reset
@@ -160,21 +167,24 @@ class Lattice:
         column = int(self._column[slot])
         states = self.automaton.states
         if column == NULL:
+            # A null keeps the state and sets the flag.
             targets = states + nodes % states
         elif column >= 0:
-            plain = nodes < states
-            targets[plain] = self.automaton.transitions[nodes[plain], column]
+            # No token follows a null: only nodes without the flag go on.
+            is_unflagged = nodes < states
+            targets[is_unflagged] = self.automaton.transitions[nodes[is_unflagged], column]
         return self.nodes_behind(slot)[targets]
 
     # --- which tokens fit -----------------------------------------------------------------------------------
 
     def _loop_arguments(self, slot: int) -> tuple[Numbers, Numbers, Numbers, bool]:
-        """Return what compiled loops ask of a masked slot: `Successors`, the nodes behind the slot, and
-        whether it may stay empty."""
+        """Return the first arguments of compiled loops for a masked slot: `Successors`, the nodes behind the
+        slot, and whether it may stay empty."""
         return *self.automaton.successors, self.nodes_behind(slot), bool(self._nullable[slot])
 
     def _find_leads(self, slot: int) -> None:
         """Find out which nodes have a way to the end, from a slot on (`_leads`)."""
+        # From right to left, down from the last layer that is known. Both rows are views into `_leads`.
         for at in range(self._leads_from - 1, slot - 1, -1):
             leads, after = self._leads[at : at + 2]
             if self._column[at] == OPEN:
@@ -187,7 +197,7 @@ class Lattice:
         """Find out which nodes are reached from the start, up to a slot (`_reached_nodes`)."""
         for at in range(self._reached_to, slot):
             here, there = self._reached_nodes[at : at + 2]
-            there[:] = False
+            there[:] = False  # the loop only adds nodes, and old ones may be from before a commit
             if self._column[at] == OPEN:
                 find_reached(*self._loop_arguments(at), here, there)
             else:
@@ -209,21 +219,28 @@ class Lattice:
         self._find_reached(len(self))
         unknown = self._column == NOWHERE
         dead = ~self._reached_nodes[1:].any(axis=1)
-        return int(np.append(unknown if unknown.any() else dead, True).argmax())
+        # A token that no text has is the reason, wherever paths end. The last True stands for the end.
+        obstacles = unknown if unknown.any() else dead
+        return int(np.append(obstacles, True).argmax())
 
     def find_masks(self, slots: Sequence[int] | Numbers) -> tuple[Bools, Bools]:
         """Return which token classes masked slots, ascending, hold in some valid filling: [slots, classes];
         and which of them may stay empty: [slots]."""
-        a, at = self.automaton, np.asarray(slots, np.int64)
-        masks = np.zeros((len(at), a.classes), np.bool_)
-        nulls = np.zeros(len(at), np.bool_)
-        if len(at):
-            self._find_reached(int(at[-1]))
-            self._find_leads(int(at[0]) + 1)
-        for row, slot in enumerate(at.tolist()):
+        automaton = self.automaton
+        slot_numbers = np.asarray(slots, np.int64)
+        masks = np.zeros((len(slot_numbers), automaton.classes), np.bool_)
+        nulls = np.zeros(len(slot_numbers), np.bool_)
+        if len(slot_numbers):
+            self._find_reached(int(slot_numbers[-1]))
+            self._find_leads(int(slot_numbers[0]) + 1)
+        for row, slot in enumerate(slot_numbers.tolist()):
+            here = self._reached_nodes[slot]
             after = self._leads[slot + 1]
-            live = masks[row, : a.token_class_count], nulls[row : row + 1]
-            find_live(a.transitions, *self._loop_arguments(slot)[2:], self._reached_nodes[slot], after, *live)
+            # The loop writes into these views. Classes of marks, the last ones, are never in a mask.
+            mask = masks[row, : automaton.token_class_count]
+            null = nulls[row : row + 1]
+            _, _, nodes_behind, is_nullable = self._loop_arguments(slot)
+            find_live(automaton.transitions, nodes_behind, is_nullable, here, after, mask, null)
         return masks, nulls
 
     def token_mask(self, slot: int) -> Bools:
@@ -235,8 +252,11 @@ class Lattice:
 
     def allows_token(self, slot: int, token: int) -> bool:
         """Return whether a slot is masked and holds a token, or NULL, in some valid filling."""
-        is_one = token >= 0 or token == NULL
-        return bool(is_one and self._column[slot] == OPEN and self.token_mask(slot)[max(token, -1)])
+        is_token = token >= 0 or token == NULL
+        if not is_token or self._column[slot] != OPEN:
+            return False
+        # The last element, -1, is that of NULL.
+        return bool(self.token_mask(slot)[max(token, -1)])
 
     def allowed_law(self, slot: int, scale: float = 1.0) -> Floats:
         """Return the probability of each token [V of the tokenizer], and last that of a null, at a masked
@@ -247,9 +267,9 @@ class Lattice:
         StructgenError if no valid filling has a positive probability here.
         """
         is_allowed = self.token_mask(slot)
-        scores: Floats = (
-            np.append(self.logits[slot][: len(is_allowed) - 1], self.null_logits[slot, 0]) * scale
-        )
+        # A model may have more logits than the tokenizer has tokens.
+        token_logits = self.logits[slot][: len(is_allowed) - 1]
+        scores: Floats = np.append(token_logits, self.null_logits[slot, 0]) * scale
         scores[~is_allowed] = -math.inf
         top = float(scores.max())
         if top == -math.inf:
@@ -268,9 +288,10 @@ class Lattice:
             return []
         slots = self.open_slots
         masks, nulls = self.find_masks(slots)
-        only = self.automaton.only_token[masks.argmax(axis=1)]
-        is_token = (masks.sum(axis=1) == 1) & ~nulls & (only >= 0)
+        # One class alone is not enough: it must have one token alone, else the model still has a choice.
+        only_tokens = self.automaton.only_token[masks.argmax(axis=1)]
+        is_token = (masks.sum(axis=1) == 1) & ~nulls & (only_tokens >= 0)
         is_null = nulls & ~masks.any(axis=1)
-        token = np.where(is_null, NULL, only)
+        tokens = np.where(is_null, NULL, only_tokens)
         is_forced = is_token | is_null
-        return list(zip(slots[is_forced].tolist(), token[is_forced].tolist(), strict=True))
+        return list(zip(slots[is_forced].tolist(), tokens[is_forced].tolist(), strict=True))

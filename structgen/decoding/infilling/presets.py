@@ -137,6 +137,7 @@ def load_masked_model(
     config = _read_config(folder)
     overrides: dict[str, Any] = {"mask_id": mask_id, "shift": shift, "block_length": block_length}
     if OWN_MASKED_KIND in config.get("architectures", ()):
+        # Values that say what holds anyway are allowed.
         for option, value in {**overrides, "device": device, "dtype": dtype}.items():
             if value not in (None, "cpu", "float32"):
                 raise OptionError(
@@ -146,6 +147,7 @@ def load_masked_model(
                 )
         return BidirectionalLlama.read_folder(folder), Tokenizer.from_huggingface(str(folder))
     convention = convention_of(config, str(folder), **overrides)
+    # The class of the model is a file in the folder, and loading it runs it.
     if not trust_remote_code and "auto_map" in config:
         raise OptionError(
             f"{config['architectures'][0]} is Python code in the folder, which would be run here.",
@@ -178,7 +180,8 @@ def convention_of(
     """Return the convention of a model by its config.json. The caller's values come first.
 
     Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `pad_token_id`), then
-    FAMILIES. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
+    FAMILIES. `where`: the place of the config, for messages. For example `convention_of({"architectures":
+    ["DreamModel"]})` has the mask 151666. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
     unknown architecture if the caller gives no `mask_id` and `shift`.
     """
     architectures = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
@@ -200,13 +203,12 @@ def convention_of(
         if has_no_mask or mask_id is None or shift is None:
             raise OptionError(fault, where=where, cure=cure)
         base_convention = Convention(architecture, mask_id, shift, None, None)
+    config_blocks = (config.get(key) for key in _BLOCK_NAMES)
     convention = replace(
         base_convention,
         mask_id=_first_value(mask_id, config.get("mask_token_id"), base_convention.mask_id),
         shift=base_convention.shift if shift is None else shift,
-        block_length=_first_value(
-            block_length, *(config.get(key) for key in _BLOCK_NAMES), base_convention.block_length
-        ),
+        block_length=_first_value(block_length, *config_blocks, base_convention.block_length),
         pad_id=_first_value(config.get("pad_token_id"), base_convention.pad_id),
     )
     if convention.block_length is not None and convention.block_length < 1:
@@ -250,7 +252,11 @@ def _transformers_model(
     device: str | None,
     dtype: str | None,
 ) -> FunctionModel:
-    """Return the model of a folder, run by transformers with the code in the folder."""
+    """Return the model of a folder, run by transformers with the code in the folder.
+
+    `config`: its config.json; `trust_remote_code`, `device`, `dtype`: those of `load_masked_model`, for
+    example "cuda" and "bfloat16". Raises StructgenError where transformers cannot read it.
+    """
     with require_extras("A model of a folder", "transformers", where=str(folder)):
         # optional: transformers
         import transformers
@@ -259,7 +265,8 @@ def _transformers_model(
     # Some families register their class under one of these names, some under both; prefer the one with the
     # head.
     classes = config.get("auto_map", {})
-    auto = "AutoModelForCausalLM" if "AutoModelForCausalLM" in classes or not classes else "AutoModel"
+    has_head = "AutoModelForCausalLM" in classes or not classes
+    auto = "AutoModelForCausalLM" if has_head else "AutoModel"
     try:
         model = load_pretrained(
             getattr(transformers, auto),
@@ -286,6 +293,7 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
     # optional: torch, transformers
     import torch
 
+    # A model that also reads images keeps the settings of its texts in a part of its own.
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
     context = _first_value(*(getattr(config, key, None) for key in _CONTEXT_NAMES), 1 << 30)
 
@@ -293,21 +301,23 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         """Return the argument for the attention mask; none if each position attends to all."""
         if convention.attention == "full" or convention.block_length is None:
             return {}
-        is_visible = torch.from_numpy(visible_blocks(length, convention.block_length))[None, None].to(
-            model.device
-        )
+        # [None, None]: a batch of one canvas, and one mask for all heads.
+        visible_positions = torch.from_numpy(visible_blocks(length, convention.block_length))
+        is_visible = visible_positions[None, None].to(model.device)
         if convention.attention == "blocks":
             return {"attention_mask": is_visible}
         score_mask = torch.zeros(is_visible.shape, dtype=model.dtype, device=model.device)
         return {"attention_mask": score_mask.masked_fill(~is_visible, -torch.inf)}
 
     def run_forward(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return float32 logits [L, V] on the CPU for the ids of one canvas."""
         with torch.inference_mode():
             id_tensor = torch.from_numpy(ids)[None].to(model.device)
             logits = model(input_ids=id_tensor, **attention_arguments(len(ids))).logits[0]
         rows: npt.NDArray[np.float32] = logits.float().cpu().numpy()
         return rows
 
+    # The logits may be wider than the vocabulary of the config: one pass tells.
     width = run_forward(np.full(1, 0, np.int64)).shape[-1]
     function_model = FunctionModel(
         run_forward,
@@ -318,14 +328,14 @@ def transformers_model(model: Any, convention: Convention, where: str = "model")
         context=int(context),
         null_id=convention.pad_id,
     )
-    # In blocks of one slot no position attends to later ones.
-    if convention.block_length != 1 and np.array_equal(
-        function_model.forward(np.array([convention.mask_id, 0]))[0],
-        function_model.forward(np.array([convention.mask_id, 1]))[0],
-    ):
-        raise OptionError(
-            f"{type(model).__name__} is a causal model: its first position does not read the second.",
-            where=where,
-            cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
-        )
+    # In blocks of one slot no position attends to later ones, so nothing can be told.
+    if convention.block_length != 1:
+        before_0 = function_model.forward(np.array([convention.mask_id, 0]))[0]
+        before_1 = function_model.forward(np.array([convention.mask_id, 1]))[0]
+        if np.array_equal(before_0, before_1):
+            raise OptionError(
+                f"{type(model).__name__} is a causal model: its first position does not read the second.",
+                where=where,
+                cure=f"Use a masked-diffusion model: structgen/infill, or one of {_NAMES}.",
+            )
     return function_model
