@@ -104,8 +104,8 @@ def language_of(
 ) -> HoleLanguage:
     """Return the language of a grammar argument: `target` as for `grammar_of`, and `where` for messages.
 
-    `depth` and `max_states` are those of `infill`. For example `language_of(r"[0-9]+", tokenizer, "hole
-    'age'")`. Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
+    `depth` and `max_states` are those of `infill`. For example `language_of("[0-9]+", tokenizer, "hole")`.
+    Without a depth, of a JSON Schema, free values are scalars. If the schema has no automaton then, objects
     of which it names keys have no others, and after that its texts are cut at one of `DEPTHS`, as those of
     other grammars are at one of `STACKS`; `HoleLanguage.exactness` says so.
 
@@ -199,7 +199,7 @@ def _list_attempts(grammar: Grammar, depth: int | None) -> Iterator[tuple[int | 
     if depth is not None:
         yield depth, not repeats, repeats
         return
-    # First what loses texts that a schema rarely means, then the cuts. The exact depth comes before both.
+    # Other keys go before depth does: who names keys rarely means others.
     yield None, True, False
     if repeats:
         yield None, True, True

@@ -66,11 +66,15 @@ def denoise(
 ) -> tuple[list[DenoisingStep], bool]:
     """Fill a feasible canvas; return its steps, and whether the deadline cut it short.
 
-    `deadline` is on the clock of time.monotonic; a pass that is running is waited for.
+    `usage` is counted up; `temperature` is 0 for the likeliest tokens; `seed` gives the random numbers of
+    each step. `deadline` is on the clock of time.monotonic; a pass that is running is waited for. `listener`
+    is called after each step. For example `denoise(model, ConfidentPrefix(), canvas, CanvasUsage(),
+    temperature=0.0, seed=0)`. Cost: a pass of the model for each step.
     """
     steps: list[DenoisingStep] = []
 
     def add_step(filled_slots: list[FilledSlot], model_seconds: float, began: float) -> None:
+        """Add a step, count its costs, and tell the listener; `began`: when the work on lattices did."""
         took = time.perf_counter() - began
         usage.model_seconds += model_seconds
         usage.lattice_seconds += took
@@ -83,16 +87,19 @@ def denoise(
         usage.scheduler = f"{type(scheduler).__name__}: {type(error).__name__}: {error}"
 
     began = time.perf_counter()
-    slots, state = len(canvas.open_slots()), dict[str, Any]()
+    slots = len(canvas.open_slots())
+    state = dict[str, Any]()
     add_step(canvas.commit_forced(), 0.0, began)
     is_own = isinstance(scheduler, ConfidentPrefix)
     default = scheduler if is_own else ConfidentPrefix()
-    ask = GuardedCall(partial(_fill_step, scheduler), SLOW, note_drop)
+    # A scheduler of the caller's may raise, be slow or grow. It is dropped then, and the canvas goes on.
+    fill_guarded = GuardedCall(partial(_fill_step, scheduler), SLOW, note_drop)
     while canvas.open_slots():
         began = time.perf_counter()
         step = CanvasStep(canvas, usage.steps, slots, temperature, seed, None, state)
         if deadline is not None and time.monotonic() >= deadline:
             step.temperature = 0.0
+            # Sure of everything: all slots are filled in this step, by the logits that are known.
             ConfidentPrefix(0.0).fill(step)
             add_step(step.written, 0.0, began)
             return steps, True
@@ -100,7 +107,8 @@ def denoise(
         read_time = time.perf_counter()
         step.block_length = model.block_length
         if not is_own and not usage.scheduler:
-            ask(step)
+            fill_guarded(step)
+        # Each step fills a slot, so that the loop ends.
         if not step.written:
             default.fill(step)
         usage.steps += 1
@@ -110,7 +118,9 @@ def denoise(
 
 def _run_model(model: MaskedModel, canvas: Canvas) -> None:
     """Have a canvas take the model's logits for its masked slots."""
-    ids, rows = canvas.model_ids(), canvas.masked_rows()
+    ids = canvas.model_ids()
+    rows = canvas.masked_rows()
+    # A member that models may have: the logits of some rows cost less than those of all.
     forward_rows: Any = getattr(model, "forward_rows", None)
     if forward_rows is None:
         rows = np.arange(len(ids))
@@ -125,7 +135,8 @@ def _run_model(model: MaskedModel, canvas: Canvas) -> None:
 
 
 def _fill_step(scheduler: Scheduler, step: CanvasStep) -> None:
+    """Have a scheduler fill a step. Raises MemoryError if it remembers too much."""
     scheduler.fill(step)
     if held_bytes(step.state, MOST_STATE) > MOST_STATE:
-        step.state.clear()
+        step.state.clear()  # the memory is free at once, and not at the end of the canvas
         raise MemoryError(f"its state holds more than {MOST_STATE:,} bytes")

@@ -30,11 +30,13 @@ def parts_of_given(schema: Any, fields: Mapping[str, Any]) -> Parts:
     """
     texts: list[str | Hole] = []
     _append_object(_follow_reference(schema, schema), schema, fields, (), texts)
+    # Runs of texts and runs of holes, in turn.
     runs = [list(run) for _, run in groupby(texts, type)]
     parts: Parts = []
     for at, run in enumerate(runs):
         parts += (part for part in run if isinstance(part, Hole))
         text = "".join(part for part in run if isinstance(part, str))
+        # Behind a hole its punctuation, and before one its blanks, are a part of the hole.
         if at:
             text = text.lstrip(",}")
         if at + 1 < len(runs):
@@ -64,7 +66,12 @@ def _names_of_path(document: Any, path: str) -> list[str]:
 def _append_object(
     shape: Any, root: Any, fields: Mapping[str, Any], path: Sequence[str], texts: list[str | Hole]
 ) -> None:
-    """Append to `texts` what an object is: its given fields as JSON text, its required others as holes."""
+    """Append an object to `texts`: its given fields as JSON text, its other required fields as holes.
+
+    `shape`: the schema of the object; `root`: the whole schema, for references; `fields`: the given fields;
+    `path`: the names that lead to the object, for example ("address",), () for the root. Raises OptionError
+    for a schema without properties, and for a field that it does not have.
+    """
     properties = shape.get("properties") if isinstance(shape, Mapping) else None
     where = "given" + "".join(f"[{name!r}]" for name in path)
     if not isinstance(properties, Mapping) or not properties:
@@ -92,7 +99,8 @@ def _append_object(
             continue
         inner_shape = _follow_reference(inner, root)
         value = fields[name]
-        if isinstance(value, Mapping) and isinstance(inner_shape, Mapping) and inner_shape.get("properties"):
+        has_properties = isinstance(inner_shape, Mapping) and inner_shape.get("properties")
+        if isinstance(value, Mapping) and has_properties:
             _append_object(inner_shape, root, value, (*path, name), texts)
         else:
             text = _json_text(value, (*path, name))
@@ -110,9 +118,10 @@ def _check_type(text: str, shape: Any, where: str) -> None:
         return  # an unknown type is the schema's own fault
     value = read_exact(text)
     kind = kind_name(value)
+    # An integer is a number as well, and a number such as 2.0 an integer.
     is_whole = isinstance(value, Decimal) and value == value.to_integral_value()
-    others = {"integer": "number", "number": "integer" if is_whole else ""}
-    if kind in names or others.get(kind) in names:
+    second_kinds = {"integer": "number", "number": "integer" if is_whole else ""}
+    if kind in names or second_kinds.get(kind) in names:
         return
     kinds = " or ".join(names)
     short_text = text if len(text) <= 40 else f"{text[:37]}..."
@@ -125,6 +134,7 @@ def _check_type(text: str, shape: Any, where: str) -> None:
 
 
 def _json_text(value: Any, path: Sequence[str]) -> str:
+    """Return a given value as JSON text. Raises OptionError, which names its path, for what is no JSON."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -135,6 +145,7 @@ def _json_text(value: Any, path: Sequence[str]) -> str:
 
 def _follow_reference(shape: Any, root: Any) -> Any:
     """Return a schema with a local reference at its root followed; other references are left as they are."""
+    # References may lead round in a circle.
     for _ in range(64):
         reference = shape.get("$ref") if isinstance(shape, Mapping) else None
         if not isinstance(reference, str) or not reference.startswith("#/"):

@@ -50,49 +50,56 @@ def intersect_types(
     distinguishes. Raises OptionError beyond `state_limit` states.
     """
     token_class, (outer, *tables) = _common_classes(whole, [automaton for _, automaton in types])
-    width, count = outer.shape[1], len(types)
+    width = outer.shape[1]
+    count = len(types)
     inner = {name: (automaton, table) for (name, automaton), table in zip(types, tables, strict=True)}
+    # Behind the classes of tokens a column for the mark before each typed hole, and one for all marks behind.
     marks = Marks({name: width + at for at, name in enumerate(inner)}, width + count)
     rows = [np.pad(outer, ((0, 0), (0, count + 1)), constant_values=DEAD)]
     states_before = np.array([whole.start])
     for piece in outline:
-        if isinstance(piece, str):
-            states_before = (
-                _add_inside(rows, states_before, piece, *inner[piece], marks, state_limit)
-                if piece in inner
-                else _find_reachable(states_before, outer.__getitem__)
-            )
-        else:
+        if not isinstance(piece, str):
             for token in piece:
                 # the last column, of a token that the grammar has not, leads nowhere from its states
                 after = rows[0][states_before, token_class[token]]
                 states_before = np.unique(after[after >= 0])
+        elif piece in inner:
+            automaton, moves = inner[piece]
+            states_before = _add_inside(rows, states_before, piece, automaton, moves, marks, state_limit)
+        else:
+            # A hole without a type may hold anything that the grammar allows.
+            states_before = _find_reachable(states_before, outer.__getitem__)
     table = np.concatenate(rows)
     accepting = np.zeros(len(table), np.bool_)
     accepting[: whole.states] = whole.accepting
     product = marked_automaton(whole.start, table, accepting, token_class, count + 1)
+    # The minimal automaton has fewer classes of tokens, so the columns of marks have moved.
     column_shift = product.token_class_count - width
-    return product, Marks(
-        {name: at + column_shift for name, at in marks.columns_before.items()},
-        marks.column_behind + column_shift,
-    )
+    columns_before = {name: at + column_shift for name, at in marks.columns_before.items()}
+    return product, Marks(columns_before, marks.column_behind + column_shift)
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:
     """Return the class of each token (tokens in the same class in all automata; -1: not in the grammar), and
     each automaton's table over these classes."""
     key = whole.token_class.astype(np.int64)
+    # `unique` numbers from 0, and the least number is that of -1 where a token has no class.
+    has_dead = int(whole.token_class.min() < 0)
     for automaton in types:
+        # A pair of classes as one number. That of the type is -1 to `classes` - 1, so 1 is added.
         pairs = np.where(key < 0, DEAD, key * (automaton.classes + 1) + automaton.token_class + 1)
-        _, numbers = np.unique(pairs, return_inverse=True)  # renumbered from 0
-        key = numbers.reshape(-1).astype(np.int64) - int(whole.token_class.min() < 0)
+        _, numbers = np.unique(pairs, return_inverse=True)
+        key = numbers.reshape(-1).astype(np.int64) - has_dead
     live = np.flatnonzero(key >= 0)
+    # One token stands for all of its class.
     _, first = np.unique(key[live], return_index=True)
     chosen = live[first]
     tables = []
     for automaton in (whole, *types):
+        # A token without a class there, -1, looks up the last column.
         dead = np.full((automaton.states, 1), DEAD, np.int32)
-        tables.append(np.concatenate((automaton.transitions, dead), axis=1)[:, automaton.token_class[chosen]])
+        wide_table = np.concatenate((automaton.transitions, dead), axis=1)
+        tables.append(wide_table[:, automaton.token_class[chosen]])
     return key.astype(np.int32), tables
 
 
@@ -106,19 +113,26 @@ def _add_inside(
     state_limit: int,
 ) -> Numbers:
     """Add the states inside a typed hole to the tables, and the edges of its marks; return the states behind
-    it. `states_before`: the grammar's states before it; `moves`: the table of its type.
+    it. `rows`: the tables so far, the grammar's first; `states_before`: the grammar's states before the hole;
+    `name`, `automaton`, `moves`: the hole, the automaton of its type, and the table of it over the common
+    classes; `marks`: the columns of marks.
 
     A pair of states is the number of the grammar's state, times the states of the type, plus that of its
-    state.
+    state. For example, with a type of 10 states the pair `32` is the states 3 and 2. Raises OptionError
+    beyond `state_limit` states in all.
     """
-    outer, size = rows[0][:, : moves.shape[1]], automaton.states
+    # The grammar's table without the columns of marks.
+    outer = rows[0][:, : moves.shape[1]]
+    size = automaton.states
     count = sum(map(len, rows))
     remaining = max(state_limit - count, 0)
 
     def pairs_after(pairs: Numbers) -> Numbers:
         """Return the pair after each pair and each class of tokens, -1 for none."""
-        first, second = outer[pairs // size], moves[pairs % size]
-        return np.where((first >= 0) & (second >= 0), first.astype(np.int64) * size + second, DEAD)
+        outer_states = outer[pairs // size]
+        type_states = moves[pairs % size]
+        are_both_alive = (outer_states >= 0) & (type_states >= 0)
+        return np.where(are_both_alive, outer_states.astype(np.int64) * size + type_states, DEAD)
 
     starts = states_before.astype(np.int64) * size + automaton.start
     pairs = _find_reachable(starts, pairs_after, remaining)
@@ -130,11 +144,13 @@ def _add_inside(
             cure="Bound the hole's type or the grammar, lower depth=, or raise max_states= (to 32,768 at "
             "most).",
         )
+    # The pairs become states behind all earlier ones. They are sorted: `searchsorted` finds their places.
     numbers = count + np.arange(len(pairs), dtype=np.int32)
     targets = pairs_after(pairs)
     table = np.full((len(pairs), rows[0].shape[1]), DEAD, np.int32)
     has_target = targets >= 0
-    table[:, : moves.shape[1]][has_target] = numbers[np.searchsorted(pairs, targets[has_target])]
+    token_columns = table[:, : moves.shape[1]]  # a view
+    token_columns[has_target] = numbers[np.searchsorted(pairs, targets[has_target])]
     states = pairs // size
     accepts = automaton.accepting[pairs % size]
     table[accepts, marks.column_behind] = states[accepts]

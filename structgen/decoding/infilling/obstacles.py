@@ -22,7 +22,13 @@ def raise_obstacle(
     holes: dict[str, TokenAutomaton],
     marks: Marks = NO_MARKS,
 ) -> NoReturn:
-    """Raise NoFillingError, with the reason, for a canvas without a valid filling."""
+    """Raise NoFillingError, with the reason, for a canvas without a valid filling.
+
+    `pieces`: the parts of the template; `whole`: the automaton of the whole text, None where each hole has
+    its own, by its name in `holes`; `marks`: those around typed holes. For example, for the hole "age" of one
+    slot and a type of two digits the message says that it needs two. Cost: some lattices of up to 256 slots.
+    """
+    # Holes first: a hole without a filling is the shorter reason.
     for name, automaton in holes.items():
         piece = next(piece for piece in pieces if piece.name == name)
         if not _is_feasible([piece], automaton):
@@ -40,6 +46,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             needed_slots = _fewest_slots(pieces, number, automaton, marks)
             if needed_slots is not None:
                 return _too_short(piece, needed_slots)
+    # Long holes: what stops the paths then is no lack of slots.
     pieces = [Piece(name=piece.name, slots=_MORE) if piece.name else piece for piece in pieces]
     long_lattice = whole_part(pieces, automaton, marks).lattice
     at = long_lattice.first_obstacle()
@@ -57,6 +64,7 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             break
         start += size
     else:
+        # Paths reach the end of the canvas, and none of them accepts.
         fixed_text = next((piece.text for piece in reversed(pieces) if piece.text), "")
         return NoFillingError(
             f"No text of the grammar ends with {short_repr(fixed_text)}.",
@@ -64,21 +72,23 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             where="template",
             cure="Add what is missing behind it, or put a hole there.",
         )
+    text_before = _text_before(pieces, piece)
     if piece.name:
-        text_before = _text_before(pieces, piece)
         message_start = f"Behind {short_repr(text_before)} the" if text_before else "The"
+        of_type = " and is of the hole's type" if is_typed else ""
+        cure = "Change the text before the hole."
+        if is_typed:
+            cure = "Change the hole's type, or the text before it."
         return NoFillingError(
-            f"{message_start} grammar has no text that fills the hole {piece.name!r}"
-            + (" and is of the hole's type." if is_typed else "."),
+            f"{message_start} grammar has no text that fills the hole {piece.name!r}{of_type}.",
             fixed=text_before,
             where="template",
-            cure="Change the hole's type, or the text before it."
-            if is_typed
-            else "Change the text before the hole.",
+            cure=cure,
         )
+    behind = f" behind {short_repr(text_before)}" if start else ""
     return NoFillingError(
         f"The fixed text {short_repr(piece.text)} prevents every filling: no text of the grammar "
-        "there" + (f" behind {short_repr(_text_before(pieces, piece))}." if start else "."),
+        f"there{behind}.",
         fixed=piece.text,
         where="template",
         cure="Change it, or put a hole in its place; tokens do not cross the edges of holes.",
@@ -94,7 +104,9 @@ def _text_before(pieces: Sequence[Piece], piece: Piece) -> str:
 def _too_short(piece: Piece, needed_slots: int | None) -> NoFillingError:
     """Return the error of a hole whose slots fit no text. `needed_slots`: the slots that would do, of up to
     _MORE; None: no number does."""
-    name, slots = piece.name, piece.slots - piece.suffix_slots
+    name = piece.name
+    # The caller does not count the slots for punctuation behind the hole.
+    slots = piece.slots - piece.suffix_slots
     if needed_slots is None:
         return NoFillingError(
             f"The hole {name!r} cannot be filled with {slots} slots, nor with up to {_MORE}.",
@@ -121,14 +133,19 @@ def _fewest_slots(
     pieces: Sequence[Piece], number: int, automaton: TokenAutomaton, marks: Marks = NO_MARKS
 ) -> int | None:
     """Return the fewest slots of one hole, all others unchanged, with which there is a filling; None if
-    `_MORE` slots are not enough."""
+    `_MORE` slots are not enough. `number`: the place of the hole among the `pieces`, for example 0; `marks`:
+    those around typed holes."""
     name = pieces[number].name
 
     def is_enough(slots: int) -> bool:
-        several = [*pieces[:number], Piece(name=name, slots=slots), *pieces[number + 1 :]]
-        return _is_feasible(several, automaton, marks)
+        """Return whether so many slots of the hole leave a filling."""
+        changed_pieces = [*pieces[:number], Piece(name=name, slots=slots), *pieces[number + 1 :]]
+        return _is_feasible(changed_pieces, automaton, marks)
 
-    return 1 + bisect_left(range(1, _MORE), True, key=is_enough) if is_enough(_MORE) else None
+    if not is_enough(_MORE):
+        return None
+    # Slots may stay empty, so more of them never do harm: halving finds the fewest.
+    return 1 + bisect_left(range(1, _MORE), True, key=is_enough)
 
 
 def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS) -> bool:

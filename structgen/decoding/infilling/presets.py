@@ -180,9 +180,9 @@ def convention_of(
     """Return the convention of a model by its config.json. The caller's values come first.
 
     Then come the values of the config (`mask_token_id`, `block_length` or `block_size`, `pad_token_id`), then
-    FAMILIES. `where`: the place of the config, for messages. For example `convention_of({"architectures":
-    ["DreamModel"]})` has the mask 151666. Raises OptionError for a causal model, for a diffusion model without a mask token, and for an
-    unknown architecture if the caller gives no `mask_id` and `shift`.
+    FAMILIES. `where`: the place of the config, for messages. For example, with the architecture "DreamModel"
+    alone the mask is 151666. Raises OptionError for a causal model, for a diffusion model without a mask
+    token, and for an unknown architecture if the caller gives no `mask_id` and `shift`.
     """
     architectures = config.get("architectures") or [f"model of type {config.get('model_type')!r}"]
     architecture = str(architectures[0])

@@ -50,28 +50,24 @@ class Infilled:
         steps = self.steps
         pieces = list[ShownToken]()
         rows = list[dict[str, Any]]()
+        # All slots with their final contents. Each step then marks its own.
         for token in steps[-1].canvas:
             slot_text = "∅" if token == NULL else text_of([token], self.tokenizer).replace("\n", "⏎\n")
             pieces.append(ShownToken(slot_text, kind="fixed"))
         row_steps = {round(at * (len(steps) - 1) / _ROWS) for at in range(_ROWS + 1)}
         for step in steps:
-            new = {
-                entry.position: pieces[entry.position]._replace(
-                    red=0.1 + 0.4 * entry.probability,
-                    hint=f"step {step.number}, probability {entry.probability:.3f}"
-                    if step.number
-                    else "sure before the first pass",
-                    kind="new",
-                )
-                for entry in step.committed
-            }
+            new: dict[int, ShownToken] = {}
+            for entry in step.committed:
+                hint = "sure before the first pass"
+                if step.number:
+                    hint = f"step {step.number}, probability {entry.probability:.3f}"
+                red = 0.1 + 0.4 * entry.probability
+                new[entry.position] = pieces[entry.position]._replace(red=red, hint=hint, kind="new")
             if step.number in row_steps:
-                canvas = [
-                    ShownToken("", kind="open")
-                    if token == OPEN
-                    else new.get(at, pieces[at]._replace(hint=""))
-                    for at, token in enumerate(step.canvas)
-                ]
+                canvas = []
+                for at, token in enumerate(step.canvas):
+                    shown_token = new.get(at, pieces[at]._replace(hint=""))
+                    canvas.append(ShownToken("", kind="open") if token == OPEN else shown_token)
                 rows.append(
                     {
                         "step": f"{step.number or 'before'}",
@@ -81,6 +77,7 @@ class Infilled:
                         "lattice ms": f"{1e3 * step.lattice_seconds:.3f}",
                     }
                 )
+            # From the next step on they are old: the later written, the redder.
             for at, piece in new.items():
                 kind = "fixed" if step.canvas[at] == NULL else ""
                 pieces[at] = piece._replace(red=0.7 * step.number / max(len(steps) - 1, 1), kind=kind)

@@ -60,9 +60,8 @@ class CanvasStep:
     def chance(self, purpose: int = 0) -> np.random.Generator:
         """Return the random numbers of this step. They depend on the seed, the step and the purpose only, so
         that a canvas is the same alone and in a batch."""
-        return np.random.Generator(
-            np.random.Philox(np.random.SeedSequence([self.seed, self.number, purpose]))
-        )
+        sequence = np.random.SeedSequence([self.seed, self.number, purpose])
+        return np.random.Generator(np.random.Philox(sequence))
 
     def write(self, place: MaskedSlot, token: int, probability: float) -> None:
         """Fill a masked slot with a token, or with NULL, after which it stays empty. Raises ValueError if no
@@ -107,19 +106,22 @@ class ConfidentPrefix:
 
     def fill(self, step: CanvasStep) -> None:
         """Fill the first masked slot, and those after it that are sure."""
+        # A purpose of its own: draws of other schedulers have other numbers.
         chance = step.chance(2)
         places = step.masked()
         block = step.block_length or len(step.canvas.tokens)
         for place in places:
             law = step.law(place)
-            is_behind = place.position // block != places[0].position // block
-            if step.written and (is_behind or law.max() < self.sure):
+            is_in_later_block = place.position // block != places[0].position // block
+            if step.written and (is_in_later_block or law.max() < self.sure):
                 break
             at = int(np.argmax(law))
             if step.temperature:
                 sums = np.cumsum(step.law(place, step.temperature))
                 at = int(np.searchsorted(sums, chance.random() * sums[-1], side="right"))
-            step.write(place, at if at < len(law) - 1 else NULL, float(law[at]))
+            # The last element of a law is the probability that the slot stays empty.
+            token = at if at < len(law) - 1 else NULL
+            step.write(place, token, float(law[at]))
 
 
 def find_scheduler(scheduler: str | Scheduler, *, sure: float | None = None) -> Scheduler:
@@ -137,13 +139,15 @@ def find_scheduler(scheduler: str | Scheduler, *, sure: float | None = None) -> 
     if isinstance(scheduler, Scheduler):
         return scheduler
     if scheduler not in NAMES:
+        fault = f"A {type(scheduler).__name__} has no fill(step), which a scheduler has."
+        if isinstance(scheduler, str):
+            fault = f"There is no scheduler {scheduler!r}."
         raise OptionError(
-            f"There is no scheduler {scheduler!r}."
-            if isinstance(scheduler, str)
-            else f"A {type(scheduler).__name__} has no fill(step), which a scheduler has.",
+            fault,
             where="scheduler",
             cure=f"Choose one of {', '.join(NAMES)}, or give an object with fill(step); those of papers "
             "(low-confidence, threshold, prophet, ...) are objects of files in bench/methods "
             "(docs/infilling.md).",
         )
+    # No model is infinitely sure, so each step fills one slot.
     return ConfidentPrefix(math.inf) if scheduler == "left-to-right" else ConfidentPrefix()

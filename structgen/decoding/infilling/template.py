@@ -68,9 +68,11 @@ def parts_of(template: str) -> Parts:
     pending = ""
     at = 0
     for match in _HOLE.finditer(template):
+        # Texts are collected, so that no two of them are adjacent.
         pending += _plain_text(template, at, match.start())
         at = match.end()
         if match["text"] is not None:
+            # Doubled braces: text that only looks like a hole.
             pending += "{" + match["text"] + "}"
             continue
         if pending:
@@ -84,6 +86,7 @@ def parts_of(template: str) -> Parts:
 
 
 def _read_hole(match: re.Match[str]) -> Hole:
+    """Return the hole that `_HOLE` matched. Raises OptionError for an unknown type, and for no slots."""
     kind = match["type"] or ""
     if kind and kind not in TYPES:
         raise OptionError(
@@ -105,6 +108,7 @@ def _read_hole(match: re.Match[str]) -> Hole:
 def _plain_text(template: str, start: int, end: int) -> str:
     """Return fixed text. Raises OptionError if something in it was probably meant as a hole."""
     text = template[start:end]
+    # `_HOLE` has taken all good holes, so a near miss is left here.
     near = _NEAR.search(text)
     if near is not None:
         raise OptionError(

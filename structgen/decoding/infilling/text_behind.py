@@ -24,22 +24,27 @@ _PUNCTUATION: Final = re.compile(r"[^\w\s]*")
 def punctuation_behind(parts: Parts) -> dict[str, str]:
     """Return the punctuation that follows each hole, by its name; of holes with one name, what they share."""
     texts_behind: dict[str, list[str]] = {}
-    for part, then in zip(parts, [*parts[1:], None], strict=True):
+    for part, next_part in zip(parts, [*parts[1:], None], strict=True):
         if isinstance(part, Hole):
-            match = _PUNCTUATION.match(then.text) if isinstance(then, FixedText) else None
+            match = _PUNCTUATION.match(next_part.text) if isinstance(next_part, FixedText) else None
             texts_behind.setdefault(part.name, []).append("" if match is None else match[0])
-    columns_by_name = {name: zip(*texts, strict=False) for name, texts in texts_behind.items()}
-    return {
-        name: "".join(letters[0] for letters in takewhile(lambda column: len(set(column)) == 1, columns))
-        for name, columns in columns_by_name.items()
-    }
+    return {name: _common_start(texts) for name, texts in texts_behind.items()}
+
+
+def _common_start(texts: list[str]) -> str:
+    """Return the text with which all of some texts begin."""
+    columns = zip(*texts, strict=False)
+    equal_columns = takewhile(lambda column: len(set(column)) == 1, columns)
+    return "".join(column[0] for column in equal_columns)
 
 
 def add_suffix(target: Any, where: str, suffix: str) -> Any:
     """Return a grammar argument's texts with a text behind them, as a grammar; None where the argument is
     compiled already. Raises OptionError for what is no grammar."""
     grammar, _read = grammar_of(target, where)
-    return None if isinstance(grammar, CompiledGrammar) else sequence(grammar, literal(suffix))
+    if isinstance(grammar, CompiledGrammar):
+        return None
+    return sequence(grammar, literal(suffix))
 
 
 def drop_suffixes(parts: Parts, suffixes: dict[str, str]) -> Parts:
@@ -48,8 +53,9 @@ def drop_suffixes(parts: Parts, suffixes: dict[str, str]) -> Parts:
     for part in parts:
         last = remaining[-1] if remaining else None
         if isinstance(part, FixedText) and isinstance(last, Hole):
-            part = FixedText(part.text[len(suffixes.get(last.name, "")) :])
+            suffix = suffixes.get(last.name, "")
+            part = FixedText(part.text[len(suffix) :])
             if not part.text:
-                continue
+                continue  # a template has no empty text
         remaining.append(part)
     return remaining

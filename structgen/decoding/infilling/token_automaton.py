@@ -68,6 +68,7 @@ class TokenAutomaton:
     def successors(self) -> Successors:
         """The states behind each state."""
         source, column = np.nonzero(self.transitions[:, : self.token_class_count] >= 0)
+        # A pair of states as one number, so that `unique` sorts them by the first one.
         pairs = np.unique(source * self.states + self.transitions[source, column])
         first = np.searchsorted(pairs, np.arange(self.states + 1) * self.states)
         return Successors(first, pairs % self.states)
@@ -76,9 +77,12 @@ class TokenAutomaton:
     def only_token(self) -> Numbers:
         """[classes]: the token of a class that has one alone, else -1."""
         live = np.flatnonzero(self.token_class >= 0)
+        live_classes = self.token_class[live]
+        # Of a class with several tokens the last one is written, and then taken back.
         tokens = np.full(self.classes, DEAD, np.int64)
-        tokens[self.token_class[live]] = live
-        tokens[np.bincount(self.token_class[live], minlength=self.classes) > 1] = DEAD
+        tokens[live_classes] = live
+        token_counts = np.bincount(live_classes, minlength=self.classes)
+        tokens[token_counts > 1] = DEAD
         return tokens
 
 
@@ -95,23 +99,33 @@ def marked_automaton(
     start: int, table: Ints, accepting: Bools, token_class: Ints, marks: int
 ) -> TokenAutomaton:
     """Return the minimal automaton of a table whose last `marks` columns are those of marks. They are
-    the last columns of the result, too, behind its `unmarked` ones.
+    the last columns of the result, too, behind its `token_class_count` others.
+
+    `table`: [states, columns], `accepting`: [states], `token_class`: [V], the column of each token, as in
+    `TokenAutomaton`. For example, `marks` is 0 without typed holes.
     """
+    # One state stands for all that are equivalent, and takes the number of their block. A transition to -1
+    # looks up the last number.
     chosen, blocks = first_of_blocks(equivalent_states(table, accepting))
-    merged_table = np.append(blocks, DEAD).astype(np.int32)[table[chosen]]
-    tokens = merged_table.shape[1] - marks
-    columns, of_column = _unique_columns(merged_table[:, :tokens], token_class)
-    classes = np.append(of_column, DEAD).astype(np.int32)[token_class]
-    wide = np.ascontiguousarray(np.concatenate((columns, merged_table[:, tokens:]), axis=1))
-    return TokenAutomaton(int(blocks[start]), wide, accepting[chosen], classes)
+    block_of_state = np.append(blocks, DEAD).astype(np.int32)
+    merged_table = block_of_state[table[chosen]]
+    token_columns = merged_table.shape[1] - marks
+    columns, column_numbers = _unique_columns(merged_table[:, :token_columns], token_class)
+    classes = np.append(column_numbers, DEAD).astype(np.int32)[token_class]
+    transitions = np.concatenate((columns, merged_table[:, token_columns:]), axis=1)
+    # Compiled loops take contiguous arrays alone.
+    return TokenAutomaton(int(blocks[start]), np.ascontiguousarray(transitions), accepting[chosen], classes)
 
 
 def _unique_columns(table: Ints, token_class: Ints) -> tuple[Ints, Numbers]:
     """Return the distinct columns that have a token and a transition, and for each old column its number, -1
     for none."""
     has_token = np.isin(np.arange(table.shape[1]), token_class)
-    live = np.flatnonzero(has_token & (table >= 0).any(axis=0))
-    columns, inverse = np.unique(np.ascontiguousarray(table[:, live].T), axis=0, return_inverse=True)
+    has_transition = (table >= 0).any(axis=0)
+    live = np.flatnonzero(has_token & has_transition)
+    # `unique` compares rows, so the columns become rows.
+    live_columns = np.ascontiguousarray(table[:, live].T)
+    columns, inverse = np.unique(live_columns, axis=0, return_inverse=True)
     numbers = np.full(table.shape[1], DEAD, np.int64)
     numbers[live] = inverse.reshape(-1)
     return np.ascontiguousarray(columns.T), numbers
