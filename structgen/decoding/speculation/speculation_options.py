@@ -39,6 +39,8 @@ _A_HISTORY = InstanceCheck(AnswerHistory | None, "Make one with sg.speculation.A
 
 
 def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
+    """Return the drafters of an option as a tuple. Raises OptionError, which names the item."""
+    # A text is a sequence too, of letters.
     items = (value,) if isinstance(value, str) else value
     if not isinstance(items, Sequence) or isinstance(items, bytes | bytearray):
         raise option_error(
@@ -61,6 +63,7 @@ def _check_drafters(value: Any) -> tuple[str | Callable[[], Drafter], ...]:
 
 
 def _check_edit(value: Any) -> str:
+    """Return a text that is to be edited. Raises OptionError for one that is too long."""
     if len(checks.check_encodable("edit", value)) > MOST_EDIT:
         raise OptionError(
             f"It has {len(value):,} characters.",
@@ -71,8 +74,10 @@ def _check_edit(value: Any) -> str:
 
 
 def _check_draft_model(value: Any) -> Any:
+    """Return a draft model as it was given. It is loaded by the engine, which knows its tokenizer."""
     is_pair = isinstance(value, tuple) and len(value) == 2 and all(part is not None for part in value)
-    if not is_pair and (not isinstance(value, str | PathLike) or not str(value)):
+    is_name = isinstance(value, str | PathLike) and str(value)
+    if not is_pair and not is_name:
         raise option_error(
             "draft_model", value, "Give a name, a folder, or a pair of a model and its tokenizer."
         )
@@ -117,6 +122,7 @@ class Speculation:
         """The kind of drafting: which drafters a request has, whatever its text."""
         # functions by their names: each request may have its own, and some are not hashable
         names = tuple(drafter if isinstance(drafter, str) else _name_of(drafter) for drafter in self.drafters)
+        # Whether there is a text, a history, a model: not which, as passes cost the same for any.
         has = bool(self.edit), self.history is not None, self.draft_model is not None
         return names, self.nodes, self.chain, has
 
@@ -129,11 +135,13 @@ def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:
     some microseconds; the request is not read yet. Raises OptionError if a function of `drafters` makes
     no drafter.
     """
-    names_or_makers = [drafter for drafter in speculation.drafters if drafter != "samples" or samples > 1]
-    drafters = [
-        DRAFTERS[drafter]() if isinstance(drafter, str) else _make_drafter(drafter)
-        for drafter in names_or_makers
-    ]
+    drafters: list[Drafter] = []
+    for drafter in speculation.drafters:
+        if not isinstance(drafter, str):
+            drafters.append(_make_drafter(drafter))
+        elif drafter != "samples" or samples > 1:
+            # One text has no other samples to learn from.
+            drafters.append(DRAFTERS[drafter]())
     if speculation.edit:
         drafters.append(callers_text())
     if speculation.history is not None:
@@ -150,6 +158,7 @@ def checked_speculation(value: Any) -> str | Speculation:
 
 
 def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
+    """Return the drafter that a function of the caller's makes. Raises OptionError if it makes none."""
     name = _name_of(make)
     try:
         drafter: Any = make()

@@ -81,29 +81,40 @@ class AnswerHistory:
             self._store_answer((tenant, schema), np.array(tokens, np.int32).tobytes())
 
     def _store_answer(self, key: Key, answer: bytes) -> None:
+        """Store an answer, and forget old ones above the bounds. The lock is held."""
+        tenant, _ = key
         if not answer or len(answer) + _OVERHEAD > self._tenant_bytes:
             return
         if (key, answer) in self._stored_answers:
+            # Taken out and stored again below, it becomes the newest.
             del self._stored_answers[key, answer]
         else:
-            self._sizes[key[0]] += len(answer) + _OVERHEAD
-            if key in self._indexes:
-                self._indexes[key].add_tokens([START, *_tokens_of_answer(answer)])
-                if len(self._indexes[key].text) > 2 * MOST_INDEXED:
+            self._sizes[tenant] += len(answer) + _OVERHEAD
+            index = self._indexes.get(key)
+            if index is not None:
+                index.add_tokens([START, *_tokens_of_answer(answer)])
+                # It is made again of the latest answers when it is next asked for.
+                if len(index.text) > 2 * MOST_INDEXED:
                     del self._indexes[key]
         self._stored_answers[key, answer] = None
-        while self._sizes[key[0]] > self._tenant_bytes:
-            self._forget_entry(next(entry for entry in self._stored_answers if entry[0][0] == key[0]))
+        # A dict keeps the order of insertion, so the first entry is the oldest.
+        while self._sizes[tenant] > self._tenant_bytes:
+            oldest_of_tenant = next(entry for entry in self._stored_answers if entry[0][0] == tenant)
+            self._forget_entry(oldest_of_tenant)
         while self._sizes.total() > self._most_bytes:
             self._forget_entry(next(iter(self._stored_answers)))
 
     def _forget_entry(self, entry: tuple[Key, bytes]) -> None:
+        """Forget an answer. The lock is held."""
         del self._stored_answers[entry]
         key, answer = entry
-        self._sizes[key[0]] -= len(answer) + _OVERHEAD
+        tenant, _ = key
+        self._sizes[tenant] -= len(answer) + _OVERHEAD
+        # An index cannot forget: no draft may come from an answer that was deleted.
         self._indexes.pop(key, None)
 
     def _answers_of(self, key: Key) -> list[bytes]:
+        """Return the answers of a tenant to a schema, the oldest first. The lock is held."""
         return [answer for stored_key, answer in self._stored_answers if stored_key == key]
 
     def answers(self, tenant: str, schema: str) -> list[list[int]]:
@@ -121,21 +132,31 @@ class AnswerHistory:
         with self._lock:
             index = self._indexes.get(key)
             if index is None:
-                latest, room = list[list[int]](), MOST_INDEXED
-                for answer in reversed(self._answers_of(key)):
-                    latest.append([START, *_tokens_of_answer(answer)[: MOST_INDEXED - 1]])
-                    room -= len(latest[-1])
-                    if room < 0:
-                        break
+                latest = self._latest_answers(key)
                 if not latest:
                     return None
                 index = self._indexes[key] = NGrams()
-                for tokens in reversed(latest if room >= 0 or len(latest) == 1 else latest[:-1]):
+                # The oldest first, as they would have been added.
+                for tokens in reversed(latest):
                     index.add_tokens(tokens)
             self._indexes.move_to_end(key)
             if len(self._indexes) > _INDEXES:
                 self._indexes.popitem(last=False)
             return index
+
+    def _latest_answers(self, key: Key) -> list[list[int]]:
+        """Return as many of the latest answers as one index holds, the newest first, each behind START. The
+        lock is held."""
+        latest = list[list[int]]()
+        room = MOST_INDEXED
+        for answer in reversed(self._answers_of(key)):
+            tokens = [START, *_tokens_of_answer(answer)[: MOST_INDEXED - 1]]
+            room -= len(tokens)
+            # The newest one is taken in any case. The slice above makes it fit.
+            if room < 0 and latest:
+                break
+            latest.append(tokens)
+        return latest
 
     def drafter(self) -> KnownTexts:
         """Return a drafter of the answers to a request's schema; a free text has none."""
@@ -146,12 +167,15 @@ class AnswerHistory:
     def delete(self, tenant: str, schema: str | None = None) -> int:
         """Delete a tenant's answers to a schema, or to all; return how many they were."""
         with self._lock:
-            gone = [
-                held for held in self._stored_answers if held[0][0] == tenant and schema in (None, held[0][1])
-            ]
-            for entry in gone:
+            # A list first: entries cannot be deleted while the dict is read.
+            entries = []
+            for key, answer in self._stored_answers:
+                entry_tenant, entry_schema = key
+                if entry_tenant == tenant and schema in (None, entry_schema):
+                    entries.append((key, answer))
+            for entry in entries:
                 self._forget_entry(entry)
-            return len(gone)
+            return len(entries)
 
 
 def _tokens_of_answer(answer: bytes) -> list[int]:

@@ -46,6 +46,8 @@ class DraftModel:
         least: float = 0.1,
         lock: Lock | None = None,
     ) -> None:
+        """`model`: an `engine.model_protocol.Model`; `lock`: held during a draft, where requests share the
+        model. For example `DraftModel(model, depth=4, branches=1)` drafts chains of four tokens."""
         self._model = model
         self._lock = lock
         self._depth = depth
@@ -65,6 +67,7 @@ class DraftModel:
         self._vocab_size = min(facts.tokenizer.vocab_size, self._model.vocab_size)
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
         self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=self._depth + 1)
+        # A model reads at least one token, so an empty prompt has no draft.
         self._room = self._model.context - len(facts.prompt) if facts.prompt else 0
         self._text = []
         self._logits_by_path = {}
@@ -89,25 +92,33 @@ class DraftModel:
         self._logits_by_path = {}
 
     def _grow_tree(self, rows: ModelRows, view: DraftContext, max_nodes: int, depth: int) -> Draft:
+        """Return the tree of at most `depth` levels, grown below the likeliest node of each level.
+
+        `rows`: the small model beside the text. For example, with `depth` 3 and two branches the tree has at
+        most six nodes. Cost: a pass of the small model for each level that it has not read before.
+        """
         tree = DraftTree()
         node = -1
         state = view.start
         chance = 1.0
-        path, known_logits = tuple(self._text), self._logits_by_path
+        path = tuple(self._text)
+        # Where the text has followed the last draft, its logits are known. Older ones are of no use.
+        known_logits = self._logits_by_path
         self._logits_by_path = {}
         for level in range(1, depth + 1):
             logits = known_logits[path] if path in known_logits else rows.read([path])[0]
             self._logits_by_path[path] = logits
-            levels = list[tuple[int, int, int, float]]()
+            children = list[tuple[int, int, int, float]]()
             for token, share in self._likeliest_tokens(logits, state, view):
                 after = view.after(state, token)
                 if after != REFUSED:
-                    levels.append((tree.add_node(node, token, share), token, after, share))
-            if not levels:
+                    children.append((tree.add_node(node, token, share), token, after, share))
+            if not children:
                 break
-            node, token, state, share = levels[0]
+            node, token, state, share = children[0]
             chance *= share
-            if level == depth or len(tree) >= max_nodes or chance < self._min_chance or token in view.ends:
+            is_large_enough = level == depth or len(tree) >= max_nodes
+            if is_large_enough or chance < self._min_chance or token in view.ends:
                 break
             path = (*path, token)
         return tree.make_draft() if len(tree) else NO_DRAFT
@@ -124,8 +135,9 @@ class DraftModel:
             return []
         weights = np.exp(values - top)
         total = float(weights.sum(dtype=np.float64))
-        few = min(self._branches, len(values))
-        best = np.argpartition(-values, few - 1)[:few]
+        count = min(self._branches, len(values))
+        # A partition finds the few best ones in linear time, in no order.
+        best = np.argpartition(-values, count - 1)[:count]
         best_order = sorted(best.tolist(), key=lambda at: (-values[at], at))
         return [
             (int(allowed_tokens[at]), float(weights[at]) / total) for at in best_order if weights[at] > 0.0

@@ -50,18 +50,23 @@ class GrammarTree:
     def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the tree; empty for a free text. Cost: 1 us in a state that any document of the grammar has
         met before; else a step of the grammar for each byte, and a call of the tokenizer for each text."""
-        matcher, tokenizer = view.matcher, self._tokenizer
+        matcher = view.matcher
+        tokenizer = self._tokenizer
         if matcher is None or tokenizer is None or matcher.is_finished:
             return NO_DRAFT
-        memo, layout = memo_of(matcher.compiled), None
+        memo = memo_of(matcher.compiled)
+        layout = None
+        # The layout is read only where it matters, as it costs a look at every token.
         if self.skips_white and memo.has_open_space and matcher.compiled.has_events:
             layout = self._update_layout(view, tokenizer)
+        # All that a draft depends on. Documents in one state with one layout share it.
         key = type(self), view.start, None if layout is None else layout.key
         return memo.fact_of(key, lambda: self._grow_tree(view, memo, tokenizer, layout))
 
     def _update_layout(self, view: DraftContext, tokenizer: Tokenizer) -> JsonLayout:
         """Return the layout of the text so far."""
         if self._read_count > len(view.tokens):
+            # The text was taken back: the layout cannot forget, so it begins anew.
             self._layout = JsonLayout()
             self._read_count = 0
         for token in view.tokens[self._read_count :]:
@@ -72,6 +77,8 @@ class GrammarTree:
     def _grow_tree(
         self, view: DraftContext, memo: GrammarMemo, tokenizer: Tokenizer, layout: JsonLayout | None
     ) -> Draft:
+        """Return the tree of all continuations in the tokenizer's tokens. `layout`: the white space of the
+        text, None where it is left out, for example in a grammar that is not JSON's."""
         assert view.matcher is not None
         tree = DraftTree()
         for share, text in self._list_continuations(view.start, memo, view.matcher.compiled, layout):
@@ -79,17 +86,20 @@ class GrammarTree:
             for token in canonical_tokens(view, tokenizer, text):
                 node = tree.add_node(node, token, 0.0)
                 tree.chances[node] += share
-        # normalise the chances of siblings
-        sums = [sum(tree.chances[node] for node in below.values()) for below in tree.children]
-        tree.chances = [
-            chance / sums[parent + 1] for chance, parent in zip(tree.chances, tree.parents, strict=True)
-        ]
+        # The chances of siblings are to add up to 1.
+        sums = [sum(tree.chances[child] for child in children.values()) for children in tree.children]
+        pairs = zip(tree.chances, tree.parents, strict=True)
+        tree.chances = [chance / sums[parent + 1] for chance, parent in pairs]
         return tree.make_draft() if len(tree) else NO_DRAFT
 
     def _list_continuations(
         self, start: int, memo: GrammarMemo, compiled_grammar: CompiledGrammar, layout: JsonLayout | None
     ) -> list[tuple[float, bytes]]:
-        """Return the continuations up to the first open position, with their shares."""
+        """Return the continuations up to the first open position, with their shares.
+
+        `start`: the state behind the text; `memo`: that of `compiled_grammar`. For example, of the values
+        `true` and `false` each has the share 0.5.
+        """
         max_choices = self.widest + (len(WHITE) if self.skips_white else 0)
         texts: list[tuple[float, bytes]] = []
         # a heap: shares are negative, so the largest is first
@@ -99,16 +109,15 @@ class GrammarTree:
                 break
             share, text, state, place = heapq.heappop(waiting)
             allowed_bytes = memo.next_bytes(compiled_grammar, state)
-            following = (
-                [byte for byte in allowed_bytes if byte not in WHITE]
-                if len(allowed_bytes) <= max_choices
-                else []
-            )
+            following: list[int] = []
+            if len(allowed_bytes) <= max_choices:
+                following = [byte for byte in allowed_bytes if byte not in WHITE]
             # only white space makes the position a choice
             is_open = self.skips_white and 0 < len(following) < len(allowed_bytes)
             if not is_open:
                 following = list(allowed_bytes)
-            if not 1 <= len(following) <= self.widest or memo.may_end(compiled_grammar, state):
+            is_narrow = 1 <= len(following) <= self.widest
+            if not is_narrow or memo.may_end(compiled_grammar, state):
                 texts.append((-share, text))
                 continue
             memo.has_open_space |= is_open
@@ -122,8 +131,11 @@ class GrammarTree:
                 if after < 0:  # the grammar refuses white space of this layout
                     data = data[-1:]
                     after = memo.byte_after(compiled_grammar, state, byte)
-                heapq.heappush(waiting, (share / len(following), text + data, after, move_place(place, byte)))
-        return [*texts, *((-share, text) for share, text, _, _ in waiting)]
+                byte_share = share / len(following)
+                heapq.heappush(waiting, (byte_share, text + data, after, move_place(place, byte)))
+        # When the work is spent, the texts that are still growing are drafts as far as they are.
+        texts += [(-share, text) for share, text, _, _ in waiting]
+        return texts
 
     def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Do nothing: the state determines the draft."""
@@ -153,6 +165,7 @@ def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> l
         return []
     compiled_grammar = view.matcher.compiled
     memo = memo_of(compiled_grammar)
+    # The request may say in which tokens a text is written. They count if they write these very bytes.
     tokens = list(compiled_grammar.planned_tokens(view.start))
     if not data or tokenizer.decode(tokens) != data:
         tokens = list(tokenizer.encode(data)) if data else []
@@ -163,13 +176,15 @@ def canonical_tokens(view: DraftContext, tokenizer: Tokenizer, data: bytes) -> l
             return tokens[:at]
 
     def step_byte(source: int, byte: int) -> int | None:
+        """Return the state after a byte, None where the grammar refuses it."""
         after = memo.byte_after(compiled_grammar, source, byte)
         return None if after < 0 else after
 
     if tokens:
         # of a longer token in its place the rest must be allowed after it
         last = tokenizer.token_bytes[tokens[-1]] or b""
-        if next(tokens_behind(Vocabulary.of_tokenizer(tokenizer), last, state, step_byte), None) is not None:
+        longer_tokens = tokens_behind(Vocabulary.of_tokenizer(tokenizer), last, state, step_byte)
+        if next(longer_tokens, None) is not None:
             return tokens[:-1]
     if memo.may_end(compiled_grammar, state) and not memo.next_bytes(compiled_grammar, state):
         tokens.append(tokenizer.eos_token_ids[0])

@@ -44,7 +44,9 @@ def _kind_of_place(place: Place, byte: int) -> tuple[int, int]:
     line break there."""
     depth, context, _ = place
     if byte in _CLOSING:
-        return (0 if context in _OPENING else _CLOSE), depth - 1
+        # In an empty container nobody writes white space. The bracket belongs to the level outside.
+        kind = 0 if context in _OPENING else _CLOSE
+        return kind, depth - 1
     return context, depth
 
 
@@ -74,13 +76,17 @@ class JsonLayout:
             self.place = move_place(self.place, byte)
 
     def _learn_space(self, byte: int) -> None:
+        """Learn the white space before a byte for its kind of position."""
         kind, level = _kind_of_place(self.place, byte)
         if not kind:
             return
-        run, unit = self._run, self._unit
-        if run.startswith(b"\n") and run[1:].strip(b" \t") == b"":
-            if level > 0 and (len(run) - 1) % level == 0:
-                unit = run[1 : 1 + (len(run) - 1) // level]
+        run = self._run
+        unit = self._unit
+        indentation = run[1:]
+        if run.startswith(b"\n") and indentation.strip(b" \t") == b"":
+            # The indentation is `level` units. A line break alone is kept: the level differs each time.
+            if level > 0 and len(indentation) % level == 0:
+                unit = indentation[: len(indentation) // level]
             run = b"\n"
         if self._space_by_kind.get(kind) != run or unit != self._unit:
             self._space_by_kind[kind] = run
@@ -104,6 +110,7 @@ class JsonLayout:
         if run == b"\n":
             run += self._unit * max(level, 0)
         if at_start:
+            # Another white space than the usual one was begun: nothing is added to it.
             return run[len(self._run) :] if run.startswith(self._run) else b""
         return run
 
@@ -112,6 +119,7 @@ class JsonLayout:
         if kind != _COLON and b"\n" in self._space_by_kind.values():
             return b"\n"
         if kind in _BETWEEN:  # ", " usually comes with ": "
-            sibling_space = self._space_by_kind.get(_COMMA if kind == _COLON else _COLON, b"")
+            sibling = _COMMA if kind == _COLON else _COLON
+            sibling_space = self._space_by_kind.get(sibling, b"")
             return b"" if sibling_space == b"\n" else sibling_space
         return b""

@@ -51,9 +51,11 @@ class NGrams:
         for token in tokens:
             for size in CONTEXTS:
                 if size <= len(text):
-                    followers = self._followers_by_hash.setdefault(hash(tuple(text[-size:])), [])
+                    context_hash = hash(tuple(text[-size:]))
+                    followers = self._followers_by_hash.setdefault(context_hash, [])
                     if len(followers) < _MOST_FOLLOWERS:
                         followers.append(token)
+            # Behind its contexts: a token does not follow itself.
             text.append(token)
 
     def followers_of(self, context: Sequence[int]) -> list[tuple[int, float]]:
@@ -62,13 +64,14 @@ class NGrams:
         chances: dict[int, float] = {}
         remaining_mass = 1.0
         for size, share in CONTEXTS.items():
-            followers = (
-                self._followers_by_hash.get(hash(tuple(context[-size:]))) if size <= len(context) else None
-            )
+            if size > len(context):
+                continue
+            followers = self._followers_by_hash.get(hash(tuple(context[-size:])))
             if followers:
-                part = remaining_mass * share / len(followers)
+                # A context takes its share of the mass, and leaves the rest to shorter ones.
+                follower_mass = remaining_mass * share / len(followers)
                 for token, count in Counter(followers).items():
-                    chances[token] = chances.get(token, 0.0) + part * count
+                    chances[token] = chances.get(token, 0.0) + follower_mass * count
                 remaining_mass *= 1.0 - share
         return sorted(chances.items(), key=lambda follower: -follower[1])
 
@@ -76,7 +79,8 @@ class NGrams:
 class KnownTexts:
     """Drafts a tree of what followed the last tokens of the answer in texts that are known.
 
-    `known` returns them at the beginning of a request; None: the prompt, and the answer itself as it grows.
+    `make_index` returns the index of these texts at the beginning of a request; None: the texts are the
+    prompt, and the answer itself as it grows.
     """
 
     first_trust = 0.95
@@ -92,7 +96,7 @@ class KnownTexts:
         """Tokens that were not learnt yet: a text without drafts costs nothing."""
 
     def begin(self, facts: RequestFacts) -> None:
-        """Note what is known. Errors of `known` go through."""
+        """Note the texts that are known. Errors of `make_index` go through."""
         if self._make_index is None:
             self._texts = NGrams()
             self._answer = list(facts.prompt)
@@ -109,7 +113,9 @@ class KnownTexts:
             waiting = self._waiting
             self._waiting = []
             if len(self._texts.text) + len(waiting) > MOST_TOKENS:
-                waiting = [*self._texts.text, *waiting][-(MOST_TOKENS // 2) :]
+                # An index cannot forget, so a new one begins with the last half.
+                all_tokens = [*self._texts.text, *waiting]
+                waiting = all_tokens[-(MOST_TOKENS // 2) :]
                 self._texts = NGrams()
             self._texts.add_tokens(waiting)
         return grow_tree(self._texts.followers_of, self._answer[-max(CONTEXTS) :], view, max_nodes)
@@ -131,8 +137,10 @@ def callers_text() -> KnownTexts:
     first `MOST_TOKENS` are known."""
 
     def index_text(facts: RequestFacts) -> NGrams:
+        """Return the index of the caller's text."""
         texts = NGrams()
-        texts.add_tokens([START, *facts.tokenizer.encode(facts.text)[: MOST_TOKENS - 1]])
+        known_tokens = facts.tokenizer.encode(facts.text)[: MOST_TOKENS - 1]
+        texts.add_tokens([START, *known_tokens])
         return texts
 
     return KnownTexts("text", index_text)
@@ -142,8 +150,11 @@ def grow_tree(
     followers_of: Followers, context: list[int], view: DraftContext, max_nodes: int, branches: int = 4
 ) -> Draft:
     """Return the tree of the likeliest `max_nodes` continuations of a context, grown best-first; of one node
-    at most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure."""
+    at most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure. `followers_of`: what may
+    follow a context, for example `NGrams().followers_of`."""
     tree = DraftTree()
+    # A heap of nodes to add: minus the worth, parent, rank, token, chance, state and path of the parent. The
+    # rank orders equal ones, so no later member is ever compared.
     waiting: list[tuple[float, int, int, int, float, int, list[int]]] = []
     node = -1
     worth = 1.0
@@ -155,13 +166,13 @@ def grow_tree(
                 heappush(waiting, (-worth * chance, node, rank, token, chance, state, path))
         next_state = REFUSED
         while next_state == REFUSED:
-            if not waiting or len(tree) >= (
-                max_nodes if -waiting[0][0] >= SURE else min(max_nodes, MOST_UNSURE)
-            ):
+            is_sure = bool(waiting) and -waiting[0][0] >= SURE
+            node_limit = max_nodes if is_sure else min(max_nodes, MOST_UNSURE)
+            if not waiting or len(tree) >= node_limit:
                 return tree.make_draft() if len(tree) else NO_DRAFT
-            negative, parent, _, token, chance, state, path = heappop(waiting)
+            negative_worth, parent, _, token, chance, state, path = heappop(waiting)
             next_state = view.after(state, token)
         node = tree.add_node(parent, token, chance)
-        worth = -negative
+        worth = -negative_worth
         path = [*path, token]
         state = next_state

@@ -35,16 +35,18 @@ class SeenLaws:
     def learn_law(self, context: Sequence[int], law: dict[int, float]) -> None:
         """Note a law behind a context of at most `max(SIZES)` tokens. Cost: 5 us a size."""
         for size in SIZES:
-            if size <= len(context):
-                key = hash(tuple(context[-size:]))
-                count, mean = self._laws.pop(key, (0, {}))
-                tokens = mean.keys() | law.keys()
-                mean = {
-                    token: (count * mean.get(token, 0.0) + law.get(token, 0.0)) / (count + 1)
-                    for token in tokens
-                }
-                best = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
-                self._laws[key] = count + 1, dict(best)
+            if size > len(context):
+                continue
+            key = hash(tuple(context[-size:]))
+            # Taken out and stored again, a context becomes the newest.
+            count, old_mean = self._laws.pop(key, (0, {}))
+            mean: dict[int, float] = {}
+            for token in old_mean.keys() | law.keys():
+                total = count * old_mean.get(token, 0.0) + law.get(token, 0.0)
+                mean[token] = total / (count + 1)
+            # The order of a set differs from run to run, so equal ones are ordered by their ids.
+            best = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
+            self._laws[key] = count + 1, dict(best)
         while len(self._laws) > MOST_CONTEXTS:
             del self._laws[next(iter(self._laws))]
 
@@ -52,8 +54,11 @@ class SeenLaws:
         """Return the tokens behind the longest known end of a context, the likeliest first, with their mean
         probabilities."""
         for size in SIZES:
-            if size <= len(context) and (law := self._laws.get(hash(tuple(context[-size:])))):
-                return list(law[1].items())
+            if size > len(context):
+                continue
+            if entry := self._laws.get(hash(tuple(context[-size:]))):
+                _, mean = entry
+                return list(mean.items())
         return []
 
 
@@ -70,6 +75,7 @@ class OtherSamples:
 
     def begin(self, facts: RequestFacts) -> None:
         """Begin with what other samples have seen."""
+        # The first sample of the request shares its own object, and later ones take it.
         self._laws = facts.shared.setdefault(self.name, self._laws)
         self._end = list(facts.prompt[-max(SIZES) :])
 
@@ -80,10 +86,12 @@ class OtherSamples:
     def verified(self, verified_draft: VerifiedDraft) -> None:
         """Learn the laws behind the end of the text and behind each node. Cost: 30 us a node."""
         rows = zip(verified_draft.tokens.tolist(), verified_draft.chances.tolist(), strict=True)
+        # Node -1 is the end of the text, whose row is the first.
         for node, (best, chances) in enumerate(rows, -1):
             law = {token: chance for token, chance in zip(best, chances, strict=True) if token >= 0}
             if law:
-                self._laws.learn_law([*self._end, *verified_draft.draft.path(node)][-max(SIZES) :], law)
+                context = [*self._end, *verified_draft.draft.path(node)]
+                self._laws.learn_law(context[-max(SIZES) :], law)
 
     def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Take the tokens of the answer."""

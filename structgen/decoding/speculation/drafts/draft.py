@@ -40,9 +40,9 @@ class Draft:
                 cure="Give one of each for every node.",
             )
         child_keys: set[tuple[int, int]] = set()
-        for i, (token, parent, chance) in enumerate(
-            zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
-        ):
+        # Python's numbers, as a loop over those of numpy takes several times as long.
+        nodes = zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
+        for i, (token, parent, chance) in enumerate(nodes):
             if not -1 <= parent < i:
                 fault = f"The parent of node {i} is {parent}."
                 cure = "Parents come before their children; -1 is the root."
@@ -75,9 +75,14 @@ class Draft:
     def made(cls, tokens: Any, parents: Any, chances: Any) -> Draft:
         """Return the draft of three sequences of numbers without checking them, for code that builds valid
         trees. Cost: 2 us."""
+        # Past the constructor, whose checks take 1 us a node.
         draft = object.__new__(cls)
-        columns = np.array(tokens, np.int32), np.array(parents, np.int32), np.array(chances, np.float32)
-        for name, column in zip(("tokens", "parents", "chances"), columns, strict=True):
+        columns = {
+            "tokens": np.array(tokens, np.int32),
+            "parents": np.array(parents, np.int32),
+            "chances": np.array(chances, np.float32),
+        }
+        for name, column in columns.items():
             column.setflags(write=False)
             object.__setattr__(draft, name, column)
         return draft
@@ -108,7 +113,8 @@ class Draft:
         for token in taken:
             if (child := children[node + 1].get(token)) is None:
                 break
-            node, count = child, count + 1
+            node = child
+            count += 1
         return count
 
     def part(self, nodes: Iterable[int]) -> Draft:
@@ -116,13 +122,12 @@ class Draft:
         kept_nodes = sorted(nodes)
         if len(kept_nodes) == len(self):
             return self
+        if not kept_nodes:
+            return NO_DRAFT
+        # Of each old node its number in the part; the root stays -1.
         places = {-1: -1} | {node: place for place, node in enumerate(kept_nodes)}
         new_parents = [places[parent] for parent in self.parents[kept_nodes].tolist()]
-        return (
-            Draft.made(self.tokens[kept_nodes], new_parents, self.chances[kept_nodes])
-            if kept_nodes
-            else NO_DRAFT
-        )
+        return Draft.made(self.tokens[kept_nodes], new_parents, self.chances[kept_nodes])
 
 
 class DraftTree:
@@ -142,6 +147,7 @@ class DraftTree:
 
     def add_node(self, parent: int, token: int, chance: float) -> int:
         """Return the node of a token after a parent. A known node keeps the larger chance."""
+        # The number of the next node, unless the parent has the token already.
         node = self.children[parent + 1].setdefault(token, len(self.tokens))
         if node < len(self.tokens):
             self.chances[node] = max(self.chances[node], chance)
@@ -161,6 +167,7 @@ def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
     """Return a read-only one-dimensional array. Raises OptionError if a number would be changed by the
     conversion."""
     array = np.asarray(value)
+    # numpy's letters for integers with and without a sign, and for floats. An empty list counts as floats.
     kinds = "iu" if dtype is np.int32 else "f"
     if array.ndim != 1 or (array.size and array.dtype.kind not in kinds):
         raise OptionError(

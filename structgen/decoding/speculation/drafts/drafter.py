@@ -16,7 +16,7 @@ from structgen.machines.core.matcher import Matcher
 from structgen.tokens.tokenizer import Tokenizer
 
 REFUSED: Final = -1
-_FREE, _ENDED = 0, 1
+_FREE, _ENDED = 0, 1  # the states of a free text: before and behind an end token
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class DraftContext:
     """What is known of the grammar, from all its documents."""
 
     def __post_init__(self) -> None:
+        # The object is frozen. The memo is looked up once for each pass, and asked for each token.
         object.__setattr__(self, "_memo", None if self.matcher is None else memo_of(self.matcher.compiled))
 
     @property
@@ -85,12 +86,11 @@ class DraftContext:
                 return REFUSED
             return _ENDED if token in self.ends else _FREE
         compiled_grammar = self.matcher.compiled
+        key = (state << 32) + token
         try:
-            return self._memo.fact_of(
-                (state << 32) + token, lambda: compiled_grammar.next_index(state, token)
-            )
+            return self._memo.fact_of(key, lambda: compiled_grammar.next_index(state, token))
         except StructgenError:
-            return REFUSED
+            return REFUSED  # a limit of the grammar
 
 
 @runtime_checkable

@@ -36,6 +36,7 @@ class GrammarMemo:
         """Return what is known under a key; the first time, what `ask` returns. Cost: 0.2 us."""
         fact: Any = self.facts.get(key, _UNKNOWN)
         if fact is _UNKNOWN:
+            # Without a lock: two threads may both ask, and get the same answer.
             fact = ask()
             if len(self.facts) >= MOST_KNOWN:
                 self.facts.clear()
@@ -45,15 +46,13 @@ class GrammarMemo:
 
     def next_bytes(self, compiled_grammar: CompiledGrammar, state: int) -> bytes:
         """Return the bytes that may come next. Cost: the first time about 10 us."""
-        return self.fact_of(
-            ("bytes", state), lambda: compiled_grammar.next_bytes(State(compiled_grammar, state))
-        )
+        key = ("bytes", state)
+        return self.fact_of(key, lambda: compiled_grammar.next_bytes(State(compiled_grammar, state)))
 
     def byte_after(self, compiled_grammar: CompiledGrammar, state: int, byte: int) -> int:
         """Return the state after a byte, or -1. Cost: the first time about 10 us."""
-        return self.fact_of(
-            ("byte", state, byte), lambda: compiled_grammar.bytes_index(state, bytes((byte,)))
-        )
+        key = ("byte", state, byte)
+        return self.fact_of(key, lambda: compiled_grammar.bytes_index(state, bytes((byte,))))
 
     def may_end(self, compiled_grammar: CompiledGrammar, state: int) -> bool:
         """Return whether the text may end. Cost: the first time about 2 us."""
@@ -66,4 +65,7 @@ _memos: WeakKeyDictionary[CompiledGrammar, GrammarMemo] = WeakKeyDictionary()
 def memo_of(compiled_grammar: CompiledGrammar) -> GrammarMemo:
     """Return the memo of a compiled grammar. Cost: 0.4 us."""
     memo = _memos.get(compiled_grammar)
-    return _memos.setdefault(compiled_grammar, GrammarMemo()) if memo is None else memo
+    if memo is None:
+        # `setdefault`: where two threads make one at once, both get the first.
+        return _memos.setdefault(compiled_grammar, GrammarMemo())
+    return memo

@@ -54,8 +54,10 @@ class ModelRows:
         least: int = 64,
         begun: tuple[Any, Any] | None = None,
     ) -> None:
-        """`model`: an `engine.model_protocol.Model`, of a room above: hence Any. `begun`: the result of its
-        `prefill` for the prompt, if it was read before."""
+        """`model`: an `engine.model_protocol.Model`, of a room above: hence Any. `prompt`: its tokens; `name`
+        tells the model from others; `most`, `least`: bytes and number of caches, see above. `begun`: the
+        result of `prefill` for the prompt, if it was read before. For example `ModelRows(model, [1, 2],
+        "smollm2")`."""
         self.name = name
         self.count = 0
         self.reread = 0
@@ -64,7 +66,10 @@ class ModelRows:
         self._prompt = list(prompt)
         self._max_bytes = most
         self._min_caches = least
-        self._root: tuple[Floats, Any] | None = None if begun is None else (as_float64(begun[0]), begun[1])
+        self._root: tuple[Floats, Any] | None = None
+        if begun is not None:
+            logits, cache = begun
+            self._root = as_float64(logits), cache
         self._entries: OrderedDict[Tokens, _CacheEntry] = OrderedDict()
         self._largest = 1
         self.nbytes = 0
@@ -84,31 +89,42 @@ class ModelRows:
         if () in wanted_prefixes:
             logits_of[()] = self._read_prompt()[0]
         caches, rounds = self._plan_rounds([prefix for prefix in wanted_prefixes if prefix])
+        # What is read without being wanted was read before, and dropped.
         self.reread += sum(map(len, rounds)) - sum(map(bool, wanted_prefixes))
         support = getattr(self._model, "draft_support", None)
         reads_chains = support is not None and support.shape != "none"
-        if 1 < len(rounds) <= MOST_NODES and reads_chains and all(len(together) == 1 for together in rounds):
-            chain, rounds = [together[0] for together in rounds], []
-            logits_of |= _rows_of_wanted(
-                chain, self._read_chain(chain, caches[chain[0][:-1]].copy()), wanted_prefixes
-            )
-        for number, together in enumerate(rounds):
-            later = {prefix[:-1] for prefix in rounds[number + 1]} if number + 1 < len(rounds) else set()
-            largest = max(self._largest, self._own_bytes(self._read_prompt()[1]))
-            of_memory = max(self._max_bytes // largest, self._min_caches)
-            width = int(self._model.vocab_size)
-            rows = max(1, min(of_memory, PASS // (8 * width)))
-            for begin in range(0, len(together), rows):
-                part = together[begin : begin + rows]
+        is_chain = 1 < len(rounds) <= MOST_NODES and all(len(round_) == 1 for round_ in rounds)
+        if reads_chains and is_chain:
+            # One prefix alone: the model reads all of its tokens in one pass, as it verifies a draft.
+            chain = [round_[0] for round_ in rounds]
+            rounds = []
+            start = chain[0][:-1]
+            logits = self._read_chain(chain, caches[start].copy())
+            logits_of |= _rows_of_wanted(chain, logits, wanted_prefixes)
+        for number, round_ in enumerate(rounds):
+            next_round = rounds[number + 1] if number + 1 < len(rounds) else []
+            needed_prefixes = {prefix[:-1] for prefix in next_round}
+            row_limit = self._most_rows()
+            for begin in range(0, len(round_), row_limit):
+                part = round_[begin : begin + row_limit]
+                # Copies: several prefixes may begin with one, whose cache must stay as it is.
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 self.passes += 1
                 logits = self._model.decode([prefix[-1] for prefix in part], fresh)
                 logits_of |= _rows_of_wanted(part, logits, wanted_prefixes)
                 for prefix, cache in zip(part, fresh, strict=True):
-                    if prefix in later:
+                    # Kept for the next round, even if there is no room for it after the call.
+                    if prefix in needed_prefixes:
                         caches[prefix] = cache
                     self._keep_cache(prefix, cache)
         return [logits_of[prefix] for prefix in prefixes]
+
+    def _most_rows(self) -> int:
+        """Return the most rows of one pass, by the memory of caches and by that of logits."""
+        largest_cache = max(self._largest, self._own_bytes(self._read_prompt()[1]))
+        cache_limit = max(self._max_bytes // largest_cache, self._min_caches)
+        row_bytes = 8 * int(self._model.vocab_size)
+        return max(1, min(cache_limit, PASS // row_bytes))
 
     def _read_chain(self, chain: Sequence[Tokens], cache: Any) -> Any:
         """Return the logits after prefixes, each one token longer than the one before. Keep the last one's
@@ -116,6 +132,7 @@ class ModelRows:
         model: Any = self._model
         tokens = [prefix[-1] for prefix in chain]
         self.passes += 1
+        # A draft tree in which each node is the only child of the one before: all of it is kept.
         logits = model.decode_tree(tokens, range(-1, len(tokens) - 1), [len(tokens)], [cache])
         model.keep([range(len(tokens))], [cache])
         self._keep_cache(chain[-1], cache)
@@ -134,6 +151,7 @@ class ModelRows:
         caches: dict[Tokens, Any] = {}
         rounds: list[dict[Tokens, None]] = []
         for prefix in prefixes:
+            # The nearest ancestor with a cache; at worst the prompt, ().
             begin = len(prefix) - 1
             while begin and prefix[:begin] not in self._entries:
                 begin -= 1
@@ -145,9 +163,10 @@ class ModelRows:
                 caches[start] = self._read_prompt()[1]
             while len(rounds) < len(prefix) - begin:
                 rounds.append({})
+            # A dict is an ordered set here: prefixes with a common beginning read it once.
             for end in range(begin + 1, len(prefix) + 1):
                 rounds[end - begin - 1][prefix[:end]] = None
-        return caches, [list(together) for together in rounds]
+        return caches, [list(round_) for round_ in rounds]
 
     def _keep_cache(self, prefix: Tokens, cache: Any) -> None:
         """Keep a cache; drop the least recently used ones while there are too many bytes."""
@@ -172,7 +191,8 @@ def _rows_of_wanted(
 ) -> dict[Tokens, Floats]:
     """Return the rows of those prefixes that are wanted. The others are not copied from the device."""
     row_numbers = [number for number, prefix in enumerate(prefixes) if prefix in wanted_prefixes]
-    rows = as_float64(logits if len(row_numbers) == len(prefixes) else logits[row_numbers])
+    are_all_wanted = len(row_numbers) == len(prefixes)
+    rows = as_float64(logits if are_all_wanted else logits[row_numbers])
     return {prefixes[number]: row for number, row in zip(row_numbers, rows, strict=True)}
 
 

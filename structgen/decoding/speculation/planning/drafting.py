@@ -62,7 +62,9 @@ class _Member:
             return NO_DRAFT  # the grammar may be compiled again later
         if call == "begin":
             self.top = _top_of(self.drafter)
-            likely = min(max(float(getattr(self.drafter, "first_trust", 0.75)), 0.01), 0.99)
+            first_trust = float(getattr(self.drafter, "first_trust", 0.75))
+            # Neither 0 nor 1, which no guess could change.
+            likely = min(max(first_trust, 0.01), 0.99)
             self.good = _FIRST * likely
             self.bad = _FIRST * (1.0 - likely)
         elif call == "propose":
@@ -73,16 +75,20 @@ class _Member:
         if (byte_count := getattr(self.drafter, "nbytes", 0)) > MOST_BYTES:
             raise MemoryError(f"it holds {byte_count:,} bytes, of at most {MOST_BYTES:,}")
         self.calls += 1
-        if self.calls % MEASURED_EVERY == 0 and held_bytes(self.shared_state, MOST_BYTES) > MOST_BYTES:
+        is_due = self.calls % MEASURED_EVERY == 0
+        if is_due and held_bytes(self.shared_state, MOST_BYTES) > MOST_BYTES:
+            # Which drafter shares too much is unknown, so whoever is met goes, and the memory is free.
             self.shared_state.clear()
             raise MemoryError(f"drafters share more than {MOST_BYTES:,} bytes")
         return draft if call == "propose" else NO_DRAFT
 
     @property
     def trust(self) -> float:
+        """The acceptance rate of its guesses."""
         return self.good / (self.good + self.bad)
 
     def learn_guess(self, *, is_right: bool) -> None:
+        """Count a guess. Together the guesses have at most the weight `REMEMBERED`: old ones fade."""
         decay = min(REMEMBERED / (self.good + self.bad + 1.0), 1.0)
         self.good = decay * (self.good + is_right)
         self.bad = decay * (self.bad + (not is_right))
@@ -104,18 +110,22 @@ class _JointTree(DraftTree):
 
     def graft_draft(self, draft: Draft, owner: _Member) -> None:
         """Add the draft of an owner."""
-        places, trust = {-1: -1}, owner.trust
+        # Of each node of the draft that is grafted, its number here.
+        places = {-1: -1}
+        trust = owner.trust
         rows = zip(draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True)
         for i, (token, parent, chance) in enumerate(rows):
             parent_node = places.get(parent)
             if parent_node is None:  # its parent is refused
                 continue
-            if token not in self.children[parent_node + 1]:
-                after = self.view.after(self.states[parent_node + 1], token)
-                if after == REFUSED or self.depths[parent_node + 1] >= self.view.room:
+            # The lists have the root before node 0.
+            row = parent_node + 1
+            if token not in self.children[row]:
+                after = self.view.after(self.states[row], token)
+                if after == REFUSED or self.depths[row] >= self.view.room:
                     continue
                 self.states.append(after)
-                self.depths.append(self.depths[parent_node + 1] + 1)
+                self.depths.append(self.depths[row] + 1)
                 self.owners.append([])
             node = places[i] = self.add_node(parent_node, token, trust * chance)
             self.owners[node + 1].append(owner)
@@ -123,11 +133,15 @@ class _JointTree(DraftTree):
     def likeliest_part(self, max_nodes: int, *, chain: bool) -> Draft:
         """Return the draft of the likeliest nodes; with `chain`, of the likeliest child of each."""
         if not chain:
+            # No node is likelier than its parent, and sorting is stable: parents come along.
             worth = reach_probabilities(self.parents, self.chances)
-            return self.make_draft().part(sorted(range(len(self)), key=lambda node: -worth[node])[:max_nodes])
-        nodes, node = list[int](), -1
-        while below := self.children[node + 1].values():
-            nodes.append(node := max(below, key=self.chances.__getitem__))
+            by_worth = sorted(range(len(self)), key=lambda node: -worth[node])
+            return self.make_draft().part(by_worth[:max_nodes])
+        nodes = list[int]()
+        node = -1
+        while children := self.children[node + 1].values():
+            node = max(children, key=self.chances.__getitem__)
+            nodes.append(node)
         return self.make_draft().part(nodes[:max_nodes])
 
 
@@ -138,10 +152,10 @@ def reach_probabilities(parents: Sequence[int], chances: Sequence[float]) -> lis
     probabilities = list[float]()
     for parent, chance in zip(parents, chances, strict=True):
         sums[parent + 1] += chance
+    # Parents come before their children, so theirs is known.
     for parent, chance in zip(parents, chances, strict=True):
-        probabilities.append(
-            (1.0 if parent < 0 else probabilities[parent]) * chance / max(sums[parent + 1], 1.0)
-        )
+        parent_probability = 1.0 if parent < 0 else probabilities[parent]
+        probabilities.append(parent_probability * chance / max(sums[parent + 1], 1.0))
     return probabilities
 
 
@@ -169,9 +183,8 @@ class Drafting:
         """How many tokens of the text the drafters have received by `follow_text`."""
         for drafter in drafters:
             member = _Member(drafter, facts.shared)
-            ask = self._members[member] = GuardedCall(
-                member.call_drafter, SLOW, partial(self._drop_member, member)
-            )
+            on_failure = partial(self._drop_member, member)
+            ask = self._members[member] = GuardedCall(member.call_drafter, SLOW, on_failure)
             ask("begin", facts)
 
     @property
@@ -187,6 +200,7 @@ class Drafting:
         if max_nodes <= 0 or view.room <= 0:
             return NO_DRAFT
         tree = self._tree = _JointTree(view)
+        # A copy, here and below: a drafter that fails is dropped in the middle of the loop.
         for member, ask in self._members.copy().items():
             tree.graft_draft(ask("propose", view, max_nodes), member)
         return tree.likeliest_part(max_nodes, chain=self._chain) if len(tree) else NO_DRAFT
@@ -199,7 +213,9 @@ class Drafting:
         self._source_node = self._tree.children[self._source_node + 1].get(token)
         if self._source_node is None:
             return []
-        return list(dict.fromkeys(owner.drafter.name for owner in self._tree.owners[self._source_node + 1]))
+        # Two drafters may have one name: it is said once.
+        owners = self._tree.owners[self._source_node + 1]
+        return list(dict.fromkeys(owner.drafter.name for owner in owners))
 
     def tell_verified(self, verified_draft: VerifiedDraft) -> None:
         """Tell the drafters that ask for it what the pass knew. Called before `observe_tokens`, of a pass
@@ -226,12 +242,13 @@ class Drafting:
             self.saved_count += accepted_count
             node = -1
             for token in new_tokens:
-                below = tree.children[node + 1]
-                chosen = below.get(token)
-                right = [] if chosen is None else tree.owners[chosen + 1]
+                children = tree.children[node + 1]
+                chosen = children.get(token)
+                right_members = [] if chosen is None else tree.owners[chosen + 1]
                 for member in self._members:
-                    if any(member in tree.owners[child + 1] for child in below.values()):
-                        member.learn_guess(is_right=member in right)
+                    # A drafter without a proposal at this place has made no guess.
+                    if any(member in tree.owners[child + 1] for child in children.values()):
+                        member.learn_guess(is_right=member in right_members)
                 if chosen is None:
                     break
                 node = chosen

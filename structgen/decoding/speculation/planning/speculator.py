@@ -47,6 +47,7 @@ class Speculator:
         """Return whether the next pass, of `count` texts with such drafters, drafts. This begins the pass:
         `propose_drafts` may follow, then `note_model_time` and `note_other_time`."""
         if self._pass is not None:
+            # Only now have the texts taken the tokens of the last pass: each text one, and those it saved.
             last = self._pass
             self._pass = None
             saved_count = sum(drafting.saved_count - saved_before for drafting, saved_before in last.texts)
@@ -59,6 +60,7 @@ class Speculator:
             )
         if count > MOST_TEXTS:
             return False
+        # Batches of up to twice the size are of one kind.
         kind = count.bit_length(), drafters
         goodput = self._goodputs.get(kind)
         if goodput is None:
@@ -82,11 +84,12 @@ class Speculator:
         for i, (drafting, view, max_nodes) in enumerate(zip(draftings, views, node_limits, strict=True)):
             # the first pass with drafts loads code, for which one text is enough
             is_enough = not self._pass.goodput.is_warm[True] and self._pass.texts
-            if drafting is not None and view is not None and max_nodes > 0 and not is_enough:
-                self._pass.texts.append((drafting, drafting.saved_count))
-                drafts[i] = drafting.propose_tree(view, max_nodes)
-        a_pass, row_seconds = self._pass.goodput.pass_and_row_seconds()
-        return plan_drafts(drafts, self._overhead + a_pass, row_seconds)
+            if drafting is None or view is None or max_nodes <= 0 or is_enough:
+                continue
+            self._pass.texts.append((drafting, drafting.saved_count))
+            drafts[i] = drafting.propose_tree(view, max_nodes)
+        pass_seconds, row_seconds = self._pass.goodput.pass_and_row_seconds()
+        return plan_drafts(drafts, self._overhead + pass_seconds, row_seconds)
 
     def note_model_time(self, rows: int, seconds: float) -> None:
         """Note the seconds and rows of the model's pass."""
@@ -131,8 +134,10 @@ def plan_drafts(trees: Sequence[Draft], seconds: float, row: float) -> list[Draf
         ranking += [(-share, text, node) for node, share in enumerate(worth)]
     # no node is worth more than its parent, and of equal ones the parent is the first
     ranking.sort()
-    expected_tokens = len(trees) - np.cumsum([0.0, *(worth for worth, _, _ in ranking)])
-    best = int(np.argmax(expected_tokens / (seconds + row * np.arange(len(ranking) + 1))))
+    # With the first k nodes of the ranking, k = 0, 1, ...: each text takes one token anyway.
+    expected_tokens = len(trees) - np.cumsum([0.0, *(negative_worth for negative_worth, _, _ in ranking)])
+    pass_seconds = seconds + row * np.arange(len(ranking) + 1)
+    best = int(np.argmax(expected_tokens / pass_seconds))
     nodes: list[list[int]] = [[] for _ in trees]
     for _, text, node in ranking[:best]:
         nodes[text].append(node)
@@ -179,7 +184,11 @@ class Goodput:
         self, drafting: bool, tokens: int, seconds: float, rows: int = 0, model_seconds: float = 0.0
     ) -> None:
         """Note a pass with its tokens and seconds, the rows of its drafts and the seconds of the model, and
-        choose the mode of the next one. The first pass of a mode is ignored: it loads code."""
+        choose the mode of the next one. The first pass of a mode is ignored: it loads code.
+
+        `drafting`: the mode of the pass. For example `learn_pass(True, 5, 0.02, 8, 0.015)`.
+        """
+        # A pass in which no text took a token, or a clock that stood still, measures nothing.
         if tokens < 1 or not 0.0 < seconds < float("inf"):
             return
         if self.is_warm[drafting]:
@@ -192,6 +201,7 @@ class Goodput:
             return
         if not self._passes[True]:
             self._begin_trial(drafting=True)
+            # The first pass of the trial loads code and is not counted.
             self._countdown += 1
         elif not self._is_trial:
             self._begin_trial(not self.is_drafting)
@@ -200,13 +210,11 @@ class Goodput:
             plain_rate = self._seconds_per_token(False)
             self.is_drafting = drafting_rate < plain_rate
             self._is_trial = False
-            lost = self._trial_seconds - self._trial_tokens * min(drafting_rate, plain_rate)
-            self._countdown = int(
-                min(
-                    max(lost / self._median_seconds(self.is_drafting) / _SHARE, self._shortest_wait),
-                    LONGEST_WAIT,
-                )
-            )
+            # The dearer the trial was, the longer until the next one: trials take `_SHARE` of the time.
+            lost_seconds = self._trial_seconds - self._trial_tokens * min(drafting_rate, plain_rate)
+            lost_passes = lost_seconds / self._median_seconds(self.is_drafting)
+            wait = max(lost_passes / _SHARE, self._shortest_wait)
+            self._countdown = int(min(wait, LONGEST_WAIT))
 
     def _begin_trial(self, drafting: bool) -> None:
         """Begin a trial. The earlier passes of the mode may be long ago."""
@@ -223,20 +231,21 @@ class Goodput:
 
     def _seconds_per_token(self, drafting: bool) -> float:
         """Return seconds a token. A pass takes about as long however many guesses were accepted."""
-        return self._median_seconds(drafting) / fmean(
-            past_pass.tokens for past_pass in self._passes[drafting]
-        )
+        mean_tokens = fmean(past_pass.tokens for past_pass in self._passes[drafting])
+        return self._median_seconds(drafting) / mean_tokens
 
     def pass_and_row_seconds(self) -> tuple[float, float]:
         """Return the model's seconds of a pass without drafts, and those of one more row: the median over the
         latest passes with drafts, so that a pass that waited for another process changes little."""
-        a_pass = median(past_pass.model_seconds for past_pass in self._passes[False])
-        row_seconds = [
-            max(past_pass.model_seconds - a_pass, 0.0) / past_pass.rows
-            for past_pass in self._passes[True]
-            if past_pass.rows
-        ]
-        return a_pass, median(row_seconds) if row_seconds else _ROW * a_pass / self._texts
+        pass_seconds = median(past_pass.model_seconds for past_pass in self._passes[False])
+        row_seconds = []
+        for past_pass in self._passes[True]:
+            if past_pass.rows:
+                added_seconds = max(past_pass.model_seconds - pass_seconds, 0.0)
+                row_seconds.append(added_seconds / past_pass.rows)
+        if row_seconds:
+            return pass_seconds, median(row_seconds)
+        return pass_seconds, _ROW * pass_seconds / self._texts
 
 
 class _PastPass(NamedTuple):
