@@ -121,10 +121,12 @@ class Speculation:
     def kind(self) -> Hashable:
         """The kind of drafting: which drafters a request has, whatever its text."""
         # functions by their names: each request may have its own, and some are not hashable
-        names = tuple(drafter if isinstance(drafter, str) else _name_of(drafter) for drafter in self.drafters)
+        names = []
+        for drafter in self.drafters:
+            names.append(drafter if isinstance(drafter, str) else _name_of(drafter))
         # Whether there is a text, a history, a model: not which, as passes cost the same for any.
         has = bool(self.edit), self.history is not None, self.draft_model is not None
-        return names, self.nodes, self.chain, has
+        return tuple(names), self.nodes, self.chain, has
 
 
 def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:

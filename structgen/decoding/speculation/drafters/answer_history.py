@@ -11,6 +11,7 @@ import numpy as np
 from structgen.base.errors import OptionError, options_named
 from structgen.base.system.fork_locks import QUEUES, new_lock
 from structgen.decoding.speculation.drafters.ngrams import START, KnownTexts, NGrams
+from structgen.decoding.speculation.drafts.drafter import RequestFacts
 from structgen.tokens.tokenizer import Tokenizer
 
 _OVERHEAD: Final = 128
@@ -77,8 +78,10 @@ class AnswerHistory:
                     where="tokens",
                     cure="Keep answers of the model whose tokenizer the history was made with.",
                 )
+        # Four bytes for each token, in place of Python's 28.
+        answer = np.array(tokens, np.int32).tobytes()
         with self._lock:
-            self._store_answer((tenant, schema), np.array(tokens, np.int32).tobytes())
+            self._store_answer((tenant, schema), answer)
 
     def _store_answer(self, key: Key, answer: bytes) -> None:
         """Store an answer, and forget old ones above the bounds. The lock is held."""
@@ -99,8 +102,8 @@ class AnswerHistory:
         self._stored_answers[key, answer] = None
         # A dict keeps the order of insertion, so the first entry is the oldest.
         while self._sizes[tenant] > self._tenant_bytes:
-            oldest_of_tenant = next(entry for entry in self._stored_answers if entry[0][0] == tenant)
-            self._forget_entry(oldest_of_tenant)
+            entries_of_tenant = (entry for entry in self._stored_answers if entry[0][0] == tenant)
+            self._forget_entry(next(entries_of_tenant))
         while self._sizes.total() > self._most_bytes:
             self._forget_entry(next(iter(self._stored_answers)))
 
@@ -160,9 +163,12 @@ class AnswerHistory:
 
     def drafter(self) -> KnownTexts:
         """Return a drafter of the answers to a request's schema; a free text has none."""
-        return KnownTexts(
-            "earlier", lambda facts: self.index(facts.tenant, facts.schema) if facts.schema else None
-        )
+
+        def index_of_request(facts: RequestFacts) -> NGrams | None:
+            """Return the index of a request's schema; None for a free text, which has no schema."""
+            return self.index(facts.tenant, facts.schema) if facts.schema else None
+
+        return KnownTexts("earlier", index_of_request)
 
     def delete(self, tenant: str, schema: str | None = None) -> int:
         """Delete a tenant's answers to a schema, or to all; return how many they were."""

@@ -74,7 +74,8 @@ class DraftModel:
 
     def propose(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the tree; empty after an end token, or if the small model's context is full."""
-        depth = min(self._depth, view.room, self._room - len(self._text))
+        room = self._room - len(self._text)
+        depth = min(self._depth, view.room, room)
         is_over = view.matcher is not None and view.matcher.is_finished
         if depth < 1 or max_nodes < 1 or is_over or self._rows is None:
             return NO_DRAFT
@@ -108,17 +109,21 @@ class DraftModel:
         for level in range(1, depth + 1):
             logits = known_logits[path] if path in known_logits else rows.read([path])[0]
             self._logits_by_path[path] = logits
+            # Of each new node: its number, its token, the state behind it, and its share.
             children = list[tuple[int, int, int, float]]()
             for token, share in self._likeliest_tokens(logits, state, view):
                 after = view.after(state, token)
                 if after != REFUSED:
-                    children.append((tree.add_node(node, token, share), token, after, share))
+                    child = tree.add_node(node, token, share)
+                    children.append((child, token, after, share))
             if not children:
                 break
+            # The likeliest one comes first, and goes on.
             node, token, state, share = children[0]
             chance *= share
             is_large_enough = level == depth or len(tree) >= max_nodes
-            if is_large_enough or chance < self._min_chance or token in view.ends:
+            is_unsure = chance < self._min_chance
+            if is_large_enough or is_unsure or token in view.ends:
                 break
             path = (*path, token)
         return tree.make_draft() if len(tree) else NO_DRAFT
@@ -138,10 +143,12 @@ class DraftModel:
         count = min(self._branches, len(values))
         # A partition finds the few best ones in linear time, in no order.
         best = np.argpartition(-values, count - 1)[:count]
-        best_order = sorted(best.tolist(), key=lambda at: (-values[at], at))
-        return [
-            (int(allowed_tokens[at]), float(weights[at]) / total) for at in best_order if weights[at] > 0.0
-        ]
+        likeliest = []
+        for at in sorted(best.tolist(), key=lambda at: (-values[at], at)):
+            if weights[at] > 0.0:
+                chance = float(weights[at]) / total
+                likeliest.append((int(allowed_tokens[at]), chance))
+        return likeliest
 
     def _allowed_tokens(self, state: int, view: DraftContext) -> npt.NDArray[np.int64] | None:
         """Return the tokens that the grammar allows in a state, ascending; None if that is unknown."""

@@ -81,15 +81,18 @@ class GrammarTree:
         text, None where it is left out, for example in a grammar that is not JSON's."""
         assert view.matcher is not None
         tree = DraftTree()
-        for share, text in self._list_continuations(view.start, memo, view.matcher.compiled, layout):
+        compiled_grammar = view.matcher.compiled
+        for share, text in self._list_continuations(view.start, memo, compiled_grammar, layout):
             node = -1
             for token in canonical_tokens(view, tokenizer, text):
                 node = tree.add_node(node, token, 0.0)
                 tree.chances[node] += share
         # The chances of siblings are to add up to 1.
-        sums = [sum(tree.chances[child] for child in children.values()) for children in tree.children]
-        pairs = zip(tree.chances, tree.parents, strict=True)
-        tree.chances = [chance / sums[parent + 1] for chance, parent in pairs]
+        sums = []
+        for children in tree.children:
+            sums.append(sum(tree.chances[child] for child in children.values()))
+        for node, parent in enumerate(tree.parents):
+            tree.chances[node] /= sums[parent + 1]
         return tree.make_draft() if len(tree) else NO_DRAFT
 
     def _list_continuations(
@@ -103,7 +106,8 @@ class GrammarTree:
         max_choices = self.widest + (len(WHITE) if self.skips_white else 0)
         texts: list[tuple[float, bytes]] = []
         # a heap: shares are negative, so the largest is first
-        waiting = [(-1.0, b"", start, START if layout is None else layout.place)]
+        start_place = START if layout is None else layout.place
+        waiting = [(-1.0, b"", start, start_place)]
         for _ in range(self.work):
             if not waiting:
                 break
@@ -132,7 +136,8 @@ class GrammarTree:
                     data = data[-1:]
                     after = memo.byte_after(compiled_grammar, state, byte)
                 byte_share = share / len(following)
-                heapq.heappush(waiting, (byte_share, text + data, after, move_place(place, byte)))
+                next_place = move_place(place, byte)
+                heapq.heappush(waiting, (byte_share, text + data, after, next_place))
         # When the work is spent, the texts that are still growing are drafts as far as they are.
         texts += [(-share, text) for share, text, _, _ in waiting]
         return texts

@@ -118,7 +118,8 @@ class KnownTexts:
                 waiting = all_tokens[-(MOST_TOKENS // 2) :]
                 self._texts = NGrams()
             self._texts.add_tokens(waiting)
-        return grow_tree(self._texts.followers_of, self._answer[-max(CONTEXTS) :], view, max_nodes)
+        context = self._answer[-max(CONTEXTS) :]
+        return grow_tree(self._texts.followers_of, context, view, max_nodes)
 
     def observe(self, new_tokens: Sequence[int], accepted_count: int) -> None:
         """Take the tokens of the answer."""
@@ -162,8 +163,10 @@ def grow_tree(
     state = view.start
     while True:
         if len(path) < view.room:
-            for rank, (token, chance) in enumerate(followers_of([*context, *path])[:branches]):
-                heappush(waiting, (-worth * chance, node, rank, token, chance, state, path))
+            followers = followers_of([*context, *path])[:branches]
+            for rank, (token, chance) in enumerate(followers):
+                negative_worth = -worth * chance
+                heappush(waiting, (negative_worth, node, rank, token, chance, state, path))
         next_state = REFUSED
         while next_state == REFUSED:
             is_sure = bool(waiting) and -waiting[0][0] >= SURE

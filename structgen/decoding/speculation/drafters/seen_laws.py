@@ -45,8 +45,8 @@ class SeenLaws:
                 total = count * old_mean.get(token, 0.0) + law.get(token, 0.0)
                 mean[token] = total / (count + 1)
             # The order of a set differs from run to run, so equal ones are ordered by their ids.
-            best = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))[:TOP]
-            self._laws[key] = count + 1, dict(best)
+            by_chance = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))
+            self._laws[key] = count + 1, dict(by_chance[:TOP])
         while len(self._laws) > MOST_CONTEXTS:
             del self._laws[next(iter(self._laws))]
 
@@ -56,8 +56,9 @@ class SeenLaws:
         for size in SIZES:
             if size > len(context):
                 continue
-            if entry := self._laws.get(hash(tuple(context[-size:]))):
-                _, mean = entry
+            key = hash(tuple(context[-size:]))
+            if key in self._laws:
+                _, mean = self._laws[key]
                 return list(mean.items())
         return []
 
@@ -85,10 +86,13 @@ class OtherSamples:
 
     def verified(self, verified_draft: VerifiedDraft) -> None:
         """Learn the laws behind the end of the text and behind each node. Cost: 30 us a node."""
-        rows = zip(verified_draft.tokens.tolist(), verified_draft.chances.tolist(), strict=True)
+        token_rows = verified_draft.tokens.tolist()
+        chance_rows = verified_draft.chances.tolist()
         # Node -1 is the end of the text, whose row is the first.
-        for node, (best, chances) in enumerate(rows, -1):
-            law = {token: chance for token, chance in zip(best, chances, strict=True) if token >= 0}
+        for node, (tokens, chances) in enumerate(zip(token_rows, chance_rows, strict=True), -1):
+            law = dict(zip(tokens, chances, strict=True))
+            # It stands where there are fewer tokens than columns.
+            law.pop(-1, None)
             if law:
                 context = [*self._end, *verified_draft.draft.path(node)]
                 self._laws.learn_law(context[-max(SIZES) :], law)

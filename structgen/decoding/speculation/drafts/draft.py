@@ -41,8 +41,10 @@ class Draft:
             )
         child_keys: set[tuple[int, int]] = set()
         # Python's numbers, as a loop over those of numpy takes several times as long.
-        nodes = zip(self.tokens.tolist(), self.parents.tolist(), self.chances.tolist(), strict=True)
-        for i, (token, parent, chance) in enumerate(nodes):
+        tokens = self.tokens.tolist()
+        parents = self.parents.tolist()
+        chances = self.chances.tolist()
+        for i, (token, parent, chance) in enumerate(zip(tokens, parents, chances, strict=True)):
             if not -1 <= parent < i:
                 fault = f"The parent of node {i} is {parent}."
                 cure = "Parents come before their children; -1 is the root."
@@ -93,8 +95,9 @@ class Draft:
     def children(self) -> list[dict[int, int]]:
         """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear time."""
         tables: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
-        for i, (token, parent) in enumerate(zip(self.tokens.tolist(), self.parents.tolist(), strict=True)):
-            tables[parent + 1][token] = i
+        parents = self.parents.tolist()
+        for i, token in enumerate(self.tokens.tolist()):
+            tables[parents[i] + 1][token] = i
         return tables
 
     def path(self, node: int) -> list[int]:
@@ -169,14 +172,18 @@ def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
     array = np.asarray(value)
     # numpy's letters for integers with and without a sign, and for floats. An empty list counts as floats.
     kinds = "iu" if dtype is np.int32 else "f"
-    if array.ndim != 1 or (array.size and array.dtype.kind not in kinds):
+    is_other_kind = array.size and array.dtype.kind not in kinds
+    if array.ndim != 1 or is_other_kind:
         raise OptionError(
             f"{name} has the shape {array.shape} and the type {array.dtype}.",
             where="draft",
             cure="Give int32 tokens, int32 parents and float32 chances, each of the shape [n].",
         )
-    if array.size and kinds == "iu" and (array.min() < -(2**31) or array.max() >= 2**31):
-        raise OptionError(f"{name} holds a number that is no int32.", where="draft", cure="Give token ids.")
+    if array.size and kinds == "iu":
+        # numpy would wrap such a number around in silence.
+        if array.min() < -(2**31) or array.max() >= 2**31:
+            fault = f"{name} holds a number that is no int32."
+            raise OptionError(fault, where="draft", cure="Give token ids.")
     column = np.array(array, dtype)
     column.setflags(write=False)
     return column

@@ -67,7 +67,8 @@ class DraftContext:
 
     def __post_init__(self) -> None:
         # The object is frozen. The memo is looked up once for each pass, and asked for each token.
-        object.__setattr__(self, "_memo", None if self.matcher is None else memo_of(self.matcher.compiled))
+        memo = None if self.matcher is None else memo_of(self.matcher.compiled)
+        object.__setattr__(self, "_memo", memo)
 
     @property
     def start(self) -> int:

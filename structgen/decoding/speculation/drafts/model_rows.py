@@ -90,11 +90,14 @@ class ModelRows:
             logits_of[()] = self._read_prompt()[0]
         caches, rounds = self._plan_rounds([prefix for prefix in wanted_prefixes if prefix])
         # What is read without being wanted was read before, and dropped.
-        self.reread += sum(map(len, rounds)) - sum(map(bool, wanted_prefixes))
+        read_count = sum(map(len, rounds))
+        wanted_count = sum(map(bool, wanted_prefixes))
+        self.reread += read_count - wanted_count
         support = getattr(self._model, "draft_support", None)
         reads_chains = support is not None and support.shape != "none"
-        is_chain = 1 < len(rounds) <= MOST_NODES and all(len(round_) == 1 for round_ in rounds)
-        if reads_chains and is_chain:
+        has_pass_size = 1 < len(rounds) <= MOST_NODES
+        is_chain = all(len(round_) == 1 for round_ in rounds)
+        if reads_chains and has_pass_size and is_chain:
             # One prefix alone: the model reads all of its tokens in one pass, as it verifies a draft.
             chain = [round_[0] for round_ in rounds]
             rounds = []
@@ -110,7 +113,8 @@ class ModelRows:
                 # Copies: several prefixes may begin with one, whose cache must stay as it is.
                 fresh = [caches[prefix[:-1]].copy() for prefix in part]
                 self.passes += 1
-                logits = self._model.decode([prefix[-1] for prefix in part], fresh)
+                last_tokens = [prefix[-1] for prefix in part]
+                logits = self._model.decode(last_tokens, fresh)
                 logits_of |= _rows_of_wanted(part, logits, wanted_prefixes)
                 for prefix, cache in zip(part, fresh, strict=True):
                     # Kept for the next round, even if there is no room for it after the call.
@@ -121,7 +125,8 @@ class ModelRows:
 
     def _most_rows(self) -> int:
         """Return the most rows of one pass, by the memory of caches and by that of logits."""
-        largest_cache = max(self._largest, self._own_bytes(self._read_prompt()[1]))
+        _, prompt_cache = self._read_prompt()
+        largest_cache = max(self._largest, self._own_bytes(prompt_cache))
         cache_limit = max(self._max_bytes // largest_cache, self._min_caches)
         row_bytes = 8 * int(self._model.vocab_size)
         return max(1, min(cache_limit, PASS // row_bytes))
@@ -131,10 +136,12 @@ class ModelRows:
         cache."""
         model: Any = self._model
         tokens = [prefix[-1] for prefix in chain]
+        count = len(tokens)
         self.passes += 1
         # A draft tree in which each node is the only child of the one before: all of it is kept.
-        logits = model.decode_tree(tokens, range(-1, len(tokens) - 1), [len(tokens)], [cache])
-        model.keep([range(len(tokens))], [cache])
+        parents = range(-1, count - 1)
+        logits = model.decode_tree(tokens, parents, [count], [cache])
+        model.keep([range(count)], [cache])
         self._keep_cache(chain[-1], cache)
         return logits
 
@@ -174,7 +181,9 @@ class ModelRows:
         nbytes = self._own_bytes(cache)
         self._entries[prefix] = _CacheEntry(cache, nbytes)
         self._largest = max(self._largest, nbytes)
-        self.nbytes += nbytes - (old_entry.nbytes if old_entry else 0)
+        if old_entry is not None:
+            self.nbytes -= old_entry.nbytes
+        self.nbytes += nbytes
         while self.nbytes > self._max_bytes and len(self._entries) > self._min_caches:
             _, dropped_entry = self._entries.popitem(last=False)
             self.nbytes -= dropped_entry.nbytes

@@ -113,8 +113,10 @@ class _JointTree(DraftTree):
         # Of each node of the draft that is grafted, its number here.
         places = {-1: -1}
         trust = owner.trust
-        rows = zip(draft.tokens.tolist(), draft.parents.tolist(), draft.chances.tolist(), strict=True)
-        for i, (token, parent, chance) in enumerate(rows):
+        tokens = draft.tokens.tolist()
+        parents = draft.parents.tolist()
+        chances = draft.chances.tolist()
+        for i, (token, parent, chance) in enumerate(zip(tokens, parents, chances, strict=True)):
             parent_node = places.get(parent)
             if parent_node is None:  # its parent is refused
                 continue
@@ -190,7 +192,9 @@ class Drafting:
     @property
     def top(self) -> int:
         """How many of the likeliest tokens of each node are asked for, in the pass that is verified now."""
-        return 0 if self._tree is None else max((member.top for member in self._members), default=0)
+        if self._tree is None:
+            return 0
+        return max((member.top for member in self._members), default=0)
 
     def propose_tree(self, view: DraftContext, max_nodes: int) -> Draft:
         """Return the fused proposals of all drafters, as far as the grammar allows them: the likeliest
@@ -245,9 +249,10 @@ class Drafting:
                 children = tree.children[node + 1]
                 chosen = children.get(token)
                 right_members = [] if chosen is None else tree.owners[chosen + 1]
+                owners = [tree.owners[child + 1] for child in children.values()]
                 for member in self._members:
                     # A drafter without a proposal at this place has made no guess.
-                    if any(member in tree.owners[child + 1] for child in children.values()):
+                    if any(member in child_owners for child_owners in owners):
                         member.learn_guess(is_right=member in right_members)
                 if chosen is None:
                     break

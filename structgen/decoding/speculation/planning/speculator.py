@@ -135,7 +135,8 @@ def plan_drafts(trees: Sequence[Draft], seconds: float, row: float) -> list[Draf
     # no node is worth more than its parent, and of equal ones the parent is the first
     ranking.sort()
     # With the first k nodes of the ranking, k = 0, 1, ...: each text takes one token anyway.
-    expected_tokens = len(trees) - np.cumsum([0.0, *(negative_worth for negative_worth, _, _ in ranking)])
+    negative_worths = [0.0, *(negative_worth for negative_worth, _, _ in ranking)]
+    expected_tokens = len(trees) - np.cumsum(negative_worths)
     pass_seconds = seconds + row * np.arange(len(ranking) + 1)
     best = int(np.argmax(expected_tokens / pass_seconds))
     nodes: list[list[int]] = [[] for _ in trees]
