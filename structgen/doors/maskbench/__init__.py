@@ -1,8 +1,13 @@
 """JSONSchemaBench replayed: every instance token by token, for our engine and for its peers.
 
-`runner` gives each engine a process; `readers` reads the cases, `vocabularies` the tokenizer. `engines` says
-what an engine is, `ours` is our own; `replay` times one schema. `measurements` are what a run found out,
-`run_report` what it amounts to.
+What comes in: a folder of schemas with instances, and the names of engines. What goes out: for each schema
+and engine a verdict and times, and a report of all. Read it in this order:
+
+1. `readers` makes cases of the files, `vocabularies` the tokenizer.
+2. `engines` says which calls an engine has; `ours` is our own.
+3. `replay` runs one case through one engine and times each call.
+4. `runner` gives each engine a process with a time limit, and sends it the cases.
+5. `measurements` has the results, which cross the border of processes, and `run_report` the report of them.
 """
 
 from __future__ import annotations

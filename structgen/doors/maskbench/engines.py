@@ -38,6 +38,7 @@ class EngineConfig:
         """Return the engine with its tokenizer. Raises what the adapter does where it is not installed."""
         tokenizer = load_tokenizer(self.tokenizer)
         module, _, name = self.adapter.partition(":")
+        # The module is imported in the worker, so an engine cannot disturb the parent process.
         engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **self.options)
         return engine, tokenizer
 
@@ -49,6 +50,7 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
     Raises `OptionError` for another name, and for two adapters whose functions have the same name.
     """
     configs: dict[str, EngineConfig] = {}
+    # The names of columns are those of functions: `peers:llguidance` is called llguidance.
     for entry in map(str.strip, engines.split(",")):
         module, _, name = entry.rpartition(":")
         if entry == "structgen":
@@ -63,6 +65,7 @@ def engine_configs(engines: str, tokenizer: str, policies: Mapping[str, Any]) ->
                 "structgen's repository has those of llguidance, xgrammar and glrmask: "
                 "PYTHONPATH=bench structgen maskbench PATH --engine structgen,peers:llguidance.",
             )
+        # The same engine twice is one column. Two engines of one name could not be told apart.
         if configs.setdefault(name, config) != config:
             raise OptionError(
                 f"Two engines would be called {name}.", where="--engine", cure="Rename one of the functions."
@@ -96,6 +99,7 @@ class Session:
 
     def allows_token(self, token: int) -> bool:
         """Return whether the row that was filled last has the token."""
+        # Token t is bit t % 32 of word t // 32.
         return bool(self.row[token >> 5] >> (token & 31) & 1)
 
     def end_allowed(self) -> bool:

@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     CRASHED = "crashed"
 
 
+# An enumeration keeps the order in which its members are written.
 _FROM_BEST = list(Verdict)
 
 
@@ -64,20 +65,19 @@ class CaseResult:
     @property
     def outcome(self) -> Verdict:
         """The worst that happened to the schema; `RIGHT` where all is well."""
-        return Verdict(max((step.kind for step in self.steps), key=_FROM_BEST.index, default=Verdict.RIGHT))
+        kinds = (step.kind for step in self.steps)
+        return Verdict(max(kinds, key=_FROM_BEST.index, default=Verdict.RIGHT))
 
     def failure_records(self) -> Iterator[dict[str, Any]]:
         """Yield each fault, as --failures writes it; `instance` is None where the schema itself failed."""
         for at, step in enumerate(self.steps):
             if step.kind != Verdict.RIGHT:
                 record = asdict(step)
+                # A fault is told without its costs: they are long, and no reason of it.
                 del record["times"], record["cpu"], record["pauses"]
-                yield {
-                    "schema": self.name,
-                    "engine": self.engine,
-                    "instance": at - 1 if at else None,
-                    **record,
-                }
+                # Step 0 is the compilation.
+                instance = at - 1 if at else None
+                yield {"schema": self.name, "engine": self.engine, "instance": instance, **record}
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -90,8 +90,9 @@ class CaseResult:
     @classmethod
     def of_plain(cls, plain: Mapping[str, Any]) -> CaseResult:
         """Return the result of what `to_plain` returned."""
-        steps = [
-            StepResult(**{**step, "times": array("q", step["times"]), "pauses": array("q", step["pauses"])})
-            for step in plain["steps"]
-        ]
+        steps = []
+        for step in plain["steps"]:
+            # JSON has lists in place of arrays.
+            arrays = {name: array("q", step[name]) for name in ("times", "pauses")}
+            steps.append(StepResult(**{**step, **arrays}))
         return cls(**{**plain, "steps": steps})

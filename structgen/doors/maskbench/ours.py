@@ -19,6 +19,7 @@ def structgen(tokenizer: Tokenizer, **policies: Any) -> MaskEngine:
     mask = sg.allocate_mask(1, tokenizer.vocab_size)
 
     def compile_schema(schema: str) -> Start:
+        """Return what begins documents of a schema. Raises EngineRefusal, with the reason in few words."""
         try:
             compiled_grammar = sg.compile(unwarned_schema(schema, **policies), tokenizer)
         except sg.StructgenError as error:
@@ -34,16 +35,20 @@ def session_of(compiled_grammar: sg.CompiledGrammar, mask: Any, ends: tuple[int,
     matcher = sg.Matcher(compiled_grammar)
 
     def explain_refusal(text: bytes, _start: int) -> tuple[int, str]:
+        """Return the byte where a text leaves the grammar, and what was expected there, in words."""
         state, at = compiled_grammar.live_part(text)
-        expected_items = compiled_grammar.expected(state)
-        sources = (f" (from {', '.join(item.sources)})" if item.sources else "" for item in expected_items)
-        return at, "; ".join(item.what + source for item, source in zip(expected_items, sources, strict=True))
+        phrases = []
+        for item in compiled_grammar.expected(state):
+            source = f" (from {', '.join(item.sources)})" if item.sources else ""
+            phrases.append(item.what + source)
+        return at, "; ".join(phrases)
 
     return Session(
         partial(matcher.fill_mask, mask),
         matcher.advance,
         memoryview(mask.array[0]),
         ends,
+        # A budget of no more than what the rest needs: each token must bring the end nearer.
         fill_closing=lambda: matcher.fill_mask(mask, 0, budget=matcher.tokens_to_finish()),
         why=explain_refusal,
     )

@@ -53,7 +53,8 @@ class Case:
 
 def data_digest(cases: Iterable[Case]) -> str:
     """Return the digest of some cases, which is the same in any order."""
-    return blake2b(b"".join(sorted(case.digest for case in cases)), digest_size=16).hexdigest()
+    sorted_digests = sorted(case.digest for case in cases)
+    return blake2b(b"".join(sorted_digests), digest_size=16).hexdigest()
 
 
 Source: TypeAlias = tuple[str, Callable[[], Case]]
@@ -65,7 +66,9 @@ def select_cases(paths: Sequence[Path], *, sample: int | None = None, seed: int 
     `ReaderError` where a path holds no case."""
     pool = [source for path in paths for source in sources_of(path)]
     if sample is not None and sample < len(pool):
-        pool = [pool[at] for at in sorted(random.Random(seed).sample(range(len(pool)), sample))]
+        # Positions are drawn, and sorted again, so that a sample has the order of the whole.
+        positions = random.Random(seed).sample(range(len(pool)), sample)
+        pool = [pool[at] for at in sorted(positions)]
     return pool
 
 
@@ -75,20 +78,21 @@ def sources_of(path: Path) -> list[Source]:
     folder = path if path.is_dir() else path.parent
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     tables = [file for file in files if file.suffix == ".parquet"]
-    root, sources = folder.resolve().name, list[Source]()
+    root = folder.resolve().name
+    sources = list[Source]()
+    # A folder with tables is JSONSchemaBench from the hub. JSON files beside them are about it, and no cases.
     if path.exists():
         for file in tables or files:
             name = file.relative_to(folder).as_posix()
             if tables:
-                sources += _read_rows(file, name.rpartition("/")[0], root)
+                table_folder, _, _ = name.rpartition("/")
+                sources += _read_rows(file, table_folder, root)
             elif file == path or file.suffix == ".json":
-                sources.append((name, partial(_of_file, name, file, root)))
+                # The file is read when its turn comes: all of them would not fit into memory.
+                sources.append((name, partial(_case_of_file, name, file, root)))
     if not sources:
-        raise ReaderError(
-            "there is no schema here." if path.exists() else "no such file or folder.",
-            where=str(path),
-            cure="Give a folder or file of JSON schemas.",
-        )
+        fault = "there is no schema here." if path.exists() else "no such file or folder."
+        raise ReaderError(fault, where=str(path), cure="Give a folder or file of JSON schemas.")
     return sorted(sources, key=itemgetter(0))
 
 
@@ -102,6 +106,7 @@ def split_of(name: str, root: str) -> str:
         return base.partition("---")[0]
     if folder:
         return folder
+    # A numbered file, such as JME_7: what stands before the number is the split.
     match = re.fullmatch(r"(.+)[-_]\d+", base)
     return match[1] if match else root
 
@@ -118,7 +123,11 @@ def parse_case(name: str, data: bytes, root: str) -> Case:
         return Case(name, split, "", problem=f"not JSON at line {error.lineno}, column {error.colno}")
     if not _is_maskbench(value):
         return Case(name, split, text, bare=True)
-    instances = (Instance(write_as_read(test["data"]).encode(), test["valid"]) for test in value["tests"])
+    # Written as read: numerals keep their spelling, which masks see.
+    instances = []
+    for test in value["tests"]:
+        text = write_as_read(test["data"])
+        instances.append(Instance(text.encode(), test["valid"]))
     return Case(name, split, write_as_read(value["schema"]), tuple(instances))
 
 
@@ -127,12 +136,16 @@ def _is_maskbench(value: Any) -> bool:
     if not isinstance(value, dict) or not isinstance(value.get("schema"), (dict, bool)):
         return False
     tests = value.get("tests")
-    return isinstance(tests, list) and all(
-        isinstance(test, dict) and "data" in test and isinstance(test.get("valid"), bool) for test in tests
-    )
+    return isinstance(tests, list) and all(map(_is_instance, tests))
 
 
-def _of_file(name: str, path: Path, root: str) -> Case:
+def _is_instance(value: Any) -> bool:
+    """Return whether a JSON value is an instance of MaskBench: its data, and whether it is valid."""
+    return isinstance(value, dict) and "data" in value and isinstance(value.get("valid"), bool)
+
+
+def _case_of_file(name: str, path: Path, root: str) -> Case:
+    """Return the case in a file of JSON."""
     return parse_case(name, path.read_bytes(), root)
 
 
@@ -146,7 +159,8 @@ def _read_rows(file: Path, folder: str, root: str) -> Iterator[Source]:
     except (pyarrow.ArrowException, OSError) as error:
         raise ReaderError(str(error), where=str(file), cure="Download or save the table anew.") from error
     for at, row in enumerate(rows):
-        if (schema := row.get("json_schema", row.get("schema"))) is None:
+        schema = row.get("json_schema", row.get("schema"))
+        if schema is None:
             raise ReaderError(
                 f"the table has no schemas in a column json_schema or schema, only {', '.join(row)}.",
                 where=str(file),

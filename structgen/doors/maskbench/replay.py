@@ -23,8 +23,11 @@ from structgen.doors.maskbench.measurements import NOT_MEASURED, StepResult, Ver
 from structgen.doors.maskbench.readers import Case
 
 WALK_FREE = 48
+"""So many tokens of a walk are any that are allowed; later ones lead to the end."""
 WALK_MOST = 4096
+"""The most positions of a walk."""
 WALK_SEED = 7
+"""Of the random tokens of a walk: each engine has the same draws."""
 _LONGEST: Final = 2000
 """Of what an engine says, so many characters are kept."""
 
@@ -37,6 +40,7 @@ class Replay:
         self._config = config
 
     def __call__(self, question: str, *arguments: Any) -> Any:
+        # `question` comes from our own parent process (`EngineProcess`), not from a user.
         return getattr(self, question)(*arguments)
 
     def start(self) -> str:
@@ -56,6 +60,7 @@ class Replay:
 
     def _begin_step(self) -> None:
         """Begin to count what a step costs."""
+        # A step that raised has left the listener behind.
         if self._note_collection not in gc.callbacks:
             gc.callbacks.append(self._note_collection)
         self._pauses = array("q")
@@ -82,6 +87,7 @@ class Replay:
         except EngineRefusal as refusal:
             return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
         except Exception as error:
+            # Any exception of an engine is a verdict on it, and no end of the run.
             return _verdict_on(error, array("q"))
         step = self._add_costs(StepResult(times=array("q", [elapsed])))
         self._fresh: Session | None = session
@@ -89,12 +95,14 @@ class Replay:
 
     def replay(self, index: int) -> StepResult:
         """Replay an instance; write a document of a bare schema."""
-        times, fresh = array("q"), self._fresh
+        times = array("q")
+        # The session whose first mask was filled by the compilation serves the first instance.
+        fresh = self._fresh
         self._fresh = None
         try:
             session = fresh or self._start()
             if self._case.bare:
-                step = self._walked(session, times)
+                step = self._walk_document(session, times)
             else:
                 step = self._replay_instance(session, index, times, is_filled=fresh is not None)
         except Exception as error:
@@ -106,6 +114,9 @@ class Replay:
     def _replay_instance(
         self, session: Session, index: int, times: array[int], *, is_filled: bool
     ) -> StepResult:
+        """Replay an instance, and judge it: for example, a valid one is right if the engine takes all of its
+        tokens and the end. `times` gets the times of masks and tokens in turn; `is_filled`: whether the first
+        mask is there already."""
         instance = self._case.instances[index]
         tokens = self._tokenizer.encode(instance.text)
         self._begin_step()
@@ -128,7 +139,7 @@ class Replay:
         step.expected = expectation[:_LONGEST]
         return step
 
-    def _walked(self, session: Session, times: array[int]) -> StepResult:
+    def _walk_document(self, session: Session, times: array[int]) -> StepResult:
         """Write one document of a bare schema: at first any token that is allowed, later what leads to the
         end; the first mask is filled already.
 
@@ -139,7 +150,8 @@ class Replay:
         import numpy as np
 
         draw = random.Random(WALK_SEED)
-        text, ends = bytearray(), set(session.ends)
+        text = bytearray()
+        ends = set(session.ends)
         for position in range(WALK_MOST):
             if position:
                 time_call(times, session.clock, session.fill)
@@ -148,8 +160,11 @@ class Replay:
             may_end = session.end_allowed()
             if position >= WALK_FREE and not may_end and session.fill_closing is not None:
                 session.fill_closing()
-            bits = np.unpackbits(np.asarray(session.row, np.int32).view(np.uint8), bitorder="little")
+            # One bit for each token, the lowest bit of a word first.
+            row_bytes = np.asarray(session.row, np.int32).view(np.uint8)
+            bits = np.unpackbits(row_bytes, bitorder="little")
             allowed_tokens = [token for token in np.flatnonzero(bits).tolist() if token not in ends]
+            # A document may end early by chance, so that short ones are met as well.
             if may_end and (not allowed_tokens or position >= WALK_FREE or draw.random() < 0.25):
                 try:
                     read_as_written(text.decode())
@@ -173,7 +188,9 @@ def replay_tokens(
     """Return how many of the tokens the engine takes, each allowed by the mask before it.
 
     With all taken, one more mask is filled, so that the session can tell whether the end is allowed.
-    `is_filled` says that the first mask is there already.
+    `times` gets two numbers for each token, in nanoseconds: the mask's and its own. `is_filled` says that the
+    first mask is there already; it has no time then, for example in `replay_tokens(session, tokens,
+    array("q"), is_filled=True)`.
     """
     for position, token in enumerate(tokens):
         if is_filled and not position:
@@ -193,7 +210,9 @@ def time_call(
     call: Callable[..., object],
     *arguments: object,
 ) -> object:
-    """Make a call of the engine, and append its time by a clock; a call that raises has none."""
+    """Make a call of the engine, and append its time by a clock; a call that raises has none. For example
+    `time_call(times, perf_counter_ns, session.fill)`."""
+    # Nothing else stands between the two looks at the clock.
     begin = clock()
     answer = call(*arguments)
     end = clock()
@@ -204,6 +223,7 @@ def time_call(
 def commit_token(session: Session, token: int, times: array[int]) -> None:
     """Take a token that the mask allows. Raises `RuntimeError` where the engine refuses it."""
     is_taken = time_call(times, session.clock, session.commit, token)
+    # An engine's call may return anything else, also None, for a token that it took.
     if is_taken is False:
         raise RuntimeError(f"token {token} is in the mask, and refused.")
 

@@ -53,37 +53,53 @@ def report_of(results: Sequence[CaseResult]) -> Report:
     for result in results:
         by_engine.setdefault(result.engine, []).append(result)
     # A compilation that was cut short counts: left out, it would make an engine faster by its slowest schema.
-    compiled_names = [
-        {case.name for case in of if len(times_by_measure(case)["first mask"])} for of in by_engine.values()
-    ]
-    common = set.intersection(*compiled_names) if compiled_names else set[str]()
+    compiled_names = []
+    for cases in by_engine.values():
+        compiled_names.append({case.name for case in cases if len(times_by_measure(case)["first mask"])})
+    common_names = set.intersection(*compiled_names) if compiled_names else set[str]()
+    # "all" stands for the whole in the report already.
     splits = sorted({result.split for result in results} - {"all"})
     return {
-        "common_schemas": len(common),
+        "common_schemas": len(common_names),
         "engines": {
-            engine: {
-                "all": count_results(of),
-                "splits": {
-                    split: count_results([case for case in of if case.split == split]) for split in splits
-                },
-                "ns": _figures_of(of),
-                "ns_common": _figures_of([case for case in of if case.name in common]),
-            }
-            for engine, of in by_engine.items()
+            engine: _report_of_engine(cases, splits, common_names) for engine, cases in by_engine.items()
         },
+    }
+
+
+def _report_of_engine(
+    cases: Sequence[CaseResult], splits: Sequence[str], common_names: set[str]
+) -> dict[str, Any]:
+    """Return the part of a report about one engine; `common_names`: the schemas that each engine compiled."""
+    cases_by_split: dict[str, list[CaseResult]] = {split: [] for split in splits}
+    for case in cases:
+        if case.split in cases_by_split:
+            cases_by_split[case.split].append(case)
+    return {
+        "all": count_results(cases),
+        "splits": {split: count_results(split_cases) for split, split_cases in cases_by_split.items()},
+        "ns": _figures_of(cases),
+        "ns_common": _figures_of([case for case in cases if case.name in common_names]),
     }
 
 
 def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
     """Return the counts of an engine's schemas, by the names of `COUNTS`, then refusals by reason, and
     instances by verdict."""
+    # Of each schema the worst verdict, and each verdict that it has at all.
     outcomes = Counter(case.outcome for case in results)
-    having = Counter(kind for case in results for kind in {step.kind for step in case.steps})
-    counts = {name: (outcomes if name in EXCLUSIVE else having)[kind] for name, (kind, _) in COUNTS.items()}
+    occurring = Counter[Verdict]()
+    for case in results:
+        occurring.update({step.kind for step in case.steps})
+    counts: dict[str, Any] = {}
+    for name, (kind, _) in COUNTS.items():
+        counts[name] = outcomes[kind] if name in EXCLUSIVE else occurring[kind]
+    # The first step is the compilation, each later one an instance.
     reasons = Counter(case.steps[0].reason for case in results if case.outcome == Verdict.REFUSED)
     instances = Counter(str(step.kind) for case in results for step in case.steps[1:])
-    breakdowns = {"refused_by_reason": dict(reasons.most_common()), "instances": dict(instances)}
-    return {"schemas": len(results), **counts, **breakdowns}
+    counts["refused_by_reason"] = dict(reasons.most_common())
+    counts["instances"] = dict(instances)
+    return {"schemas": len(results), **counts}
 
 
 def times_by_measure(case: CaseResult) -> dict[str, Any]:
@@ -92,19 +108,28 @@ def times_by_measure(case: CaseResult) -> dict[str, Any]:
     `first mask + commit` is of the first text, whose first token may be what the engine left for later.
     `schema cpu` is of the schema with all its texts; `pause`: of each garbage collection."""
     first, *instances = [step.times for step in case.steps] or [array("q")]
-    pairs = np.concatenate([np.array([], np.int64), *instances]).reshape(-1, 2)
-    there = pairs >= 0
-    has_first_commit = len(first) and len(pairs) and tuple(there[0]) == (False, True)
+    no_times = np.array([], np.int64)
+    # A row for each position: the time of its mask, and of its token; NOT_MEASURED is negative.
+    pairs = np.concatenate([no_times, *instances]).reshape(-1, 2)
+    mask_times, commit_times = pairs.T
+    has_mask = mask_times >= 0
+    has_commit = commit_times >= 0
+    # The first mask is a part of the compilation, so the first position has its token's time alone.
+    has_first_commit = len(first) and len(pairs) and not has_mask[0] and has_commit[0]
+    first_sums = [first[0] + commit_times[0]] if has_first_commit else []
     cpu = [step.cpu for step in case.steps if step.cpu >= 0]
+    # The first of them is the compilation's.
+    compile_cpu = cpu[:1] if len(first) else []
+    schema_cpu = [sum(cpu)] if len(cpu) > 1 else []
     return {
         "first mask": np.array(first, np.int64),
-        "first mask + commit": np.array([first[0] + pairs[0, 1]] if has_first_commit else [], np.int64),
-        "first mask cpu": np.array(cpu[:1] if len(first) else [], np.int64),
-        "schema cpu": np.array([sum(cpu)] if len(cpu) > 1 else [], np.int64),
-        "pause": np.concatenate([np.array([], np.int64), *(step.pauses for step in case.steps)]),
-        "mask": pairs[there[:, 0], 0],
-        "commit": pairs[there[:, 1], 1],
-        "mask + commit": pairs[there.all(axis=1)].sum(axis=1),
+        "first mask + commit": np.array(first_sums, np.int64),
+        "first mask cpu": np.array(compile_cpu, np.int64),
+        "schema cpu": np.array(schema_cpu, np.int64),
+        "pause": np.concatenate([no_times, *(step.pauses for step in case.steps)]),
+        "mask": mask_times[has_mask],
+        "commit": commit_times[has_commit],
+        "mask + commit": pairs[has_mask & has_commit].sum(axis=1),
     }
 
 
@@ -112,60 +137,83 @@ def timing_figures(durations: ArrayLike) -> dict[str, float]:
     """Return the figures of some times: `count`, `avg`, percentiles by nearest rank, so that each is a
     measured time, and `max`; none where there is no time."""
     sorted_times = np.sort(durations)
-    if not (count := len(sorted_times)):
+    count = len(sorted_times)
+    if not count:
         return {}
-    rank = {name: max(0, -(-permille * count // 1000) - 1) for name, permille in PERMILLES.items()}
-    figures = {name: int(sorted_times[at]) for name, at in rank.items()}
-    return {"count": count, "avg": int(sorted_times.sum()) / count, **figures, "max": int(sorted_times[-1])}
+    percentiles = {}
+    for name, permille in PERMILLES.items():
+        rank = -(-permille * count // 1000)  # rounded up; the first has the rank 1
+        percentiles[name] = int(sorted_times[max(0, rank - 1)])
+    mean = int(sorted_times.sum()) / count
+    return {"count": count, "avg": mean, **percentiles, "max": int(sorted_times[-1])}
 
 
 def _figures_of(results: Sequence[CaseResult]) -> dict[str, dict[str, float]]:
+    """Return the figures of each measure over some schemas, without measures that have no time."""
+    if not results:
+        return {}
     case_times = [times_by_measure(case) for case in results]
-    figures = {
-        measure: timing_figures(np.concatenate([of[measure] for of in case_times]))
-        for measure in MEASURES
-        if case_times
-    }
-    return {measure: of for measure, of in figures.items() if of}
+    figures_by_measure: dict[str, dict[str, float]] = {}
+    for measure in MEASURES:
+        durations = np.concatenate([times[measure] for times in case_times])
+        if figures := timing_figures(durations):
+            figures_by_measure[measure] = figures
+    return figures_by_measure
 
 
 def report_tables(report: Report) -> Iterator[Table]:
     """Yield the tables of a report: the counts, reasons of refusals, times."""
     by_engine = report["engines"]
-    every = [of["all"] for of in by_engine.values()]
+    engine_reports = by_engine.values()
     words = {"schemas": "schemas", **{name: label for name, (_, label) in COUNTS.items()}}
-    if not any(of["dead_ends"] for of in every):
+    # Only bare schemas are walked, and can have dead ends.
+    if not any(part["all"]["dead_ends"] for part in engine_reports):
         del words["dead_ends"]
-    rows = [[label, *(f"{of[name]:,}" for of in every)] for name, label in words.items()]
+    rows = []
+    for name, label in words.items():
+        rows.append([label, *(f"{part['all'][name]:,}" for part in engine_reports)])
     yield "Schemas", ("of all schemas", *by_engine), rows
-    splits = list(next(iter(by_engine.values()))["splits"])
+    splits = list(next(iter(engine_reports))["splits"])
     if len(splits) > 1:
-        by_split = [(at, [of["splits"][at] for of in by_engine.values()]) for at in splits]
-        rows = [[at, *(f"{of['passing']:,} of {of['schemas']:,}" for of in every)] for at, every in by_split]
-        yield "Passing schemas by split", ("split", *by_engine), rows
-    reasons = [(engine, of["all"]["refused_by_reason"]) for engine, of in by_engine.items()]
-    refusal_rows = [[engine, reason, f"{count:,}"] for engine, of in reasons for reason, count in of.items()]
+        split_rows = []
+        for split in splits:
+            counts_of_engines = [part["splits"][split] for part in engine_reports]
+            cells = [f"{counts['passing']:,} of {counts['schemas']:,}" for counts in counts_of_engines]
+            split_rows.append([split, *cells])
+        yield "Passing schemas by split", ("split", *by_engine), split_rows
+    refusal_rows = []
+    for engine, part in by_engine.items():
+        for reason, count in part["all"]["refused_by_reason"].items():
+            refusal_rows.append([engine, reason, f"{count:,}"])
     if refusal_rows:
         yield "Refused to compile, by reason", ("engine", "reason", "schemas"), refusal_rows
     if len(by_engine) > 1:
-        over = f"the {report['common_schemas']:,} schemas that every engine compiled"
-        yield _speed_table({engine: of["ns_common"] for engine, of in by_engine.items()}, over)
-    yield _speed_table({engine: of["ns"] for engine, of in by_engine.items()}, "all schemas that compiled")
+        # An engine that refuses the hard schemas is fast over its own: the common ones compare engines.
+        scope = f"the {report['common_schemas']:,} schemas that every engine compiled"
+        yield _speed_table({engine: part["ns_common"] for engine, part in by_engine.items()}, scope)
+    own_figures = {engine: part["ns"] for engine, part in by_engine.items()}
+    yield _speed_table(own_figures, "all schemas that compiled")
 
 
-def _speed_table(timings: Mapping[str, Any], over: str) -> Table:
-    rows = [
-        [words, engine, f"{figures[measure]['count']:,}"]
-        + [format_microseconds(figures[measure][name]) for name in ("avg", "p50", "p99", "p99_9", "max")]
-        for measure, words in MEASURES.items()
-        for engine, figures in timings.items()
-        if measure in figures
-    ]
+def _speed_table(timings: Mapping[str, Any], scope: str) -> Table:
+    """Return the table of times by measure and engine; `scope`: the schemas that they are over, in words."""
+    rows = []
+    for measure, words in MEASURES.items():
+        for engine, figures_by_measure in timings.items():
+            if measure not in figures_by_measure:
+                continue
+            figures = figures_by_measure[measure]
+            shown_names = ("avg", "p50", "p99", "p99_9", "max")
+            times = [format_microseconds(figures[name]) for name in shown_names]
+            rows.append([words, engine, f"{figures['count']:,}", *times])
     head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")
-    return f"Microseconds a call, over {over}", head, rows
+    return f"Microseconds a call, over {scope}", head, rows
 
 
 def format_microseconds(ns: float) -> str:
     """Return a time in microseconds with three digits that count, or all before the point."""
+    # The limits are half a digit lower: 9.996 is shown as 10.0.
     value = ns / 1000
-    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+    if value < 9.995:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"

@@ -60,11 +60,15 @@ class EngineProcess:
         try:
             result.steps.append(self._ask_process(self._timeout, "compile", case))
             if result.steps[0].kind == Verdict.RIGHT:
-                for index in range(1 if case.bare else len(case.instances)):
+                # A bare schema has no instance, and one walk.
+                step_count = 1 if case.bare else len(case.instances)
+                for index in range(step_count):
                     result.steps.append(self._ask_process(self._timeout, "replay", index))
         except LateError:
-            # the call that hangs has a time, which is a lower bound
-            times = [int(self._timeout * 1e9), NOT_MEASURED][: 2 if result.steps else 1]
+            # The call that hangs has a time, which is a lower bound. An instance has pairs of times.
+            times = [int(self._timeout * 1e9)]
+            if result.steps:
+                times.append(NOT_MEASURED)
             detail = f"no answer within {self._timeout:g} s"
             result.steps.append(StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail))
         except EndedError as death:
@@ -72,9 +76,11 @@ class EngineProcess:
         return result
 
     def _ask_process(self, seconds: float, question: str, *arguments: Any) -> Any:
-        return self._process.call_function(
-            (question, *arguments), seconds, f"to {question}", "Give a longer --timeout."
-        )
+        """Return the answer of a method of `Replay` in the process. Raises LateError after so many seconds,
+        and EndedError where the process died."""
+        request = (question, *arguments)
+        cure = "Give a longer --timeout."
+        return self._process.call_function(request, seconds, f"to {question}", cure)
 
 
 class Engines:
@@ -97,15 +103,20 @@ class Engines:
         With several jobs, several cases at a time, in the order in which they are done; their times then
         disturb each other.
         """
-        yield dict(zip(self._names, [process.start_engine() for process in self._processes[0]], strict=True))
+        # The engines of the first job tell their versions. Those of other jobs start with their first case.
+        versions = [process.start_engine() for process in self._processes[0]]
+        yield dict(zip(self._names, versions, strict=True))
         free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
         for engines in self._processes:
             free.put(engines)
 
         def run_task(task: Task) -> dict[str, Any]:
-            engines, (number, case) = free.get(), task
+            """Run a case through all engines of a job that is free; return the line of its results."""
+            engines = free.get()
+            number, case = task
             try:
-                return {"line": number, "results": [process.run_case(case).to_plain() for process in engines]}
+                results = [process.run_case(case).to_plain() for process in engines]
+                return {"line": number, "results": results}
             finally:
                 free.put(engines)
 
@@ -135,18 +146,22 @@ class BenchRun:
         """Yield the results of each case, one for each engine: those of an earlier run, then the others as
         they are done. Raises StructgenError where an engine cannot run, and OptionError where `out` is of
         another run."""
+        # By its number a task, which is that number and the case.
         tasks = dict(enumerate(enumerate(cases)))
+        # The generators are closed where the caller stops early: that ends the engines.
         with ExitStack() as stack:
             if self.out is None:
                 lines = stack.enter_context(closing(self._answer_tasks([*tasks.values()])))
                 self.versions = next(lines)
             else:
                 recorded_lines = results_of(self.out, tasks, self._answer_tasks, self._run_of)
-                lines = (line for line, _ in stack.enter_context(closing(recorded_lines)))
+                stack.enter_context(closing(recorded_lines))
+                lines = (line for line, _ in recorded_lines)
             for line in lines:
                 yield [CaseResult.of_plain(record) for record in line["results"]]
 
     def _answer_tasks(self, open_tasks: Sequence[Task]) -> Answers:
+        """Yield the versions of the engines, then a line for each task, from processes here or on Ray."""
         if self.on_ray:
             make = partial(Engines, self.configs, self.timeout)
             yield from ray_answers(make, open_tasks, 1, self.workers, report_count=self._set_jobs)
@@ -158,9 +173,11 @@ class BenchRun:
                 engines.end_all()
 
     def _set_jobs(self, workers: int) -> None:
+        """Note how many cases Ray runs at a time."""
         self.jobs = workers
 
     def _run_of(self, versions: dict[str, str], tasks: Sequence[Task]) -> dict[str, str]:
+        """Return the facts that two runs must share if one goes on with the other's file, by their names."""
         self.versions = versions
         return {
             "version of an engine": repr(versions),

@@ -19,12 +19,14 @@ def load_tokenizer(spec: str) -> Tokenizer:
 
     Raises `TokenizerError`.
     """
+    # start-up: the engine's modules are loaded where a tokenizer is asked for
     from structgen.decoding.engine.models import tokenizer_of
     from structgen.tokens.tokenizer import byte_tokenizer
 
     if spec == "bytes":
         return byte_tokenizer()
     module, _, name = spec.partition(":")
+    # A path such as C:/folder has a colon too, but no identifier behind it.
     if module and name.isidentifier():
         try:
             tokenizer: Tokenizer = getattr(import_module(module), name)()
