@@ -239,9 +239,9 @@ class Beam:
             self._draw_spare(particle, row)
         following: list[BeamParticle] = []
         for at in chosen.tolist():
-            after = self._particle_of_candidate(
-                particles[owners[at]], int(slots[at]), float(chances[at]), ready.get(at)
-            )
+            owner = particles[owners[at]]
+            chance = float(chances[at])
+            after = self._particle_of_candidate(owner, int(slots[at]), chance, ready.get(at))
             if after is not None:
                 following.append(after)
         return following
@@ -316,8 +316,10 @@ class Beam:
     def _draw_spare(self, particle: BeamParticle, step: TargetStep) -> None:
         """Draw a token from the rest of a particle's node."""
         node = particle.known_node
-        tokens, shares, at = node.draw_beyond(step, self._random.random(), len(node.tokens))
-        particle.spare = int(tokens[at]), float(shares[at] / shares.sum())
+        uniform = self._random.random()
+        tokens, shares, at = node.draw_beyond(step, uniform, len(node.tokens))
+        chance = float(shares[at] / shares.sum())
+        particle.spare = int(tokens[at]), chance
 
     def _particle_of_candidate(
         self, particle: BeamParticle, slot: int, chance: float, after: BeamParticle | None
@@ -363,8 +365,10 @@ class Beam:
         node.estimate = min(max(estimate, node.lower), node.upper)
         if particle.parent is None:
             return
-        self._ahead.learn_estimate(particle.parent.prefix.state, particle.prefix.tokens[-1], node.estimate)
+        state = particle.parent.prefix.state
+        self._ahead.learn_estimate(state, particle.prefix.tokens[-1], node.estimate)
         if particle.is_kept:
             parent = particle.parent.known_node
-            parent.uppers[particle.edge] = min(parent.uppers[particle.edge], node.upper)
-            parent.lowers[particle.edge] = max(parent.lowers[particle.edge], node.lower)
+            edge = particle.edge
+            parent.uppers[edge] = min(parent.uppers[edge], node.upper)
+            parent.lowers[edge] = max(parent.lowers[edge], node.lower)

@@ -184,7 +184,8 @@ class TypeChecker:
         self.hint = hint
         self._validators = PlaceValidators(core)
         marks = [repr(schema), *map(_mark_function, self._validators.functions)]
-        self.fingerprint = blake2b("\n".join(marks).encode("utf-8", "replace"), digest_size=16).hexdigest()
+        data = "\n".join(marks).encode("utf-8", "replace")
+        self.fingerprint = blake2b(data, digest_size=16).hexdigest()
         """Identifies the type for prefix trees. A type with functions of its own has another fingerprint in
         each process, because their behaviour may have changed."""
 

@@ -86,7 +86,8 @@ def cite(
             raise
         raise OptionError(error.what, where="document", cure="Cite parts of it one by one.") from error
     encode = problem.tokenizer.encode
-    sentence_tokens = [tuple(encode(text[start:end].encode())) for start, end in places]
+    sentence_texts = [text[start:end] for start, end in places]
+    sentence_tokens = [tuple(encode(sentence.encode())) for sentence in sentence_texts]
     (rows,) = problem.row_sources([ids])
     best = _rank_sentences(rows, sentence_tokens, beam)[:k]
     ends = _find_ends(problem, ids, text, places, [at for _, at in best], reach)
@@ -100,14 +101,14 @@ def cite(
 def _find_sentences(text: str, pattern: str) -> list[tuple[int, int]]:
     """Return where the sentences begin and end. Raises OptionError."""
     try:
-        places = [match.span() for match in re.finditer(pattern, text) if match.group().strip()]
+        matches = [match for match in re.finditer(pattern, text) if match.group().strip()]
     except (re.error, TypeError) as error:
         raise OptionError(
             f"It is no regular expression: {error}.", where="sentences", cure="Give one, or leave it out."
         ) from error
-    if not places:
+    if not matches:
         raise OptionError("It has no sentence.", where="document", cure="Give a text, or other sentences=.")
-    return places
+    return [match.span() for match in matches]
 
 
 def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tuple[float, int]]:
@@ -115,7 +116,8 @@ def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) ->
     to the one that tells it from all others. Only the `beam` best beginnings of each length go on."""
     done: list[tuple[float, int]] = []
     # Of each beginning that goes on: its log-probability, and the numbers of the sentences that have it.
-    open_prefixes: dict[Tokens, tuple[float, list[int]]] = {(): (0.0, list(range(len(sentences))))}
+    all_numbers = list(range(len(sentences)))
+    open_prefixes: dict[Tokens, tuple[float, list[int]]] = {(): (0.0, all_numbers)}
     while open_prefixes:
         laws = rows.read(list(open_prefixes))
         after: dict[Tokens, tuple[float, list[int]]] = {}
@@ -129,9 +131,9 @@ def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) ->
                 after[(*prefix, token)] = total + float(law[token]), token_members
         # All beginnings of a round have the same length, so their totals may be compared.
         length = len(next(iter(after)))
-        kept_prefixes = sorted(after.items(), key=lambda item: (-item[1][0], item[1][1]))[:beam]
+        by_total = sorted(after.items(), key=lambda item: (-item[1][0], item[1][1]))
         open_prefixes = {}
-        for prefix, (total, members) in kept_prefixes:
+        for prefix, (total, members) in by_total[:beam]:
             # A beginning of one sentence alone tells it from all others.
             finished = [at for at in members if len(members) == 1 or len(sentences[at]) == length]
             done += [(total / length, at) for at in finished]
@@ -178,7 +180,9 @@ def _find_ends(
     for possible_ends in candidates:
         scores = []
         for _, tokens in possible_ends:
-            law = log_law(next(row_sources).read([()])[0], 1.0, len(tokens))
+            # Behind the whole of its prompt, the empty prefix.
+            (row,) = next(row_sources).read([()])
+            law = log_law(row, 1.0, len(tokens))
             scores.append(float(np.logaddexp.reduce(law[end_tokens])))
         best_end, _ = possible_ends[int(np.argmax(scores))]
         offsets.append(best_end)
@@ -191,7 +195,9 @@ def _join_spans(spans: Sequence[Span], text: str) -> list[Span]:
     for span in sorted(spans, key=lambda span: span.start):
         if joined_spans and span.start < joined_spans[-1].end:
             last = joined_spans.pop()
+            start = last.start
             end = max(last.end, span.end)
-            span = Span(last.start, end, text[last.start : end], max(last.score, span.score))
+            score = max(last.score, span.score)
+            span = Span(start, end, text[start:end], score)
         joined_spans.append(span)
     return joined_spans

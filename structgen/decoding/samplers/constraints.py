@@ -290,9 +290,9 @@ class _CheckerCaller:
         if answer:
             # Prefixes up to `prefix_length` have led here, so none of them was refused.
             cuts = range(prefix_length + 1, len(text)) if self._refused_texts else ()
-            shorter = next((text[:end] for end in cuts if text[:end] in self._refused_texts), None)
-            if shorter is not None:
-                raise self.not_monotone(shorter, text)
+            for end in cuts:
+                if text[:end] in self._refused_texts:
+                    raise self.not_monotone(text[:end], text)
             if len(self._viable_texts) < REMEMBERED:
                 bisect.insort(self._viable_texts, text)
             return

@@ -120,7 +120,8 @@ class Draws(Generic[T]):
     @property
     def log_z_bounds(self) -> Bounds:
         """`log_z_interval`, or the logarithms of the proven bracket if there is none."""
-        return self.log_z_interval or (log_or_infinity(self.bracket[0]), log_or_infinity(self.bracket[1]))
+        lower, upper = self.bracket
+        return self.log_z_interval or (log_or_infinity(lower), log_or_infinity(upper))
 
     @cached_property
     def lists_all(self) -> bool:
@@ -133,23 +134,28 @@ class Draws(Generic[T]):
             return False
         # The repeats of a text share its weight, so they are added up before the comparison.
         sums = dict.fromkeys(self.token_ids, 0.0)
-        for tokens, weight in zip(self.token_ids, np.exp(self.log_weights).tolist(), strict=True):
+        weights = np.exp(self.log_weights).tolist()
+        for tokens, weight in zip(self.token_ids, weights, strict=True):
             sums[tokens] += weight
         masses = np.exp(self.logprobs[self.is_first])
-        is_each = np.allclose(list(sums.values()), masses, rtol=1e-9, atol=0.0)
-        return bool(is_each) and math.isclose(float(masses.sum()), self.bracket[1], rel_tol=1e-9)
+        has_own_mass = bool(np.allclose(list(sums.values()), masses, rtol=1e-9, atol=0.0))
+        total = float(masses.sum())
+        return has_own_mass and math.isclose(total, self.bracket[1], rel_tol=1e-9)
 
     @property
     def is_list(self) -> bool:
         """Whether each text that was found is there once, so that its weight grows with its probability."""
-        return len(self.texts) > 1 and not self.is_biased and bool(self.is_first.all()) and not self.is_exact
+        if len(self.texts) <= 1 or self.is_biased or self.is_exact:
+            return False
+        return bool(self.is_first.all())
 
     @cached_property
     def is_first(self) -> Bools:
         """bool [n]: whether no earlier draw has the same tokens."""
         # From the last draw back, so that the first one of each text is what stays.
         first = {tokens: at for at, tokens in reversed(list(enumerate(self.token_ids)))}
-        return np.array([first[tokens] == at for at, tokens in enumerate(self.token_ids)], np.bool_)
+        are_first = [first[tokens] == at for at, tokens in enumerate(self.token_ids)]
+        return np.array(are_first, np.bool_)
 
     @property
     def weights(self) -> Floats:
@@ -276,5 +282,6 @@ class Draws(Generic[T]):
 
 def _round_up(number: float) -> int:
     """Return a number, rounded up to one digit that is not 0."""
-    unit = int(10 ** max(math.floor(math.log10(max(number, 1.0))), 0))
+    digits = math.floor(math.log10(max(number, 1.0)))
+    unit = int(10 ** max(digits, 0))
     return math.ceil(number / unit - 1e-6) * unit

@@ -48,7 +48,13 @@ class Expert:
         self._laws: dict[Tokens, tuple[float, float]] = {}
         """Of a prefix log Q(prefix), and log Q(end | prefix)."""
         # Siblings in a row share the row of their parent.
-        self._row = lru_cache(64)(lambda tokens: log_law(rows.read([tokens])[0], 1.0, len(tokens)))
+
+        def read_law(tokens: Tokens) -> Any:
+            """Return the log-probabilities of the next token after a prefix."""
+            (row,) = rows.read([tokens])
+            return log_law(row, 1.0, len(tokens))
+
+        self._row = lru_cache(64)(read_law)
 
     @property
     def __name__(self) -> str:

@@ -76,7 +76,10 @@ class Frontier:
         tokens, which the tree stores if it has room. The bounds above stay."""
         parent = particle.parent
         # Another particle may have brought the node since the row was asked for.
-        particle.node = self.tree.root if parent is None else parent.known_node.children.get(particle.edge)
+        if parent is None:
+            particle.node = self.tree.root
+        else:
+            particle.node = parent.known_node.children.get(particle.edge)
         particle.is_kept = particle.node is not None
         if particle.node is None:
             particle.node = Node(step, max(self.tree.kept, min_kept))

@@ -29,9 +29,13 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     first_attempts, later_attempts = _check_joinable(first, second, are_of_one_run)
     order = _joined_order(first, second)
     names = ("texts", "values", "token_ids", "masses")
-    both = {name: [*getattr(first, name), *getattr(second, name)] for name in names}
-    # `masses` may be empty, where no draw has them.
-    columns = {name: [column[at] for at in order] if column else [] for name, column in both.items()}
+    both = {}
+    columns = {}
+    for name in names:
+        column = [*getattr(first, name), *getattr(second, name)]
+        both[name] = column
+        # `masses` may be empty, where no draw has them.
+        columns[name] = [column[at] for at in order] if column else []
     tokens = columns["token_ids"]
     logprobs = np.concatenate((first.logprobs, second.logprobs))[order]
     # `places`: of each draw of both runs, in their own order, the number that it has among all draws.

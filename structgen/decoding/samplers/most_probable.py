@@ -143,7 +143,9 @@ class _Search:
 
     def _worst_score(self) -> float:
         """Return minus the log-probability of the k-th text; infinity if there are fewer."""
-        return self.finished_edges[self._k - 1][0] if len(self.finished_edges) >= self._k else math.inf
+        if len(self.finished_edges) < self._k:
+            return math.inf
+        return self.finished_edges[self._k - 1][0]
 
     def _take_likeliest(self, max_count: int) -> Iterator[tuple[Prefix, float]]:
         """Yield the likeliest open prefixes, which are then open no more."""
@@ -182,7 +184,8 @@ class _Search:
                 self._left_out = min(self._left_out, score - float(late.max()))
             # Stable: tokens of one probability stay in the order of their ids.
             order = likely_ranks[np.argsort(-logprobs[likely_ranks], kind="stable")]
-            node = _Node(prefix, step.tokens[order].tolist(), logprobs[order].tolist())
+            tokens = step.tokens[order].tolist()
+            node = _Node(prefix, tokens, logprobs[order].tolist())
             self._push_edge(node, 0, score)
 
     def _is_wanted(self, prefix: Prefix) -> bool:
@@ -202,6 +205,8 @@ class _Search:
 
     def describe_edge(self, edge: _Edge) -> ProbableText:
         """Return the text, the value and the log-probability of an ended edge."""
-        prefix = edge[2].prefix
+        score, _, node, _ = edge
+        prefix = node.prefix
         text = prefix.text.decode("utf-8", "replace")
-        return ProbableText(text, self._target.value(prefix.text), prefix.tokens, -edge[0])
+        value = self._target.value(prefix.text)
+        return ProbableText(text, value, prefix.tokens, -score)

@@ -241,10 +241,13 @@ def _describe_field(
     places = collect_values(values)
     masked_places = collect_values(masked_values)
     weights = samples.weights
-    mass = {key: float(weights[draws].sum()) for key, (_, draws) in places.items()}
+    mass = {}
+    for key, (_, draws) in places.items():
+        mass[key] = float(weights[draws].sum())
     # A value that only masking likes is listed, too: the difference is what the report is about.
     for key, (_, draws) in masked_places.items():
-        mass[key] = max(mass.get(key, 0.0), len(draws) / len(masked_values))
+        masked_share = len(draws) / len(masked_values)
+        mass[key] = max(mass.get(key, 0.0), masked_share)
     top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
     top_places = [places.get(key) or (masked_places[key][0], []) for key in top]
     own = estimate_shares(samples, top_places)
@@ -275,9 +278,9 @@ def _mean_of_field(samples: Samples[Any], name: str, values: list[dict[Any, Any]
     if len(numbers) != len(values) or not all(map(_is_plain_number, numbers)):
         return None
     # The numbers are at hand: the "values" are their indices, and the "function" looks them up.
-    column = column_of(
-        numbers.__getitem__, samples.ranges.get(name), range(len(numbers)), samples.texts, None, name
-    )
+    look_up = numbers.__getitem__
+    value_range = samples.ranges.get(name)
+    column = column_of(look_up, value_range, range(len(numbers)), samples.texts, None, name)
     mean, interval = samples.mean_of(column)
     low, high = interval or (None, None)
     return Estimate(mean, low, high, samples.lists_all)

@@ -143,9 +143,13 @@ def page_of(samples: Samples[Any], report: Report) -> str:
     weights = np.sort(samples.weights)[::-1].tolist()
     shares = dict.fromkeys(samples.texts, 0.0)
     for text, weight in zip(samples.texts, samples.weights.tolist(), strict=True):
+        # A text that was drawn several times has the weights of all its draws.
         shares[text] += weight
     likeliest = sorted(shares, key=lambda text: -shares[text])[:MOST_LISTED]
-    about = [(name.replace("_", " "), str(value)) for name, value in samples.about.items() if name != "n"]
+    about = []
+    for name, value in samples.about.items():
+        if name != "n":  # `facts` has the number of draws
+            about.append((name.replace("_", " "), str(value)))
     divergence = report["divergence_of_masking"]
     return render_page(
         f"{len(samples.texts):,} draws from {samples.about.get('model') or 'a model'}",
@@ -178,6 +182,7 @@ def page_of(samples: Samples[Any], report: Report) -> str:
 
 def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
     """Return the main numbers, each with its name and a remark."""
+    # The cards are in the order in which they are read: what the run is worth comes first.
     done = samples.statistics
     attempts = format_count(done.attempts, "attempt")
     cards = []
@@ -214,13 +219,17 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
         return []
     batches = np.unique(attempts.batches)
     columns = list[Column]()
-    for last in np.unique(batches[np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)]):
+    # Some batches at equal distances, with the last one.
+    positions = np.linspace(0, len(batches) - 1, _PARTS).round().astype(int)
+    for last in np.unique(batches[positions]):
         part = attempts.first_batches(int(last) + 1)
         texts = np.append(part.texts, part.listed[part.since <= last])
         is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), texts)
         proven = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
+        # The mean of the estimates of Z, weighted as `raj.masses_of` does.
         shares = 1 / np.maximum(part.bounds - part.known, 1e-300)
-        log_z = log_or_infinity(max(float((part.known + part.weights) @ shares / shares.sum()), proven.mass))
+        mean = float((part.known + part.weights) @ shares / shares.sum())
+        log_z = log_or_infinity(max(mean, proven.mass))
         interval = interval_of_mass(part, proven, log_z)
         if last == batches[-1]:
             log_z, interval = samples.log_z, samples.log_z_interval
@@ -231,14 +240,20 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
         columns.append(Column(z, len(columns) + 0.5, tick, hint, low, high))
     # Before the first texts were drawn next to nothing is excluded: that may not make the rest flat.
     top = max(column.high for column in columns[len(columns) // 4 :])
-    return [column._replace(low=min(column.low, top), high=min(column.high, top)) for column in columns]
+    cut_columns = []
+    for column in columns:
+        low = min(column.low, top)
+        cut_columns.append(column._replace(low=low, high=min(column.high, top)))
+    return cut_columns
 
 
 def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
     """Return what the grammar removes: at each position, and from the likeliest texts."""
     positions = [position for position in report["removed_by_position"] if position["reached"] >= NOTHING]
     highs = [position["removed"].high or position["removed"].value for position in positions]
+    # A little room above the highest column; 1 where nothing is removed.
     top = min(1.0, 1.05 * max(highs, default=1.0)) or 1.0
+    # About 15 numbers below the columns.
     step = max(1, round(len(positions) / 15))
     columns = []
     for at, (position, high) in enumerate(zip(positions, highs, strict=True)):
@@ -274,7 +289,9 @@ def _text_pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple
     masses = samples.masses[at] if report["removed_by_position"] else None
     if masses is None:
         return [(text, 0.0)]
-    tokens = [*(samples.pieces.get(token, "\ufffd") for token in samples.token_ids[at]), "⟨end⟩"]
+    # A token that is no UTF-8 by itself has no text of its own.
+    tokens = [samples.pieces.get(token, "\ufffd") for token in samples.token_ids[at]]
+    tokens.append("⟨end⟩")
     return [(token, 1 - min(mass, 1.0)) for token, mass in zip(tokens, masses, strict=True)]
 
 

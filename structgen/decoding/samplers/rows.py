@@ -56,7 +56,8 @@ class FunctionRows:
         """Return a copy of the function's result: it may reuse its array."""
         try:
             # A torch tensor may be on another device, need a gradient, or have a dtype that numpy lacks.
-            array = np.asarray(as_float64(answer) if hasattr(answer, "detach") else answer)
+            is_tensor = hasattr(answer, "detach")
+            array = np.asarray(as_float64(answer) if is_tensor else answer)
         except (TypeError, ValueError) as error:
             raise self._row_error(f"something that is no array ({error})") from error
         if array.dtype.kind not in "fiu":

@@ -86,7 +86,8 @@ class Samples(Draws[T]):
         column = self.numbers_of(function, range, "proven")
         if not column.has_range or self.is_biased:
             return None
-        low, high = self.known.bounds_of(column.shares[:, None], np.ones((len(self.values), 1)))
+        ones = np.ones((len(self.values), 1))
+        low, high = self.known.bounds_of(column.shares[:, None], ones)
         return column.unscale_interval(float(low[0]), float(high[0]))
 
     def difference(
@@ -135,10 +136,10 @@ class Samples(Draws[T]):
             return value, Interval(value, value) if self.lists_all else None
         # The first test is about the share below all draws. In parts, so that its arrays stay small.
         tested_places = np.append(-math.inf, places)
-        tests = [
-            refused_shares(self.attempts, self.known, (column.shares[:, None] <= part).astype(float), share)
-            for part in np.array_split(tested_places, len(places) // _TESTS + 1)
-        ]
+        tests = []
+        for part in np.array_split(tested_places, len(places) // _TESTS + 1):
+            is_up_to = (column.shares[:, None] <= part).astype(float)
+            tests.append(refused_shares(self.attempts, self.known, is_up_to, share))
         is_more, is_less = (np.concatenate(part) for part in zip(*tests, strict=True))
         # A number between two of the draws stays unless the share of the texts up to it is proved more or
         # less; the number of a draw unless the share up to it is proved less, or the share below it more.
@@ -191,7 +192,8 @@ class Samples(Draws[T]):
                 "There is no draw to resample.", where="resample", cure="Give a larger budget."
             )
         draws = np.random.default_rng(seed)
-        return [self.values[at] for at in draws.choice(len(self.values), count, p=self.weights)]
+        indices = draws.choice(len(self.values), count, p=self.weights)
+        return [self.values[at] for at in indices]
 
     def marginals(self, field: str | Callable[[T], Any], most: int = MOST_LISTED) -> list[Marginal]:
         """Return the likeliest values of a field under the target, each with its share of the mass and an

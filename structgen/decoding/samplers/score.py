@@ -159,7 +159,9 @@ def _score_text(
     least_log_z, greatest_log_z = log_z_bounds
     low = logprob - greatest_log_z
     high = min(logprob - least_log_z, 0.0)
-    logprob_given_valid = math.nan if math.isnan(log_z) else min(max(logprob - log_z, low), high)
+    logprob_given_valid = math.nan
+    if not math.isnan(log_z):
+        logprob_given_valid = min(max(logprob - log_z, low), high)
     return Score(text, tokens, logprob, logprob_given_valid, (low, high), "")
 
 
@@ -243,7 +245,8 @@ def _read_logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[
                 for token in edges[prefix]:
                     log_p = np.logaddexp.reduce(law[ends]) if token == END else law[token]
                     edges[prefix][token] = float(log_p)
-    return {
-        tokens: math.fsum(edges[tokens[:depth]][token] for depth, token in enumerate((*tokens, END)))
-        for tokens in sorted_texts
-    }
+    logprobs = {}
+    for tokens in sorted_texts:
+        steps = enumerate((*tokens, END))
+        logprobs[tokens] = math.fsum(edges[tokens[:depth]][token] for depth, token in steps)
+    return logprobs

@@ -92,7 +92,8 @@ class Node:
         lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
         if upper == 0.0:
             has_end = self.end > 0 and self.end_upper > 0
-            if has_end or self.rest > 0 or ((self.probabilities > 0) & (self.uppers > 0)).any():
+            has_mass = (self.probabilities > 0) & (self.uppers > 0)
+            if has_end or self.rest > 0 or has_mass.any():
                 upper = math.ulp(0.0)  # the product is positive, but rounds to 0
         # Rounding must not loosen a proven bound.
         self.upper = min(self.upper, upper)
@@ -102,9 +103,11 @@ class Node:
     def choose_edge(self, uniform: float, leaves_known: bool = False) -> int:
         """Return an edge drawn by P(a | u) upper(ua): a slot, END or REST. `uniform` is from [0, 1).
         `leaves_known`: by upper - lower in place of upper, so that no text is drawn that is known."""
-        masses = np.append(self.probabilities * self.uppers, [self.end * self.end_upper, self.rest])
         if leaves_known:
             masses = self._edge_remainders()
+        else:
+            end_mass = self.end * self.end_upper
+            masses = np.append(self.probabilities * self.uppers, [end_mass, self.rest])
         edge = drawn_edge(masses, uniform)
         # Behind the slots come the end, and then the rest.
         if edge < len(self.tokens):
@@ -114,7 +117,9 @@ class Node:
     def _edge_remainders(self) -> Floats:
         """Return the unknown mass of each edge, float64 [k + 2]: the slots, the end, the rest."""
         ends = [self.end * (self.end_upper - self.end_lower), self.rest]
-        return np.append(self.probabilities * np.maximum(self.uppers - self.lowers, 0.0), ends)
+        # Rounding may put a lower bound above the upper one.
+        room = np.maximum(self.uppers - self.lowers, 0.0)
+        return np.append(self.probabilities * room, ends)
 
     @property
     def remainder(self) -> float:

@@ -81,10 +81,10 @@ class CaseResult:
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        steps = [
-            asdict(step) | {"times": step.times.tolist(), "pauses": step.pauses.tolist()}
-            for step in self.steps
-        ]
+        steps = []
+        for step in self.steps:
+            lists = {"times": step.times.tolist(), "pauses": step.pauses.tolist()}
+            steps.append(asdict(step) | lists)
         return {**asdict(self), "steps": steps}
 
     @classmethod

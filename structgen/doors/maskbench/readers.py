@@ -133,15 +133,14 @@ def parse_case(name: str, data: bytes, root: str) -> Case:
 
 def _is_maskbench(value: Any) -> bool:
     """Return whether a file is a schema with its instances, not a schema that has such keys by chance."""
-    if not isinstance(value, dict) or not isinstance(value.get("schema"), (dict, bool)):
+    if not isinstance(value, dict):
+        return False
+    if not isinstance(value.get("schema"), (dict, bool)):
         return False
     tests = value.get("tests")
-    return isinstance(tests, list) and all(map(_is_instance, tests))
-
-
-def _is_instance(value: Any) -> bool:
-    """Return whether a JSON value is an instance of MaskBench: its data, and whether it is valid."""
-    return isinstance(value, dict) and "data" in value and isinstance(value.get("valid"), bool)
+    return isinstance(tests, list) and all(
+        isinstance(test, dict) and "data" in test and isinstance(test.get("valid"), bool) for test in tests
+    )
 
 
 def _case_of_file(name: str, path: Path, root: str) -> Case:
@@ -157,7 +156,8 @@ def _read_rows(file: Path, folder: str, root: str) -> Iterator[Source]:
     try:
         rows = read_table(file).to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise ReaderError(str(error), where=str(file), cure="Download or save the table anew.") from error
+        cure = "Download or save the table anew."
+        raise ReaderError(str(error), where=str(file), cure=cure) from error
     for at, row in enumerate(rows):
         schema = row.get("json_schema", row.get("schema"))
         if schema is None:
@@ -166,7 +166,9 @@ def _read_rows(file: Path, folder: str, root: str) -> Iterator[Source]:
                 where=str(file),
                 cure="Rename the column that holds the schema's text to json_schema.",
             )
-        base = next((row[column] for column in _NAME_COLUMNS if column in row), f"{file.stem}/{at}")
+        own_names = (row[column] for column in _NAME_COLUMNS if column in row)
+        base = next(own_names, f"{file.stem}/{at}")
         name = f"{folder}/{base}" if folder else str(base)
         text = schema if isinstance(schema, str) else write_as_read(schema)
-        yield name, partial(parse_case, name, text.encode("utf-8", "surrogatepass"), root)
+        data = text.encode("utf-8", "surrogatepass")
+        yield name, partial(parse_case, name, data, root)

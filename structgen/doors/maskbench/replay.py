@@ -85,11 +85,13 @@ class Replay:
             session.fill()
             elapsed = perf_counter_ns() - begin
         except EngineRefusal as refusal:
-            return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=str(refusal)[:_LONGEST])
+            detail = str(refusal)[:_LONGEST]
+            return StepResult(Verdict.REFUSED, reason=refusal.reason, detail=detail)
         except Exception as error:
             # Any exception of an engine is a verdict on it, and no end of the run.
             return _verdict_on(error, array("q"))
-        step = self._add_costs(StepResult(times=array("q", [elapsed])))
+        times = array("q", [elapsed])
+        step = self._add_costs(StepResult(times=times))
         self._fresh: Session | None = session
         return step
 

@@ -55,32 +55,25 @@ def report_of(results: Sequence[CaseResult]) -> Report:
     # A compilation that was cut short counts: left out, it would make an engine faster by its slowest schema.
     compiled_names = []
     for cases in by_engine.values():
-        compiled_names.append({case.name for case in cases if len(times_by_measure(case)["first mask"])})
+        names = {case.name for case in cases if len(times_by_measure(case)["first mask"])}
+        compiled_names.append(names)
     common_names = set.intersection(*compiled_names) if compiled_names else set[str]()
     # "all" stands for the whole in the report already.
     splits = sorted({result.split for result in results} - {"all"})
-    return {
-        "common_schemas": len(common_names),
-        "engines": {
-            engine: _report_of_engine(cases, splits, common_names) for engine, cases in by_engine.items()
-        },
-    }
-
-
-def _report_of_engine(
-    cases: Sequence[CaseResult], splits: Sequence[str], common_names: set[str]
-) -> dict[str, Any]:
-    """Return the part of a report about one engine; `common_names`: the schemas that each engine compiled."""
-    cases_by_split: dict[str, list[CaseResult]] = {split: [] for split in splits}
-    for case in cases:
-        if case.split in cases_by_split:
-            cases_by_split[case.split].append(case)
-    return {
-        "all": count_results(cases),
-        "splits": {split: count_results(split_cases) for split, split_cases in cases_by_split.items()},
-        "ns": _figures_of(cases),
-        "ns_common": _figures_of([case for case in cases if case.name in common_names]),
-    }
+    engine_reports = {}
+    for engine, cases in by_engine.items():
+        counts_by_split = {}
+        for split in splits:
+            split_cases = [case for case in cases if case.split == split]
+            counts_by_split[split] = count_results(split_cases)
+        common_cases = [case for case in cases if case.name in common_names]
+        engine_reports[engine] = {
+            "all": count_results(cases),
+            "splits": counts_by_split,
+            "ns": _figures_of(cases),
+            "ns_common": _figures_of(common_cases),
+        }
+    return {"common_schemas": len(common_names), "engines": engine_reports}
 
 
 def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
@@ -95,8 +88,11 @@ def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
     for name, (kind, _) in COUNTS.items():
         counts[name] = outcomes[kind] if name in EXCLUSIVE else occurring[kind]
     # The first step is the compilation, each later one an instance.
-    reasons = Counter(case.steps[0].reason for case in results if case.outcome == Verdict.REFUSED)
-    instances = Counter(str(step.kind) for case in results for step in case.steps[1:])
+    refused = [case for case in results if case.outcome == Verdict.REFUSED]
+    reasons = Counter(case.steps[0].reason for case in refused)
+    instances = Counter[str]()
+    for case in results:
+        instances.update(str(step.kind) for step in case.steps[1:])
     counts["refused_by_reason"] = dict(reasons.most_common())
     counts["instances"] = dict(instances)
     return {"schemas": len(results), **counts}
@@ -165,7 +161,9 @@ def report_tables(report: Report) -> Iterator[Table]:
     """Yield the tables of a report: the counts, reasons of refusals, times."""
     by_engine = report["engines"]
     engine_reports = by_engine.values()
-    words = {"schemas": "schemas", **{name: label for name, (_, label) in COUNTS.items()}}
+    words = {"schemas": "schemas"}
+    for name, (_, label) in COUNTS.items():
+        words[name] = label
     # Only bare schemas are walked, and can have dead ends.
     if not any(part["all"]["dead_ends"] for part in engine_reports):
         del words["dead_ends"]
@@ -190,7 +188,8 @@ def report_tables(report: Report) -> Iterator[Table]:
     if len(by_engine) > 1:
         # An engine that refuses the hard schemas is fast over its own: the common ones compare engines.
         scope = f"the {report['common_schemas']:,} schemas that every engine compiled"
-        yield _speed_table({engine: part["ns_common"] for engine, part in by_engine.items()}, scope)
+        common_figures = {engine: part["ns_common"] for engine, part in by_engine.items()}
+        yield _speed_table(common_figures, scope)
     own_figures = {engine: part["ns"] for engine, part in by_engine.items()}
     yield _speed_table(own_figures, "all schemas that compiled")
 
@@ -198,12 +197,12 @@ def report_tables(report: Report) -> Iterator[Table]:
 def _speed_table(timings: Mapping[str, Any], scope: str) -> Table:
     """Return the table of times by measure and engine; `scope`: the schemas that they are over, in words."""
     rows = []
+    shown_names = ("avg", "p50", "p99", "p99_9", "max")
     for measure, words in MEASURES.items():
         for engine, figures_by_measure in timings.items():
-            if measure not in figures_by_measure:
+            figures = figures_by_measure.get(measure)
+            if figures is None:
                 continue
-            figures = figures_by_measure[measure]
-            shown_names = ("avg", "p50", "p99", "p99_9", "max")
             times = [format_microseconds(figures[name]) for name in shown_names]
             rows.append([words, engine, f"{figures['count']:,}", *times])
     head = ("measure", "engine", "count", "mean", "median", "99 %", "99.9 %", "max")

@@ -54,7 +54,8 @@ class EngineProcess:
         """Return what came of one case. A process that hangs is ended, a death is noted; neither raises."""
         result = CaseResult(case.name, case.split, self._config.name)
         if case.problem:
-            result.steps.append(StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem))
+            refusal = StepResult(Verdict.REFUSED, reason=case.problem, detail=case.problem)
+            result.steps.append(refusal)
             return result
         self.start_engine()
         try:
@@ -70,7 +71,8 @@ class EngineProcess:
             if result.steps:
                 times.append(NOT_MEASURED)
             detail = f"no answer within {self._timeout:g} s"
-            result.steps.append(StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail))
+            late_step = StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail)
+            result.steps.append(late_step)
         except EndedError as death:
             result.steps.append(StepResult(Verdict.CRASHED, detail=f"exit code {death.code}"))
         return result
@@ -88,8 +90,10 @@ class Engines:
 
     def __init__(self, configs: Sequence[EngineConfig], timeout: float, jobs: int = 1) -> None:
         self._names = [config.name for config in configs]
-        self._processes = [[EngineProcess(config, timeout) for config in configs] for _ in range(jobs)]
+        self._processes: list[list[EngineProcess]] = []
         """Of each job, one for each engine."""
+        for _ in range(jobs):
+            self._processes.append([EngineProcess(config, timeout) for config in configs])
 
     def end_all(self) -> None:
         """End every process."""
@@ -151,7 +155,8 @@ class BenchRun:
         # The generators are closed where the caller stops early: that ends the engines.
         with ExitStack() as stack:
             if self.out is None:
-                lines = stack.enter_context(closing(self._answer_tasks([*tasks.values()])))
+                lines = self._answer_tasks([*tasks.values()])
+                stack.enter_context(closing(lines))
                 self.versions = next(lines)
             else:
                 recorded_lines = results_of(self.out, tasks, self._answer_tasks, self._run_of)

@@ -76,7 +76,8 @@ class Attempts:
     def worth(self) -> float:
         """How many exact draws the attempts are worth, n Z / U: the sum of (K + w) / U. A coin with the
         probability (K + w) / U would make a draw of the target of each."""
-        return float(((self.known + self.weights) / self.bounds).sum()) + self.repeats
+        chances = (self.known + self.weights) / self.bounds
+        return float(chances.sum()) + self.repeats
 
     @property
     def with_bets(self) -> Attempts:
@@ -90,7 +91,8 @@ class Attempts:
     def first_batches(self, batches: int) -> Attempts:
         """Return the attempts of the first batches, not as a planned number."""
         end = int(np.searchsorted(self.batches, batches))
-        return replace(self._slice_attempts(slice(end)), pilot=min(self.pilot, end), is_planned=False)
+        first_attempts = self._slice_attempts(slice(end))
+        return replace(first_attempts, pilot=min(self.pilot, end), is_planned=False)
 
     def renumber_draws(self, places: Ids) -> Attempts:
         """Return the same attempts of draws that have other numbers: `places`, by the old ones."""
@@ -112,9 +114,9 @@ class Attempts:
         # `pilot` counts attempts at the front alone, so the pilot of the later run is left out.
         later = later.with_bets
         names = (*EACH, "listed", "since", "until")
-        arrays: dict[str, Any] = {
-            name: np.concatenate((getattr(mine, name), getattr(later, name))) for name in names
-        }
+        arrays: dict[str, Any] = {}
+        for name in names:
+            arrays[name] = np.concatenate((getattr(mine, name), getattr(later, name)))
         return replace(mine, **arrays, is_planned=False, repeats=self.repeats + later.repeats)
 
     def units_of_means(self, values: Floats, condition: Floats, masses: Floats) -> Units:
@@ -138,7 +140,8 @@ class Attempts:
         are_draws = texts >= 0
         # A dead end has no draw. It looks up the first one, and has the mass 0.
         draws = np.maximum(texts, 0)
-        drawn_mass = np.where(are_draws[:, None], self.weights[rows, None] * condition[draws], 0.0)
+        masses_of_draws = self.weights[rows, None] * condition[draws]
+        drawn_mass = np.where(are_draws[:, None], masses_of_draws, 0.0)
         condition_sums = self._sum_known_texts(batches, condition, masses)
         value_sums = self._sum_known_texts(batches, condition * values, masses)
         a = value_sums + drawn_mass * values[draws]
@@ -179,7 +182,8 @@ class Attempts:
         """Return the first attempt of each batch with the same values of some arrays, in order, and how many
         have them."""
         # Within a batch all have the same stakes, so equal units are one unit that counts several times.
-        pairs = np.stack((self.batches.astype(np.float64), *distinct), axis=1)
+        batches = self.batches.astype(np.float64)
+        pairs = np.stack((batches, *distinct), axis=1)
         _, first, counts = np.unique(pairs, axis=0, return_index=True, return_counts=True)
         order = np.argsort(first)
         return first[order], counts[order].astype(np.float64)
@@ -192,7 +196,8 @@ class Attempts:
         # The sum over all texts that became known up to a batch, less that over those forgotten up to it.
         for edges, sign in ((self.since, 1.0), (self.until, -1.0)):
             order = np.argsort(edges, kind="stable")
-            sums = np.concatenate((np.zeros((1, figures)), np.cumsum(parts[order], axis=0)))
+            partial_sums = np.cumsum(parts[order], axis=0)
+            sums = np.concatenate((np.zeros((1, figures)), partial_sums))
             counts = np.searchsorted(edges[order], batches, side="right")
             totals += sign * sums[counts]
         return totals
@@ -209,7 +214,8 @@ class Attempts:
         begins = np.flatnonzero(np.diff(batches, prepend=-1))
         counts = columns[-1]
         # `done_draws[i]`, `done_units[i]`: how many came before unit i.
-        done_draws = np.concatenate(([0.0], np.cumsum(np.asarray(are_draws, np.float64) * counts)))
+        draw_counts = np.asarray(are_draws, np.float64) * counts
+        done_draws = np.concatenate(([0.0], np.cumsum(draw_counts)))
         done_units = np.concatenate(([0.0], np.cumsum(counts)))
         blocks = list[int]()
         planned_units = list[float]()

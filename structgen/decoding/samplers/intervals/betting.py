@@ -77,17 +77,23 @@ class Units:
         """Return the block behind the one in which each figure has its first text, int64 [F]; 0 where a text
         was known before."""
         # A row of ones behind the units: a figure without any text has its first one behind all blocks.
-        has = np.concatenate((self.a, np.ones_like(self.a[:1]))) if len(self.a) else np.ones((1, 1))
+        has = np.ones((1, 1))
+        if len(self.a):
+            has = np.concatenate((self.a, np.ones_like(self.a[:1])))
         first = (has > 0).argmax(axis=0)
         next_block = np.searchsorted(self.blocks, first, side="right")
-        return np.where((self.lower_limit[:1] > 0).all(axis=0), 0, next_block)
+        was_known = (self.lower_limit[:1] > 0).all(axis=0)
+        return np.where(was_known, 0, next_block)
 
 
 def cells_of(units: float) -> Floats:
     """Return the ends of the cells of a mean between 0 and 1, for so many planned units: denser towards 0 and
     1, where means have smaller errors."""
-    count = max(4, min(round(_CELLS * math.sqrt(max(units, 1.0))), FINEST))
-    ends: Floats = np.sin(np.pi / 2 * np.arange(count + 1) / count) ** 2
+    wanted_count = round(_CELLS * math.sqrt(max(units, 1.0)))
+    count = max(4, min(wanted_count, FINEST))
+    # The square of a sine grows slowly near 0 and near 1, so its values are dense there.
+    angles = np.pi / 2 * np.arange(count + 1) / count
+    ends: Floats = np.sin(angles) ** 2
     return ends
 
 
@@ -112,9 +118,10 @@ def _find_end(units: Units, cells: Floats, side: int) -> Floats:
     stakes, are_refused = _choose_stakes(units, at, side)
     # From below, or from above, the first cell that is not refused.
     ordered_refusals = are_refused[:, ::side]
-    first = np.where(ordered_refusals.all(axis=1), len(at) - 1, ordered_refusals.argmin(axis=1))
+    last = len(at) - 1
+    first = np.where(ordered_refusals.all(axis=1), last, ordered_refusals.argmin(axis=1))
     if side < 0:
-        first = len(at) - 1 - first
+        first = last - first
     # The stakes of that cell of each figure, a row for each unit of a block.
     stakes_of_blocks = stakes[:, np.arange(stakes.shape[1]), first]
     chosen = np.repeat(stakes_of_blocks, np.diff(units.blocks), axis=0)
@@ -163,11 +170,13 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     a = units.a / units.room[:, None]
     b = units.b / units.room[:, None]
     products = (a, b, a * a, a * b, b * b)
-    moments = np.stack([np.broadcast_to(product, (len(a), figures)) for product in products])
+    shape = (len(a), figures)
+    moments = np.stack([np.broadcast_to(product, shape) for product in products])
     moments *= units.counts[:, None]
     done = 0.0
     for block, remaining in enumerate(units.remaining):
-        rows = slice(int(units.blocks[block]), int(units.blocks[block + 1]))
+        begin, end = units.blocks[block : block + 2].tolist()
+        rows = slice(begin, end)
         sa, sb, saa, sab, sbb = sums[:, :, None]
         total = sa - at * sb
         squares = saa - 2 * at * sab + at * at * sbb
@@ -177,7 +186,8 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
         if units.begin is not None:
             # The draws that named a figure do not count for it.
             stakes[block][units.begin > block] = 0.0
-        capital += _log_gains(units, rows, stakes[block], at, side, None).sum(axis=0)
+        gains = _log_gains(units, rows, stakes[block], at, side, None)
+        capital += gains.sum(axis=0)
         np.maximum(peak, capital, out=peak)
         # Only now: the stakes of a block must not depend on its own units.
         sums += moments[:, rows].sum(axis=1)

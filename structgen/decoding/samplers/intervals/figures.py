@@ -118,7 +118,8 @@ def ends_of_means(
             counts = condition[:, at]
             start = int(has.argmax()) + 1 if are_seen and has.any() else 0
             has_count = int(has[start:].sum())
-            low[at], high[at] = interval_of_share(has_count, int(counts[start:].sum()), tail)
+            size = int(counts[start:].sum())
+            low[at], high[at] = interval_of_share(has_count, size, tail)
         others = np.flatnonzero(~is_share)
         if len(others):
             units = attempts.with_bets.units_of_means(
@@ -127,7 +128,8 @@ def ends_of_means(
             begin = units.find_first_blocks() if are_seen else None
             # The cells are fixed before the run, by its planned number of draws.
             cells = cells_of(float(attempts.left[0]))
-            low[others], high[others] = ends_of(replace(units, tail=tail, begin=begin), cells)
+            bet_units = replace(units, tail=tail, begin=begin)
+            low[others], high[others] = ends_of(bet_units, cells)
     are_proven = (low <= bottom) & (high >= top)
     # Cut to what is proven, and widened to hold the estimate.
     low = np.maximum(low, bottom)
@@ -157,8 +159,10 @@ def interval_of_mass(attempts: Attempts, proven: ProvenMass, log_z: float) -> In
     high = min(high, upper)
     if not low > 0:
         return None
-    # rounding may exclude no truth
-    return Interval(min(math.log(low), log_z), max(math.log(high) + ROUNDING, log_z))
+    # Rounding may exclude no truth, and the interval holds its estimate.
+    log_low = min(math.log(low), log_z)
+    log_high = max(math.log(high) + ROUNDING, log_z)
+    return Interval(log_low, log_high)
 
 
 def refused_shares(

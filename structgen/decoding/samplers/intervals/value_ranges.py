@@ -162,5 +162,13 @@ def _join_ranges(formula: Formula, atoms: list[NumberAtom], parts: list[Ranges])
 def _integers_between(ends: tuple[Cut | None, Cut | None]) -> Ranges:
     """Return the range of the integers between two cuts."""
     # A cut is a number, and whether it lies behind that number. None is no bound.
-    low, high = (cut and (math.floor(cut[0]) + 1 if cut[1] else math.ceil(cut[0])) for cut in ends)
+    firsts = []
+    for cut in ends:
+        first = None
+        if cut is not None:
+            number, is_behind = cut
+            first = math.floor(number) + 1 if is_behind else math.ceil(number)
+        firsts.append(first)
+    # The least integer behind each of the two cuts. The last one of the range is that before the second.
+    low, high = firsts
     return interval(low, None if high is None else high - 1)

@@ -71,6 +71,7 @@ def _draw_by_walks(run: SamplingRun) -> Drawn:
     rows_before = run.model_rows
 
     def rows_paid() -> int:
+        """The model rows of these walks so far."""
         return run.model_rows - rows_before
 
     def is_cheap() -> bool:
@@ -86,12 +87,12 @@ def _draw_by_walks(run: SamplingRun) -> Drawn:
     is_well = 2 * walks.draw_count >= run.n or is_cheap()
     if walks.draw_count < run.n and not run.stopped and is_well:
         walks.pilot = len(walks.attempts)
-        # Where the pilot was wrong, half of the draws cost as much as all may.
-        walks.go_on(
-            run.n,
-            repeats=True,
-            is_enough=lambda: 2 * walks.draw_count < run.n and rows_paid() >= _DEAR * walks.longest * run.n,
-        )
+
+        def is_too_dear() -> bool:
+            """Whether the pilot was wrong: less than half of the draws cost as much as all may."""
+            return 2 * walks.draw_count < run.n and rows_paid() >= _DEAR * walks.longest * run.n
+
+        walks.go_on(run.n, repeats=True, is_enough=is_too_dear)
     if walks.draw_count < run.n and not run.stopped:
         particles = _draw_by_particles(run)
         if particles is not None:

@@ -86,7 +86,8 @@ class _RemainingEdges:
     def draw_edge(self, draws: np.random.Generator) -> int:
         """Return an edge drawn by its mass; edges drawn before may come again, unless they were refused."""
         while True:
-            edge = int(np.searchsorted(self._sums, draws.random() * self._sums[-1], side="right"))
+            point = draws.random() * self._sums[-1]
+            edge = int(np.searchsorted(self._sums, point, side="right"))
             # The sums may be older than the last refusals.
             if edge < len(self._masses) and self._masses[edge] > 0:
                 return edge

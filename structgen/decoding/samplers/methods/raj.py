@@ -126,7 +126,8 @@ class RemainderWalks:
         many."""
         count = sum(self._random.random() < share for _ in range(slots)) if share else 0
         # Relative to the likeliest text: long texts have probabilities that round to 0.
-        masses = np.exp(np.array(self._logs) - max(self._logs, default=0.0))
+        top = max(self._logs, default=0.0)
+        masses = np.exp(np.array(self._logs) - top)
         for _ in range(count):
             self._repeats.append(self._known_texts[drawn_edge(masses, self._random.random())])
         return count
@@ -134,8 +135,8 @@ class RemainderWalks:
     def _note_attempts(self, fresh: Sequence[Attempt], repeats: bool) -> None:
         """Note the attempts of a batch. Two of them may have found one text: it is then a repeat."""
         self.attempts += fresh
-        self.longest = max([self.longest, *(len(attempt.tokens) + 1 for attempt in fresh)])
         for attempt in fresh:
+            self.longest = max(self.longest, len(attempt.tokens) + 1)
             if not attempt.weight > 0:
                 continue
             self.accepted_count += 1
@@ -187,13 +188,15 @@ def masses_of(logprobs: Floats, attempts: Attempts, scale: float = 1.0) -> Float
     hits = np.flatnonzero(attempts.texts >= 0)
     sums: Floats = np.zeros(len(logprobs))
     # `add.at`, since several attempts may have found one text: `sums[...] +=` would add one of them.
-    np.add.at(sums, attempts.texts[hits], shares[hits] * attempts.weights[hits] * scale)
+    found_masses = shares[hits] * attempts.weights[hits] * scale
+    np.add.at(sums, attempts.texts[hits], found_masses)
     # The shares of the attempts from each one on: what the attempts that knew a text have of it.
     later_shares = np.append(np.cumsum(shares[::-1])[::-1], 0.0)
     since_shares = later_shares[np.searchsorted(attempts.batches, attempts.since)]
     until_shares = later_shares[np.searchsorted(attempts.batches, attempts.until)]
     knowing_shares = since_shares - until_shares
-    np.add.at(sums, attempts.listed, knowing_shares * np.exp(logprobs[attempts.listed]))
+    known_masses = knowing_shares * np.exp(logprobs[attempts.listed])
+    np.add.at(sums, attempts.listed, known_masses)
     return sums
 
 
@@ -201,7 +204,8 @@ def share_masses(tokens: Sequence[Tokens], masses: Floats) -> Floats:
     """Return the log weights of draws: the mass of each text, given at its first draw, shared with its
     repeats."""
     first: dict[Tokens, int] = {}
-    places = np.array([first.setdefault(text, at) for at, text in enumerate(tokens)], np.int64)
+    first_places = [first.setdefault(text, at) for at, text in enumerate(tokens)]
+    places = np.array(first_places, np.int64)
     copies = np.bincount(places, minlength=len(tokens))
     # The least number above 0 stands for a mass that was rounded to 0: its logarithm is finite.
     logs = np.log(np.maximum(masses, 5e-324))

@@ -103,7 +103,9 @@ def proposed_by(proposal: Proposal) -> Propose:
         shares = _check_proposal(_ask_proposal(proposal, prefix, step.tokens, masses), masses)
         edge = drawn_edge(shares, draws.random())
         after = check_edge(target, prefix, step, edge)
-        return None if after is None else TakenEdge(edge, after, float(masses[edge] / shares[edge]))
+        if after is None:
+            return None
+        return TakenEdge(edge, after, float(masses[edge] / shares[edge]))
 
     return propose_edge
 
@@ -136,7 +138,8 @@ def _check_proposal(answer: Any, masses: Floats) -> Floats:
         weights = np.asarray(answer, np.float64)
     except (TypeError, ValueError):
         weights = np.empty(0)  # the wrong shape: the error below shows the answer
-    if weights.shape != masses.shape or not np.isfinite(weights).all() or (weights < 0).any():
+    has_shape = weights.shape == masses.shape
+    if not has_shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise StructgenError(
             f"The proposal returned {str(answer)[:60]}.",
             where="proposal",
@@ -255,7 +258,8 @@ class Cloud:
     @property
     def active(self) -> list[int]:
         """The particles that need another token."""
-        return [int(i) for i in np.flatnonzero(~self.is_done & (self.log_weights > -math.inf))]
+        is_alive = self.log_weights > -math.inf
+        return [int(i) for i in np.flatnonzero(~self.is_done & is_alive)]
 
     @property
     def estimate(self) -> float:
@@ -271,7 +275,9 @@ class Cloud:
             self._extend_particle(i, steps[self.prefixes[i]])
         # Relative to the greatest weight, so that `exp` neither overflows nor makes all of them 0.
         top = float(self.log_weights.max())
-        weights = np.exp(self.log_weights - top) if top > -math.inf else np.zeros(self.count)
+        weights = np.zeros(self.count)
+        if top > -math.inf:
+            weights = np.exp(self.log_weights - top)
         total = float(weights.sum())
         # The effective number of particles, (sum w)^2 / sum w^2, is below its share of all.
         is_uneven = total * total < self._settings.threshold * self.count * float(weights @ weights)
@@ -305,7 +311,8 @@ class Cloud:
         """Draw all particles again by weight, finished ones too: systematically."""
         # One random number places a comb of `count` points. Rounding may put its last one behind the sums.
         points = (self._draws.random() + np.arange(self.count)) / self.count
-        chosen = np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), self.count - 1)
+        places = np.searchsorted(np.cumsum(shares), points, side="right")
+        chosen = np.minimum(places, self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]
         self.is_done = self.is_done[chosen]
         self.logprobs = self.logprobs[chosen]
