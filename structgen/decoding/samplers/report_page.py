@@ -224,8 +224,10 @@ def _growth_columns(samples: Samples[Any]) -> list[Column]:
     for last in np.unique(batches[positions]):
         part = attempts.first_batches(int(last) + 1)
         texts = np.append(part.texts, part.listed[part.since <= last])
-        is_known = samples.is_first & np.isin(np.arange(len(samples.texts)), texts)
-        proven = ProvenMass(0.0, float(part.bounds.min()), samples.known.probabilities, is_known)
+        draws = np.arange(len(samples.texts))
+        is_known = samples.is_first & np.isin(draws, texts)
+        least_bound = float(part.bounds.min())
+        proven = ProvenMass(0.0, least_bound, samples.known.probabilities, is_known)
         # The mean of the estimates of Z, weighted as `raj.masses_of` does.
         shares = 1 / np.maximum(part.bounds - part.known, 1e-300)
         mean = float((part.known + part.weights) @ shares / shares.sum())
@@ -256,7 +258,8 @@ def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
     # About 15 numbers below the columns.
     step = max(1, round(len(positions) / 15))
     columns = []
-    for at, (position, high) in enumerate(zip(positions, highs, strict=True)):
+    for at, position in enumerate(positions):
+        high = highs[at]
         token = position["position"] + 1
         removed_share = position["removed"]
         reach_share = position["reached"]

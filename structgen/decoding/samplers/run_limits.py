@@ -304,7 +304,8 @@ def draws_of_attempts(
         count: float = max(len(attempts), 1)
         if is_stopped:
             count = len(valid) * (len(attempts) - 1) / (len(valid) - 1)
-        log_weights = np.log([attempt.weight for attempt in valid]) - math.log(count)
+        weights = [attempt.weight for attempt in valid]
+        log_weights = np.log(weights) - math.log(count)
         log_z = log_sum(log_weights) if attempts else math.nan
     return Drawn(
         [attempt.tokens for attempt in valid],
@@ -336,9 +337,8 @@ def record_attempts(
     texts = np.where(are_valid, np.cumsum(are_valid) - 1, -1)
     since: dict[int, int] = {}
     if draws is not None:
-        texts = np.array(
-            [draws[attempt.tokens] if attempt.weight > 0 else -1 for attempt in attempts], np.int64
-        )
+        numbers = [draws[attempt.tokens] if attempt.weight > 0 else -1 for attempt in attempts]
+        texts = np.array(numbers, np.int64)
         since = {draws[tokens]: 0 for tokens in known_texts}
         # A text that the tree stores is known from the next batch on. The first find counts.
         for attempt in attempts:

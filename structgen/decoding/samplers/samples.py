@@ -131,7 +131,8 @@ class Samples(Draws[T]):
         last_draws = np.searchsorted(column.shares[order], places, side="right") - 1
         masses = np.cumsum(self.weights[order])[last_draws]
         at = int(np.searchsorted(masses, share - ROUNDING))
-        value = column.number(float(places[min(at, len(places) - 1)]))
+        place = float(places[min(at, len(places) - 1)])
+        value = column.number(place)
         if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
         # The first test is about the share below all draws. In parts, so that its arrays stay small.
@@ -173,7 +174,8 @@ class Samples(Draws[T]):
             raise OptionError(f"Draws {of} are not continued.", where="add", cure=cure)
         # Its number is that of the runs so far: with it the seed of the next one is mixed.
         later_draws = self.again(checks.check_whole("n", n, 1), len(seeds_of(self)))
-        return replace(Samples(**joined_fields(self, later_draws, are_of_one_run=True)), again=self.again)
+        joined = joined_fields(self, later_draws, are_of_one_run=True)
+        return replace(Samples(**joined), again=self.again)
 
     def joined(self, other: Samples[T]) -> Samples[T]:
         """Return these draws and those of another run of the same target and method, as one run with
@@ -215,8 +217,9 @@ class Samples(Draws[T]):
             values = [key_values([field(value)]) for value in self.values]
         weights = self.weights
         # A place is a value and the draws that have it.
-        places = sorted(collect_values(values).values(), key=lambda place: -float(weights[place[1]].sum()))
-        return estimate_shares(self, places[:most])
+        places = collect_values(values).values()
+        by_weight = sorted(places, key=lambda place: -float(weights[place[1]].sum()))
+        return estimate_shares(self, by_weight[:most])
 
     def with_values(self, read: Callable[[str], S]) -> Samples[S]:
         """Return the same draws with the values `read(text)`."""

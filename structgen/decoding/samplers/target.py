@@ -238,7 +238,8 @@ class Target:
     def _make_step(self, prefix: Prefix, logits: Floats) -> TargetStep:
         """Return the allowed tokens by the softmax of logits over the temperature. Raises StructgenError for
         NaN."""
-        weights: Floats = np.exp(scale_logits(logits, self.temperature, len(prefix.tokens)))
+        levels = scale_logits(logits, self.temperature, len(prefix.tokens))
+        weights: Floats = np.exp(levels)
         weights /= weights.sum()
         probabilities = self.truncation.truncate_law(weights)
         allowed_tokens = self._allowed_tokens(prefix)

@@ -88,8 +88,10 @@ class Node:
 
     def recompute_bounds(self) -> None:
         """Recompute the bounds after a child's have changed."""
-        upper = float(self.probabilities @ self.uppers) + self.end * self.end_upper + self.rest
-        lower = float(self.probabilities @ self.lowers) + self.end * self.end_lower
+        kept_upper = float(self.probabilities @ self.uppers)
+        kept_lower = float(self.probabilities @ self.lowers)
+        upper = kept_upper + self.end * self.end_upper + self.rest
+        lower = kept_lower + self.end * self.end_lower
         if upper == 0.0:
             has_end = self.end > 0 and self.end_upper > 0
             has_mass = (self.probabilities > 0) & (self.uppers > 0)
@@ -234,7 +236,9 @@ class PrefixTree:
     @property
     def bracket(self) -> Bounds:
         """The certified bounds (lower, upper) on Z."""
-        return (0.0, 1.0) if self.root is None else (self.root.lower, self.root.upper)
+        if self.root is None:
+            return 0.0, 1.0
+        return self.root.lower, self.root.upper
 
     @property
     def is_exhausted(self) -> bool:
@@ -264,7 +268,8 @@ class PrefixTree:
         """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.
         Does not update the bounds above it."""
         # The root always fits, unless the tree is to store nothing at all.
-        if self.most < 0 or (parent is not None and not self.has_room(node.nbytes + CHILD)):
+        is_full = parent is not None and not self.has_room(node.nbytes + CHILD)
+        if self.most < 0 or is_full:
             return False
         if parent is None:
             self.root = node

@@ -140,7 +140,8 @@ class Walker:
             for at, step in zip(unread, steps, strict=True):
                 frontier.give_node(at, step)
                 if at.is_kept:
-                    frontier.learn_bounds(at.parent, at.edge, at.known_node.upper, at.known_node.lower)
+                    node = at.known_node
+                    frontier.learn_bounds(at.parent, at.edge, node.upper, node.lower)
             if is_new and self._finish in _WEIGHTED and self._tree.root is not None:
                 # The first row comes before the first random number: its bound is known before the walks.
                 bound = self._tree.root.upper
@@ -232,7 +233,8 @@ class Walker:
             self.tree_rows += is_valid and walk.at.node is not None
         elif is_valid := self._target.accepts_text(at.prefix):
             # A checker's weight may be 0: such a text is a dead end.
-            weight = walk.start * walk.weight * math.exp(self._target.log_weight(at.prefix))
+            checker_weight = math.exp(self._target.log_weight(at.prefix))
+            weight = walk.start * walk.weight * checker_weight
             logprob = at.log_probability + math.log(at.known_node.end) if weight else -math.inf
             walk.end_walk(weight, logprob)
         if not is_valid:

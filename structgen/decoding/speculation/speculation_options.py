@@ -154,7 +154,9 @@ def own_drafters(speculation: Speculation, samples: int = 1) -> list[Drafter]:
 def checked_speculation(value: Any) -> str | Speculation:
     """Return the value of a request's `speculation`. Raises OptionError unless it is "auto", "off" or a
     `Speculation`."""
-    if isinstance(value, Speculation) or (isinstance(value, str) and value in ("auto", "off")):
+    if isinstance(value, Speculation):
+        return value
+    if isinstance(value, str) and value in ("auto", "off"):
         return value
     raise option_error("speculation", value, 'Give "auto", "off" or sg.Speculation(...).')
 

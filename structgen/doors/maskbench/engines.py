@@ -39,7 +39,8 @@ class EngineConfig:
         tokenizer = load_tokenizer(self.tokenizer)
         module, _, name = self.adapter.partition(":")
         # The module is imported in the worker, so an engine cannot disturb the parent process.
-        engine: MaskEngine = getattr(import_module(module), name)(tokenizer, **self.options)
+        adapter = getattr(import_module(module), name)
+        engine: MaskEngine = adapter(tokenizer, **self.options)
         return engine, tokenizer
 
 

@@ -123,12 +123,13 @@ def parse_case(name: str, data: bytes, root: str) -> Case:
         return Case(name, split, "", problem=f"not JSON at line {error.lineno}, column {error.colno}")
     if not _is_maskbench(value):
         return Case(name, split, text, bare=True)
+    schema = write_as_read(value["schema"])
     # Written as read: numerals keep their spelling, which masks see.
     instances = []
     for test in value["tests"]:
         text = write_as_read(test["data"])
         instances.append(Instance(text.encode(), test["valid"]))
-    return Case(name, split, write_as_read(value["schema"]), tuple(instances))
+    return Case(name, split, schema, tuple(instances))
 
 
 def _is_maskbench(value: Any) -> bool:

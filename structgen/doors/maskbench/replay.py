@@ -167,13 +167,13 @@ class Replay:
             bits = np.unpackbits(row_bytes, bitorder="little")
             allowed_tokens = [token for token in np.flatnonzero(bits).tolist() if token not in ends]
             # A document may end early by chance, so that short ones are met as well.
-            if may_end and (not allowed_tokens or position >= WALK_FREE or draw.random() < 0.25):
+            must_end = not allowed_tokens or position >= WALK_FREE
+            if may_end and (must_end or draw.random() < 0.25):
                 try:
                     read_as_written(text.decode())
                 except (UnicodeDecodeError, JSONDecodeError) as error:
-                    return StepResult(
-                        Verdict.INVALID_ACCEPTED, times, detail=f"{error}: {bytes(text[:200])!r}"
-                    )
+                    detail = f"{error}: {bytes(text[:200])!r}"
+                    return StepResult(Verdict.INVALID_ACCEPTED, times, detail=detail)
                 return StepResult(times=times)
             if not allowed_tokens:
                 detail = f"after {bytes(text[-80:])!r}"

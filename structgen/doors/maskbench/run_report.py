@@ -12,7 +12,16 @@ from numpy.typing import ArrayLike
 
 from structgen.doors.maskbench.measurements import CaseResult, Verdict
 
-PERMILLES: Final = {"p25": 250, "p50": 500, "p75": 750, "p90": 900, "p95": 950, "p99": 990, "p99_9": 999}
+PERMILLES: Final = {
+    "p25": 250,
+    "p50": 500,
+    "p75": 750,
+    "p90": 900,
+    "p95": 950,
+    "p99": 990,
+    "p99_9": 999,
+}
+"""The percentiles of a report, in thousandths."""
 COUNTS: Final = {
     "passing": (Verdict.RIGHT, "passing: all instances judged right"),
     "refused": (Verdict.REFUSED, "refused to compile"),
@@ -55,8 +64,7 @@ def report_of(results: Sequence[CaseResult]) -> Report:
     # A compilation that was cut short counts: left out, it would make an engine faster by its slowest schema.
     compiled_names = []
     for cases in by_engine.values():
-        names = {case.name for case in cases if len(times_by_measure(case)["first mask"])}
-        compiled_names.append(names)
+        compiled_names.append({case.name for case in cases if len(times_by_measure(case)["first mask"])})
     common_names = set.intersection(*compiled_names) if compiled_names else set[str]()
     # "all" stands for the whole in the report already.
     splits = sorted({result.split for result in results} - {"all"})
@@ -90,9 +98,7 @@ def count_results(results: Sequence[CaseResult]) -> dict[str, Any]:
     # The first step is the compilation, each later one an instance.
     refused = [case for case in results if case.outcome == Verdict.REFUSED]
     reasons = Counter(case.steps[0].reason for case in refused)
-    instances = Counter[str]()
-    for case in results:
-        instances.update(str(step.kind) for step in case.steps[1:])
+    instances = Counter(str(step.kind) for case in results for step in case.steps[1:])
     counts["refused_by_reason"] = dict(reasons.most_common())
     counts["instances"] = dict(instances)
     return {"schemas": len(results), **counts}
@@ -113,6 +119,7 @@ def times_by_measure(case: CaseResult) -> dict[str, Any]:
     # The first mask is a part of the compilation, so the first position has its token's time alone.
     has_first_commit = len(first) and len(pairs) and not has_mask[0] and has_commit[0]
     first_sums = [first[0] + commit_times[0]] if has_first_commit else []
+    pauses = [step.pauses for step in case.steps]
     cpu = [step.cpu for step in case.steps if step.cpu >= 0]
     # The first of them is the compilation's.
     compile_cpu = cpu[:1] if len(first) else []
@@ -122,7 +129,7 @@ def times_by_measure(case: CaseResult) -> dict[str, Any]:
         "first mask + commit": np.array(first_sums, np.int64),
         "first mask cpu": np.array(compile_cpu, np.int64),
         "schema cpu": np.array(schema_cpu, np.int64),
-        "pause": np.concatenate([no_times, *(step.pauses for step in case.steps)]),
+        "pause": np.concatenate([no_times, *pauses]),
         "mask": mask_times[has_mask],
         "commit": commit_times[has_commit],
         "mask + commit": pairs[has_mask & has_commit].sum(axis=1),
@@ -161,9 +168,7 @@ def report_tables(report: Report) -> Iterator[Table]:
     """Yield the tables of a report: the counts, reasons of refusals, times."""
     by_engine = report["engines"]
     engine_reports = by_engine.values()
-    words = {"schemas": "schemas"}
-    for name, (_, label) in COUNTS.items():
-        words[name] = label
+    words = {"schemas": "schemas", **{name: label for name, (_, label) in COUNTS.items()}}
     # Only bare schemas are walked, and can have dead ends.
     if not any(part["all"]["dead_ends"] for part in engine_reports):
         del words["dead_ends"]
@@ -188,19 +193,18 @@ def report_tables(report: Report) -> Iterator[Table]:
     if len(by_engine) > 1:
         # An engine that refuses the hard schemas is fast over its own: the common ones compare engines.
         scope = f"the {report['common_schemas']:,} schemas that every engine compiled"
-        common_figures = {engine: part["ns_common"] for engine, part in by_engine.items()}
-        yield _speed_table(common_figures, scope)
-    own_figures = {engine: part["ns"] for engine, part in by_engine.items()}
-    yield _speed_table(own_figures, "all schemas that compiled")
+        yield _speed_table(by_engine, "ns_common", scope)
+    yield _speed_table(by_engine, "ns", "all schemas that compiled")
 
 
-def _speed_table(timings: Mapping[str, Any], scope: str) -> Table:
-    """Return the table of times by measure and engine; `scope`: the schemas that they are over, in words."""
+def _speed_table(by_engine: Mapping[str, Any], member: str, scope: str) -> Table:
+    """Return the table of times by measure and engine. `member`: "ns" or "ns_common", the part of the
+    engines' reports; `scope`: the schemas that the times are over, in words."""
     rows = []
     shown_names = ("avg", "p50", "p99", "p99_9", "max")
     for measure, words in MEASURES.items():
-        for engine, figures_by_measure in timings.items():
-            figures = figures_by_measure.get(measure)
+        for engine, part in by_engine.items():
+            figures = part[member].get(measure)
             if figures is None:
                 continue
             times = [format_microseconds(figures[name]) for name in shown_names]

@@ -74,7 +74,8 @@ class EngineProcess:
             late_step = StepResult(Verdict.TIMED_OUT, array("q", times), detail=detail)
             result.steps.append(late_step)
         except EndedError as death:
-            result.steps.append(StepResult(Verdict.CRASHED, detail=f"exit code {death.code}"))
+            crash = StepResult(Verdict.CRASHED, detail=f"exit code {death.code}")
+            result.steps.append(crash)
         return result
 
     def _ask_process(self, seconds: float, question: str, *arguments: Any) -> Any:
@@ -108,7 +109,8 @@ class Engines:
         disturb each other.
         """
         # The engines of the first job tell their versions. Those of other jobs start with their first case.
-        versions = [process.start_engine() for process in self._processes[0]]
+        first_engines = self._processes[0]
+        versions = [process.start_engine() for process in first_engines]
         yield dict(zip(self._names, versions, strict=True))
         free: queue.SimpleQueue[list[EngineProcess]] = queue.SimpleQueue()
         for engines in self._processes:

@@ -124,12 +124,15 @@ class RemainderWalks:
     def _draw_repeats(self, slots: int, share: float) -> int:
         """Draw known texts by their probabilities, each slot with the probability `share`; return how
         many."""
-        count = sum(self._random.random() < share for _ in range(slots)) if share else 0
+        count = 0
+        if share:
+            count = sum(self._random.random() < share for _ in range(slots))
         # Relative to the likeliest text: long texts have probabilities that round to 0.
         top = max(self._logs, default=0.0)
         masses = np.exp(np.array(self._logs) - top)
         for _ in range(count):
-            self._repeats.append(self._known_texts[drawn_edge(masses, self._random.random())])
+            at = drawn_edge(masses, self._random.random())
+            self._repeats.append(self._known_texts[at])
         return count
 
     def _note_attempts(self, fresh: Sequence[Attempt], repeats: bool) -> None:

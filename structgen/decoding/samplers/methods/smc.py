@@ -222,7 +222,8 @@ def _run_together(run: SamplingRun, clouds: list[Cloud]) -> bool:
         prefixes = dict.fromkeys(cloud.prefixes[i] for cloud in clouds for i in cloud.active)
         if not run.afford_rows(len(prefixes)):
             return False
-        steps = dict(zip(prefixes, run.target.read_steps(list(prefixes)), strict=True))
+        prefix_steps = run.target.read_steps(list(prefixes))
+        steps = dict(zip(prefixes, prefix_steps, strict=True))
         # A proposal or a checker may be slow: the time is checked before each particle.
         if not all(cloud.step(steps, run.afford_rows) for cloud in clouds):
             return False

@@ -66,9 +66,13 @@ class DraftModel:
         """Note the prompt. It is read for the first draft."""
         self._vocab_size = min(facts.tokenizer.vocab_size, self._model.vocab_size)
         self._mask = allocate_mask(1, facts.tokenizer.vocab_size)
-        self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=self._depth + 1)
+        # No bytes beyond the caches of one draft: the path, and the text before it.
+        cache_count = self._depth + 1
+        self._rows = ModelRows(self._model, facts.prompt, "", most=0, least=cache_count)
         # A model reads at least one token, so an empty prompt has no draft.
-        self._room = self._model.context - len(facts.prompt) if facts.prompt else 0
+        self._room = 0
+        if facts.prompt:
+            self._room = self._model.context - len(facts.prompt)
         self._text = []
         self._logits_by_path = {}
 
@@ -107,7 +111,9 @@ class DraftModel:
         known_logits = self._logits_by_path
         self._logits_by_path = {}
         for level in range(1, depth + 1):
-            logits = known_logits[path] if path in known_logits else rows.read([path])[0]
+            logits = known_logits.get(path)
+            if logits is None:
+                (logits,) = rows.read([path])
             self._logits_by_path[path] = logits
             # Of each new node: its number, its token, the state behind it, and its share.
             children = list[tuple[int, int, int, float]]()

@@ -90,7 +90,8 @@ class GrammarTree:
         # The chances of siblings are to add up to 1.
         sums = []
         for children in tree.children:
-            sums.append(sum(tree.chances[child] for child in children.values()))
+            chances = (tree.chances[child] for child in children.values())
+            sums.append(sum(chances))
         for node, parent in enumerate(tree.parents):
             tree.chances[node] /= sums[parent + 1]
         return tree.make_draft() if len(tree) else NO_DRAFT

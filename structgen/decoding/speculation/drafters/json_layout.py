@@ -111,7 +111,9 @@ class JsonLayout:
             run += self._unit * max(level, 0)
         if at_start:
             # Another white space than the usual one was begun: nothing is added to it.
-            return run[len(self._run) :] if run.startswith(self._run) else b""
+            if not run.startswith(self._run):
+                return b""
+            return run[len(self._run) :]
         return run
 
     def _guess_space(self, kind: int) -> bytes:

@@ -86,7 +86,9 @@ class KnownTexts:
     first_trust = 0.95
 
     def __init__(
-        self, name: str = "suffix", make_index: Callable[[RequestFacts], NGrams | None] | None = None
+        self,
+        name: str = "suffix",
+        make_index: Callable[[RequestFacts], NGrams | None] | None = None,
     ) -> None:
         self.name = name
         self._make_index = make_index

@@ -45,7 +45,8 @@ class SeenLaws:
                 total = count * old_mean.get(token, 0.0) + law.get(token, 0.0)
                 mean[token] = total / (count + 1)
             # The order of a set differs from run to run, so equal ones are ordered by their ids.
-            by_chance = sorted(mean.items(), key=lambda pair: (-pair[1], pair[0]))
+            by_id = sorted(mean.items())
+            by_chance = sorted(by_id, key=lambda pair: -pair[1])
             self._laws[key] = count + 1, dict(by_chance[:TOP])
         while len(self._laws) > MOST_CONTEXTS:
             del self._laws[next(iter(self._laws))]
@@ -89,7 +90,8 @@ class OtherSamples:
         token_rows = verified_draft.tokens.tolist()
         chance_rows = verified_draft.chances.tolist()
         # Node -1 is the end of the text, whose row is the first.
-        for node, (tokens, chances) in enumerate(zip(token_rows, chance_rows, strict=True), -1):
+        laws = zip(token_rows, chance_rows, strict=True)
+        for node, (tokens, chances) in enumerate(laws, -1):
             law = dict(zip(tokens, chances, strict=True))
             # It stands where there are fewer tokens than columns.
             law.pop(-1, None)

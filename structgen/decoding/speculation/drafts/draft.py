@@ -30,8 +30,10 @@ class Draft:
 
     def __post_init__(self) -> None:
         """Raises OptionError if the three arrays are no such tree. Cost: 1 us a node."""
-        for name, dtype in (("tokens", np.int32), ("parents", np.int32), ("chances", np.float32)):
-            object.__setattr__(self, name, _read_column(name, getattr(self, name), dtype))
+        dtypes = {"tokens": np.int32, "parents": np.int32, "chances": np.float32}
+        for name, dtype in dtypes.items():
+            column = _read_column(name, getattr(self, name), dtype)
+            object.__setattr__(self, name, column)
         count = len(self.tokens)
         if not len(self.parents) == len(self.chances) == count:
             raise OptionError(
@@ -94,8 +96,9 @@ class Draft:
 
     def children(self) -> list[dict[int, int]]:
         """Return n + 1 tables, {token: node}: those of the root, of node 0, of node 1, ... Linear time."""
-        tables: list[dict[int, int]] = [{} for _ in range(len(self) + 1)]
         parents = self.parents.tolist()
+        tables: list[dict[int, int]] = [{}]
+        tables += ({} for _ in parents)
         for i, token in enumerate(self.tokens.tolist()):
             tables[parents[i] + 1][token] = i
         return tables
@@ -128,7 +131,9 @@ class Draft:
         if not kept_nodes:
             return NO_DRAFT
         # Of each old node its number in the part; the root stays -1.
-        places = {-1: -1} | {node: place for place, node in enumerate(kept_nodes)}
+        places = {-1: -1}
+        for place, node in enumerate(kept_nodes):
+            places[node] = place
         new_parents = [places[parent] for parent in self.parents[kept_nodes].tolist()]
         return Draft.made(self.tokens[kept_nodes], new_parents, self.chances[kept_nodes])
 
@@ -151,8 +156,9 @@ class DraftTree:
     def add_node(self, parent: int, token: int, chance: float) -> int:
         """Return the node of a token after a parent. A known node keeps the larger chance."""
         # The number of the next node, unless the parent has the token already.
-        node = self.children[parent + 1].setdefault(token, len(self.tokens))
-        if node < len(self.tokens):
+        next_node = len(self.tokens)
+        node = self.children[parent + 1].setdefault(token, next_node)
+        if node < next_node:
             self.chances[node] = max(self.chances[node], chance)
         else:
             self.tokens.append(token)
@@ -181,7 +187,8 @@ def _read_column(name: str, value: Any, dtype: Any) -> npt.NDArray[Any]:
         )
     if array.size and kinds == "iu":
         # numpy would wrap such a number around in silence.
-        if array.min() < -(2**31) or array.max() >= 2**31:
+        limits = np.iinfo(np.int32)
+        if array.min() < limits.min or array.max() > limits.max:
             fault = f"{name} holds a number that is no int32."
             raise OptionError(fault, where="draft", cure="Give token ids.")
     column = np.array(array, dtype)

@@ -138,7 +138,8 @@ class _JointTree(DraftTree):
             # No node is likelier than its parent, and sorting is stable: parents come along.
             worth = reach_probabilities(self.parents, self.chances)
             by_worth = sorted(range(len(self)), key=lambda node: -worth[node])
-            return self.make_draft().part(by_worth[:max_nodes])
+            likeliest = by_worth[:max_nodes]
+            return self.make_draft().part(likeliest)
         nodes = list[int]()
         node = -1
         while children := self.children[node + 1].values():

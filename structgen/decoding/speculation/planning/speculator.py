@@ -81,7 +81,8 @@ class Speculator:
         drafts = [NO_DRAFT] * len(draftings)
         if self._pass is None:
             return drafts
-        for i, (drafting, view, max_nodes) in enumerate(zip(draftings, views, node_limits, strict=True)):
+        texts = zip(draftings, views, node_limits, strict=True)
+        for i, (drafting, view, max_nodes) in enumerate(texts):
             # the first pass with drafts loads code, for which one text is enough
             is_enough = not self._pass.goodput.is_warm[True] and self._pass.texts
             if drafting is None or view is None or max_nodes <= 0 or is_enough:
@@ -169,7 +170,10 @@ class Goodput:
         self._shortest_wait = SHORTEST_WAIT + 2 * texts
         self._trial_size = max(TRIED // texts, 1)
         self._texts = texts
-        self._passes = {mode: deque[_PastPass](maxlen=REMEMBERED) for mode in (False, True)}
+        self._passes = {
+            False: deque[_PastPass](maxlen=REMEMBERED),
+            True: deque[_PastPass](maxlen=REMEMBERED),
+        }
         """The latest passes without drafts, and with."""
         self.is_warm = {False: False, True: False}
         """Whether a pass without drafts (False), and one with drafts (True), has run."""
