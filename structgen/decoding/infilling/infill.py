@@ -211,14 +211,10 @@ def infill(
     began = time.monotonic()
     masked_model, tokenizer = model_of(model, settings.tokenizer)
     parts = _parts_of(settings)
-    name = model_name(model) if isinstance(model, str | Path) else ""
-    prompts = ModelPrompts(name, settings.tokenizer)
     prompt = settings.prompt
     if isinstance(prompt, str) and prompt:
-        question = ModelQuestion(
-            checks.check_encodable("prompt", prompt), with_outline=settings.outline, chat=settings.chat
-        )
-        prompt = _prompt_tokens(prompts, question, tokenizer, settings.grammar)
+        name = model_name(model) if isinstance(model, str | Path) else ""
+        prompt = _prompt_tokens(ModelPrompts(name, settings.tokenizer), prompt, settings, tokenizer)
     # A scheduler that fills slots anywhere is led by the fixed text that the model sees behind a hole.
     takes_over = settings.length == "at most" and isinstance(scheduler, ConfidentPrefix)
     call = _InfillCall(masked_model, tokenizer, settings, takes_over)
@@ -644,13 +640,17 @@ def model_of(model: Any, tokenizer: Any) -> tuple[MaskedModel, Tokenizer]:
 
 
 def _prompt_tokens(
-    prompts: ModelPrompts, question: ModelQuestion, tokenizer: Tokenizer, grammar: Any
+    prompts: ModelPrompts, prompt: str, settings: InfillSettings, tokenizer: Tokenizer
 ) -> Sequence[int]:
     """Return the tokens of a prompt in the form that the model needs.
 
-    `prompts`: the form of the model's prompts; `question`: the prompt, with the caller's wishes; `grammar`:
-    that of the whole text, or None. For example structgen/infill reads the outline of the schema first.
+    `prompts`: the form of the model's prompts; `settings`: with the grammar, and whether there is an outline
+    or a chat template. For example structgen/infill reads the outline of the schema first.
     """
+    question = ModelQuestion(
+        checks.check_encodable("prompt", prompt), with_outline=settings.outline, chat=settings.chat
+    )
+    grammar = settings.grammar
     target_grammar = None if grammar is None else plain_grammar(grammar_of(grammar, "grammar")[0])
     if target_grammar is not None and target_grammar.outline is not None:
         # The embedded models were trained on outlines without descriptions.

@@ -74,9 +74,13 @@ def intersect_types(
     accepting[: whole.states] = whole.accepting
     product = marked_automaton(whole.start, table, accepting, token_class, count + 1)
     # The minimal automaton has fewer classes of tokens, so the columns of marks have moved.
-    column_shift = product.token_class_count - width
-    columns_before = {name: at + column_shift for name, at in marks.columns_before.items()}
-    return product, Marks(columns_before, marks.column_behind + column_shift)
+    return product, _move_marks(marks, product.token_class_count - width)
+
+
+def _move_marks(marks: Marks, shift: int) -> Marks:
+    """Return the marks of an automaton whose columns of marks stand elsewhere by `shift`."""
+    columns_before = {name: column + shift for name, column in marks.columns_before.items()}
+    return Marks(columns_before, marks.column_behind + shift)
 
 
 def _common_classes(whole: TokenAutomaton, types: list[TokenAutomaton]) -> tuple[Ints, list[Ints]]:

@@ -86,8 +86,7 @@ def cite(
             raise
         raise OptionError(error.what, where="document", cure="Cite parts of it one by one.") from error
     encode = problem.tokenizer.encode
-    sentence_texts = [text[start:end] for start, end in places]
-    sentence_tokens = [tuple(encode(sentence.encode())) for sentence in sentence_texts]
+    sentence_tokens = [tuple(encode(text[start:end].encode())) for start, end in places]
     (rows,) = problem.row_sources([ids])
     best = _rank_sentences(rows, sentence_tokens, beam)[:k]
     ends = _find_ends(problem, ids, text, places, [at for _, at in best], reach)

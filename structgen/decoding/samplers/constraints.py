@@ -139,11 +139,13 @@ class Constraints:
     def log_weight(self, standing: CheckerStanding, text: GeneratedText) -> float:
         """Return the sum of the log-weights of a whole text; `text` without its value."""
         pairs = self._pair_with_states(standing)
-        return sum(
-            caller.weigh_text(state, "weigh", text._replace(value=self._read_value(text.text)))
-            for caller, state in pairs
-            if "weigh" in caller.has
-        )
+        log_weights = []
+        for caller, state in pairs:
+            if "weigh" in caller.has:
+                # Each checker reads a value of its own, as for `final`.
+                value = self._read_value(text.text)
+                log_weights.append(caller.weigh_text(state, "weigh", text._replace(value=value)))
+        return sum(log_weights)
 
     def guess_log_weight(self, standing: CheckerStanding, prefix: GeneratedText) -> float:
         """Return the sum of the guesses at the log-weights of the texts that begin with a prefix."""

@@ -138,7 +138,8 @@ class Draws(Generic[T]):
         for tokens, weight in zip(self.token_ids, weights, strict=True):
             sums[tokens] += weight
         masses = np.exp(self.logprobs[self.is_first])
-        has_own_mass = bool(np.allclose(list(sums.values()), masses, rtol=1e-9, atol=0.0))
+        text_weights = list(sums.values())
+        has_own_mass = bool(np.allclose(text_weights, masses, rtol=1e-9, atol=0.0))
         total = float(masses.sum())
         return has_own_mass and math.isclose(total, self.bracket[1], rel_tol=1e-9)
 
@@ -227,7 +228,8 @@ class Draws(Generic[T]):
         weights = self.weights
         # The sums over the draws with the property, by the weight of these draws; 0 where there are none.
         has = weights @ given
-        means = (weights @ (given * values)) / np.where(has > 0, has, 1.0)
+        sums = weights @ (given * values)
+        means = sums / np.where(has > 0, has, 1.0)
         if self.lists_all:
             return means, Ends(means, means, np.ones(len(means), np.bool_))
         low, high = self.known.bounds_of(values, given)

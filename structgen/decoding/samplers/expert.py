@@ -89,7 +89,8 @@ class Expert:
             prefix_logprob = 0.0
             if prefix:
                 parent = prefix[:-1]
-                prefix_logprob = self._laws[parent][0] + self._row(parent)[prefix[-1]]
+                parent_logprob, _ = self._laws[parent]
+                prefix_logprob = parent_logprob + self._row(parent)[prefix[-1]]
             if len(self._laws) >= REMEMBERED:
                 # A dict keeps the order of insertion: the first key is the oldest.
                 del self._laws[next(iter(self._laws))]

@@ -47,17 +47,8 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     renumbered_attempts = first_attempts.renumber_draws(places[:count])
     attempts = renumbered_attempts.join_attempts(later_attempts, places[count:])
     # Both brackets are proven, so Z is in both.
-    lower = max(first.bracket[0], second.bracket[0])
-    upper = min(first.bracket[1], second.bracket[1])
-    bracket = (lower, upper)
+    bracket = (max(first.bracket[0], second.bracket[0]), min(first.bracket[1], second.bracket[1]))
     log_weights = _joined_weights(first, second, attempts, tokens, logprobs, bracket)
-    first_statistics = first.statistics
-    later_statistics = second.statistics
-    # All fields of the statistics are numbers to be added, but the reason of the end.
-    summed_names = [field.name for field in fields(Statistics) if field.name != "stopped"]
-    counts = {
-        name: getattr(first_statistics, name) + getattr(later_statistics, name) for name in summed_names
-    }
     return {field.name: getattr(first, field.name) for field in fields(Draws)} | {
         **columns,
         "logprobs": logprobs,
@@ -65,7 +56,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
         "is_exact": first.is_exact and second.is_exact,
         "log_z": clamp_log_z(log_sum(log_weights), bracket),
         "bracket": bracket,
-        "statistics": replace(later_statistics, **counts),
+        "statistics": _add_statistics(first.statistics, second.statistics),
         "attempts": attempts,
         "about": {
             **first.about,
@@ -76,6 +67,14 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
         "find_ranges": partial(dict, {**first.ranges, **second.ranges}),
         "again": None,
     }
+
+
+def _add_statistics(first: Statistics, later: Statistics) -> Statistics:
+    """Return the statistics of two runs as of one, which ended as the later one did."""
+    # All fields are numbers to be added, but the reason of the end.
+    summed_names = [field.name for field in fields(Statistics) if field.name != "stopped"]
+    counts = {name: getattr(first, name) + getattr(later, name) for name in summed_names}
+    return replace(later, **counts)
 
 
 def _check_joinable(first: Draws[Any], second: Any, are_of_one_run: bool) -> tuple[Attempts, Attempts]:

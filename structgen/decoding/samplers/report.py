@@ -173,7 +173,8 @@ def _estimate_divergence(samples: Samples[Any], masks: list[Floats]) -> Estimate
     if math.isnan(samples.log_z):
         return None
     # the logarithm of the product of each draw's allowed masses
-    logs = np.array([float(np.log(masses).sum()) for masses in masks])
+    log_masses = [float(np.log(masses).sum()) for masses in masks]
+    logs = np.array(log_masses)
     # A divergence is never negative. Errors of the two estimates may make it so.
     value = max(float(samples.weights @ logs) - samples.log_z, 0.0)
     if samples.lists_all:

@@ -49,7 +49,8 @@ class FunctionRows:
             if self.is_over():
                 raise RunOver
             self.count += 1
-            rows[prefix] = self._check_row(self._function([*self._prompt, *prefix]))
+            answer = self._function([*self._prompt, *prefix])
+            rows[prefix] = self._check_row(answer)
         return [rows[prefix] for prefix in prefixes]
 
     def _check_row(self, answer: Any) -> Floats:

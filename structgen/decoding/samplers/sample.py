@@ -587,18 +587,10 @@ def draw_for_prompt(
     try:
         # A tree of the caller's is bound to its target. A new one belongs to this run alone.
         with run.tree.used("" if tree is None else target_fingerprint(ids, target)):
-            method_draws: Drawn
             if run.tree.runs:
                 # What the tree has learnt came from the numbers of the same seed: others are needed.
                 run.seed = _mix_seed(run.seed, run.tree.runs)
-            if method in walks.WALKS:
-                method_draws = walks.draw(run, method)
-            elif method == "auto" and learnt_tree is not None:
-                # The first run has chosen the walks. A new choice would make draws that cannot be joined.
-                method_draws = raj.draw_repeated(run)
-            else:
-                module = import_module(f"structgen.decoding.samplers.methods.{method}")
-                method_draws = module.draw(run)
+            method_draws = _draw_by_method(run, method, is_continued=learnt_tree is not None)
     finally:
         target.close()
     if run.limit is not None and not method_draws.tokens:
@@ -628,6 +620,18 @@ def draw_for_prompt(
             )
 
     return replace(samples, again=draw_again)
+
+
+def _draw_by_method(run: SamplingRun, method: str, *, is_continued: bool) -> Drawn:
+    """Return the draws of a method. `is_continued`: whether an earlier run goes on in this one."""
+    if method in walks.WALKS:
+        return walks.draw(run, method)
+    if method == "auto" and is_continued:
+        # The first run has chosen the walks. A new choice would make draws that cannot be joined.
+        return raj.draw_repeated(run)
+    module = import_module(f"structgen.decoding.samplers.methods.{method}")
+    method_draws: Drawn = module.draw(run)
+    return method_draws
 
 
 def _needed_draws(

@@ -135,6 +135,11 @@ class Samples(Draws[T]):
         value = column.number(place)
         if self.lists_all or not self.has_intervals:
             return value, Interval(value, value) if self.lists_all else None
+        return value, self._interval_of_quantile(column, share, value)
+
+    def _interval_of_quantile(self, column: DrawnNumbers, share: float, value: float) -> Interval | None:
+        """Return the interval of a quantile, which holds its estimate `value`; None where it says nothing."""
+        places = np.unique(column.shares)
         # The first test is about the share below all draws. In parts, so that its arrays stay small.
         tested_places = np.append(-math.inf, places)
         tests = []
@@ -154,8 +159,8 @@ class Samples(Draws[T]):
         high = float(max((*gap_ends[gaps], *standing_numbers), default=value))
         is_finite = math.isfinite(low) and math.isfinite(high)
         if not is_finite or (low, high) == (column.minimum, column.maximum):
-            return value, None
-        return value, Interval(min(low, value), max(high, value))
+            return None
+        return Interval(min(low, value), max(high, value))
 
     def numbers_of(self, function: Callable[[T], float] | str, range: Range, where: str) -> DrawnNumbers:
         """Return the numbers of a function at each draw."""

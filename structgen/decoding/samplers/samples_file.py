@@ -92,7 +92,8 @@ def read_samples(path: Path) -> dict[str, Any]:
             )
         # `ranges` is no field but a cached property, and the number of draws is no member of `Draws`.
         hints = _hints(Draws) | {"draws": int, "ranges": Mapping[str, Bounds]}
-        run = _read_members({name: hints[name] for name in ("draws", *_SHARED)}, header, "it")
+        head_hints = {name: hints[name] for name in ("draws", *_SHARED)}
+        run = _read_members(head_hints, header, "it")
         count = run.pop("draws")
         ranges = run.pop("ranges")
         attempts = run["attempts"]

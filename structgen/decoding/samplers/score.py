@@ -248,5 +248,6 @@ def _read_logprobs(target: Target, texts: Sequence[Tokens], width: int) -> dict[
     logprobs = {}
     for tokens in sorted_texts:
         steps = enumerate((*tokens, END))
-        logprobs[tokens] = math.fsum(edges[tokens[:depth]][token] for depth, token in steps)
+        step_logprobs = (edges[tokens[:depth]][token] for depth, token in steps)
+        logprobs[tokens] = math.fsum(step_logprobs)
     return logprobs

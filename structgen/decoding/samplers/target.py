@@ -96,7 +96,8 @@ class Truncation:
         if self.top_p < 1.0:
             sums = np.cumsum(law[order[:kept_count]])
             # A sum that is rounded below `top_p` must not add a token.
-            kept_count = int(np.searchsorted(sums / sums[-1], self.top_p - ROUNDING)) + 1
+            shares = sums / sums[-1]
+            kept_count = int(np.searchsorted(shares, self.top_p - ROUNDING)) + 1
         if self.min_p:
             least_kept = self.min_p * law[order[0]]
             kept_count = min(kept_count, int((law >= least_kept).sum()))

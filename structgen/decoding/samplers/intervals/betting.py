@@ -167,12 +167,7 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     # Sums over the units so far of a, b and their products: with them the mean and the variance of a unit
     # a - theta b follow for each hypothesis theta, without a look back at the units.
     sums = np.zeros((5, figures))
-    a = units.a / units.room[:, None]
-    b = units.b / units.room[:, None]
-    products = (a, b, a * a, a * b, b * b)
-    shape = (len(a), figures)
-    moments = np.stack([np.broadcast_to(product, shape) for product in products])
-    moments *= units.counts[:, None]
+    moments = _moments_of_units(units, figures)
     done = 0.0
     for block, remaining in enumerate(units.remaining):
         begin, end = units.blocks[block : block + 2].tolist()
@@ -193,6 +188,17 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
         sums += moments[:, rows].sum(axis=1)
         done += float(units.counts[rows].sum())
     return stakes, peak >= 0
+
+
+def _moments_of_units(units: Units, figures: int) -> Floats:
+    """Return a, b, a², ab and b² of each unit over its room, as often as it counts, float64 [5, T, F]."""
+    a = units.a / units.room[:, None]
+    b = units.b / units.room[:, None]
+    products = (a, b, a * a, a * b, b * b)
+    shape = (len(a), figures)
+    moments = np.stack([np.broadcast_to(product, shape) for product in products])
+    moments *= units.counts[:, None]
+    return moments
 
 
 def _peak_capital(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:

@@ -126,7 +126,8 @@ def _draw_by_particles(run: SamplingRun) -> Drawn | None:
 def _draw_within(run: SamplingRun, budget: int) -> Drawn:
     """Return the draws that a budget pays for."""
     attempts: list[Attempt] = []
-    walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=run.seed ^ (1 << 63))
+    seed = run.seed ^ (1 << 63)
+    walker = Walker(run.target, Finish.WEIGHT, run.tree, seed=seed)
     # A text costs at most `max_tokens` rows and one for its end.
     is_small = run.tree.root is None and budget < FEW_TEXTS * (run.target.max_tokens + 1)
     if is_small or run.n < budget:

@@ -181,7 +181,8 @@ def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
             for i in range(begin, min(begin + together, runs)):
                 # The sizes differ by one at most, and add up to all particles.
                 size = particles * (i + 1) // runs - particles * i // runs
-                batch.append(Cloud(run.target, size, random_stream(run.seed, i), propose, settings))
+                random = random_stream(run.seed, i)
+                batch.append(Cloud(run.target, size, random, propose, settings))
             if not _run_together(run, batch):
                 # Clouds that were cut short have no estimate, so they are dropped whole.
                 break
@@ -311,7 +312,8 @@ class Cloud:
     def _resample_particles(self, shares: Floats, mean: float) -> None:
         """Draw all particles again by weight, finished ones too: systematically."""
         # One random number places a comb of `count` points. Rounding may put its last one behind the sums.
-        points = (self._draws.random() + np.arange(self.count)) / self.count
+        offset = self._draws.random()
+        points = (offset + np.arange(self.count)) / self.count
         places = np.searchsorted(np.cumsum(shares), points, side="right")
         chosen = np.minimum(places, self.count - 1)
         self.prefixes = [self.prefixes[i] for i in chosen]

@@ -150,7 +150,11 @@ def callers_text() -> KnownTexts:
 
 
 def grow_tree(
-    followers_of: Followers, context: list[int], view: DraftContext, max_nodes: int, branches: int = 4
+    followers_of: Followers,
+    context: list[int],
+    view: DraftContext,
+    max_nodes: int,
+    branches: int = 4,
 ) -> Draft:
     """Return the tree of the likeliest `max_nodes` continuations of a context, grown best-first; of one node
     at most `branches`. Above `MOST_UNSURE` nodes it grows as long as it is sure. `followers_of`: what may

@@ -90,19 +90,13 @@ class ModelRows:
             logits_of[()] = self._read_prompt()[0]
         caches, rounds = self._plan_rounds([prefix for prefix in wanted_prefixes if prefix])
         # What is read without being wanted was read before, and dropped.
-        read_count = sum(map(len, rounds))
-        wanted_count = sum(map(bool, wanted_prefixes))
-        self.reread += read_count - wanted_count
-        support = getattr(self._model, "draft_support", None)
-        reads_chains = support is not None and support.shape != "none"
-        has_pass_size = 1 < len(rounds) <= MOST_NODES
-        is_chain = all(len(round_) == 1 for round_ in rounds)
-        if reads_chains and has_pass_size and is_chain:
+        self.reread += sum(map(len, rounds)) - sum(map(bool, wanted_prefixes))
+        if self._reads_in_one_pass(rounds):
             # One prefix alone: the model reads all of its tokens in one pass, as it verifies a draft.
             chain = [round_[0] for round_ in rounds]
             rounds = []
-            start = chain[0][:-1]
-            logits = self._read_chain(chain, caches[start].copy())
+            first_parent = chain[0][:-1]
+            logits = self._read_chain(chain, caches[first_parent].copy())
             logits_of |= _rows_of_wanted(chain, logits, wanted_prefixes)
         for number, round_ in enumerate(rounds):
             next_round = rounds[number + 1] if number + 1 < len(rounds) else []
@@ -122,6 +116,14 @@ class ModelRows:
                         caches[prefix] = cache
                     self._keep_cache(prefix, cache)
         return [logits_of[prefix] for prefix in prefixes]
+
+    def _reads_in_one_pass(self, rounds: Sequence[Sequence[Tokens]]) -> bool:
+        """Return whether the model can read all rounds in one pass: each is a single prefix."""
+        support = getattr(self._model, "draft_support", None)
+        if support is None or support.shape == "none":
+            return False
+        is_chain = all(len(round_) == 1 for round_ in rounds)
+        return 1 < len(rounds) <= MOST_NODES and is_chain
 
     def _most_rows(self) -> int:
         """Return the most rows of one pass, by the memory of caches and by that of logits."""

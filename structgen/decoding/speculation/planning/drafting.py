@@ -204,7 +204,8 @@ class Drafting:
         self._source_node = -1
         if max_nodes <= 0 or view.room <= 0:
             return NO_DRAFT
-        tree = self._tree = _JointTree(view)
+        tree = _JointTree(view)
+        self._tree = tree
         # A copy, here and below: a drafter that fails is dropped in the middle of the loop.
         for member, ask in self._members.copy().items():
             tree.graft_draft(ask("propose", view, max_nodes), member)
