@@ -103,18 +103,18 @@ class Frontier:
             after, child, log_probability, particle.log_multiplier, particle, slot, is_kept=child is not None
         )
 
-    def learn_bounds(self, at: Particle | None, edge: int, upper: float, lower: float) -> None:
+    def learn_bounds(self, particle: Particle | None, edge: int, upper: float, lower: float) -> None:
         """Store bounds on h after an edge of a particle's node, and update those of the nodes above it.
 
-        `at`: None stands for the root's parent, where nothing is stored; `edge`: a slot or END; `upper` and
-        `lower`: the new bounds, which only tighten the old ones. A text that was refused has 0 and 0, for
+        `particle`: None stands for the root's parent, where nothing is stored; `edge`: a slot or END; `upper`
+        and `lower`: the new bounds, which only tighten the old ones. A text that was refused has 0 and 0, for
         example `learn_bounds(particle, END, 0.0, 0.0)`. Cost: O(depth) times the tokens of a node.
 
         Nothing is stored below a node that is not in the tree: the next walk finds that node new, with the
         bound 1.
         """
-        while at is not None:
-            node = at.known_node
+        while particle is not None:
+            node = particle.known_node
             if edge == END:
                 node.end_upper = min(node.end_upper, upper)
                 node.end_lower = max(node.end_lower, lower)
@@ -122,9 +122,9 @@ class Frontier:
                 node.uppers[edge] = min(node.uppers[edge], upper)
                 node.lowers[edge] = max(node.lowers[edge], lower)
             node.recompute_bounds()
-            if not at.is_kept:
+            if not particle.is_kept:
                 return
-            edge = at.edge
+            edge = particle.edge
             upper = node.upper
             lower = node.lower
-            at = at.parent
+            particle = particle.parent

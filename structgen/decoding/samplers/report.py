@@ -41,11 +41,11 @@ class Estimate(NamedTuple):
     high: float | None
     is_proven: bool = False
 
-    def told(self, form: Callable[[float], str] = format_percent) -> str:
+    def describe(self, form: Callable[[float], str] = format_percent) -> str:
         """Return the number and its interval in words; `form` writes a number."""
-        return f"{form(self.value)} ({self.interval(form)})"
+        return f"{form(self.value)} ({self.describe_interval(form)})"
 
-    def interval(self, form: Callable[[float], str] = format_percent) -> str:
+    def describe_interval(self, form: Callable[[float], str] = format_percent) -> str:
         """Return the interval in words."""
         if self.low is None or self.high is None:
             return "no interval"
@@ -93,7 +93,7 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
     rows = samples.facts()
     divergence = numbers["divergence_of_masking"]
     if divergence is not None:
-        rows.append(("KL(target || masked)", f"{divergence.told('{:.4f}'.format)} nats"))
+        rows.append(("KL(target || masked)", f"{divergence.describe('{:.4f}'.format)} nats"))
     # A position that few texts reach counts little, whatever is removed there.
     by_loss = sorted(
         numbers["removed_by_position"], key=lambda place: -place["removed"].value * place["reached"]
@@ -101,7 +101,7 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
     worst = [place for place in by_loss[:5] if place["removed"].value >= NOTHING]
     for place in sorted(worst, key=lambda place: int(place["position"])):
         of = f"of the model's mass; {format_percent(place['reached'])} of the texts come so far"
-        rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].told()} {of}"))
+        rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].describe()} {of}"))
     if numbers["removed_by_position"] and not worst:
         rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
     for field in numbers["fields"]:
@@ -110,11 +110,11 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
         for value in values:
             masked = value["masked"]
             masked_text = "" if masked is None else f"; {format_percent(masked.value)} under masking"
-            rows.append((f"{name} = {value['value']}", f"{value['share'].told()}{masked_text}"))
+            rows.append((f"{name} = {value['value']}", f"{value['share'].describe()}{masked_text}"))
         if field["distinct"] > len(values):
             rows.append((name, f"and {field['distinct'] - len(values):,} other values"))
         if field["mean"] is not None and field["distinct"] > 1:
-            rows.append((f"mean of {name}", field["mean"].told("{:,.4g}".format)))
+            rows.append((f"mean of {name}", field["mean"].describe("{:,.4g}".format)))
     if left_out_count := numbers["fields_left_out"]:
         rows.append(("not shown", format_count(left_out_count, "more field")))
     return rows

@@ -81,7 +81,7 @@ is close to the model's own distribution.</p>
 how many do). The most is lost at token {{ worst.position + 1 }}: {{ worst.removed.value|percent }}.
 {% if divergence %}
 Masking divides the rest back to 1 at every token and so distorts the distribution: its Kullback-Leibler divergence from the
-target, in nats, is {{ divergence.told(number) }}.
+target, in nats, is {{ divergence.describe(number) }}.
 {% if divergence.high is not none and divergence.high < 0.05 %}
 That is little: masking alone is close to the model's own distribution here.
 {% else %}
@@ -104,32 +104,32 @@ A typical valid text is {{ "{:,.2g}".format(times) }} times likelier under the m
 {% endfor %}</table>
 {% endif %}
 
-{% if found.fields %}
+{% if report.fields %}
 <h2>Fields</h2>
 <p>The share of each value under {{ "these draws' law" if samples.is_biased else
 "the model's own distribution of valid texts" }}, with intervals of 95 %.
-{% if found.masked_draws %}
-The diamond is what masking would say, from {{ found.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
+{% if report.masked_draws %}
+The diamond is what masking would say, from {{ report.masked_draws|counted("draw") }} by it, with intervals of 95 %. Where the
 two differ, masking changes the answer.
 {% elif not samples.is_biased %}
 To see what masking would say, draw the same with --method masked, and give that file with --masked.
 {% endif %}</p>
-{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if found.masked_draws }}
-<div class=fields>{% for field in found.fields %}
-<div class=field><strong>{{ field.field }}</strong><table>{% for one in field["values"] %}{% set masked = one.masked %}
-<tr title="{{ one.share.told() }}, in {{ one.draws|counted("draw") }}
-{%- if masked %}; under masking {{ masked.told() }}{% endif %}"><td class=cut><code>{{ said(one.value) }}</code></td><td>
-{{ bar(parts(one), masked.value if masked else none, "amber") }}</td>
-<td class=number>{{ one.share.value|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
+{{ key(("blue", "share, with its interval"), ("amber", "under masking")) if report.masked_draws }}
+<div class=fields>{% for field in report.fields %}
+<div class=field><strong>{{ field.field }}</strong><table>{% for entry in field["values"] %}{% set masked = entry.masked %}
+<tr title="{{ entry.share.describe() }}, in {{ entry.draws|counted("draw") }}
+{%- if masked %}; under masking {{ masked.describe() }}{% endif %}"><td class=cut><code>{{ value_text(entry.value) }}</code></td><td>
+{{ bar(parts(entry), masked.value if masked else none, "amber") }}</td>
+<td class=number>{{ entry.share.value|percent }}{% if masked %} <small>mask {{ masked.value|percent }}</small>{% endif %}</td></tr>
 {% endfor %}</table>
 {% if field.distinct > field["values"]|length %}
 <small>and {{ "{:,}".format(field.distinct - field["values"]|length) }} other values</small>
 {% endif %}
 {% if field.mean is not none and field.distinct > 1 %}
-<small>mean {{ field.mean.told(number) }}</small>
+<small>mean {{ field.mean.describe(number) }}</small>
 {% endif %}</div>{% endfor %}</div>
-{% if found.fields_left_out %}
-<p class=faint>{{ "{:,}".format(found.fields_left_out) }} more fields are not shown.</p>
+{% if report.fields_left_out %}
+<p class=faint>{{ "{:,}".format(report.fields_left_out) }} more fields are not shown.</p>
 {% endif %}
 {% endif %}
 
@@ -154,7 +154,7 @@ def page_of(samples: Samples[Any], report: Report) -> str:
     return render_page(
         f"{len(samples.texts):,} draws from {samples.about.get('model') or 'a model'}",
         _TEMPLATE,
-        found=report,
+        report=report,
         samples=samples,
         cards=_list_cards(samples, report),
         proven=dict(samples.facts())["Z, proven"],
@@ -169,7 +169,7 @@ def page_of(samples: Samples[Any], report: Report) -> str:
         divergence=divergence,
         times=1.0 if divergence is None else math.exp(min(divergence.value, 50)),
         **_removed_columns(samples, report),
-        said=lambda value: (
+        value_text=lambda value: (
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         ),
         parts=_bar_parts,
@@ -205,7 +205,7 @@ def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, s
         interval_text = samples.log_z_interval_told(lambda end: format_number(math.exp(end)))
         cards += [(format_number(math.exp(samples.log_z)), "Z: the model's text is valid", interval_text)]
     if (divergence := report["divergence_of_masking"]) is not None:
-        nats = divergence.interval("{:.3f}".format)
+        nats = divergence.describe_interval("{:.3f}".format)
         cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
     rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
     return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
@@ -263,7 +263,7 @@ def _removed_columns(samples: Samples[Any], report: Report) -> dict[str, Any]:
         token = position["position"] + 1
         removed_share = position["removed"]
         reach_share = position["reached"]
-        hint = f"token {token}: {format_percent(removed_share.value)} removed ({removed_share.interval()}); "
+        hint = f"token {token}: {format_percent(removed_share.value)} removed ({removed_share.describe_interval()}); "
         columns.append(
             Column(
                 removed_share.value,
@@ -300,8 +300,11 @@ def _text_pieces(samples: Samples[Any], report: Report, text: str) -> list[tuple
 
 def _bar_parts(value: dict[str, Any]) -> list[tuple[Any, ...]]:
     """Return the parts of a value's bar: its share, its interval, and that under masking."""
-    pairs: tuple[tuple[Estimate | None, str], ...] = (value["share"], "ink"), (value["masked"], "amber")
-    lines = [
-        (of.low, of.high, colour, "line") for of, colour in pairs if of is not None and of.low is not None
-    ]
-    return [(0.0, value["share"].value, "blue"), *lines]
+    share: Estimate = value["share"]
+    masked: Estimate | None = value["masked"]
+    parts: list[tuple[Any, ...]] = [(0.0, share.value, "blue")]
+    for estimate, colour in ((share, "ink"), (masked, "amber")):
+        # Without an interval there is nothing to draw.
+        if estimate is not None and estimate.low is not None:
+            parts.append((estimate.low, estimate.high, colour, "line"))
+    return parts

@@ -70,7 +70,7 @@ class Attempt:
 class _Walk:
     """A walk under way."""
 
-    at: Particle
+    particle: Particle
     draws: np.random.Generator
     start: float
     """The bound with which it began, on Z or on the mass of the texts that are not known."""
@@ -130,24 +130,24 @@ class Walker:
         ]
         is_new = self._tree.root is None
         self._batch += 1
-        self.tree_rows += sum(walk.at.node is not None for walk in walks)
+        self.tree_rows += sum(walk.particle.node is not None for walk in walks)
         active = walks
         while active:
-            unread = [walk.at for walk in active if walk.at.node is None]
+            unread = [walk.particle for walk in active if walk.particle.node is None]
             steps = frontier.read_rows(unread, afford)
             if steps is None:
                 return []
-            for at, step in zip(unread, steps, strict=True):
-                frontier.give_node(at, step)
-                if at.is_kept:
-                    node = at.known_node
-                    frontier.learn_bounds(at.parent, at.edge, node.upper, node.lower)
+            for particle, step in zip(unread, steps, strict=True):
+                frontier.give_node(particle, step)
+                if particle.is_kept:
+                    node = particle.known_node
+                    frontier.learn_bounds(particle.parent, particle.edge, node.upper, node.lower)
             if is_new and self._finish in _WEIGHTED and self._tree.root is not None:
                 # The first row comes before the first random number: its bound is known before the walks.
                 bound = self._tree.root.upper
                 is_new = False
             waiting = [walk for walk in active if self._needs_row(walk)]
-            steps = frontier.read_rows([walk.at for walk in waiting], afford)
+            steps = frontier.read_rows([walk.particle for walk in waiting], afford)
             if steps is None:
                 return []
             for walk, step in zip(waiting, steps, strict=True):
@@ -157,15 +157,15 @@ class Walker:
             # Only now: a text that becomes known within a batch would be neither in its known mass nor
             # open to its other walks.
             if walk.weight:
-                frontier.learn_bounds(walk.at, END, 1.0, 1.0)
+                frontier.learn_bounds(walk.particle, END, 1.0, 1.0)
         return [
             Attempt(
-                walk.at.prefix.tokens,
+                walk.particle.prefix.tokens,
                 walk.weight,
                 walk.logprob,
                 bound,
                 known_mass,
-                walk.at.is_kept,
+                walk.particle.is_kept,
                 self._batch,
                 left,
             )
@@ -185,8 +185,8 @@ class Walker:
 
     def _needs_row(self, walk: _Walk) -> bool:
         """Take edges until the walk ends or needs a row; return whether it is that of its current node."""
-        while not walk.is_over and walk.at.node is not None:
-            node = walk.at.node
+        while not walk.is_over and walk.particle.node is not None:
+            node = walk.particle.node
             found_bound = node.remainder if self._leaves_known else node.upper
             # Rounding may lift the found bound above the assumed one, which a probability must not be.
             ratio = min(found_bound / walk.assumed_bound, 1.0) if walk.assumed_bound > 0.0 else 0.0
@@ -209,35 +209,35 @@ class Walker:
 
     def _unfold_rest(self, walk: _Walk, step: TargetStep) -> None:
         """Take an edge to a token that the node did not keep when the edge was drawn."""
-        at = walk.at
-        is_full = at.is_kept and not self._tree.has_room(Node.UNFOLDED)
+        particle = walk.particle
+        is_full = particle.is_kept and not self._tree.has_room(Node.UNFOLDED)
         # The tree learns nothing below a copy, as below a node that it had no room for.
-        node = at.known_node.copy() if is_full else at.known_node
+        node = particle.known_node.copy() if is_full else particle.known_node
         bytes_before = node.nbytes
         slot = node.unfold_token(step, walk.draws.random(), walk.kept_count)
         if node.nbytes > bytes_before and is_full:
-            at.node = node
-            at.is_kept = False
-        elif at.is_kept:
+            particle.node = node
+            particle.is_kept = False
+        elif particle.is_kept:
             self._tree.nbytes += node.nbytes - bytes_before
         self._take_edge(walk, slot, assumed_bound=1.0)
 
     def _take_edge(self, walk: _Walk, edge: int, assumed_bound: float) -> None:
         """Follow an edge that was drawn with an assumed bound."""
-        at = walk.at
+        particle = walk.particle
         walk.assumed_bound = assumed_bound
         if edge != END:
-            after = self._frontier.extend_particle(at, edge)
-            walk.at = at if after is None else after
+            after = self._frontier.extend_particle(particle, edge)
+            walk.particle = particle if after is None else after
             is_valid = after is not None
-            self.tree_rows += is_valid and walk.at.node is not None
-        elif is_valid := self._target.accepts_text(at.prefix):
+            self.tree_rows += is_valid and walk.particle.node is not None
+        elif is_valid := self._target.accepts_text(particle.prefix):
             # A checker's weight may be 0: such a text is a dead end.
-            checker_weight = math.exp(self._target.log_weight(at.prefix))
+            checker_weight = math.exp(self._target.log_weight(particle.prefix))
             weight = walk.start * walk.weight * checker_weight
-            logprob = at.log_probability + math.log(at.known_node.end) if weight else -math.inf
+            logprob = particle.log_probability + math.log(particle.known_node.end) if weight else -math.inf
             walk.end_walk(weight, logprob)
         if not is_valid:
             # A refused edge has the mass 0 from now on, so that no walk takes it again.
-            self._frontier.learn_bounds(at, edge, 0.0, 0.0)
+            self._frontier.learn_bounds(particle, edge, 0.0, 0.0)
             walk.end_walk(0.0)

@@ -103,22 +103,23 @@ def ends_of(units: Units, cells: Floats) -> tuple[Floats, Floats]:
     return _find_end(units, cells, 1), _find_end(units, cells, -1)
 
 
-def test_hypothesis(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
+def judge_hypothesis(units: Units, hypothesis: float) -> tuple[Bools, Bools]:
     """Return for each figure whether one hypothesis is refused as too small, and whether as too large, bool
     [F] each."""
-    at = np.array([hypothesis])
-    _, too_small = _choose_stakes(units, at, 1)
-    _, too_large = _choose_stakes(units, at, -1)
+    hypotheses = np.array([hypothesis])
+    _, too_small = _choose_stakes(units, hypotheses, 1)
+    _, too_large = _choose_stakes(units, hypotheses, -1)
     return too_small[:, 0], too_large[:, 0]
 
 
 def _find_end(units: Units, cells: Floats, side: int) -> Floats:
     """Return the lower ends (side 1), from bets on large units, or the upper ones (side -1)."""
-    at = cells[1:] if side > 0 else cells[:-1]  # the hypothesis of a cell that is the hardest to refuse
-    stakes, are_refused = _choose_stakes(units, at, side)
+    # Of each cell the hypothesis that is the hardest to refuse.
+    hypotheses = cells[1:] if side > 0 else cells[:-1]
+    stakes, are_refused = _choose_stakes(units, hypotheses, side)
     # From below, or from above, the first cell that is not refused.
     ordered_refusals = are_refused[:, ::side]
-    last = len(at) - 1
+    last = len(hypotheses) - 1
     first = np.where(ordered_refusals.all(axis=1), last, ordered_refusals.argmin(axis=1))
     if side < 0:
         first = last - first
@@ -135,35 +136,37 @@ def _find_end(units: Units, cells: Floats, side: int) -> Floats:
     return np.asarray(outer)
 
 
-def _log_gains(units: Units, rows: slice, stakes: Floats, at: Floats, side: int, *cells: None) -> Floats:
+def _log_gains(
+    units: Units, rows: slice, stakes: Floats, hypotheses: Floats, side: int, *cells: None
+) -> Floats:
     """Return the changes of the log of the capital by some units, given the stakes over the room of a unit.
 
-    `rows`: the units; `at`: the hypotheses; `side`: 1 for bets on large units, -1 for bets on small ones.
-    With `None` for `cells`, of all cells: stakes [F, G], hypotheses [G], result [R, F, G]. Without, of one
-    cell of each figure: stakes [R, F], hypotheses [F], result [R, F], for example
-    `_log_gains(units, slice(None), stakes, at, 1)`.
+    `rows`: which units; `side`: 1 for bets on large units, -1 for bets on small ones. With `None` for
+    `cells`, of all cells: stakes [F, G], hypotheses [G], result [R, F, G]. Without, of one cell of each
+    figure: stakes [R, F], hypotheses [F], result [R, F], for example
+    `_log_gains(units, slice(None), stakes, hypotheses, 1)`.
     """
     limits = units.lower_limit if side > 0 else units.upper_limit
     unit_arrays = (units.a, units.b, units.slope, limits, units.room[:, None], units.counts[:, None])
     # `None` in an index adds an axis, on which the cells stand.
     a, b, slope, limit, room, counts = (array[(rows, slice(None), *cells)] for array in unit_arrays)
     # How much a stake of 1 can lose by a unit. Stakes are cut so that the capital stays above 0.
-    most_lost = side * (slope * at - limit)
+    most_lost = side * (slope * hypotheses - limit)
     stakes = np.minimum(stakes / room, MOST_LOST / np.maximum(most_lost, 1e-300))
     # Rounding errors of a tiny room may not cost more than that.
-    changes = np.maximum(stakes * (side * (a - at * b)), -MOST_LOST)
+    changes = np.maximum(stakes * (side * (a - hypotheses * b)), -MOST_LOST)
     gains: Floats = counts * np.log1p(changes)
     return gains
 
 
-def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
+def _choose_stakes(units: Units, hypotheses: Floats, side: int) -> tuple[Floats, Bools]:
     """Return the stakes of each block, figure and cell over the room, [B, F, G], and whether the bettor
     refuses the cell, bool [F, G]."""
     figures = max(units.a.shape[1], units.b.shape[1], units.slope.shape[1])
-    # The log of the capital over the goal: a bettor begins with `tail` of it, and has won at 0.
-    capital = np.full((figures, len(at)), math.log(units.tail))
+    # The log of the capital over the goal: a bettor begins with `tail` of the goal, and wins where it is 0.
+    capital = np.full((figures, len(hypotheses)), math.log(units.tail))
     peak = capital.copy()
-    stakes = np.empty((len(units.remaining), figures, len(at)))
+    stakes = np.empty((len(units.remaining), figures, len(hypotheses)))
     # Sums over the units so far of a, b and their products: with them the mean and the variance of a unit
     # a - theta b follow for each hypothesis theta, without a look back at the units.
     sums = np.zeros((5, figures))
@@ -172,16 +175,16 @@ def _choose_stakes(units: Units, at: Floats, side: int) -> tuple[Floats, Bools]:
     for block, remaining in enumerate(units.remaining):
         begin, end = units.blocks[block : block + 2].tolist()
         rows = slice(begin, end)
-        sa, sb, saa, sab, sbb = sums[:, :, None]
-        total = sa - at * sb
-        squares = saa - 2 * at * sab + at * at * sbb
+        sum_a, sum_b, sum_aa, sum_ab, sum_bb = sums[:, :, None]
+        total = sum_a - hypotheses * sum_b
+        squares = sum_aa - 2 * hypotheses * sum_ab + hypotheses * hypotheses * sum_bb
         variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
         spread = np.sqrt(variance * max(remaining, 1.0))
         stakes[block] = normal_hazard(capital) / spread
         if units.begin is not None:
             # The draws that named a figure do not count for it.
             stakes[block][units.begin > block] = 0.0
-        gains = _log_gains(units, rows, stakes[block], at, side, None)
+        gains = _log_gains(units, rows, stakes[block], hypotheses, side, None)
         capital += gains.sum(axis=0)
         np.maximum(peak, capital, out=peak)
         # Only now: the stakes of a block must not depend on its own units.
@@ -201,10 +204,10 @@ def _moments_of_units(units: Units, figures: int) -> Floats:
     return moments
 
 
-def _peak_capital(units: Units, stakes: Floats, at: Floats, side: int) -> Floats:
+def _peak_capital(units: Units, stakes: Floats, hypotheses: Floats, side: int) -> Floats:
     """Return the log of the greatest capital at the end of a block over the goal, [F], with the stakes [T, F]
     of one cell for each figure."""
-    gains = _log_gains(units, slice(None), stakes, at, side)
+    gains = _log_gains(units, slice(None), stakes, hypotheses, side)
     sums = np.cumsum(gains, axis=0)[units.blocks[1:] - 1]
     peak: Floats = math.log(units.tail) + sums.max(axis=0, initial=-math.inf)
     return peak

@@ -16,7 +16,7 @@ import numpy as np
 
 from structgen.decoding.samplers.estimates import log_or_infinity
 from structgen.decoding.samplers.intervals.attempts import Attempts
-from structgen.decoding.samplers.intervals.betting import FINEST, TAIL, cells_of, ends_of, test_hypothesis
+from structgen.decoding.samplers.intervals.betting import FINEST, TAIL, cells_of, ends_of, judge_hypothesis
 from structgen.decoding.samplers.intervals.binomial import interval_of_share
 from structgen.decoding.samplers.target import ROUNDING, Bools, Floats
 
@@ -82,7 +82,7 @@ class ProvenMass:
         return sums / whole, np.minimum((sums + rest) / whole, 1.0)
 
 
-def _say_something(attempts: Attempts) -> bool:
+def _is_worth_enough(attempts: Attempts) -> bool:
     """Return whether a run is worth enough for intervals. It may have no attempt: its draws are all
     repeats."""
     return len(attempts) > 0 and attempts.worth >= LEAST_WORTH
@@ -108,7 +108,7 @@ def ends_of_means(
     """
     bottom, top = proven.bounds_of(values, condition)
     low, high = bottom.copy(), top.copy()
-    if attempts is not None and _say_something(attempts):
+    if attempts is not None and _is_worth_enough(attempts):
         # Only a planned number of independent draws makes a share binomial: a run that stopped where it
         # looked good would not.
         has_two_values = ((values == 0) | (values == 1)).all(axis=0)
@@ -178,9 +178,9 @@ def refused_shares(
     low, high = proven.bounds_of(has, ones)
     is_more = low > share
     is_less = high < share
-    if attempts is not None and _say_something(attempts):
+    if attempts is not None and _is_worth_enough(attempts):
         units = attempts.with_bets.units_of_means(has, ones, proven.probabilities)
-        is_bet_more, is_bet_less = test_hypothesis(units, share)
+        is_bet_more, is_bet_less = judge_hypothesis(units, share)
         is_more = is_more | is_bet_more
         is_less = is_less | is_bet_less
     return is_more, is_less
