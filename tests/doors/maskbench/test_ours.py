@@ -90,7 +90,7 @@ import sys
 from pathlib import Path
 import structgen as sg
 from structgen.doors.maskbench.engines import EngineConfig
-from structgen.doors.maskbench.readers import select
+from structgen.doors.maskbench.readers import select_cases
 from structgen.doors.maskbench.replay import Replay
 from structgen.base.native.noted_functions import ENTRIES
 
@@ -101,7 +101,7 @@ factory = "structgen.doors.maskbench.ours:structgen"
 replay = Replay(EngineConfig("ours", factory, "small", dict(sg.WIDEST)))
 replay.start()
 before = loaded()
-for _, read in select([Path(path) for path in sys.argv[1:]]):
+for _, read in select_cases([Path(path) for path in sys.argv[1:]]):
     case = read()
     replay.compile(case)
     for at in range(len(case.instances)):
