@@ -438,8 +438,8 @@ class _InfillCall:
         state_limit = min(self.settings.max_states or MAX_STATES, MOST_STATES)
         automata = tuple((name, language.automaton) for name, language in holes.items())
         outline = tuple(piece.name or piece.tokens for piece in pieces)
-        both, marks = intersect_types(whole.automaton, outline, automata, state_limit)
-        return replace(whole, automaton=both), marks
+        intersection, marks = intersect_types(whole.automaton, outline, automata, state_limit)
+        return replace(whole, automaton=intersection), marks
 
     def _add_suffixes(self, parts: Parts, types: dict[str, Any]) -> dict[str, tuple[str, HoleLanguage]]:
         """Return the punctuation that each hole takes over, and its language with that behind; without those

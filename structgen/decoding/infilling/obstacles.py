@@ -85,10 +85,10 @@ def _of_whole(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks) 
             where="template",
             cure=cure,
         )
-    behind = f" behind {short_repr(text_before)}" if start else ""
+    context = f" behind {short_repr(text_before)}" if start else ""
     return NoFillingError(
         f"The fixed text {short_repr(piece.text)} prevents every filling: no text of the grammar "
-        f"there{behind}.",
+        f"there{context}.",
         fixed=piece.text,
         where="template",
         cure="Change it, or put a hole in its place; tokens do not cross the edges of holes.",

@@ -113,7 +113,7 @@ def _find_sentences(text: str, pattern: str) -> list[tuple[int, int]]:
 def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) -> list[tuple[float, int]]:
     """Return scores and numbers of sentences, best first: the mean log-probability of a sentence's tokens up
     to the one that tells it from all others. Only the `beam` best beginnings of each length go on."""
-    done: list[tuple[float, int]] = []
+    ranking: list[tuple[float, int]] = []
     # Of each beginning that goes on: its log-probability, and the numbers of the sentences that have it.
     all_numbers = list(range(len(sentences)))
     open_prefixes: dict[Tokens, tuple[float, list[int]]] = {(): (0.0, all_numbers)}
@@ -135,10 +135,10 @@ def _rank_sentences(rows: PrefixRows, sentences: Sequence[Tokens], beam: int) ->
         for prefix, (total, members) in by_total[:beam]:
             # A beginning of one sentence alone tells it from all others.
             finished = [at for at in members if len(members) == 1 or len(sentences[at]) == length]
-            done += [(total / length, at) for at in finished]
+            ranking += [(total / length, at) for at in finished]
             if rest := [at for at in members if at not in finished]:
                 open_prefixes[prefix] = total, rest
-    return sorted(done, key=lambda item: (-item[0], item[1]))
+    return sorted(ranking, key=lambda item: (-item[0], item[1]))
 
 
 def _find_ends(

@@ -346,7 +346,7 @@ def methods_of(checker: Any, where: str) -> tuple[Any, frozenset[str]]:
     # A wrapper around a checker names the checker's methods in `asks`.
     asks = getattr(checker, "asks", None)
     names = frozenset(name for name in METHODS if callable(getattr(checker, name, None)))
-    # `InProcess` has all six methods itself, and so does not know by them which ones count.
+    # `InProcess` has all six methods, whichever its checker has.
     if isinstance(asks, frozenset):
         names = asks
     elif not names and callable(checker):
@@ -371,8 +371,8 @@ def _find_closed_values(log: EventLog, data: bytes) -> list[ClosedValue]:
 
 def copy_checker(checker: Any) -> Any:
     """Return a copy of a checker, by its own method if it has one."""
-    own = getattr(checker, "copy", None)
-    return copy.deepcopy(checker) if own is None else own()
+    copy_method = getattr(checker, "copy", None)
+    return copy.deepcopy(checker) if copy_method is None else copy_method()
 
 
 def name_of(checker: Any) -> str:

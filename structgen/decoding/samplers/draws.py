@@ -247,9 +247,11 @@ class Draws(Generic[T]):
     def accept_rate(self) -> float:
         """The share of attempts that gave a valid text; NaN if there was no attempt, or an attempt may give
         several texts."""
-        done = self.statistics
+        statistics = self.statistics
         # A beam is one attempt and may give many texts: their quotient is no rate.
-        return done.accepted / done.attempts if 0 < done.attempts >= done.accepted else math.nan
+        if not 0 < statistics.attempts >= statistics.accepted:
+            return math.nan
+        return statistics.accepted / statistics.attempts
 
     @property
     def ending(self) -> str:

@@ -29,11 +29,11 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     first_attempts, later_attempts = _check_joinable(first, second, are_of_one_run)
     order = _joined_order(first, second)
     names = ("texts", "values", "token_ids", "masses")
-    both = {}
+    columns_of_both = {}
     columns = {}
     for name in names:
         column = [*getattr(first, name), *getattr(second, name)]
-        both[name] = column
+        columns_of_both[name] = column
         # `masses` may be empty, where no draw has them.
         columns[name] = [column[at] for at in order] if column else []
     tokens = columns["token_ids"]
@@ -42,7 +42,7 @@ def joined_fields(first: Draws[Any], second: Draws[Any], *, are_of_one_run: bool
     places = np.arange(len(order))
     if first.method == "raj":  # an attempt is the first draw of its text
         first_of = {text: at for at, text in reversed(list(enumerate(tokens)))}
-        places = np.array([first_of[text] for text in both["token_ids"]], np.int64)
+        places = np.array([first_of[text] for text in columns_of_both["token_ids"]], np.int64)
     count = len(first.texts)
     renumbered_attempts = first_attempts.renumber_draws(places[:count])
     attempts = renumbered_attempts.join_attempts(later_attempts, places[count:])

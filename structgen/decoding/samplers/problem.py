@@ -59,7 +59,7 @@ class Problem:
         self._chat = check_flag("chat", chat)
         self._function: Callable[[list[int]], Any] | None = None
         self._engine: Engine | None = None
-        plain_grammar, self._read_value, self._own = read_grammar(grammar)
+        plain_grammar, self._read_value, self._type_checkers = read_grammar(grammar)
         # a model of transformers is callable too, and is no function
         is_model = hasattr(model, "prefill") or hasattr(model, "get_output_embeddings")
         if callable(model) and not is_model:
@@ -186,8 +186,8 @@ class Problem:
             self.compiled,
             temperature=temperature,
             max_tokens=max_tokens,
-            checkers=(*self._own, *checkers),
-            read=self._read_value,
+            checkers=(*self._type_checkers, *checkers),
+            read_value=self._read_value,
             truncation=truncation,
         )
 

@@ -130,10 +130,10 @@ def _restore_checker(checker: Any, state: bytes | None) -> Any:
     attributes = pickle.loads(state)
     if not hasattr(checker, "__dict__"):
         return attributes
-    own = copy.copy(checker)
-    vars(own).clear()
-    vars(own).update(attributes)
-    return own
+    restored = copy.copy(checker)
+    vars(restored).clear()
+    vars(restored).update(attributes)
+    return restored
 
 
 def _state_of(checker: Any) -> bytes:

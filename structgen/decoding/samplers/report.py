@@ -100,8 +100,8 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
     )
     worst = [place for place in by_loss[:5] if place["removed"].value >= NOTHING]
     for place in sorted(worst, key=lambda place: int(place["position"])):
-        of = f"of the model's mass; {format_percent(place['reached'])} of the texts come so far"
-        rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].describe()} {of}"))
+        remark = f"of the model's mass; {format_percent(place['reached'])} of the texts come so far"
+        rows.append((f"removed at token {place['position'] + 1}", f"{place['removed'].describe()} {remark}"))
     if numbers["removed_by_position"] and not worst:
         rows.append(("removed", f"The grammar removes less than {NOTHING:.2%} of the mass at each token."))
     for field in numbers["fields"]:
@@ -251,7 +251,7 @@ def _describe_field(
         mass[key] = max(mass.get(key, 0.0), masked_share)
     top = sorted(mass, key=lambda key: -mass[key])[:MOST_LISTED]
     top_places = [places.get(key) or (masked_places[key][0], []) for key in top]
-    own = estimate_shares(samples, top_places)
+    marginals = estimate_shares(samples, top_places)
     masked_estimates: list[Estimate | None] = [None] * len(top)
     if masked_samples is not None:
         top_masked_places = [masked_places.get(key, (None, [])) for key in top]
@@ -268,7 +268,7 @@ def _describe_field(
                 "masked": masked_estimate,
                 "draws": marginal.draws,
             }
-            for marginal, masked_estimate in zip(own, masked_estimates, strict=True)
+            for marginal, masked_estimate in zip(marginals, masked_estimates, strict=True)
         ],
     }
 

@@ -183,8 +183,8 @@ def page_of(samples: Samples[Any], report: Report) -> str:
 def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, str]]:
     """Return the main numbers, each with its name and a remark."""
     # The cards are in the order in which they are read: what the run is worth comes first.
-    done = samples.statistics
-    attempts = format_count(done.attempts, "attempt")
+    statistics = samples.statistics
+    attempts = format_count(statistics.attempts, "attempt")
     cards = []
     if samples.worth is not None:
         remark = samples.why_no_interval or "exact draws that would say as much"
@@ -192,13 +192,13 @@ def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, s
         worth_text = "all" if math.isinf(samples.worth) else f"{samples.worth:,.0f}"
         cards = [(worth_text, "worth of the run", remark)]
     if report["accept_rate"] is None:
-        cards += [(f"{done.accepted:,}", "valid texts found", f"in {attempts}, each of several texts")]
+        cards += [(f"{statistics.accepted:,}", "valid texts found", f"in {attempts}, each of several texts")]
     else:
         cards += [
             (
                 format_percent(samples.accept_rate),
                 "accept rate",
-                f"{done.accepted:,} valid texts in {attempts}",
+                f"{statistics.accepted:,} valid texts in {attempts}",
             )
         ]
     if not math.isnan(samples.log_z):
@@ -207,8 +207,10 @@ def _list_cards(samples: Samples[Any], report: Report) -> list[tuple[str, str, s
     if (divergence := report["divergence_of_masking"]) is not None:
         nats = divergence.describe_interval("{:.3f}".format)
         cards += [(f"{divergence.value:.3f}", "nats: KL of masking against the target", nats)]
-    rows = f"{done.model_rows / len(samples.texts):,.1f} for each draw" if samples.texts else "no draw yet"
-    return [*cards, (f"{done.model_rows:,}", "model rows", rows)]
+    rows = "no draw yet"
+    if samples.texts:
+        rows = f"{statistics.model_rows / len(samples.texts):,.1f} for each draw"
+    return [*cards, (f"{statistics.model_rows:,}", "model rows", rows)]
 
 
 def _growth_columns(samples: Samples[Any]) -> list[Column]:

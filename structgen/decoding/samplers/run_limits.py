@@ -63,11 +63,17 @@ def progress_listener(progress: Listener | bool | None) -> Iterator[Listener | N
     elif progress is True:
         with shown("sample", "texts") as show_line:
 
-            def show_progress(now: RunProgress) -> None:
-                low, high = now.bracket
-                of = f", prompt {now.prompt + 1} of {now.prompts}" if now.prompts > 1 else ""
-                rows = f"{now.model_rows:,} rows, {now.model_rows / max(now.seconds, 1e-9):,.0f}/s"
-                show_line(now.accepted, now.wanted, f"{rows}, {low:.3g} <= Z <= {high:.3g}{of}")
+            def show_progress(report: RunProgress) -> None:
+                """Show a report as the last line of the screen."""
+                low, high = report.bracket
+                prompt_text = ""
+                if report.prompts > 1:
+                    prompt_text = f", prompt {report.prompt + 1} of {report.prompts}"
+                rate = report.model_rows / max(report.seconds, 1e-9)
+                remark = (
+                    f"{report.model_rows:,} rows, {rate:,.0f}/s, {low:.3g} <= Z <= {high:.3g}{prompt_text}"
+                )
+                show_line(report.accepted, report.wanted, remark)
 
             yield show_progress
     else:

@@ -507,19 +507,17 @@ def _draw_for_each(
         if stop.is_over:
             draws.append(_empty_samples(settings))
             continue
-        own: dict[str, Any] = {"tree": trees[at]}
+        own_options: dict[str, Any] = {"tree": trees[at]}
         seconds_left = settings.seconds
         if seconds_left is not None:
             # An equal share of the time that is left. A run that ends early leaves its rest to the others.
             seconds_left = max(began + seconds_left - time.monotonic(), 0.0) / (len(prompts) - at)
         if are_several:  # runs of different prompts share no random numbers
-            own["seed"] = _mix_seed(settings.seed, at)
+            own_options["seed"] = _mix_seed(settings.seed, at)
         numbered_notify = None if notify is None else _with_prompt_number(notify, at, len(prompts))
-        draws.append(
-            draw_for_prompt(
-                problem, replace(settings, **own), waiting.pop(0), ids, seconds_left, numbered_notify, stop
-            )
-        )
+        own_settings = replace(settings, **own_options)
+        rows = waiting.pop(0)
+        draws.append(draw_for_prompt(problem, own_settings, rows, ids, seconds_left, numbered_notify, stop))
     return draws
 
 

@@ -174,9 +174,9 @@ class Samples(Draws[T]):
         Raises OptionError for draws of a file, and for a method that has no intervals (particles, beams).
         """
         if self.again is None:
-            of = f"by {self.method}" if self.attempts is None else "of a file"
+            source = f"by {self.method}" if self.attempts is None else "of a file"
             cure = 'Draw with method="auto", "raj", "cars", "importance" or "rejection", and add there.'
-            raise OptionError(f"Draws {of} are not continued.", where="add", cure=cure)
+            raise OptionError(f"Draws {source} are not continued.", where="add", cure=cure)
         # Its number is that of the runs so far: with it the seed of the next one is mixed.
         later_draws = self.again(checks.check_whole("n", n, 1), len(seeds_of(self)))
         joined = joined_fields(self, later_draws, are_of_one_run=True)
@@ -250,13 +250,13 @@ class Samples(Draws[T]):
 
     def facts(self) -> list[tuple[str, str]]:
         """Return the main facts as pairs of name and text."""
-        done = self.statistics
+        statistics = self.statistics
         size = len(self.texts)
         lower, upper = self.bracket
-        rows = f"{done.model_rows:,}"
+        rows = f"{statistics.model_rows:,}"
         is_more = self.is_list and size > self.about.get("n", size)
         list_remark = "; beams list each text that they meet, and n is the least" if is_more else ""
-        if tree_rows := done.tree_rows:
+        if tree_rows := statistics.tree_rows:
             rows += f", and {tree_rows:,} answered from the tree"
         log_z_text = "not estimated by this method"
         if not math.isnan(self.log_z):
@@ -270,7 +270,7 @@ class Samples(Draws[T]):
             ("Z, proven", interval_words(f"{lower:.4g}", f"{upper:.4g}", "from ")),
             ("accepted", self._accept_text),
             ("model rows", rows),
-            ("ended", f"{self.ending}, after {done.seconds:.1f} s"),
+            ("ended", f"{self.ending}, after {statistics.seconds:.1f} s"),
         ]
 
     def __repr__(self) -> str:
@@ -285,13 +285,13 @@ class Samples(Draws[T]):
     @property
     def _accept_text(self) -> str:
         """How many attempts gave a text, in words."""
-        done = self.statistics
+        statistics = self.statistics
         rate = self.accept_rate
         # The rate is NaN without attempts, and where one attempt, a beam, may give several texts.
-        if math.isnan(rate) and done.accepted:
-            return f"{done.accepted:,} texts, in {done.attempts:,} attempts of several texts each"
+        if math.isnan(rate) and statistics.accepted:
+            return f"{statistics.accepted:,} texts, in {statistics.attempts:,} attempts of several texts each"
         share = "" if math.isnan(rate) else f" ({format_percent(rate)})"
-        return f"{done.accepted:,} of {done.attempts:,} attempts{share}"
+        return f"{statistics.accepted:,} of {statistics.attempts:,} attempts{share}"
 
     def log_z_interval_told(self, form: Callable[[float], str]) -> str:
         """Return the interval of log Z in words, or why there is none; `form` writes an end."""
@@ -306,8 +306,8 @@ class Samples(Draws[T]):
             return f"not known: {self.why_no_interval}"
         if math.isinf(self.worth):
             return "every valid text is known: no sampling error"
-        few = f": {self.why_no_interval}" if self.worth < ENOUGH and self.why_no_interval else ""
-        return f"{self.worth:,.1f} exact draws{few}"
+        reason = f": {self.why_no_interval}" if self.worth < ENOUGH and self.why_no_interval else ""
+        return f"{self.worth:,.1f} exact draws{reason}"
 
     def _repr_html_(self) -> str:
         """Return a short summary for a notebook, with the heaviest draws."""

@@ -161,10 +161,10 @@ class Target:
         temperature: float = 1.0,
         max_tokens: int,
         checkers: Sequence[Checker] = (),
-        read: Callable[[bytes], Any] | None = None,
+        read_value: Callable[[bytes], Any] | None = None,
         truncation: Truncation = NO_TRUNCATION,
     ) -> None:
-        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read`
+        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read_value`
         returns the object of a text if the grammar was given as a type. Raises OptionError for an object that
         is no checker."""
         self.rows = rows
@@ -173,7 +173,7 @@ class Target:
         self.max_tokens = max_tokens
         self.checkers = tuple(checkers)
         self.truncation = truncation
-        self.value: Callable[[bytes], Any] = compiled.value if read is None else read
+        self.value: Callable[[bytes], Any] = compiled.value if read_value is None else read_value
         """Returns the value of a text of the grammar: an object if there is a type, the parsed JSON value if
         the texts are JSON documents, else the text as a str. It does not hold the target: rows and caches of
         a run are freed where the run ends, and not when garbage is collected."""

@@ -260,9 +260,9 @@ class PrefixTree:
                     # A stack of our own: the tree may be deeper than Python's recursion.
                     waiting.append((child, (*tokens, int(node.tokens[slot])), after))
 
-    def has_room(self, more: int) -> bool:
+    def has_room(self, byte_count: int) -> bool:
         """Return whether the tree may grow by so many bytes."""
-        return self.nbytes + more <= self.most
+        return self.nbytes + byte_count <= self.most
 
     def attach(self, parent: Node | None, slot: int, node: Node) -> bool:
         """Attach a node after a slot of a parent in the tree, or as the root; return whether there was room.

@@ -90,7 +90,7 @@ def likeliest(small: Small, compiled: sg.CompiledGrammar, prompt: list[int], tex
 @pytest.mark.parametrize("machine", GRAMMARS)
 def test_a_chain_is_the_small_models_own_greedy_text_under_the_grammar(machine: str) -> None:
     small, compiled, asked = Small(), of_machine(machine), facts(b"A prompt.")
-    one = DraftModel(small, depth=5, branches=1, least=0.0)
+    one = DraftModel(small, depth=5, branches=1, min_chance=0.0)
     one.begin(asked)
     matcher, written = sg.Matcher(compiled), list[int]()
     for token in TEXTS[machine]:
@@ -141,12 +141,12 @@ def test_after_any_tokens_the_drafts_are_those_of_a_fresh_start(make: Any) -> No
     chooser = np.random.default_rng(3)
     model = make()
     compiled, asked, text = of_machine("JSON"), facts(b"Marta Ortiz is a supplier."), TEXTS["JSON"]
-    one = DraftModel(model, depth=4, branches=2, least=0.0)
+    one = DraftModel(model, depth=4, branches=2, min_chance=0.0)
     one.begin(asked)
     at, matcher = 0, sg.Matcher(compiled)
     while at < len(text):
         draft = one.propose(view(matcher, text[:at]), 16)
-        fresh = DraftModel(model, depth=4, branches=2, least=0.0)
+        fresh = DraftModel(model, depth=4, branches=2, min_chance=0.0)
         fresh.begin(RequestFacts([*asked.prompt, *text[:at]], tokenizer()))
         assert _same(draft, fresh.propose(view(matcher, text[:at]), 16)), at
         taken = text[at : at + int(chooser.integers(1, 5))]
@@ -159,7 +159,7 @@ def test_after_any_tokens_the_drafts_are_those_of_a_fresh_start(make: Any) -> No
 def test_the_prompt_is_read_once_and_what_was_guessed_right_is_not_read_again() -> None:
     small = Small()
     compiled, asked = of_machine("JSON"), facts(b"A prompt.")
-    one = DraftModel(small, depth=4, branches=1, least=0.0)
+    one = DraftModel(small, depth=4, branches=1, min_chance=0.0)
     one.begin(asked)
     matcher = sg.Matcher(compiled)
     draft = one.propose(view(matcher), 16)
@@ -188,7 +188,7 @@ def test_tokens_that_others_guessed_are_read_in_one_pass_where_the_model_can() -
 
 def test_a_text_longer_than_the_small_models_context_gets_no_draft() -> None:
     asked = facts(b"A prompt.")
-    one = DraftModel(Small(context=len(asked.prompt) + 6), least=0.0)
+    one = DraftModel(Small(context=len(asked.prompt) + 6), min_chance=0.0)
     one.begin(asked)
     matcher, drafted = sg.Matcher(of_machine("JSON")), []
     for at, token in enumerate(TEXTS["JSON"]):

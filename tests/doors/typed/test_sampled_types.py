@@ -92,7 +92,7 @@ def target_of(wanted: Any) -> Target:
     grammar, read, checkers = read_grammar(wanted)
     compiled = sg.compile(grammar, TOKENIZER)
     rows = FunctionRows(flat, [], compiled.vocab_size, "flat")
-    return Target(rows, compiled, max_tokens=400, checkers=checkers, read=read)
+    return Target(rows, compiled, max_tokens=400, checkers=checkers, read_value=read)
 
 
 def refused_at(wanted: Any, document: bytes) -> bytes | None:

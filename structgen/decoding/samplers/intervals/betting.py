@@ -171,14 +171,14 @@ def _choose_stakes(units: Units, hypotheses: Floats, side: int) -> tuple[Floats,
     # a - theta b follow for each hypothesis theta, without a look back at the units.
     sums = np.zeros((5, figures))
     moments = _moments_of_units(units, figures)
-    done = 0.0
+    done_units = 0.0
     for block, remaining in enumerate(units.remaining):
         begin, end = units.blocks[block : block + 2].tolist()
         rows = slice(begin, end)
         sum_a, sum_b, sum_aa, sum_ab, sum_bb = sums[:, :, None]
         total = sum_a - hypotheses * sum_b
         squares = sum_aa - 2 * hypotheses * sum_ab + hypotheses * hypotheses * sum_bb
-        variance = (squares - total * total / max(done, 1.0) + _PRIOR) / (done + 1)
+        variance = (squares - total * total / max(done_units, 1.0) + _PRIOR) / (done_units + 1)
         spread = np.sqrt(variance * max(remaining, 1.0))
         stakes[block] = normal_hazard(capital) / spread
         if units.begin is not None:
@@ -189,7 +189,7 @@ def _choose_stakes(units: Units, hypotheses: Floats, side: int) -> tuple[Floats,
         np.maximum(peak, capital, out=peak)
         # Only now: the stakes of a block must not depend on its own units.
         sums += moments[:, rows].sum(axis=1)
-        done += float(units.counts[rows].sum())
+        done_units += float(units.counts[rows].sum())
     return stakes, peak >= 0
 
 

@@ -170,7 +170,7 @@ def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
         runs = -(-run.n // settings.particles)  # rounded up
         particles = runs * settings.particles
     propose = propose if settings.proposal is None else proposed_by(settings.proposal)
-    done: list[Cloud] = []
+    finished_clouds: list[Cloud] = []
     with run.cut_short():
         # As many clouds at a time as fit into a pass; a cloud is at most as wide as needed. Clouds are
         # made one by one, and so are their sizes: `n` may be far more than the budget allows.
@@ -186,9 +186,9 @@ def draw(run: SamplingRun, propose: Propose = propose_masked) -> Drawn:
             if not _run_together(run, batch):
                 # Clouds that were cut short have no estimate, so they are dropped whole.
                 break
-            done += batch
-            run.report_progress(sum(cloud.count for cloud in done))
-    return _draws_of_clouds(done)
+            finished_clouds += batch
+            run.report_progress(sum(cloud.count for cloud in finished_clouds))
+    return _draws_of_clouds(finished_clouds)
 
 
 def _draws_of_clouds(clouds: list[Cloud]) -> Drawn:

@@ -27,7 +27,7 @@ class DraftModel:
 
     A draft has at most `depth` levels of the `branches` likeliest tokens, of which the likeliest is read for
     the next level. With 1 branch the draft is a chain. A path whose probability under the small model and the
-    masks is below `least` is not continued. The chance of a node is its probability under the small model,
+    masks is below `min_chance` is not continued. The chance of a node is its probability under the small model,
     given the mask.
 
     The small model reads the prompt once, and each token of the text once (`ModelRows`): each node that it
@@ -43,7 +43,7 @@ class DraftModel:
         model: Any,
         depth: int = 8,
         branches: int = 2,
-        least: float = 0.1,
+        min_chance: float = 0.1,
         lock: Lock | None = None,
     ) -> None:
         """`model`: an `engine.model_protocol.Model`; `lock`: held during a draft, where requests share the
@@ -52,7 +52,7 @@ class DraftModel:
         self._lock = lock
         self._depth = depth
         self._branches = branches
-        self._min_chance = least
+        self._min_chance = min_chance
         self._mask: TokenMask | None = None
         self._vocab_size = 0
         self._rows: ModelRows | None = None
