@@ -164,9 +164,9 @@ class Target:
         read_value: Callable[[bytes], Any] | None = None,
         truncation: Truncation = NO_TRUNCATION,
     ) -> None:
-        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer; `read_value`
-        returns the object of a text if the grammar was given as a type. Raises OptionError for an object that
-        is no checker."""
+        """`rows` gives the model's rows after its prompt; `compiled` is for the model's tokenizer;
+        `read_value` returns the object of a text if the grammar was given as a type. For example
+        `Target(rows, compiled, max_tokens=64)`. Raises OptionError for an object that is no checker."""
         self.rows = rows
         self.compiled = compiled
         self.temperature = temperature

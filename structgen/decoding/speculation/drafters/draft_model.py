@@ -27,8 +27,8 @@ class DraftModel:
 
     A draft has at most `depth` levels of the `branches` likeliest tokens, of which the likeliest is read for
     the next level. With 1 branch the draft is a chain. A path whose probability under the small model and the
-    masks is below `min_chance` is not continued. The chance of a node is its probability under the small model,
-    given the mask.
+    masks is below `min_chance` is not continued. The chance of a node is its probability under the small
+    model, given the mask.
 
     The small model reads the prompt once, and each token of the text once (`ModelRows`): each node that it
     reads keeps its cache until later nodes take its place, so nothing is rolled back. Memory: `depth` + 2
