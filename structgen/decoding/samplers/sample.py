@@ -604,20 +604,29 @@ def draw_for_prompt(
 
     # Neither the run, with its rows, nor a large tree: draws would hold it as long as they live.
     kept_tree = run.tree if tree is not None or run.tree.nbytes <= _KEPT_TREE else None
+    return replace(samples, again=partial(_draw_again, problem, settings, ids, kept_tree))
 
-    def draw_again(n: int, number: int) -> Samples[Any]:
-        """Draw `n` more with what the run has learnt, as its run of this number."""
-        # Draws that are added must be new to the tree, so their seed is mixed with their number.
-        more_settings = replace(settings, n=n, seed=_mix_seed(settings.seed, 0, number))
-        interruption = Interruption()
-        with interruption.catch_interrupts():
-            rows = problem.row_sources([ids])[0]
-            tree = kept_tree or PrefixTree()
-            return draw_for_prompt(
-                problem, more_settings, rows, ids, settings.seconds, None, interruption, tree
-            )
 
-    return replace(samples, again=draw_again)
+def _draw_again(
+    problem: Problem,
+    settings: SampleSettings,
+    ids: list[int],
+    kept_tree: PrefixTree | None,
+    n: int,
+    number: int,
+) -> Samples[Any]:
+    """Return `n` more draws of a run, which goes on with what it has learnt.
+
+    `settings`: those of its first draws; `ids`: the tokens of the prompt; `kept_tree`: its tree, None where
+    that was too large to keep; `number`: how many runs there were, for example 1 at the first addition.
+    """
+    # Draws that are added must be new to the tree, so their seed is mixed with their number.
+    more_settings = replace(settings, n=n, seed=_mix_seed(settings.seed, 0, number))
+    interruption = Interruption()
+    with interruption.catch_interrupts():
+        (rows,) = problem.row_sources([ids])
+        tree = kept_tree or PrefixTree()
+        return draw_for_prompt(problem, more_settings, rows, ids, settings.seconds, None, interruption, tree)
 
 
 def _draw_by_method(run: SamplingRun, method: str, *, is_continued: bool) -> Drawn:
