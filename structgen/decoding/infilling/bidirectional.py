@@ -265,6 +265,7 @@ def _layer_weights(tensors: dict[str, Floats], number: int, scale: np.float32) -
     """Return the weights of a layer; the queries' come multiplied by the scale of attention."""
 
     def part_weights(name: str) -> Floats:
+        """Return a tensor of the layer by its name."""
         return tensors[f"model.layers.{number}.{name}.weight"]
 
     # Products of one input are joined: one large product is faster than three small ones.

@@ -84,6 +84,7 @@ def denoise(
             listener(steps[-1], canvas)
 
     def note_drop(error: Exception) -> None:
+        """Note why the scheduler is dropped."""
         usage.scheduler = f"{type(scheduler).__name__}: {type(error).__name__}: {error}"
 
     began = time.perf_counter()

@@ -275,6 +275,7 @@ class _Problem:
 
     @property
     def automata(self) -> tuple[TokenAutomaton | None, dict[str, TokenAutomaton]]:
+        """The automaton of the whole, and those of the holes, as a canvas takes them."""
         whole = None if self.whole is None else self.whole.automaton
         return whole, {name: language.automaton for name, language in self.holes.items()}
 

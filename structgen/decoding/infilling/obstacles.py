@@ -149,4 +149,5 @@ def _fewest_slots(
 
 
 def _is_feasible(pieces: Sequence[Piece], automaton: TokenAutomaton, marks: Marks = NO_MARKS) -> bool:
+    """Return whether parts have a valid filling under an automaton."""
     return whole_part(pieces, automaton, marks).lattice.is_feasible

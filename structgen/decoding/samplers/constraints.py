@@ -71,6 +71,7 @@ class Constraints:
         return CheckerStanding(tuple(caller.checker for caller in self._callers), log)
 
     def _pair_with_states(self, standing: CheckerStanding) -> Iterator[tuple[_CheckerCaller, Any]]:
+        """Yield each caller with the state of its checker."""
         return zip(self._callers, standing.states, strict=True)
 
     def extend_standing(
@@ -253,6 +254,8 @@ class _CheckerCaller:
         return float(answer)
 
     def _copy_state(self, state: Any) -> Any:
+        """Return a copy of a state, itself where no method changes it. Raises StructgenError for a checker
+        that cannot be copied."""
         if not self._is_changed:
             return state
         try:
@@ -265,6 +268,8 @@ class _CheckerCaller:
             ) from error
 
     def _ask_checker(self, state: Any, method: str, argument: Any, shown_argument: str) -> Any:
+        """Return the answer of a method of the checker. `shown_argument`: the argument as messages show it,
+        for example `b'{"a"'`. Raises StructgenError, which names the checker, for an exception in it."""
         self.calls += 1
         try:
             return getattr(state, method)(argument)
@@ -278,6 +283,8 @@ class _CheckerCaller:
             ) from error
 
     def _ask_yes_or_no(self, state: Any, method: str, argument: Any, shown_argument: str) -> bool:
+        """Return the answer of a method that returns a bool, for example of `viable`. Raises StructgenError
+        for any other answer."""
         answer = self._ask_checker(state, method, argument, shown_argument)
         if not isinstance(answer, bool | np.bool_):
             raise self._checker_error(
@@ -314,6 +321,7 @@ class _CheckerCaller:
         )
 
     def _checker_error(self, fault: str, when: str, cure: str) -> StructgenError:
+        """Return an error that names the checker: its fault, when it happened, and the cure."""
         return StructgenError(
             f"The checker {name_of(self.checker)} {fault}: {when}.", where=self._where, cure=cure
         )
@@ -381,4 +389,5 @@ def name_of(checker: Any) -> str:
 
 
 def _describe_event(event: ClosedValue) -> str:
+    """Return a value that closed, and its place, for a message."""
     return f"{show_value(event.document)} at {event.pointer or 'the root'!r}"

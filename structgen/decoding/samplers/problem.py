@@ -233,6 +233,7 @@ def read_grammar(
 
 
 def _compile_for(grammar: Any, tokenizer: Tokenizer) -> CompiledGrammar:
+    """Return a grammar compiled for a tokenizer. Raises OptionError for one that was compiled for another."""
     if not isinstance(grammar, CompiledGrammar):
         compiled_grammar: CompiledGrammar = compile(grammar, tokenizer)
         return compiled_grammar

@@ -80,6 +80,7 @@ class InProcess:
         self.close()
 
     def _ask_or_refuse(self, method: str, argument: Any) -> Any:
+        """Return the answer of a method; False for a late one with `on_timeout="refuse"`."""
         try:
             return self._ask_process(method, argument)
         except LateError:
@@ -88,6 +89,8 @@ class InProcess:
             raise
 
     def _ask_process(self, method: str, argument: Any) -> Any:
+        """Return the answer of a method in the process, and note the state after it. Raises LateError, and
+        StructgenError for a state that is too large."""
         request = method, argument, self._state
         answer, self._state = self._worker.call_function(request, self._seconds, method, _LATE)
         if self._state is not None and len(self._state) > MOST_STATE:
@@ -137,6 +140,7 @@ def _restore_checker(checker: Any, state: bytes | None) -> Any:
 
 
 def _state_of(checker: Any) -> bytes:
+    """Return the state of a checker as bytes. Raises StructgenError if it cannot be pickled."""
     try:
         # Pickle the attributes only, if there are any: instances of local classes cannot be pickled.
         return pickle.dumps(vars(checker) if hasattr(checker, "__dict__") else checker)

@@ -121,6 +121,7 @@ def rows_of(samples: Samples[Any], numbers: Report) -> list[tuple[str, str]]:
 
 
 def _check_comparable(samples: Samples[Any], masked_samples: Samples[Any]) -> None:
+    """Raise OptionError unless the second draws are by masking from the same target."""
     if masked_samples.method != "masked" or not masked_samples.texts:
         raise OptionError(
             f"It has {len(masked_samples.texts):,} draws by {masked_samples.method}.",
@@ -208,6 +209,7 @@ def _list_fields(
 
 
 def _estimate_of_marginal(marginal: Marginal) -> Estimate:
+    """Return the share of a value with its interval."""
     return _share_estimate(marginal.share, marginal.low, marginal.high, marginal.is_proven)
 
 
@@ -293,4 +295,5 @@ def _is_plain_number(value: Any) -> bool:
 
 
 def _finite_or_none(value: float) -> float | None:
+    """Return a number, None for NaN and infinity."""
     return value if math.isfinite(value) else None

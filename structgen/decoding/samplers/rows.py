@@ -68,6 +68,7 @@ class FunctionRows:
         return np.array(array, np.float64)
 
     def _row_error(self, fault: str) -> OptionError:
+        """Return the error of a function that returned no row."""
         return OptionError(
             f"The function returned {fault}.",
             where="model",

@@ -335,6 +335,7 @@ def record_attempts(
     each accepted one has the weight U. `known_texts`: the texts that were known before the run."""
 
     def column_of_attempts(name: str) -> Floats:
+        """Return an array of one member of all attempts."""
         return np.array([getattr(attempt, name) for attempt in attempts], np.float64)
 
     weights = column_of_attempts("weight")

@@ -145,6 +145,7 @@ def temperature_above_0(name: str, value: Any) -> float:
 
 
 def _check_checkers(name: str, value: Any) -> Sequence[Checker]:
+    """Return the checkers of an option. Raises OptionError for what is no list."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise OptionError(
             f"A {type(value).__name__} is no list of checkers.",
@@ -155,6 +156,7 @@ def _check_checkers(name: str, value: Any) -> Sequence[Checker]:
 
 
 def _most_tokens(name: str, value: Any) -> int:
+    """Return the most tokens of a text; None stands for the default."""
     return 256 if value is None else checks.check_whole(name, value, 1)
 
 
@@ -469,6 +471,7 @@ class Interruption:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _handle_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """End the run at its next forward pass; at the second Ctrl-C raise KeyboardInterrupt at once."""
         if self.is_over:
             raise KeyboardInterrupt
         self.is_over = True

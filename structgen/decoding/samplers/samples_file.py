@@ -250,4 +250,5 @@ def _for_json(value: Any) -> Any:
 
 
 def _json_line(value: dict[str, Any]) -> bytes:
+    """Return a line of the file."""
     return json.dumps(value, ensure_ascii=False).encode() + b"\n"

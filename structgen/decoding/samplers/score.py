@@ -166,6 +166,7 @@ def _score_text(
 
 
 def _check_texts(texts: Sequence[str]) -> list[str]:
+    """Return the texts as a list. Raises OptionError for what is no list of texts."""
     if isinstance(texts, str) or not isinstance(texts, Sequence):
         raise OptionError(
             f"A {type(texts).__name__} is no list of texts.", where="texts", cure="Give a list of texts."

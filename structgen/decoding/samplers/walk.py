@@ -83,6 +83,7 @@ class _Walk:
     is_over: bool = False
 
     def end_walk(self, weight: float, logprob: float = -math.inf) -> None:
+        """Note the result of the walk."""
         self.weight = weight
         self.logprob = logprob
         self.is_over = True

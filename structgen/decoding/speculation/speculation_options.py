@@ -187,6 +187,7 @@ def _make_drafter(make: Callable[[], Drafter]) -> Drafter:
 
 
 def _name_of(make: Callable[[], Drafter]) -> str:
+    """Return the name of a function or a class, for messages and for the kind of a batch."""
     return str(getattr(make, "__qualname__", type(make).__qualname__))
 
 

@@ -237,4 +237,5 @@ def _verdict_on(error: Exception, times: array[int]) -> StepResult:
 
 
 def _describe_error(error: Exception) -> str:
+    """Return an exception in one line, with its type, cut to a length."""
     return f"{type(error).__name__}: {str(error).strip()}"[:_LONGEST]

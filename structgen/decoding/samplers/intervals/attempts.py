@@ -34,6 +34,7 @@ EACH: Final = ("weights", "bounds", "known", "batches", "left", "texts")
 
 
 def _no_ids() -> Ids:
+    """Return an empty array, the default of a field."""
     return np.empty(0, np.int64)
 
 
@@ -85,6 +86,7 @@ class Attempts:
         return self._slice_attempts(slice(self.pilot, None)) if self.pilot else self
 
     def _slice_attempts(self, part: slice) -> Attempts:
+        """Return some attempts, without a pilot among them."""
         arrays: dict[str, Any] = {name: getattr(self, name)[part] for name in EACH}
         return replace(self, **arrays, pilot=0)
 

@@ -31,6 +31,7 @@ class DrawnNumbers:
 
     @property
     def has_range(self) -> bool:
+        """Whether the range of the numbers is known."""
         return math.isfinite(self.maximum)
 
     def number(self, share: float) -> float:
@@ -156,4 +157,5 @@ def _check_range(value_range: Any) -> Bounds:
 
 
 def _show_text(text: str) -> str:
+    """Return the beginning of a text, for a message."""
     return f"the text {text[:60]!r}{'...' * (len(text) > 60)}"

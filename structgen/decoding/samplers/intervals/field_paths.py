@@ -87,6 +87,7 @@ def key_values(values: list[Any]) -> dict[Any, Any]:
 
 
 def _plain_value(value: Any) -> Any:
+    """Return a value, a list or an object as JSON text."""
     return value if not isinstance(value, list | dict) else json.dumps(value, ensure_ascii=False)
 
 

@@ -185,5 +185,6 @@ class AnswerHistory:
 
 
 def _tokens_of_answer(answer: bytes) -> list[int]:
+    """Return the tokens of an answer as Python's numbers."""
     tokens: list[int] = np.frombuffer(answer, np.int32).tolist()
     return tokens
