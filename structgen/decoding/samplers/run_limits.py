@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from structgen.base.errors import LimitError, OptionError
-from structgen.base.system.progress import open_progress as shown
+from structgen.base.system.progress import open_progress
 from structgen.decoding.samplers.estimates import (
     CUT_SHORT,
     log_sum,
@@ -61,7 +61,7 @@ def progress_listener(progress: Listener | bool | None) -> Iterator[Listener | N
     elif callable(progress):
         yield progress
     elif progress is True:
-        with shown("sample", "texts") as show_line:
+        with open_progress("sample", "texts") as show_line:
 
             def show_progress(report: RunProgress) -> None:
                 """Show a report as the last line of the screen."""
