@@ -64,7 +64,8 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
     liveness oracle for each branch, property and constant of each place, and some 0.4 ms for each subschema
     and reason.
     """
-    tables, oracle = network.tables, network.oracle
+    tables = network.tables
+    oracle = network.oracle
     empty_parts: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
     stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NOTHING]

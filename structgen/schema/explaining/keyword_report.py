@@ -200,11 +200,13 @@ def _find_standings(
     for keyword in raw:
         if keyword in _SILENT and keyword in dialect.annotations:
             continue
-        standing, why = KeywordStanding.ANNOTATION, ""
+        standing = KeywordStanding.ANNOTATION
+        why = ""
         if hidden and keyword != "$ref":
             why = f"void beside $ref in draft {dialect.draft}"
         elif (pointer, keyword) in refusals:
-            standing, why = KeywordStanding.REFUSED, refusals[pointer, keyword]
+            standing = KeywordStanding.REFUSED
+            why = refusals[pointer, keyword]
         elif keyword in dialect.keywords:
             if not (why := _idle_reason(document, place, raw, keyword)):
                 why = redundancy_reason(document, place, raw, keyword)
@@ -230,9 +232,16 @@ def _left_out(document: Document, keyword: str, value: Any) -> str:
     return ""
 
 
-def _idle_reason(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
+def _idle_reason(
+    document: Document,
+    place: Schema,
+    raw: dict[str, Any],
+    keyword: str,
+) -> str:
     """Return why a keyword that the draft knows has no effect here, or "" where it has one."""
-    value, dialect, policies = raw[keyword], place.scope.dialect, document.policies
+    value = raw[keyword]
+    dialect = place.scope.dialect
+    policies = document.policies
     partners = _BESIDE.get(keyword, (keyword,))
     if raw.keys().isdisjoint(partners):
         return f"says nothing without {' or '.join(partners)}"
@@ -250,13 +259,19 @@ def _idle_reason(document: Document, place: Schema, raw: dict[str, Any], keyword
     return "" if is_known else f"{value!r} is not a format of JSON Schema"
 
 
-def redundancy_reason(document: Document, place: Schema, raw: dict[str, Any], keyword: str) -> str:
+def redundancy_reason(
+    document: Document,
+    place: Schema,
+    raw: dict[str, Any],
+    keyword: str,
+) -> str:
     """Return why a constraint that is enforced at a place changes nothing there, or "".
 
     Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the declared
     order of keys, less is known to change nothing.
     """
-    value, policies = raw[keyword], document.policies
+    value = raw[keyword]
+    policies = document.policies
     field = field_of(keyword)
     if value in (0, [], {}) and getattr(place, field) == getattr(_ABSENT, field):
         return "asks for nothing"

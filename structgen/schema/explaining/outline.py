@@ -101,9 +101,12 @@ def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline
     stack = [(-1, 0, _Todo("", demand=root))]
     while stack and len(lines) < max_lines:
         parent, depth, todo = stack.pop()
-        demand, text, inside = todo.demand, todo.text, todo.inside
+        demand = todo.demand
+        text = todo.text
+        inside = todo.inside
         sources: tuple[str, ...] = ()
-        same_as, index = -1, len(lines)
+        same_as = -1
+        index = len(lines)
         if demand is not None:
             demands[demand] = None
             try:
@@ -117,7 +120,8 @@ def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline
             if demand != NOTHING and depth <= DEEPEST_SOURCES:
                 sources = network.tables.source_pointers((demand,))
             if inside and first_lines.setdefault(demand, index) != index:
-                same_as, inside = first_lines[demand], ()
+                same_as = first_lines[demand]
+                inside = ()
         lines.append(Line(parent, depth, todo.label, todo.need, text, sources, same_as))
         stack.extend((index, depth + 1, child) for child in reversed(inside))
     return Outline(tuple(lines), tuple(demands), writer.cut + len(stack))
@@ -143,7 +147,8 @@ class _OutlineWriter:
         entry = self._value_menu(demand)
         if isinstance(entry, str):
             return entry, ()
-        shapes, frames = self.network.shapes, self.frames
+        shapes = self.network.shapes
+        frames = self.frames
         objects = [
             shape
             for shape in (shapes.object_shapes(demand) if entry.object is not None else ())

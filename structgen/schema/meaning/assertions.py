@@ -1,8 +1,8 @@
-"""What a schema says of objects and arrays: its keywords as plain facts, steps to take up and choices."""
+"""Keywords of objects and arrays, read as plain facts, steps to take up and choices."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 from structgen.schema.meaning.facts import (
@@ -28,7 +28,7 @@ class Condition(NamedTuple):
     holds: Step
     fails: Step
     test: list[RankedSchema]
-    """The schema of `if`."""
+    """The schema of `if`; empty for a key."""
     then: list[RankedSchema]
     otherwise: list[RankedSchema]
 
@@ -39,7 +39,19 @@ class Assertions:
     def __init__(self, tables: PlaceTables) -> None:
         self.tables = tables
 
-    def add_schema(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> bool:
+    def add_schema(
+        self,
+        facts: FactConjunction,
+        schema: Schema,
+        rank: Rank,
+        kind: int,
+    ) -> bool:
+        """Add the keywords of a schema to the facts of an object or array; return False where no such value
+        meets the schema.
+
+        `rank` is the position of the schema in the text, for example `(0, 2)`; `kind` is OBJECT or ARRAY.
+        Combinators become steps and choices that are still to be taken.
+        """
         if not schema.kinds & kind or schema.known_verdict is False:
             return False
         tables = self.tables
@@ -53,11 +65,15 @@ class Assertions:
             if not members:
                 return False
             facts.take_choice([(Hold(member, (*rank, 0)),) for member in members])
-        (self._object_keywords if kind == OBJECT else self._array_keywords)(facts, schema, rank)
+        if kind == OBJECT:
+            self._object_keywords(facts, schema, rank)
+        else:
+            self._array_keywords(facts, schema, rank)
         if schema.has_combinators or schema.dependent_schemas:
             self._add_combinators(facts, schema, rank, kind)
         child = unevaluated_schema(schema, kind)
         if child is not None and tables.literal_of(child) is not ALWAYS:
+            # Its meaning depends on the schemas beside it: `Evaluation` turns it into facts at the end.
             facts.watching.append(Watch(schema, rank, False))
         return True
 
@@ -70,6 +86,7 @@ class Assertions:
         if schema.property_names is not None:
             literal = self.tables.literal_of(schema.property_names)
             if literal is NEVER:
+                # No key is allowed, so that the object is empty.
                 facts.bound_size(0, 0)
             elif literal is not ALWAYS:
                 facts.key_literals.append(literal)
@@ -81,27 +98,40 @@ class Assertions:
         facts.bound_size(schema.min_items, schema.max_items)
         facts.unique |= schema.unique_items
         if schema.contains is not None and (schema.min_contains or schema.max_contains is not None):
+            # `contains` counts items and says nothing of how they are written.
             literal = self.tables.judging_literal(self.tables.literal_of(schema.contains))
             facts.count_items(Counter(literal, schema.min_contains, schema.max_contains))
 
-    def _add_combinators(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> None:
-        says = list(map(self.hold_step, rank_parts(schema, rank, "$ref", schema.ref)))
-        says.extend(map(self.hold_step, rank_parts(schema, rank, "allOf", *schema.all_of)))
+    def _add_combinators(
+        self,
+        facts: FactConjunction,
+        schema: Schema,
+        rank: Rank,
+        kind: int,
+    ) -> None:
+        """Add the combinators of a schema, as `add_schema` does; for example `allOf` as steps, `anyOf` as a
+        choice."""
+        steps = list(map(self.hold_step, rank_parts(schema, rank, "$ref", schema.ref)))
+        steps.extend(map(self.hold_step, rank_parts(schema, rank, "allOf", *schema.all_of)))
         if schema.not_ is not None:
-            says.append(Hold(self.tables.literal_of(schema.not_, True), rank))
-        facts.pending.extend(reversed(says))
+            steps.append(Hold(self.tables.literal_of(schema.not_, True), rank))
+        # `pending` is a stack: the first step of the text is taken first.
+        facts.pending.extend(reversed(steps))
         if schema.any_of:
             branches = map(self.hold_step, rank_parts(schema, rank, "anyOf", *schema.any_of))
+            # A branch for other types alone cannot hold here.
             facts.take_choice([(step,) for step in branches if self.tables.type_mask(step.literal) & kind])
         if schema.one_of:
             facts.unions.append((schema, rank))
         for condition in self.conditions_of(schema, rank, kind):
-            then, otherwise = (
-                [step for step in map(self.hold_step, parts) if step.literal is not ALWAYS]
-                for parts in (condition.then, condition.otherwise)
-            )
+            then = self._asking_steps(condition.then)
+            otherwise = self._asking_steps(condition.otherwise)
             if then or otherwise:
                 facts.take_choice([(condition.holds, *then), (condition.fails, *otherwise)])
+
+    def _asking_steps(self, parts: Iterable[RankedSchema]) -> list[Hold]:
+        """Return the steps that parts of a schema hold, without those that hold anyway."""
+        return [step for step in map(self.hold_step, parts) if step.literal is not ALWAYS]
 
     def hold_step(self, part: RankedSchema) -> Hold:
         """Return the step that a part of a schema holds."""
@@ -110,24 +140,23 @@ class Assertions:
     def conditions_of(self, schema: Schema, rank: Rank, kind: int) -> Iterator[Condition]:
         """Yield `if`, and for objects each key of `dependentSchemas`, as conditions."""
         tables = self.tables
-        for test, own in rank_parts(schema, rank, "if", schema.if_):
+        # One `if` at most: the loop takes the optional part.
+        for test, test_rank in rank_parts(schema, rank, "if", schema.if_):
             literal = tables.judging_literal(tables.literal_of(test))
-            then, otherwise = (
-                rank_parts(schema, rank, "then", schema.then),
-                rank_parts(schema, rank, "else", schema.else_),
-            )
-            yield Condition(
-                Hold(literal, own), Hold(tables.negate_literal(literal), own), [(test, own)], then, otherwise
-            )
+            then = rank_parts(schema, rank, "then", schema.then)
+            otherwise = rank_parts(schema, rank, "else", schema.else_)
+            holds = Hold(literal, test_rank)
+            fails = Hold(tables.negate_literal(literal), test_rank)
+            yield Condition(holds, fails, [(test, test_rank)], then, otherwise)
         if kind == OBJECT:
             parts = rank_parts(schema, rank, "dependentSchemas", *schema.dependent_schemas.values())
             for key, part in zip(schema.dependent_schemas, parts, strict=True):
                 yield Condition(presence_step(key), absence_step(key), [], [part], [])
 
     def facts_of(self, schema: Schema, kind: int) -> FactConjunction | None:
-        """Return what a schema says of objects or arrays, with its `allOf` and `$ref`, before any
-        choice. What these deny is among the literals that are asserted, and not read. None: no such value
-        meets it."""
+        """Return the facts of a schema about objects or arrays, with its `allOf` and `$ref`, before any
+        choice. Negations are among `true_literals`, and are not read. None: no such value meets the
+        schema."""
         facts = FactConjunction(pending=[Hold(self.tables.signed_literal(schema), ())])
         while facts.pending:
             step = facts.pending.pop()
@@ -158,4 +187,6 @@ def rank_parts(schema: Schema, rank: Rank, name: str, *parts: Schema | None) -> 
 
 def unevaluated_schema(schema: Schema, kind: int) -> Schema | None:
     """Return the `unevaluated*` keyword for a kind of container."""
-    return schema.unevaluated_properties if kind == OBJECT else schema.unevaluated_items
+    if kind == OBJECT:
+        return schema.unevaluated_properties
+    return schema.unevaluated_items

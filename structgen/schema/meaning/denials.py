@@ -1,4 +1,4 @@
-"""Adds the negation of a schema to a conjunction: what the schema says fails in one of some ways."""
+"""Adds the negation of a schema to a conjunction: the schema fails in one of several ways."""
 
 from __future__ import annotations
 
@@ -36,40 +36,52 @@ from structgen.schema.reading.model import Schema
 
 
 class Denials:
-    """Reads what schemas say, and takes up the ways in which it fails."""
+    """Reads schemas, and takes up the ways in which they fail."""
 
     def __init__(self, overlaps: OverlappingBranches) -> None:
-        self.overlaps, self.branches, self.tables = overlaps, overlaps.reader, overlaps.tables
+        self.overlaps = overlaps
+        self.branches = overlaps.reader
+        self.tables = overlaps.tables
         self.reader = self.branches.reader
 
-    def add_negation(self, facts: FactConjunction, schema: Schema, rank: Rank, kind: int) -> bool:
-        """Take up the negation of a schema: something of what it says fails."""
+    def add_negation(
+        self,
+        facts: FactConjunction,
+        schema: Schema,
+        rank: Rank,
+        kind: int,
+    ) -> bool:
+        """Take up the negation of a schema: one of its keywords fails. Return False where none can fail.
+
+        `rank` is the position of the negation in the text, for example `(0, 2)`; `kind` is OBJECT or ARRAY.
+        """
         if schema.known_verdict is not None:
             return not schema.known_verdict
         tables = self.tables
         if schema.id in tables.constants.sets:
+            # A set of values is excluded as a whole, and not by the ways in which each value fails.
             if schema.kinds & kind:
                 facts.different.extend(tables.constants.members_of(schema, kind == OBJECT))
             return True
         conjunction = self.reader.facts_of(schema, kind)
         if conjunction is None:
             return True
-        # What a member or the number of members settles, in whichever conjunct it stands, is one obligation
-        # and no choice.
+        # All failures that one member, or the number of members, settles are one obligation and no choice,
+        # whichever conjunct they stand in.
         events = tuple(dict.fromkeys(self._failure_events(conjunction, kind)))
         branches: Choice = [(Obligate(events),)] if events else []
         branches.extend(self._other_denials(conjunction, rank, kind))
+        # A branch without steps holds anyway, and so does the whole choice.
         if all(branches):
             facts.take_choice(branches)
         return True
 
     def _failure_events(self, conjunction: FactConjunction, kind: int) -> Iterator[Alternative]:
-        """Yield the events of which one alone makes a conjunction fail: a member, or how many there are."""
+        """Yield the events of which one alone makes a conjunction fail: a member, or a number of members."""
         yield from map(Without, conjunction.required_keys)
         for key, literals in conjunction.values.items():
-            yield from (
-                AtKey(key, failing) for literal in literals for failing in self.branches.ways_to_fail(literal)
-            )
+            for literal in literals:
+                yield from (AtKey(key, failing) for failing in self.branches.ways_to_fail(literal))
         for _, schema in conjunction.facets:
             if kind == OBJECT:
                 for key, child in schema.properties.items():
@@ -96,29 +108,31 @@ class Denials:
         """Yield the other ways in which a conjunction fails."""
         tables = self.tables
         for key, needed_keys in conjunction.conditional:
-            yield from ((presence_step(key), absence_step(needed_key)) for needed_key in needed_keys)
+            for needed_key in needed_keys:
+                yield presence_step(key), absence_step(needed_key)
         for counter in conjunction.counters:
             if counter.min_count:
                 yield (Counter(counter.literal, 0, counter.min_count - 1),)
             if counter.max_count is not None:
                 yield (Counter(counter.literal, counter.max_count + 1, None),)
         for watch in conjunction.watching:
-            yield (
-                Hold(tables.literal_of(self._without_unevaluated(watch.schema)), rank),
-                Watch(watch.schema, rank, True),
-            )
-        yield from (
-            (Hold(tables.negate_literal(literal), rank),)
-            for literal in conjunction.true_literals
-            if literal.is_negated
-        )
+            # The members that are evaluated are known only where the other keywords hold. Where these fail,
+            # another case denies them.
+            rest = tables.literal_of(self._without_unevaluated(watch.schema))
+            yield Hold(rest, rank), Watch(watch.schema, rank, True)
+        for literal in conjunction.true_literals:
+            if literal.is_negated:
+                yield (Hold(tables.negate_literal(literal), rank),)
         for choice in conjunction.choices:
             if all(len(branch) == 1 for branch in choice):
                 yield tuple([self._deny_step(step, rank) for (step,) in choice])
             else:  # the first steps of its branches exclude each other
                 for first, *further_steps in choice:
-                    failing = (self._deny_step(step, rank) for step in further_steps)
-                    yield from ((first, step) for step in failing if step.literal is not NEVER)
+                    for step in further_steps:
+                        denial = self._deny_step(step, rank)
+                        if denial.literal is not NEVER:
+                            yield first, denial
+        # `oneOf` fails where no branch holds, or where two hold.
         for schema, _ in conjunction.unions:
             branches = self.overlaps.branches_of(schema, rank, kind)
             yield tuple([self._deny_step(branch, rank) for branch in branches])
@@ -135,4 +149,6 @@ class Denials:
         return Hold(self.tables.negate_literal(step.literal), rank)
 
     def _ways_to_fail(self, child: Schema | None) -> list[tuple[Literal, ...]]:
-        return [] if child is None else self.branches.ways_to_fail(self.tables.literal_of(child))
+        if child is None:
+            return []
+        return self.branches.ways_to_fail(self.tables.literal_of(child))

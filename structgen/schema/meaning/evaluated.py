@@ -34,12 +34,14 @@ from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromInde
 from structgen.schema.reading.model import Schema, in_place
 
 _GUARDS_AS_CLAUSES = 4
-"""So many guards and more are clauses of one conjunction, where that can be, and not decided one by one."""
+"""From so many guards on they become clauses of one conjunction, if clauses can express them; fewer guards
+are decided one by one."""
 
 
 @dataclass(slots=True, eq=False)
 class EvaluatedMembers:
-    """Evaluated members: names, patterns of keys, the first items, items that meet a literal, or all."""
+    """Evaluated members: names, patterns of keys, the first items, items that meet a literal, or all
+    (`whole`)."""
 
     names: dict[str, None] = field(default_factory=dict)
     patterns: dict[str, None] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class EvaluatedMembers:
         self.prefix = max(self.prefix, len(schema.prefix))
         if schema.contains is not None and schema.contains_evaluates:
             literal = tables.literal_of(schema.contains)
+            # From 2020-12 on the items that meet `contains` are evaluated.
             if literal is ALWAYS:
                 self.whole = True
             elif literal is not NEVER:
@@ -80,17 +83,20 @@ class BranchGuard:
     """A branch whose truth is open, and so whether it evaluates its members."""
 
     choice: Choice
-    """What decides it; empty where a choice that is open already does."""
+    """The choice that decides it; empty where a choice that is open already decides it."""
     parts: tuple[Schema, ...]
+    """The schemas that evaluate members where the guard holds."""
     holds: Step | None
-    """They do where this step holds; None: it is not as plain as that."""
+    """The step under which the guard holds; None: the guard is not one step."""
 
 
 class Evaluation:
     """Turns `unevaluated*` into plain facts; one for each network, its results are remembered."""
 
     def __init__(self, reader: ClauseReader, limits: Limits) -> None:
-        self.tables, self.reader, self.limits = reader.tables, reader, limits
+        self.tables = reader.tables
+        self.reader = reader
+        self.limits = limits
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
 
     def settle_watched(self, facts: FactConjunction, kind: int) -> bool:
@@ -102,6 +108,7 @@ class Evaluation:
         has_changed = False
         for watch in facts.watching:
             members, open_ = self._walk_schemas(watch, kind, facts)
+            # Each guard that is decided by a choice doubles the shapes: clauses do not.
             if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.is_negated:
                 clauses = self._guard_clauses(watch.schema, members, open_, facts.obligations)
                 if clauses is not None:
@@ -109,17 +116,20 @@ class Evaluation:
                     open_ = []
             if open_:
                 waiting.append(watch)
-                new = [guard.choice for guard in open_ if guard.choice and guard.choice not in facts.choices]
+                choices = [guard.choice for guard in open_ if guard.choice]
+                new = [choice for choice in choices if choice not in facts.choices]
                 facts.choices.extend(new)
                 has_changed = has_changed or bool(new)
                 continue
             has_changed = True
             if members.whole and watch.is_negated:
+                # Every member is evaluated, so that the keyword cannot fail.
                 facts.pending.append(Hold(NEVER, ()))
                 return True
             if watch.is_negated:
                 facts.obligations.append((self._unevaluated_failure(watch.schema, kind, members),))
             elif not members.whole:
+                # Its keys come behind those of all applicators of the schema.
                 last = (*watch.rank, len(watch.schema.applicators))
                 facts.facets.append((last, self._make_facet(watch.schema, kind, members)))
         facts.watching = waiting
@@ -142,6 +152,7 @@ class Evaluation:
                 continue
             visited.add(schema.id)
             members.add_keywords(schema, kind, self.tables)
+            # An inner `unevaluated*` evaluates all that is left.
             if schema is not watch.schema and unevaluated_schema(schema, kind) is not None:
                 members.whole = True
             stack.extend(rank_parts(schema, rank, "$ref", schema.ref))
@@ -156,9 +167,18 @@ class Evaluation:
         return members, [guard for guard in open_ if self._may_add(members, guard.parts, kind)]
 
     def _find_guards(
-        self, schema: Schema, rank: Rank, kind: int, known_facts: KnownFacts
+        self,
+        schema: Schema,
+        rank: Rank,
+        kind: int,
+        known_facts: KnownFacts,
     ) -> Iterator[BranchGuard | list[RankedSchema]]:
-        """Yield the branches of a schema that evaluate their members, and the guards that are open."""
+        """Yield the branches of a schema that evaluate their members, as lists, and the guards that are open.
+
+        For example of `anyOf` a list `[part]` for a branch that surely holds, and a `BranchGuard` for one of
+        which nothing is known; a branch that fails gives nothing. `rank` is the position of the schema in the
+        text.
+        """
         reader = self.reader.branches.reader
         branches = rank_parts(schema, rank, "oneOf", *schema.one_of)
         holding_parts = [
@@ -179,15 +199,18 @@ class Evaluation:
             if truth is not None:
                 yield [*test, *then] if truth else otherwise
                 continue
+            holding = [part for part, _ in (*test, *then)]
             failing = [part for part, _ in otherwise]
-            splits = self._may_add(EvaluatedMembers(), failing, kind)
-            parts = (*(part for part, _ in (*test, *then)), *failing)
-            yield BranchGuard([(holds,), (fails,)], parts, None if splits else holds)
+            # Where `else` evaluates members, too, these depend on both sides and not on one step.
+            is_split = self._may_add(EvaluatedMembers(), failing, kind)
+            parts = (*holding, *failing)
+            yield BranchGuard([(holds,), (fails,)], parts, None if is_split else holds)
 
     def _truth_of(self, step: Step, kind: int, known_facts: KnownFacts) -> bool | None:
         """Return the truth of a step; None where it is open. A literal is counted as a step of the call."""
         if isinstance(step, Hold) and step.literal.schema is not ALWAYS.schema:
             literal = step.literal
+            # The schema is for other types alone: no object, or array, meets it.
             if not self.tables.type_mask(self.tables.signed_literal(literal.schema)) & kind:
                 return literal.is_negated
             THIS_CALL.spend_steps(1, self.limits, EXPANDED, lambda: literal.schema.pointer)
@@ -200,16 +223,19 @@ class Evaluation:
         guards: list[BranchGuard],
         obligations: list[Obligation],
     ) -> Clauses | None:
-        """Return clauses under which the guards need not be decided; adds the names in them to `found`. None
-        where clauses cannot express it.
+        """Return clauses under which the guards need not be decided, and add the names in them to `members`.
+        None where clauses cannot express it.
 
-        One clause for each name that only guards evaluate: it is absent, or a guard holds, or its value meets
-        the keyword.
+        There is one clause for each name that only guards evaluate: the key is absent, or a guard holds, or
+        the key's value meets the keyword. For example `(Without("a"), AtKey("b", ()))`. `obligations` are
+        those of the conjunction, which may ask for the same keys.
         """
         child = schema.unevaluated_properties
         assert child is not None
         literal = self.tables.literal_of(child)
-        if members.patterns or (literal is not NEVER and self.tables.type_mask(literal) & (OBJECT | ARRAY)):
+        # The keys of containers have an order, which clauses do not keep (`keeps_key_order`).
+        has_containers = literal is not NEVER and self.tables.type_mask(literal) & (OBJECT | ARRAY)
+        if members.patterns or has_containers:
             return None
         names: dict[str, list[Clauses | None]] = {}
         for guard in guards:
@@ -217,24 +243,26 @@ class Evaluation:
             if hold_clauses is None:
                 return None
             for part in guard.parts:
-                here = self._at_most(part, OBJECT)
-                open_ = self._walk_schemas(Watch(part, (), False), OBJECT, FactConjunction())[1]
-                if open_ or here.whole or here.patterns:
+                part_members = self._at_most(part, OBJECT)
+                # With guards inside of it the part does not evaluate the same names each time.
+                _, inner_guards = self._walk_schemas(Watch(part, (), False), OBJECT, FactConjunction())
+                if inner_guards or part_members.whole or part_members.patterns:
                     return None
-                for name in here.names:
+                for name in part_members.names:
                     if name not in members.names and hold_clauses not in names.setdefault(name, []):
                         names[name].append(hold_clauses)
         found_clauses: Clauses = []
-        for name, held_by in names.items():
-            absent: list[Clauses | None] = [[(Without(name),)]]
+        for name, clauses_of_guards in names.items():
+            ways: list[Clauses | None] = [[(Without(name),)]]
             if literal is not NEVER:
-                absent.append([(AtKey(name, (literal,)),)])
-            clauses = self.reader.branches.any_of_parts([*absent, *held_by])
+                ways.append([(AtKey(name, (literal,)),)])
+            clauses = self.reader.branches.any_of_parts([*ways, *clauses_of_guards])
             if clauses is None:
                 return None
             found_clauses.extend(clauses)
         if self.reader.busy_keys((*found_clauses, *obligations)):
             return None
+        # The clauses take care of these names: for the keyword they are evaluated.
         members.names.update(dict.fromkeys(names))
         return found_clauses
 
@@ -261,6 +289,7 @@ class Evaluation:
         return members
 
     def _unevaluated_failure(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Alternative:
+        """Return the alternative that some member is not evaluated, and does not meet the keyword."""
         child = unevaluated_schema(schema, kind)
         assert child is not None
         negation = self.tables.literal_of(child, True)
@@ -274,7 +303,9 @@ class Evaluation:
 
     def _make_facet(self, schema: Schema, kind: int, members: EvaluatedMembers) -> Schema:
         """Return an equivalent schema of `additionalProperties` or `items` alone."""
-        names, patterns, contains = (*members.names,), (*members.patterns,), (*members.contains.values(),)
+        names = (*members.names,)
+        patterns = (*members.patterns,)
+        contains = (*members.contains.values(),)
         return self._facet_beside(schema, kind, names, patterns, members.prefix, contains)
 
     @remember_answers
@@ -288,7 +319,8 @@ class Evaluation:
         contains: tuple[Schema, ...],
     ) -> Schema:
         """Return the schema of `_make_facet`: one for equal members, or a recursive schema would have ever
-        new demands."""
+        new demands. For example the names `("a",)` are `properties` that allow anything, beside the keyword
+        as `additionalProperties`. The parameters are those of `EvaluatedMembers`, as tuples."""
         tables = self.tables
         child = unevaluated_schema(schema, kind)
         assert child is not None

@@ -1,4 +1,5 @@
-"""A conjunction under construction, the facts that a branch adds to it, and what these decide."""
+"""A conjunction under construction, the facts that a branch adds to it, and the truth that follows from
+them."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ class Watch:
 
 
 EXPANDED = "What may stand here"
-"""The words of the error of a call that has spent its steps on conjunctions."""
+"""The subject of the error of a call that has spent its steps on conjunctions."""
 Step: TypeAlias = Hold | Obligate | Counter | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
@@ -87,9 +88,9 @@ class FactConjunction:
     hi: int | None = None
     """The least and the most members or items."""
     key_literals: list[Literal] = field(default_factory=list)
-    """What each key, as a string, meets."""
+    """Literals that each key, as a string, meets."""
     conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    """A key, and those that are required where it is there."""
+    """A key, and the keys that are required where it is there."""
     obligations: list[Obligation] = field(default_factory=list)
     counters: list[Counter] = field(default_factory=list)
     unions: list[tuple[Schema, Rank]] = field(default_factory=list)
@@ -106,11 +107,13 @@ class FactConjunction:
         for name in FactConjunction.__slots__:
             value = getattr(self, name)
             if value or value == 0:  # most are empty, as they begin
+                # Lists and dictionaries are copied, one level deep: their members never change.
                 setattr(new, name, value.copy() if hasattr(value, "copy") else value)
         new.pending.extend(reversed(list(steps)))
         return new
 
     def bound_size(self, lo: int, hi: int | None) -> None:
+        """Take up bounds on the number of members or items."""
         self.lo = max(self.lo, lo)
         if hi is not None:
             self.hi = hi if self.hi is None else min(self.hi, hi)
@@ -122,6 +125,7 @@ class FactConjunction:
         elif counter.literal is not NEVER:
             self.counters.append(counter)
         elif counter.min_count:
+            # No item meets NEVER: bounds that no size meets make the conjunction contradict itself.
             self.bound_size(1, 0)
 
     def take_choice(self, choice: Choice) -> None:
@@ -151,6 +155,7 @@ class Obligations:
             for source, child in schema.pattern_properties:
                 if self.scalars.pattern_matches(source, key):
                     value_schemas.append(child)
+            # `additionalProperties` is for keys that the two keywords beside it do not have.
             if not value_schemas and schema.additional is not None:
                 value_schemas.append(schema.additional)
             literals.extend(map(tables.literal_of, value_schemas))
@@ -174,20 +179,22 @@ class Obligations:
 
     def simplify_facts(self, facts: FactConjunction) -> bool:
         """Settle the obligations that known facts decide; return False on a contradiction."""
-        again = True
-        while again:
-            again = False
+        # A fact that an obligation becomes may decide other obligations: until nothing changes.
+        has_changed = True
+        while has_changed:
+            has_changed = False
             open_obligations: list[Obligation] = []
             known_facts = KnownFacts(self, facts)
             for obligation in facts.obligations:
-                open_ = known_facts.open_ways(obligation)
-                if open_ == ():
+                open_ways = known_facts.open_ways(obligation)
+                if open_ways == ():
                     return False
-                if open_ is not None and not self.take_obligation(facts, open_):
-                    open_obligations.append(open_)
+                if open_ways is not None and not self.take_obligation(facts, open_ways):
+                    open_obligations.append(open_ways)
                     continue
-                again = True
-                if open_ is not None:
+                has_changed = True
+                if open_ways is not None:
+                    # The obligation became a fact, and answers that were remembered may be old.
                     known_facts = KnownFacts(self, facts)
             facts.obligations = open_obligations
         if facts.hi is not None and max(facts.lo, len(facts.required_keys)) > facts.hi:
@@ -207,6 +214,7 @@ class Obligations:
                 facts.bound_size(count, None)
             case (AtMost(count),):
                 facts.bound_size(0, count)
+            # "Absent, or of such a value" is a fact about the value alone.
             case (Without(key), AtKey(other_key, literals)) | (AtKey(other_key, literals), Without(key)) if (
                 key == other_key
             ):
@@ -220,14 +228,17 @@ class Obligations:
 
     def _denied_by_value(self, literal: Literal) -> Literal:
         """Return a literal which, if it denies a schema, only judges values."""
-        return self.tables.judging_literal(literal) if literal.is_negated else literal
+        if literal.is_negated:
+            return self.tables.judging_literal(literal)
+        return literal
 
 
 class KnownFacts:
     """The truth of alternatives under the present facts of a conjunction."""
 
     def __init__(self, obligations: Obligations, facts: FactConjunction) -> None:
-        self._obligations, self._facts = obligations, facts
+        self._obligations = obligations
+        self._facts = facts
         self._facets = [schema for _, schema in facts.facets]
         self._key_literals: dict[str, tuple[Literal, ...]] = {}
 
@@ -247,9 +258,11 @@ class KnownFacts:
         """Return whether a step surely holds, or surely does not; None where neither shows."""
         match step:
             case Obligate(alternatives):
-                # Of twenty `not` that one constant settles none is to be split.
+                # One constant may settle twenty `not`, of which none is to be split then.
                 ways = self.open_ways(alternatives)
-                return True if ways is None else None if ways else False
+                if ways is None:
+                    return True
+                return None if ways else False
             case Hold(literal):
                 if literal.schema is ALWAYS.schema:
                     return not literal.is_negated
@@ -261,12 +274,14 @@ class KnownFacts:
 
     def truth_of_alternative(self, alternative: Alternative) -> bool | None:
         """Return whether an alternative surely holds, or surely does not; None where neither shows."""
-        facts, scalars = self._facts, self._obligations.scalars
+        facts = self._facts
+        scalars = self._obligations.scalars
         min_size = max(facts.lo, len(facts.required_keys))
         match alternative:
             case Without(key):
                 if key in facts.required_keys:
                     return False
+                # A key whose value no schema allows is surely absent.
                 return True if self.is_impossible(key) else None
             case AtKey(key, literals):
                 if NEVER in facts.values.get(key, ()):
@@ -278,7 +293,9 @@ class KnownFacts:
                 known_literals = self._obligations.item_literals(facts.facets, facts.values, index)
                 return self._truth_of_literals(known_literals, literals, facts.lo > index)
             case FromIndex(index):
-                return False if facts.hi is not None and facts.hi <= index else None
+                if facts.hi is not None and facts.hi <= index:
+                    return False
+                return None
             case AtLeast(count):
                 if facts.hi is not None and facts.hi < count:
                     return False
@@ -286,44 +303,46 @@ class KnownFacts:
             case AtMost(count):
                 if min_size > count:
                     return False
-                return True if facts.hi is not None and facts.hi <= count else None
+                if facts.hi is not None and facts.hi <= count:
+                    return True
+                return None
             case RepeatedItem():
-                return False if facts.unique or (facts.hi is not None and facts.hi < 2) else None
+                if facts.unique or (facts.hi is not None and facts.hi < 2):
+                    return False
+                return None
             case BadKey(literal):
+                # The keys that are surely there may include one that does not meet the literal.
                 formula = scalars.literal_formula(literal, STRING)
-                return (
-                    True
-                    if any(not scalars.string_meets(formula, key) for key in facts.required_keys)
-                    else None
-                )
+                if any(not scalars.string_meets(formula, key) for key in facts.required_keys):
+                    return True
+                return None
         return None
 
     def _truth_of_literals(
         self, known_literals: Sequence[Literal], literals: Sequence[Literal], is_there: bool
     ) -> bool | None:
-        """Return whether a value of which something is said surely meets literals, or surely does not."""
+        """Return whether a value that meets the known literals surely meets others, or surely does not; None
+        where neither shows. `is_there`: the value surely exists."""
         scalars = self._obligations.scalars
         if scalars.are_contradictory((*known_literals, *literals)):
             return False
-        return (
-            True
-            if is_there and all(scalars.surely_meets(known_literals, literal) for literal in literals)
-            else None
-        )
+        if is_there and all(scalars.surely_meets(known_literals, literal) for literal in literals):
+            return True
+        return None
 
     def _reduce_alternative(self, alternative: Alternative) -> Alternative:
         """Return an alternative without the literals that every value under its key meets."""
         if not isinstance(alternative, AtKey) or not alternative.literals:
             return alternative
-        known_literals, scalars = self._literals_at(alternative.key), self._obligations.scalars
+        known_literals = self._literals_at(alternative.key)
+        scalars = self._obligations.scalars
         open_literals = tuple(
             [literal for literal in alternative.literals if not scalars.surely_meets(known_literals, literal)]
         )
-        return (
-            alternative
-            if len(open_literals) == len(alternative.literals)
-            else AtKey(alternative.key, open_literals)
-        )
+        # The same object where nothing was dropped: equal obligations are compared often.
+        if len(open_literals) == len(alternative.literals):
+            return alternative
+        return AtKey(alternative.key, open_literals)
 
     def is_impossible(self, key: str) -> bool:
         """Return whether no value can stand under a key."""

@@ -44,10 +44,10 @@ def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> b
     else the automata are asked, which refuse what is too large by name."""
     if divisor is not None and len(divisor.normalize().as_tuple().digits) > _FEW_REMAINDERS:
         return False
-    return not any(
-        value and (abs(value.adjusted()) > FEW_DIGITS or len(value.as_tuple().digits) > FEW_DIGITS)
-        for value in (*ends, divisor)
-    )
+    for value in (*ends, divisor):
+        if value and (abs(value.adjusted()) > FEW_DIGITS or len(value.as_tuple().digits) > FEW_DIGITS):
+            return False
+    return True
 
 
 def negation(formula: Formula) -> Formula:
@@ -69,8 +69,9 @@ def negation(formula: Formula) -> Formula:
 
 
 def disjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the union; words are joined, and ranges of numbers of which the same is asked otherwise;
-    duplicates and constants are folded. Linear, but for the cuts of ranges."""
+    """Return the union. Words are joined, and ranges of numbers whose other conjuncts are equal; duplicates
+    and constants are folded. Linear, but for the cuts of ranges."""
+    # Dictionaries keep the order of the parts: equal unions are equal formulas, which automata are kept by.
     parts: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
     ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
@@ -81,23 +82,28 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
             if isinstance(part, Words):
                 words.append(part.of)
                 continue
-            of_numbers = [atom for atom in conjuncts(part) if isinstance(atom, Ranges)]
-            if of_numbers:
-                others = tuple([atom for atom in conjuncts(part) if not isinstance(atom, Ranges)])
-                ranges.setdefault(others, []).append(intersect_ranges(of_numbers))
+            range_atoms = [atom for atom in conjuncts(part) if isinstance(atom, Ranges)]
+            if range_atoms:
+                other_atoms = tuple([atom for atom in conjuncts(part) if not isinstance(atom, Ranges)])
+                ranges.setdefault(other_atoms, []).append(intersect_ranges(range_atoms))
             else:
                 parts[part] = None
     if words:
-        parts[Words(words[0] if len(words) == 1 else frozenset().union(*words))] = None
+        # A single set is not copied: it may have a million words.
+        all_words = words[0] if len(words) == 1 else frozenset().union(*words)
+        parts[Words(all_words)] = None
     for common_parts, sets in ranges.items():
         parts[conjunction((*common_parts, unite_ranges(sets)))] = None
     if TRUE in parts:
         return TRUE
-    return next(iter(parts)) if len(parts) == 1 else Any_(tuple(parts))
+    if len(parts) == 1:
+        return next(iter(parts))
+    return Any_(tuple(parts))
 
 
 def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
-    """Return the numbers among JSON values."""
+    """Return the numbers among JSON values; integers of 60 bits and more become decimals."""
+    # By class and not `isinstance`: True is an int, and no number of JSON.
     numbers: list[Any] = [value for value in values if type(value) is int or type(value) is Decimal]
     return frozenset(
         [Decimal(value) if type(value) is int and value.bit_length() > 59 else value for value in numbers]
@@ -111,21 +117,27 @@ def is_multiple(value: Decimal, of: Decimal) -> bool:
     _, value_digits, value_exponent = value.as_tuple()
     _, of_digits, of_exponent = of.as_tuple()
     assert isinstance(value_exponent, int) and isinstance(of_exponent, int)
-    a = int("".join(map(str, value_digits)))
-    b = int("".join(map(str, of_digits)))
+    # Integers of the digits, without the exponents: value / of is numerator / divisor * 10**shift.
+    numerator = int("".join(map(str, value_digits)))
+    divisor = int("".join(map(str, of_digits)))
     shift = value_exponent - of_exponent
     if shift >= 0:
-        return bool(a * pow(10, shift, b) % b == 0)
+        # A power modulo the divisor: 10**shift itself may have a billion digits.
+        return bool(numerator * pow(10, shift, divisor) % divisor == 0)
     if -shift > len(value_digits):
         return False
-    return bool(a % (b * 10**-shift) == 0)
+    return bool(numerator % (divisor * 10**-shift) == 0)
 
 
 def evaluate_formula(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
-    """Return the truth of a formula, given that of its atoms; asks for no more of them than it takes, and is
-    no deeper for Python than an atom."""
+    """Return the truth of a formula, where `leaf` gives the truth of an atom.
+
+    It asks for no more atoms than it takes (an `All` ends at its first false part), and keeps its own stack:
+    formulas nest deeper than Python's.
+    """
     if not isinstance(formula, (Not, All, Any_)):
         return leaf(formula)
+    # The formulas around the present one, each with the index of its part that is being evaluated.
     parents: list[tuple[Not | All | Any_, int]] = []
     while True:
         if not isinstance(formula, (Not, All, Any_)):
@@ -135,11 +147,13 @@ def evaluate_formula(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
             formula = formula.of if isinstance(formula, Not) else formula.of[0]
             continue
         else:
+            # An empty conjunction is true, an empty disjunction false.
             value = isinstance(formula, All)
         while parents:
             parent, at = parents.pop()
             if isinstance(parent, Not):
                 value = not value
+            # True goes on in a conjunction, and false in a disjunction; else the parent has its value.
             elif value is isinstance(parent, All) and at + 1 < len(parent.of):
                 parents.append((parent, at + 1))
                 formula = parent.of[at + 1]
@@ -201,11 +215,12 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
     if any(map(_denies_ranges, parts)):
         ranges += _left_of_denied(parts)
     if ranges:
-        met = intersect_ranges(ranges)
-        if not met.cuts and not met.from_below:
+        intersection = intersect_ranges(ranges)
+        # Without cuts the set is empty, or all numbers where it begins from below.
+        if not intersection.cuts and not intersection.from_below:
             return FALSE
-        if met.cuts:
-            parts[met] = None
+        if intersection.cuts:
+            parts[intersection] = None
     if length is not None:
         parts[length] = None
     if words is not None:
@@ -215,7 +230,9 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
             return FALSE
     if len(parts) == 1:
         return next(iter(parts))
-    return All(tuple(parts)) if parts else TRUE
+    if parts:
+        return All(tuple(parts))
+    return TRUE
 
 
 def _denies_ranges(formula: Formula) -> bool:
@@ -223,13 +240,22 @@ def _denies_ranges(formula: Formula) -> bool:
 
 
 def _left_of_denied(conjunct_parts: dict[Formula, None]) -> list[Ranges]:
-    """Take what ranges are denied out of the parts of a conjunction, join those that are denied alike, and
-    return the numbers that are left by those that are denied whatever else holds."""
+    """Take the negations with ranges out of the parts of a conjunction, and return the numbers that they
+    leave.
+
+    A negation of ranges alone leaves its complement, which is returned. A negation of ranges and other parts
+    stays a part; negations with equal other parts are joined first.
+    """
     negations = list(filter(_denies_ranges, conjunct_parts))
     for part in negations:
         del conjunct_parts[part]
-    parts = (conjuncts(part.of) for part in negations if isinstance(part, Not))
-    union = disjunction([All(tuple([part for part in of if part not in conjunct_parts])) for of in parts])
+    denied_conjunctions: list[Formula] = []
+    for part in negations:
+        if isinstance(part, Not):
+            # Conjuncts that hold in any case need not be denied.
+            open_parts = [atom for atom in conjuncts(part.of) if atom not in conjunct_parts]
+            denied_conjunctions.append(All(tuple(open_parts)))
+    union = disjunction(denied_conjunctions)
     remaining: list[Ranges] = []
     for part in union.of if isinstance(union, Any_) else (union,):
         if isinstance(part, Ranges):
@@ -259,6 +285,7 @@ def is_empty(formula: Formula) -> bool:
     # Of ranges, lengths and words a conjunction has one each; they were met when it was built.
     prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
     known_prefixes = sorted((prefix for prefix in prefixes if prefix), key=len)
+    # All must be prefixes of one string: each is one of the next longer.
     if any(not longer.startswith(shorter) for shorter, longer in pairwise(known_prefixes)):
         return True
     positive = [part for part in parts if not isinstance(part, Not)]
@@ -275,6 +302,7 @@ def _surely_implies(parts: Sequence[Formula], target: Formula) -> bool:
         case Any_(of):
             return any(_surely_implies(parts, part) for part in of)
         case Ranges() | Length():
+            # A part implies the target if the target takes nothing from it.
             return any(conjunction((part, target)) == part for part in parts if type(part) is type(target))
         case Words(of):
             return any(isinstance(part, Words) and part.of <= of for part in parts)
@@ -284,8 +312,9 @@ def _surely_implies(parts: Sequence[Formula], target: Formula) -> bool:
 
 
 Span: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
-"""The first and the last of values, in an order of all values: kind by kind, texts and numbers by value."""
-ALL: Span = (0,), (64,)
+"""The first and the last of a set of values, in an order of all values: kind by kind, texts and numbers by
+value."""
+ALL: Span = (0,), (64,)  # the kinds are bits from 1 to 32
 
 
 def spans_of(formula: Formula, kind: int) -> list[Span]:
@@ -297,12 +326,16 @@ def spans_of(formula: Formula, kind: int) -> list[Span]:
             case Words(of):
                 return [((kind, word), (kind, word)) for word in of]
             case Ranges():
-                return [
-                    ((kind, low[0]) if low else first, (kind, high[0]) if high else last)
-                    for low, high in part.ends()
-                ]
+                spans: list[Span] = []
+                for low, high in part.ends():
+                    begin = (kind, low[0]) if low else first
+                    end = (kind, high[0]) if high else last
+                    spans.append((begin, end))
+                return spans
             case Pattern(source) if prefix := simple_patterns.literal_prefix(source):
-                first, last = (kind, prefix), (kind, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+                # Texts with a prefix come before the prefix whose last character is the next one.
+                first = (kind, prefix)
+                last = (kind, prefix[:-1] + chr(ord(prefix[-1]) + 1))
     return [(first, last)]
 
 
@@ -311,28 +344,35 @@ def neighbour_pairs(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]
 
     Cost: n log n, and the pairs of spans that overlap.
     """
-    met: set[tuple[int, int]] = set()
+    found_pairs: set[tuple[int, int]] = set()
+    # A sweep in the order of the first values: the spans that have not ended are active.
     active: list[tuple[tuple[Any, ...], int]] = []
-    for low, high, index in sorted((*span, index) for index, some in enumerate(spans) for span in some):
-        active = [(end, other) for end, other in active if end >= low]
+    in_order = sorted((*span, index) for index, row in enumerate(spans) for span in row)
+    for low, high, index in in_order:
+        active = [(end, neighbour) for end, neighbour in active if end >= low]
         for _, neighbour in active:
             pair = (neighbour, index) if neighbour < index else (index, neighbour)
-            if neighbour != index and pair not in met:
-                met.add(pair)
+            if neighbour != index and pair not in found_pairs:
+                found_pairs.add(pair)
                 yield pair
         active.append((high, index))
 
 
 def overlapping_pairs(
-    pairs: Iterable[tuple[int, int]], are_apart: Callable[[int, int], bool], max_compared: int, max_pairs: int
+    pairs: Iterable[tuple[int, int]],
+    are_apart: Callable[[int, int], bool],
+    max_compared: int,
+    max_pairs: int,
 ) -> list[tuple[int, int]] | None:
-    """Return those of some pairs of branches that may hold at once: the others exclude each other.
+    """Return the pairs of branches that may hold at once; the others exclude each other.
 
-    None: more than `max_compared` pairs would have to be compared, or more than `max_pairs` may hold at once.
+    `pairs` are the candidates, for example `[(0, 1), (0, 2)]`, and `are_apart` says whether two branches
+    exclude each other. None: more than `max_compared` pairs would have to be compared, or more than
+    `max_pairs` may hold at once.
     """
     kept_pairs: list[tuple[int, int]] = []
-    for at, pair in enumerate(pairs):
-        if at >= max_compared or len(kept_pairs) > max_pairs:
+    for count, pair in enumerate(pairs):
+        if count >= max_compared or len(kept_pairs) > max_pairs:
             return None
         if not are_apart(*pair):
             kept_pairs.append(pair)
@@ -342,13 +382,17 @@ def overlapping_pairs(
 def branch_exclusions(
     branches: Iterable[int], pairs: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield each branch of a `oneOf` with those that must fail where it alone holds. `pairs`: those that may
-    hold at once."""
+    """Yield each branch of a `oneOf` with the branches that must fail where it alone holds.
+
+    `pairs` are the branches that may hold at once: of `[0, 1, 2]` and `[(0, 2)]` come `(0, [2])`, `(1, [])`
+    and `(2, [0])`.
+    """
     rows: dict[int, list[int]] = {}
     for a, b in pairs:
         rows.setdefault(a, []).append(b)
         rows.setdefault(b, []).append(a)
-    yield from ((at, sorted(rows.get(at, ()))) for at in branches)
+    for branch in branches:
+        yield branch, sorted(rows.get(branch, ()))
 
 
 def is_local(formula: Formula) -> bool:
@@ -359,7 +403,10 @@ def is_local(formula: Formula) -> bool:
 def quick_string(formula: Formula) -> bool | None:
     """Return whether a string meets the formula where that shows at once, else None."""
     part = formula.of if isinstance(formula, Not) else formula
-    return True if isinstance(part, Words) or isinstance(formula, (Length, Format)) else None
+    # Finite sets are never empty, and leave strings out that are not in them.
+    if isinstance(part, Words) or isinstance(formula, (Length, Format)):
+        return True
+    return None
 
 
 def is_of_values(formula: Formula) -> bool:
@@ -379,12 +426,15 @@ def steps_and_ranges(formula: Formula) -> tuple[list[Decimal], Ranges, bool]:
 def quick_number(formula: Formula) -> bool | None:
     """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
     if isinstance(formula, Any_):
-        return True if any(map(quick_number, formula.of)) else None
+        if any(map(quick_number, formula.of)):
+            return True
+        return None
     steps, ranges, is_known = steps_and_ranges(formula)
     step = steps[0] if steps else None
     plain = PlainInteger() in conjuncts(formula)  # few digits of an integer stand alone under every policy
     if len(steps) > 1 or (plain and not steps) or not is_known:
         return True if _is_near_an_end(formula) else None
+    # False only if all runs of numbers are decided; one without a bound has a multiple in any case.
     answer: bool | None = False
     for low, high in ranges.ends():
         if not has_few_digits([Decimal(end[0]) for end in (low, high) if end], step):
@@ -396,15 +446,19 @@ def quick_number(formula: Formula) -> bool | None:
 
 def _is_near_an_end(formula: Formula) -> bool:
     """Return whether one of the integers next to the ends of ranges in a formula meets it. False: unknown."""
-    ends = (Decimal(end) for atom in atoms(formula) if isinstance(atom, Ranges) for end, _ in atom.cuts)
-    few = [end.to_integral_value() for end in ends if end.adjusted() < FEW_DIGITS - 1]
-    return any(number_meets(formula, end + step) for end in few for step in (-1, 0, 1))
+    range_atoms = (atom for atom in atoms(formula) if isinstance(atom, Ranges))
+    ends = (Decimal(end) for atom in range_atoms for end, _ in atom.cuts)
+    short_ends = [end.to_integral_value() for end in ends if end.adjusted() < FEW_DIGITS - 1]
+    return any(number_meets(formula, end + step) for end in short_ends for step in (-1, 0, 1))
 
 
 def _multiples_between(low: Cut, high: Cut, step: Decimal) -> bool:
     """Return whether a multiple of `step` lies between two cuts."""
+    # Fractions: decimals would round the quotient.
     size = Fraction(step)
-    first, last = ceil(Fraction(low[0]) / size) * size, floor(Fraction(high[0]) / size) * size
+    first = ceil(Fraction(low[0]) / size) * size
+    last = floor(Fraction(high[0]) / size) * size
+    # A cut is a number and whether it lies after that number: the number itself is in or out.
     if low[1] and first == low[0]:
         first += size
     if not high[1] and last == high[0]:

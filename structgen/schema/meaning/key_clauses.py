@@ -5,7 +5,7 @@ obligations of one shape: a choice between plain schemas is a conjunction of cla
 member, or one absent key, can make true. A hundred `if` on the value of one key (`type`, `kind`, `version`)
 are one choice between the values, each of which knows the truth of every test: only the `then` of its own
 value is taken up. A few choices are left as they are, since a shape of one branch has simpler demands on its
-members. This is an optimisation: where clauses cannot express a schema, the answer is None and its choice is
+members. This is an optimisation: where clauses cannot express a schema, the answer is None and the choice is
 split.
 """
 
@@ -36,18 +36,21 @@ class _Test(NamedTuple):
     literal: Literal
     """The literal of the values for which the test holds."""
     values: tuple[Literal, ...]
-    """The literal of each of them."""
+    """The literals of the single values for which the test holds."""
     holds_without: bool
     """The test holds where the key is absent."""
     then: tuple[Step, ...]
+    """The steps where the test holds."""
     otherwise: tuple[Step, ...]
+    """The steps where it fails."""
 
 
 class ClauseReader:
     """Reads choices as clauses."""
 
     def __init__(self, branches: BranchReader) -> None:
-        self.tables, self.branches = branches.tables, branches
+        self.tables = branches.tables
+        self.branches = branches
 
     def divide_choices(self, facts: FactConjunction) -> Choice | None:
         """Take the longest chain of tests on one key out of the choices; return it as one choice between the
@@ -68,47 +71,51 @@ class ClauseReader:
         """Return one choice for all tests of a key: a case for each group of values that pass the same
         tests, one for all other values, one without the key."""
         constants = self.tables.constants
+        # For each value the numbers of the tests that it passes.
         holding: dict[Literal, list[int]] = {}
         for at, test in enumerate(chain):
             for value in dict.fromkeys(test.values):
                 holding.setdefault(value, []).append(at)
+        # Values that pass the same tests are one case. Those that no test names pass none: the first case.
         groups: dict[tuple[int, ...], list[Literal]] = {(): []}
         for value, tests in holding.items():
             groups.setdefault(tuple(tests), []).append(value)
-        with_other = [at for at, test in enumerate(chain) if test.otherwise]
+        with_otherwise = [number for number, test in enumerate(chain) if test.otherwise]
         cases: Choice = []
         for test_numbers, values in groups.items():
             if not test_numbers:
-                lies = tuple(dict.fromkeys(self.tables.negate_literal(test.literal) for test in chain))
+                literals = tuple(dict.fromkeys(self.tables.negate_literal(test.literal) for test in chain))
             elif len(test_numbers) == 1 and set(values) == set(chain[test_numbers[0]].values):
-                lies = (chain[test_numbers[0]].literal,)
+                # All values of one test: its own literal stands in the text, and keeps its place.
+                literals = (chain[test_numbers[0]].literal,)
             else:
-                lies = (constants.literal_of_set(frozenset(values)),)
-            steps: list[Step] = [Obligate((AtKey(key, lies),))]
-            for at in test_numbers:
-                steps.extend(chain[at].then)
-            for at in with_other:
-                if at not in test_numbers:
-                    steps.extend(chain[at].otherwise)
+                literals = (constants.literal_of_set(frozenset(values)),)
+            steps: list[Step] = [Obligate((AtKey(key, literals),))]
+            for number in test_numbers:
+                steps.extend(chain[number].then)
+            for number in with_otherwise:
+                if number not in test_numbers:
+                    steps.extend(chain[number].otherwise)
             cases.append(tuple(steps))
-        without = [step for test in chain for step in (test.then if test.holds_without else test.otherwise)]
-        cases.append((absence_step(key), *without))
+        steps_without_key: list[Step] = [absence_step(key)]
+        for test in chain:
+            steps_without_key.extend(test.then if test.holds_without else test.otherwise)
+        cases.append(tuple(steps_without_key))
         return cases
 
     def convert_choices(self, facts: FactConjunction) -> bool:
-        """Turn the choices of an object that can be into obligations: those by the presence of a key, and all
-        if they would multiply.
+        """Turn choices of an object into obligations, where clauses can express them: choices by the presence
+        of a key, and all choices if they would multiply.
 
-        Returns whether any was. Linear in the choices.
+        Returns whether any choice was turned. Linear in the choices.
         """
-        many = prod(map(len, facts.choices)) > _MOST_SHAPES
-        clauses_by_choice = [
-            self.clauses_of_choice(choice) if many or _by_presence(choice) else None
-            for choice in facts.choices
-        ]
-        busy = self.busy_keys(
-            clause for clauses in (*clauses_by_choice, facts.obligations) for clause in clauses or ()
-        )
+        has_many = prod(map(len, facts.choices)) > _MOST_SHAPES
+        clauses_by_choice: list[Clauses | None] = []
+        for choice in facts.choices:
+            is_converted = has_many or _by_presence(choice)
+            clauses_by_choice.append(self.clauses_of_choice(choice) if is_converted else None)
+        all_clauses = (*clauses_by_choice, facts.obligations)
+        busy = self.busy_keys(clause for clauses in all_clauses for clause in clauses or ())
         kept_choices: list[Choice] = []
         for choice, clauses in zip(facts.choices, clauses_by_choice, strict=True):
             if clauses is None or not busy.isdisjoint(_keys_with_values(clauses)):
@@ -120,16 +127,15 @@ class ClauseReader:
         return has_changed
 
     def busy_keys(self, clauses: Iterable[Obligation]) -> set[str]:
-        """Return the keys of whose values so many things are asked that clauses do not fit them."""
+        """Return the keys of whose values so many different sets are asked that clauses do not fit them."""
         schema_ids: dict[str, set[int]] = {}
         for clause in clauses:
             for alternative in clause:
                 if isinstance(alternative, AtKey):
-                    schema_ids.setdefault(alternative.key, set()).update(
-                        literal.schema.id
-                        for literal in alternative.literals
-                        if not literal.schema.only_values
-                    )
+                    ids_of_key = schema_ids.setdefault(alternative.key, set())
+                    for literal in alternative.literals:
+                        if not literal.schema.only_values:
+                            ids_of_key.add(literal.schema.id)
         return {key for key, literals in schema_ids.items() if len(literals) > _INFINITE_SETS}
 
     # Inside
@@ -137,29 +143,33 @@ class ClauseReader:
     def _read_test(self, choice: Choice) -> _Test | None:
         """Return a choice as a test of one key by constants, if it is one."""
         match choice:
+            # The form of `if`: a literal and its steps, or its negation and other steps.
             case [(Hold(test), *then), (Hold(opposite), *otherwise)] if test.is_negation_of(opposite):
                 clauses = self.branches.clauses_of(test)
             case _:
                 return None
         match clauses:
-            case [(AtKey(key, (value,)),)]:
+            case [(AtKey(key, (literal,)),)]:
                 holds_without = False
-            case [(Without(key), AtKey(_, (value,)))]:
+            # `properties` alone allows that the key is absent; `required` beside it does not.
+            case [(Without(key), AtKey(_, (literal,)))]:
                 holds_without = True
             case _:
                 return None
-        of_key = value.schema
-        if value.is_negated or not of_key.only_values or of_key.enum is None:
+        schema = literal.schema
+        if literal.is_negated or not schema.only_values or schema.enum is None:
             return None
-        values = [self.tables.constants.literal_of_value(value, of_key.pointer) for value in of_key.enum]
-        return _Test(key, value, tuple(values), holds_without, tuple(then), tuple(otherwise))
+        values = [self.tables.constants.literal_of_value(value, schema.pointer) for value in schema.enum]
+        return _Test(key, literal, tuple(values), holds_without, tuple(then), tuple(otherwise))
 
     def clauses_of_choice(self, choice: Choice) -> Clauses | None:
         """Return the clauses of a choice; None where clauses cannot express it."""
         if len(choice) > CLAUSE_SIZE:
             return None
         clauses = self.branches.any_of_parts(list(map(self.clauses_of_steps, choice)))
-        return clauses if clauses is not None and self.branches.keeps_key_order(clauses) else None
+        if clauses is not None and self.branches.keeps_key_order(clauses):
+            return clauses
+        return None
 
     def clauses_of_steps(self, steps: Iterable[Step]) -> Clauses | None:
         """Return the clauses of steps that are all taken up; None where clauses cannot express them."""
@@ -176,6 +186,7 @@ class ClauseReader:
 
 
 def _by_presence(choice: Choice) -> bool:
+    """Return whether a choice is between the presence and the absence of one key."""
     match choice:
         case [(Obligate((AtKey(key, ()),)), *_), (Obligate((Without(absent_key),)),)]:
             return key == absent_key
@@ -183,9 +194,10 @@ def _by_presence(choice: Choice) -> bool:
 
 
 def _keys_with_values(clauses: Clauses) -> set[str]:
+    """Return the keys of whose values clauses ask something."""
+    alternatives = (alternative for clause in clauses for alternative in clause)
     return {
         alternative.key
-        for clause in clauses
-        for alternative in clause
+        for alternative in alternatives
         if isinstance(alternative, AtKey) and alternative.literals
     }

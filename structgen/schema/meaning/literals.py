@@ -19,7 +19,8 @@ class Literal:
     __slots__ = ("is_negated", "schema")
 
     def __init__(self, schema: Schema, is_negated: bool) -> None:
-        self.schema, self.is_negated = schema, is_negated
+        self.schema = schema
+        self.is_negated = is_negated
 
     def __lt__(self, other: Literal) -> bool:
         return (self.schema.id, self.is_negated) < (other.schema.id, other.is_negated)
@@ -30,9 +31,11 @@ class Literal:
 
 
 def _any_value() -> Schema:
+    # It belongs to no network: all members that one would work out are set here.
     schema = Schema(-1, "")
     schema.verdict = schema.known_verdict = schema.by_value = True
-    schema.kinds, schema.spoken_types = EVERY, 0
+    schema.kinds = EVERY
+    schema.spoken_types = 0
     schema.only_values = schema.has_combinators = False
     schema.values = schema.lone_all_of = schema.lone_not = None
     return schema

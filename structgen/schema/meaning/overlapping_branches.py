@@ -1,4 +1,4 @@
-"""Which branches of a `oneOf` may overlap, and the cases into which a key divides them.
+"""Overlaps of the branches of a `oneOf`, and the cases into which a key divides the branches.
 
 Branches that a key tells apart exclude each other where the key is there: none then has to be denied. Where
 the key is optional, its absence is a case of its own, in which the branches are compared by what is left of
@@ -52,17 +52,24 @@ class OverlappingBranches:
     def pairs_of(self, schema: Schema, rank: Rank, kind: int) -> Iterator[tuple[Hold, Hold]]:
         """Yield the pairs of branches of a `oneOf` that may hold at once, in order."""
         branches = self.branches_of(schema, rank, kind)
-        comparing = _Comparing(
-            self, branches, self._number_facts(branches, kind, frozenset(), frozenset()), schema
-        )
-        yield from ((branches[a], branches[b]) for a, b in sorted(comparing.all_overlapping()))
+        facts = self._number_facts(branches, kind, frozenset(), frozenset())
+        comparing = _Comparing(self, branches, facts, schema)
+        for a, b in sorted(comparing.all_overlapping()):
+            yield branches[a], branches[b]
 
     def cases_of(
-        self, schema: Schema, rank: Rank, kind: int, required_keys: frozenset[str]
+        self,
+        schema: Schema,
+        rank: Rank,
+        kind: int,
+        required_keys: frozenset[str],
     ) -> Iterator[tuple[Step, ...]]:
-        """Yield the cases of a `oneOf`: the values for which exactly one branch holds meet one of them.
+        """Yield the cases of a `oneOf`, each as steps: the values for which exactly one branch holds meet one
+        of the cases.
 
-        `required_keys`: keys that are there in any case.
+        For example the case `(presence of "type", branch 0)`, if `type` tells branch 0 from all others.
+        `rank` is the position of the schema in the text, `kind` OBJECT or ARRAY, `required_keys` the keys
+        that are there in any case.
 
         Cost: n log n comparisons where one key tells the branches apart; LimitError past so many pairs that
         may overlap as `limits.alternatives` says.
@@ -70,9 +77,11 @@ class OverlappingBranches:
         branches = self.branches_of(schema, rank, kind)
 
         def make_case(at: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
+            branch = branches[at]
             negations = (self.tables.negate_literal(branches[number].literal) for number in others)
-            return (*keys, branches[at], *(Hold(literal, branches[at].rank) for literal in negations))
+            return (*keys, branch, *(Hold(literal, branch.rank) for literal in negations))
 
+        # Each round deals with the values that have a key, and goes on with those that lack it.
         keys: list[str] = []
         while True:
             facts = self._number_facts(branches, kind, frozenset(keys), required_keys)
@@ -88,10 +97,14 @@ class OverlappingBranches:
             overlaps = comparing.find_overlapping()
             key = None if overlaps == [] else comparing.dividing_key(is_there=False)
             if key is not None:
-                # Where the key is there, branches that only differ in it are no longer the same.
+                # Where the key is there, branches that differ in it alone are not the same.
                 facts = self._number_facts(branches, kind, frozenset(keys), required_keys | {key})
                 key_overlaps = _Comparing(self, branches, facts, schema).find_overlapping()
-                pairs = len(firsts) * (len(firsts) - 1) // 2 if overlaps is None else len(overlaps)
+                if overlaps is None:
+                    pairs = len(firsts) * (len(firsts) - 1) // 2  # too many to be compared
+                else:
+                    pairs = len(overlaps)
+                # The key is worth a case of its own if it tells at least half of the pairs apart.
                 if key_overlaps is not None and 2 * len(key_overlaps) < pairs:
                     for at, others in branch_exclusions(facts, key_overlaps):
                         yield make_case(at, others, presence_step(key), *map(absence_step, keys))
@@ -104,22 +117,28 @@ class OverlappingBranches:
             return
 
     def _number_facts(
-        self, branches: Iterable[Hold], kind: int, absent: frozenset[str], required_keys: frozenset[str]
+        self,
+        branches: Iterable[Hold],
+        kind: int,
+        absent: frozenset[str],
+        required_keys: frozenset[str],
     ) -> dict[int, BranchFacts]:
-        """Return the facts of the branches that may hold, by their numbers. `absent`, `required_keys`: the
-        keys that are not there, and those that are."""
+        """Return the facts of the branches that may hold, by their numbers.
+
+        `absent` are keys that are not there, and `required_keys` keys that are: for example
+        `(branches, OBJECT, frozenset(), frozenset({"kind"}))`.
+        """
         facts_by_number: dict[int, BranchFacts] = {}
-        for at, branch in enumerate(branches):
-            is_object = kind == OBJECT
-            facts = (
-                self.reader.facts_of(branch.literal, absent) if is_object else without_facts(branch.literal)
-            )
+        for number, branch in enumerate(branches):
+            # Facts are about keys; branches of arrays are compared by their literals alone.
+            if kind == OBJECT:
+                facts = self.reader.facts_of(branch.literal, absent)
+            else:
+                facts = without_facts(branch.literal)
             if facts is not None:
-                facts_by_number[at] = (
-                    facts._replace(required_keys=facts.required_keys | required_keys)
-                    if required_keys
-                    else facts
-                )
+                if required_keys:
+                    facts = facts._replace(required_keys=facts.required_keys | required_keys)
+                facts_by_number[number] = facts
         return facts_by_number
 
 
@@ -133,24 +152,34 @@ class _Comparing:
         facts: Mapping[int, BranchFacts],
         schema: Schema,
     ) -> None:
-        """`facts`: of those that are compared, by their numbers."""
-        self.tables, self.scalars, self.limits = owner.tables, owner.scalars, owner.limits
-        self.branches, self.facts, self.schema = branches, facts, schema
+        """`branches` are all of a `oneOf`, `facts` those of the branches that are compared, by their numbers
+        (for example `{0: ..., 2: ...}`), `schema` the schema with the `oneOf`, for errors."""
+        self.tables = owner.tables
+        self.scalars = owner.scalars
+        self.limits = owner.limits
+        self.branches = branches
+        self.facts = facts
+        self.schema = schema
 
     def dividing_key(self, *, is_there: bool) -> str | None:
-        """Return the key that divides the branches into most groups, or None: one that surely is there, or
-        one that may be absent."""
+        """Return the key that divides the branches into most groups, or None where no key divides them.
+
+        `is_there`: a key that some branch requires; else one that some branch does not require.
+        """
         required_counts = Counter(key for facts in self.facts.values() for key in facts.required_keys)
-        tally: dict[str, set[Hashable]] = {}
+        # For each key the different things that branches say of its value: so many groups.
+        groups: dict[str, set[Hashable]] = {}
         for facts in self.facts.values():
-            for key in facts.required_keys if is_there else (*facts.literals_by_key, *facts.finite):
-                says = facts.finite.get(key) or tuple(
-                    map(self.tables.twin_literal, facts.literals_by_key.get(key, ()))
-                )
-                if says and (is_there or required_counts[key] < len(self.facts)):
-                    tally.setdefault(key, set()).add(says)
-        best = max(tally, key=lambda key: len(tally[key]), default=None)
-        return None if best is None or len(tally[best]) < 2 else best
+            keys = facts.required_keys if is_there else (*facts.literals_by_key, *facts.finite)
+            for key in keys:
+                literals = facts.literals_by_key.get(key, ())
+                group = facts.finite.get(key) or tuple(map(self.tables.twin_literal, literals))
+                if group and (is_there or required_counts[key] < len(self.facts)):
+                    groups.setdefault(key, set()).add(group)
+        best = max(groups, key=lambda key: len(groups[key]), default=None)
+        if best is None or len(groups[best]) < 2:
+            return None
+        return best
 
     def find_overlapping(self) -> list[tuple[int, int]] | None:
         """Return the pairs of branches that may overlap; None: too many for `limits.alternatives`."""
@@ -173,7 +202,8 @@ class _Comparing:
 
     def _candidate_pairs(self) -> Iterable[tuple[int, int]]:
         """Return the pairs that the values of one key do not tell apart."""
-        best, order = self.dividing_key(is_there=True), list(self.facts)
+        best = self.dividing_key(is_there=True)
+        order = list(self.facts)
         if best is None:
             return combinations(order, 2)
         spans = [self._key_spans(self.facts[at], best) for at in order]
@@ -189,23 +219,18 @@ class _Comparing:
         kind = reduce(and_, map(self.tables.type_mask, literals), EVERY)
         if kind not in (STRING, NUMBER):
             return [ALL]
-        return spans_of(
-            self.scalars.narrow_formulas(
-                [self.scalars.literal_formula(literal, kind) for literal in literals], kind
-            ),
-            kind,
-        )
+        formulas = [self.scalars.literal_formula(literal, kind) for literal in literals]
+        return spans_of(self.scalars.narrow_formulas(formulas, kind), kind)
 
     def _are_apart(self, a: int, b: int) -> bool:
         """Return whether two branches exclude each other for a cheap reason."""
-        facts, other_facts = self.facts[a], self.facts[b]
+        facts = self.facts[a]
+        other_facts = self.facts[b]
+        # A key that one branch requires is there if both hold: its value would have to meet both.
         for key in facts.required_keys | other_facts.required_keys:
-            if (
-                key in facts.finite
-                and key in other_facts.finite
-                and facts.finite[key].isdisjoint(other_facts.finite[key])
-            ):
-                return True
+            if key in facts.finite and key in other_facts.finite:
+                if facts.finite[key].isdisjoint(other_facts.finite[key]):
+                    return True
             literals = (*facts.literals_by_key.get(key, ()), *other_facts.literals_by_key.get(key, ()))
             if NEVER in literals or (len(literals) > 1 and self.scalars.are_contradictory(literals)):
                 return True

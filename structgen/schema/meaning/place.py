@@ -73,7 +73,9 @@ def type_bit(value: Json) -> int:
 @lru_cache(maxsize=256)
 def _kinds_of(names: frozenset[str] | None) -> int:
     """Return the types of `type` as bits."""
-    return EVERY if names is None else reduce(or_, map(TYPE_BITS.__getitem__, names), 0)
+    if names is None:
+        return EVERY
+    return reduce(or_, map(TYPE_BITS.__getitem__, names), 0)
 
 
 def integers_alone(schema: Schema) -> bool:
@@ -87,7 +89,8 @@ def is_conditional(schema: Schema) -> bool:
 
 
 def _typed_fields(schema: Schema) -> dict[str, Any]:
-    """Return the fields of a schema that speak of values of one type."""
+    """Return the fields of a schema that speak of values of one type, as far as they ask for something."""
+    # `unevaluated*: true` says nothing of values: it only marks members as evaluated for the schemas around.
     return {
         name: value
         for name, value in vars(schema).items()
@@ -98,46 +101,54 @@ def _typed_fields(schema: Schema) -> dict[str, Any]:
 
 
 def _summarise_schema(schema: Schema, digests: Digests) -> None:
-    """Work out the members of a schema that its fields tell (`Schema.known_verdict` and those after it)."""
-    kinds, values = _kinds_of(schema.types), None
+    """Work out the members of a schema that follow from its fields (`Schema.known_verdict` and the members
+    after it)."""
+    kinds = _kinds_of(schema.types)
+    values = None
     if schema.enum is not None:
+        # One value of each class of Python is enough for the types of all.
         examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
         kinds &= reduce(or_, map(type_bit, examples.values()), 0)
         if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
             values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
         else:
             values = frozenset([equality_key(value, digests) for value in schema.enum])
+    # `integer` splits the type of numbers: it speaks of numbers as `multipleOf` does.
     spoken_types = NUMBER if integers_alone(schema) else 0
     for name in _typed_fields(schema):
         spoken_types |= TYPE_BITS[SPEAKS_OF[name]]
-    choosing = bool(schema.any_of or schema.one_of or is_conditional(schema))
+    is_choice = bool(schema.any_of or schema.one_of or is_conditional(schema))
     schema.has_combinators = (
-        choosing or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
+        is_choice or schema.ref is not None or schema.not_ is not None or bool(schema.all_of)
     )
-    schema.only_values = (
-        values is not None
-        and not (schema.has_combinators or spoken_types)
-        and (schema.types is None or all(_has_type(schema.types, kinds, value) for value in values))
-    )
+    schema.only_values = False
+    if values is not None and not (schema.has_combinators or spoken_types):
+        types = schema.types
+        schema.only_values = types is None or all(_has_type(types, kinds, value) for value in values)
     if spoken_types & STRING and values is None and schema.types == _STRINGS and schema.pattern is not None:
         # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
         values = simple_patterns.words_of(schema.pattern)
-    schema.kinds, schema.spoken_types, schema.values = kinds, spoken_types, values
-    free = kinds == EVERY and schema.enum is None and not spoken_types
-    schema.known_verdict, schema.lone_all_of, schema.lone_not = schema.verdict, None, None
+    schema.kinds = kinds
+    schema.spoken_types = spoken_types
+    schema.values = values
+    # The schema's own keywords allow every value.
+    is_free = kinds == EVERY and schema.enum is None and not spoken_types
+    schema.known_verdict = schema.verdict
+    schema.lone_all_of = None
+    schema.lone_not = None
     if schema.verdict is not None:
         return
     if not kinds:
         schema.known_verdict = False
-    elif free and not schema.has_combinators:
+    elif is_free and not schema.has_combinators:
         schema.known_verdict = True
-    elif free and not choosing:
+    elif is_free and not is_choice:
         if schema.not_ is None:
             # In the text's order: `$ref` beside `allOf` comes where the schema has it.
             parts = list(schema.all_of)
             if schema.ref is not None:
-                first = schema.applicators[:1] == ("$ref",)
-                parts.insert(0 if first else len(parts), schema.ref)
+                is_first = schema.applicators[:1] == ("$ref",)
+                parts.insert(0 if is_first else len(parts), schema.ref)
             schema.lone_all_of = tuple(parts)
         elif schema.ref is None and not schema.all_of:
             schema.lone_not = schema.not_
@@ -145,23 +156,20 @@ def _summarise_schema(schema: Schema, digests: Digests) -> None:
 
 def _has_type(names: frozenset[str], kinds: int, key: Hashable) -> bool:
     """Return whether the value with a key of equality surely has one of some types (`kinds`: as bits)."""
+    # "number" has every number; of "integer" the value would have to be looked at.
     bit = bit_of_key(key)
     return bool(kinds & bit) and (bit != NUMBER or "number" in names)
 
 
 def _scalar_keywords(schema: Schema) -> Hashable | None:
-    """Return everything that a schema of types, finite sets, strings and numbers alone says: schemas with
-    equal keywords mean the same. None: it says more."""
-    if (
-        schema.has_combinators
-        or schema.spoken_types & (OBJECT | ARRAY)
-        or schema.known_verdict is not None
-        or schema.bans
-    ):
+    """Return a key of all that a schema of types, finite sets, strings and numbers alone says: schemas with
+    equal keys mean the same. None: the schema says more."""
+    has_containers = schema.spoken_types & (OBJECT | ARRAY)
+    if schema.has_combinators or has_containers or schema.known_verdict is not None or schema.bans:
         return None
     enum_values = None if schema.enum is None else schema.values
-    own = frozenset(_typed_fields(schema).items())
-    return schema.kinds, enum_values, integers_alone(schema), schema.plain_integers, own
+    typed_fields = frozenset(_typed_fields(schema).items())
+    return schema.kinds, enum_values, integers_alone(schema), schema.plain_integers, typed_fields
 
 
 class PlaceTables:
@@ -174,8 +182,11 @@ class PlaceTables:
         self._judging: dict[int, Schema] = {}
         self.schemas: dict[int, Schema] = {}
         """The schemas that were resolved, by the id; for one that is a reference alone, where it leads."""
-        self._demands, self._places = Numbered[tuple[Literal, ...]](((),)), Numbered[tuple[int, ...]]()
-        self.demands, self.places = self._demands.values, self._places.values
+        # The first demand has no literals: it is ANYTHING.
+        self._demands = Numbered[tuple[Literal, ...]](((),))
+        self._places = Numbered[tuple[int, ...]]()
+        self.demands = self._demands.values
+        self.places = self._places.values
         self.place = self._places.number_of
         """Returns the place of an ordered tuple of distinct demands."""
         self.digests: Digests = {}
@@ -199,6 +210,7 @@ class PlaceTables:
     def _make_free_literal(self, depth: int) -> Literal:
         scalars = frozenset({"string", "number", "boolean", "null"})
         schema = self.make_schema(pointer="", types=scalars)
+        # From the inside out: each schema allows containers of the one before.
         for _ in range(depth):
             schema = self.make_schema(pointer="", types=_ALL_TYPES, additional=schema, items=schema)
         return self.literal_of(schema)
@@ -209,17 +221,22 @@ class PlaceTables:
         return any(self.free in demand for demand in self.demands)
 
     def of_value(self, demand: int) -> int:
-        """Return the demand on a value at a place where a schema's keywords ask `intern_demand`.
+        """Return the demand on a value at a place where a schema's keywords ask for `demand`.
 
-        It differs under the policy any_value alone, for an unconstrained value.
+        Only the policy any_value makes a difference, and only for an unconstrained value.
         """
-        if self.free is None or demand == NOTHING or not all(map(self._only_excludes, self.demands[demand])):
+        if self.free is None or demand == NOTHING:
             return demand
-        return self.intern_demand((*self.demands[demand], self.free))
+        literals = self.demands[demand]
+        if all(map(self._only_excludes, literals)):
+            return self.intern_demand((*literals, self.free))
+        return demand
 
     def _only_excludes(self, literal: Literal) -> bool:
         """Return whether a literal only excludes finitely many values, or strings with banned texts."""
-        return literal.schema.only_values if literal.is_negated else literal.schema.bans
+        if literal.is_negated:
+            return literal.schema.only_values
+        return literal.schema.bans
 
     def judging_literal(self, literal: Literal) -> Literal:
         """Return a literal that the same values meet, and that asks nothing of how a number is written.
@@ -230,16 +247,18 @@ class PlaceTables:
         if not self.digits_alone:
             return literal
         copy = self._by_value(literal.schema)
-        return literal if copy is literal.schema else self.literal_of(copy, literal.is_negated)
+        if copy is literal.schema:
+            return literal
+        return self.literal_of(copy, literal.is_negated)
 
     def both_judging(self, demand: int, literals: Sequence[Literal]) -> int:
         """Return the demand that adds literals which only judge its values."""
         present_literals = self.demands[demand]
+        # Checked here: `add_literals` does not see a contradiction with a copy that only judges.
         if any(self.negate_literal(literal) in present_literals for literal in literals):
             return NOTHING
-        return self.add_literals(
-            demand, [self.judging_literal(literal) for literal in literals if literal not in present_literals]
-        )
+        new_literals = [literal for literal in literals if literal not in present_literals]
+        return self.add_literals(demand, map(self.judging_literal, new_literals))
 
     def _by_value(self, schema: Schema) -> Schema:
         """Return a copy of a schema, and of all that it refers to, which only judges values; the schema
@@ -249,6 +268,7 @@ class PlaceTables:
         if schema.id not in self._judging:
             copies = self.copy_schemas([schema], lambda schema: (self.make_variant(schema), vars(schema)))
             if not any(map(self._names_numbers, copies.values())):
+                # Without numbers the copy would mean the same: it goes, so that literals stay equal.
                 copies = {schema.id: schema}
             for original, copy in copies.items():
                 copy.by_value = copy is not schema
@@ -258,10 +278,11 @@ class PlaceTables:
         return self._judging[schema.id]
 
     def _names_numbers(self, schema: Schema) -> bool:
+        if self.resolve_schema(schema).spoken_types & NUMBER:
+            return True
+        # An object or array of `enum` may hold numbers: it counts as one.
         scalars = (str, bool, type(None))
-        return bool(self.resolve_schema(schema).spoken_types & NUMBER) or not all(
-            isinstance(value, scalars) for value in schema.enum or ()
-        )
+        return not all(isinstance(value, scalars) for value in schema.enum or ())
 
     def copy_schemas(
         self, roots: Iterable[Schema], copy_schema: Callable[[Schema], tuple[Schema, Mapping[str, object]]]
@@ -271,15 +292,18 @@ class PlaceTables:
         `copy_schema` returns a copy of one schema, and those of its fields in which other schemas may
         stand."""
         copies: dict[int, Schema] = {}
-        of_copies: dict[int, Mapping[str, object]] = {}
+        fields_of_copies: dict[int, Mapping[str, object]] = {}
         stack = list(roots)
         while stack:
             schema = stack.pop()
             if schema.id not in copies:
-                copies[schema.id], of_copies[schema.id] = copy_schema(schema)
-                stack.extend(parts_of(of_copies[schema.id].values()))
-        for original, of_copy in of_copies.items():
-            for name, value in of_copy.items():
+                copy, fields = copy_schema(schema)
+                copies[schema.id] = copy
+                fields_of_copies[schema.id] = fields
+                stack.extend(parts_of(fields.values()))
+        # Only now: a schema may refer to itself, so that all copies must exist before they are put in.
+        for original, fields in fields_of_copies.items():
+            for name, value in fields.items():
                 setattr(copies[original], name, with_others(value, copies))
         return copies
 
@@ -305,18 +329,20 @@ class PlaceTables:
         return schema
 
     def member_schema(self, schema: Schema, index: int) -> Schema:
-        """Return the schema, without `enum`, of a container that is a member of `make_schema.enum`."""
+        """Return the schema of the object or array `schema.enum[index]`, written with other keywords than
+        `enum`."""
         member = self._members.get((schema.id, index))
         if member is None:
             assert schema.enum is not None
             value = schema.enum[index]
             if isinstance(value, dict):
+                properties = {
+                    key: self.constant_schema(child, schema.pointer) for key, child in value.items()
+                }
                 member = self.make_schema(
                     pointer=schema.pointer,
                     types=frozenset({"object"}),
-                    properties={
-                        key: self.constant_schema(child, schema.pointer) for key, child in value.items()
-                    },
+                    properties=properties,
                     required=tuple(value),
                     additional=self.nothing,
                 )
@@ -338,7 +364,8 @@ class PlaceTables:
     # Literals
 
     def resolve_schema(self, schema: Schema) -> Schema:
-        """Return a schema, after references without other keywords, with what its fields tell worked out."""
+        """Return the schema to which references without other keywords lead, with the members worked out that
+        follow from its fields."""
         resolved = self.schemas.get(schema.id)
         chain: list[int] = []
         while resolved is None:
@@ -349,6 +376,7 @@ class PlaceTables:
             else:
                 schema = schema.lone_all_of[0]
                 resolved = self.schemas.get(schema.id)
+        # Each schema of the chain leads to its end: the next call finds it at once.
         for link in chain:
             self.schemas[link] = resolved
         return resolved
@@ -366,13 +394,17 @@ class PlaceTables:
                 return NEVER if schema.known_verdict is is_negated else ALWAYS
             if schema.lone_not is None:
                 if outer_literals and not is_negated:
-                    return outer_literals[-2] if len(outer_literals) > 1 else outer_literals[0]
+                    # An even number of `not`: the literal of the innermost pair stands for them.
+                    if len(outer_literals) > 1:
+                        return outer_literals[-2]
+                    return outer_literals[0]
                 return self.signed_literal(schema, is_negated)
             outer_literals.append(self.signed_literal(schema, is_negated))
-            schema, is_negated = schema.lone_not, not is_negated
+            schema = schema.lone_not
+            is_negated = not is_negated
 
     def signed_literal(self, schema: Schema, is_negated: bool = False) -> Literal:
-        """Return the literal of a schema, or of its negation, as it stands: simplified neither."""
+        """Return the literal of a schema, or of its negation, as it stands: nothing is simplified."""
         literals = self._literals[is_negated]
         literal = literals.get(schema.id)
         if literal is None:
@@ -384,29 +416,31 @@ class PlaceTables:
         return self.signed_literal(literal.schema, not literal.is_negated)
 
     def twin_literal(self, literal: Literal) -> Literal:
-        """Return the first literal met that says the same as this one; of scalars alone. It stands for all of
-        them where no place in the text matters: in contradictions, and in what a value must not be."""
+        """Return the first literal, of scalars alone, that says the same as this one. It stands for all equal
+        literals where their place in the text does not matter: in contradictions and exclusions."""
         schema = literal.schema
         twin = self._twin_of.get(schema.id)
         if twin is None:
-            twin, keywords = schema, _scalar_keywords(schema)
+            twin = schema
+            keywords = _scalar_keywords(schema)
+            # Sets of values have literals of their own (`Constants.literal_of_set`).
             if keywords is not None and schema.id not in self.constants.sets:
                 twin = self._twins.setdefault(keywords, schema)
             self._twin_of[schema.id] = twin
         return self.signed_literal(twin, literal.is_negated)
 
     def scalars_of(self, demand: int) -> Hashable | None:
-        """Return what is the same of demands that are one schema each, allow scalars alone, and say the same
-        of them; None of others. It is the types where a schema says nothing else."""
+        """Return a key for a demand of one schema that allows scalars alone: demands with equal keys say the
+        same. It is the types where the schema says nothing else. None for other demands."""
         literals = self.demands[demand]
         if len(literals) != 1 or literals[0].is_negated:
             return None
         schema = literals[0].schema
         if schema.has_combinators or schema.by_value or schema.kinds & (OBJECT | ARRAY):
             return None
-        return (
-            self.twin_literal(literals[0]) if schema.spoken_types or schema.enum is not None else schema.kinds
-        )
+        if schema.spoken_types or schema.enum is not None:
+            return self.twin_literal(literals[0])
+        return schema.kinds
 
     # Demands and places
 
@@ -426,6 +460,7 @@ class PlaceTables:
     def intern_demand(self, literals: Iterable[Literal]) -> int:
         """Return the demand of a conjunction, NOTHING where it contradicts itself on its face."""
         kept_literals: dict[Literal, None] = {}
+        # Many ways of `allOf` may lead to one schema: each schema is opened once.
         opened_literals: set[Literal] = set()
         stack = list(literals)
         stack.reverse()
@@ -443,21 +478,28 @@ class PlaceTables:
                         stack.extend(self.literal_of(part) for part in reversed(parts))
                     continue
             kept_literals[literal] = None
-        if (
-            self.free is not None
-            and self.free in kept_literals
-            and not all(literal is self.free or self._only_excludes(literal) for literal in kept_literals)
-        ):
-            del kept_literals[self.free]  # something is asked of the value now
+        if self.free is not None and self.free in kept_literals:
+            others = (literal for literal in kept_literals if literal is not self.free)
+            if not all(map(self._only_excludes, others)):
+                del kept_literals[self.free]  # something is asked of the value now
         return self._demands.number_of(tuple(kept_literals))
 
     def add_literals(self, demand: int, literals: Iterable[Literal]) -> int:
         """Return the demand that adds literals to a demand."""
         return self.intern_demand((*self.demands[demand], *literals))
 
-    def spend_steps(self, steps: int, limits: Limits, subject: str, demands: Iterable[int]) -> None:
-        """Count steps of the present call (`THIS_CALL.spend_steps`), which looks for something at some
-        demands."""
+    def spend_steps(
+        self,
+        steps: int,
+        limits: Limits,
+        subject: str,
+        demands: Iterable[int],
+    ) -> None:
+        """Count steps of the present call (`THIS_CALL.spend_steps`) that are spent on some demands.
+
+        `subject` begins the sentence of the error, for example `What may stand here`; the first place of the
+        demands is its place. Raises `LimitError` past `limits.oracle_steps`.
+        """
         THIS_CALL.spend_steps(steps, limits, subject, lambda: next(iter(self.source_pointers(demands)), ""))
 
     def too_many(self, fault: str, limit: str, demands: Iterable[int]) -> LimitError:
@@ -487,11 +529,15 @@ class PlaceTables:
         if literal.is_negated:
             return self._negative_mask(schema)
         masks = self._masks
-        for node in () if schema.id in masks else self.operands_first(schema, lambda node: node.id in masks):
+        if schema.id in masks:
+            return masks[schema.id]
+        for node in self.operands_first(schema, lambda node: node.id in masks):
             mask = node.kinds if node.known_verdict is not False else 0
             if node.has_combinators:
-                for part in (*node.all_of, *(() if node.ref is None else (node.ref,))):
+                for part in node.all_of:
                     mask &= self._known_mask(part)
+                if node.ref is not None:
+                    mask &= self._known_mask(node.ref)
                 for group in (node.any_of, node.one_of):
                     if group:
                         mask &= reduce(or_, map(self._known_mask, group))
@@ -501,24 +547,28 @@ class PlaceTables:
         return masks[schema.id]
 
     def operands_first(self, root: Schema, is_done: Callable[[Schema], bool]) -> Iterator[Schema]:
-        """Yield a schema and those that it combines, each after its operands; without what is done by then,
-        and what stands below that. (No schema leads back to itself at one value: reading refuses that.)"""
+        """Yield a schema and the schemas that it combines, each after its operands; without schemas that are
+        done, and their operands. (No schema leads back to itself at one value: reading refuses that.)"""
+        # A schema is on the stack twice: first to put its operands above it, then to be yielded.
         stack: list[tuple[Schema, bool]] = [(root, False)]
         while stack:
-            schema, ready = stack.pop()
+            schema, is_ready = stack.pop()
             if is_done(schema):
                 continue
-            if ready or not schema.has_combinators or schema.known_verdict is not None:
+            if is_ready or not schema.has_combinators or schema.known_verdict is not None:
                 yield schema
                 continue
             stack.append((schema, True))
-            negated_schemas = () if schema.not_ is None else (schema.not_,)
-            stack.extend((self.resolve_schema(part), False) for part in (*in_place(schema), *negated_schemas))
+            operands = in_place(schema)
+            if schema.not_ is not None:
+                operands.append(schema.not_)
+            stack.extend((self.resolve_schema(part), False) for part in operands)
 
     def _known_mask(self, schema: Schema) -> int:
         schema = self.resolve_schema(schema)
         if schema.known_verdict is not None:
             return EVERY if schema.known_verdict else 0
+        # An operand that was not worked out yet leaves its own types open: a bound all the same.
         return self._masks.get(schema.id, schema.kinds)
 
     def _negative_mask(self, schema: Schema) -> int:
@@ -547,6 +597,7 @@ class PlaceTables:
             literal = self.twin_literal(stack.pop())
             if literal in visited:
                 continue
+            # Twins stand for equal literals, so that equal schemas contradict each other, too.
             if visited and self.negate_literal(literal) in visited:
                 return True
             visited.add(literal)
@@ -568,6 +619,7 @@ class PlaceTables:
                     stack.append(self.literal_of(schema.not_, True))
         if not finite:
             return False
+        # The smallest set first: the cost is its size.
         finite.sort(key=len)
         remaining = finite[0].intersection(*finite[1:]).difference(*excluded_sets)
         return not any(mask & bit_of_key(value) for value in remaining)
@@ -581,7 +633,8 @@ class Constants:
     """The literals of single values, and of sets of them; part of `PlaceTables`."""
 
     def __init__(self, tables: PlaceTables) -> None:
-        self.tables: PlaceTables = proxy(tables)  # which hold this
+        # The tables hold this object. A weak reference back lets both go with the last user.
+        self.tables: PlaceTables = proxy(tables)
         self.sets: dict[int, frozenset[Literal]] = {}
         """Ids of the schemas that `literal_of_set` made, each with the literals of its values."""
         self._among: dict[frozenset[Literal], Literal] = {}
@@ -595,8 +648,9 @@ class Constants:
         """Return the literal of a set of values, given by the literals of each."""
         literal = self._among.get(values)
         if literal is None:
-            # A schema of its own, also of one value: what is said of sets is not said of constants.
-            schema = self.tables.make_schema(pointer="", enum=tuple(map(self.value_of, sorted(values))))
+            # A schema of its own, also for one value: `sets` must not have the schemas of constants.
+            sorted_values = tuple(map(self.value_of, sorted(values)))
+            schema = self.tables.make_schema(pointer="", enum=sorted_values)
             self.sets[schema.id] = values
             literal = self._among[values] = self.tables.literal_of(schema)
         return literal
@@ -620,7 +674,8 @@ class Constants:
     def _rest_of(self, literal: Literal) -> Rest | None:
         """Return the object or array of a literal that `literal_of_value` made, None for a scalar."""
         if literal not in self._rests:
-            value, pointer = self.value_of(literal), literal.schema.pointer
+            value = self.value_of(literal)
+            pointer = literal.schema.pointer
             rest: Rest | None = None
             if isinstance(value, dict):
                 rest = frozenset((key, self.literal_of_value(child, pointer)) for key, child in value.items())

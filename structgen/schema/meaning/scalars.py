@@ -102,7 +102,7 @@ class ValueSet(NamedTuple):
     """A set of values, by their types."""
 
     scalars: Mapping[int, Formula]
-    """Of each kind of scalar the formula that its values meet (`Scalars.literal_formula` names the kinds)."""
+    """Of each kind of scalar the formula that its values meet (`Scalars` names the kinds)."""
     containers: int
     """The types of objects and arrays that may be in it, as bits."""
     literals: tuple[Literal, ...]
@@ -110,10 +110,14 @@ class ValueSet(NamedTuple):
 
     def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
         """Return whether no value is in it; objects and arrays are taken to be possible."""
-        return not self.containers and not any(
-            formula != FALSE and (abs(kind) in (NULL, BOOLEAN) or satisfiable(formula, kind))
-            for kind, formula in self.scalars.items()
-        )
+        if self.containers:
+            return False
+        for kind, formula in self.scalars.items():
+            # A constant (null, true, false) that is not excluded is a value.
+            is_constant = abs(kind) in (NULL, BOOLEAN)
+            if formula != FALSE and (is_constant or satisfiable(formula, kind)):
+                return False
+        return True
 
 
 class Scalars:
@@ -164,25 +168,16 @@ class Scalars:
         formula = self._demands.get(key)
         if formula is None:
             literals = self.tables.demands[demand]
-            if len(literals) == 1:
-                formula = self.literal_formula(literals[0], kind)
-            else:
-                formula = self.narrow_formulas(
-                    (self.literal_formula(literal, kind) for literal in literals), kind
-                )
-            if kind == NUMBER and self.tables.digits_alone:
-                asking_formulas = [
-                    self.literal_formula(literal, kind)
-                    for literal in literals
-                    if not self._only_judges(literal)
-                ]
-                # Other numbers may stand here: that the value is an integer is said without that.
-                if len(asking_formulas) < len(literals) and only_integers(formula):
-                    formula = (
-                        formula
-                        if only_integers(self.narrow_formulas(asking_formulas, kind))
-                        else Not(Not(formula))
-                    )
+            formulas = [self.literal_formula(literal, kind) for literal in literals]
+            formula = formulas[0] if len(formulas) == 1 else self.narrow_formulas(formulas, kind)
+            if kind == NUMBER and self.tables.digits_alone and only_integers(formula):
+                asking_literals = [literal for literal in literals if not self._only_judges(literal)]
+                if len(asking_literals) < len(literals):
+                    asking_formulas = [self.literal_formula(literal, kind) for literal in asking_literals]
+                    # The place asks for numbers, and a test alone makes this one an integer: 1.0 may stand
+                    # here. Two negations mean the same, and are no formula of integers for the automata.
+                    if not only_integers(self.narrow_formulas(asking_formulas, kind)):
+                        formula = Not(Not(formula))
             if kind == STRING:
                 formula = self._writable_part(formula)
                 if self.longest is not None:
@@ -210,12 +205,16 @@ class Scalars:
         return schema.by_value or schema.id in self.tables.constants.sets
 
     def _writable_part(self, formula: Formula) -> Formula:
-        """Return those strings of a formula that can be written: constants where it has no others."""
+        """Return the formula of the strings that can be written, of those that meet a formula."""
         if not self.quoting.missing:
             return formula
         if isinstance(formula, Words):
             words = frozenset(filter(self.can_be_written, formula.of))
-            return formula if len(words) == len(formula.of) else Words(words) if words else FALSE
+            if len(words) == len(formula.of):
+                return formula
+            if words:
+                return Words(words)
+            return FALSE
         parts = conjuncts(formula)
         if self._texts is None or self._texts in parts:
             return formula
@@ -227,9 +226,9 @@ class Scalars:
     def written_keys(self) -> Literal | None:
         """The literal of the keys that can be written; None: all, or the schema says which."""
         pattern = None if len(self.quoting.plain) < MANY else self.quoting.keys
-        return (
-            None if pattern is None else self.tables.literal_of(self.tables.make_schema("", pattern=pattern))
-        )
+        if pattern is None:
+            return None
+        return self.tables.literal_of(self.tables.make_schema("", pattern=pattern))
 
     def key_formula(self, formula: Formula) -> Formula:
         """Return the formula of keys that no schema names, with their length bounded (max_string)."""
@@ -244,10 +243,12 @@ class Scalars:
             return disjunction([self._cap_length(part, longest) for part in formula.of])
         parts = conjuncts(formula)
         other_parts = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
-        is_any = other_parts == TRUE or speaks_of_texts(other_parts)
-        classes = {frozenset((0,)): True} if is_any else self.strings.classes((other_parts,))
-        is_long = all(part.maximum is None for part in parts if isinstance(part, Length))
-        if not (is_long and any(endless for true, endless in classes.items() if true)):
+        # Texts of grammars are taken to be infinitely many; of other formulas the automata know.
+        if other_parts != TRUE and not speaks_of_texts(other_parts):
+            classes = self.strings.classes((other_parts,))
+            if not any(is_infinite for true_formulas, is_infinite in classes.items() if true_formulas):
+                return formula
+        if any(isinstance(part, Length) and part.maximum is not None for part in parts):
             return formula
         shortest = self.shortest_text(formula, STRING)
         if shortest is None:
@@ -260,23 +261,26 @@ class Scalars:
         formula = self._own.get((literal.schema.id, kind))
         if formula is None:
             root = literal.schema
-            for schema in (
-                self.tables.operands_first(root, lambda schema: (schema.id, kind) in self._own)
-                if root.has_combinators
-                else (root,)
-            ):
-                make_formula = (
-                    self._combined_formula
-                    if schema.has_combinators and schema.known_verdict is None
-                    else self._keyword_formula
-                )
-                formula = self._own[schema.id, kind] = make_formula(schema, kind)
+            schemas: Iterable[Schema] = (root,)
+            if root.has_combinators:
+                # Operands first, and not by recursion: schemas nest deeper than Python's stack.
+                schemas = self.tables.operands_first(root, lambda schema: (schema.id, kind) in self._own)
+            for schema in schemas:
+                if schema.has_combinators and schema.known_verdict is None:
+                    formula = self._combined_formula(schema, kind)
+                else:
+                    formula = self._keyword_formula(schema, kind)
+                self._own[schema.id, kind] = formula
             assert formula is not None
         return negation(formula) if literal.is_negated else formula
 
     def _combined_formula(self, schema: Schema, kind: int) -> Formula:
+        """Return the formula of a schema with combinators, whose operands have theirs in `_own`."""
+
         def operand_formula(part: Schema | None) -> Formula:
-            return TRUE if part is None else self._own[self.tables.resolve_schema(part).id, kind]
+            if part is None:
+                return TRUE
+            return self._own[self.tables.resolve_schema(part).id, kind]
 
         parts = [self._keyword_formula(schema, kind)]
         if schema.ref is not None:
@@ -307,8 +311,11 @@ class Scalars:
             return self._plain_number(schema)
         if schema.values is None:
             return TRUE
+        # NULL is null; BOOLEAN is true, and -BOOLEAN is false.
         value = None if kind == NULL else kind == BOOLEAN
-        return TRUE if ("literal", value) in schema.values else FALSE
+        if ("literal", value) in schema.values:
+            return TRUE
+        return FALSE
 
     def _plain_string(self, schema: Schema) -> Formula:
         parts: list[Formula] = []
@@ -316,11 +323,9 @@ class Scalars:
             parts.append(Pattern(schema.pattern))
         if schema.grammar is not None:
             formula = schema.grammar.strings
-            parts += (
-                (formula,)
-                if isinstance(formula, Texts) or not self.quoting.lone
-                else (formula, _OF_CHARACTERS)
-            )
+            parts.append(formula)
+            if self.quoting.lone and not isinstance(formula, Texts):
+                parts.append(_OF_CHARACTERS)
         if schema.format is not None:
             parts.append(Format(schema.format))
         if schema.min_length or schema.max_length is not None:
@@ -328,11 +333,14 @@ class Scalars:
         if schema.enum is None:
             return conjunction(parts)
         words = frozenset(value for value in schema.enum if isinstance(value, str))
+        # A lone surrogate cannot be written in UTF-8: such words are no values.
         words = words.difference([word for word in words if not self._is_text(word)])
         if not words:
             return FALSE
         parts.append(Words(words, schema.id in self.tables.constants.sets))
-        return self.narrow_formulas(parts, STRING) if len(parts) > 1 else parts[0]
+        if len(parts) > 1:
+            return self.narrow_formulas(parts, STRING)
+        return parts[0]
 
     def _plain_number(self, schema: Schema) -> Formula:
         parts: list[Formula] = []
@@ -342,10 +350,12 @@ class Scalars:
                 parts.append(PlainInteger())
         if schema.multiple_of is not None:
             parts.append(Multiple(schema.multiple_of))
-        low, high = schema.exclusive_minimum, schema.exclusive_maximum
-        for ends in ((schema.minimum, schema.maximum, False, False), (low, high, True, True)):
-            if ends[:2] != (None, None):
-                parts.append(interval(*ends))
+        if schema.minimum is not None or schema.maximum is not None:
+            parts.append(interval(schema.minimum, schema.maximum))
+        low = schema.exclusive_minimum
+        high = schema.exclusive_maximum
+        if low is not None or high is not None:
+            parts.append(interval(low, high, True, True))
         if schema.enum is not None:
             numbers = numbers_of(schema.enum)
             if not numbers:
@@ -354,8 +364,10 @@ class Scalars:
         return self.narrow_formulas(parts, NUMBER)
 
     def _exactly_one(self, formulas: list[Formula], kind: int, schema: Schema) -> Formula:
+        """Return the formula of values that meet exactly one of some formulas (`oneOf` of `schema`)."""
         possible = [formula for formula in formulas if formula != FALSE]
         max_pairs = 25 * self.limits.alternatives
+        # Branches that exclude each other need no negation. Spans leave few pairs to be compared.
         pairs = neighbour_pairs([spans_of(formula, kind) for formula in possible])
         overlaps = overlapping_pairs(
             pairs, lambda a, b: are_disjoint(possible[a], possible[b]), max_pairs, max_pairs
@@ -366,10 +378,12 @@ class Scalars:
                 limit="alternatives",
                 where=schema.pointer,
             )
-        return disjunction(
-            self.narrow_formulas((possible[at], *(negation(possible[number]) for number in others)), kind)
-            for at, others in branch_exclusions(range(len(possible)), overlaps)
-        )
+
+        def make_case(branch: int, excluded_branches: list[int]) -> Formula:
+            negations = [negation(possible[number]) for number in excluded_branches]
+            return self.narrow_formulas((possible[branch], *negations), kind)
+
+        return disjunction(make_case(*case) for case in branch_exclusions(range(len(possible)), overlaps))
 
     def narrow_formulas(self, formulas: Iterable[Formula], kind: int) -> Formula:
         """Return the intersection, with a finite set among them filtered through the rest."""
@@ -377,18 +391,23 @@ class Scalars:
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
+            # A conjunction has one part of ranges at most: `conjunction` meets them.
             numbers = next((part.finite_numbers() for part in formula.of if isinstance(part, Ranges)), None)
             if numbers is None:
                 return formula
             of_values = All(tuple(filter(is_of_values, formula.of)))
             matching = points([value for value in numbers if number_meets(of_values, Decimal(value))])
-            return conjunction((matching, *(part for part in formula.of if not is_of_values(part))))
+            # How a number is written cannot be judged by its value: such parts stay.
+            of_writing = [part for part in formula.of if not is_of_values(part)]
+            return conjunction((matching, *of_writing))
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
+                # Patterns and formats ask the automata about each word: too dear for many words.
                 if len(part.of) > LISTED and not all(map(is_local, rest_parts)):
                     return formula
                 words = part.of
+                # Sets of words are subtracted whole; only the other parts look at each word.
                 for rest_part in list(rest_parts):
                     if isinstance(rest_part, Not) and isinstance(rest_part.of, Words):
                         words -= rest_part.of.of
@@ -427,12 +446,15 @@ class Scalars:
     def are_contradictory(self, literals: Sequence[Literal]) -> bool:
         """Return whether no value meets all literals, for a reason that takes no automaton: excluding types,
         finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
-        answer = self._contradictory.get(literals := tuple(literals))
+        literals = tuple(literals)
+        answer = self._contradictory.get(literals)
         if answer is None:
-            answer = self._contradictory[literals] = self.tables.has_clash(literals) or (
-                not reduce(and_, map(self.tables.type_mask, literals), OBJECT | ARRAY)
-                and self.value_set(literals).is_empty(lambda formula, kind: not is_empty(formula))
-            )
+            answer = self.tables.has_clash(literals)
+            # Objects and arrays are taken to be possible, so that scalars matter only without them.
+            if not answer and not reduce(and_, map(self.tables.type_mask, literals), OBJECT | ARRAY):
+                values = self.value_set(literals)
+                answer = values.is_empty(lambda formula, kind: not is_empty(formula))
+            self._contradictory[literals] = answer
         return answer
 
     def value_set(self, literals: Sequence[Literal]) -> ValueSet:
@@ -441,18 +463,17 @@ class Scalars:
         return self.narrow_values(ValueSet(everything, OBJECT | ARRAY, ()), literals)
 
     def narrow_values(self, values: ValueSet, literals: Sequence[Literal]) -> ValueSet:
-        """Return those of some values that meet literals."""
+        """Return the set of those of some values that meet literals."""
         if not literals:
             return values
         types = reduce(and_, map(self.tables.type_mask, literals), EVERY)
-        scalars = {
-            kind: FALSE
-            if not types & abs(kind) or formula == FALSE
-            else self.narrow_formulas(
-                (formula, *(self.literal_formula(literal, kind) for literal in literals)), abs(kind)
-            )
-            for kind, formula in values.scalars.items()
-        }
+        scalars: dict[int, Formula] = {}
+        for kind, formula in values.scalars.items():
+            narrowed: Formula = FALSE
+            if types & abs(kind) and formula != FALSE:
+                formulas = [self.literal_formula(literal, kind) for literal in literals]
+                narrowed = self.narrow_formulas((formula, *formulas), abs(kind))
+            scalars[kind] = narrowed
         all_literals = (*values.literals, *literals)
         containers = values.containers & types
         if containers and self.tables.has_clash(all_literals):
@@ -461,9 +482,10 @@ class Scalars:
 
     def surely_meets(self, known_literals: Sequence[Literal], literal: Literal) -> bool:
         """Return whether every value that meets some literals meets one more, for a cheap reason."""
-        return literal in known_literals or self.are_contradictory(
-            (*known_literals, self.tables.negate_literal(literal))
-        )
+        if literal in known_literals:
+            return True
+        # The literal follows if its negation contradicts the known ones.
+        return self.are_contradictory((*known_literals, self.tables.negate_literal(literal)))
 
     def is_satisfiable(self, formula: Formula, kind: int) -> bool:
         """Return whether some value of the kind meets a formula."""
@@ -474,19 +496,22 @@ class Scalars:
         if kind == STRING:
             formula = self._writable_part(formula)
         key = kind, formula
-        answer = self._satisfiable.get(key)
+        known_answer = self._satisfiable.get(key)
+        if known_answer is not None:
+            return known_answer
+        # The cheap answers first; the automata are asked where none of these decides.
+        answer: bool | None = None
+        if kind == STRING:
+            answer = quick_string(formula)
+        elif not self.lacks_numerals:
+            answer = quick_number(formula)
+        if answer is None and is_empty(formula):
+            answer = False
+        if answer is None and kind == STRING:
+            answer = self.strings.exists(formula)
         if answer is None:
-            quick = None
-            if kind == STRING:
-                quick = quick_string(formula)
-            elif not self.lacks_numerals:
-                quick = quick_number(formula)
-            if quick is None and is_empty(formula):
-                quick = False
-            if quick is None and kind == STRING:
-                quick = self.strings.exists(formula)
-            answer = self.shortest_text(formula, kind) is not None if quick is None else quick
-            self._satisfiable[key] = answer
+            answer = self.shortest_text(formula, kind) is not None
+        self._satisfiable[key] = answer
         return answer
 
     def shortest_text(self, formula: Formula, kind: int) -> JsonPieces | None:
@@ -513,13 +538,16 @@ class Scalars:
 
 
 def _first_text(answer: Demands) -> JsonPieces | None:
-    return JsonPieces((answer[0],)) if 0 in answer else None
+    if 0 in answer:
+        return JsonPieces((answer[0],))
+    return None
 
 
 def shortest_word(words: frozenset[str], write_literal: Callable[[str], bytes]) -> bytes:
     """Return the smallest of the shortest JSON literals of some words; few words are written at all."""
     best: bytes | None = None
     for word in sorted(words, key=len):
+        # A literal has at least the word's length and two quotes: longer words cannot be shorter texts.
         if best is not None and len(word) + 2 > len(best):
             break
         text = write_literal(word)

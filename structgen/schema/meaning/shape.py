@@ -82,9 +82,9 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class Differs(Generic[ValueRest]):
-    """The object or array equals none of some values. Each is kept as what is not yet written of it: members
-    with the literal of the value under each key, or the literals of items. Values from which the written part
-    differs are dropped."""
+    """The object or array equals none of some values. Of each value the part is kept that is not yet written:
+    members with the literal of the value under each key, or the literals of items. Values from which the
+    written part differs are dropped."""
 
     rests: frozenset[ValueRest]
 
@@ -112,6 +112,7 @@ Obligation: TypeAlias = tuple[Alternative, ...]
 
 def asks_for_any_key(obligation: Obligation) -> bool:
     """Return whether a key that no schema names may meet an obligation."""
+    # The other alternatives speak of one key, of items, or are settled at the end.
     return any(isinstance(alternative, (AtPattern, AtOther, BadKey, AtLeast)) for alternative in obligation)
 
 
@@ -142,8 +143,9 @@ class ObjectShape:
     """Where the first key is present the others are required."""
     obligations: tuple[Obligation, ...] = ()
     requires: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
-    """What is conditional, by the first key."""
+    """`conditional` by the first key."""
     plain: bool = field(init=False)
+    """No member has a bearing on another one."""
     loose: bool = field(init=False)
     """Simple, but that it may have to differ from some values; once it does, it is like a simple one."""
     simple: bool = field(init=False)
@@ -151,12 +153,13 @@ class ObjectShape:
     values_memo: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        for key, others in self.conditional:
-            self.requires[key] = (*self.requires.get(key, ()), *others)
+        for key, dependents in self.conditional:
+            self.requires[key] = (*self.requires.get(key, ()), *dependents)
         has_bounds = bool(self.lo) or self.hi is not None
         self.plain = not (self.conditional or self.obligations)
-        differ = all(isinstance(obligation[0], Differs) for obligation in self.obligations)
-        self.loose = differ and not (self.conditional or has_bounds)
+        # An obligation to differ has one alternative, so that the first one tells.
+        only_differs = all(isinstance(obligation[0], Differs) for obligation in self.obligations)
+        self.loose = only_differs and not (self.conditional or has_bounds)
         self.simple = self.plain and not has_bounds
 
 
@@ -180,7 +183,10 @@ class ArrayShape:
 
     def __post_init__(self) -> None:
         self.plain = not (self.counters or self.obligations or self.unique)
-        ends = [0, *(index + 1 for index in self.values), *(len(schema.prefix) for schema in self.facets)]
+        # The ends of all parts that speak of single items.
+        ends = [0]
+        ends.extend(index + 1 for index in self.values)
+        ends.extend(len(schema.prefix) for schema in self.facets)
         for obligation in self.obligations:
             ends.extend(
                 alternative.index + 1
@@ -205,6 +211,7 @@ class ArrayShape:
                     case AtLeast(count):
                         min_length = max(min_length, count)
         owed = sum(counter.min_count for counter in self.counters)
+        # An item that repeats another one takes two.
         owed += sum(2 if RepeatedItem() in obligation else 1 for obligation in self.obligations)
         prefix = max([0, *named_ends, *(len(schema.prefix) for schema in self.facets)])
         return max(min_length, prefix + owed)

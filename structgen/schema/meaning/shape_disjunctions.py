@@ -46,7 +46,11 @@ class Shapes:
     """Expands demands at the two container types; memoised by demand."""
 
     def __init__(
-        self, tables: PlaceTables, scalars: Scalars, limits: Limits, most_items: int | None = None
+        self,
+        tables: PlaceTables,
+        scalars: Scalars,
+        limits: Limits,
+        most_items: int | None = None,
     ) -> None:
         """`most_items`: items of arrays for which the schema has no bound (max_items)."""
         self.most_items = most_items
@@ -107,22 +111,27 @@ class Shapes:
                 )
             if self.most_items is not None:
                 for shape in shapes:
-                    shape.hi = max(self.most_items, shape.need) if shape.hi is None else shape.hi
+                    if shape.hi is None:
+                        # Never below the length that the shape needs, so that no place becomes empty.
+                        shape.hi = max(self.most_items, shape.need)
             self._arrays[demand] = shapes
         return shapes
 
     def _plain_schema(self, literals: tuple[Literal, ...], kind: int) -> Schema | None:
-        """Return the schema whose keywords are the one shape of a demand; None: it is not as plain."""
+        """Return the schema whose keywords are the only shape of a demand; None: it is not as plain."""
         if not literals:
             return self.tables.anything
-        schema = literals[0].schema
-        if len(literals) > 1 or literals[0].is_negated or schema.has_combinators or schema.values is not None:
+        first = literals[0]
+        schema = first.schema
+        if len(literals) > 1 or first.is_negated or schema.has_combinators or schema.values is not None:
             return None
         if kind == OBJECT:
-            open_ = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
+            is_complex = schema.unevaluated_properties or schema.dependent_schemas or schema.property_names
         else:
-            open_ = schema.unevaluated_items or schema.contains
-        return None if open_ or not schema.kinds & kind else schema
+            is_complex = schema.unevaluated_items or schema.contains
+        if is_complex or not schema.kinds & kind:
+            return None
+        return schema
 
     def _object_shape(self, facts: FactConjunction) -> ObjectShape:
         return ObjectShape(
@@ -148,8 +157,13 @@ class Shapes:
         }
 
     def _expand_demand(self, demand: int, kind: int) -> list[FactConjunction]:
+        """Return the conjunctions of facts of a demand, of which a value meets one; in the order of the text.
+
+        Raises `LimitError` where they are too many.
+        """
         literals = self.tables.demands[demand]
-        queue = [FactConjunction().make_branch([Hold(literal, (at,)) for at, literal in enumerate(literals)])]
+        first_steps = [Hold(literal, (position,)) for position, literal in enumerate(literals)]
+        queue = [FactConjunction().make_branch(first_steps)]
         done: list[FactConjunction] = []
         steps = 0
         while queue:
@@ -163,14 +177,17 @@ class Shapes:
                 + len(facts.facets)
                 + len(facts.conditional)
             )
+            # A conjunction costs some time, and more if it is large: the steps of the call follow its time.
             self.tables.spend_steps(4 + size // 12, self.limits, EXPANDED, (demand,))
             if not self._apply_steps(facts, kind):
                 continue
-            of_members = kind == OBJECT and not facts.watching
-            choice = self.clauses.divide_choices(facts) if of_members else None
+            # Clauses speak of keys; what `unevaluated*` still watches could not see them.
+            may_have_clauses = kind == OBJECT and not facts.watching
+            choice = self.clauses.divide_choices(facts) if may_have_clauses else None
             if choice is None:
-                if of_members and self.clauses.convert_choices(facts) and not self._apply_steps(facts, kind):
-                    continue
+                if may_have_clauses and self.clauses.convert_choices(facts):
+                    if not self._apply_steps(facts, kind):
+                        continue
                 if not facts.choices:
                     if facts.different:
                         facts.obligations.append((Differs(frozenset(facts.different)),))
@@ -178,8 +195,10 @@ class Shapes:
                     if len(done) > self.limits.alternatives:
                         raise self._too_many(demand, "alternatives", len(done))
                     continue
-                shortest = min(range(len(facts.choices)), key=[*map(len, facts.choices)].__getitem__)
-                choice = facts.choices.pop(shortest)
+                # The choice with the fewest branches is split first: its facts may decide the others.
+                sizes = [*map(len, facts.choices)]
+                choice = facts.choices.pop(sizes.index(min(sizes)))
+            # A stack: the first branch is expanded before the second.
             queue.extend(map(facts.make_branch, reversed(choice)))
         return done
 
@@ -199,9 +218,8 @@ class Shapes:
                         if literal is NEVER or self.tables.negate_literal(literal) in facts.true_literals:
                             return False
                         facts.true_literals[literal] = None
-                        schema = literal.schema
-                        take = self.denials.add_negation if literal.is_negated else self.assertions.add_schema
-                        if not take(facts, schema, rank, kind):
+                        add = self.denials.add_negation if literal.is_negated else self.assertions.add_schema
+                        if not add(facts, literal.schema, rank, kind):
                             return False
                     case Obligate(alternatives):
                         if not self.obligations.take_obligation(facts, alternatives):
@@ -210,11 +228,13 @@ class Shapes:
                         facts.count_items(step)
                     case Watch():
                         facts.watching.append(step)
-            unions, facts.unions = facts.unions, []
+            # `oneOf` after all steps: the keys that are required by then tell its branches apart.
+            unions = facts.unions
+            facts.unions = []
             for schema, rank in unions:
-                facts.take_choice(
-                    [*self.overlaps.cases_of(schema, rank, kind, frozenset(facts.required_keys))]
-                )
+                required_keys = frozenset(facts.required_keys)
+                facts.take_choice([*self.overlaps.cases_of(schema, rank, kind, required_keys)])
+            # A choice with one case has become steps.
             if facts.pending:
                 continue
             if not self.obligations.simplify_facts(facts) or not self._prune_choices(facts):
@@ -234,6 +254,7 @@ class Shapes:
             open_branches: Choice = []
             for branch in choice:
                 truths = list(map(known_facts.truth_of_step, branch))
+                # A branch that holds anyway decides the whole choice, which is dropped.
                 if all(truths):
                     break
                 if False not in truths:

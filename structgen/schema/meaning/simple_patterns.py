@@ -11,11 +11,13 @@ def literal_prefix(source: str) -> str | None:
     """Return the text with which every match of an anchored pattern begins,
     or None where that is not plain."""
     match = re.match(r"\^([A-Za-z0-9_:@/ -]+)", source)
+    # With an alternative the prefix may belong to one side alone.
     if match is None or "|" in source:
         return None
     text = match.group(1)
     following = source[match.end() : match.end() + 1]
     if following in ("*", "?", "{"):
+        # The last character may be repeated, or be missing.
         text = text[:-1]
     return text or None
 
@@ -28,4 +30,6 @@ _WORDS = re.compile(rf"\^(?:({_WORD})|\((?:\?:)?({_WORD}(?:\|{_WORD})*)\))\$")
 def words_of(source: str) -> frozenset[str] | None:
     """Return the strings that match a pattern of the form ^word$ or ^(word|word)$, else None."""
     match = _WORDS.fullmatch(source)
-    return None if match is None else frozenset((match.group(1) or match.group(2)).split("|"))
+    if match is None:
+        return None
+    return frozenset((match.group(1) or match.group(2)).split("|"))

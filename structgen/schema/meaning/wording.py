@@ -32,8 +32,10 @@ from structgen.schema.reading.json_values import json_string
 
 MOST_TOLD = 8
 """Words, clauses, conditions and places that one line tells of one thing."""
-_MOST_ALTERNATIVES = 3  # that are described one by one in a line
+_MOST_ALTERNATIVES = 3
+"""Up to so many alternatives are described one by one in a line."""
 _FURTHER = " (with further conditions)"
+"""The end of a description that leaves conditions out."""
 
 
 def describe_formulas(formulas: Iterable[Formula], describe: Callable[[Formula], str]) -> list[str]:
@@ -41,43 +43,56 @@ def describe_formulas(formulas: Iterable[Formula], describe: Callable[[Formula],
     descriptions: set[str] = set()
     for formula in formulas:
         parts = _split_alternatives(formula)
-        parts = parts if len(parts) <= _MOST_ALTERNATIVES else [formula]
+        if len(parts) > _MOST_ALTERNATIVES:
+            parts = [formula]
         descriptions.update(describe(part) for part in parts if part != FALSE)
     return sorted(descriptions)
 
 
 def describe_kinds(entry: ValueMenu, an_object: str = "an object", an_array: str = "an array") -> list[str]:
-    """Return what may stand at a place, kind by kind."""
-    words = [an_object] * (entry.object is not None) + [an_array] * (entry.array is not None)
-    literals = [name for name in ("true", "false") if getattr(entry, name) is not None]
-    words += [
-        *string_descriptions(entry),
-        *number_descriptions(entry),
-        *filter(None, [" or ".join(literals)]),
-    ]
-    return words + ["null"] * (entry.null is not None)
+    """Return descriptions of the values that may stand at a place, kind by kind."""
+    words: list[str] = []
+    if entry.object is not None:
+        words.append(an_object)
+    if entry.array is not None:
+        words.append(an_array)
+    words += string_descriptions(entry)
+    words += number_descriptions(entry)
+    booleans = [name for name in ("true", "false") if getattr(entry, name) is not None]
+    if booleans:
+        words.append(" or ".join(booleans))
+    if entry.null is not None:
+        words.append("null")
+    return words
 
 
 def string_descriptions(entry: ValueMenu) -> list[str]:
     """Return the strings of a place in words, alternative by alternative."""
-    return [] if entry.string is None else describe_formulas(entry.string.formulas, describe_strings)
+    if entry.string is None:
+        return []
+    return describe_formulas(entry.string.formulas, describe_strings)
 
 
 def number_descriptions(entry: ValueMenu) -> list[str]:
     """Return the numbers of a place in words, alternative by alternative."""
-    return [] if entry.number is None else describe_formulas(entry.number.formulas, describe_numbers)
+    if entry.number is None:
+        return []
+    return describe_formulas(entry.number.formulas, describe_numbers)
 
 
 def join_words(words: Sequence[str], joint: str = " and ") -> str:
     """Return some words in a row, the last one behind a joint."""
-    return joint.join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
+    if len(words) > 1:
+        return joint.join((", ".join(words[:-1]), words[-1]))
+    return "".join(words)
 
 
 def describe_strings(formula: Formula, some: str = "a string") -> str:
     """Return a description of strings, which says so where it is not complete."""
     if isinstance(formula, Words):
         return list_words(quote_text(word) for word in sorted(formula.of))
-    size, further = "", False
+    size = ""
+    further = False
     clauses: list[str] = []
     for part in conjuncts(formula):
         match part:
@@ -91,6 +106,7 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
                 clauses.append(f"in the format {name}")
             case Not(Words(words)):
                 clauses.append(f"other than {list_words(map(quote_text, sorted(words)), ' and ')}")
+            # A pattern that was made of banned texts is told as these texts.
             case Not(Pattern(source)) if len(source) > MOST_SHOWN and texts_of(source):
                 clauses.append(f"without {list_words(map(quote_text, texts_of(source) or ()), ' and ')}")
             case Not(Pattern(source)):
@@ -98,16 +114,22 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
             case _:
                 further = True
     if len(clauses) > MOST_TOLD:
-        clauses, further = clauses[:MOST_TOLD], True
+        clauses = clauses[:MOST_TOLD]
+        further = True
+    # "a key other than ..." is told of a key of which nothing else is known.
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some
-    return f"{head} {' and '.join(clauses)}".rstrip() + (_FURTHER if further else "")
+    text = f"{head} {' and '.join(clauses)}".rstrip()
+    return text + _FURTHER if further else text
 
 
 def describe_numbers(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
-    some, bounds, clauses, further = "", "", "", False
+    some = ""
+    bounds = ""
+    clauses = ""
+    further = False
     divisors: list[Decimal] = []
     excluded_numbers: list[str] = []
     for part in conjuncts(formula):
@@ -118,7 +140,9 @@ def describe_numbers(formula: Formula) -> str:
                 some = list_words(show_decimal(Decimal(value)) for value in listed_values)
             case Ranges():
                 ends = list(part.ends())
+                # Between two runs of numbers: where one ends and the next begins.
                 gaps = [(end[0], begin[0]) for (_, end), (begin, _) in pairwise(ends) if end and begin]
+                # Only single numbers that are left out can be told in a line.
                 if any(end != begin for end, begin in gaps):
                     further = True
                     continue
@@ -133,13 +157,15 @@ def describe_numbers(formula: Formula) -> str:
     if excluded_numbers:
         clauses += f" other than {list_words(excluded_numbers, ' and ')}"
     if divisors:
-        least_divisors = [
+        # A multiple of 6 is a multiple of 3: the larger divisor tells both.
+        largest_divisors = [
             of
             for of in divisors
             if not any(is_multiple(divisor, of) for divisor in divisors if divisor != of)
         ]
-        some = join_words(list(dict.fromkeys(map(_describe_multiple, least_divisors))))
-    return (some or "a number") + bounds + clauses + (_FURTHER if further else "")
+        some = join_words(list(dict.fromkeys(map(_describe_multiple, largest_divisors))))
+    text = (some or "a number") + bounds + clauses
+    return text + _FURTHER if further else text
 
 
 def _describe_multiple(of: Decimal) -> str:
@@ -147,25 +173,28 @@ def _describe_multiple(of: Decimal) -> str:
 
 
 def _split_alternatives(formula: Formula) -> Sequence[Formula]:
-    """Return the parts of a disjunction: of numbers, ranges that single numbers part are one."""
+    """Return the parts of a disjunction. Of ranges of numbers the single numbers are one part, and runs with
+    only single numbers left out between them are one."""
     if isinstance(formula, Any_):
         return formula.of
     alternatives: list[Formula] = []
-    others = [part for part in conjuncts(formula) if not isinstance(part, Ranges)]
+    other_parts = [part for part in conjuncts(formula) if not isinstance(part, Ranges)]
     for part in conjuncts(formula):
         if isinstance(part, Ranges):
-            alone: list[Cut] = []
+            single_numbers: list[Cut] = []
             runs: list[list[Cut | None]] = []
             for low, high in part.ends():
                 if low and high and low[0] == high[0]:
-                    alone += low, high
+                    single_numbers += low, high
                 elif runs and low and (last := runs[-1][-1]) and last[0] == low[0]:
+                    # It begins where the last run ends: only that number is left out.
                     runs[-1] += low, high
                 else:
                     runs.append([low, high])
             sets = [Ranges(tuple(filter(None, run)), run[0] is None) for run in runs]
-            sets += [Ranges(tuple(alone))] if alone else []
-            alternatives += [All((*others, part)) if others else part for part in sets]
+            if single_numbers:
+                sets.append(Ranges(tuple(single_numbers)))
+            alternatives += [All((*other_parts, numbers)) if other_parts else numbers for numbers in sets]
     return alternatives or [formula]
 
 
@@ -173,11 +202,16 @@ def _describe_bounds(low: Cut | None, high: Cut | None) -> str:
     if low and high and not low[1] and high[1]:
         return f" from {show_decimal(Decimal(low[0]))} to {show_decimal(Decimal(high[0]))}"
     parts = []
+    # A cut lies before its number or, where its flag is set, after it.
     if low:
-        parts.append(f"{'greater than' if low[1] else 'at least'} {show_decimal(Decimal(low[0]))}")
+        relation = "greater than" if low[1] else "at least"
+        parts.append(f"{relation} {show_decimal(Decimal(low[0]))}")
     if high:
-        parts.append(f"{'at most' if high[1] else 'less than'} {show_decimal(Decimal(high[0]))}")
-    return ", " + " and ".join(parts) if parts else ""
+        relation = "at most" if high[1] else "less than"
+        parts.append(f"{relation} {show_decimal(Decimal(high[0]))}")
+    if parts:
+        return ", " + " and ".join(parts)
+    return ""
 
 
 def show_decimal(value: Decimal) -> str:
@@ -189,22 +223,27 @@ def show_decimal(value: Decimal) -> str:
 
 
 def _cut_text(text: str) -> str:
-    return text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"
+    if len(text) <= MOST_SHOWN:
+        return text
+    return text[:MOST_SHOWN] + "…"
 
 
 def describe_count(minimum: int, maximum: int | None, unit: str) -> str:
     """Return a number of things in words; empty where it is not bounded."""
     if maximum is None and not minimum:
         return ""
+    if minimum == maximum:
+        size = f"exactly {maximum}"
+    elif maximum is None:
+        size = f"at least {minimum}"
+    elif minimum:
+        size = f"{minimum} to {maximum}"
+    else:
+        size = f"at most {maximum}"
+    # The last number of the phrase decides about the plural.
     last = minimum if maximum is None else maximum
-    size = (
-        f"at least {minimum}"
-        if maximum is None
-        else f"{minimum} to {maximum}"
-        if minimum
-        else f"at most {maximum}"
-    )
-    return f"{f'exactly {maximum}' if minimum == maximum else size} {unit}{'' if last == 1 else 's'}"
+    plural = "" if last == 1 else "s"
+    return f"{size} {unit}{plural}"
 
 
 def quote_text(text: str) -> str:
@@ -221,11 +260,11 @@ def list_words(words: Iterable[str], joint: str = "") -> str:
     """Return `"a"`, or `one of "a", "b" (and 12 more)`; with a joint, `"a", "b"<joint>"c"`."""
     all_words: Sequence[str] = list(words)
     first_words = all_words[:MOST_TOLD]
-    rest_note = (
-        f" (and {len(all_words) - len(first_words):,} more)" if len(all_words) > len(first_words) else ""
-    )
+    rest = len(all_words) - len(first_words)
     if len(all_words) == 1:
         return all_words[0]
-    if joint and not rest_note:
+    if joint and not rest:
         return ", ".join(first_words[:-1]) + joint + first_words[-1]
-    return ("" if joint else "one of ") + ", ".join(first_words) + rest_note
+    head = "" if joint else "one of "
+    text = head + ", ".join(first_words)
+    return f"{text} (and {rest:,} more)" if rest else text

@@ -96,6 +96,7 @@ _TABLE: Final = (
     _Row(("$dynamicRef",), keywords.read_reference, "2020-12", vocabulary="core"),
     _Row(("propertyDependencies",), keywords.read_property_dependencies, "v1", holds="maps"),
 )
+# 2019-09 counts the unevaluated keywords among the applicators; 2020-12 gave them their own vocabulary.
 _PARTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "2019-09": {
         "applicator": ("applicator", "unevaluated"),
@@ -110,16 +111,18 @@ _PARTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
         "format-assertion": ("format",),
     },
 }
-"""Draft -> its vocabularies that have keywords -> what the table calls them."""
+"""Draft -> its vocabularies that have keywords -> their names in the table."""
 _IDLE: Final = ("core", "meta-data", "content")
 """Vocabularies that add no keyword."""
 
 
 def _keyword_rows(draft: str) -> Iterator[tuple[str, _Row]]:
     """Yield the keywords of a draft, with their rows."""
-    at = DRAFTS.index(draft)
+    number = DRAFTS.index(draft)
     for row in _TABLE:
-        if DRAFTS.index(row.since) <= at <= DRAFTS.index(row.until):
+        first = DRAFTS.index(row.since)
+        last = DRAFTS.index(row.until)
+        if first <= number <= last:
             for name in row.names:
                 yield name, row
 
@@ -127,20 +130,28 @@ def _keyword_rows(draft: str) -> Iterator[tuple[str, _Row]]:
 @lru_cache(maxsize=len(DRAFTS))
 def dialect_of(draft: str) -> Dialect:
     """Return the dialect of one of DRAFTS; made once for each."""
-    at = DRAFTS.index(draft)
-    six, y2019, y2020 = (at >= DRAFTS.index(first) for first in ("6", "2019-09", "2020-12"))
+    number = DRAFTS.index(draft)
+    from_6, from_2019, from_2020 = (number >= DRAFTS.index(first) for first in ("6", "2019-09", "2020-12"))
+    anchors: tuple[str, ...] = ()
+    dynamic_anchor = ""
+    if from_2020:
+        anchors = ("$anchor", "$dynamicAnchor")
+        dynamic_anchor = "$dynamicAnchor"
+    elif from_2019:
+        anchors = ("$anchor",)
+        dynamic_anchor = "$recursiveAnchor"
     rows = dict(_keyword_rows(draft))
     return Dialect(
         draft=draft,
         keywords={name: row.reader for name, row in rows.items() if row.reader is not None},
         locations={name: row.holds for name, row in rows.items() if row.holds},
         annotations=frozenset(name for name, row in rows.items() if row.reader is None),
-        id_key="$id" if six else "id",
-        anchors=("$anchor", "$dynamicAnchor") if y2020 else ("$anchor",) if y2019 else (),
-        hides_siblings=not y2019,
-        booleans=six,
-        plain_integers=not six,
-        dynamic_anchor="$dynamicAnchor" if y2020 else "$recursiveAnchor" if y2019 else "",
+        id_key="$id" if from_6 else "id",
+        anchors=anchors,
+        hides_siblings=not from_2019,
+        booleans=from_6,
+        plain_integers=not from_6,
+        dynamic_anchor=dynamic_anchor,
     )
 
 
@@ -150,30 +161,34 @@ def with_vocabularies(whole_dialect: Dialect, meta: Mapping[str, Any]) -> Dialec
     Without that member it is the whole draft, as in drafts that know no vocabularies. A vocabulary that is
     required and not known is in `unknown_vocabularies` of the dialect: its schemas must be refused.
     """
-    vocabularies, parts = meta.get("$vocabulary"), _PARTS.get(whole_dialect.draft)
+    vocabularies = meta.get("$vocabulary")
+    parts = _PARTS.get(whole_dialect.draft)
     if parts is None or not isinstance(vocabularies, dict):
         return whole_dialect
-    kept_groups, unknown = {"core"}, []
+    kept_groups = {"core"}  # a meta-schema cannot leave it out (2020-12 Core, section 8)
+    unknown = []
     asserts_formats = False
+    standard_draft = f"https://json-schema.org/draft/{whole_dialect.draft}"
     for uri, is_required in vocabularies.items():
         draft, _, name = uri.rpartition("/vocab/")
-        if draft == f"https://json-schema.org/draft/{whole_dialect.draft}" and (
-            name in parts or name in _IDLE
-        ):
+        is_known = name in parts or name in _IDLE
+        if draft == standard_draft and is_known:
             kept_groups.update(parts.get(name, ()))
             # 2020-12 Validation, section 7.2.2: true or false, whoever knows the vocabulary asserts.
             asserts_formats = asserts_formats or name == "format-assertion"
         elif is_required:
+            # One that is optional and unknown is passed over: its keywords say nothing.
             unknown.append(uri)
-    home = {
+    group_of = {
         name: row.vocabulary or ("applicator" if row.holds else "validation")
         for name, row in _keyword_rows(whole_dialect.draft)
     }
+    kept_keywords = {
+        name: reader for name, reader in whole_dialect.keywords.items() if group_of[name] in kept_groups
+    }
     return replace(
         whole_dialect,
-        keywords={
-            name: reader for name, reader in whole_dialect.keywords.items() if home[name] in kept_groups
-        },
+        keywords=kept_keywords,
         asserts_formats=asserts_formats,
         unknown_vocabularies=tuple(unknown),
     )

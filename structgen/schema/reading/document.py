@@ -68,26 +68,31 @@ class Document(OpenDocument):
         ask, `text_root` the schema alone. `grammars`: the grammar objects that it may name, to which others
         of this process are added; None: it may name none.
         """
-        self.value, self.grammars = value, grammars
-        self.banned_texts, self.missing = banned_texts, missing
+        self.value = value
+        self.grammars = grammars
+        self.banned_texts = banned_texts
+        self.missing = missing
         self.policies = policies if policies is not None else Policies()
         self.limits = limits if limits is not None else Limits()
         self.notes = []
         self.references = References(value, draft, remotes if remotes is not None else Remotes())
         self.top = self.references.root
+        # `References` has read $schema by now: the dialect says which draft the text is in.
         self.draft = self.top.dialect.draft
         if draft is None:
             self._check_declaration()
         self.root: Schema
         names: frozenset[str] = frozenset()
+        # A reading may ask for names that it did not follow. The names only grow, so that the loop ends.
         while not self._read_all(names):
             # Dynamic references: their names take part in what a schema is. Few schemas have one.
             names |= self._asked_names
         self.text_root: Schema = self.root
         if banned_texts:
-            of_texts = self.derive_schema("", types=frozenset({"string"}), pattern=pattern_of(banned_texts))
-            of_keys = self.derive_schema("", not_=of_texts, bans=True)
-            self._ask_throughout(not_=of_texts, bans=True, property_names=of_keys)
+            # A schema of a value says nothing of its keys: `propertyNames` has to ask the same of them.
+            banned = self.derive_schema("", types=frozenset({"string"}), pattern=pattern_of(banned_texts))
+            of_keys = self.derive_schema("", not_=banned, bans=True)
+            self._ask_throughout(not_=banned, bans=True, property_names=of_keys)
             count = "1 text is" if len(banned_texts) == 1 else f"{len(banned_texts):,} texts are"
             self.notes.append(f"{count} banned from strings and keys.")
         if missing:
@@ -110,12 +115,16 @@ class Document(OpenDocument):
         unbound = (None,) * len(names)
         self.root = self._target_schema(ReferenceTarget(self.value, "#", self.top), unbound)
         self._read_waiting()
+        # An `if` alone asserts nothing. It is read only where `unevaluated*` asks which members it evaluates;
+        # reading it may find more of both.
         while self.has_unevaluated and self.tests:
             schema, test = self.tests.pop()
-            schema.verdict, schema.if_ = None, self.add_child(schema, test, ("if",))
+            schema.verdict = None
+            schema.if_ = self.add_child(schema, test, ("if",))
             self._read_waiting()
         if self.references.has_custom_dialects:
             self._check_vocabularies()
+        # Another name can change which schemas are the same one, so that the reading starts again.
         if not self._asked_names <= names:
             return False
         if self._referring:
@@ -136,9 +145,10 @@ class Document(OpenDocument):
             return
         first = self.refusals[0]
         rest = len(self.refusals) - 1
-        more_text = (
-            f" ({rest:,} more such keyword{'s' if rest > 1 else ''} in grammar.report.)" if rest else ""
-        )
+        more_text = ""
+        if rest:
+            plural = "s" if rest > 1 else ""
+            more_text = f" ({rest:,} more such keyword{plural} in grammar.report.)"
         raise UnsupportedError(
             first.fault + more_text,
             keyword=first.keyword,
@@ -151,21 +161,24 @@ class Document(OpenDocument):
     def add_child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
         """Return the subschema `raw`, to be read; `at` is the way to it from `up`."""
         if raw.__class__ is not dict:
+            # Drafts 3 and 4 have no boolean schemas, but take booleans under these two keywords.
             booleans = up.scope.dialect.booleans or at[0] in ("additionalProperties", "additionalItems")
             if raw.__class__ is not bool or not booleans:
-                where, cure = spell_pointer((up.at, *at)), schema_cure(raw, at)
+                where = spell_pointer((up.at, *at))
+                cure = schema_cure(raw, at)
                 raise _no_schema(raw, up.scope, where, cure or f"Correct {at[0]}.")
         return self._add_subschema(raw, up, at, up.scope, self._bound.get(up.id, ()))
 
     def follow_reference(self, schema: Schema, keyword: str, reference: str) -> None:
         """Have a schema hold where its reference leads, on the way to this schema if it is dynamic."""
+        # `$ref` has one target. Where the other two lead depends on the way by which this schema is reached.
         find = self._find_target if keyword == "$ref" else self._found_dynamically
         reference_target = find(schema, keyword, reference)
         if reference_target is None:
             return
         target = self._target_schema(reference_target, self._bound.get(schema.id, ()))
         self._referring.append(schema)
-        # `$ref` and `$dynamicRef` may stand side by side
+        # `$ref` and `$dynamicRef` may stand side by side: `ref` holds the first one, `all_of` the second.
         if schema.ref is None:
             schema.ref = target
             schema.applicators += ("$ref",)
@@ -174,12 +187,17 @@ class Document(OpenDocument):
             schema.applicators += ("allOf",)
 
     def _found_dynamically(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
-        """Return where a dynamic reference leads; None where that is refused, or the next reading tells."""
-        scope, bound = schema.scope, self._bound.get(schema.id, ())
+        """Return where a dynamic reference leads.
+
+        None where the reference is refused, or where this reading does not follow its name: then the next
+        reading finds the target.
+        """
+        scope = schema.scope
+        bound = self._bound.get(schema.id, ())
         name = RECURSIVE if keyword == "$recursiveRef" else unquote(reference.partition("#")[2])
         anchors = self.references.dynamic_anchors
         if scope.dialect.draft == "v1" and reference.startswith("#"):
-            # There the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
+            # In v1 the way alone decides; in 2020-12 the reference itself must lead to a dynamic anchor.
             raw = self._bound_to(name, bound) or anchors(scope).get(name)
             if raw is not None or name not in self._names:
                 return raw
@@ -193,7 +211,9 @@ class Document(OpenDocument):
     def _bound_to(self, name: str, bound: Bindings) -> ReferenceTarget | None:
         """Return the target of a name; None where it is unbound, or this reading does not follow the name."""
         self._asked_names.add(name)
-        return bound[self._names.index(name)] if name in self._names else None
+        if name in self._names:
+            return bound[self._names.index(name)]
+        return None
 
     def _find_target(self, schema: Schema, keyword: str, reference: str) -> ReferenceTarget | None:
         """Return where a reference leads, or None where that is refused; `SchemaError` for nowhere."""
@@ -208,6 +228,7 @@ class Document(OpenDocument):
         except RemoteError as error:
             fault = f"{reference!r} leads to {str(error)!r}, which is not among the resources."
             cure = "Pass it: resources={uri: schema}."
+            # Such a reference looks like a name: often its definition exists, and "#/$defs/" is missing.
             if "/" not in reference and "." not in reference:
                 cure = f"{reference_cure(self.value, reference)} Another document is passed in resources=."
             self.refuse_keyword(schema, keyword, fault, cure)
@@ -222,7 +243,7 @@ class Document(OpenDocument):
 
     @property
     def quoting(self) -> Quoting:
-        """How strings are written."""
+        """The way in which strings are written, as `missing_bytes` has it."""
         return quoting_of(self.policies.escapes, self.missing)
 
     def lose_bytes(self, missing: frozenset[int]) -> None:
@@ -239,6 +260,7 @@ class Document(OpenDocument):
     def _ask_throughout(self, **fields: Any) -> None:
         """Have `root` ask something of the whole value and of every value in it."""
         inner_schema = self.derive_schema("", **fields)
+        # It is its own schema of members and of items: so it holds at every depth.
         inner_schema.additional = inner_schema.items = inner_schema
         self.root = self.derive_schema(self.root.pointer, all_of=(self.root, inner_schema))
 
@@ -300,21 +322,36 @@ class Document(OpenDocument):
 
     def _target_schema(self, target: ReferenceTarget, bound: Bindings) -> Schema:
         """Return the schema of a reference's target, or of the root, to be read."""
-        raw, scope = target.raw, target.scope
+        raw = target.raw
+        scope = target.scope
         if raw.__class__ is not dict and not (raw.__class__ is bool and scope.dialect.booleans):
             raise _no_schema(raw, scope, target.prefix)
         # A pointer into an embedded resource does not come through the one around it.
         return self._add_subschema(raw, None, target.prefix, scope, bound)
 
-    def _add_subschema(self, raw: Any, up: Schema | None, at: Any, scope: Scope, bound: Bindings) -> Schema:
-        """Return a schema, to be read; `bound`: the bindings before it."""
+    def _add_subschema(
+        self,
+        raw: Any,
+        up: Schema | None,
+        at: Any,
+        scope: Scope,
+        bound: Bindings,
+    ) -> Schema:
+        """Return the schema of a JSON value; a new one waits in `_todo` to be read.
+
+        `raw` is the value (a dict or a bool), `up` the schema around it, and `at` the way from there, for
+        example `("properties", "a")`. `up` None: `at` is the whole pointer. `scope` is the resource around
+        it, `bound` what the path before it binds. A value that was met before gives the same schema.
+        """
         if raw.__class__ is bool:
             schema = self.new_schema(raw, up, at, scope)
             schema.verdict = raw
             return schema
         key: Any = id(raw)
         if self._names:
-            inside = self.references.enter_schema(scope, raw, at if up is None else (up.at, *at))
+            # The same text under other bindings is another schema: its dynamic references lead elsewhere.
+            whole_way = at if up is None else (up.at, *at)
+            inside = self.references.enter_schema(scope, raw, whole_way)
             bound = self.references.bind_names(bound, inside, self._names)
             key = key, bound
         known_schema = self._by_raw.get(key)
@@ -328,7 +365,9 @@ class Document(OpenDocument):
 
     def _read_waiting(self) -> None:
         """Read every waiting schema, and the schemas that these add."""
-        todo, schemas, max_schemas = self._todo, self.schemas, self.limits.schema_places
+        todo = self._todo
+        schemas = self.schemas
+        max_schemas = self.limits.schema_places
         faults = self._faults
         while todo and len(faults) < _MOST_FAULTS:
             THIS_CALL.check_stop()
@@ -338,6 +377,7 @@ class Document(OpenDocument):
                 self._read_identifier(schema, raw)
             dialect = schema.scope.dialect
             keywords = dialect.keywords
+            # Up to draft 7 `$ref` makes the keywords beside it void.
             if dialect.hides_siblings and "$ref" in raw:
                 raw = {"$ref": raw["$ref"]}
             for keyword, value in raw.items():
@@ -349,6 +389,7 @@ class Document(OpenDocument):
                         faults.append(error)
                 elif keyword not in dialect.annotations:
                     self.unknown.append((schema, keyword))
+            # No keyword set a field: the schema accepts every value.
             if not schema.__dict__:
                 schema.verdict = True
             if len(schemas) > max_schemas and not faults:
@@ -373,7 +414,12 @@ class Document(OpenDocument):
         schema.scope = self.references.enter_schema(schema.scope, raw, schema.at)
 
 
-def _no_schema(raw: object, scope: Scope, where: str, cure: str = "Write an object.") -> SchemaError:
+def _no_schema(
+    raw: object,
+    scope: Scope,
+    where: str,
+    cure: str = "Write an object.",
+) -> SchemaError:
     """Return the error for a value that stands where a schema is expected."""
     takes = "an object, true or false" if scope.dialect.booleans else "an object"
     fault = f"A schema is {takes}, not {show_value(raw)}."

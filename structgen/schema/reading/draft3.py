@@ -30,18 +30,22 @@ are annotations."""
 
 
 def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `type`: a name, or a union as `["string", {"type": "array"}]`."""
     simple, schemas = _split_types(document, schema, keyword, value)
     if simple is not None and not schemas:
-        schema.types, schema.plain_integers = simple, True
+        schema.types = simple
+        schema.plain_integers = True
     elif simple is not None:
         schema.any_of = _union_branches(document, f"{schema.pointer}/type", simple, schemas)
         schema.applicators += ("anyOf",)
 
 
 def read_disallow(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `disallow`, the negation of `type`: it is written alike."""
     simple, schemas = _split_types(document, schema, keyword, value)
     pointer = f"{schema.pointer}/disallow"
     if simple is None:
+        # The union takes any value, so that none is left.
         schema.not_ = document.derive_schema(pointer, verdict=True)
     else:
         schemas = _union_branches(document, pointer, simple, schemas)
@@ -51,9 +55,14 @@ def read_disallow(document: OpenDocument, schema: Schema, keyword: str, value: A
 def _split_types(
     document: OpenDocument, schema: Schema, keyword: str, value: Any
 ) -> tuple[frozenset[str] | None, tuple[Schema, ...]]:
-    """Return the simple types of a union, None where it takes any value, and its schemas."""
+    """Return the simple types of a union (None where it takes any value) and its schemas, to be read.
+
+    For example `["string", {"type": "array"}]` gives `{"string"}` and one schema. Raises `SchemaError` for
+    other values.
+    """
     members = value if value.__class__ is list else [value]
     names = [member for member in members if member.__class__ is str]
+    # A schema stands in a list alone: {"type": {...}} is an error.
     schemas = [
         document.add_child(schema, member, (keyword, index))
         for index, member in enumerate(members)
@@ -62,18 +71,26 @@ def _split_types(
     if not members or len(names) + len(schemas) < len(members):
         raise document.keyword_error(schema, keyword, "takes a type's name, or a list of names and schemas")
     # Section 5.1: other names may be used for custom purposes, and allow any value elsewhere.
-    return frozenset(names) if TYPES.keys() >= set(names) else None, tuple(schemas)
+    simple = frozenset(names) if TYPES.keys() >= set(names) else None
+    return simple, tuple(schemas)
 
 
 def _union_branches(
     document: OpenDocument, pointer: str, simple: frozenset[str], schemas: tuple[Schema, ...]
 ) -> tuple[Schema, ...]:
-    """Return the branches of a union of simple types and schemas."""
-    of_types = [document.derive_schema(pointer, types=simple, plain_integers=True)] if simple else []
-    return (*of_types, *schemas)
+    """Return the branches of a union of simple types and schemas.
+
+    For example `{"string"}` and one schema are two branches; all simple types together are one. `pointer` is
+    that of the keyword, for messages.
+    """
+    if not simple:
+        return schemas
+    typed_branch = document.derive_schema(pointer, types=simple, plain_integers=True)
+    return (typed_branch, *schemas)
 
 
 def read_extends(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `extends`, which became `allOf`: one schema, or a list of schemas."""
     if value.__class__ is list:
         schema.all_of += keywords.read_children(document, schema, keyword, value)
     else:
@@ -82,8 +99,8 @@ def read_extends(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 
 def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `properties`, and the `required_keys` of each property: it speaks of the object, not of the
-    value."""
+    """Read `properties`, and the `required` of each property, as in `{"a": {"required": true}}`: it speaks of
+    the object, not of the property's value."""
     keywords.read_properties(document, schema, keyword, value)
     required_keys: list[str] = []
     for name, member in value.items():
@@ -91,6 +108,7 @@ def read_properties(document: OpenDocument, schema: Schema, keyword: str, value:
         if is_required.__class__ is not bool:
             property_ = schema.properties[name]
             assert isinstance(property_, Schema), "it was read from the text"
+            # A list of names is that of later drafts.
             cure = "Set $schema (or draft=) to the draft the schema is written in."
             raise document.keyword_error(property_, "required", "takes true or false in draft 3", cure)
         if is_required:
@@ -100,12 +118,15 @@ def read_properties(document: OpenDocument, schema: Schema, keyword: str, value:
 
 
 def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `dependencies`, where one name may stand for a list of one: `{"a": "b"}`."""
     if value.__class__ is dict:
         value = {key: [member] if member.__class__ is str else member for key, member in value.items()}
     keywords.read_dependencies(document, schema, keyword, value)
 
 
 def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `format`; the formats that draft 3 alone has become patterns, or their later names."""
+    # The caller's own formats come first, as in `keywords.read_format`.
     if value.__class__ is str and value not in dict(document.policies.custom_formats):
         value = _NAMES.get(value, value)
         if value in _PATTERNS:

@@ -26,5 +26,9 @@ _DRAFT_OF = MappingProxyType({uri.partition("://")[2]: draft for draft, uri in U
 
 def draft_of(uri: str) -> str | None:
     """Return the draft (of DRAFTS) that a `$schema` URI names, http or https, or None."""
-    rest = uri.rstrip("#").removeprefix("https://").removeprefix("http://")
-    return _DRAFT_OF.get(rest) if rest != uri.rstrip("#") else None
+    plain_uri = uri.rstrip("#")
+    rest = plain_uri.removeprefix("https://").removeprefix("http://")
+    # Without a scheme it is no URI of a draft, though the rest may look like one.
+    if rest != plain_uri:
+        return _DRAFT_OF.get(rest)
+    return None

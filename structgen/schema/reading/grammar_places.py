@@ -25,18 +25,21 @@ def with_grammars(
     stands there, the keyword `both` holds the other one. Raises `SchemaError` for a pointer to nothing, to
     what is no schema, and through a reference.
     """
+    # A container around the root, so that the root can be replaced like any other schema.
     top: dict[str, Any] = {"": schema}
     places = []
     for pointer, grammar in grammars.items():
-        around, key, way = _find_schema(top, pointer)
-        keywords: dict[str, Any] = {} if around[key] is True else around[key]
-        around[key] = keywords
+        container, key, way = _find_schema(top, pointer)
+        # The schema `true` becomes an object that can have a keyword.
+        keywords: dict[str, Any] = {} if container[key] is True else container[key]
+        container[key] = keywords
         if GRAMMAR in keywords:
-            others = keywords.setdefault(both, [])
-            if isinstance(others, dict):  # as draft 3 has it
-                others = keywords[both] = [others]
-            way += [both, str(len(others))]
-            others.append(keywords := {})
+            conjuncts = keywords.setdefault(both, [])
+            if isinstance(conjuncts, dict):  # as draft 3 has it
+                conjuncts = keywords[both] = [conjuncts]
+            way += [both, str(len(conjuncts))]
+            keywords = {}
+            conjuncts.append(keywords)
         keywords[GRAMMAR] = grammar.keyword
         places.append(f"#{pointer_of(way)}")
     return top[""], places
@@ -44,18 +47,21 @@ def with_grammars(
 
 def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
     """Return the container of the schema that a pointer names, the schema's key, and the way to it."""
-    first, *way = map(
-        unescape_segment, (unquote(pointer[1:]) if pointer.startswith("#") else pointer).split("/")
-    )
+    # After a "#" a pointer is a fragment of a URI, where characters may be %-encoded (RFC 6901, section 6).
+    plain_pointer = unquote(pointer[1:]) if pointer.startswith("#") else pointer
+    first, *way = map(unescape_segment, plain_pointer.split("/"))
     if first:
         raise pointer_error(f"{pointer!r} is no JSON Pointer.")
-    around: Any = top
+    container: Any = top
     key: str | int = ""
     node = top[""]
     for at, token in enumerate(way):
+        # The keys of the node by their text: those of a list are numbers.
         keys: dict[str, Any] = {}
-        if isinstance(node, (dict, list)):
-            keys = {str(token): token for token in (node if isinstance(node, dict) else range(len(node)))}
+        if isinstance(node, dict):
+            keys = {name: name for name in node}
+        elif isinstance(node, list):
+            keys = {str(index): index for index in range(len(node))}
         if token not in keys:
             place = f"#{pointer_of(way[:at])}"
             if "$ref" in keys:
@@ -64,13 +70,14 @@ def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
                 raise pointer_error(fault, f"Name the place where it is written: {target_text}.")
             fault = f"{place} is {show_value(node)}, and has no member {token!r}."
             raise pointer_error(fault, f"{suggest_name(token, keys)}{_CURE}")
-        around, key = node, keys[token]
-        node = around[key]
+        container = node
+        key = keys[token]
+        node = container[key]
     if not isinstance(node, dict) and node is not True:
         raise pointer_error(f"#{pointer_of(way)} is {show_value(node)}, and no schema that takes a string.")
-    return around, key, way
+    return container, key, way
 
 
 def pointer_error(fault: str, cure: str = _CURE) -> SchemaError:
-    """Return the error for a pointer."""
+    """Return the error for a pointer of `grammars=`."""
     return SchemaError(fault, where="grammars", cure=cure)

@@ -35,6 +35,7 @@ def equality_key(value: Json, digests: Digests | None = None) -> Hashable:
     if isinstance(value, (str, int, Decimal)):  # an int and a Decimal of the same value hash alike
         return value
     done: list[bytes] = []
+    # A container is on the stack twice: first to put its children above it, then to join their digests.
     stack: list[tuple[Json, bool]] = [(value, False)]
     while stack:
         node, is_entered = stack.pop()
@@ -42,25 +43,29 @@ def equality_key(value: Json, digests: Digests | None = None) -> Hashable:
             done.append(_digest_of_scalar(node))
         elif is_entered:
             parts = [done.pop() for _ in node][::-1]
+            kind = b"array"
             if isinstance(node, dict):
+                kind = b"object"
+                # Sorted by the digests of the keys: the order of an object's keys does not count.
                 sorted_members = sorted(zip(map(_digest_of_scalar, node), parts, strict=True))
                 parts = [part for member in sorted_members for part in member]
-            done.append(_digest_parts(b"object" if isinstance(node, dict) else b"array", *parts))
+            done.append(_digest_parts(kind, *parts))
             if digests is not None:
+                # The node is kept beside its digest: while it lives no other object gets its id.
                 digests[id(node)] = node, done[-1]
         elif digests is not None and id(node) in digests:
             done.append(digests[id(node)][1])
         else:
             stack.append((node, True))
-            stack.extend(
-                (child, False) for child in reversed(node.values() if isinstance(node, dict) else node)
-            )
+            children = node.values() if isinstance(node, dict) else node
+            stack.extend((child, False) for child in reversed(children))
     return ("object" if isinstance(value, dict) else "array", done[0])
 
 
 def _digest_parts(*parts: bytes) -> bytes:
     digest = blake2b(digest_size=32)
     for part in parts:
+        # The length before each part: other parts that join to the same bytes have another digest.
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.digest()
@@ -68,6 +73,7 @@ def _digest_parts(*parts: bytes) -> bytes:
 
 def _digest_of_scalar(value: bool | int | Decimal | str | None) -> bytes:
     if isinstance(value, str):
+        # A string of JSON may hold lone surrogates, which UTF-8 refuses by default.
         return _digest_parts(b"string", value.encode("utf-8", "surrogatepass"))
     if value is None or isinstance(value, bool):
         return _digest_parts(b"literal", repr(value).encode())
@@ -116,6 +122,7 @@ class JsonPieces:
     def __init__(self, parts: tuple[bytes | JsonPieces, ...]) -> None:
         self.parts = parts
         self.length: int
+        # A loop and not `sum`: there are many short texts, and this is half of their cost.
         length = 0
         for part in parts:
             length += len(part) if isinstance(part, bytes) else part.length
@@ -138,6 +145,7 @@ class JsonPieces:
                 if isinstance(part, bytes):
                     out.append(part)
                 elif part._flat is not None:
+                    # It was joined before: texts share their parts.
                     out.append(part._flat)
                 else:
                     stack.extend(reversed(part.parts))
@@ -166,6 +174,7 @@ EMPTY = JsonPieces(())
 
 def repeat_text(text: bytes | JsonPieces, times: int) -> JsonPieces:
     """Return a text so many times over; O(log times)."""
+    # By the binary digits of `times`: `text` is doubled for each digit, and the doubles share their parts.
     parts: list[bytes | JsonPieces] = []
     while times:
         if times & 1:

@@ -79,13 +79,15 @@ def idle_keywords(schema: Schema) -> list[str]:
     """Return the keywords of a schema that speak of values of types that its own `type` does not allow. Not
     those that ask for nothing, as generators write them, and neither `format` nor `additionalProperties`,
     which are notes for other tools there. A schema that is derived from others has no keywords."""
-    types, idle = schema.types, list[str]()
+    types = schema.types
+    idle = list[str]()
     if schema.raw is None or types is None:
         return idle
     for field, value in vars(schema).items():
         kind = SPEAKS_OF.get(field)
         if kind is None or kind in types or (kind == "number" and "integer" in types):
             continue
+        # A value that is the default, or the schema `true`, asks for nothing.
         is_empty = value == getattr(Schema, field) or getattr(value, "verdict", None) is True
         if not is_empty and field not in ("format", "additional"):
             idle += filter(schema.raw.__contains__, keywords_of(field))
@@ -94,16 +96,23 @@ def idle_keywords(schema: Schema) -> list[str]:
 
 def keywords_of(field: str) -> tuple[str, ...]:
     """Return the keywords that set a field of `Schema`."""
+    keywords = _KEYWORDS_OF.get(field)
+    if keywords:
+        return keywords
     first, *rest = field.split("_")
-    return _KEYWORDS_OF.get(field) or (first + "".join(map(str.capitalize, rest)),)
+    camel_case = first + "".join(map(str.capitalize, rest))
+    return (camel_case,)
 
 
 @cache
 def field_of(keyword: str) -> str:
     """Return the field of `Schema` that holds what a keyword says."""
+    # `minLength` becomes `min_length`.
     plain = "".join(f"_{char.lower()}" if char.isupper() else char for char in keyword)
     fields = (field for field, keywords in _KEYWORDS_OF.items() if keyword in keywords)
-    return plain if hasattr(Schema, plain) else next(fields, plain)
+    if hasattr(Schema, plain):
+        return plain
+    return next(fields, plain)
 
 
 def number_of(value: object) -> Decimal | None:
@@ -117,12 +126,16 @@ def number_of(value: object) -> Decimal | None:
 def count_of(value: object) -> int | None:
     """Return a JSON number that is an integer >= 0 (3, 3.0) as an int, or None for anything else."""
     if value.__class__ is int:
-        return min(value, _COUNT_CAP) if value >= 0 else None
+        if value >= 0:
+            return min(value, _COUNT_CAP)
+        return None
     if not isinstance(value, Decimal) or value < 0:
         return None
     if value > _COUNT_CAP:
         return _COUNT_CAP
-    return int(value) if value == int(value) else None
+    if value == int(value):
+        return int(value)
+    return None
 
 
 def _is_text_list(value: object) -> bool:
@@ -133,6 +146,7 @@ def _is_text_list(value: object) -> bool:
 
 
 def read_type(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `type`, as from draft 4 on: one name, or a list of names."""
     if value.__class__ is str and value in TYPES:
         schema.types = TYPES[value]
     elif _is_text_list(value) and value and all(name in TYPES for name in value):
@@ -154,9 +168,9 @@ def read_enum(document: OpenDocument, schema: Schema, keyword: str, value: Any) 
         raise document.keyword_error(
             schema, "enum", "takes a list of values", "For one value, use const or a list of one."
         )
-    exact_values: Any = exact_copy(
-        [value] if keyword == "const" else value, of_point=document.policies.of_point
-    )
+    # `const` is an `enum` of one value.
+    listed_values = [value] if keyword == "const" else value
+    exact_values: Any = exact_copy(listed_values, of_point=document.policies.of_point)
     values = tuple(exact_values)
     if schema.enum is None:
         schema.enum = values
@@ -172,12 +186,16 @@ _FLAGS = MappingProxyType({"minimum": "exclusiveMinimum", "maximum": "exclusiveM
 
 
 def read_bound(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read a bound of numbers, as `minimum`; in draft 4 a boolean beside it says whether it is exclusive."""
     bound = number_of(exact_copy(value, of_point=document.policies.of_point))
     if bound is None:
         old = "In draft 4 alone it is true or false beside the bound." if value.__class__ is bool else ""
         raise document.keyword_error(schema, keyword, "takes a number", old or number_cure(value))
     flag = _FLAGS.get(keyword)
-    setattr(schema, field_of(flag if flag is not None and schema.raw.get(flag) is True else keyword), bound)
+    if flag is not None and schema.raw.get(flag) is True:
+        # Draft 4's boolean. From draft 6 on a keyword of that name is a number and never true.
+        keyword = flag
+    setattr(schema, field_of(keyword), bound)
 
 
 def read_exclusive_flag(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
@@ -192,10 +210,11 @@ def read_exclusive_flag(document: OpenDocument, schema: Schema, keyword: str, va
 
 
 def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read `multipleOf`, and draft 3's `divisibleBy`."""
-    divisor, positive = number_of(value), keyword == "multipleOf"
-    if not divisor or (positive and divisor < 0):
-        takes = "takes a number " + ("greater than 0" if positive else "other than 0")
+    """Read `multipleOf`, and draft 3's `divisibleBy`, which may be negative."""
+    divisor = number_of(value)
+    must_be_positive = keyword == "multipleOf"
+    if not divisor or (must_be_positive and divisor < 0):
+        takes = "takes a number " + ("greater than 0" if must_be_positive else "other than 0")
         raise document.keyword_error(schema, keyword, takes)
     schema.multiple_of = abs(divisor)
 
@@ -204,14 +223,17 @@ def read_multiple_of(document: OpenDocument, schema: Schema, keyword: str, value
 
 
 def read_count(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read a bound of lengths or counts, as `minLength` or `maxContains`."""
     bound = count_of(value)
     if bound is None:
         raise document.keyword_error(schema, keyword, "takes an integer of at least 0", number_cure(value))
-    if not keyword.endswith("Contains") or "contains" in schema.raw:  # without that keyword it has no effect
+    # `minContains` and `maxContains` have no effect without `contains` beside them.
+    if not keyword.endswith("Contains") or "contains" in schema.raw:
         setattr(schema, field_of(keyword), bound)
 
 
 def read_pattern(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `pattern`. Its syntax is checked later (`Document.require_handled`), once for equal patterns."""
     if value.__class__ is not str:
         raise document.keyword_error(schema, "pattern", "takes a regular expression in a string")
     schema.pattern = value
@@ -219,16 +241,18 @@ def read_pattern(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 
 def read_format(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `format` where the policy or the dialect asserts it; else it is an annotation."""
     if value.__class__ is not str:
         raise document.keyword_error(schema, "format", "takes a string")
     if document.policies.formats != "assert" and not schema.scope.dialect.asserts_formats:
         return
-    own = dict(document.policies.custom_formats).get(value)
-    if isinstance(own, str):
-        schema.all_of += (document.derive_schema(f"{schema.pointer}/format", pattern=own),)
-        document.patterns.setdefault(own, schema)
-    elif own is not None:
-        fields = {field_of(name): Decimal(number) for name, number in own}
+    # The caller's own formats come first: they may give a name of the standard another meaning.
+    custom_format = dict(document.policies.custom_formats).get(value)
+    if isinstance(custom_format, str):
+        schema.all_of += (document.derive_schema(f"{schema.pointer}/format", pattern=custom_format),)
+        document.patterns.setdefault(custom_format, schema)
+    elif custom_format is not None:
+        fields = {field_of(name): Decimal(number) for name, number in custom_format}
         schema.all_of += (document.derive_schema(f"{schema.pointer}/format", **fields),)
     elif value in FORMATS:
         schema.format = value
@@ -247,6 +271,7 @@ def read_grammar(document: OpenDocument, schema: Schema, keyword: str, value: An
 
 
 def read_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `properties`: `{"a": {"type": "null"}}` has one child, at the way `("properties", "a")`."""
     if value.__class__ is not dict:
         raise document.keyword_error(schema, "properties", "takes an object of schemas")
     child = document.add_child
@@ -255,6 +280,7 @@ def read_properties(document: OpenDocument, schema: Schema, keyword: str, value:
 
 
 def read_pattern_properties(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `patternProperties`: regular expressions of keys, each with a schema."""
     if value.__class__ is not dict:
         raise document.keyword_error(schema, "patternProperties", "takes an object of schemas")
     schema.pattern_properties = tuple(
@@ -266,16 +292,16 @@ def read_pattern_properties(document: OpenDocument, schema: Schema, keyword: str
 
 
 def read_required(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `required`, as from draft 4 on: a list of names."""
     if not _is_text_list(value):
-        raise document.keyword_error(
-            schema,
-            "required",
-            "takes a list of names",
-            "" if value.__class__ is not bool else "Name the property in `required` of the object around it.",
-        )
+        cure = ""
+        if value.__class__ is bool:  # as draft 3 has it, where each property says it of itself
+            cure = "Name the property in `required` of the object around it."
+        raise document.keyword_error(schema, "required", "takes a list of names", cure)
     if value:
         schema.required = tuple(dict.fromkeys(value))
         properties = schema.raw.get("properties")
+        # A key that `properties` does not declare may be misspelt (`suspect_keywords.misspelt_keys`).
         if properties.__class__ is dict and not properties.keys() >= set(value):
             document.undeclared_schemas.append(schema)
 
@@ -289,6 +315,7 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
     takes = _DEPENDENT[keyword]
     if value.__class__ is not dict:
         raise document.keyword_error(schema, keyword, f"takes an object of {takes}")
+    # Under `dependencies` lists of names and schemas may stand side by side. These are the lists.
     names = {
         key: listed
         for key, listed in value.items()
@@ -303,9 +330,11 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
         schema.dependent_required = required_by_key
     if len(names) < len(value):
         children: dict[str, Schema] = dict(schema.dependent_schemas)
-        for key in [key for key in value if key not in names]:
+        schema_keys = [key for key in value if key not in names]
+        for key in schema_keys:
             child: Schema = document.add_child(schema, value[key], (keyword, key))
             if key in children:
+                # `dependencies` and `dependentSchemas` have the same key: both schemas hold.
                 both = (children[key], child)
                 child = document.derive_schema(
                     f"{schema.pointer}/{keyword}", all_of=both, applicators=("allOf",)
@@ -330,6 +359,7 @@ _DEPENDENT = MappingProxyType(
 
 
 def read_prefix(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `prefixItems`, or a list in `items` of earlier drafts: a schema for each of the first items."""
     schema.prefix = read_children(document, schema, keyword, value)
 
 
@@ -349,11 +379,13 @@ def read_items(document: OpenDocument, schema: Schema, keyword: str, value: Any)
 
 
 def read_additional_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `additionalItems`: the schema of the items for which the list in `items` has none."""
     if schema.raw.get("items").__class__ is list:  # without a list it says nothing
         read_schema(document, schema, keyword, value)
 
 
 def read_unique_items(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `uniqueItems`; false is the default and sets nothing."""
     if value.__class__ is not bool:
         raise document.keyword_error(schema, "uniqueItems", "takes true or false")
     if value:
@@ -370,21 +402,27 @@ def read_contains(document: OpenDocument, schema: Schema, keyword: str, value: A
 
 
 def read_schema(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a keyword that holds one schema."""
+    """Read a keyword that holds one schema, as `not` or `propertyNames`."""
     setattr(schema, field_of(keyword), document.add_child(schema, value, (keyword,)))
 
 
 def read_schemas(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a keyword that holds a list of schemas."""
+    """Read a keyword that holds a list of schemas, as `allOf`."""
     field = field_of(keyword)
-    setattr(schema, field, getattr(schema, field) + read_children(document, schema, keyword, value))
+    # Another keyword may have set the field before (a `format` adds to `all_of`): both hold.
+    earlier_schemas = getattr(schema, field)
+    setattr(schema, field, earlier_schemas + read_children(document, schema, keyword, value))
     schema.applicators += (keyword,)
 
 
 def read_children(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> tuple[Schema, ...]:
-    """Return the schemas of a list. Raises SchemaError for anything else."""
+    """Return the schemas of a list, to be read, in its order; `keyword` is the list's, for example `anyOf`.
+
+    Raises `SchemaError` for anything else than a list.
+    """
     # draft 3 alone lets the list be empty
-    if value.__class__ is not list or not (value or schema.scope.dialect.draft == "3"):
+    may_be_empty = schema.scope.dialect.draft == "3"
+    if value.__class__ is not list or not (value or may_be_empty):
         raise document.keyword_error(schema, keyword, "takes a list of at least one schema")
     return tuple([document.add_child(schema, member, (keyword, index)) for index, member in enumerate(value)])
 
@@ -401,6 +439,7 @@ def read_if(document: OpenDocument, schema: Schema, keyword: str, value: Any) ->
 
 
 def read_reference(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
+    """Read `$ref`, `$dynamicRef` or `$recursiveRef`."""
     if keyword == "$recursiveRef" and value != "#":
         raise document.keyword_error(schema, keyword, 'takes "#" alone')
     if value.__class__ is not str:
@@ -419,8 +458,9 @@ def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: 
             there = document.derive_schema(
                 pointer, types=TYPES["object"], required=(name,), properties={name: equal}
             )
-            # Not a plain `if`: that would count the property as evaluated.
-            test = document.derive_schema(pointer, not_=document.derive_schema(pointer, not_=there))
+            # A plain `if` would count the property as evaluated. Two negations mean the same and do not.
+            inverse = document.derive_schema(pointer, not_=there)
+            test = document.derive_schema(pointer, not_=inverse)
             then = document.add_child(schema, member, ("propertyDependencies", name, word))
             schema.all_of += (
                 document.derive_schema(pointer, if_=test, then=then, applicators=("if", "then")),
@@ -430,6 +470,7 @@ def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: 
 
 
 def read_unevaluated(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read a keyword for members that no other keyword evaluates."""
+    """Read `unevaluatedProperties` or `unevaluatedItems`: the schema of members that no other keyword
+    evaluates."""
     read_schema(document, schema, keyword, value)
     document.has_unevaluated = True

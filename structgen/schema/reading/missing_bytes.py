@@ -24,10 +24,11 @@ _KINDS: Final = (
 _SHORT: Final = {34: b'"', 92: b"\\", 47: b"/", 8: b"b", 12: b"f", 10: b"n", 13: b"r", 9: b"t"}
 """Characters with an escape of two, and its second."""
 _LENGTHS: Final = (0x80, 0x800, 2), (0x800, 0xD800, 3), (0xE000, 0x10000, 3), (0x10000, 0x110000, 4)
-"""Characters beyond ASCII: the first, the one behind the last, of how many bytes each is."""
+"""Ranges of characters beyond ASCII: the first, the one after the last, and how many bytes of UTF-8 each
+takes. Surrogates (0xD800 to 0xDFFF) have no UTF-8."""
 _NUMERAL: Final = b"0123456789-+.eE"
 MANY: Final = 80
-"""Characters from which on strings are told apart by few of them, whatever else may stand in them."""
+"""So many plain characters are plenty: from here on strings are not narrowed to the writable characters."""
 
 
 class Quoting:
@@ -46,12 +47,14 @@ class Quoting:
         """The characters of ASCII that are written as they are, ascending."""
         self.is_ascii = escapes == "ascii"
         self._whole = ascii_string if self.is_ascii else json_string
-        self.lone, self._free = escapes == "any", escapes in ("any", "canonical")
+        self.lone = escapes == "any"
+        self._free = escapes in ("any", "canonical")
+        # Without a choice of escapes their digits are in lower case.
         self.lost_digits = missing if self._free or not missing else missing.union(b"ABCDEF")
         """Bytes that escapes do not have."""
         self._ways: dict[str, bytes] = {}
         self.blank = self.plain[:1] or self.write_literal(" ")[1:-1]
-        """What one more character takes, the cheapest."""
+        """The cheapest text of one more character."""
 
     def write_literal(self, text: str) -> bytes:
         """Return the shortest JSON text of a decoded string, quotes included; where none is without the
@@ -62,12 +65,11 @@ class Quoting:
         return b'"%b"' % b"".join(map(self._write_character, text))
 
     def escape_cases(self, way: bytes) -> list[bytes]:
-        """Return an escape with digits in lower case, in upper case, and in whichever is there: of these,
-        what can be written."""
-        there = bytes(
-            byte if byte not in self.missing else ord(bytes((byte,)).upper()) for byte in way.lower()
-        )
-        return [spelling for spelling in (way.lower(), way, there) if self.missing.isdisjoint(spelling)]
+        """Return the spellings of an escape that can be written: with digits in lower case, as `way` has
+        them, and each in the case that is not missing."""
+        lower_way = way.lower()
+        mixed_way = bytes(byte if byte not in self.missing else ord(chr(byte).upper()) for byte in lower_way)
+        return [spelling for spelling in (lower_way, way, mixed_way) if self.missing.isdisjoint(spelling)]
 
     def can_write(self, text: str) -> bool:
         """Return whether a text can be written as a key or a constant."""
@@ -81,14 +83,17 @@ class Quoting:
     def _write_character(self, char: str) -> bytes:
         spelling = self._ways.get(char)
         if spelling is None:
-            ways, point = [self._whole(char)[1:-1]], ord(char)
+            ways = [self._whole(char)[1:-1]]
+            point = ord(char)
             if self._free:
+                if point in _SHORT:
+                    ways.append(b"\\" + _SHORT[point])
+                # Characters beyond 0xFFFF are two code units: each four digits begin with \u.
                 units = char.encode("utf-16-be", "surrogatepass").hex()
                 digits = [digit if ord(digit) not in self.missing else digit.upper() for digit in units]
-                ways += [b"\\" + _SHORT[point]] if point in _SHORT else []
-                ways.append(
-                    "".join("\\u" * (at % 4 == 0) + digit for at, digit in enumerate(digits)).encode()
-                )
+                escape = "".join("\\u" * (at % 4 == 0) + digit for at, digit in enumerate(digits))
+                ways.append(escape.encode())
+            # The shortest way that is left; where none is, the usual one, for a caller that checks it.
             spelling = self._ways[char] = next(filter(self.missing.isdisjoint, ways), ways[0])
         return spelling
 
@@ -110,7 +115,10 @@ class Quoting:
         if writable is None:
             return frozenset(), None
         lost = _bytes_of(~writable) - _bytes_of(writable)
-        return lost, None if (writable | ~characters_without(lost)).all() else self.strings
+        has_lost_byte = ~characters_without(lost)
+        if (writable | has_lost_byte).all():
+            return lost, None
+        return lost, self.strings
 
     @cached_property
     def _string_characters(self) -> npt.NDArray[np.bool_] | None:
@@ -120,6 +128,7 @@ class Quoting:
         """Return for each code point whether some way to write it has no missing byte; None: all can be
         written. `free`: all escapes may be used. This is the one table of how characters are written."""
         cases = ("%x", "%X") if free else ("%x",)
+        # For each hexadecimal digit whether it can be written.
         digits = [any(ord(case % value) not in self.missing for case in cases) for value in range(16)]
         has_escapes = self.missing.isdisjoint(b"\\u")
         if not self.missing or (free and has_escapes and all(digits)):
@@ -129,16 +138,23 @@ class Quoting:
         writable = self._raw_characters()
         escapable = np.zeros_like(writable)
         if has_escapes:
-            digit, unit = np.array(digits), np.arange(0x10000)
+            digit = np.array(digits)
+            unit = np.arange(0x10000)
+            # A code unit can be escaped if its four digits can be written.
             units = digit[unit >> 12] & digit[unit >> 8 & 15] & digit[unit >> 4 & 15] & digit[unit & 15]
             escapable[:0x10000] = units
-            escapable[0x10000:] = np.logical_and.outer(units[0xD800:0xDC00], units[0xDC00:0xE000]).ravel()
+            # A character beyond 0xFFFF is a high and a low surrogate; they ascend with its number.
+            high_surrogates = units[0xD800:0xDC00]
+            low_surrogates = units[0xDC00:0xE000]
+            escapable[0x10000:] = np.logical_and.outer(high_surrogates, low_surrogates).ravel()
         if not free:
+            # Only control characters are escaped then, and under "ascii" all characters from 0x7F on.
             escapable[32 : 0x7F if self.is_ascii else None] = False
             escapable[list(_SHORT)] = False
         if not self.lone:
             escapable[0xD800:0xE000] = True  # they cannot be written for another reason
-        if 92 not in self.missing:
+        if 92 not in self.missing:  # the backslash
+            # A slash is escaped only where all escapes may be used.
             short = [point for point in _SHORT if free or point != 47]
             escapable[short] |= [self.missing.isdisjoint(_SHORT[point]) for point in short]
         writable |= escapable
@@ -146,11 +162,12 @@ class Quoting:
 
     def _raw_characters(self) -> npt.NDArray[np.bool_]:
         """Return for each code point whether it can be written as it is."""
-        lacking = characters_without(self.missing)
-        lacking[0x80:] &= not self.is_ascii
-        lacking[[*range(32), 34, 92]] = False
-        lacking[0x7F] &= not self.is_ascii
-        return lacking
+        raw_characters = characters_without(self.missing)
+        raw_characters[0x80:] &= not self.is_ascii
+        # JSON escapes control characters, the quote and the backslash always (RFC 8259, section 7).
+        raw_characters[[*range(32), 34, 92]] = False
+        raw_characters[0x7F] &= not self.is_ascii
+        return raw_characters
 
 
 def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
@@ -162,19 +179,23 @@ def _pattern_of(writable: npt.NDArray[np.bool_] | None) -> str | None:
     # start-up, too
     from structgen.automata.strings.alphabets import pattern_of_characters
 
-    return pattern_of_characters(np.flatnonzero(np.diff(writable, prepend=False, append=False)))
+    # The bounds of the runs of writable characters: where the flag changes.
+    run_bounds = np.flatnonzero(np.diff(writable, prepend=False, append=False))
+    return pattern_of_characters(run_bounds)
 
 
 def characters_without(missing: frozenset[int]) -> npt.NDArray[np.bool_]:
     """Return for each code point whether its UTF-8 has none of some bytes; False for surrogates."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
-    lacking, has = np.zeros(0x110000, np.bool_), ~np.isin(np.arange(256), [*missing])
-    lacking[:0x80] = has[:0x80]
+    is_writable = np.zeros(0x110000, np.bool_)
+    has_byte = ~np.isin(np.arange(256), [*missing])
+    is_writable[:0x80] = has_byte[:0x80]
     for first, end, count in _LENGTHS:
-        begin = has[_first_bytes(first, end, count)].all(axis=1)
-        lacking[first:end] = np.logical_and.outer(begin, has[0x80:0xC0]).ravel()
-    return lacking
+        # Blocks of 64 characters share all bytes but the last one, which is 0x80 to 0xBF.
+        has_begin = has_byte[_first_bytes(first, end, count)].all(axis=1)
+        is_writable[first:end] = np.logical_and.outer(has_begin, has_byte[0x80:0xC0]).ravel()
+    return is_writable
 
 
 def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
@@ -184,14 +205,16 @@ def _bytes_of(characters: npt.NDArray[np.bool_]) -> frozenset[int]:
     byte_values = {*np.flatnonzero(characters[:0x80]).tolist()}
     for first, end, count in _LENGTHS:
         blocks = characters[first:end].reshape(-1, 64)
-        byte_values.update(_first_bytes(first, end, count)[blocks.any(axis=1)].ravel().tolist())
-        byte_values.update((0x80 + np.flatnonzero(blocks.any(axis=0))).tolist())
+        begin_bytes = _first_bytes(first, end, count)[blocks.any(axis=1)]
+        byte_values.update(begin_bytes.ravel().tolist())
+        last_bytes = 0x80 + np.flatnonzero(blocks.any(axis=0))
+        byte_values.update(last_bytes.tolist())
     return frozenset(byte_values)
 
 
 def _first_bytes(first: int, end: int, count: int) -> npt.NDArray[np.uint8]:
-    """Return for each 64 characters of `count` bytes, from `first` to before `end`, the bytes they share:
-    all but the last, which may be any byte inside a character."""
+    """Return for each block of 64 characters of `count` bytes, from `first` to before `end`, the bytes that
+    these characters share: all but the last, which may be any byte inside a character."""
     import numpy as np  # start-up: few vocabularies lack bytes
 
     text = "".join(map(chr, range(first, end, 64))).encode()
@@ -205,27 +228,32 @@ def quoting_of(escapes: str, missing: frozenset[int] = frozenset()) -> Quoting:
 
 
 def limits_of(quoting: Quoting, policies: Policies) -> tuple[dict[str, Any], tuple[bool, ...], str | None]:
-    """Return what every value meets whose text has none of the missing bytes: fields of `Schema`, which of
-    true and false it is not, and a pattern of its keys (None: any).
+    """Return the limits of every value whose text has none of the missing bytes: fields of `Schema`, which of
+    true and false the value is not, and a pattern of its keys (None: any).
 
-    Of strings only those are looked at that few characters are left for: `Scalars` knows of the others.
+    Strings get a pattern only where few characters are left: `Scalars` narrows the others.
     """
     missing = quoting.missing
     kinds = frozenset(kind for kind, texts in _KINDS if any(map(missing.isdisjoint, texts)))
-    fields: dict[str, Any] = {} if len(kinds) == len(_KINDS) else {"types": kinds}
+    has_all_kinds = len(kinds) == len(_KINDS)
+    fields: dict[str, Any] = {} if has_all_kinds else {"types": kinds}
     kind, indent, _limit = policies.space
     breaks = b"\n" + indent.encode() if kind == "indent" else b""
     blank = b" " if breaks or kind == "oneline" else b""
-    if not missing.isdisjoint(b"," + (b"" if breaks else blank)):
+    comma = b"," if breaks else b"," + blank
+    if not missing.isdisjoint(comma):
+        # Two items or members need a comma between them.
         fields["max_items"] = fields["max_properties"] = 1
     if not missing.isdisjoint(breaks):
+        # With an indent the first item stands on a line of its own.
         fields["max_items"] = fields["max_properties"] = 0
     if not missing.isdisjoint(b':"' + blank):
         fields["max_properties"] = 0
-    lost = tuple(
-        value for value, text in ((True, b"true"), (False, b"false")) if not missing.isdisjoint(text)
-    )
-    few = len(quoting.plain) < MANY
-    if few and quoting.strings is not None:
+    booleans = ((True, b"true"), (False, b"false"))
+    lost = tuple(value for value, text in booleans if not missing.isdisjoint(text))
+    if len(lost) == 2:
+        lost = ()  # then `kinds` has no booleans
+    has_few = len(quoting.plain) < MANY
+    if has_few and quoting.strings is not None:
         fields["pattern"] = quoting.strings
-    return fields, lost if len(lost) == 1 else (), quoting.keys if few else None
+    return fields, lost, quoting.keys if has_few else None

@@ -80,6 +80,7 @@ class Schema:
     two or three, and filling in the others was half of the time that reading a small schema takes.
     """
 
+    # `__dict__` holds the fields that a keyword sets. The slots are for what each schema has.
     __slots__ = (
         "__dict__",
         "at",
@@ -190,7 +191,9 @@ class Schema:
     order, for the declared order of keys."""
 
     def __init__(self, id: int, at: Any, raw: Any = None) -> None:
-        self.id, self.at, self.raw = id, at, raw
+        self.id = id
+        self.at = at
+        self.raw = raw
 
     @property
     def pointer(self) -> str:
@@ -201,17 +204,19 @@ class Schema:
         return spell_pointer(self.at)
 
 
+# One call reads all fields, which is cheaper than a loop over their names.
 _IN_PLACE = attrgetter("all_of", "any_of", "one_of", "ref", "if_", "then", "else_")
 
 
 def in_place(schema: Schema) -> list[Schema]:
-    """Return the schemas that judge the same value as one that they are part of, but for `not`."""
+    """Return the schemas inside `schema` that judge the same value as it does, but for `not`."""
     return [*parts_of(_IN_PLACE(schema))]
 
 
 def conjuncts_of(schemas: Iterable[Schema]) -> Iterator[Schema]:
     """Yield some schemas, and all that they ask of the same value by `$ref` and `allOf`, each once."""
     visited: set[int] = set()
+    # The stack is reversed, so that the schemas come in the order of the text.
     stack = list(schemas)
     stack.reverse()
     while stack:
@@ -234,16 +239,21 @@ def parts_of(values: Iterable[object]) -> Iterator[Schema]:
             yield value
         elif isinstance(value, Mapping):
             stack.extend(reversed(list(value.values())))
+        # The last part tells tuples of schemas, and of pairs of a pattern and a schema, from tuples of names.
         elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
             stack.extend(reversed(value))
 
 
 def with_others(value: object, by: Mapping[int, Schema]) -> object:
-    """Return the value of a field with other schemas in it, given by the ids of those that they replace."""
+    """Return the value of a field of `Schema` with other schemas in it.
+
+    `by` maps the id of a schema to the schema that replaces it.
+    """
     if isinstance(value, Schema):
         return by.get(value.id, value)
     if isinstance(value, Mapping):
         return {key: with_others(part, by) for key, part in value.items()}
+    # Tuples of schemas and of pairs, as in `parts_of`.
     if isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
         return tuple([with_others(part, by) for part in value])
     return value
@@ -272,6 +282,7 @@ class OpenDocument(ABC):
     notes: list[str]
     """Notes of the report on the document as a whole."""
 
+    # A document may be read more than once: each reading starts from these.
     def reset_reading(self) -> None:
         """Forget what was read."""
         self.schemas: list[Schema] = []
@@ -306,9 +317,20 @@ class OpenDocument(ABC):
     def follow_reference(self, schema: Schema, keyword: str, reference: str) -> None:
         """Have a schema hold the target of its `$ref`, `$dynamicRef` or `$recursiveRef`."""
 
-    def new_schema(self, raw: Any, up: Schema | None, at: Any, scope: Scope) -> Schema:
-        """Return a new schema, `at` from the one around it; without that one, `at` is its pointer."""
-        schema = Schema(len(self.schemas), at if up is None else (up.at, *at), raw)
+    def new_schema(
+        self,
+        raw: Any,
+        up: Schema | None,
+        at: Any,
+        scope: Scope,
+    ) -> Schema:
+        """Return a new schema with the next id; it is not read.
+
+        `raw` is its JSON value, `up` the schema around it, `at` the way from there, for example
+        `("properties", "a")`, and `scope` its resource. `up` None: `at` is the whole pointer.
+        """
+        whole_way = at if up is None else (up.at, *at)
+        schema = Schema(len(self.schemas), whole_way, raw)
         schema.scope = scope
         self.schemas.append(schema)
         return schema
@@ -319,14 +341,34 @@ class OpenDocument(ABC):
         vars(schema).update(fields)
         return schema
 
-    def refuse_keyword(self, schema: Schema, keyword: str, fault: str = "", cure: str = "") -> None:
-        """Note that `keyword`, in use in `schema`, is not handled."""
+    def refuse_keyword(
+        self,
+        schema: Schema,
+        keyword: str,
+        fault: str = "",
+        cure: str = "",
+    ) -> None:
+        """Note that `keyword`, in use in `schema`, is not handled.
+
+        `fault` and `cure` are sentences for `UnsupportedError`; empty: the usual ones, for example
+        `contains is not handled.`
+        """
         fault = fault or f"{keyword} is not handled."
         cure = cure or f"Leave {keyword} out, or check it on the finished document."
         self.refusals.append(KeywordRefusal(schema.pointer, keyword, fault, cure))
 
-    def keyword_error(self, schema: Schema, keyword: str, takes: str, cure: str = "") -> SchemaError:
-        """Return the error for a keyword of `schema` whose value is of the wrong kind."""
+    def keyword_error(
+        self,
+        schema: Schema,
+        keyword: str,
+        takes: str,
+        cure: str = "",
+    ) -> SchemaError:
+        """Return the error for a keyword of `schema` whose value is of the wrong kind.
+
+        `takes` completes a sentence that begins with the keyword, for example `takes a number`; `cure` is the
+        last sentence, by default that the keyword is to be corrected.
+        """
         return SchemaError(
             f"{keyword} {takes}, not {show_value(schema.raw[keyword])}.",
             where=f"{schema.pointer}/{escape(keyword)}",
@@ -339,8 +381,12 @@ def show_value(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (dict, list)) or len(str(value)) > 40:
-        return f"{'an' if kind_name(value)[0] in 'aio' else 'a'} {kind_name(value)}"
-    return repr(value) if isinstance(value, str) else str(value)
+        kind = kind_name(value)
+        article = "an" if kind[0] in "aio" else "a"
+        return f"{article} {kind}"
+    if isinstance(value, str):
+        return repr(value)
+    return str(value)
 
 
 Reader: TypeAlias = Callable[[OpenDocument, Schema, str, Any], None]

@@ -1,4 +1,4 @@
-"""What a server for OpenAI's strict structured outputs refuses of a schema, and the policies that go with it.
+"""Schemas that a server for OpenAI's strict structured outputs refuses, and the policies of such a server.
 
 Sources, as they stood in November 2026: the guide "Structured model outputs", section "Supported schemas"
 (developers.openai.com/api/docs/guides/structured-outputs), and where it is silent the server's own errors: on
@@ -83,25 +83,29 @@ def find_refusals(schema: Json) -> list[OpenAIRefusal]:
                 OpenAIRefusal(pointer, "", "A schema is an object here, not true or false.")
             )
             continue
+        # Only objects count as a level; arrays and anyOf hand the level on.
         level += _is_object(node)
-        refusals_so_far += [
-            OpenAIRefusal(pointer, *refusal) for refusal in _subschema_refusals(node, pointer == "#", level)
-        ]
+        for refusal in _subschema_refusals(node, pointer == "#", level):
+            refusals_so_far.append(OpenAIRefusal(pointer, *refusal))
         nodes.append(node)
         inside = [(child, f"{pointer}/{path}", start) for child, path, start in _child_nodes(node, level)]
+        # The stack is reversed: the children come in the order of the text.
         stack.extend(reversed(inside))
-    return [*refusals_so_far, *(OpenAIRefusal("#", *refusal) for refusal in _total_refusals(nodes))]
+    for refusal in _total_refusals(nodes):
+        refusals_so_far.append(OpenAIRefusal("#", *refusal))
+    return refusals_so_far
 
 
 def check_subset(schema: Json) -> None:
     """Raise `UnsupportedError` for the first thing that the subset rules out, and name how many more."""
     all_refusals = find_refusals(schema)
     if all_refusals:
+        first = all_refusals[0]
         more_text = f" ({len(all_refusals) - 1} more like it.)" if len(all_refusals) > 1 else ""
         raise UnsupportedError(
-            f"A server for OpenAI's strict structured outputs refuses this: {all_refusals[0].why}{more_text}",
-            keyword=all_refusals[0].keyword,
-            where=all_refusals[0].pointer,
+            f"A server for OpenAI's strict structured outputs refuses this: {first.why}{more_text}",
+            keyword=first.keyword,
+            where=first.pointer,
             cure="Change the schema, or leave out subset.",
         )
 
@@ -118,7 +122,9 @@ def _root_refusals(schema: Json) -> Iterator[_Told]:
 
 def _types_of(node: dict[str, Any]) -> list[Any]:
     types = node.get("type", [])
-    return types if isinstance(types, list) else [types]
+    if isinstance(types, list):
+        return types
+    return [types]
 
 
 def _is_object(node: dict[str, Any]) -> bool:
@@ -126,14 +132,19 @@ def _is_object(node: dict[str, Any]) -> bool:
 
 
 def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iterator[_Told]:
-    is_object, types, target = _is_object(node), _types_of(node), node.get("$ref")
-    pattern, form = node.get("pattern"), node.get("format")
-    beside = ", ".join(name for name in node if name != "$ref")
+    is_object = _is_object(node)
+    types = _types_of(node)
+    target = node.get("$ref")
+    pattern = node.get("pattern")
+    form = node.get("format")
+    siblings = ", ".join(name for name in node if name != "$ref")
     leads = target is None or (isinstance(target, str) and _TARGET.fullmatch(target))
     looks_around = isinstance(pattern, str) and _LOOK_AROUND.match(pattern)
     is_open = is_object and node.get("additionalProperties") is not False
-    for holds, keyword, why in (
+    # A table of the rules: whether the schema breaks the rule, the keyword to blame, the sentence.
+    for is_broken, keyword, why in (
         (
+            # Not `>`: the first object that is too deep is named, and not those inside of it.
             is_object and level == DEEPEST + 1,
             "properties",
             f"Objects are nested more than {DEEPEST} levels deep.",
@@ -142,7 +153,7 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
             (keyword not in _SUPPORTED, keyword, f"{keyword} is not among the supported keywords.")
             for keyword in node
         ),
-        (target is not None and beside, "$ref", f"Beside $ref stands nothing else: {beside}."),
+        (target is not None and siblings, "$ref", f"Beside $ref stands nothing else: {siblings}."),
         (not leads, "$ref", f"{target!r} is neither the root (#) nor a definition (#/$defs/NAME)."),
         (not is_root and not node.keys() & _TYPED, "type", "Each schema says a type."),
         ("array" in types and "items" not in node, "items", "Each array has items."),
@@ -151,14 +162,17 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
         (form not in (None, *FORMATS), "format", f"{form!r} is not among the supported formats."),
         (is_open, "additionalProperties", "Each object has additionalProperties: false."),
     ):
-        if holds:
+        if is_broken:
             yield keyword, why
-    properties, required_names = node.get("properties", {}), node.get("required", [])
+    properties = node.get("properties", {})
+    required_names = node.get("required", [])
     if is_object and isinstance(properties, dict) and isinstance(required_names, list):
         required_set = {name for name in required_names if isinstance(name, str)}
+        optional_names = [name for name in properties if name not in required_set]
+        undeclared_names = sorted(required_set - properties.keys())
         for complaint, names in (
-            ("Each property is required; missing", [name for name in properties if name not in required_set]),
-            ("Each required name is a property; not so", sorted(required_set - properties.keys())),
+            ("Each property is required; missing", optional_names),
+            ("Each required name is a property; not so", undeclared_names),
         ):
             if names:
                 first_names = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
@@ -166,11 +180,14 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
 
 
 def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, int]]:
+    """Yield the schemas inside one, each with its way from there and the level that it starts from."""
     for keyword in _MAPS:
         members = node.get(keyword)
         if isinstance(members, dict):
+            # Definitions start anew: their depth is counted in themselves, as `$ref` is not followed.
+            start_level = level if keyword == "properties" else 0
             for name, child in members.items():
-                yield child, f"{keyword}/{escape(name)}", level if keyword == "properties" else 0
+                yield child, f"{keyword}/{escape(name)}", start_level
     if isinstance(node.get("items"), (dict, bool)):
         yield node["items"], "items", level
     branches = node.get("anyOf")
@@ -180,7 +197,7 @@ def _child_nodes(node: dict[str, Any], level: int) -> Iterator[tuple[Json, str, 
 
 
 def _total_refusals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
-    """Yield what is too much over the whole schema."""
+    """Yield the limits that the schema as a whole exceeds."""
     maps = [
         (keyword, node[keyword]) for node in nodes for keyword in _MAPS if isinstance(node.get(keyword), dict)
     ]
@@ -189,14 +206,10 @@ def _total_refusals(nodes: Sequence[dict[str, Any]]) -> Iterator[_Told]:
     name_characters = sum(len(name) for _, members in maps for name in members)
     constants = sum(len(node["const"]) for node in nodes if isinstance(node.get("const"), str))
     properties = sum(len(members) for keyword, members in maps if keyword == "properties")
+    all_characters = name_characters + sum(sizes) + constants
     for keyword, count, maximum, unit in (
         ("properties", properties, PROPERTIES, "properties"),
-        (
-            "properties",
-            name_characters + sum(sizes) + constants,
-            CHARACTERS,
-            "characters in names, enum and const",
-        ),
+        ("properties", all_characters, CHARACTERS, "characters in names, enum and const"),
         ("enum", sum(map(len, enums)), ENUM_VALUES, "values of enum"),
     ):
         if count > maximum:

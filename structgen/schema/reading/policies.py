@@ -34,7 +34,7 @@ is in the language."""
 
 
 CustomFormat: TypeAlias = Union[str, "tuple[tuple[str, int], ...]"]
-"""What a format of the caller's says: a pattern of strings, or NUMERIC keywords of numbers."""
+"""The meaning of a format of the caller's: a pattern of strings, or NUMERIC keywords of numbers."""
 
 NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 """The keywords that a format of numbers may use."""
@@ -52,12 +52,12 @@ def _integer_bounds(minimum: int, maximum: int) -> Mapping[str, int]:
     return MappingProxyType({"multipleOf": 1, "minimum": minimum, "maximum": maximum})
 
 
+_SIZES = (8, 16, 32, 64)
+
 OPENAPI_FORMATS: Mapping[str, str | Mapping[str, int]] = MappingProxyType(
     {
-        **{
-            f"int{bits}": _integer_bounds(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)
-        },
-        **{f"uint{bits}": _integer_bounds(0, 2**bits - 1) for bits in (8, 16, 32, 64)},
+        **{f"int{bits}": _integer_bounds(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in _SIZES},
+        **{f"uint{bits}": _integer_bounds(0, 2**bits - 1) for bits in _SIZES},
         "double-int": _integer_bounds(1 - 2**53, 2**53 - 1),
         "float": _finite_bounds(24, 127),
         "double": _finite_bounds(53, 1023),
@@ -86,14 +86,20 @@ READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "
 
 def _read_whitespace(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
+        # json.dumps takes a negative indent as 0.
         return "indent:" + " " * max(value, 0)
     words = rf"({'|'.join(WHITESPACE)}|indent:[ \t\n\r]*)(?::([0-9]{{1,18}}))?"
     match = re.fullmatch(words, value) if isinstance(value, str) else None
     if match is not None:
-        kind, count = match[1], None if match[2] is None else int(match[2])
-        if count is None or kind == "compact" or (kind in ("oneline", "indent:") and count):
+        kind = match[1]
+        count = None if match[2] is None else int(match[2])
+        # A count leaves nothing out where the policy writes at most one character anyway.
+        writes_one_character = kind in ("oneline", "indent:")
+        if count is None or kind == "compact" or (writes_one_character and count):
             return kind
-        return f"{'any' if kind == 'bounded' and count <= 8 else kind}:{count}"
+        # Up to 8 characters "bounded" and "any" allow the same texts.
+        counted_kind = "any" if kind == "bounded" and count <= 8 else kind
+        return f"{counted_kind}:{count}"
     if isinstance(value, str) and not value.strip(" \t\n\r"):
         return "indent:" + value
     raise OptionError(
@@ -107,7 +113,9 @@ def counted_space(whitespace: object, max_blanks: int) -> str:
     """Return the policy of a policy's white space of which `max_blanks` characters stand together at most."""
     kind, blanks, known_limit = Policies(whitespace=whitespace).space  # type: ignore[arg-type]
     limit = max_blanks if known_limit is None else min(max_blanks, known_limit)
-    return f"{kind}{':' if kind == 'indent' else ''}{blanks}:{limit}"
+    # The blanks of an indent stand between two colons; other policies have one colon.
+    separator = ":" if kind == "indent" else ""
+    return f"{kind}{separator}{blanks}:{limit}"
 
 
 def _any_value(value: Any) -> int | None:
@@ -126,6 +134,7 @@ def _read_own_formats(formats: Any) -> tuple[tuple[str, CustomFormat], ...]:
     if formats is None:
         return ()
     if isinstance(formats, tuple):  # formats that were checked before
+        # A tuple of another shape stays as it is, and is refused below.
         with suppress(TypeError, ValueError):
             formats = {
                 name: format_rule if isinstance(format_rule, str) else dict(format_rule)
@@ -140,9 +149,11 @@ def _read_own_formats(formats: Any) -> tuple[tuple[str, CustomFormat], ...]:
             where="custom_formats",
             cure='Pass a dict such as {"sku": "^[A-Z]{3}-[0-9]+$", "percent": {"minimum": 0}}.',
         )
+    # Sorted tuples: equal formats are equal policies, whose grammars are compiled once.
+    sorted_formats = sorted(formats.items(), key=lambda item: item[0])
     return tuple(
         (name, meaning if isinstance(meaning, str) else tuple(sorted(meaning.items())))
-        for name, meaning in sorted(formats.items(), key=lambda item: item[0])
+        for name, meaning in sorted_formats
     )
 
 
@@ -191,20 +202,21 @@ class Policies:
     @property
     def narrow_options(self) -> tuple[str, ...]:
         """The options that keep some documents of the schema out, `formats` aside."""
-        words = tuple(
-            name for name in ("property_order", "numbers", "escapes") if getattr(self, name) != "any"
-        )
-        if self.space[0] in DEMANDING and self.space[2] is not None:
+        choices = ("property_order", "numbers", "escapes")
+        bounds = ("max_string", "max_items", "any_value")
+        words = tuple(name for name in choices if getattr(self, name) != "any")
+        kind, _, blank_limit = self.space
+        # Under the other policies a count leaves texts out, but no value: its text without blanks stays.
+        if kind in DEMANDING and blank_limit is not None:
             words += ("whitespace",)
-        caps = tuple(
-            name for name in ("max_string", "max_items", "any_value") if getattr(self, name) is not None
-        )
-        return words + caps
+        return words + tuple(name for name in bounds if getattr(self, name) is not None)
 
     @property
     def of_point(self) -> Callable[[str], Json]:
         """Return how numerals with a point or an exponent are read: as the next double, or exactly."""
-        return Decimal if self.numbers in ("decimal", "any") else nearest_double
+        if self.numbers in ("decimal", "any"):
+            return Decimal
+        return nearest_double
 
     def widen_options(self, *names: str) -> Policies:
         """Return the policies with some options at their widest."""

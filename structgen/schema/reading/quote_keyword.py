@@ -25,11 +25,11 @@ KEY: Final = "x-key"
 @fields_named("x-quote(words=6)")
 @dataclass(frozen=True, slots=True)
 class QuoteMembers:
-    """What a quote is. Raises `OptionError` for values that are none, and for `words` beside sentences and
+    """The members of `x-quote`. Raises `OptionError` for other values, and for `words` beside sentences and
     lines."""
 
     of: Annotated[str, ChoiceCheck(("words", "sentences", "lines"))] = "words"
-    """A quote is a run of these."""
+    """The pieces of text of which a quote is a run."""
     words: Annotated[int, WholeCheck(1)] | None = None
     """The most words of a quote; None: any number."""
 
@@ -44,12 +44,15 @@ class QuoteMembers:
 
 
 def read_quote(value: Any, where: str) -> dict[str, Any]:
-    """Return a value of `x-quote` as the keywords of `runs_of`: `of` and `words`. `where`: the pointer of the
-    keyword. Raises `SchemaError`."""
+    """Return a value of `x-quote` as the keywords of `runs_of`: `of` and `words`.
+
+    `where` is the pointer of the keyword. Raises `SchemaError`.
+    """
     if not isinstance(value, Mapping):
         raise SchemaError(
             f"{QUOTE} is {show_value(value)}.", where=where, cure='Write an object: {"words": 6} or {}.'
         )
+    # An option's error becomes one of the schema: it names the member by its pointer.
     try:
         return asdict(QuoteMembers(**value))
     except OptionError as error:

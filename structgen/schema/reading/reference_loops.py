@@ -1,9 +1,9 @@
 """Schemas that come back to themselves without going down into a value.
 
 The specification leaves open what they mean (Core 2020-12, section 9.4.1). A loop of `$ref` and `allOf` alone
-asks nothing that is not asked already, so each schema on it means the rest of what all of them say: what
-validators that end at all say too. Any other loop (through `anyOf`, `not`, ...), and one that says nothing
-else, has no such meaning and is refused.
+asks nothing that is not asked already, so each schema on it means the conjunction of all other keywords on
+the loop. Validators that end at all say the same. Any other loop (through `anyOf`, `not`, ...), and one that
+says nothing else, has no such meaning and is refused.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ def settle_loops(document: OpenDocument, referring: Iterable[Schema]) -> None:
     """
     starts = list(referring)
     if not _find_loops(starts, _same_value):
-        return
+        return  # the usual case
     for group in _find_loops(starts, _operands_of):
         _open_loop(document, group)
+    # A loop that is left is none of conjunctions alone. Its first schema and the one that refers to it are
+    # named; a schema that is alone on its loop refers to itself.
     for following, *others in _find_loops(starts, _same_value):
-        schema = next((candidate for candidate in others if following in _same_value(candidate)), following)
+        referring_schemas = (candidate for candidate in others if following in _same_value(candidate))
+        schema = next(referring_schemas, following)
         raise SchemaError(
             f"This schema refers back to itself ({following.pointer}) without going down into "
             "a value, so that no value can be judged.",
@@ -55,7 +58,8 @@ def _operands_of(schema: Schema) -> list[Schema]:
 
 
 def _find_loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Schema]]) -> list[list[Schema]]:
-    """Return the loops of a relation of schemas, and the schemas of each, as they are reached."""
+    """Return the loops of a relation of schemas: for each its schemas, in the order in which they are
+    reached."""
     reached_schemas: dict[int, Schema] = {}
     edges: dict[int, list[int]] = {}
     stack = [*reversed(starts)]
@@ -63,44 +67,52 @@ def _find_loops(starts: Sequence[Schema], operands: Callable[[Schema], list[Sche
         schema = stack.pop()
         if schema.id not in reached_schemas:
             reached_schemas[schema.id] = schema
-            below = operands(schema)
-            edges[schema.id] = [part.id for part in below]
-            stack += below
-    order = {at: number for number, at in enumerate(reached_schemas)}
-    loops = (
+            operand_schemas = operands(schema)
+            edges[schema.id] = [part.id for part in operand_schemas]
+            stack += operand_schemas
+    # Strongly connected components come in an order of their own: the errors must not depend on it.
+    order = {schema_id: number for number, schema_id in enumerate(reached_schemas)}
+    loops = [
         sorted(group, key=order.__getitem__)
         for group in components(edges)
         if len(group) > 1 or group[0] in edges[group[0]]
-    )
-    return [[reached_schemas[at] for at in loop] for loop in sorted(loops, key=lambda loop: order[loop[0]])]
+    ]
+    loops.sort(key=lambda loop: order[loop[0]])
+    return [[reached_schemas[schema_id] for schema_id in loop] for loop in loops]
 
 
 def _open_loop(document: OpenDocument, group: list[Schema]) -> None:
-    """Make each schema of a loop the conjunction of what all of them say besides."""
+    """Make each schema of a loop the conjunction of all that its schemas say, but for the loop itself."""
+    # `unevaluated*` reads which members the schemas beside it have evaluated, and opening would lose these.
     if any(name.startswith("unevaluated") for schema in group for name in vars(schema)):
-        return  # that keyword reads what the schemas beside it have evaluated, which taking them apart loses
+        return
     inside = {schema.id for schema in group}
     conjuncts: list[Schema] = []
     for schema in group:
         # A schema holds the fields that are set in its `__dict__`.
         fields: dict[str, Any] = dict(vars(schema))
-        if fields.pop("ref", None) is not None and schema.ref is not None and schema.ref.id not in inside:
-            fields["ref"] = schema.ref
-        rest = tuple(part for part in fields.pop("all_of", ()) if part.id not in inside)
-        if rest:
-            fields["all_of"] = rest
-        gone = {"$ref": "ref", "allOf": "all_of"}
+        # `ref` and `all_of` lose the schemas of the loop, and stay for those outside of it.
+        target = fields.pop("ref", None)
+        if target is not None and target.id not in inside:
+            fields["ref"] = target
+        outer_parts = tuple(part for part in fields.pop("all_of", ()) if part.id not in inside)
+        if outer_parts:
+            fields["all_of"] = outer_parts
+        loop_fields = {"$ref": "ref", "allOf": "all_of"}
         fields["applicators"] = tuple(
-            name for name in schema.applicators if name not in gone or gone[name] in fields
+            name for name in schema.applicators if name not in loop_fields or loop_fields[name] in fields
         )
+        # More than `applicators`: the schema says something besides the loop.
         if len(fields) > 1:
             conjuncts.append(document.derive_schema(schema.pointer, **fields))
     if not conjuncts:
         return
     for schema in group:
+        # As it is written, for `Document.loops`: other rooms follow references as the text has them.
         document.loops[schema.id] = schema.ref, schema.all_of
         vars(schema).clear()
-        schema.all_of, schema.applicators = tuple(conjuncts), ("allOf",)
+        schema.all_of = tuple(conjuncts)
+        schema.applicators = ("allOf",)
     document.notes.append(
         f"{group[0].pointer} refers back to itself by $ref and allOf: it means what else is said there."
     )

@@ -48,7 +48,7 @@ class RemoteError(Exception):
 
 
 class References:
-    """The resources and anchors of a document and of those that it refers to, found as they are asked for.
+    """The resources and anchors of a document and of the documents that it refers to, found on demand.
 
     Only a reference that is no plain JSON pointer needs the index of a whole document.
     """
@@ -57,12 +57,15 @@ class References:
         """`draft` None: the one that `$schema` names, also by way of a meta-schema among the resources."""
         self._remotes = remotes
         self._dialects: dict[str, Dialect | None] = {}
-        root_dialect = dialect_of(DEFAULT_DRAFT) if draft is None else dialect_of(draft)
+        root_dialect = dialect_of(DEFAULT_DRAFT if draft is None else draft)
         if draft is None and isinstance(value, dict):
             root_dialect = self._dialect_of(value, root_dialect)
         self.root = Scope(value, "#", "", root_dialect)
+        # By id of a JSON value: the values live as long as the documents, which this object holds.
         self._scopes: dict[int, Scope] = {}
+        # None until some reference needs the index of the whole document.
         self._resources: dict[str, Scope] | None = None
+        # By id of the root of a resource, since two resources may have an anchor of one name.
         self._anchors: dict[tuple[int, str], ReferenceTarget] = {}
         self._dynamic: dict[int, dict[str, ReferenceTarget]] = {}
         if isinstance(value, dict):
@@ -72,19 +75,24 @@ class References:
     def enter_schema(self, scope: Scope, raw: dict[str, Any], at: Any) -> Scope:
         """Return the scope inside a subschema: its own where an identifier gives it another URI. `at`: where
         it stands (`Schema.at`)."""
-        own = self._scopes.get(id(raw))
-        if own is not None:
-            return own
+        known_scope = self._scopes.get(id(raw))
+        if known_scope is not None:
+            return known_scope
         outer_dialect = scope.dialect
         uri = _identifier_of(raw, outer_dialect).partition("#")[0]
         if not uri:
             return scope
-        own = Scope(raw, spell_pointer(at), join_uri(scope.base, uri), self._dialect_of(raw, outer_dialect))
-        self._scopes[id(raw)] = own
-        return own
+        base = join_uri(scope.base, uri)
+        inner_scope = Scope(raw, spell_pointer(at), base, self._dialect_of(raw, outer_dialect))
+        self._scopes[id(raw)] = inner_scope
+        return inner_scope
 
     def find_target(self, scope: Scope, reference: str) -> ReferenceTarget:
-        """Return where a reference leads that stands in `scope`; `NowhereError`, `RemoteError`."""
+        """Return where a reference leads that stands in `scope`.
+
+        Raises `NowhereError` where the document has no such place, `RemoteError` where the document was not
+        given.
+        """
         uri, _, fragment = reference.partition("#")
         if uri:
             uri = join_uri(scope.base, uri)
@@ -93,31 +101,37 @@ class References:
         if fragment and not fragment.startswith("/"):
             self._all_resources()
             name = unquote(fragment)
-            anchors = self._anchors.get((id(scope.root), name))
-            if anchors is None:
+            target = self._anchors.get((id(scope.root), name))
+            if target is None:
                 raise NowhereError(f"{scope.prefix} has no anchor {name!r}")
-            return anchors
+            return target
         return self._target_at_pointer(scope, fragment)
 
     def _target_at_pointer(self, scope: Scope, pointer: str) -> ReferenceTarget:
         if not pointer:
             return ReferenceTarget(scope.root, scope.prefix, scope)
-        start, node = scope.prefix, scope.root
+        start = scope.prefix
+        node = scope.root
         tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
         for at in range(1, len(tokens)):
-            token, fault = unescape_segment(tokens[at]), ""
+            token = unescape_segment(tokens[at])
+            fault = ""
             if node.__class__ is dict:
+                # The pointer enters an embedded resource: references below are relative to its URI.
                 if scope.dialect.id_key in node:
-                    scope = self.enter_schema(scope, node, (start, *map(unescape_segment, tokens[1:at])))
+                    way = map(unescape_segment, tokens[1:at])
+                    scope = self.enter_schema(scope, node, (start, *way))
                 if token in node:
                     node = node[token]
                 else:
                     fault = f"has no member {token!r}"
             elif node.__class__ is list:
                 # RFC 6901, section 4: digits without leading zeros.
-                digits = token.isascii() and token.isdigit() and len(token) < 10
-                if digits and str(int(token)) == token and int(token) < len(node):
-                    node = node[int(token)]
+                # The bound on their number keeps a pointer of a million digits cheap.
+                has_digits = token.isascii() and token.isdigit() and len(token) < 10
+                index = int(token) if has_digits else len(node)
+                if str(index) == token and index < len(node):
+                    node = node[index]
                 else:
                     fault = f"has {len(node)} items, no {token!r}"
             else:
@@ -135,6 +149,7 @@ class References:
                 raw = self._remotes.standard_schema(uri)
             if raw is not None:
                 return self._load_document(uri, raw)
+            # No document was given under this URI. One of them may have an `$id` in it that is the URI.
             for name, document in self._remotes.all_documents():
                 if name not in resources:
                     self._load_document(name, document)
@@ -148,7 +163,8 @@ class References:
         scope = Scope(raw, uri + "#", uri, self.root.dialect)
         if isinstance(raw, dict):
             scope.dialect = self._dialect_of(raw, scope.dialect)
-            scope.base = join_uri(uri, _identifier_of(raw, scope.dialect).partition("#")[0])
+            own_uri = _identifier_of(raw, scope.dialect).partition("#")[0]
+            scope.base = join_uri(uri, own_uri)
             self._scopes[id(raw)] = scope
         self._index_document(scope)
         self._all_resources().setdefault(uri, scope)
@@ -163,6 +179,7 @@ class References:
     def bind_names(self, bindings: Bindings, scope: Scope, names: Sequence[str]) -> Bindings:
         """Return the bindings after a path has entered a resource."""
         anchors = self.dynamic_anchors(scope)
+        # The outermost resource of the path decides: a name that is bound stays so.
         return tuple([old or anchors.get(name) for old, name in zip(bindings, names, strict=True)])
 
     def dynamic_anchors(self, scope: Scope) -> Mapping[str, ReferenceTarget]:
@@ -192,9 +209,8 @@ class References:
             self._dialects[uri] = None  # where a meta-schema names itself
             meta = self._remotes.get(uri)
             if isinstance(meta, dict):
-                self._dialects[uri] = with_vocabularies(
-                    self._dialect_of(meta, dialect_of(DEFAULT_DRAFT)), meta
-                )
+                meta_dialect = self._dialect_of(meta, dialect_of(DEFAULT_DRAFT))
+                self._dialects[uri] = with_vocabularies(meta_dialect, meta)
         return self._dialects[uri] or outer
 
     def _index_document(self, top: Scope) -> None:
@@ -214,11 +230,13 @@ class References:
                 target = ReferenceTarget(raw, spell_pointer(path), scope)
                 self._anchors.setdefault((id(scope.root), name), target)
             if scope_dialect.dynamic_anchor:
+                # `$dynamicAnchor` is a name, anywhere; `$recursiveAnchor` is true, at the root of a resource.
                 mark = raw.get(scope_dialect.dynamic_anchor)
                 name = mark if isinstance(mark, str) else RECURSIVE
                 if name or (mark is True and raw is scope.root):
                     target = ReferenceTarget(raw, spell_pointer(path), scope)
                     self._dynamic.setdefault(id(scope.root), {}).setdefault(name, target)
+            # Only where the dialect has schemas: an `$id` inside of an `enum` or a `const` names nothing.
             for keyword, shape in scope_dialect.locations.items():
                 value = raw.get(keyword)
                 if value.__class__ is dict:
@@ -239,11 +257,14 @@ class References:
 def _identifier_of(raw: Mapping[str, Any], dialect: Dialect) -> str:
     """Return the identifier of a subschema; empty where it has none."""
     name = raw.get(dialect.id_key)
-    return name if isinstance(name, str) and not (dialect.hides_siblings and "$ref" in raw) else ""
+    if isinstance(name, str) and not (dialect.hides_siblings and "$ref" in raw):
+        return name
+    return ""
 
 
 def _anchors_of(raw: Mapping[str, Any], dialect: Dialect) -> Iterator[str]:
     if not dialect.anchors:
+        # Up to draft 7 an anchor is an identifier such as "#name".
         fragment = _identifier_of(raw, dialect).partition("#")[2]
         if fragment and not fragment.startswith("/"):
             yield unquote(fragment)

@@ -1,4 +1,5 @@
-"""Schemas given beside the root one, by URI, and the standard meta-schemas: where a `$ref` may lead.
+"""Schemas that a caller gives beside the root one, by URI, and the standard meta-schemas: where a `$ref` may
+lead.
 
 Nothing here opens a file or a connection on behalf of a reference: what is not given is not there.
 """
@@ -22,7 +23,7 @@ class Remotes:
         been made."""
         self._resources: Mapping[str, Any] = resources if resources is not None else {}
         self.used: dict[str, Json] = {}
-        """By URI without a fragment: the exact copies of those that were asked for."""
+        """By URI without a fragment: exact copies of the resources to which some reference led."""
 
     @classmethod
     def from_used(cls, used: Mapping[str, Json]) -> Remotes:
@@ -38,6 +39,7 @@ class Remotes:
         """
         document = self.used.get(uri)
         if document is None:
+            # Some write the empty fragment: "http://json-schema.org/draft-07/schema#".
             for name in (uri, f"{uri}#"):
                 if name in self._resources:
                     document = self.used[uri] = _exact_schema(name, self._resources[name])
@@ -46,7 +48,8 @@ class Remotes:
 
     def all_documents(self) -> Iterator[tuple[str, Json]]:
         """Yield every resource with its URI: one is known by the `$id`s in it, too."""
-        for uri in dict.fromkeys((*self.used, *(name.partition("#")[0] for name in self._resources))):
+        given_uris = (name.partition("#")[0] for name in self._resources)
+        for uri in dict.fromkeys((*self.used, *given_uris)):
             document = self.get(uri)
             if document is not None:
                 yield uri, document
@@ -70,13 +73,13 @@ class Remotes:
 
 def check_resources(resources: object) -> None:
     """Raise `OptionError` where the option `resources` is no mapping from URIs."""
-    if resources is None or (
-        isinstance(resources, Mapping) and all(isinstance(uri, str) and uri.strip("#") for uri in resources)
-    ):
+    if resources is None:
         return
-    fault = (
-        "has a key that is no URI" if isinstance(resources, Mapping) else f"is a {type(resources).__name__}"
-    )
+    fault = f"is a {type(resources).__name__}"
+    if isinstance(resources, Mapping):
+        if all(isinstance(uri, str) and uri.strip("#") for uri in resources):
+            return
+        fault = "has a key that is no URI"
     raise OptionError(
         f"resources {fault}.",
         where="resources",

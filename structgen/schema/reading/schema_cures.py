@@ -1,4 +1,5 @@
-"""What was probably meant by a value that a schema cannot have there: the last sentence of an error."""
+"""Cures for wrong values of keywords: what the author of the schema probably meant, as the last sentence of
+an error."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ _BESIDE = ("required", "minProperties", "maxProperties", "enum", "allOf", "anyOf
 
 
 def type_cure(value: object) -> str:
-    """Return how to mend a `type` that is none; empty where nothing is likely."""
+    """Return how to mend a value of `type` that names no type; empty where nothing is likely."""
     if value is None:
         return 'Write "null", in quotes.'
     if value == "any":
@@ -35,15 +36,19 @@ def type_cure(value: object) -> str:
             'This looks like a tool around a schema. Pass the schema alone: tool["function"]["parameters"].'
         )
     names = value if isinstance(value, list) else [value]
+    # `[*TYPES]`, a list: a name may be an object, which has no hash.
     wrong = next((name for name in names if name not in [*TYPES]), None)
     meant = _likely_type(wrong)
     return f'Write "{meant}" for {wrong!r}.' if meant else ""
 
 
 def schema_cure(raw: object, at: tuple[str | int, ...]) -> str:
-    """Return how to mend a value that stands for a schema, at a keyword and a key of its; empty where nothing
-    is likely."""
-    if at[:1] == ("properties",) and isinstance(raw, (list, int)) and at[1] in _BESIDE:
+    """Return how to mend a value that stands where a schema is expected; empty where nothing is likely.
+
+    `at` is the way to it from the schema around: a keyword, and often a key.
+    """
+    is_property = at[:1] == ("properties",)
+    if is_property and isinstance(raw, (list, int)) and at[1] in _BESIDE:
         return f"Write {at[1]} beside properties, not among them."
     if isinstance(raw, str):
         if raw.lower() in ("true", "false"):
@@ -54,9 +59,12 @@ def schema_cure(raw: object, at: tuple[str | int, ...]) -> str:
 
 
 def number_cure(value: object) -> str:
-    """Return how to mend a number that is none; empty where nothing is likely."""
+    """Return how to mend a value that is no number; empty where nothing is likely."""
     text = value.strip() if isinstance(value, str) else ""
-    return f"Write {text}, without quotes." if text.removeprefix("-").replace(".", "", 1).isdigit() else ""
+    # Digits with at most one point: a number in quotes.
+    if text.removeprefix("-").replace(".", "", 1).isdigit():
+        return f"Write {text}, without quotes."
+    return ""
 
 
 def reference_cure(root: object, reference: str) -> str:
@@ -68,6 +76,7 @@ def reference_cure(root: object, reference: str) -> str:
     for keyword in ("$defs", "definitions"):
         members = root.get(keyword)
         if isinstance(members, dict):
+            # The definition exists and the pointer to it is wrong, or one of the first 1,000 is alike.
             close = [name] if name in members else get_close_matches(name, list(members)[:1000], 1)
             if close:
                 return f'Write "#/{keyword}/{escape(close[0])}".'
@@ -78,4 +87,7 @@ def _likely_type(name: object) -> str:
     if not isinstance(name, str) or len(name) > 40:
         return ""
     lower = name.lower()
-    return _ELSEWHERE.get(lower) or next(iter(get_close_matches(lower, TYPES, 1)), "")
+    meant = _ELSEWHERE.get(lower)
+    if meant:
+        return meant
+    return next(iter(get_close_matches(lower, TYPES, 1)), "")

@@ -1,4 +1,4 @@
-"""What stands in `Annotated` beside a type and speaks of its strings, in the schema that pydantic writes."""
+"""Annotations in `Annotated` that speak of the strings of a type, in the schema that pydantic writes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 from structgen.base.errors import UnsupportedError
 
 
-def annotate_schema(annotation: str, core: Any, handler: Any, keywords: dict[str, Any]) -> dict[str, Any]:
+def annotate_schema(
+    annotation: str,
+    core: Any,
+    handler: Any,
+    keywords: dict[str, Any],
+) -> dict[str, Any]:
     """Return the schema of a type, as `handler` writes it, with the keywords that an annotation says of its
-    strings. `annotation`: the annotation, for the error.
+    strings: for example `{"type": "string", "x-quote": {}}`.
+
+    `annotation` is its name, for the error; `core` and `handler` are those of pydantic's
+    `__get_pydantic_json_schema__`; `keywords` are added beside the schema, or in an `allOf` with it.
 
     Raises `UnsupportedError` where no value of the type is a string.
     """
@@ -21,6 +29,7 @@ def annotate_schema(annotation: str, core: Any, handler: Any, keywords: dict[str
             where="type",
             cure="Annotate the strings inside: list[Annotated[str, ...]].",
         )
+    # Up to draft 7 keywords beside `$ref` are void; a keyword that stands there already must hold as well.
     if "$ref" not in schema and schema.keys().isdisjoint(keywords):
         return {**schema, **keywords}
     return {"allOf": [schema, keywords]}
@@ -37,5 +46,6 @@ def _has_strings(schema: dict[str, Any], handler: Any) -> bool:
     if "allOf" in schema:
         return all(_has_strings(part, handler) for part in schema["allOf"])
     if "enum" in schema or "const" in schema:
-        return any(isinstance(value, str) for value in schema.get("enum", [schema.get("const")]))
+        values = schema.get("enum", [schema.get("const")])
+        return any(isinstance(value, str) for value in values)
     return "string" in schema.get("type", "string")

@@ -27,7 +27,7 @@ _MEMBERS: Final = ("syntax", "definition", "start")
 
 
 class NamedGrammar(Protocol):
-    """What is asked of a grammar here."""
+    """The part of a grammar that this module needs."""
 
     @property
     def fingerprint(self) -> str: ...
@@ -39,12 +39,15 @@ class NamedGrammar(Protocol):
 HeldGrammars: TypeAlias = "dict[Any, Any] | None"
 """The grammar objects of a schema, by the members of `x-grammar`; None: it is a stranger's, and has none."""
 _ALIVE: Final[WeakValueDictionary[tuple[Any, int], NamedGrammar]] = WeakValueDictionary()
-"""By the members of their keywords. Of equal grammars each: whichever is held longest is found."""
+"""The grammar objects that somebody holds, by the members of their keywords and their ids. Equal grammars
+stand here side by side: while one of them is held, it is found."""
 
 
 def object_keyword(grammar: NamedGrammar, keyword_value: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the value of `x-grammar` for a grammar object, which this process knows while it is held: what
-    is said of its text, else its name."""
+    """Return the value of `x-grammar` for a grammar object, which this process knows while somebody holds it.
+
+    `keyword_value` is that of a grammar with a text; without one the value has the fingerprint.
+    """
     keyword_value = keyword_value or {"syntax": OBJECT, "definition": grammar.fingerprint}
     _ALIVE[_name_of(keyword_value), id(grammar)] = grammar
     return keyword_value
@@ -56,8 +59,9 @@ def _name_of(value: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _find_grammar(value: Mapping[str, Any], held_grammars: dict[Any, Any]) -> Any:
     """Return the grammar object of a value of `x-grammar`, and note that a schema holds it; None where nobody
-    does."""
+    holds such an object."""
     name = _name_of(value)
+    # `valuerefs` is a list: another thread may add or drop a grammar meanwhile.
     alive_grammars = (alive() for alive in _ALIVE.valuerefs() if alive.key[0] == name)
     grammar = held_grammars.get(name) or next(filter(None, alive_grammars), None)
     if grammar is not None:
@@ -65,12 +69,18 @@ def _find_grammar(value: Mapping[str, Any], held_grammars: dict[Any, Any]) -> An
     return grammar
 
 
-def grammar_of(value: Any, where: str, limits: Limits, held_grammars: HeldGrammars) -> Any:
-    """Return the grammar that the value of `x-grammar` describes; one that is an object is then in
-    `held_grammars`.
+def grammar_of(
+    value: Any,
+    where: str,
+    limits: Limits,
+    held_grammars: HeldGrammars,
+) -> Any:
+    """Return the grammar that a value of `x-grammar` describes; a grammar object is then in `held_grammars`.
 
-    Raises `SchemaError` for a value that is none, and the errors of the grammar's own reader, each with the
-    place. Cost: that of reading the text, the first time.
+    For example `{"syntax": "regex", "definition": "a+"}`. `where` is the pointer of the keyword, for errors;
+    `limits` bound the grammar; `held_grammars` are the objects that the schema may name, None for none.
+    Raises `SchemaError` for another value, and the errors of the grammar's own reader, each with the place.
+    Cost: that of reading the text, the first time.
     """
     cure = 'Write {"syntax": "lark", "definition": "start: ..."}; the syntaxes are lark, ebnf and regex.'
     if not isinstance(value, Mapping):
@@ -82,7 +92,8 @@ def grammar_of(value: Any, where: str, limits: Limits, held_grammars: HeldGramma
             where=f"{where}/{escape(unknown[0])}",
             cure=f"{suggest_name(unknown[0], _MEMBERS)}{cure}",
         )
-    syntax, definition = value.get("syntax"), value.get("definition")
+    syntax = value.get("syntax")
+    definition = value.get("definition")
     start = value.get("start")
     if syntax not in (*_SYNTAXES, OBJECT):
         raise SchemaError(
@@ -106,11 +117,10 @@ def grammar_of(value: Any, where: str, limits: Limits, held_grammars: HeldGramma
             where=f"{where}/syntax",
             cure='Write the text of the grammar, with the syntax "lark", "ebnf" or "regex".',
         )
-    grammar = (
-        _find_grammar(value, held_grammars)
-        if held_grammars is not None and (syntax == OBJECT or limits == DEFAULT)
-        else None
-    )
+    grammar = None
+    # Under limits of its own a text is read anew: an object may have been made under others.
+    if held_grammars is not None and (syntax == OBJECT or limits == DEFAULT):
+        grammar = _find_grammar(value, held_grammars)
     if grammar is None and syntax == OBJECT:
         raise SchemaError(
             "The schema names a grammar object that this process does not hold.",
@@ -122,9 +132,19 @@ def grammar_of(value: Any, where: str, limits: Limits, held_grammars: HeldGramma
 
 
 @billed_cache(32)
-def _read_grammar(syntax: str, definition: str, start: str | None, limits: Limits) -> Any:
-    """Return the grammar of a text. No file is opened."""
+def _read_grammar(
+    syntax: str,
+    definition: str,
+    start: str | None,
+    limits: Limits,
+) -> Any:
+    """Return the grammar of a text. No file is opened.
+
+    For example `("regex", "a+", None, DEFAULT)`. `start` is the first rule of a Lark or EBNF grammar, None
+    for the usual one. Raises the errors of the reader.
+    """
     options: dict[str, Any] = {} if start is None else {"start": start}
     if syntax == "lark":
+        # Lark's %import reads files; a schema may come from a stranger.
         options["text_only"] = True
     return public_name(syntax)(definition, limits=limits, **options)

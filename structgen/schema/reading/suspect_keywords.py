@@ -70,8 +70,9 @@ _ELSEWHERE: Final = MappingProxyType(
 """Words of other languages of schemas, in small letters: the keyword, what to do."""
 _FOREIGN: Final = MappingProxyType(
     {
-        re.compile(rf"(?:[^\\]|\\.)*?(?:{piece})", re.DOTALL): told
-        for piece, told in (
+        # Whole escapes are skipped before the piece: in `\\A` the backslash is escaped, and A is a letter.
+        re.compile(rf"(?:[^\\]|\\.)*?(?:{piece})", re.DOTALL): advice
+        for piece, advice in (
             (r"\\A", ("\\A is the letter A in ECMA-262, not an anchor.", "Write ^ for the beginning, or A")),
             (r"\\Z", ("\\Z is the letter Z in ECMA-262, not an anchor.", "Write $ for the end, or Z")),
             (r"\\z", ("\\z is the letter z in ECMA-262, not an anchor.", "Write $ for the end, or z")),
@@ -102,7 +103,7 @@ _MOST_COMPARED: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One thing that a reader of a schema is told."""
+    """One remark for the reader of a schema: a keyword that looks like a constraint and is not read."""
 
     where: str
     """The JSON pointer of the keyword."""
@@ -114,14 +115,12 @@ class Suspect:
 
 
 def all_suspects(document: Document) -> tuple[Suspect, ...]:
-    """Return what is said of a document: that none of its keys restricts anything, and its suspects."""
+    """Return all remarks on a document: that none of its keys restricts anything, and its suspects."""
     remarks = list(find_suspects(document))
     raw = document.value
-    if (
-        isinstance(raw, dict)
-        and not looks_like_schema(raw)
-        and all(suspect.where.count("/") > 1 for suspect in remarks)
-    ):
+    # A remark on a key of the root says more than that no key is known.
+    no_root_key = all(suspect.where.count("/") > 1 for suspect in remarks)
+    if isinstance(raw, dict) and not looks_like_schema(raw) and no_root_key:
         unknown = [key for key in raw if key not in _of_all_drafts()[1]]
         first_keys = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
         fault = f"No key of it restricts anything in JSON Schema: {first_keys}."
@@ -135,36 +134,43 @@ def all_suspects(document: Document) -> tuple[Suspect, ...]:
 
 
 def misplaced_keywords(document: Document) -> Iterator[Suspect]:
-    """Yield what is said of keywords that speak of other types than the `type` beside them allows."""
+    """Yield remarks on keywords that speak of other types than the `type` beside them allows."""
     for schema in document.schemas:
         for keyword in idle_keywords(schema):
             kinds = " or ".join(sorted(schema.types or ()))
-            bound = _BOUNDS.get(kinds) if keyword[:3] in ("min", "max") else None
+            side = keyword[:3]
+            bound = _BOUNDS.get(kinds) if side in ("min", "max") else None
+            # The bound of the same side for the type that stands there: minLength of an array is minItems.
+            likely = f"{side}{bound}" if bound else ""
             yield Suspect(
                 f"{schema.pointer}/{keyword}",
                 f'"{keyword}" is ignored: it has no effect on values of the type {kinds}.',
-                f'Did you mean "{keyword[:3]}{bound}"?' if bound else 'Remove it, or correct "type".',
-                f"{keyword[:3]}{bound}" if bound else "",
+                f'Did you mean "{likely}"?' if likely else 'Remove it, or correct "type".',
+                likely,
             )
 
 
 def foreign_constructs(document: Document) -> Iterator[Suspect]:
-    r"""Yield what is said of patterns in other dialects than ECMA-262, which JSON Schema's are written in:
-    the anchors `\A`, `\Z`, `\z`, `\h`, `[[:alpha:]]`, `a{,3}`, `/a/i`."""
+    r"""Yield remarks on patterns of other dialects than ECMA-262, in which JSON Schema writes patterns:
+    the anchors `\A`, `\Z` and `\z`, and `\h`, `[[:alpha:]]`, `a{,3}`, `/a/i`."""
     for source, schema in document.patterns.items():
         keyword = "pattern" if schema.pattern == source else f"patternProperties/{escape(source)}"
-        advice = next((told for pattern, told in _FOREIGN.items() if pattern.match(source)), None)
+        matches = (advice for pattern, advice in _FOREIGN.items() if pattern.match(source))
+        advice = next(matches, None)
         if advice is not None:
             fault, cure = advice
             yield Suspect(f"{schema.pointer}/{keyword}", fault, f"{cure} where this is meant.")
 
 
 def misspelt_formats(document: Document) -> Iterator[Suspect]:
-    """Yield what is said of unknown formats that are one slip, or another spelling, away from a known one."""
+    """Yield remarks on unknown formats that are one slip, or another spelling, away from a known one."""
     known_formats = (*dict(document.policies.custom_formats), *sorted(FORMATS))
     likely: dict[str, str | None] = {}
-    for pointer, name in {(schema.pointer, name): None for schema, name in document.unknown_formats}:
-        if name not in likely and name not in KNOWN and len(likely) * len(known_formats) < _MOST_COMPARED:
+    # Each place once: one text may be several schemas (`Document._add_subschema`).
+    places = dict.fromkeys((schema.pointer, name) for schema, name in document.unknown_formats)
+    for pointer, name in places:
+        is_new = name not in likely and name not in KNOWN
+        if is_new and len(likely) * len(known_formats) < _MOST_COMPARED:
             likely[name] = _nearest_name(name, known_formats)
         if meant := likely.get(name):
             yield Suspect(
@@ -176,8 +182,8 @@ def misspelt_formats(document: Document) -> Iterator[Suspect]:
 
 
 def misspelt_keys(document: Document) -> Iterator[Suspect]:
-    """Yield what is said of required keys that `properties` lack, beside a similar property that is not
-    required. Such a key is left alone where any other schema of the document has a property of its name.
+    """Yield remarks on required keys that `properties` lack, beside a similar property that is not
+    required. There is no remark where any other schema of the document has a property of that name.
 
     No more than `_MOST_COMPARED` pairs of names are compared.
     """
@@ -185,7 +191,8 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
         return
     declared_keys = {key for schema in document.schemas for key in schema.properties}
     comparisons_left = _MOST_COMPARED
-    for asking in {asking.pointer: asking for asking in document.undeclared_schemas}.values():
+    places = {schema.pointer: schema for schema in document.undeclared_schemas}
+    for asking in places.values():
         optional = asking.properties.keys() - set(asking.required)
         for key in asking.required:
             if key in declared_keys:
@@ -193,7 +200,9 @@ def misspelt_keys(document: Document) -> Iterator[Suspect]:
             comparisons_left -= len(optional)
             if comparisons_left < 0:
                 return
-            meant = _nearest_name(key, [name for name in asking.properties if name in optional], 3)
+            # In the order of the text, which a set does not have.
+            candidates = [name for name in asking.properties if name in optional]
+            meant = _nearest_name(key, candidates, 3)
             if meant:
                 yield Suspect(
                     f"{asking.pointer}/required",
@@ -217,13 +226,14 @@ def _nearest_name(name: str, known_names: Iterable[str], min_letters: int = 5) -
         for candidate in known_names
         if abs(len(candidate) - len(name)) < 5 and len(candidate) <= _LONGEST
     ]
+    # Another spelling of any name is likelier than a slip in one: the first loop ends before the second.
     for near, plain_candidate in similar:
         if plain_candidate == plain:
             return near
+    letters = _DIGITS.sub("", plain)
     for near, plain_candidate in similar:
-        if _DIGITS.sub("", plain) != _DIGITS.sub("", plain_candidate) and _is_slip(
-            plain, plain_candidate, min_letters
-        ):
+        differ_in_letters = letters != _DIGITS.sub("", plain_candidate)
+        if differ_in_letters and _is_slip(plain, plain_candidate, min_letters):
             return near
     return None
 
@@ -231,15 +241,18 @@ def _nearest_name(name: str, known_names: Iterable[str], min_letters: int = 5) -
 def _is_slip(name: str, other_name: str, min_letters: int) -> bool:
     """Return whether one letter is left out, added or replaced between names of at least `min_letters`
     letters, or two neighbours are swapped."""
+    shorter = min(len(name), len(other_name))
     both = zip(name, other_name, strict=False)
-    at = next(
-        (at for at, (mine, theirs) in enumerate(both) if mine != theirs), min(len(name), len(other_name))
-    )
-    name_rest, other_rest = name[at:], other_name[at:]
+    differences = (index for index, (mine, theirs) in enumerate(both) if mine != theirs)
+    first_difference = next(differences, shorter)
+    name_rest = name[first_difference:]
+    other_rest = other_name[first_difference:]
+    # Two letters swapped, and the same from there on.
     if name_rest[2:] == other_rest[2:] and name_rest[:2] == other_rest[1::-1]:
         return len(name) > 2
+    # A letter too many in the name, in the other name, or another letter in its place.
     slips = (name_rest[1:], other_rest), (name_rest, other_rest[1:]), (name_rest[1:], other_rest[1:])
-    return min(len(name), len(other_name)) >= min_letters and any(mine == theirs for mine, theirs in slips)
+    return shorter >= min_letters and any(mine == theirs for mine, theirs in slips)
 
 
 @lru_cache(maxsize=4096)
@@ -260,7 +273,7 @@ def find_suspects(document: Document) -> tuple[Suspect, ...]:
         finding = _likely_keyword(keyword, schema.scope.dialect.draft)
         if finding is None or not _takes_value(finding[0], finding[1], schema.raw[keyword], keyword):
             continue
-        _draft, likely, why, cure = finding
+        _, likely, why, cure = finding
         if likely in schema.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
         where = f"{schema.pointer}/{escape(keyword)}"
@@ -298,28 +311,33 @@ def _likely_keyword(keyword: str, draft: str) -> tuple[str, str, str, str] | Non
         why = f'"id" is a keyword of draft 4, and is ignored in draft {draft}.'
         return draft, "$id", why, "Write $id, or name draft 4 in $schema."
     unknown = f'Unknown keyword "{keyword}" is ignored (draft {draft}).'
-    other_draft = next(
-        (draft for draft in (*DRAFTS[-2::-1], DRAFTS[-1]) if keyword in dialect_of(draft).keywords), None
-    )
+    # The newest draft that knows it; the coming release ("v1") is asked last.
+    newest_first = (*DRAFTS[-2::-1], DRAFTS[-1])
+    knowing_drafts = (name for name in newest_first if keyword in dialect_of(name).keywords)
+    other_draft = next(knowing_drafts, None)
     if other_draft is not None:
+        if keyword in _NO_LOSS:
+            return None
         cure = (
             f"Name a draft that knows it in $schema (draft {other_draft} does), or write it in draft {draft}."
         )
-        return None if keyword in _NO_LOSS else (other_draft, keyword, unknown, cure)
+        return other_draft, keyword, unknown, cure
     plain = _plain_name(keyword)
     if plain in _ELSEWHERE:
         likely, cure = _ELSEWHERE[plain]
         return draft, likely, unknown, cure or f'Did you mean "{likely}"?'
-    # a known keyword behind another word is a word of its own
+    # A known keyword behind another word (`axPattern`) is a word of its own.
     names = [
         name
         for name in draft_dialect.keywords
         if not plain.endswith(name.casefold()) or _plain_name(name) == plain
     ]
+    # First the same word with or without the s of a plural: `item` for `items`.
     singular = plain.rstrip("s")
     meant = next((name for name in names if _plain_name(name).rstrip("s") == singular), None)
     meant = meant or _nearest_name(keyword, names)
     if meant is None:
+        # Short names are alike by chance: more than one slip counts in names of eight letters or more.
         by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
         close = get_close_matches(plain, by_plain, 1, CLOSE) if len(plain) >= 8 else []
         meant = by_plain[close[0]] if close else None
@@ -328,13 +346,23 @@ def _likely_keyword(keyword: str, draft: str) -> tuple[str, str, str, str] | Non
     return draft, meant, unknown, f'Did you mean "{meant}"?'
 
 
-def _takes_value(draft: str, likely: str, value: Any, keyword: str) -> bool:
-    """Return whether a keyword of a draft may have a value, which stands beside another keyword."""
+def _takes_value(
+    draft: str,
+    likely: str,
+    value: Any,
+    keyword: str,
+) -> bool:
+    """Return whether the likely keyword may have a value that stands at another keyword.
+
+    `draft` is a draft that knows `likely`. For example `("7", "maxLength", 5, "maxLenght")` is true: 5 is a
+    length.
+    """
     if likely == "$id":
+        if not isinstance(value, str):
+            return False
         # "#/definitions/a" is what some tools write there, and says where it stands
-        return isinstance(value, str) and (
-            ":" in value or (value.startswith("#") and not value.startswith("#/"))
-        )
+        is_anchor = value.startswith("#") and not value.startswith("#/")
+        return ":" in value or is_anchor
     if likely in ("$ref", "$dynamicRef"):
         return isinstance(value, str)
     if _plain_name(keyword) == "nullable":
@@ -348,6 +376,7 @@ def _takes_value(draft: str, likely: str, value: Any, keyword: str) -> bool:
     # start-up: whoever reads a schema without such keywords needs no more
     from structgen.schema.reading.document import Document
 
+    # The reader of the likely keyword decides: a schema of this keyword alone is read.
     try:
         Document({likely: value}, draft=draft)
     except SchemaError as error:

@@ -115,7 +115,12 @@ class ArrayProgress:
                     yield both, (still, new_counts)
 
     def _item_ways(
-        self, shape: ArrayShape, base: int, progress: Progress, index: int, here: Literal
+        self,
+        shape: ArrayShape,
+        base: int,
+        progress: Progress,
+        index: int,
+        here: Literal,
     ) -> Iterator[tuple[int, Progress]]:
         """Yield what `item_options` is made of: obligations that can no longer be met are among it."""
         unmet, counts = progress
@@ -155,7 +160,11 @@ class ArrayProgress:
             yield demand, (open_obligations, new_counts)
 
     def _item_parts(
-        self, shape: ArrayShape, progress: Progress, index: int, here: Literal
+        self,
+        shape: ArrayShape,
+        progress: Progress,
+        index: int,
+        here: Literal,
     ) -> list[list[_Part]]:
         """Return for each open obligation, and for each counter, what an item may do to it: the literals that
         the item then meets, and 1 where the obligation is met, or the item counted."""
@@ -173,7 +182,8 @@ class ArrayProgress:
                         own.append(((here,), 1))
             parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
         for counter, count in zip(shape.counters, counts, strict=True):
-            yes, no = (counter.literal,), (self.tables.negate_literal(counter.literal),)
+            yes = (counter.literal,)
+            no = (self.tables.negate_literal(counter.literal),)
             if counter.max_count is None:
                 parts.append([((), 0)] if count >= counter.min_count else [(yes, 1), ((), 0)])
             else:
@@ -244,7 +254,13 @@ class ArrayProgress:
                     cap = max(cap, alternative.count + 1)
         return cap
 
-    def longest_rest(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> int:
+    def longest_rest(
+        self,
+        shape: ArrayShape,
+        progress: Progress,
+        index: int,
+        cap: int,
+    ) -> int:
         """Return how many more items a shortest rest has at the most."""
         max_items = (
             max(0, cap - index) + len(progress[0]) + 1 + sum(counter.min_count for counter in shape.counters)

@@ -94,7 +94,9 @@ class ArrayWitness:
         if required_demands is None or None in [self.ask(demand) for demand in required_demands]:
             return None
         text = self._search_rest(progress, True, {})
-        return None if text is None else JsonPieces((text.text, b"]"))
+        if text is None:
+            return None
+        return JsonPieces((text.text, b"]"))
 
     def find_required(self) -> dict[int, int] | None:
         """Return the demands of the required items, with the number of items each; None where one has no
@@ -123,7 +125,8 @@ class ArrayWitness:
 
         `live`: without a text it holds what is known, and takes what is found of every state met.
         """
-        shape, effects = self.shape, self.effects
+        shape = self.shape
+        effects = self.effects
         is_watched = watches_values(shape, progress)
         known_states: Live = {} if with_text or is_watched else live
         self._end = (
@@ -171,7 +174,9 @@ class ArrayWitness:
         return None
 
     def _cap_count(self, count: int) -> int:
-        return min(count, self.cap) if self._end is None else count
+        if self._end is None:
+            return min(count, self.cap)
+        return count
 
     def _spend_steps(self, steps: int, so_far: int = 0) -> None:
         where = partial(self.effects.source_pointer, self.shape)
@@ -182,7 +187,8 @@ class ArrayWitness:
 
     def _next_arrays(self, now: ItemsAdded, with_text: bool) -> Iterator[ItemsAdded]:
         """Yield the array after one item more, or several of one kind; items that meet most come first."""
-        shape, count = self.shape, now.size
+        shape = self.shape
+        count = now.size
         if count == self._end:
             return
         if with_text and shape.unique and count >= shape.uniform_from and now.progress == ((), ()):
@@ -219,7 +225,8 @@ class ArrayWitness:
     def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
         fewest items that are of all kinds together are a set cover."""
-        counts, tables = now.progress[1], self.effects.tables
+        counts = now.progress[1]
+        tables = self.effects.tables
         base = self.effects.item_demand(self.shape, now.size)
         missing = [max(0, kind.min_count - n) for kind, n in zip(self.shape.counters, counts, strict=True)]
         groups: list[tuple[JsonPieces | None, int]] = []
@@ -239,7 +246,8 @@ class ArrayWitness:
     def _repeat_counts(self, now: ItemsAdded, after: Progress, with_text: bool) -> Iterable[int]:
         """Return how many items of one kind are taken at once: until something changes for the array, or as
         many as leave room for what is owed."""
-        shape, (unmet, counts) = self.shape, now.progress
+        shape = self.shape
+        (unmet, counts) = now.progress
         if self._end is not None or now.size < shape.uniform_from or after[0] != unmet:
             return (1,)
         ends = [shape.lo, now.size if shape.hi is None else shape.hi]
@@ -262,14 +270,18 @@ class ArrayWitness:
             runs.append(room)
         is_simple = not shape.counters or len(shape.counters) + len(unmet) == 1
         if with_text:
-            return runs if is_simple and max(owed, shape.lo - now.size) > _ONE_BY_ONE else (1,)
+            if is_simple and max(owed, shape.lo - now.size) > _ONE_BY_ONE:
+                return runs
+            return (1,)
         return runs if is_simple else (*runs, 1)
 
     def _repeat_item(self, now: ItemsAdded, after: Progress, times: int) -> Progress | None:
         """Return the progress where an item comes several times; None where it leads nowhere."""
         unmet = self.effects.still_open(after[0], now.size + times)
         pairs = zip(now.progress[1], after[1], strict=True)
-        return None if unmet is None else (unmet, tuple(old + (new - old) * times for old, new in pairs))
+        if unmet is None:
+            return None
+        return (unmet, tuple(old + (new - old) * times for old, new in pairs))
 
     def _add_different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
         """Yield the array after so many items of one demand: the shortest values not yet written, the
@@ -283,14 +295,19 @@ class ArrayWitness:
     # Values
 
     def _item_values(
-        self, now: ItemsAdded, demand: int, used_values: Values, with_text: bool
+        self,
+        now: ItemsAdded,
+        demand: int,
+        used_values: Values,
+        with_text: bool,
     ) -> Iterator[tuple[JsonPieces, Literal | None]]:
         """Yield the values of an item that a rest may need, with their literals; None where any will do.
 
         Where all must differ, each later item can take one of them; where one must be repeated, the values
         that a later item can have too are candidates.
         """
-        text, shape = self.ask(demand), self.shape
+        text = self.ask(demand)
+        shape = self.shape
         if text is None:
             return
         if self._end is None or not watches_values(shape, now.progress):
@@ -314,7 +331,13 @@ class ArrayWitness:
         else:
             yield from islice(self.distinct.unused_values(demand, ask, used_values), self._end - now.size)
 
-    def _repeatable_demands(self, progress: Progress, demand: int, start: int, end: int) -> list[int]:
+    def _repeatable_demands(
+        self,
+        progress: Progress,
+        demand: int,
+        start: int,
+        end: int,
+    ) -> list[int]:
         """Return the demands on an item that one of the later items up to an end can repeat."""
         tables = self.effects.tables
         pairs: dict[int, None] = {}
@@ -335,15 +358,15 @@ class ArrayWitness:
         After one more item of another value there still is a rest."""
         if self.shape.unique and progress == ((), ()):
             required_demands = self.find_required()
-            return (
-                None
-                if required_demands is None
-                else self.distinct.match_values(required_demands, self.values_so_far, self.ask)
-            )
+            if required_demands is None:
+                return None
+            return self.distinct.match_values(required_demands, self.values_so_far, self.ask)
         text = self._search_rest(progress, False, {})
         if text is None:
             return None
-        return text.chosen if self.shape.unique else _NONE
+        if self.shape.unique:
+            return text.chosen
+        return _NONE
 
     def _with_value(self, value: Literal) -> ArrayWitness:
         """Return the question about the array with one more value among its items."""

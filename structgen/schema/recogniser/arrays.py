@@ -95,7 +95,12 @@ class Arrays:
     # Liveness and completion
 
     def find_array(
-        self, shape: ArrayShape, ask: Ask, best: JsonPieces | None, with_text: bool, any_will_do: bool
+        self,
+        shape: ArrayShape,
+        ask: Ask,
+        best: JsonPieces | None,
+        with_text: bool,
+        any_will_do: bool,
     ) -> JsonPieces | None:
         """Return an array of a shape, given the values of items: the shortest text, or that of any array, or
         an empty one that stands for it; `best` where there is none, or none shorter."""
@@ -103,14 +108,23 @@ class Arrays:
             return best
         search = self._make_search(shape, 0, self.progress.item_cap(shape), ask)
         if not with_text:
-            return EMPTY if search.has_rest(self.progress.start_progress(shape), {}) else best
+            if search.has_rest(self.progress.start_progress(shape), {}):
+                return EMPTY
+            return best
         search.any_will_do = any_will_do
         rest = search.shortest_rest(self.progress.start_progress(shape), best)
         whole = best if rest is None else JsonPieces((b"[", rest))
-        return whole if whole is not None and whole.is_before(best) else best
+        if whole is not None and whole.is_before(best):
+            return whole
+        return best
 
     def _make_search(
-        self, shape: ArrayShape, index: int, cap: int, ask: Ask, values_so_far: Values | None = None
+        self,
+        shape: ArrayShape,
+        index: int,
+        cap: int,
+        ask: Ask,
+        values_so_far: Values | None = None,
     ) -> ArrayWitness:
         return ArrayWitness(self.progress, self.distinct, shape, index, cap, ask, values_so_far or _NONE)
 
@@ -120,7 +134,8 @@ class Arrays:
         cap = 1
         for j, demand in enumerate(demands):
             for shape in self.shapes.array_shapes(demand):
-                progress, shape_cap = self.progress.start_progress(shape), self.progress.item_cap(shape)
+                progress = self.progress.start_progress(shape)
+                shape_cap = self.progress.item_cap(shape)
                 if self._make_search(shape, 0, shape_cap, self.ask_alive).has_rest(progress, self._live):
                     cap = max(cap, shape_cap)
                     threads.append((j, shape, progress))
@@ -130,11 +145,17 @@ class Arrays:
 
     def _watched_values(self, threads: Sequence[Thread], values_so_far: Values | None) -> Values | None:
         """Return the values written where some thread watches them, else None."""
-        return (
-            values_so_far if any(watches_values(shape, progress) for _, shape, progress in threads) else None
-        )
+        if any(watches_values(shape, progress) for _, shape, progress in threads):
+            return values_so_far
+        return None
 
-    def _goes_on(self, shape: ArrayShape, progress: Progress, index: int, cap: int) -> bool:
+    def _goes_on(
+        self,
+        shape: ArrayShape,
+        progress: Progress,
+        index: int,
+        cap: int,
+    ) -> bool:
         """Return whether a thread leads to a whole array, if the values of written items are ignored."""
         if shape.plain:
             return True
@@ -230,7 +251,11 @@ class Arrays:
         return min_count or 0
 
     def state_after(
-        self, state: ArrayState, moves: Moves, met: frozenset[int], value: Literal | None = None
+        self,
+        state: ArrayState,
+        moves: Moves,
+        met: frozenset[int],
+        value: Literal | None = None,
     ) -> ArrayState:
         """Return the residue after an item that met these demands of its place. `value`: its literal, if the
         state has `values_so_far`."""

@@ -51,7 +51,8 @@ class Distinct:
         """Set by the network: the text of some value of a demand."""
         self.of_point: Callable[[str], Json] = nearest_double
         """Set by the network: the value of a numeral with a point or an exponent."""
-        self.item, self.member = item, member
+        self.item = item
+        self.member = member
         self.looked_for: dict[Literal, bytes] = {}
         """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
         made no difference."""
@@ -80,7 +81,13 @@ class Distinct:
 
     # How many
 
-    def has_values(self, demand: int, need: int, ask: Ask, surely: bool = False) -> bool:
+    def has_values(
+        self,
+        demand: int,
+        need: int,
+        ask: Ask,
+        surely: bool = False,
+    ) -> bool:
         """Return whether a demand has at least `need` values; LimitError where that takes too long. `surely`:
         whether a cheap proof shows that it has; False: unknown."""
         if need <= 0:
@@ -103,9 +110,16 @@ class Distinct:
     def _has_exactly(self, demand: int, need: int) -> bool:
         return any(nth >= need for nth, _ in enumerate(self.values_of(demand, self.text), 1))
 
-    def _surely_many(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
+    def _surely_many(
+        self,
+        demand: int,
+        need: int,
+        ask: Ask,
+        depth: int,
+    ) -> bool:
         """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
-        scalars, types = self.scalars, self.scalars.possible_types(demand)
+        scalars = self.scalars
+        types = self.scalars.possible_types(demand)
         count = len(scalars.constant_texts(demand, types))
         if types & NUMBER:
             count += self._count_numbers(scalars.demand_formula(demand, NUMBER), need)
@@ -142,7 +156,8 @@ class Distinct:
             if ends[0] == ends[1]:
                 count += not steps
             elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
-                width, magnitude = ends[1] - ends[0], max(Decimal(1), abs(ends[0]), abs(ends[1]))
+                width = ends[1] - ends[0]
+                magnitude = max(Decimal(1), abs(ends[0]), abs(ends[1]))
                 if steps:
                     count += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * magnitude else 0
                 elif width > _NARROW * magnitude and need < 10**6:
@@ -167,7 +182,13 @@ class Distinct:
         words = self.scalars.strings.words(formula, need - 1)
         return need if words is None else len(words)
 
-    def _many_arrays(self, shape: ArrayShape, need: int, ask: Ask, depth: int) -> bool:
+    def _many_arrays(
+        self,
+        shape: ArrayShape,
+        need: int,
+        ask: Ask,
+        depth: int,
+    ) -> bool:
         if shape.counters or shape.obligations or shape.lo > _DEPTH:
             return False
         if shape.hi is not None and (shape.lo > shape.hi or not shape.hi):
@@ -180,7 +201,9 @@ class Distinct:
             return True
         needed_each = need + shape.lo if shape.unique else need
         fast = (self._has_many_inside(demand, needed_each, ask, depth) for demand in demands)
-        return all(fast) if shape.unique else any(fast)
+        if shape.unique:
+            return all(fast)
+        return any(fast)
 
     def is_endless(self, shape: ArrayShape, index: int, ask: Ask) -> bool:
         """Return whether any number of items may follow so many, but for what obligations ask."""
@@ -189,7 +212,13 @@ class Distinct:
         demands = {self.item(shape, at) for at in range(index, max(index, shape.uniform_from) + 1)}
         return None not in map(ask, demands)
 
-    def _many_objects(self, shape: ObjectShape, need: int, ask: Ask, depth: int) -> bool:
+    def _many_objects(
+        self,
+        shape: ObjectShape,
+        need: int,
+        ask: Ask,
+        depth: int,
+    ) -> bool:
         if not shape.loose:
             return False
         # It loses one value at most for each that it must differ from.
@@ -205,7 +234,13 @@ class Distinct:
         )
         return any(self._has_many_inside(self.member(shape, key), need, ask, depth) for key in keys)
 
-    def _has_many_inside(self, demand: int, need: int, ask: Ask, depth: int) -> bool:
+    def _has_many_inside(
+        self,
+        demand: int,
+        need: int,
+        ask: Ask,
+        depth: int,
+    ) -> bool:
         if ask(demand) is None:
             return False
         return need <= 1 or self._surely_many(demand, need, ask, depth - 1)
@@ -251,7 +286,8 @@ class Distinct:
 
     def _list_values(self, demand: int) -> list[tuple[JsonPieces, Literal]] | None:
         """Return the values of a demand that has finitely many scalars alone, where that shows, else None."""
-        scalars, types = self.scalars, self.scalars.possible_types(demand)
+        scalars = self.scalars
+        types = self.scalars.possible_types(demand)
         if types & (OBJECT | ARRAY):
             return None
         texts = [JsonPieces((text,)) for text in scalars.constant_texts(demand, types)]

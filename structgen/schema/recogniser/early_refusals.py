@@ -26,9 +26,11 @@ def refuse_early(network: SchemaNetwork) -> None:
 
     Cost: some 50 us a step; a member of an object or array at each of its residues is a step.
     """
-    places, residues = deque((network.root,)), deque[tuple[int, int]]()
+    places = deque((network.root,))
+    residues = deque[tuple[int, int]]()
     members: deque[tuple[int, Key, int, int]] = deque()
-    seen_places, seen_residues = {network.root}, set[int]()
+    seen_places = {network.root}
+    seen_residues = set[int]()
     steps = 0
     while (places or residues or members) and steps < _MOST:
         steps += 1

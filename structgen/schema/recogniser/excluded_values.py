@@ -30,7 +30,10 @@ def split_exclusion(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ..
 
 
 def member_ways(
-    tables: PlaceTables, ways: list[Way], exclusion: Differs[UnwrittenMembers], key: str | None
+    tables: PlaceTables,
+    ways: list[Way],
+    exclusion: Differs[UnwrittenMembers],
+    key: str | None,
 ) -> list[Way]:
     """Return the ways to take a member (key None: one that no value has) that also follow `exclusion`.
 

@@ -48,7 +48,9 @@ class AskedSets(NamedTuple):
     def only_set(self, at: int) -> tuple[Literal, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         own = self.sets[at]
-        return self.set_literals[own.bit_length() - 1] if own and not own & (own - 1) else None
+        if own and not own & (own - 1):
+            return self.set_literals[own.bit_length() - 1]
+        return None
 
 
 class ObligationsLeft:
@@ -61,7 +63,9 @@ class ObligationsLeft:
 
     def __init__(self, after: Sequence[Obligation | None], sets: Sequence[int], met: int) -> None:
         """`after`: what is left of each obligation unless the value meets it; the rest as in `AskedSets`."""
-        self._after, self._sets, self._met = after, sets, met
+        self._after = after
+        self._sets = sets
+        self._met = met
         self._unmet: Unmet | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -107,7 +111,8 @@ class MemberStep(NamedTuple):
     def left_of(self, obligation: Obligation) -> Obligation | None:
         """Return the alternatives of an obligation that are left after the member, () where it is met, None
         where nothing is left. What the member's value meets is not looked at."""
-        frame, members_before = self.frame, self.members_before
+        frame = self.frame
+        members_before = self.members_before
         open_alternatives: list[Alternative] = []
         for alternative in obligation:
             match alternative:
@@ -130,13 +135,21 @@ class MemberStep(NamedTuple):
                         continue
             open_alternatives.append(alternative)
         # most members leave an obligation as it is: one tuple for all, which garbage collection goes through
-        return obligation if len(open_alternatives) == len(obligation) else tuple(open_alternatives) or None
+        if len(open_alternatives) == len(obligation):
+            return obligation
+        return tuple(open_alternatives) or None
 
 
 class Members:
     """The effects of members on threads; without residues."""
 
-    def __init__(self, tables: PlaceTables, scalars: Scalars, frames: ObjectFrames, limits: Limits) -> None:
+    def __init__(
+        self,
+        tables: PlaceTables,
+        scalars: Scalars,
+        frames: ObjectFrames,
+        limits: Limits,
+    ) -> None:
         self.tables = tables
         self.scalars = scalars
         self.frames = frames
@@ -144,11 +157,9 @@ class Members:
         self.outcomes = ValueOutcomes(tables, scalars, limits)
 
     def base_demand(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
-        return (
-            self.frames.value_demand(shape, where)
-            if isinstance(where, str)
-            else self.frames.extra_demand(frame, shape, where)
-        )
+        if isinstance(where, str):
+            return self.frames.value_demand(shape, where)
+        return self.frames.extra_demand(frame, shape, where)
 
     def discharging_literals(
         self, frame: Frame, alternative: Alternative, where: Where
@@ -158,7 +169,9 @@ class Members:
             case AtKey(key, literals):
                 return literals if where == key else None
             case AtPattern(source, literals):
-                return literals if self._pattern_matches(frame, source, where) else None
+                if self._pattern_matches(frame, source, where):
+                    return literals
+                return None
             case AtOther(schema, literals):
                 if isinstance(where, str) and where in schema.properties:
                     return None
@@ -200,7 +213,9 @@ class Members:
         if base == NOTHING:
             return []
         if not unmet:
-            return [(base, _NOTHING)] if goes_on is None or goes_on(unmet) else []
+            if goes_on is None or goes_on(unmet):
+                return [(base, _NOTHING)]
+            return []
         others, exclusion = split_exclusion(unmet)
         step = MemberStep(frame, where, members_before, frame.members_after(members_before, where))
         asked_sets = self._asked_sets(frame, base, others, where)
@@ -212,7 +227,8 @@ class Members:
         if owed == NOTHING:
             return []
         if owed != base:
-            base, asked_sets = owed, self._asked_sets(frame, owed, others, where)
+            base = owed
+            asked_sets = self._asked_sets(frame, owed, others, where)
         worst = tuple([rest for at, rest in enumerate(after) if asked_sets.sets[at] >= 0 and rest])
         # An obligation that every value meets is met; another that nothing else meets needs its value.
         needed_sets = [
@@ -235,15 +251,13 @@ class Members:
         elif goes_on is None or goes_on(worst):
             goes_on = None
         ways_found = list(dict.fromkeys(ways_found))
-        return (
-            ways_found
-            if goes_on is None
-            else [
-                (demand, obligations_left)
-                for demand, obligations_left in ways_found
-                if goes_on(obligations_left.unmet)
-            ]
-        )
+        if goes_on is None:
+            return ways_found
+        return [
+            (demand, obligations_left)
+            for demand, obligations_left in ways_found
+            if goes_on(obligations_left.unmet)
+        ]
 
     def _with_owed(self, base: int, asked_sets: AskedSets, after: Sequence[Obligation | None]) -> int:
         """Return the demand on a value, with all that it must meet because nothing else meets an obligation
@@ -261,7 +275,13 @@ class Members:
             return NOTHING
         return demand
 
-    def _asked_sets(self, frame: Frame, base: int, unmet: Unmet, where: Where) -> AskedSets:
+    def _asked_sets(
+        self,
+        frame: Frame,
+        base: int,
+        unmet: Unmet,
+        where: Where,
+    ) -> AskedSets:
         """Return which sets the value of a member must lie in to meet obligations."""
         base_literals = self.tables.demands[base]
         set_numbers: dict[tuple[Literal, ...], int] = {}
@@ -291,7 +311,13 @@ class Members:
             sets.append(own)
         return AskedSets(tuple(set_numbers), sets)
 
-    def can_close(self, shape: ObjectShape, frame: Frame, members_so_far: MembersSoFar, unmet: Unmet) -> bool:
+    def can_close(
+        self,
+        shape: ObjectShape,
+        frame: Frame,
+        members_so_far: MembersSoFar,
+        unmet: Unmet,
+    ) -> bool:
         """Return whether an object that has all its required keys may close."""
         _, mask, count = members_so_far
         if count < shape.lo or (shape.hi is not None and count > shape.hi):

@@ -37,7 +37,13 @@ class ObjectFrames:
     """Makes the frames of one network, and finds the demands of shapes on the keys of a frame."""
 
     def __init__(
-        self, tables: PlaceTables, scalars: Scalars, shapes: Shapes, limits: Limits, *, any_order: bool
+        self,
+        tables: PlaceTables,
+        scalars: Scalars,
+        shapes: Shapes,
+        limits: Limits,
+        *,
+        any_order: bool,
     ) -> None:
         self.tables = tables
         self.scalars = scalars
@@ -138,7 +144,8 @@ class ObjectFrames:
         """Return the classes of keys that the frame does not name, divided by its predicates. Raises
         LimitError where these overlap in too many ways."""
         if frame.classes is None:
-            predicates, strings = frame.predicates, self.scalars.strings
+            predicates = frame.predicates
+            strings = self.scalars.strings
             try:
                 sets = strings.classes(predicates) if predicates else {frozenset[int](): True}
             except (LimitError, UnsupportedError) as error:
@@ -179,10 +186,16 @@ class ObjectFrames:
 
     def _unnamed_formula(self, frame: Frame, formula: Formula, used_keys: Iterable[str]) -> Formula:
         names = frozenset((*frame.names, *used_keys))
-        return conjunction((formula, Not(Words(names)))) if names else formula
+        if names:
+            return conjunction((formula, Not(Words(names))))
+        return formula
 
     def fresh_keys(
-        self, frame: Frame, key_class: KeyClass, count: int, used_keys: Collection[str]
+        self,
+        frame: Frame,
+        key_class: KeyClass,
+        count: int,
+        used_keys: Collection[str],
     ) -> list[str]:
         """Return up to `count` keys of a class, the shortest first."""
         if count > LISTED:
@@ -247,7 +260,8 @@ class ObjectFrames:
         """Return the demand on the values of a class of keys that the frame does not name."""
         known_demand = frame.extras.get((shape.id, key_class.index))
         if known_demand is None:
-            tables, true = self.tables, key_class.true
+            tables = self.tables
+            true = key_class.true
             keys = (*shape.key_literals, *frame.key_literals)
             literals = [NEVER for literal in keys if frame.literal_at[literal] not in true]
             for facet in shape.facets:

@@ -126,11 +126,9 @@ class Frame:
     def may_come(self, name: str, members_so_far: MembersSoFar) -> bool:
         """Return whether a named key is neither written nor passed over."""
         index = self.index[name]
-        return (
-            index >= members_so_far.pos
-            if index < self.ordered_count
-            else not members_so_far.mask >> index & 1
-        )
+        if index < self.ordered_count:
+            return index >= members_so_far.pos
+        return not members_so_far.mask >> index & 1
 
     def sorted_names(self) -> tuple[str, ...]:
         """Return the names sorted by their bytes (`decoded_text`)."""

@@ -91,7 +91,8 @@ class Witness:
     """What the members of the shortest rest so far take."""
 
     def __post_init__(self) -> None:
-        self.tables, self.frames = self.effects.tables, self.effects.frames
+        self.tables = self.effects.tables
+        self.frames = self.effects.frames
         self._required_keys = frozenset(self.shape.required_keys)
 
     def has_rest(self, unmet: Unmet) -> bool:
@@ -107,7 +108,8 @@ class Witness:
         for plan in self._whole_plans(unmet):
             text = self._plan_text(plan, has_members)
             if text.is_before(best):
-                best, self._room = text, self._plan_cost(plan)
+                best = text
+                self._room = self._plan_cost(plan)
             if any_will_do:
                 break
         return best
@@ -284,7 +286,8 @@ class Witness:
 
     def _ways_to_meet(self, plan: MemberPlan, unmet: Unmet) -> Iterator[Way]:
         """Yield the plans that also meet the first obligation, each with the remaining obligations."""
-        first, other_obligations = unmet[0], unmet[1:]
+        first = unmet[0]
+        other_obligations = unmet[1:]
         if isinstance(first[0], Differs):
             for different in self._different_plans(plan, first[0]):
                 yield different, unmet
@@ -351,7 +354,9 @@ class Witness:
         """Return the plan with more asked of a member, or None where no value is known to meet that."""
         member = plan.members[slot]
         stronger = self._make_member(member.where, member.literals.union(literals))
-        return None if stronger is None else replace(plan, members={**plan.members, slot: stronger})
+        if stronger is None:
+            return None
+        return replace(plan, members={**plan.members, slot: stronger})
 
     def _add_named(self, plan: MemberPlan, name: str, literals: tuple[Literal, ...]) -> MemberPlan | None:
         """Return the plan with one named member more, or None where it cannot come."""
@@ -423,11 +428,15 @@ class Witness:
             if self.tables.hopeless(demand):
                 return None
         text = self.ask(demand)
-        return None if text is None else Member(where, literals, demand, text)
+        if text is None:
+            return None
+        return Member(where, literals, demand, text)
 
     def _in_stock(self, key_class: KeyClass, needed_count: int) -> int:
         """Return how many keys of a class there are for new members, up to `needed_count`."""
-        return needed_count if key_class.infinite else len(self._fresh_keys(key_class, needed_count))
+        if key_class.infinite:
+            return needed_count
+        return len(self._fresh_keys(key_class, needed_count))
 
     def _fresh_keys(self, key_class: KeyClass, needed_count: int) -> list[str]:
         """Return so many keys of a class, the shortest first, or all that there are."""

@@ -104,7 +104,9 @@ class Objects:
         """Return an object of one shape of a demand, given the values of members: the shortest text, or that
         of any object, or an empty one that stands for it; `best` where there is none, or none shorter."""
         if not with_text:
-            return EMPTY if self._has_object((demand,), shape, ask) else best
+            if self._has_object((demand,), shape, ask):
+                return EMPTY
+            return best
         if best is not None and best.length < 1 + 5 * max(len(shape.required_keys), shape.lo):
             return best
         frame = self.frames.frame_of((demand,))
@@ -112,7 +114,9 @@ class Objects:
             shape.obligations, False, any_will_do
         )
         whole = best if rest is None else JsonPieces((b"{", rest))
-        return whole if whole is not None and whole.is_before(best) else best
+        if whole is not None and whole.is_before(best):
+            return whole
+        return best
 
     def _make_search(
         self,
@@ -206,14 +210,19 @@ class Objects:
                 if frame.index[key] >= frame.ordered_count
                 and self.alive(self.frames.value_demand(shape, key))
             )
-            standing.follows, standing.always = follows <= always, always
+            standing.follows = follows <= always
+            standing.always = always
         return standing.follows and all(
             any(_is_presence(alternative) and alternative.key in always for alternative in obligation)
             for obligation in unmet
         )
 
     def intern_state(
-        self, frame: Frame, members_so_far: MembersSoFar, has_members: bool, threads: tuple[Thread, ...]
+        self,
+        frame: Frame,
+        members_so_far: MembersSoFar,
+        has_members: bool,
+        threads: tuple[Thread, ...],
     ) -> ObjectState:
         """Return the residue with these contents, interned."""
         key = (frame.id, members_so_far, has_members, threads)
@@ -300,7 +309,8 @@ class Objects:
         extra = state.extra
         if extra is None:
             extra = []
-            standing, pos = self.frames.standing_of, state.written.pos
+            standing = self.frames.standing_of
+            pos = state.written.pos
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[KeyClass], Moves]] = {}
                 for key_class in self.frames.classes_of(state.frame):
@@ -315,7 +325,8 @@ class Objects:
 
     def demands_if_closed(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
-        frame, members_so_far = state.frame, state.written
+        frame = state.frame
+        members_so_far = state.written
         met: list[int] = []
         for j, shape, unmet in state.threads:
             standing = self.frames.standing_of(frame, shape)
@@ -346,7 +357,8 @@ class Objects:
 
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
-        frame, members_so_far = state.frame, state.written
+        frame = state.frame
+        members_so_far = state.written
         common: dict[str, None] | None = None
         min_count: int | None = None
         for _, shape, _ in state.threads:
@@ -366,7 +378,13 @@ class Objects:
             min_count = count_owed if min_count is None else min(min_count, count_owed)
         return tuple(common or ()), min_count or 0
 
-    def state_after(self, state: ObjectState, moves: Moves, where: Where, met: frozenset[int]) -> ObjectState:
+    def state_after(
+        self,
+        state: ObjectState,
+        moves: Moves,
+        where: Where,
+        met: frozenset[int],
+    ) -> ObjectState:
         """Return the residue after a value that met these demands of its place."""
         members_so_far = state.frame.members_after(state.written, where)
         threads = without_dominated(
@@ -392,7 +410,11 @@ class Objects:
         return self.intern_state(frame, members_so_far, True, threads)
 
     def shortest_rest(
-        self, state: ObjectState, thread: Thread, ask: Ask, used_keys: Collection[str] = ()
+        self,
+        state: ObjectState,
+        thread: Thread,
+        ask: Ask,
+        used_keys: Collection[str] = (),
     ) -> JsonPieces | None:
         """Return the shortest rest of the object for one of its threads."""
         _, shape, unmet = thread

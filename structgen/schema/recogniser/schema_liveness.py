@@ -86,7 +86,8 @@ class Oracle:
         return self._find_any(demand, True)
 
     def _find_any(self, demand: int, with_text: bool) -> JsonPieces | None:
-        outer, self._any_will_do = self._any_will_do, True
+        outer = self._any_will_do
+        self._any_will_do = True
         try:
             return self.find_witness(demand, with_text)
         finally:
@@ -175,7 +176,11 @@ class Oracle:
             answers.setdefault(demand, text)
 
     def _best_text(
-        self, demand: int, best: JsonPieces | None, ask: Ask, with_text: bool
+        self,
+        demand: int,
+        best: JsonPieces | None,
+        ask: Ask,
+        with_text: bool,
     ) -> JsonPieces | None:
         """Return the shortest text of a demand, given those of others; `best` where none is shorter.
         Without a text: an empty one where there is a value."""
@@ -215,7 +220,9 @@ class Oracle:
         types = self.scalars.possible_types(demand)
         best = self._shortest_scalar(demand, types)
         # "" is smaller than [] and {}, and nothing else has two bytes or fewer.
-        return best if best is not None and (best.length <= 2 or not types & (OBJECT | ARRAY)) else None
+        if best is not None and (best.length <= 2 or not types & (OBJECT | ARRAY)):
+            return best
+        return None
 
     def _shortest_scalar(self, demand: int, types: int) -> JsonPieces | None:
         scalars = self.scalars

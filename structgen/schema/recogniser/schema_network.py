@@ -68,7 +68,8 @@ class SchemaNetwork:
         the schema from one with the policies.
         """
         self.document = document
-        policies, limits = document.policies, document.limits
+        policies = document.policies
+        limits = document.limits
         tables = self.tables = PlaceTables(
             policies.any_value, digits_alone=policies.numbers in ("bounded", "decimal")
         )
@@ -133,7 +134,9 @@ class SchemaNetwork:
         """Return a key that places of one plain schema of scalars share where these say the same, else
         None."""
         demands = self.tables.places[place]
-        return self.tables.scalars_of(demands[0]) if len(demands) == 1 else None
+        if len(demands) == 1:
+            return self.tables.scalars_of(demands[0])
+        return None
 
     def keys(self, residue: int) -> Sequence[str]:
         """Return every key that any residue of this object may name, sorted by their bytes
@@ -209,7 +212,13 @@ class SchemaNetwork:
             state, lambda demand, need: distinct.has_values(demand, need, ask_alive, True)
         )
 
-    def after(self, residue: int, key: Key, outcome: int, text: bytes = b"") -> int:
+    def after(
+        self,
+        residue: int,
+        key: Key,
+        outcome: int,
+        text: bytes = b"",
+    ) -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
         `text`: the item, where the menu says that its value matters."""
         return self._state_after(self._residues[residue], key, self.outcomes.values[outcome], text).id
@@ -228,7 +237,8 @@ class SchemaNetwork:
             return None
         shared_parts = frame.simple.get(shape.id)
         if shared_parts is None:
-            place_of, frames = self._live_place, self.objects.frames
+            place_of = self._live_place
+            frames = self.objects.frames
             places = tuple(place_of(frames.value_demand(shape, name)) for name in frame.names)
             standing = frames.standing_of(frame, shape)
             required_set = set(standing.required_indices)
@@ -317,10 +327,12 @@ class SchemaNetwork:
 
     def finish_bracketed(self, place: int) -> Demands:
         """Return, for each demand, the shortest compact object or array that meets it."""
-        demands, shortest = self.tables.places[place], self.finish_place(place)
+        demands = self.tables.places[place]
+        shortest = self.finish_place(place)
         if all(text[0] in b"{[" for text in shortest.values()):
             return shortest
-        types, best = 0, dict[int, JsonPieces]()
+        types = 0
+        best = dict[int, JsonPieces]()
         for demand in demands:
             types |= self.scalars.possible_types(demand)
         for kind, bracket, of in ((OBJECT, b"{", self.objects), (ARRAY, b"[", self.arrays)):
@@ -388,7 +400,8 @@ class SchemaNetwork:
     def unnamed_keys(self, residue: int) -> Iterator[tuple[Formula, int]]:
         """Yield the keys that may come next and that the object does not name, each kind with the place of
         its values."""
-        state, frames = self._object_state(residue), self.objects.frames
+        state = self._object_state(residue)
+        frames = self.objects.frames
         for classes, moves in self.objects.extra_moves(state):
             are_all = len(classes) == len(frames.classes_of(state.frame))
             every = disjunction([frames.class_formula(state.frame, key_class) for key_class in classes])
@@ -436,7 +449,11 @@ class SchemaNetwork:
         return self.objects.extra_moves(state)[next(iter(key))][1]
 
     def _state_after(
-        self, state: ObjectState | ArrayState, key: Key, met: frozenset[int], text: bytes
+        self,
+        state: ObjectState | ArrayState,
+        key: Key,
+        met: frozenset[int],
+        text: bytes,
     ) -> ObjectState | ArrayState:
         """Return the residue after a value that met these demands of its place; `text`: as in `after`."""
         moves = self._moves_under(state, key)
@@ -481,7 +498,9 @@ class SchemaNetwork:
             formulas.append(formula if self.scalars.is_satisfiable(formula, kind) else FALSE)
         if all(formula == FALSE for formula in formulas):
             return None
-        return FREE if formulas == [TRUE] else Spec(tuple(formulas))
+        if formulas == [TRUE]:
+            return FREE
+        return Spec(tuple(formulas))
 
     def _constant_outcome(self, demands: tuple[int, ...], kind: int) -> int | None:
         met = frozenset(
@@ -592,7 +611,8 @@ class SchemaNetwork:
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
         document = copy(self.document)
-        document.policies, document.banned_texts = policies, ()
+        document.policies = policies
+        document.banned_texts = ()
         try:
             SchemaNetwork(document, strings, numbers)
         except UnsatisfiableSchema:

@@ -86,7 +86,8 @@ def find_contradiction(
     verb = "contradict each other" if several else "allows nothing"
     if fixed_schemas:
         verb = "exclude it" if several else "excludes it"
-    explanation, cure = f"{join_words(place_texts)} {verb}", "Relax one of them." if several else "Relax it."
+    explanation = f"{join_words(place_texts)} {verb}"
+    cure = "Relax one of them." if several else "Relax it."
     choices = [schema.pointer or "#" for schema, field in search.keywords if field == "one_of"]
     if choices and not search.is_empty(frozenset(search.keywords), overlapping=True):
         explanation += f": branches of oneOf ({join_words(choices)}) hold together"
@@ -118,7 +119,8 @@ class _Search:
         if led:
             part = _Search(self.oracle, [self.oracle.tables.signed_literal(inner)], ())
             is_sure = part._take_out()
-            self.keywords, self.copies_left = [*dict.fromkeys([*led, *part.keywords])], part.copies_left
+            self.keywords = [*dict.fromkeys([*led, *part.keywords])]
+            self.copies_left = part.copies_left
             around = {schema.id for schema, _ in led}
             if not is_sure or around.isdisjoint(schema.id for schema, _ in part.keywords):
                 return is_sure
@@ -209,11 +211,9 @@ class _Search:
             fields = _set_fields(schema, kept_keywords)
             keywords += [(schema, field) for field in fields if _is_keyword(schema, field)]
             stack.extend(reversed([*parts_of(_taken_apart(schema, fields).values())]))
-        return (
-            keywords
-            if kept_keywords is None
-            else [keyword for keyword in keywords if keyword in kept_keywords]
-        )
+        if kept_keywords is None:
+            return keywords
+        return [keyword for keyword in keywords if keyword in kept_keywords]
 
 
 def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:

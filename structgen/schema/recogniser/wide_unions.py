@@ -47,7 +47,11 @@ class WideUnions:
         return all(self._of_shape(shape) is not None for _, shape, _ in threads)
 
     def next_demands(
-        self, frame: Frame, pos: int, threads: Threads, names: Iterable[str]
+        self,
+        frame: Frame,
+        pos: int,
+        threads: Threads,
+        names: Iterable[str],
     ) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Yield those of some names, which come in the frame's order, that may be the next key, each with the
         demands on its value in the order of the threads. `pos`: as in `Written`.
