@@ -1,4 +1,4 @@
-"""`SchemaSource`: a schema with its policies, as the machine of JSON texts asks for it."""
+"""`SchemaSource`: a schema with its policies, in the form that the machine of JSON texts needs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class SchemaSource(ABC):
-    """A language of JSON texts, described by a network (`language.ir`) of what they may mean."""
+    """A language of JSON texts, described by a network (`language.ir`)."""
 
     __slots__ = ()
 
     @property
     @abstractmethod
     def policies(self) -> Policies:
-        """How the texts of a value are written."""
+        """The policies by which the texts of a value are written."""
 
     @property
     def quoting(self) -> Quoting:
-        """How strings are written, and which bytes no text has."""
+        """The way in which strings are written, and the bytes that no text has."""
         return quoting_of(self.policies.escapes)
 
     @property
@@ -49,4 +49,10 @@ class SchemaSource(ABC):
         *,
         widest: Callable[[], NumberOracle] | None = None,
     ) -> Network:
-        """Return a new network of the language; the two oracles answer for its strings and numbers."""
+        """Return a new network of the language.
+
+        The two oracles answer for its strings and numbers, and `widest` makes the number oracle of the widest
+        policies, for errors (`SchemaNetwork`). `limits` None: those of the language. For example
+        `source.make_network(strings, numbers)`. Raises `UnsatisfiableSchema` where no text is in the
+        language.
+        """

@@ -39,25 +39,26 @@ class Impossible:
 
 
 class _Part(NamedTuple):
-    """A part of a schema, as it is asked about."""
+    """A part of a schema, with the question whether a value uses it."""
 
     label: str
     schema: Schema
     further_schemas: tuple[Schema, ...]
-    """Schemas that a value meets besides, of which the text has none."""
+    """Schemas of the question that the value meets, too, and that the text does not have."""
     met: tuple[Literal, ...] = ()
-    """Literals of a value of the place that meets it, its own last; empty where it is about another value."""
+    """Literals of a value of the place that uses the part, that of the part last; empty where the part is
+    about another value."""
     member: int = -1
     """The index of a value in its enum."""
 
 
 _Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
-"""The literals of a value, and those of them whose parts are examined."""
+"""The literals of a value, and the literals whose parts are examined."""
 
 
 def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[list[Impossible], bool]:
     """Return the parts that can never hold at places with these demands, in order, and whether all parts were
-    examined; with more than MOST_QUESTIONS parts none is.
+    examined; with more than MOST_QUESTIONS parts none is examined.
 
     Parts that a schema rules out by `false` itself are not reported. A part that a limit left undecided
     counts as possible. Of many parts in a large schema the first alone have a reason. Cost: a question to the
@@ -77,29 +78,28 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
         if place in visited:
             continue
         visited.add(place)
+        value_literals, _ = place
+        parts: list[_Part] = []
         try:
-            parts = (
-                list(_parts_of_place(network, place))
-                if oracle.is_alive(tables.intern_demand(place[0]))
-                else []
-            )
-            # what is `false` itself is meant so
-            parts = [
-                part for part in parts if part.member >= 0 or tables.literal_of(part.schema) is not NEVER
-            ]
+            # A place without values is not examined: the part that leads there is reported.
+            if oracle.is_alive(tables.intern_demand(value_literals)):
+                for part in _parts_of_place(network, place):
+                    # A schema that is `false` itself is meant so.
+                    if part.member >= 0 or tables.literal_of(part.schema) is not NEVER:
+                        parts.append(part)
         except LimitError:
             continue
         for part in parts:
-            literals = (*place[0], *part.met)
+            literals = (*value_literals, *part.met)
             questions += _count_questions([*_conjoined_schemas(network, literals)])
             if questions > MOST_QUESTIONS:
                 return [], False
+            further_literals = map(tables.literal_of, part.further_schemas)
             try:
-                holds = oracle.is_alive(
-                    tables.intern_demand((*literals, *map(tables.literal_of, part.further_schemas)))
-                )
+                holds = oracle.is_alive(tables.intern_demand((*literals, *further_literals)))
             except StructgenError:
-                holds = True
+                holds = True  # a limit: undecided
+            # A part that holds at one place is not reported, whatever other places say.
             if not holds:
                 empty_parts.setdefault((part.schema, part.member), (part, literals))
                 continue
@@ -107,22 +107,26 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
             if part.met:
                 stack.append((literals, part.met[-1:]))
     impossible_parts: list[Impossible] = []
-    reasons = max(1, MOST_QUESTIONS // (4 * len(network.document.schemas)))
+    # Each reason reads the schema anew: in a large schema few of them are looked for.
+    max_reasons = max(1, MOST_QUESTIONS // (4 * len(network.document.schemas)))
     for part, literals in filter(None, empty_parts.values()):
-        pointer = part.schema.pointer if part.member < 0 else f"{part.schema.pointer}/enum/{part.member}"
+        pointer = part.schema.pointer
+        if part.member >= 0:
+            pointer = f"{pointer}/enum/{part.member}"
         why = "the reason was not looked for: they are too many"
-        if len(impossible_parts) < reasons:
+        if len(impossible_parts) < max_reasons:
             why = find_contradiction(oracle, literals, part.further_schemas).explanation
         impossible_parts.append(Impossible(pointer, part.label, why))
     return impossible_parts, True
 
 
 def _count_questions(schemas: Sequence[Schema]) -> int:
-    """Return as how many questions one about a value that meets some schemas counts, by measurement: the
-    branches of a choice are compared in pairs, so are listed objects and arrays, and each schema is asked
-    about each required key."""
-    speaking = sum(bool(schema.properties or schema.required) for schema in schemas)
-    count = 1 + speaking * (6 + sum(len(schema.required) for schema in schemas)) // 100
+    """Return the cost of a question about a value that meets some schemas, in plain questions, by
+    measurement: the branches of a choice are compared in pairs, and so are listed objects and arrays; each
+    schema is asked about each required key."""
+    object_schemas = sum(bool(schema.properties or schema.required) for schema in schemas)
+    required_count = sum(len(schema.required) for schema in schemas)
+    count = 1 + object_schemas * (6 + required_count) // 100
     for schema in schemas:
         count += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20 + len(schema.prefix) // 200
         if schema.enum and isinstance(schema.enum[0], dict | list):
@@ -131,38 +135,42 @@ def _count_questions(schemas: Sequence[Schema]) -> int:
 
 
 def _conjoined_schemas(network: SchemaNetwork, literals: Iterable[Literal]) -> Iterator[Schema]:
-    """Return the schemas that literals ask for, with those that they join."""
+    """Yield the schemas of literals that are not negated, with the schemas that they ask for by `$ref` and
+    `allOf`."""
     return conjuncts_of(literal.schema for literal in literals if not literal.is_negated)
 
 
 def _parts_of_place(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
-    """Yield the parts of a place."""
+    """Yield the parts of a place: branches, constants, properties and items."""
     tables = network.tables
-    kinds = reduce(and_, map(tables.type_mask, place[0]), OBJECT | ARRAY)
-    for schema in _conjoined_schemas(network, place[1]):
+    value_literals, examined_literals = place
+    kinds = reduce(and_, map(tables.type_mask, value_literals), OBJECT | ARRAY)
+    for schema in _conjoined_schemas(network, examined_literals):
         for keyword, branches in (("anyOf", schema.any_of), ("oneOf", schema.one_of)):
             for branch in branches:
                 yield _Part(f"this branch of {keyword}", branch, (), (tables.literal_of(branch),))
         if schema.if_ is not None:
             test = tables.literal_of(schema.if_)
-            then = "then (with what if asks)", schema.then, test
-            else_branch = "else (where if does not hold)", schema.else_, tables.negate_literal(test)
-            for label, part, met in (then, else_branch):
-                if part is not None:
-                    yield _Part(label, part, (), (met, tables.literal_of(part)))
+            if schema.then is not None:
+                then = tables.literal_of(schema.then)
+                yield _Part("then (with what if asks)", schema.then, (), (test, then))
+            if schema.else_ is not None:
+                met = (tables.negate_literal(test), tables.literal_of(schema.else_))
+                yield _Part("else (where if does not hold)", schema.else_, (), met)
         if schema.enum is not None and 2 <= len(schema.enum) <= LISTED:
             for index, value in enumerate(schema.enum):
                 constant = tables.constant_schema(value, schema.pointer)
-                yield _Part(
-                    f"the value {wording.show_value(value)} of enum", schema, (constant,), member=index
-                )
+                label = f"the value {wording.show_value(value)} of enum"
+                yield _Part(label, schema, (constant,), member=index)
         if kinds & OBJECT:
+            # An object that has the key: the property is used if its value can be one.
             for key, child in schema.properties.items():
                 there = tables.make_schema("", types=frozenset({"object"}), required=(key,))
                 yield _Part(f"the property {wording.quote_text(key)}", child, (there,))
         if kinds & ARRAY:
-            items = [(f"item {at}", child) for at, child in enumerate(schema.prefix, 1)]
-            items += [("an item", schema.items)] if schema.items is not None else []
-            for at, (label, child) in enumerate(items, 1):
-                there = tables.make_schema("", types=frozenset({"array"}), min_items=at)
+            items = [(f"item {number}", child) for number, child in enumerate(schema.prefix, 1)]
+            if schema.items is not None:
+                items.append(("an item", schema.items))
+            for length, (label, child) in enumerate(items, 1):
+                there = tables.make_schema("", types=frozenset({"array"}), min_items=length)
                 yield _Part(label, child, (there,))

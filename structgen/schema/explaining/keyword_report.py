@@ -51,7 +51,8 @@ class Finding:
     keyword: str
     standing: KeywordStanding
     why: str = ""
-    """Why it is no more than an annotation, or refused; or what a format that is enforced leaves out."""
+    """The reason why it is an annotation, redundant or refused; or the part that an enforced format leaves
+    out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ class KeywordReport:
             parts = []
             for standing, keywords in place.items():
                 words = [f"{keyword} ({why})" if why else keyword for keyword, why in keywords.items()]
-                parts += [f"{standing} {', '.join(words)}"] * bool(words)
+                if words:
+                    parts.append(f"{standing} {', '.join(words)}")
             lines.append(f"{pointer}: {'; '.join(parts)}")
         lines.extend(f"note: {note}" for note in self.notes)
         lines.extend(f"may dead-end: {pointer}" for pointer in self.may_dead_end)
@@ -141,6 +143,7 @@ def report_of(
     findings: dict[Finding, None] = {}
     pointers: dict[int, str] = {}
     for schema in document.schemas:
+        # Outer schemas come first: the pointer of an inner one begins with theirs.
         pointer = pointers[id(schema.at)] = _pointer_of(schema, pointers)
         if isinstance(schema.raw, dict):
             # A schema that stands in several dynamic scopes is several places, and has one line.
@@ -158,6 +161,7 @@ def report_of(
 _SILENT = frozenset(
     ("$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$defs", "definitions")
 )
+"""Keywords that the report does not list."""
 _BESIDE = MappingProxyType(
     {
         "if": ("then", "else"),
@@ -167,18 +171,20 @@ _BESIDE = MappingProxyType(
         "maxContains": ("contains",),
     }
 )
-"""Keywords that say nothing without one of others."""
+"""Keywords that say nothing without one of some others."""
 _OF_KEYS = frozenset(("properties", "required", "patternProperties", "dependencies", "dependentSchemas"))
 """The keywords that name keys, so that the order of keys depends on them."""
 _READ_BY = MappingProxyType(
     {QUOTE: "for grounded= alone", INFERRED: "for grounded= alone", KEY: "for sg.extract alone"}
 )
+"""Annotations that other parts of the package read."""
 _ABSENT = Schema(-1, "")
 """A place without keywords: a keyword that sets its field to the same value asks for nothing."""
 
 
 def _pointer_of(place: Schema, pointers: Mapping[int, str]) -> str:
-    """Return the pointer of a place. `pointers`: those of places before it, by the identity of their `at`."""
+    """Return the pointer of a place. `pointers` are those of earlier places, by the identity of their `at`:
+    so a deep schema is spelled out once, and not at each level."""
     at = place.at
     if isinstance(at, tuple) and id(at[0]) in pointers:
         return pointers[id(at[0])] + pointer_of(at[1:])
@@ -193,22 +199,28 @@ def _find_standings(
     refusals: dict[tuple[str, str], str],
     meant: dict[str, str],
 ) -> Iterable[Finding]:
-    """Yield what is found of each keyword of a place. `refusals`: why, by pointer and keyword; `meant`: the
-    likely keyword, by the pointer of an unknown one."""
+    """Yield a finding for each keyword of a place, but for identifiers and definitions.
+
+    `raw` is the text of the place, and `pointer` its pointer. `refusals` has the faults by pointer and
+    keyword; `meant` the likely keyword by the pointer of an unknown one, for example
+    `{"#/maxLenght": "maxLength"}`.
+    """
     dialect = place.scope.dialect
-    hidden = dialect.hides_siblings and "$ref" in raw
+    is_hidden = dialect.hides_siblings and "$ref" in raw
     for keyword in raw:
         if keyword in _SILENT and keyword in dialect.annotations:
             continue
         standing = KeywordStanding.ANNOTATION
         why = ""
-        if hidden and keyword != "$ref":
+        if is_hidden and keyword != "$ref":
             why = f"void beside $ref in draft {dialect.draft}"
         elif (pointer, keyword) in refusals:
             standing = KeywordStanding.REFUSED
             why = refusals[pointer, keyword]
         elif keyword in dialect.keywords:
-            if not (why := _idle_reason(document, place, raw, keyword)):
+            # An idle keyword is an annotation; else it is redundant, or else enforced.
+            why = _idle_reason(document, place, raw, keyword)
+            if not why:
                 why = redundancy_reason(document, place, raw, keyword)
                 standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
             why = why or _left_out(document, keyword, raw[keyword])
@@ -220,12 +232,14 @@ def _find_standings(
 
 
 def _left_out(document: Document, keyword: str, value: Any) -> str:
-    """Return what a format that is enforced leaves out; or which of some patterns are none with the flag u,
-    and are read as without it (ECMA-262, Annex B)."""
+    """Return the part that an enforced format leaves out; or a note on a pattern that is none with the flag
+    u, and is read as without that flag (ECMA-262, Annex B)."""
     if keyword == "format" and isinstance(value, str) and value not in dict(document.policies.custom_formats):
         return CUTS.get(value, "")
     if keyword in ("pattern", "patternProperties"):
-        for fault in map(only_legacy, [value] if isinstance(value, str) else value):
+        # The patterns of `patternProperties` are the keys of its value.
+        sources = [value] if isinstance(value, str) else value
+        for fault in map(only_legacy, sources):
             if fault:
                 reason = fault.removeprefix("With the flag u, ")
                 return f"no pattern with the flag u: {reason} It is read as without that flag."
@@ -238,7 +252,10 @@ def _idle_reason(
     raw: dict[str, Any],
     keyword: str,
 ) -> str:
-    """Return why a keyword that the draft knows has no effect here, or "" where it has one."""
+    """Return the reason why a keyword that the draft knows has no effect at a place, or "" where it has one.
+
+    `raw` is the text of the place: for example `minContains` "says nothing without contains".
+    """
     value = raw[keyword]
     dialect = place.scope.dialect
     policies = document.policies
@@ -265,7 +282,8 @@ def redundancy_reason(
     raw: dict[str, Any],
     keyword: str,
 ) -> str:
-    """Return why a constraint that is enforced at a place changes nothing there, or "".
+    """Return the reason why a constraint that is enforced at a place changes nothing there, or "": for
+    example `minLength: 0` "asks for nothing".
 
     Under caps (max_string, max_items, any_value), where something is `unevaluated`, and under the declared
     order of keys, less is known to change nothing.
@@ -279,18 +297,20 @@ def redundancy_reason(
         return ""
     if policies.property_order != "any" and keyword in _OF_KEYS:
         return ""
+    # The types that `type` allows, and those of the listed values.
     types = reduce(or_, (TYPE_BITS[name] for name in place.types or TYPE_BITS))
     enum_types = types if place.enum is None else reduce(or_, map(type_bit, place.enum), 0)
     kind = SPEAKS_OF.get(field)
     if kind is not None and not TYPE_BITS[kind] & types & enum_types:
         return f"speaks of {kind}s, and the place takes none"
     if keyword == "type" and place.types is not None and place.enum is not None:
-        numbers = enum_types & TYPE_BITS["number"] and "number" not in place.types
-        return "" if numbers or enum_types & ~types else "the values listed beside it are of such types"
-    if (
-        field in ("additional", "property_names", "items")
-        and not document.has_unevaluated
-        and value in (True, {})
-    ):
+        # "integer" may exclude some of the listed numbers: they are not looked at one by one.
+        may_exclude_numbers = enum_types & TYPE_BITS["number"] and "number" not in place.types
+        if may_exclude_numbers or enum_types & ~types:
+            return ""
+        return "the values listed beside it are of such types"
+    # For `unevaluated*` even `true` matters: it makes members evaluated.
+    is_applied = field in ("additional", "property_names", "items")
+    if is_applied and not document.has_unevaluated and value in (True, {}):
         return "allows every value"
     return ""

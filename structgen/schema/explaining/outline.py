@@ -43,6 +43,7 @@ MOST_KINDS = 500
 DEEPEST_SOURCES = 500
 """Levels down to which the schema's places are spelled out: pointers grow with each level."""
 _FREE = ["an object with any keys", "an array of any values", "a string", "a number", "true or false", "null"]
+"""The words of a value of which nothing is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Line:
     what: str
     """The value, in words."""
     sources: tuple[str, ...]
-    """JSON pointers of the schemas that say so; empty where nothing is asked."""
+    """JSON pointers of the schemas of this place; empty where nothing is asked."""
     same_as: int = -1
     """The index of the line whose inner lines hold here too, -1 where they follow here."""
 
@@ -93,6 +94,7 @@ def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline
     place past a limit says so in its line.
     """
     writer = _OutlineWriter(network)
+    # Many places may have one demand: it is described once.
     describe_demand = cache(writer.describe_value)
     lines: list[Line] = []
     first_lines: dict[int, int] = {}
@@ -119,6 +121,7 @@ def make_outline(network: SchemaNetwork, max_lines: int = MOST_LINES) -> Outline
                 writer.cut += 1
             if demand != NOTHING and depth <= DEEPEST_SOURCES:
                 sources = network.tables.source_pointers((demand,))
+            # Described before: a reference to that line, so that recursion ends.
             if inside and first_lines.setdefault(demand, index) != index:
                 same_as = first_lines[demand]
                 inside = ()
@@ -149,20 +152,24 @@ class _OutlineWriter:
             return entry, ()
         shapes = self.network.shapes
         frames = self.frames
-        objects = [
-            shape
-            for shape in (shapes.object_shapes(demand) if entry.object is not None else ())
-            if all(self.lives(frames.value_demand(shape, key)) for key in shape.required_keys)
-        ]
+        objects: list[ObjectShape] = []
+        if entry.object is not None:
+            for shape in shapes.object_shapes(demand):
+                # A shape with a required key that can have no value describes no object.
+                if all(self.lives(frames.value_demand(shape, key)) for key in shape.required_keys):
+                    objects.append(shape)
         arrays = [*shapes.array_shapes(demand)] if entry.array is not None else []
         an_object, members = self._describe_container(demand, objects, "object")
         an_array, items = self._describe_container(demand, arrays, "array")
         words = wording.describe_kinds(entry, an_object, an_array)
-        return "any value" if words == _FREE else wording.join_words(words, " or "), members + items
+        text = "any value" if words == _FREE else wording.join_words(words, " or ")
+        return text, members + items
 
     def _say_presence(self, subject: str, literals: tuple[Literal, ...]) -> str:
         brief = self._brief_words(literals)
-        return f"{subject} is there" if brief == "any value" else f"{subject} is {brief}"
+        if brief == "any value":
+            return f"{subject} is there"
+        return f"{subject} is {brief}"
 
     def _brief_words(self, literals: tuple[Literal, ...]) -> str:
         """Return a value in words, without its members."""
@@ -173,11 +180,12 @@ class _OutlineWriter:
         constants = self._excluded_constants(literals)
         if constants:
             return f"anything but {wording.list_words(constants, ' and ')}"
-        pointers = ", ".join(filter(None, self.tables.source_pointers((demand,))[: wording.MOST_TOLD]))
-        is_open = pointers and (entry.object is not None or entry.array is not None)
-        return wording.join_words(wording.describe_kinds(entry), " or ") + (
-            f" ({pointers})" if is_open else ""
-        )
+        text = wording.join_words(wording.describe_kinds(entry), " or ")
+        # Members are not described here: the pointers say where they stand in the schema.
+        first_pointers = self.tables.source_pointers((demand,))[: wording.MOST_TOLD]
+        pointers = ", ".join(filter(None, first_pointers))
+        has_members = entry.object is not None or entry.array is not None
+        return f"{text} ({pointers})" if pointers and has_members else text
 
     def _excluded_constants(self, literals: tuple[Literal, ...]) -> list[str]:
         """Return the constants that literals exclude, if that is all they do."""
@@ -197,7 +205,9 @@ class _OutlineWriter:
             return "no value at all"
         if self.tables.demands[demand] == (self.tables.free,):
             depth = self.network.document.policies.any_value
-            return f"any value, nested at most {depth} deep" if depth else "any value but an object or array"
+            if depth:
+                return f"any value, nested at most {depth} deep"
+            return "any value but an object or array"
         return self.network.entry(self.tables.place((demand,)))
 
     # --- objects and arrays ---
@@ -216,6 +226,7 @@ class _OutlineWriter:
             return f"an empty {kind}", ()
         size = _describe_size(shape)
         with_size = f"an {kind} of {size}" if size else f"an {kind}"
+        # One line that allows anything needs no line of its own.
         if len(inside) > 1 or inside[0].demand != ANYTHING or inside[0].need:
             return with_size, inside
         if kind == "array":
@@ -226,14 +237,19 @@ class _OutlineWriter:
         """Return the common part of all kinds, and then the kinds."""
         insides = [tuple(self._inner_lines(demand, shape)) for shape in shapes[:MOST_KINDS]]
         cut_count = len(shapes) - len(insides)
+        # Of kinds that are not described it is unknown whether they have a line.
         common = set[_Todo]() if cut_count else set(insides[0]).intersection(*insides[1:])
         lines = [todo for todo in dict.fromkeys(insides[0]) if todo in common]
-        for number, inside in enumerate(insides, 1):
-            own = tuple(todo for todo in inside if todo not in common)
-            text = _describe_size(shapes[number - 1]) or "nothing more" * (not own)
-            lines.append(_Todo(f"kind {number} of {len(shapes):,}", text=text, inside=own))
-        self.cut += cut_count
-        return [*lines, *[_make_remark(f"and {cut_count:,} more kinds")] * bool(cut_count)]
+        for number, (shape, inside) in enumerate(zip(shapes, insides, strict=False), 1):
+            further_lines = tuple(todo for todo in inside if todo not in common)
+            text = _describe_size(shape)
+            if not text and not further_lines:
+                text = "nothing more"
+            lines.append(_Todo(f"kind {number} of {len(shapes):,}", text=text, inside=further_lines))
+        if cut_count:
+            self.cut += cut_count
+            lines.append(_make_remark(f"and {cut_count:,} more kinds"))
+        return lines
 
     def _inner_lines(self, demand: int, shape: ObjectShape | ArrayShape) -> Iterator[_Todo]:
         if isinstance(shape, ObjectShape):
@@ -245,16 +261,17 @@ class _OutlineWriter:
         required_keys = set(shape.required_keys)
         declared_keys = {key for facet in shape.facets for key in facet.properties}
         mentioned_keys = required_keys | declared_keys | shape.values.keys()
+        # The frame also names keys of other kinds: for this one they are keys like any other.
         for key in frame.names:
             if key in mentioned_keys:
                 value = self.frames.value_demand(shape, key)
                 if self.lives(value):
-                    yield _Todo(
-                        wording.quote_text(key), "required" if key in required_keys else "optional", value
-                    )
+                    need = "required" if key in required_keys else "optional"
+                    yield _Todo(wording.quote_text(key), need, value)
                 else:
                     yield _Todo(wording.quote_text(key), "never")
         some = "any other key" if frame.names else "any key"
+        # Classes of keys whose values have the same demand are one line.
         groups: dict[int, list[str]] = {}
         classes = self.frames.classes_of(frame)
         for key_class in classes:
@@ -263,32 +280,33 @@ class _OutlineWriter:
                 formula = self.frames.class_formula(frame, key_class)
                 name = some if formula is TRUE else wording.describe_strings(formula, some)
                 groups.setdefault(value, []).append(name)
-        whole = sum(map(len, groups.values())) == len(classes)
+        is_whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():
-            label = some if whole and len(groups) == 1 else " or ".join(names[: wording.MOST_TOLD])
+            label = some
+            if not is_whole or len(groups) > 1:
+                label = " or ".join(names[: wording.MOST_TOLD])
             yield _Todo(label, "", value)
         for literal in dict.fromkeys(shape.key_literals):
-            descriptions = wording.describe_formulas(
-                (self.network.scalars.literal_formula(literal, STRING),), wording.describe_strings
-            )
+            formula = self.network.scalars.literal_formula(literal, STRING)
+            descriptions = wording.describe_formulas((formula,), wording.describe_strings)
             yield _make_remark(f"each key is {' or '.join(descriptions)}")
-        for key, others in shape.conditional:
-            owed = wording.list_words(map(wording.quote_text, others), " and ")
-            yield _make_remark(
-                f"where {wording.quote_text(key)} is there, so {'are' if len(others) > 1 else 'is'} {owed}"
-            )
+        for key, dependents in shape.conditional:
+            owed = wording.list_words(map(wording.quote_text, dependents), " and ")
+            verb = "are" if len(dependents) > 1 else "is"
+            yield _make_remark(f"where {wording.quote_text(key)} is there, so {verb} {owed}")
         yield from self._obligation_lines(shape.obligations, "member")
 
     def _item_lines(self, shape: ArrayShape) -> Iterator[_Todo]:
         arrays = self.network.arrays
         single_count = shape.uniform_from if shape.hi is None else min(shape.uniform_from, shape.hi)
-        every = {arrays.progress.item_demand(shape, index) for index in range(single_count + 1)}
-        if len(every) == 1 and (shape.hi is None or shape.hi > single_count):
+        item_demands = {arrays.progress.item_demand(shape, index) for index in range(single_count + 1)}
+        # All items are alike: one line for all of them.
+        if len(item_demands) == 1 and (shape.hi is None or shape.hi > single_count):
             single_count = 0
         for index in range(single_count):
             value = arrays.progress.item_demand(shape, index)
             if not self.lives(value):
-                return
+                return  # the array ends before this item
             yield _Todo(f"item {index + 1}", "", value)
         if shape.hi is None or shape.hi > single_count:
             value = arrays.progress.item_demand(shape, single_count)
@@ -306,15 +324,12 @@ class _OutlineWriter:
 
     def _obligation_lines(self, obligations: Iterable[Obligation], unit: str) -> Iterator[_Todo]:
         for obligation in obligations:
-            alternatives = [
-                self._describe_alternative(alternative, unit)
-                for alternative in obligation[: wording.MOST_TOLD]
-            ]
-            if len(obligation) > wording.MOST_TOLD:
-                alternatives.append(
-                    f"one of {len(obligation) - wording.MOST_TOLD:,} further conditions holds"
-                )
-            yield _make_remark(", or ".join(alternatives))
+            first_alternatives = obligation[: wording.MOST_TOLD]
+            texts = [self._describe_alternative(alternative, unit) for alternative in first_alternatives]
+            rest = len(obligation) - len(first_alternatives)
+            if rest:
+                texts.append(f"one of {rest:,} further conditions holds")
+            yield _make_remark(", or ".join(texts))
 
     def _describe_alternative(self, alternative: Alternative, unit: str) -> str:
         match alternative:
@@ -346,4 +361,5 @@ class _OutlineWriter:
 
 
 def _describe_size(shape: ObjectShape | ArrayShape) -> str:
-    return wording.describe_count(shape.lo, shape.hi, "member" if isinstance(shape, ObjectShape) else "item")
+    unit = "member" if isinstance(shape, ObjectShape) else "item"
+    return wording.describe_count(shape.lo, shape.hi, unit)

@@ -35,7 +35,7 @@ MANY_KINDS = 3
 """Up to so many kinds of items that are still required, every set of them that one item may meet is tried."""
 _NONE: Values = frozenset()
 _Part: TypeAlias = tuple[tuple[Literal, ...], int]
-"""The literals that an item meets, and 1 where that meets an obligation, or counts."""
+"""The literals that an item meets, and 1 where the item then meets an obligation, or counts."""
 
 
 def needs_repeat(progress: Progress) -> bool:
@@ -62,6 +62,7 @@ class ArrayProgress:
 
     def item_demand(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
+        # From `uniform_from` on all items are alike: one entry of the memo.
         index = min(index, shape.uniform_from)
         demand = shape.items_memo.get(index)
         if demand is None:
@@ -73,8 +74,9 @@ class ArrayProgress:
                 else:
                     demand = 0 if schema.items is None else self.tables.demand_of(schema.items)
             else:
+                ranked_facets = [((), schema) for schema in facets]
                 literals = self.shapes.obligations.item_literals(
-                    [((), schema) for schema in facets], dict(shape.values.items()), index
+                    ranked_facets, dict(shape.values.items()), index
                 )
                 demand = self.tables.intern_demand(literals)
             demand = shape.items_memo[index] = self.tables.of_value(demand)
@@ -92,25 +94,29 @@ class ArrayProgress:
         values_so_far: Values = _NONE,
     ) -> Iterator[tuple[int, Progress]]:
         """Yield the ways to take the item at an index, some twice: the demand on it, the progress after it.
-        Those that meet most obligations come first. `values_so_far`: the values of the items before.
+
+        Ways that meet most obligations come first. `values_so_far` are the values of the items before. For
+        example `(demand, ((), (1,)))` for an item that the only counter counts.
         """
         base = self.item_demand(shape, index)
         if base == NOTHING or (shape.hi is not None and index >= shape.hi):
             return
-        here = self.tables.constants.literal_of_set(values_so_far) if values_so_far else NEVER
+        # The literal of an item that equals an earlier one.
+        repeated = self.tables.constants.literal_of_set(values_so_far) if values_so_far else NEVER
         if values_so_far and shape.unique:
-            base = self.tables.add_literals(base, (self.tables.negate_literal(here),))
+            base = self.tables.add_literals(base, (self.tables.negate_literal(repeated),))
             if self.tables.hopeless(base):
                 return
-        others, exclusion = split_exclusion(progress[0])
-        for demand, (open_obligations, new_counts) in self._item_ways(
-            shape, base, (others, progress[1]), index, here
-        ):
+        unmet, counts = progress
+        others, exclusion = split_exclusion(unmet)
+        item_progress = (others, counts)
+        for demand, after in self._item_ways(shape, base, item_progress, index, repeated):
+            open_obligations, new_counts = after
             ways = [(demand, open_obligations)]
             if exclusion is not None:
                 ways = item_ways(self.tables, ways, exclusion)
-            for both, unmet in ways:
-                still = self.still_open(unmet, index + 1)
+            for both, unmet_after in ways:
+                still = self.still_open(unmet_after, index + 1)
                 if still is not None:
                     yield both, (still, new_counts)
 
@@ -120,32 +126,36 @@ class ArrayProgress:
         base: int,
         progress: Progress,
         index: int,
-        here: Literal,
+        repeated: Literal,
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield what `item_options` is made of: obligations that can no longer be met are among it."""
+        """Yield the ways of `item_options`, also those after which an obligation can no longer be met.
+
+        `base` is the demand on the item at `index`, `repeated` the literal of values that came before
+        (`NEVER` where there are none). Raises `LimitError` where the ways are too many.
+        """
         unmet, counts = progress
         if not unmet and not counts:
             yield base, progress
             return
         if index >= shape.uniform_from and self.pays_singly(shape, progress):
+            # A way for each kind that is owed, and not one for each set of kinds.
             for at, count in reversed([*enumerate(counts)]):
                 counter = shape.counters[at]
-                demand = (
-                    self.tables.add_literals(base, (counter.literal,))
-                    if count < counter.min_count
-                    else NOTHING
-                )
+                if count >= counter.min_count:
+                    continue
+                demand = self.tables.add_literals(base, (counter.literal,))
                 if not self.tables.hopeless(demand):
                     yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
             yield base, progress
             return
-        ways = self._item_parts(shape, progress, index, here)
+        ways = self._item_parts(shape, progress, index, repeated)
         if prod(map(len, ways)) > self.limits.alternatives:
             raise LimitError(
                 "one item of this array can meet its obligations in too many ways.",
                 limit="alternatives",
                 where=self.source_pointer(shape),
             )
+        # Each obligation and each counter has its choice: the item meets all chosen literals.
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
             demand = self.tables.both_judging(base, extra) if extra else base
@@ -164,30 +174,40 @@ class ArrayProgress:
         shape: ArrayShape,
         progress: Progress,
         index: int,
-        here: Literal,
+        repeated: Literal,
     ) -> list[list[_Part]]:
-        """Return for each open obligation, and for each counter, what an item may do to it: the literals that
-        the item then meets, and 1 where the obligation is met, or the item counted."""
+        """Return for each open obligation, and for each counter, the choices of the item at an index: each is
+        the literals that the item then meets, and 1 where the obligation is met, or the item counted.
+
+        `repeated` is as in `_item_ways`. For example `[[((literal,), 1), ((), 0)]]` for an obligation that
+        the item may meet or leave.
+        """
         unmet, counts = progress
         parts: list[list[_Part]] = []
         for obligation in unmet:
-            own: list[_Part] = []
+            choices: list[_Part] = []
             for alternative in obligation:
                 match alternative:
                     case AtIndex(at, literals) if at == index:
-                        own.append((literals, 1))
+                        choices.append((literals, 1))
                     case FromIndex(at, literals) if at <= index:
-                        own.append((literals, 1))
-                    case RepeatedItem() if here is not NEVER:
-                        own.append(((here,), 1))
-            parts.append([((), 1)] if ((), 1) in own else [*own, ((), 0)])
-        for counter, count in zip(shape.counters, counts, strict=True):
-            yes = (counter.literal,)
-            no = (self.tables.negate_literal(counter.literal),)
-            if counter.max_count is None:
-                parts.append([((), 0)] if count >= counter.min_count else [(yes, 1), ((), 0)])
+                        choices.append((literals, 1))
+                    case RepeatedItem() if repeated is not NEVER:
+                        choices.append(((repeated,), 1))
+            if ((), 1) in choices:
+                # Any item meets it: there is nothing to choose.
+                parts.append([((), 1)])
             else:
-                parts.append([(yes, 1), (no, 0)] if count < counter.max_count else [(no, 0)])
+                parts.append([*choices, ((), 0)])
+        for counter, count in zip(shape.counters, counts, strict=True):
+            counted = ((counter.literal,), 1)
+            if counter.max_count is None:
+                # Beyond the lower bound the count does not matter.
+                parts.append([((), 0)] if count >= counter.min_count else [counted, ((), 0)])
+            else:
+                # With an upper bound an item that is not counted must not meet the literal.
+                not_counted = ((self.tables.negate_literal(counter.literal),), 0)
+                parts.append([counted, not_counted] if count < counter.max_count else [not_counted])
         return parts
 
     def pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
@@ -195,8 +215,10 @@ class ArrayProgress:
 
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`_joined`)."""
-        owed = sum(n < counter.min_count for counter, n in zip(shape.counters, progress[1], strict=True))
-        pays = owed > MANY_KINDS and counts_singly(shape, progress[0])
+        unmet, counts = progress
+        pairs = zip(shape.counters, counts, strict=True)
+        owed_kinds = sum(count < counter.min_count for counter, count in pairs)
+        pays = owed_kinds > MANY_KINDS and counts_singly(shape, unmet)
         self.singly = self.singly or pays
         return pays
 
@@ -233,6 +255,7 @@ class ArrayProgress:
         return tuple(dict.fromkeys(open_obligations))  # equal ones are one: threads are compared by them
 
     def can_close(self, shape: ArrayShape, progress: Progress, count: int) -> bool:
+        """Return whether an array with so many items may close."""
         unmet, counts = progress
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
@@ -261,13 +284,19 @@ class ArrayProgress:
         index: int,
         cap: int,
     ) -> int:
-        """Return how many more items a shortest rest has at the most."""
-        max_items = (
-            max(0, cap - index) + len(progress[0]) + 1 + sum(counter.min_count for counter in shape.counters)
-        )
-        for obligation in progress[0]:
+        """Return how many more items a shortest rest has at the most, from `index` items on.
+
+        `cap` is the number of items beyond which their number does not matter. For example 2 for an array of
+        which nothing is asked, at `index` 0 and `cap` 1.
+        """
+        unmet, _ = progress
+        counted_items = sum(counter.min_count for counter in shape.counters)
+        # An item for each obligation, and one more.
+        max_items = max(0, cap - index) + len(unmet) + 1 + counted_items
+        for obligation in unmet:
             for alternative in obligation:
                 if isinstance(alternative, Differs):
+                    # An array that is longer than each excluded one differs from all.
                     max_items += max(map(len, alternative.rests)) + 1
                 elif isinstance(alternative, RepeatedItem):
                     max_items += 1

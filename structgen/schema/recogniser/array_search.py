@@ -5,7 +5,7 @@ shortest rest it finds by the length of what is written. Many items of one kind 
 
 Where items must differ, or two must be equal, values are identified by their literals
 (`Constants.literal_of_value`). A later item need not be tried value by value while its demand has more values
-than the array has items; where it has fewer, or a text is wanted, each value that matters is tried.
+than the array has items. Where it has fewer, or a text is to be found, each value that matters is tried.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ArrayWitness:
     shape: ArrayShape
     index: int
     cap: int
-    """ItemsAdded are counted up to here."""
+    """Items are counted up to here."""
     ask: Ask
     values_so_far: Values = _NONE
     """The values of the items before."""
@@ -76,13 +76,14 @@ class ArrayWitness:
     """The length of the longest array that is of use; None: of any length."""
 
     def has_rest(self, progress: Progress, live: Live) -> bool:
-        """Return whether there is a rest. `live` holds what is known of others, and takes what is found."""
+        """Return whether there is a rest. `live` holds the answers for other states, and takes new ones."""
         required_demands = self.find_required()
         if required_demands is None or any(self.ask(demand) is None for demand in required_demands):
             return False
         if self.shape.plain:
             return True
         if self.shape.unique:
+            # By matching of values, which depends on the values so far: not kept in `live`.
             return self.critical_values(progress) is not None
         return self._search_rest(progress, False, live) is not None
 
@@ -105,36 +106,41 @@ class ArrayWitness:
         required_demands: dict[int, int] = {}
         if shape.hi is not None and shape.lo > shape.hi:
             return None
+        # A counted item is one of the items below, and not one more: its demand has the number 0.
         for counter in shape.counters:
             if counter.min_count:
                 required_demands[self.effects.tables.intern_demand((counter.literal,))] = 0
         if NOTHING in required_demands:
             return None
-        for at in range(self.index, min(shape.lo, max(shape.uniform_from, self.index) + 1)):
-            demand = self.effects.item_demand(shape, at)
+        last_single = max(shape.uniform_from, self.index)
+        for index in range(self.index, min(shape.lo, last_single + 1)):
+            demand = self.effects.item_demand(shape, index)
             if demand == NOTHING:
                 return None
-            required_demands[demand] = required_demands.get(demand, 0) + (
-                shape.lo - at if at >= shape.uniform_from else 1
-            )
+            # All items from `uniform_from` on have one demand: they are added at once.
+            times = shape.lo - index if index >= shape.uniform_from else 1
+            required_demands[demand] = required_demands.get(demand, 0) + times
         return required_demands
 
     def _search_rest(self, progress: Progress, with_text: bool, live: Live) -> ItemsAdded | None:
         """Return the items of the shortest rest, without a text those of any rest, or None. LimitError past
         `limits.oracle_steps`.
 
-        `live`: without a text it holds what is known, and takes what is found of every state met.
+        `live`: without a text it holds the answers for other states, and takes those of all states met.
         """
         shape = self.shape
         effects = self.effects
         is_watched = watches_values(shape, progress)
         known_states: Live = {} if with_text or is_watched else live
-        self._end = (
-            self.index + effects.longest_rest(shape, progress, self.index, self.cap) if is_watched else None
-        )
+        # Where values matter the items are counted exactly, and the search must end by itself.
+        self._end = None
+        if is_watched:
+            self._end = self.index + effects.longest_rest(shape, progress, self.index, self.cap)
         start = ItemsAdded(progress, self._cap_count(self.index), _NONE, EMPTY, None)
+        # Each state with its shortest text so far.
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
         is_ordered = with_text and not self.any_will_do
+        # A heap: by the length of the text (Dijkstra's algorithm), or by the step, the last one first.
         frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if is_ordered else 0, iter((start,)))]
         steps = 0
 
@@ -152,12 +158,14 @@ class ArrayWitness:
             if now is None:
                 heappop(frontier)
                 continue
+            # A shorter text of the same state was found after this one was put on the heap.
             if met.setdefault(now[:3], now.text) is not now.text:
                 continue
             is_whole = known_states.get((shape.id, *now[:2], self.cap))
             if is_whole is False:
                 continue
             if is_whole or effects.can_close(shape, now.progress, now.size):
+                # Every state on the way has a rest, too.
                 path: ItemsAdded | None = now
                 while path is not None:
                     known_states[shape.id, path.progress, path.size, self.cap] = True
@@ -170,6 +178,7 @@ class ArrayWitness:
                     heappush(frontier, (after.text, iter((after,))))
             else:
                 heappush(frontier, (-steps, following))
+        # The search is exhausted: no state that it met has a rest.
         known_states.update(((shape.id, *state[:2], self.cap), False) for state in met)
         return None
 
@@ -191,6 +200,7 @@ class ArrayWitness:
         count = now.size
         if count == self._end:
             return
+        # Nothing is asked but that all differ: the missing items are added at once.
         if with_text and shape.unique and count >= shape.uniform_from and now.progress == ((), ()):
             yield from self._add_different(now, shape.lo - count)
             return
@@ -199,20 +209,21 @@ class ArrayWitness:
             return
         used_values = self.values_so_far | now.chosen
         repeatable_values = used_values if needs_repeat(now.progress) else _NONE
-        for demand, (unmet, counts) in self.effects.item_options(
-            shape, now.progress, count, repeatable_values
-        ):
+        options = self.effects.item_options(shape, now.progress, count, repeatable_values)
+        for demand, progress in options:
             self._spend_steps(1)
-            if (unmet, counts) == now.progress and self._is_enough(now):
+            if progress == now.progress and self._is_enough(now):
                 continue  # the array is no less whole without the item
             for text, literal in self._item_values(now, demand, used_values, with_text):
-                for times in self._repeat_counts(now, (unmet, counts), with_text):
-                    after = (unmet, counts) if times == 1 else self._repeat_item(now, (unmet, counts), times)
-                    if after is not None:
+                for times in self._repeat_counts(now, progress, with_text):
+                    after = progress if times == 1 else self._repeat_item(now, progress, times)
+                    if after is None:
+                        continue
+                    chosen = _NONE
+                    if watches_values(shape, after):
                         chosen = now.chosen if literal is None else now.chosen | {literal}
-                        chosen = chosen if watches_values(shape, after) else _NONE
-                        items = _append_items(now, [text], times) if with_text else EMPTY
-                        yield ItemsAdded(after, self._cap_count(count + times), chosen, items, now)
+                    items = _append_items(now, [text], times) if with_text else EMPTY
+                    yield ItemsAdded(after, self._cap_count(count + times), chosen, items, now)
 
     def _is_enough(self, now: ItemsAdded) -> bool:
         """Return whether nothing asks for the next item as such, nor for its value to come again."""
@@ -225,22 +236,25 @@ class ArrayWitness:
     def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
         fewest items that are of all kinds together are a set cover."""
-        counts = now.progress[1]
+        _, counts = now.progress
         tables = self.effects.tables
         base = self.effects.item_demand(self.shape, now.size)
-        missing = [max(0, kind.min_count - n) for kind, n in zip(self.shape.counters, counts, strict=True)]
+        pairs = zip(self.shape.counters, counts, strict=True)
+        missing = [max(0, counter.min_count - count) for counter, count in pairs]
         groups: list[tuple[JsonPieces | None, int]] = []
-        for kind, times in zip(self.shape.counters, missing, strict=True):
+        for counter, times in zip(self.shape.counters, missing, strict=True):
             if times:
-                demand = NOTHING if base == NOTHING else tables.add_literals(base, (kind.literal,))
-                groups.append((None if tables.hopeless(demand) else self.ask(demand), times))
+                demand = NOTHING if base == NOTHING else tables.add_literals(base, (counter.literal,))
+                text = None if tables.hopeless(demand) else self.ask(demand)
+                groups.append((text, times))
+        # All are asked before the first that is missing ends it: their answers are worked out together.
         known_groups = [(text, times) for text, times in groups if text is not None]
         if len(known_groups) < len(groups):
             return
         after = now._replace(progress=((), tuple(map(add, counts, missing))), previous=now)
-        for text, times in sorted(known_groups, key=lambda group: group[0].to_bytes()):
+        for item_text, times in sorted(known_groups, key=lambda group: group[0].to_bytes()):
             size = self._cap_count(after.size + times)
-            after = after._replace(size=size, text=_append_items(after, [text], times))
+            after = after._replace(size=size, text=_append_items(after, [item_text], times))
         yield after
 
     def _repeat_counts(self, now: ItemsAdded, after: Progress, with_text: bool) -> Iterable[int]:
@@ -248,23 +262,25 @@ class ArrayWitness:
         many as leave room for what is owed."""
         shape = self.shape
         (unmet, counts) = now.progress
-        if self._end is not None or now.size < shape.uniform_from or after[0] != unmet:
+        unmet_after, counts_after = after
+        # Where values matter, or the item meets an obligation, the next item is another question.
+        if self._end is not None or now.size < shape.uniform_from or unmet_after != unmet:
             return (1,)
+        # The numbers of items at which something changes.
         ends = [shape.lo, now.size if shape.hi is None else shape.hi]
-        ends += [
-            alternative.count
-            for each in unmet
-            for alternative in each
-            if isinstance(alternative, AtLeast | AtMost)
-        ]
+        for obligation in unmet:
+            for alternative in obligation:
+                if isinstance(alternative, AtLeast | AtMost):
+                    ends.append(alternative.count)
         until = [end - now.size for end in ends if end > now.size]
         owed = len(unmet)
-        for counter, count, then in zip(shape.counters, counts, after[1], strict=True):
+        for counter, count, count_after in zip(shape.counters, counts, counts_after, strict=True):
             owed += max(0, counter.min_count - count)
-            if then > count:
+            if count_after > count:
                 max_count = count if counter.max_count is None else counter.max_count
                 until += [end - count for end in (counter.min_count, max_count) if end > count]
         runs = [min(until, default=1)]
+        # So many items leave the rest of the required ones for what is owed.
         room = shape.lo - now.size - owed
         if 0 < room < runs[0]:
             runs.append(room)
@@ -277,20 +293,23 @@ class ArrayWitness:
 
     def _repeat_item(self, now: ItemsAdded, after: Progress, times: int) -> Progress | None:
         """Return the progress where an item comes several times; None where it leads nowhere."""
-        unmet = self.effects.still_open(after[0], now.size + times)
-        pairs = zip(now.progress[1], after[1], strict=True)
+        unmet_after, counts_after = after
+        unmet = self.effects.still_open(unmet_after, now.size + times)
         if unmet is None:
             return None
-        return (unmet, tuple(old + (new - old) * times for old, new in pairs))
+        _, counts = now.progress
+        pairs = zip(counts, counts_after, strict=True)
+        return unmet, tuple(old + (new - old) * times for old, new in pairs)
 
     def _add_different(self, now: ItemsAdded, times: int) -> Iterator[ItemsAdded]:
-        """Yield the array after so many items of one demand: the shortest values not yet written, the
-        shortest first: so does an item that has begun go on."""
+        """Yield the array after so many items of one demand: the shortest values that are not yet written,
+        the shortest first. An item that has begun goes on in the same way."""
         demand = self.effects.item_demand(self.shape, now.size)
         values = self.distinct.unused_values(demand, self.ask, self.values_so_far | now.chosen)
         texts = [text for text, _ in islice(values, max(0, times))]
         if 0 < times == len(texts):
-            yield ItemsAdded(now.progress, now.size + times, now.chosen, _append_items(now, texts, 1), now)
+            items = _append_items(now, texts, 1)
+            yield ItemsAdded(now.progress, now.size + times, now.chosen, items, now)
 
     # Values
 
@@ -301,10 +320,11 @@ class ArrayWitness:
         used_values: Values,
         with_text: bool,
     ) -> Iterator[tuple[JsonPieces, Literal | None]]:
-        """Yield the values of an item that a rest may need, with their literals; None where any will do.
+        """Yield the values of an item that a rest may need, each with its literal; None where any will do.
 
-        Where all must differ, each later item can take one of them; where one must be repeated, the values
-        that a later item can have too are candidates.
+        `demand` is that on the item after `now`, and `used_values` are the values before it. Where all must
+        differ, each later item can take one of them; where one must be repeated, the values that a later item
+        can have, too, are candidates. For example `(text, None)` alone where values do not matter.
         """
         text = self.ask(demand)
         shape = self.shape
@@ -313,20 +333,21 @@ class ArrayWitness:
         if self._end is None or not watches_values(shape, now.progress):
             yield text, None
             return
+        # A value is identified by its text: without a text wanted, the text of any value.
         ask = self.ask if with_text else self.distinct.text
         if not shape.unique:
             yield text, None
             # Two equal items are enough: one value is remembered.
-            pairs = (
-                () if now.chosen else self._repeatable_demands(now.progress, demand, now.size + 1, self._end)
-            )
-            for each in pairs:
-                both_text = self.ask(each) and ask(each)
+            if now.chosen:
+                return
+            for both in self._repeatable_demands(now.progress, demand, now.size + 1, self._end):
+                both_text = self.ask(both) and ask(both)
                 if both_text is not None:
                     yield both_text, self.distinct.literal_of_text(both_text.to_bytes())
-        elif not with_text and self.distinct.has_values(
-            demand, self._end - self.index + len(self.values_so_far) + 2, self.ask, True
-        ):
+            return
+        # More values than the whole array can have items: one is always left.
+        need = self._end - self.index + len(self.values_so_far) + 2
+        if not with_text and self.distinct.has_values(demand, need, self.ask, True):
             yield text, None
         else:
             yield from islice(self.distinct.unused_values(demand, ask, used_values), self._end - now.size)
@@ -338,11 +359,16 @@ class ArrayWitness:
         start: int,
         end: int,
     ) -> list[int]:
-        """Return the demands on an item that one of the later items up to an end can repeat."""
+        """Return demands on an item under which a later item can repeat it.
+
+        `demand` is that on the item, and `start` to before `end` are the indices of the later items, for
+        example 1 and 3. Each result is the conjunction of both demands.
+        """
         tables = self.effects.tables
         pairs: dict[int, None] = {}
-        # what an item may be does not grow from the settled one on
-        for later in range(start, min(end, max(start, self.shape.uniform_from) + 1)):
+        # From `uniform_from` on all items have the same demand: one of them is enough.
+        last_single = max(start, self.shape.uniform_from)
+        for later in range(start, min(end, last_single + 1)):
             for later_demand, _ in self.effects.item_options(self.shape, progress, later):
                 self._spend_steps(1)
                 both = tables.add_literals(demand, tables.demands[later_demand])
@@ -375,17 +401,17 @@ class ArrayWitness:
     def narrow_demand(self, progress: Progress, demand: int) -> list[int]:
         """Return demands that together cover every item that meets `demand` and leaves a rest. The question
         is about the array after the item."""
+        tables = self.effects.tables
         needed_values = self.critical_values(progress)
         if needed_values is not None:
-            dead = frozenset(
+            # Of all other values a rest is known to be left: only these must be tried.
+            dead_values = frozenset(
                 literal
                 for literal in needed_values
                 if self._with_value(literal).critical_values(progress) is None
             )
-            if dead:
-                demand = self.effects.tables.add_literals(
-                    demand, (self.effects.tables.constants.none_of(dead),)
-                )
+            if dead_values:
+                demand = tables.add_literals(demand, (tables.constants.none_of(dead_values),))
             return [demand] if demand != NOTHING else []
         if not needs_repeat(progress):
             return []
@@ -409,6 +435,7 @@ class ArrayWitness:
         required_demands = None if progress[0] or progress[1] else self.find_required()
         if required_demands is None:
             return False
+        # So many values that neither the unknown item nor the next one can take the last.
         need = sum(required_demands.values()) + len(self.values_so_far) + 3
         following = self.effects.item_demand(shape, self.index)
         if (shape.hi is None or self.index < shape.hi) and following != NOTHING:
@@ -419,5 +446,6 @@ class ArrayWitness:
 def _append_items(now: ItemsAdded, texts: Iterable[JsonPieces], times: int) -> JsonPieces:
     """Return the text of an array's rest after more items, so many times over."""
     pieces = tuple(piece for text in texts for piece in (b",", text))
+    # The first item of an array has no comma before it.
     first = pieces if now.size else pieces[1:]
     return JsonPieces((now.text, *first, repeat_text(JsonPieces(pieces), times - 1)))

@@ -90,7 +90,7 @@ class Arrays:
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: Live = {}
         self._held_count = 0
-        """Values in all residues' `seen`, as often as they stand there."""
+        """The sum of the sizes of `values_so_far` of all residues: their memory."""
 
     # Liveness and completion
 
@@ -102,8 +102,13 @@ class Arrays:
         with_text: bool,
         any_will_do: bool,
     ) -> JsonPieces | None:
-        """Return an array of a shape, given the values of items: the shortest text, or that of any array, or
-        an empty one that stands for it; `best` where there is none, or none shorter."""
+        """Return the text of an array of a shape, or `best` where none is shorter.
+
+        `ask` gives the values of items, for example `oracle.shortest_text`. `with_text` False: only whether
+        there is an array, for which an empty text stands. `any_will_do`: the first text that is found, and
+        not the shortest.
+        """
+        # An item takes two bytes at least, with its comma or the bracket.
         if best is not None and best.length < 2 * max(shape.lo, 1):
             return best
         search = self._make_search(shape, 0, self.progress.item_cap(shape), ask)
@@ -126,6 +131,8 @@ class Arrays:
         ask: Ask,
         values_so_far: Values | None = None,
     ) -> ArrayWitness:
+        """Return the search for a rest of an array; the parameters are the fields of `ArrayWitness`, for
+        example `(shape, 0, cap, ask)` at the beginning."""
         return ArrayWitness(self.progress, self.distinct, shape, index, cap, ask, values_so_far or _NONE)
 
     def start(self, demands: tuple[int, ...]) -> ArrayState | None:
@@ -137,6 +144,7 @@ class Arrays:
                 progress = self.progress.start_progress(shape)
                 shape_cap = self.progress.item_cap(shape)
                 if self._make_search(shape, 0, shape_cap, self.ask_alive).has_rest(progress, self._live):
+                    # The threads share one count of items: it must matter to none beyond it.
                     cap = max(cap, shape_cap)
                     threads.append((j, shape, progress))
         if not threads:
@@ -156,7 +164,11 @@ class Arrays:
         index: int,
         cap: int,
     ) -> bool:
-        """Return whether a thread leads to a whole array, if the values of written items are ignored."""
+        """Return whether a thread leads to a whole array, if the values of written items are ignored.
+
+        `index` is the number of items, counted up to `cap`. Answers are remembered. For example
+        `(shape, progress, 0, 1)`.
+        """
         if shape.plain:
             return True
         key = (shape.id, progress, min(index, cap), cap)
@@ -177,7 +189,8 @@ class Arrays:
         values_so_far: Values | None = None,
         unread: bool = False,
     ) -> ArrayState:
-        """Return the residue with these contents, interned."""
+        """Return the residue with these contents, which are the fields of `ArrayState`, interned: for example
+        `(demands, 1, 0, threads)` before the first item."""
         key = (demands, cap, index, threads, values_so_far, unread)
         state = self._states.get(key)
         if state is None:
@@ -197,30 +210,30 @@ class Arrays:
         demands: dict[int, int] = {}
         going: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
+        values_so_far = state.values_so_far or _NONE
         for j, shape, progress in state.threads:
-            ways = [*self.progress.item_options(shape, progress, state.index, state.values_so_far or _NONE)]
+            ways = [*self.progress.item_options(shape, progress, state.index, values_so_far)]
             # The demand that asks least comes first: its keys come first in an object's order.
             for demand, progress_after in reversed(ways):
                 if not self.alive(demand):
                     continue
+                thread = (j, shape, progress_after)
                 if watches_values(shape, progress_after):
+                    # Values that leave no rest are taken out of the demand.
                     search = self._make_search(shape, index, state.cap, self.ask_alive, state.values_so_far)
                     for narrow in search.narrow_demand(progress_after, demand):
                         if narrow == demand or self.alive(narrow):
-                            going.append(
-                                (demands.setdefault(narrow, len(demands)), (j, shape, progress_after))
-                            )
+                            going.append((demands.setdefault(narrow, len(demands)), thread))
                 elif self._goes_on(shape, progress_after, index, state.cap):
-                    going.append((demands.setdefault(demand, len(demands)), (j, shape, progress_after)))
+                    going.append((demands.setdefault(demand, len(demands)), thread))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
 
     def demands_if_closed(self, state: ArrayState) -> frozenset[int]:
         """Return the indices of the demands that the array meets if it closes now."""
-        threads = state.threads
         return frozenset(
-            j for j, shape, progress in threads if self.progress.can_close(shape, progress, state.index)
+            j for j, shape, progress in state.threads if self.progress.can_close(shape, progress, state.index)
         )
 
     def closes_after(self, state: ArrayState, thread: Thread) -> bool:
@@ -243,9 +256,9 @@ class Arrays:
         """Return how many more items there must be, whatever comes."""
         min_count: int | None = None
         for _, shape, (_, counts) in state.threads:
-            counts_owed = [
-                counter.min_count - count for counter, count in zip(shape.counters, counts, strict=True)
-            ]
+            # One item may count for all counters: the largest number that is owed, and not the sum.
+            pairs = zip(shape.counters, counts, strict=True)
+            counts_owed = [counter.min_count - count for counter, count in pairs]
             count_owed = max(0, shape.lo - state.index, *counts_owed)
             min_count = count_owed if min_count is None else min(min_count, count_owed)
         return min_count or 0
@@ -257,8 +270,12 @@ class Arrays:
         met: frozenset[int],
         value: Literal | None = None,
     ) -> ArrayState:
-        """Return the residue after an item that met these demands of its place. `value`: its literal, if the
-        state has `values_so_far`."""
+        """Return the residue after an item that met these demands of its place.
+
+        `moves` are those of the state, and `met` the indices of the demands, for example `frozenset({0})`.
+        `value` is the literal of the item, if the state has `values_so_far`. Raises `LimitError` where the
+        values of all arrays are too many to remember.
+        """
         index, threads, values_so_far = self._advance_threads(state, moves, met)
         if values_so_far is not None:
             assert value is not None, "an item whose value must be known"
@@ -276,10 +293,10 @@ class Arrays:
         self, state: ArrayState, moves: Moves, met: frozenset[int]
     ) -> tuple[int, tuple[Thread, ...], Values | None]:
         """Return the index after the next item, the threads that go on, and the values before it."""
-        threads = without_dominated(
-            _join_threads([thread for at, thread in moves[1] if at in met]), _is_ahead
-        )
-        return min(state.index + 1, state.cap), threads, self._watched_values(threads, state.values_so_far)
+        next_threads = [thread for number, thread in moves[1] if number in met]
+        threads = without_dominated(_join_threads(next_threads), _is_ahead)
+        index = min(state.index + 1, state.cap)
+        return index, threads, self._watched_values(threads, state.values_so_far)
 
     def may_differ(self, state: ArrayState) -> bool:
         """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
@@ -293,21 +310,19 @@ class Arrays:
         """Return the residue after an item whose value has not been read, or None where the next items depend
         on that value."""
         index, threads, values_so_far = self._advance_threads(state, moves, met)
-        if values_so_far is not None and not all(
-            self._make_search(shape, index, state.cap, self.ask_alive, values_so_far).is_skippable(progress)
-            for _, shape, progress in threads
-        ):
-            return None
-        return self.intern_state(
-            state.demands, state.cap, index, threads, values_so_far, values_so_far is not None
-        )
+        is_unread = values_so_far is not None
+        if is_unread:
+            for _, shape, progress in threads:
+                search = self._make_search(shape, index, state.cap, self.ask_alive, values_so_far)
+                if not search.is_skippable(progress):
+                    return None
+        return self.intern_state(state.demands, state.cap, index, threads, values_so_far, is_unread)
 
     def shortest_rest(self, state: ArrayState, thread: Thread, ask: Ask) -> JsonPieces | None:
-        """Return the shortest rest of the array for one of its threads."""
+        """Return the shortest rest of the array for one of its threads, None where none is known."""
         _, shape, progress = thread
-        return self._make_search(shape, state.index, state.cap, ask, state.values_so_far).shortest_rest(
-            progress
-        )
+        search = self._make_search(shape, state.index, state.cap, ask, state.values_so_far)
+        return search.shortest_rest(progress)
 
 
 def _join_threads(threads: list[Thread]) -> list[Thread]:
@@ -316,20 +331,27 @@ def _join_threads(threads: list[Thread]) -> list[Thread]:
     if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
     joined_threads: dict[tuple[int, int, Unmet], Thread] = {}
-    for at, (j, shape, (unmet, counts)) in enumerate(threads):
-        key = j, shape.id if counts_singly(shape, unmet) else -1 - at, unmet
+    for number, (j, shape, (unmet, counts)) in enumerate(threads):
+        # A thread that is not joined gets a key of its own: ids of shapes are positive.
+        group = shape.id if counts_singly(shape, unmet) else -1 - number
+        key = j, group, unmet
         earlier = joined_threads.get(key)
         if earlier is not None:
-            counts = tuple(map(max, counts, earlier[2][1]))
+            _, _, (_, earlier_counts) = earlier
+            counts = tuple(map(max, counts, earlier_counts))
         joined_threads[key] = j, shape, (unmet, counts)
     return list(joined_threads.values())
 
 
 def _is_ahead(shape: ArrayShape, progress: Progress, other_progress: Progress) -> bool:
     """Return whether a thread owes no more than another, and is not the same."""
-    if progress == other_progress or not frozenset(progress[0]) <= frozenset(other_progress[0]):
+    unmet, counts = progress
+    other_unmet, other_counts = other_progress
+    if progress == other_progress or not frozenset(unmet) <= frozenset(other_unmet):
         return False
-    is_open = all(counter.max_count is None for counter in shape.counters)
-    return progress[1] == other_progress[1] or (
-        is_open and all(a >= b for a, b in zip(progress[1], other_progress[1], strict=True))
-    )
+    if counts == other_counts:
+        return True
+    # A higher count is better only where no counter has an upper bound.
+    if any(counter.max_count is not None for counter in shape.counters):
+        return False
+    return all(a >= b for a, b in zip(counts, other_counts, strict=True))

@@ -1,12 +1,12 @@
-"""Points that must differ: how many a demand has, which, and whether items can all be different.
+"""Values that must differ: how many a demand has, which, and whether items can all be different.
 
-A demand with more values than are asked for never stands in the way. One with fewer has them listed, and
-whether each item can have its own is a question of matching (Kuhn's algorithm).
+A demand with more values than there are items never stands in the way. The values of one with fewer are
+listed, and whether each item can have its own is a question of matching (Kuhn's algorithm).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 
 from structgen.automata.strings.live_strings import speaks_of_texts
@@ -26,7 +26,7 @@ from structgen.schema.recogniser.object_search import Ask
 _DEPTH = 6
 """Schemas within schemas that are looked into for a sign of many values."""
 _COUNTED = 4_096
-"""Points of one demand that are listed one by one."""
+"""Values of one demand that are listed one by one."""
 _NARROW = Decimal("1e-6")
 """Any wider interval, and wider than this part of its ends, has millions of numerals under every policy."""
 
@@ -54,8 +54,8 @@ class Distinct:
         self.item = item
         self.member = member
         self.looked_for: dict[Literal, bytes] = {}
-        """Values, each with a text, of which somebody asked whether an array holds them: what else it holds
-        made no difference."""
+        """Values, each with a text, of which some rest asked whether an array holds them. Other values of
+        items made no difference to rests."""
         self._literals_by_text: dict[bytes, Literal] = {}
         self._lists: dict[int, list[tuple[JsonPieces, Literal]] | None] = {}
         self._enough: dict[int, int] = {}
@@ -66,6 +66,7 @@ class Distinct:
         holds, as numbers="any" may write it."""
         literal = self._literals_by_text.get(text)
         if literal is None:
+            # A memo of bounded size: clearing it costs less than to keep an order of use.
             if len(self._literals_by_text) > _COUNTED:
                 self._literals_by_text.clear()
             try:
@@ -88,12 +89,16 @@ class Distinct:
         ask: Ask,
         surely: bool = False,
     ) -> bool:
-        """Return whether a demand has at least `need` values; LimitError where that takes too long. `surely`:
-        whether a cheap proof shows that it has; False: unknown."""
+        """Return whether a demand has at least `need` values; `LimitError` where that takes too long.
+
+        `ask` says whether a demand has a value. `surely`: whether a cheap proof shows that it has so many,
+        for example `(demand, 3, ask, True)`; False is unknown then.
+        """
         if need <= 0:
             return True
         if ask(demand) is None:
             return False
+        # What earlier questions found: so many values at least, and fewer than so many.
         if need <= self._enough.get(demand, 1):
             return True
         if need >= self._fewer.get(demand, need + 1):
@@ -117,7 +122,8 @@ class Distinct:
         ask: Ask,
         depth: int,
     ) -> bool:
-        """Return whether a cheap proof shows that a demand has so many values. False: unknown."""
+        """Return whether a cheap proof shows that a demand has `need` values, for example
+        `(demand, 3, ask, _DEPTH)`; `depth` levels of containers are looked into. False: unknown."""
         scalars = self.scalars
         types = self.scalars.possible_types(demand)
         count = len(scalars.constant_texts(demand, types))
@@ -152,14 +158,18 @@ class Distinct:
         for low, high in ranges.ends():
             if low is None or high is None:
                 return need
-            ends = Decimal(low[0]), Decimal(high[0])
-            if ends[0] == ends[1]:
+            first = Decimal(low[0])
+            last = Decimal(high[0])
+            if first == last:
                 count += not steps
-            elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (*ends, *steps) if value):
-                width = ends[1] - ends[0]
-                magnitude = max(Decimal(1), abs(ends[0]), abs(ends[1]))
+            elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (first, last, *steps) if value):
+                width = last - first
+                magnitude = max(Decimal(1), abs(first), abs(last))
                 if steps:
-                    count += max(0, int(width / steps[0]) - 1) if steps[0] > _NARROW**2 * magnitude else 0
+                    # Multiples that are very close together may be one double.
+                    (step,) = steps
+                    if step > _NARROW**2 * magnitude:
+                        count += max(0, int(width / step) - 1)
                 elif width > _NARROW * magnitude and need < 10**6:
                     return need
         return min(count, need)
@@ -168,12 +178,8 @@ class Distinct:
         """Return how many strings a formula has, up to `need`."""
         if isinstance(formula, Words):
             return len(formula.of)
-        parts = conjuncts(formula)
-        if all(
-            (isinstance(part, Not) and isinstance(part.of, Words))
-            or (isinstance(part, Length) and part.maximum is None)
-            for part in parts
-        ):
+        # Finitely many excluded words and a least length leave infinitely many strings.
+        if all(_leaves_infinitely_many(part) for part in conjuncts(formula)):
             return need
         if formula == FALSE:
             return 0
@@ -189,6 +195,8 @@ class Distinct:
         ask: Ask,
         depth: int,
     ) -> bool:
+        """Return whether a cheap proof shows that a shape has `need` arrays, as `_surely_many` does for
+        demands: for example arrays of any length, or an item with so many values."""
         if shape.counters or shape.obligations or shape.lo > _DEPTH:
             return False
         if shape.hi is not None and (shape.lo > shape.hi or not shape.hi):
@@ -199,17 +207,19 @@ class Distinct:
             return False
         if self.is_endless(shape, 0, ask):
             return True
+        # Where all differ, the other items may take some of the values of one item.
         needed_each = need + shape.lo if shape.unique else need
-        fast = (self._has_many_inside(demand, needed_each, ask, depth) for demand in demands)
+        answers = (self._has_many_inside(demand, needed_each, ask, depth) for demand in demands)
         if shape.unique:
-            return all(fast)
-        return any(fast)
+            return all(answers)
+        return any(answers)
 
     def is_endless(self, shape: ArrayShape, index: int, ask: Ask) -> bool:
-        """Return whether any number of items may follow so many, but for what obligations ask."""
+        """Return whether any number of items may follow after `index` items, obligations aside."""
         if shape.counters or shape.unique or shape.hi is not None:
             return False
-        demands = {self.item(shape, at) for at in range(index, max(index, shape.uniform_from) + 1)}
+        last_single = max(index, shape.uniform_from)
+        demands = {self.item(shape, position) for position in range(index, last_single + 1)}
         return None not in map(ask, demands)
 
     def _many_objects(
@@ -219,19 +229,21 @@ class Distinct:
         ask: Ask,
         depth: int,
     ) -> bool:
+        """Return whether a cheap proof shows that a shape has `need` objects, as `_surely_many` does for
+        demands: for example a key that may have any name, or a value of which there are so many."""
         if not shape.loose:
             return False
-        # It loses one value at most for each that it must differ from.
+        # The shape loses one object at most for each value that it must differ from.
         need += sum(len(differs.rests) for (differs,) in shape.obligations if isinstance(differs, Differs))
         if any(ask(self.member(shape, key)) is None for key in shape.required_keys):
             return False
-        if all(facet.additional is None for facet in shape.facets) and not shape.key_literals:
-            plain = [facet for facet in shape.facets if facet.pattern_properties]
-            if not plain:
-                return True
-        keys = dict.fromkeys(
-            (*shape.required_keys, *(key for facet in shape.facets for key in facet.properties))
-        )
+        # Members of any other names, with any values, may be added.
+        limits_names = any(facet.additional is not None or facet.pattern_properties for facet in shape.facets)
+        if not limits_names and not shape.key_literals:
+            return True
+        keys = dict.fromkeys(shape.required_keys)
+        for facet in shape.facets:
+            keys.update(dict.fromkeys(facet.properties))
         return any(self._has_many_inside(self.member(shape, key), need, ask, depth) for key in keys)
 
     def _has_many_inside(
@@ -241,6 +253,8 @@ class Distinct:
         ask: Ask,
         depth: int,
     ) -> bool:
+        """Return `_surely_many` of a member or an item, one level deeper; `(demand, 1, ask, depth)` asks for
+        one value."""
         if ask(demand) is None:
             return False
         return need <= 1 or self._surely_many(demand, need, ask, depth - 1)
@@ -250,7 +264,8 @@ class Distinct:
     def unused_values(
         self, demand: int, ask: Ask, used_values: frozenset[Literal]
     ) -> Iterator[tuple[JsonPieces, Literal]]:
-        """Yield those of `values_of` that are not among the values of an array (`looked_for`)."""
+        """Yield the values of `values_of` that are not among the values of an array, and note in `looked_for`
+        that these were looked at."""
         for text, literal in self.values_of(demand, ask):
             if used_values:
                 self.looked_for.setdefault(literal, text.to_bytes())
@@ -261,6 +276,7 @@ class Distinct:
         """Yield the values of a demand, the shortest text first, each with its literal."""
         literals_so_far: set[Literal] = set()
         if demand not in self._lists:
+            # The lists together are bounded, too.
             if sum(1 + len(listed or ()) for listed in self._lists.values()) > _COUNTED:
                 self._lists.clear()
             self._lists[demand] = self._list_values(demand)
@@ -268,14 +284,14 @@ class Distinct:
         if all_values is not None:
             yield from all_values
             return
+        # One after the other: the shortest value that is none of the values before.
         while True:
-            now = demand
+            rest_demand = demand
             if literals_so_far:
                 # A set, not the order of finding: equal sets are one literal.
-                now = self.tables.add_literals(
-                    demand, (self.tables.constants.none_of(frozenset(literals_so_far)),)
-                )
-            text = None if self.tables.hopeless(now) else ask(now)
+                exclusion = self.tables.constants.none_of(frozenset(literals_so_far))
+                rest_demand = self.tables.add_literals(demand, (exclusion,))
+            text = None if self.tables.hopeless(rest_demand) else ask(rest_demand)
             if text is None:
                 return
             if len(literals_so_far) >= _COUNTED:
@@ -307,10 +323,11 @@ class Distinct:
                 max_words = LISTED if speaks_of_texts(formula) else _COUNTED
                 if self._count_strings(formula, max_words) >= max_words:
                     return None
-                words = (
-                    formula.of if isinstance(formula, Words) else scalars.strings.words(formula, max_words)
-                )
-                assert words is not None
+                if isinstance(formula, Words):
+                    words: Iterable[str] | None = formula.of
+                else:
+                    words = scalars.strings.words(formula, max_words)
+                assert words is not None, "they were counted"
                 texts.extend(JsonPieces((scalars.write_literal(word),)) for word in words)
         texts.sort(key=lambda text: (text.length, text.to_bytes()))
         return [(text, self.literal_of_text(text.to_bytes())) for text in texts]
@@ -324,9 +341,10 @@ class Distinct:
     def match_values(
         self, demands: Mapping[int, int], used_values: frozenset[Literal], ask: Ask
     ) -> frozenset[Literal] | None:
-        """Return values for those demands that have few, so that all items can be different from each other
-        and from those `used_values`; None where they cannot. `demands`: how many items have which demand."""
+        """Return values for the demands that have few, so that all items can differ from each other and from
+        `used_values`; None where they cannot. `demands` has the number of items for each demand."""
         need = sum(demands.values()) + len(used_values) + 1  # one more may be written that is not known yet
+        # For each item whose demand has few values these values.
         few: list[list[Literal]] = []
         for demand, times in demands.items():
             if ask(demand) is None:
@@ -338,28 +356,42 @@ class Distinct:
                 return None
             few.extend([values] * times)
         owner: dict[Literal, int] = {}
-        for at in range(len(few)):
-            if not _augment_matching(few, owner, at):
+        for item in range(len(few)):
+            if not _augment_matching(few, owner, item):
                 return None
         return frozenset(owner)
 
 
+def _leaves_infinitely_many(part: Formula) -> bool:
+    """Return whether a conjunct leaves infinitely many strings, whichever others of its kind stand beside."""
+    if isinstance(part, Length):
+        return part.maximum is None
+    return isinstance(part, Not) and isinstance(part.of, Words)
+
+
 def _augment_matching(few: list[list[Literal]], owner: dict[Literal, int], start: int) -> bool:
-    """Give one more item a value, moving others where it must be; breadth first."""
-    asking: dict[Literal, int] = {}
+    """Give the item `start` a value, and other items other values where that is necessary; breadth first.
+
+    `few` has the possible values of each item, `owner` the item of each value that is given, and is changed.
+    Return False where there is no such value: `owner` is as before.
+    """
+    # For each value that was reached the item that wants it.
+    wanting_item: dict[Literal, int] = {}
+    # The queue grows while it is read: the owner of a value looks for another one.
     queue = [start]
-    for at in queue:
-        for value in few[at]:
-            if value in asking:
+    for item in queue:
+        for value in few[item]:
+            if value in wanting_item:
                 continue
-            asking[value] = at
+            wanting_item[value] = item
             if value in owner:
                 queue.append(owner[value])
                 continue
-            value_of_item = {item: owned_value for owned_value, item in owner.items()}
+            # A free value: each item on the way back takes the value that it wants.
+            value_of_item = {owning_item: owned_value for owned_value, owning_item in owner.items()}
             free: Literal | None = value
             while free is not None:
-                owner[free] = asking[free]
-                free = value_of_item.get(asking[free])
+                owner[free] = wanting_item[free]
+                free = value_of_item.get(wanting_item[free])
             return True
     return False

@@ -1,10 +1,10 @@
 """A walk through the first places of a language, so that a refusal comes before the first token.
 
-Which strings a value must decide is known only at its place. Where an array counts its items by a grammar
-that is not regular (`contains`, `maxContains`), or another schema of an object asks for a second grammar of
-the same key, the place is refused. The walk visits each place once: first those at the beginning of objects
-and arrays, then those behind other members. It ends after `_MOST` steps: a place behind these is refused when
-a text reaches it.
+The sets of strings between which a value decides are known only at its place. Where an array counts its items
+by a grammar that is not regular (`contains`, `maxContains`), or another schema of an object asks for a second
+grammar of the same key, the place is refused. The walk visits each place once: first the places at the
+beginning of objects and arrays, then those after other members. It ends after `_MAX_STEPS` steps: a later
+place is refused when a text reaches it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from structgen.base.language.ir import Key
     from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-_MOST: Final = 2000
+_MAX_STEPS: Final = 2000
 
 
 def refuse_early(network: SchemaNetwork) -> None:
@@ -32,8 +32,9 @@ def refuse_early(network: SchemaNetwork) -> None:
     seen_places = {network.root}
     seen_residues = set[int]()
     steps = 0
-    while (places or residues or members) and steps < _MOST:
+    while (places or residues or members) and steps < _MAX_STEPS:
         steps += 1
+        # The place that an error names.
         at = network.root
         try:
             if places:
@@ -48,6 +49,7 @@ def refuse_early(network: SchemaNetwork) -> None:
                     if place not in seen_places:
                         seen_places.add(place)
                         places.append(place)
+                    # Where later values depend on the text of an item, there is no text to go on with.
                     if not is_read:
                         width = len(network.tables.places[place])
                         members.extend((residue, key, met, at) for met in range(width))

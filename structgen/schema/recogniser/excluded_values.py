@@ -22,10 +22,12 @@ UnwrittenMembers = frozenset[tuple[str, Literal]]
 
 
 def split_exclusion(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
-    """Return the ordinary obligations, and the one that lists the excluded values."""
-    for at, obligation in enumerate(unmet):
+    """Return the ordinary obligations, and the obligation that lists the excluded values (None: no such)."""
+    # There is at most one: `Shapes` joins all excluded values.
+    for index, obligation in enumerate(unmet):
         if len(obligation) == 1 and isinstance(obligation[0], Differs):
-            return (*unmet[:at], *unmet[at + 1 :]), obligation[0]
+            ordinary = (*unmet[:index], *unmet[index + 1 :])
+            return ordinary, obligation[0]
     return unmet, None
 
 
@@ -35,10 +37,13 @@ def member_ways(
     exclusion: Differs[UnwrittenMembers],
     key: str | None,
 ) -> list[Way]:
-    """Return the ways to take a member (key None: one that no value has) that also follow `exclusion`.
+    """Return the ways to take a member that also follow `exclusion`.
 
-    Of the ways that come of one, each value that was met keeps its own, and all others share the first.
+    `ways` are the ways without it, for example `[(demand, ())]`. `key` is the member's; None: a key that no
+    excluded value has. Each way is split: a way for each value that excluded objects have under the key, and
+    before these one for all other values.
     """
+    # For each value under the key the excluded objects that have it, without that member.
     after: dict[Literal, list[UnwrittenMembers]] = {}
     if key is not None:
         for rest in exclusion.rests:
@@ -52,37 +57,46 @@ def item_ways(tables: PlaceTables, ways: list[Way], exclusion: Differs[tuple[Lit
     """Return the ways to take the next item that also follow `exclusion`."""
     after: dict[Literal, list[tuple[Literal, ...]]] = {}
     for rest in exclusion.rests:
+        # An excluded array without a next item is shorter: this array differs from it now.
         if rest:
-            after.setdefault(rest[0], []).append(rest[1:])
+            next_item, *later_items = rest
+            after.setdefault(next_item, []).append(tuple(later_items))
     return _split_ways(tables, ways, after)
 
 
 def _split_ways(tables: PlaceTables, ways: list[Way], after: dict[Literal, list[ValueRest]]) -> list[Way]:
+    """Return the ways split by the value: `after` has the rests of excluded values by their next literal."""
     if not after:
         return ways
     none_literal = tables.constants.none_of(frozenset(after))
-    split: list[Way] = []
+    split_ways: list[Way] = []
     for demand, unmet in ways:
         for literal in (none_literal, *sorted(after)):
             both = tables.both_judging(demand, (literal,))
-            if not tables.hopeless(both):
-                rests = after.get(literal)
-                still: tuple[Obligation, ...] = () if rests is None else ((Differs(frozenset(rests)),),)
-                split.append((both, unmet + still))
-    return split
+            if tables.hopeless(both):
+                continue
+            rests = after.get(literal)
+            if rests is None:
+                split_ways.append((both, unmet))
+                continue
+            # The value equals that of some excluded ones: later parts must differ from theirs.
+            exclusion: tuple[Obligation, ...] = ((Differs(frozenset(rests)),),)
+            split_ways.append((both, unmet + exclusion))
+    return split_ways
 
 
 def reachable_values(
     exclusion: Differs[UnwrittenMembers], gone: Callable[[str], bool]
 ) -> Differs[UnwrittenMembers] | None:
-    """Return the excluded values that can still be completed when the keys in `gone` may not come, or
-    None."""
+    """Return the excluded values that can still be completed where some keys may not come any more (`gone`
+    says of a key whether), or None."""
     rests = frozenset(rest for rest in exclusion.rests if not any(gone(key) for key, _ in rest))
     return Differs(rests) if rests else None
 
 
 def is_other_value(alternative: Alternative) -> bool:
-    """Return whether an object or array that closes now is none of its values."""
+    """Return whether an object or array that closes now is none of the excluded values."""
+    # An empty rest is a value that is written in full: closing now would equal it.
     return isinstance(alternative, Differs) and all(alternative.rests)
 
 

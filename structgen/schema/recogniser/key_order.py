@@ -17,11 +17,12 @@ def declared_keys(schemas: Iterable[Schema]) -> list[str]:
     A key's position is its first mention in `properties`. The members of each schema are read in text order,
     and into `allOf`, `anyOf`, `oneOf`, `$ref` (each target once), `dependentSchemas`, and `if`, `then` and
     `else` where they have an effect (an `if` alone has none), never `not`. Next come the keys named only in
-    `required_keys`. All other keys may follow in any order. Linear, iterative.
+    `required`. All other keys may follow in any order. Linear, iterative.
     """
     mentioned_keys: dict[str, None] = {}
     required_keys: dict[str, None] = {}
     visited: set[int] = set()
+    # A stack of iterators: a schema is read to its end before the next one beside it.
     stack: list[Iterator[Schema]] = [iter(schemas)]
     while stack:
         schema = next(stack[-1], None)
@@ -34,6 +35,7 @@ def declared_keys(schemas: Iterable[Schema]) -> list[str]:
         for key in schema.required:
             required_keys[key] = None
         names = schema.applicators
+        # The frequent case: no combinator, so that no iterator is needed.
         if not names or names == ("properties",):
             mentioned_keys.update(dict.fromkeys(schema.properties))
             if names:

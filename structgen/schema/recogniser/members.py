@@ -1,4 +1,4 @@
-"""Members: how a thread of an object changes when one is written."""
+"""Members: how a thread of an object changes when a member is written."""
 
 from __future__ import annotations
 
@@ -47,9 +47,10 @@ class AskedSets(NamedTuple):
 
     def only_set(self, at: int) -> tuple[Literal, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
-        own = self.sets[at]
-        if own and not own & (own - 1):
-            return self.set_literals[own.bit_length() - 1]
+        bits = self.sets[at]
+        # One bit alone: without its lowest bit nothing is left.
+        if bits and not bits & (bits - 1):
+            return self.set_literals[bits.bit_length() - 1]
         return None
 
 
@@ -62,7 +63,8 @@ class ObligationsLeft:
     __slots__ = ("_after", "_met", "_sets", "_unmet")
 
     def __init__(self, after: Sequence[Obligation | None], sets: Sequence[int], met: int) -> None:
-        """`after`: what is left of each obligation unless the value meets it; the rest as in `AskedSets`."""
+        """`after` has the open alternatives of each obligation unless the value meets it; `sets` are those of
+        `AskedSets`, and `met` has the bits of the sets in which the value lies."""
         self._after = after
         self._sets = sets
         self._met = met
@@ -74,19 +76,19 @@ class ObligationsLeft:
         return self._after == other._after and self._sets == other._sets
 
     def __hash__(self) -> int:
+        # Hashing all obligations would take the time that this class saves.
         return hash(self._met)
 
     @property
     def unmet(self) -> Unmet:
         """The obligations; the first question takes time linear in all of them."""
         if self._unmet is None:
-            self._unmet = tuple(
-                [
-                    rest
-                    for rest, own in zip(self._after, self._sets, strict=True)
-                    if rest and own >= 0 and not own & self._met
-                ]
-            )
+            unmet: list[Obligation] = []
+            for rest, bits in zip(self._after, self._sets, strict=True):
+                # -1: every value meets the obligation.
+                if rest and bits >= 0 and not bits & self._met:
+                    unmet.append(rest)
+            self._unmet = tuple(unmet)
         return self._unmet
 
 
@@ -94,7 +96,7 @@ _NOTHING = ObligationsLeft((), (), 0)
 
 
 class MemberStep(NamedTuple):
-    """One more member of an object, and what is written before and after it."""
+    """One more member of an object, with the members before and after it."""
 
     frame: Frame
     where: Where
@@ -109,8 +111,8 @@ class MemberStep(NamedTuple):
         return bool(self.members_before.mask >> index & 1)
 
     def left_of(self, obligation: Obligation) -> Obligation | None:
-        """Return the alternatives of an obligation that are left after the member, () where it is met, None
-        where nothing is left. What the member's value meets is not looked at."""
+        """Return the alternatives of an obligation that are left after the member, () where the obligation is
+        met, None where nothing is left. The member's value is not looked at."""
         frame = self.frame
         members_before = self.members_before
         open_alternatives: list[Alternative] = []
@@ -120,6 +122,7 @@ class MemberStep(NamedTuple):
                     if key == self.where:
                         continue
                     index = frame.index[key]
+                    # The member passes over the key, which can never come after that: it is absent.
                     if index < frame.ordered_count and members_before.pos <= index < self.members_after.pos:
                         return ()
                     if not frame.may_come(key, members_before):
@@ -157,6 +160,7 @@ class Members:
         self.outcomes = ValueOutcomes(tables, scalars, limits)
 
     def base_demand(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
+        """Return the demand of a shape on the value of a member, without obligations."""
         if isinstance(where, str):
             return self.frames.value_demand(shape, where)
         return self.frames.extra_demand(frame, shape, where)
@@ -175,9 +179,8 @@ class Members:
             case AtOther(schema, literals):
                 if isinstance(where, str) and where in schema.properties:
                     return None
-                if any(
-                    self._pattern_matches(frame, source, where) for source, _ in schema.pattern_properties
-                ):
+                sources = (source for source, _ in schema.pattern_properties)
+                if any(self._pattern_matches(frame, source, where) for source in sources):
                     return None
                 return literals
             case BadKey(literal):
@@ -202,12 +205,14 @@ class Members:
         members_before: MembersSoFar,
         goes_on: Callable[[Unmet], bool] | None = None,
     ) -> list[tuple[int, ObligationsLeft]]:
-        """Return the ways to take a member: the demand on its value, and what it leaves open.
+        """Return the ways to take a member: each is a demand on its value, and the obligations left by it.
 
-        `members_before`: what is written before it. `goes_on`: whether a whole object follows where some
-        obligations are open; ways that lead to none are left out. Cost: one question to it where it says yes
-        to what the least helpful value leaves open, since a value that meets more is no worse; else one for
-        each way.
+        `unmet` are the obligations of the thread, `where` is the key, and `members_before` what is written
+        before the member. `goes_on` says whether a whole object follows where some obligations are open; ways
+        that lead to none are left out. For example `[(demand, left)]` where nothing is owed.
+
+        Cost: one question to `goes_on` where it says yes to the obligations that the least helpful value
+        leaves, since a value that meets more is no worse; else one for each way.
         """
         base = self.base_demand(frame, shape, where)
         if base == NOTHING:
@@ -227,6 +232,7 @@ class Members:
         if owed == NOTHING:
             return []
         if owed != base:
+            # The owed literals may settle other obligations, so that the sets are asked again.
             base = owed
             asked_sets = self._asked_sets(frame, owed, others, where)
         worst = tuple([rest for at, rest in enumerate(after) if asked_sets.sets[at] >= 0 and rest])
@@ -240,6 +246,7 @@ class Members:
             if all(sets & met for sets in needed_sets)
         ]
         if exclusion is not None:
+            # Excluded values are followed one by one: each way says which of them are still possible.
             still = reachable_values(exclusion, step.is_gone)
             ways = [(demand, obligations_left.unmet) for demand, obligations_left in ways_found]
             if isinstance(where, str) and still is not None:
@@ -249,7 +256,7 @@ class Members:
                 for demand, obligations_left in ways
             ]
         elif goes_on is None or goes_on(worst):
-            goes_on = None
+            goes_on = None  # it would say yes to every way
         ways_found = list(dict.fromkeys(ways_found))
         if goes_on is None:
             return ways_found
@@ -260,17 +267,18 @@ class Members:
         ]
 
     def _with_owed(self, base: int, asked_sets: AskedSets, after: Sequence[Obligation | None]) -> int:
-        """Return the demand on a value, with all that it must meet because nothing else meets an obligation
-        (None in `after`); NOTHING where it cannot."""
-        musts: dict[Literal, None] = {}
+        """Return the demand on a value, with the literals that it must meet because nothing else meets an
+        obligation (None in `after`); NOTHING where no value can."""
+        owed_literals: dict[Literal, None] = {}
         for at, rest in enumerate(after):
             if rest is None:
                 if not asked_sets.sets[at]:
                     return NOTHING
-                musts.update(dict.fromkeys(asked_sets.only_set(at) or ()))
-        if not musts:
+                # With several sets to choose from none is owed: the outcomes choose.
+                owed_literals.update(dict.fromkeys(asked_sets.only_set(at) or ()))
+        if not owed_literals:
             return base
-        demand = self.tables.both_judging(base, list(musts))
+        demand = self.tables.both_judging(base, list(owed_literals))
         if demand == NOTHING or self.scalars.are_contradictory(self.tables.demands[demand]):
             return NOTHING
         return demand
@@ -282,12 +290,16 @@ class Members:
         unmet: Unmet,
         where: Where,
     ) -> AskedSets:
-        """Return which sets the value of a member must lie in to meet obligations."""
+        """Return the sets in which the value of a member must lie to meet obligations.
+
+        `base` is the demand on the value, `unmet` are the obligations, and `where` is the member's key. For
+        example the obligation `(AtKey("a", (literal,)),)` asks for one set where `where` is "a".
+        """
         base_literals = self.tables.demands[base]
         set_numbers: dict[tuple[Literal, ...], int] = {}
         sets: list[int] = []
         for obligation in unmet:
-            own = 0
+            bits = 0
             for alternative in obligation:
                 if isinstance(alternative, Without):
                     continue
@@ -295,20 +307,20 @@ class Members:
                     continue
                 literals = self.discharging_literals(frame, alternative, where)
                 if literals is not None:
-                    # What every value meets is not asked.
-                    news = tuple(
+                    # Literals that every value meets are not asked.
+                    new_literals = tuple(
                         [
                             literal
                             for literal in literals
                             if not self.scalars.surely_meets(base_literals, literal)
                         ]
                     )
-                    if not news:
-                        own = -1
+                    if not new_literals:
+                        bits = -1
                         break
-                    if not self.scalars.are_contradictory((*base_literals, *news)):
-                        own |= 1 << set_numbers.setdefault(news, len(set_numbers))
-            sets.append(own)
+                    if not self.scalars.are_contradictory((*base_literals, *new_literals)):
+                        bits |= 1 << set_numbers.setdefault(new_literals, len(set_numbers))
+            sets.append(bits)
         return AskedSets(tuple(set_numbers), sets)
 
     def can_close(
@@ -318,22 +330,26 @@ class Members:
         members_so_far: MembersSoFar,
         unmet: Unmet,
     ) -> bool:
-        """Return whether an object that has all its required keys may close."""
+        """Return whether an object that has all its required keys may close.
+
+        `members_so_far` is what is written, for example `MembersSoFar(0, 0, 0)` of an empty object; `unmet`
+        are the open obligations.
+        """
         _, mask, count = members_so_far
         if count < shape.lo or (shape.hi is not None and count > shape.hi):
             return False
-        for key, others in shape.conditional:
-            if mask >> frame.index[key] & 1 and not all(
-                mask >> frame.index[other_key] & 1 for other_key in others
-            ):
-                return False
-        return all(
-            any(
+        for key, dependents in shape.conditional:
+            if mask >> frame.index[key] & 1:
+                if not all(mask >> frame.index[dependent] & 1 for dependent in dependents):
+                    return False
+        # At the end an absent key stays absent, and the number of members stays as it is.
+        for obligation in unmet:
+            if not any(
                 isinstance(alternative, (Without, AtMost)) or is_other_value(alternative)
                 for alternative in obligation
-            )
-            for obligation in unmet
-        )
+            ):
+                return False
+        return True
 
     def is_enough(self, frame: Frame, shape: ObjectShape, members_so_far: MembersSoFar) -> bool:
         """Return whether the required keys that are still to be written make an allowed number of members."""
@@ -346,8 +362,8 @@ class Members:
 def without_dominated(
     threads: Iterable[tuple[int, S, P]], dominates: Callable[[S, P, P], bool]
 ) -> tuple[tuple[int, S, P], ...]:
-    """Return the distinct threads of an object or an array without those that another of the same demand and
-    shape dominates: the same but for more obligations. Each thread ends in what it still owes."""
+    """Return the distinct threads of an object or an array, without threads that another one of the same
+    demand and shape dominates: the same with fewer obligations. The last part of a thread is what it owes."""
     distinct = tuple(dict.fromkeys(threads))
     if len(distinct) < 2 or not any(owed for _, _, owed in distinct):
         return distinct

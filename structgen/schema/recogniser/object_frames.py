@@ -12,7 +12,7 @@ from structgen.base.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, 
 from structgen.base.limits import Limits
 from structgen.schema.meaning.formulas import LISTED, conjunction, disjunction, negation
 from structgen.schema.meaning.literals import NEVER, STRING, Literal
-from structgen.schema.meaning.place import NOTHING, PlaceTables
+from structgen.schema.meaning.place import ANYTHING, NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     AtKey,
@@ -60,27 +60,31 @@ class ObjectFrames:
         return frame
 
     def _make_frame(self, demands: tuple[int, ...]) -> Frame:
-        every = [shape for demand in demands for shape in self.shapes.object_shapes(demand)]
+        shapes = [shape for demand in demands for shape in self.shapes.object_shapes(demand)]
         frame_id = len(self._frames)
-        if len(every) == 1 and every[0].plain and not every[0].key_literals and not every[0].values:
-            shape = every[0]
-            facets = shape.facets
-            literals = self.tables.demands[demands[0]]
-            if len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
-                schema = literals[0].schema
-                plain = not (schema.has_combinators or schema.pattern_properties)
-                if plain and (not facets or facets[0] is schema):
-                    # One schema with plain keywords: by far the most frequent frame.
-                    properties = schema.properties
-                    names = [*properties, *(key for key in shape.required_keys if key not in properties)]
-                    frame = Frame(frame_id, demands, tuple(names), 0 if self.any_order else len(names))
-                    if shape.lo or shape.hi is not None:
-                        frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
-                    return frame
-        return self._general_frame(frame_id, demands, every)
+        if len(shapes) != 1:
+            return self._general_frame(frame_id, demands, shapes)
+        shape = shapes[0]
+        facets = shape.facets
+        literals = self.tables.demands[demands[0]]
+        is_plain = shape.plain and not shape.key_literals and not shape.values
+        if is_plain and len(demands) == 1 and len(literals) == 1 and len(facets) <= 1:
+            schema = literals[0].schema
+            is_plain_schema = not (schema.has_combinators or schema.pattern_properties)
+            if is_plain_schema and (not facets or facets[0] is schema):
+                # One schema with plain keywords: by far the most frequent frame.
+                properties = schema.properties
+                names = [*properties, *(key for key in shape.required_keys if key not in properties)]
+                frame = Frame(frame_id, demands, tuple(names), 0 if self.any_order else len(names))
+                if shape.lo or shape.hi is not None:
+                    frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
+                return frame
+        return self._general_frame(frame_id, demands, shapes)
 
-    def _general_frame(self, frame_id: int, demands: tuple[int, ...], every: list[ObjectShape]) -> Frame:
-        universe, sources, literals, watched_keys, cap = _mentions_of_keys(every)
+    def _general_frame(self, frame_id: int, demands: tuple[int, ...], shapes: list[ObjectShape]) -> Frame:
+        """Return the frame of any objects: it names all keys of their schemas; other keys have classes."""
+        universe, sources, literals, watched_keys, cap = _mentions_of_keys(shapes)
+        # A pattern with few matches is as good as a list of names.
         for source in list(sources):
             words = self.scalars.strings.words(Pattern(source), LISTED) if _seems_finite(source) else None
             if words is not None:
@@ -90,13 +94,13 @@ class ObjectFrames:
             formula = self.scalars.literal_formula(literal, STRING)
             if isinstance(formula, Words) and len(formula.of) <= LISTED:
                 universe.update(dict.fromkeys(sorted(formula.of)))
-        met = chain.from_iterable(self.tables.demands[demand] for demand in demands)
-        positive = (literal.schema for literal in met if not literal.is_negated)
-        names = [] if self.any_order else declared_keys(positive)
+        all_literals = chain.from_iterable(self.tables.demands[demand] for demand in demands)
+        positive_schemas = (literal.schema for literal in all_literals if not literal.is_negated)
+        names = [] if self.any_order else declared_keys(positive_schemas)
         ordered_count = len(names)
         names += sorted(universe.keys() - names, key=json_string)
         frame = self._make_named_frame(frame_id, demands, names, ordered_count, sources, literals)
-        if frame.predicates and any(shape.lo or shape.obligations for shape in every):
+        if frame.predicates and any(shape.lo or shape.obligations for shape in shapes):
             if few := self._few_keys(frame):
                 # Keys of which too few may be left for an obligation: each is named.
                 names.extend(sorted(few, key=json_string))
@@ -115,18 +119,25 @@ class ObjectFrames:
         sources: Iterable[str],
         literals: Iterable[Literal],
     ) -> Frame:
-        """Return a frame with these names, and the predicates that divide all other keys into classes."""
+        """Return a frame with these names, and the predicates that divide all other keys into classes.
+
+        The first `ordered_count` names have an order. `sources` are patterns of keys and `literals` schemas
+        of keys: for example `["^x-"]` and `[]` make two classes.
+        """
         if self.any_order:
             names.sort(key=json_string)
         frame = Frame(frame_id, demands, tuple(names), ordered_count)
         for source in sources:
             frame.pattern_at[source] = len(frame.predicates)
             frame.predicates.append(Pattern(source))
-        asked_literals = [*literals]
-        if (asked_literals or frame.predicates) and (writable_keys := self.scalars.written_keys) is not None:
-            frame.key_literals = (writable_keys,)
-            asked_literals.append(writable_keys)
-        for literal in asked_literals:
+        key_literals = [*literals]
+        if key_literals or frame.predicates:
+            # Without predicates all unnamed keys are one class, whose schema says which can be written.
+            writable_keys = self.scalars.written_keys
+            if writable_keys is not None:
+                frame.key_literals = (writable_keys,)
+                key_literals.append(writable_keys)
+        for literal in key_literals:
             frame.literal_at[literal] = len(frame.predicates)
             frame.predicates.append(self.scalars.literal_formula(literal, STRING))
         return frame
@@ -147,6 +158,7 @@ class ObjectFrames:
             predicates = frame.predicates
             strings = self.scalars.strings
             try:
+                # Without predicates there is one class, of infinitely many keys.
                 sets = strings.classes(predicates) if predicates else {frozenset[int](): True}
             except (LimitError, UnsupportedError) as error:
                 error.name_schemas(self.tables.source_pointers(frame.demands))
@@ -157,9 +169,13 @@ class ObjectFrames:
                     "alternatives",
                     frame.demands,
                 )
-            endless = self.scalars.longest is None
-            order = sorted(sets, key=lambda true: [at not in true for at in range(len(predicates))])
-            frame.classes = [KeyClass(at, true, endless and sets[true]) for at, true in enumerate(order)]
+            # With a bound on their length there are finitely many keys.
+            may_be_infinite = self.scalars.longest is None
+            # An order of their own: that of the sets depends on hashes.
+            order = sorted(sets, key=lambda true: [number not in true for number in range(len(predicates))])
+            frame.classes = [
+                KeyClass(number, true, may_be_infinite and sets[true]) for number, true in enumerate(order)
+            ]
         return frame.classes
 
     def class_formula(self, frame: Frame, key_class: KeyClass) -> Formula:
@@ -176,10 +192,12 @@ class ObjectFrames:
     def make_spec(self, frame: Frame, groups: Sequence[Sequence[KeyClass]]) -> Spec:
         """Return the spec of unnamed keys: the outcome {j} for a key of a class of group j."""
         if self.scalars.longest is not None:
+            # The bound on the length is in the formulas of classes, and not in the predicates.
             formulas = (disjunction([self.class_formula(frame, part) for part in group]) for group in groups)
             return Spec(tuple(formulas))
         if len(groups) == 1 and len(groups[0]) == len(self.classes_of(frame)):
             return FREE
+        # The last formula is TRUE: a class without any true predicate needs one, too.
         last = len(frame.predicates)
         sets = tuple(frozenset([part.true | {last} for part in group]) for group in groups)
         return Spec((*frame.predicates, TRUE), sets)
@@ -197,7 +215,11 @@ class ObjectFrames:
         count: int,
         used_keys: Collection[str],
     ) -> list[str]:
-        """Return up to `count` keys of a class, the shortest first."""
+        """Return up to `count` keys of a class that the frame does not name, the shortest first.
+
+        `used_keys` are keys that must not come again, for example `("a",)`. Raises `LimitError` for more keys
+        than LISTED.
+        """
         if count > LISTED:
             raise self.tables.too_many(
                 f"an object here needs {count:,} keys that no schema names.",
@@ -207,9 +229,10 @@ class ObjectFrames:
         names: list[str] = []
         keys = self.class_formula(frame, key_class)
         if keys == TRUE:
-            avoid = set(frame.names) | set(used_keys)
-            for key in _short_keys(len(avoid) + count, self.scalars.can_be_written):
-                if key not in avoid:
+            # Any string: no automaton is needed, and most classes are such.
+            avoided_keys = set(frame.names) | set(used_keys)
+            for key in _short_keys(len(avoided_keys) + count, self.scalars.can_be_written):
+                if key not in avoided_keys:
                     names.append(key)
                     if len(names) == count:
                         break
@@ -242,13 +265,10 @@ class ObjectFrames:
         facets = shape.facets
         if len(facets) == 1 and not shape.values and not shape.key_literals:
             facet = facets[0]
-            child = facet.properties.get(key)
             if not facet.pattern_properties:
-                if child is None:
-                    child = facet.additional
-                    if child is None:
-                        return 0
-                return self.tables.demand_of(child)
+                # The frequent case: `properties`, else `additionalProperties`, of one schema.
+                child = facet.properties.get(key, facet.additional)
+                return ANYTHING if child is None else self.tables.demand_of(child)
         for literal in shape.key_literals:
             if not self.scalars.string_meets(self.scalars.literal_formula(literal, STRING), key):
                 return NOTHING
@@ -262,12 +282,13 @@ class ObjectFrames:
         if known_demand is None:
             tables = self.tables
             true = key_class.true
-            keys = (*shape.key_literals, *frame.key_literals)
-            literals = [NEVER for literal in keys if frame.literal_at[literal] not in true]
+            # A key that does not meet its schema may not come: no value is allowed under it.
+            key_literals = (*shape.key_literals, *frame.key_literals)
+            literals = [NEVER for literal in key_literals if frame.literal_at[literal] not in true]
             for facet in shape.facets:
-                at = frame.pattern_at
+                numbers = frame.pattern_at
                 matching_schemas = [
-                    child for source, child in facet.pattern_properties if at.get(source) in true
+                    child for source, child in facet.pattern_properties if numbers.get(source) in true
                 ]
                 literals.extend(map(tables.literal_of, matching_schemas))
                 if facet.additional is not None and not matching_schemas:
@@ -280,9 +301,9 @@ class ObjectFrames:
 def _mentions_of_keys(
     shapes: Sequence[ObjectShape],
 ) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
-    """Return what shapes say of keys, each in the order of the schema: those that they name, their patterns,
-    the schemas that all keys must meet or one must not, those on whose presence something depends; and up to
-    how many they count."""
+    """Return all that shapes say of keys, in the order of the schema: the keys that they name, their
+    patterns, the schemas that all keys must meet or some key must not, the keys on whose presence something
+    depends, and the number up to which they count members."""
     keys: dict[str, None] = {}
     patterns: dict[str, None] = {}
     literals: dict[Literal, None] = {}
@@ -290,10 +311,11 @@ def _mentions_of_keys(
     max_count = 0
     for shape in shapes:
         max_count = max(max_count, shape.lo, -1 if shape.hi is None else shape.hi + 1)
+        # A copy: facets of obligations are added to it below.
         facets = list(shape.facets)
         keys |= dict.fromkeys((*shape.required_keys, *shape.values))
-        for key, others in shape.conditional:
-            watched_keys |= dict.fromkeys((key, *others))
+        for key, dependents in shape.conditional:
+            watched_keys |= dict.fromkeys((key, *dependents))
         literals |= dict.fromkeys(shape.key_literals)
         for alternative in chain.from_iterable(shape.obligations):
             match alternative:
@@ -323,15 +345,16 @@ def _seems_finite(source: str) -> bool:
 
 
 def _short_keys(count: int, writes: Callable[[str], bool]) -> list[str]:
-    """Return the `count` first strings by the length and the bytes of their JSON text, of those letters that
+    """Return the `count` first strings by the length and the bytes of their JSON text, of the letters that
     can be written."""
     letters = [char for char in map(chr, range(0x20, 0x80)) if char not in '"\\' and writes(char)]
     texts = [""]
     texts.extend(letters[:count])
-    at = 1
+    # Each string in turn is continued by each letter: so all of one length come before the longer ones.
+    begin = 1
     while len(texts) < count:
-        texts.extend(texts[at] + letter for letter in letters)
-        at += 1
+        texts.extend(texts[begin] + letter for letter in letters)
+        begin += 1
     # Strings of two bytes: two letters; characters of two bytes or escapes are not smaller than those.
     texts.sort(key=string_order)
     return texts[:count]

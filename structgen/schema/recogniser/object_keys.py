@@ -27,11 +27,11 @@ class KeyClass:
 
 
 Where: TypeAlias = str | KeyClass
-"""Where a member stands: under a named key, or under some key of a class."""
+"""The key of a member: a name, or any key of a class."""
 
 
 class MembersSoFar(NamedTuple):
-    """What is written of an object, as far as it matters."""
+    """The members that are written of an object, as far as they matter to its rest."""
 
     pos: int
     """Ordered keys before this index may not come any more."""
@@ -67,6 +67,7 @@ class FrameStanding:
         """Return the indices of the required keys that are still to be written, ascending."""
         owed = self.required_indices[bisect_left(self.required_indices, members_so_far.pos) :]
         free = self.free_required & ~members_so_far.mask
+        # From the lowest bit to the highest: `free & -free` is the lowest one.
         while free:
             owed.append((free & -free).bit_length() - 1)
             free &= free - 1
@@ -79,7 +80,7 @@ class Frame:
 
     id: int
     demands: tuple[int, ...]
-    """Those that an object of this frame may meet."""
+    """The demands that an object of this frame may meet."""
     names: tuple[str, ...]
     """The ordered keys, then the keys that may come in any order."""
     ordered_count: int
@@ -87,12 +88,13 @@ class Frame:
     index: dict[str, int] = field(init=False)
     """Name -> its place in `names`."""
     predicates: list[Formula] = field(default_factory=list)
-    """What tells unnamed keys apart: patterns of `patternProperties`, and literals on keys."""
+    """Formulas that tell unnamed keys apart: patterns of `patternProperties`, and literals on keys."""
     pattern_at: dict[str, int] = field(default_factory=dict)
+    """The number of the predicate of a pattern."""
     literal_at: dict[Literal, int] = field(default_factory=dict)
-    """Which predicate is that of a pattern, and of a literal."""
+    """The number of the predicate of a literal."""
     key_literals: tuple[Literal, ...] = ()
-    """What all keys of which predicates are asked meet."""
+    """Literals that all unnamed keys meet, where there are predicates."""
     cap: int = 0
     """Members are counted up to here; beyond it their number does not matter."""
     watch: int = 0
@@ -111,17 +113,20 @@ class Frame:
         self.index = {name: index for index, name in enumerate(self.names)}
 
     def members_after(self, members_so_far: MembersSoFar, where: Where) -> MembersSoFar:
-        """Return what is written after one more member."""
+        """Return the members after one more."""
         return self.after_index(members_so_far, self.index[where] if isinstance(where, str) else -1)
 
     def after_index(self, members_so_far: MembersSoFar, index: int) -> MembersSoFar:
-        """Return what is written after one more member, whose key is named at an index (-1: not named)."""
+        """Return the members after one more, whose key is named at an index (-1: not named)."""
         size = min(members_so_far.size + 1, self.cap)
+        mask = members_so_far.mask
+        # Keys without a position come behind all that have one: no ordered key may come after them.
         if index < 0:
-            return MembersSoFar(self.ordered_count, members_so_far.mask, size)
+            return MembersSoFar(self.ordered_count, mask, size)
         if index < self.ordered_count:
-            return MembersSoFar(index + 1, members_so_far.mask | (1 << index & self.watch), size)
-        return MembersSoFar(self.ordered_count, members_so_far.mask | 1 << index, size)
+            # The position tells which ordered keys may come; only watched ones need a bit.
+            return MembersSoFar(index + 1, mask | (1 << index & self.watch), size)
+        return MembersSoFar(self.ordered_count, mask | 1 << index, size)
 
     def may_come(self, name: str, members_so_far: MembersSoFar) -> bool:
         """Return whether a named key is neither written nor passed over."""

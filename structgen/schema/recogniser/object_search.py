@@ -37,18 +37,18 @@ Slot: TypeAlias = str | tuple[int, int]
 """A named key, or the index of a class of others and a number within it."""
 
 _MANY_CLASSES, _SOME_CLASSES = 64, 8
-"""Of more classes of keys than the first only so many are looked at for a shortest rest."""
+"""Of more classes of keys than the first figure only so many as the second are tried for a shortest rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member that is to be written: under which key, with which value."""
+    """A member that is to be written: its key, and its value."""
 
     where: Where
     literals: frozenset[Literal]
-    """What its value meets."""
+    """Literals that its value meets, beside the demand of the shape."""
     demand: int
-    """The same as an interned conjunction."""
+    """The conjunction of both, interned."""
     text: JsonPieces
     """The shortest of its values."""
 
@@ -77,7 +77,7 @@ class Witness:
     frame: Frame
     shape: ObjectShape
     written: MembersSoFar
-    """What is written of the object."""
+    """The members that the object has already."""
     ask: Ask
     used_keys: Collection[str] = ()
     """Keys that the object already holds and the frame does not name."""
@@ -88,7 +88,7 @@ class Witness:
     _steps: int = 0
     _with_text: bool = False
     _room: int | None = None
-    """What the members of the shortest rest so far take."""
+    """The bytes that the members of the shortest rest so far take."""
 
     def __post_init__(self) -> None:
         self.tables = self.effects.tables
@@ -109,6 +109,7 @@ class Witness:
             text = self._plan_text(plan, has_members)
             if text.is_before(best):
                 best = text
+                # The search drops plans that take more: `_whole_plans` goes on while this loop runs.
                 self._room = self._plan_cost(plan)
             if any_will_do:
                 break
@@ -116,14 +117,15 @@ class Witness:
 
     def _whole_plans(self, unmet: Unmet) -> Iterator[MemberPlan]:
         """Yield plans of whole objects, those of each shortest rest among them."""
-        nothing = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
+        empty_plan = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
         needed_keys: list[str] = list(self.shape.required_keys)
-        for key, others in self.shape.conditional:
+        for key, dependents in self.shape.conditional:
             if self.written.mask >> self.frame.index[key] & 1:
-                needed_keys.extend(others)
-        start = self._add_members(nothing, needed_keys) if needed_keys else nothing
+                needed_keys.extend(dependents)
+        start = self._add_members(empty_plan, needed_keys) if needed_keys else empty_plan
         if start is None:
             return
+        # Depth first: each iterator has the ways to meet the first obligation of one plan.
         stack: list[Iterator[Way]] = [iter(((start, unmet),))]
         while stack:
             next_way = next(stack[-1], None)
@@ -141,27 +143,26 @@ class Witness:
                 yield whole
                 continue
             open_obligations = self._unmet_obligations(plan, open_obligations)
-            missing = plan.min_members - self.written.size - len(plan.members)
+            count = self.written.size + len(plan.members)
             if open_obligations:
                 ways = self._ways_to_meet(plan, open_obligations)
                 if self._with_text:
+                    # The cheapest first: then `_room` soon cuts the dear ones off.
                     ways = iter(sorted(ways, key=lambda way: self._plan_cost(way[0])))
                 stack.append(ways)
-            elif (
-                plan.max_members is not None
-                and max(plan.min_members, self.written.size + len(plan.members)) > plan.max_members
-            ):
+            elif plan.max_members is not None and max(plan.min_members, count) > plan.max_members:
                 continue
-            elif missing <= 0:
+            elif count >= plan.min_members:
                 yield plan
             else:
-                stack.append(self._fill_up(plan, missing))
+                stack.append(self._fill_up(plan, plan.min_members - count))
 
     def _plan_cost(self, plan: MemberPlan) -> int:
         """Return the bytes of a plan's members, each with a comma."""
         return sum(self._member_price(slot, member) for slot, member in plan.members.items())
 
     def _member_price(self, slot: Slot, member: Member) -> int:
+        """Return the bytes of a member: its key with the colon, its value, and a comma or a brace."""
         return len(self._key_text(slot, member.where)) + 1 + member.text.length
 
     def _key_text(self, slot: Slot, where: Where) -> bytes:
@@ -175,27 +176,26 @@ class Witness:
         """Return the text of a plan, the brace included: keys with a position in the order, then the
         others."""
         frame = self.frame
+        ordered_count = frame.ordered_count
+        # The first three parts of an entry are its sort key: the position in the order, then the text of the
+        # key where it has no position, then the number of an unnamed key in its class.
         entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
         for slot, member in plan.members.items():
             key = self._key_text(slot, member.where)
             if isinstance(slot, str):
-                at = frame.index[slot]
-                entries.append(
-                    (
-                        min(at, frame.ordered_count),
-                        key if at >= frame.ordered_count else b"",
-                        0,
-                        key,
-                        member.text,
-                    )
-                )
-            else:  # the shortest comes first: so does a key that has begun go on
-                first = self._key_text((slot[0], 0), member.where)
-                entries.append((frame.ordered_count, first, slot[1], key, member.text))
+                position = min(frame.index[slot], ordered_count)
+                free_key = key if position == ordered_count else b""
+                entries.append((position, free_key, 0, key, member.text))
+            else:
+                # The shortest key of a class comes first: a key that has begun goes on in the same way.
+                class_index, number = slot
+                first_key = self._key_text((class_index, 0), member.where)
+                entries.append((ordered_count, first_key, number, key, member.text))
         entries.sort(key=lambda entry: entry[:3])
         parts: list[bytes | JsonPieces] = []
         for *_, key, value in entries:
-            parts += (b"," + key if has_members or parts else key, value)
+            parts.append(b"," + key if has_members or parts else key)
+            parts.append(value)
         return JsonPieces((*parts, b"}"))
 
     def _spend_steps(self, steps: int) -> None:
@@ -211,7 +211,7 @@ class Witness:
     def _left_out(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
         if plan.max_members is not None or plan.min_members > self.written.size + len(plan.members):
-            return None
+            return None  # the number of members is to be looked at
         without = set(plan.without)
         for obligation in unmet:
             for alternative in obligation:
@@ -228,9 +228,9 @@ class Witness:
         open_obligations: list[Obligation] = []
         for obligation in unmet:
             if isinstance(obligation[0], Differs):
-                equal_rests = frozenset(
-                    rest for rest in obligation[0].rests if not self._surely_differs(plan, rest)
-                )
+                # The excluded values that an object of the plan may still equal.
+                rests = obligation[0].rests
+                equal_rests = frozenset(rest for rest in rests if not self._surely_differs(plan, rest))
                 if equal_rests:
                     open_obligations.append((Differs(equal_rests),))
             elif not any(self._is_met(plan, alternative) for alternative in obligation):
@@ -241,6 +241,8 @@ class Witness:
         return tuple(open_obligations)
 
     def _obligation_rank(self, plan: MemberPlan, obligation: Obligation) -> int:
+        """Return 0 for an obligation that only a member can meet, 1 if an absent key can, 2 for excluded
+        values."""
         if isinstance(obligation[0], Differs):
             return 2
         return any(
@@ -268,9 +270,10 @@ class Witness:
     def _surely_differs(self, plan: MemberPlan, rest: UnwrittenMembers) -> bool:
         """Return whether every object of a plan differs from one of which these members are not written."""
         rest_values = dict(rest)
-        if any(
-            slot not in rest_values for slot in plan.members
-        ) or plan.min_members - self.written.size > len(rest_values):
+        # Another key than the value has, or more members.
+        if any(slot not in rest_values for slot in plan.members):
+            return True
+        if plan.min_members - self.written.size > len(rest_values):
             return True
         for key, literal in rest_values.items():
             member = plan.members.get(key)
@@ -288,6 +291,7 @@ class Witness:
         """Yield the plans that also meet the first obligation, each with the remaining obligations."""
         first = unmet[0]
         other_obligations = unmet[1:]
+        # Cheap ways first: a key left out, then a member of the plan, then a new member.
         if isinstance(first[0], Differs):
             for different in self._different_plans(plan, first[0]):
                 yield different, unmet
@@ -330,6 +334,7 @@ class Witness:
         values = values_of(exclusion.rests)
         smallest = min(exclusion.rests, key=lambda rest: (len(rest), sorted(rest)))
         smallest_values = dict(smallest)
+        # A key left out that most of the excluded values have: so the object differs from many at once.
         for key in sorted(smallest_values, key=lambda key: (-len(values[key]), key)):
             if key not in plan.members:
                 yield replace(plan, without=plan.without | {key})
@@ -343,8 +348,10 @@ class Witness:
             # Another value than any of them has; if there is none, than this one has.
             for excluded_literals in dict.fromkeys((frozenset(values[key]), frozenset((literal,)))):
                 literals = (self.tables.constants.none_of(excluded_literals),)
-                in_plan = key in plan.members
-                other_plan = (self._strengthen_member if in_plan else self._add_named)(plan, key, literals)
+                if key in plan.members:
+                    other_plan = self._strengthen_member(plan, key, literals)
+                else:
+                    other_plan = self._add_named(plan, key, literals)
                 if other_plan is not None:
                     yield other_plan
 
@@ -365,23 +372,23 @@ class Witness:
         return self._add_members(plan, (name,), literals)
 
     def _add_unnamed(self, plan: MemberPlan, alternative: Alternative | None) -> Iterator[MemberPlan]:
-        """Yield the plans with one member more of which no schema names the key. `alternative`: what it must
-        meet."""
+        """Yield the plans with one more member, of a key that no schema names. `alternative`: the alternative
+        that it must make true, None for any member."""
         if plan.max_members is not None and self.written.size + len(plan.members) >= plan.max_members:
             return
         classes = self.frames.classes_of(self.frame)
-        met = 0
+        plan_count = 0
         for key_class in classes:
             literals: tuple[Literal, ...] | None = ()
             if alternative is not None:
                 literals = self.effects.discharging_literals(self.frame, alternative, key_class)
-            used = sum(1 for member in plan.members.values() if member.where is key_class)
-            if literals is not None and self._in_stock(key_class, used + 1) > used:
+            used_count = sum(1 for member in plan.members.values() if member.where is key_class)
+            if literals is not None and self._in_stock(key_class, used_count + 1) > used_count:
                 fresh = self._make_member(key_class, frozenset(literals))
                 if fresh is not None:
-                    yield replace(plan, members={**plan.members, (key_class.index, used): fresh})
-                    met += 1
-                    if self._with_text and met >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
+                    yield replace(plan, members={**plan.members, (key_class.index, used_count): fresh})
+                    plan_count += 1
+                    if self._with_text and plan_count >= _SOME_CLASSES and len(classes) > _MANY_CLASSES:
                         return
 
     def _add_members(
@@ -406,6 +413,7 @@ class Witness:
                 return None
             if name in plan.without:
                 return None
+            # Keys that others require get no further literals.
             member = self._make_member(name, frozenset(literals if literals and name in keys else ()))
             if member is None:
                 if not self._with_text:
@@ -414,9 +422,9 @@ class Witness:
                 continue
             members[name] = member
             todo.extend(requires.get(name, ()))
-        if not is_known or (
-            plan.max_members is not None and self.written.size + len(members) > plan.max_members
-        ):
+        if not is_known:
+            return None
+        if plan.max_members is not None and self.written.size + len(members) > plan.max_members:
             return None
         return replace(plan, members=members)
 
@@ -424,6 +432,7 @@ class Witness:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
         demand = self.effects.base_demand(self.frame, self.shape, where)
         if demand != NOTHING and literals:
+            # Sorted: equal sets of literals are one demand, whose answer is known.
             demand = self.tables.both_judging(demand, sorted(literals))
             if self.tables.hopeless(demand):
                 return None
@@ -447,9 +456,10 @@ class Witness:
         return names[:needed_count]
 
     def _fill_up(self, plan: MemberPlan, missing: int) -> Iterator[Way]:
-        """Yield the plans with members more that nothing asks for: all that are missing where none of them
-        requires others, else one, each without those that were tried before."""
+        """Yield the plans with more members that nothing asks for: all that are missing where none of them
+        requires other keys, else one, each without the keys that were tried before."""
         requires = self.shape.requires
+        # Of each member: whether it requires others, its bytes, its slot.
         options: list[tuple[bool, int, Slot, Member]] = []
         for name in self.frame.names:
             if name in plan.members or name in plan.without or not self._may_come(name):
@@ -462,12 +472,14 @@ class Witness:
         # keys that require others may be impossible: they do not count
         is_short = sum(not option[0] for option in options) < missing
         for next_plan in self._add_unnamed(plan, None) if is_short or self._with_text else ():
+            # The plan's last member is the new one: the first of its class that is still free.
             slot, member = list(next_plan.members.items())[-1]
             assert isinstance(member.where, KeyClass) and not isinstance(slot, str)
-            stock = self._in_stock(member.where, slot[1] + missing) - slot[1]
-            for number in range(slot[1], slot[1] + min(stock, missing)):
-                price = self._member_price((slot[0], number), member) if self._with_text else 0
-                options.append((False, price, (slot[0], number), member))
+            class_index, first = slot
+            stock = self._in_stock(member.where, first + missing) - first
+            for number in range(first, first + min(stock, missing)):
+                price = self._member_price((class_index, number), member) if self._with_text else 0
+                options.append((False, price, (class_index, number), member))
         if len(options) < missing:
             return
         if self._with_text:
@@ -478,9 +490,11 @@ class Witness:
             chosen = {slot: member for _, _, slot, member in options[:missing]}
             yield replace(plan, members={**plan.members, **chosen}), ()
             return
+        # Some member requires others: one is added, and the search goes on from there.
         without = plan.without
         cost = self._plan_cost(plan) if self._with_text else 0
         for at, (_, _, slot, member) in enumerate(options):
+            # The options are sorted by price: no later plan costs less than this sum.
             min_cost = cost + sum(price for _, price, _, _ in options[at : at + missing])
             if self._room is not None and min_cost >= self._room:
                 return
@@ -495,6 +509,7 @@ class Witness:
 
 def keys_of(rest: JsonPieces) -> Iterator[str]:
     """Yield the keys of a shortest rest."""
+    # Its parts are keys and values in turn, and the brace (`Witness._plan_text`).
     for key in rest.parts[:-1:2]:
         assert isinstance(key, bytes), "a key before its value"
         yield json.loads(key.lstrip(b",").removesuffix(b":"))

@@ -43,7 +43,7 @@ class ObjectState:
     id: int
     frame: Frame
     written: MembersSoFar
-    begun: bool
+    has_members: bool
     """A member has been written."""
     threads: tuple[Thread, ...]
     moves: dict[str, Moves | None] = field(default_factory=dict)
@@ -84,6 +84,7 @@ class Objects:
     def start(self, demands: tuple[int, ...]) -> ObjectState | None:
         """Return the residue of an object of which nothing is written, or None where no demand can be met."""
         threads: list[Thread] = []
+        # `j` is the index of a demand among those of the place: outcomes are sets of such indices.
         for j, demand in enumerate(demands):
             for shape in self.shapes.object_shapes(demand):
                 if self._has_object(demands, shape):
@@ -101,18 +102,22 @@ class Objects:
         with_text: bool,
         any_will_do: bool,
     ) -> JsonPieces | None:
-        """Return an object of one shape of a demand, given the values of members: the shortest text, or that
-        of any object, or an empty one that stands for it; `best` where there is none, or none shorter."""
+        """Return the text of an object of one shape of a demand, or `best` where none is shorter.
+
+        `ask` gives the values of members, for example `oracle.shortest_text`. `with_text` False: only whether
+        there is an object, for which an empty text stands. `any_will_do`: the first text that is found, and
+        not the shortest.
+        """
         if not with_text:
             if self._has_object((demand,), shape, ask):
                 return EMPTY
             return best
+        # A member takes five bytes at least (`"":1,`, the last one a brace): no search where it is hopeless.
         if best is not None and best.length < 1 + 5 * max(len(shape.required_keys), shape.lo):
             return best
         frame = self.frames.frame_of((demand,))
-        rest = self._make_search(frame, shape, _NOTHING, ask).shortest_rest(
-            shape.obligations, False, any_will_do
-        )
+        search = self._make_search(frame, shape, _NOTHING, ask)
+        rest = search.shortest_rest(shape.obligations, False, any_will_do)
         whole = best if rest is None else JsonPieces((b"{", rest))
         if whole is not None and whole.is_before(best):
             return whole
@@ -126,6 +131,7 @@ class Objects:
         ask: Ask,
         used_keys: Collection[str] = (),
     ) -> Witness:
+        """Return the search for a rest of an object; the parameters are the fields of `Witness`."""
         return Witness(self.members, frame, shape, members_so_far, ask, used_keys)
 
     def _has_object(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
@@ -147,12 +153,15 @@ class Objects:
     ) -> bool:
         """Return whether a thread whose required keys can all come leads to a whole object.
 
-        Remembered; a no is that only if it is final: without `ask`."""
-        if not unmet and (
-            shape.loose or (shape.plain and self.members.is_enough(frame, shape, members_so_far))
-        ):
-            return True
-        if ask is None and not shape.lo and shape.hi is None and self._met_by_presence(frame, shape, unmet):
+        For example `(frame, shape, shape.obligations, _NOTHING)` at the beginning. `unmet` has the
+        obligations of the thread, `members_so_far` the members. Answers are remembered. With `ask` (answers
+        that are still being worked out) a no is not final, and is not remembered.
+        """
+        if not unmet:
+            if shape.loose or (shape.plain and self.members.is_enough(frame, shape, members_so_far)):
+                return True
+        has_bounds = shape.lo or shape.hi is not None
+        if ask is None and not has_bounds and self._met_by_presence(frame, shape, unmet):
             return True
         key = (frame.id, shape.id, unmet, members_so_far)
         lives = self._live.get(key)
@@ -173,6 +182,7 @@ class Objects:
         for where, moves in offered_members:
             if open_ended(moves):
                 continue
+            # The value is fixed: whichever demand it meets, some later value must be able to differ.
             for index in range(len(self.tables.places[moves[0]])):
                 after = self.state_after(state, moves, where, frozenset((index,)))
                 if not any(open_ended(then) for _, then in self._offered_members(after)):
@@ -181,11 +191,14 @@ class Objects:
 
     def _offered_members(self, state: ObjectState) -> list[tuple[Where, Moves]]:
         """Return all members that may come now: of unnamed keys with the same moves one class."""
-        named_moves = ((name, self.find_moves(state, name)) for name in self.named_places(state))
-        named_members: list[tuple[Where, Moves]] = [
-            (name, moves) for name, moves in named_moves if moves is not None
-        ]
-        return [*named_members, *((classes[0], moves) for classes, moves in self.extra_moves(state))]
+        members: list[tuple[Where, Moves]] = []
+        for name in self.named_places(state):
+            name_moves = self.find_moves(state, name)
+            if name_moves is not None:
+                members.append((name, name_moves))
+        for classes, class_moves in self.extra_moves(state):
+            members.append((classes[0], class_moves))
+        return members
 
     def _met_by_presence(self, frame: Frame, shape: ObjectShape, unmet: Unmet) -> bool:
         """Return whether members that may come at any time can meet all obligations.
@@ -197,13 +210,9 @@ class Objects:
         standing = self.frames.standing_of(frame, shape)
         always = standing.always
         if always is None:
-            follows = {other_key for _, others in shape.conditional for other_key in others}
-            met = {
-                alternative.key
-                for each in shape.obligations
-                for alternative in each
-                if _is_presence(alternative)
-            }
+            follows = {dependent for _, dependents in shape.conditional for dependent in dependents}
+            alternatives = (alternative for each in shape.obligations for alternative in each)
+            met = {alternative.key for alternative in alternatives if _is_presence(alternative)}
             always = frozenset(
                 key
                 for key in follows | met
@@ -212,10 +221,13 @@ class Objects:
             )
             standing.follows = follows <= always
             standing.always = always
-        return standing.follows and all(
-            any(_is_presence(alternative) and alternative.key in always for alternative in obligation)
-            for obligation in unmet
-        )
+        if not standing.follows:
+            return False
+        for obligation in unmet:
+            keys = (alternative.key for alternative in obligation if _is_presence(alternative))
+            if always.isdisjoint(keys):
+                return False
+        return True
 
     def intern_state(
         self,
@@ -245,7 +257,10 @@ class Objects:
         thread takes the key there."""
         frame = state.frame
         after = state.frame.members_after(state.written, where)
-        reach = frame.index[where] if isinstance(where, str) else frame.ordered_count
+        # A key without a position stands behind all that have one.
+        index = frame.index[where] if isinstance(where, str) else frame.ordered_count
+        reach = min(index, frame.ordered_count)
+        # Each demand with its number in the place; equal demands of several threads are one.
         demands: dict[int, int] = {}
         going: list[tuple[int, Going]] = []
         for thread in state.threads:
@@ -254,9 +269,8 @@ class Objects:
             if standing.last >= state.written.pos:
                 required_indices = standing.required_indices
                 first = bisect_left(required_indices, state.written.pos)
-                if first < len(required_indices) and required_indices[first] < min(
-                    reach, frame.ordered_count
-                ):
+                # The key would pass over one that the thread still requires.
+                if first < len(required_indices) and required_indices[first] < reach:
                     continue
             if shape.hi is not None and state.written.size >= shape.hi:
                 continue
@@ -268,6 +282,7 @@ class Objects:
                     continue
                 going.append((demands.setdefault(demand, len(demands)), thread))
                 continue
+            # Obligations may be met by this value or by later ones: the thread splits into several.
             goes_on = partial(self._goes_on, frame, shape, members_so_far=after)
             ways = self.members.ways_to_take(frame, shape, unmet, where, state.written, goes_on)
             for demand, obligations_left in ways:
@@ -280,15 +295,16 @@ class Objects:
     def named_places(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
         frame = state.frame
+        # The last name that some thread can reach without passing over a key that it requires.
         limit = -1
         for _, shape, _ in state.threads:
             required_indices = self.frames.standing_of(frame, shape).required_indices
-            at = bisect_left(required_indices, state.written.pos)
-            limit = max(limit, required_indices[at] if at < len(required_indices) else len(frame.names))
+            first = bisect_left(required_indices, state.written.pos)
+            reach = required_indices[first] if first < len(required_indices) else len(frame.names)
+            limit = max(limit, reach)
         last = min(limit + 1, len(frame.names))
-        names = [
-            name for name in frame.names[state.written.pos : last] if frame.may_come(name, state.written)
-        ]
+        reachable_names = frame.names[state.written.pos : last]
+        names = [name for name in reachable_names if frame.may_come(name, state.written)]
         shapes = tuple([shape for _, shape, _ in state.threads])
         if self.wide_unions.can_take(frame, state.threads):
             live = dict(self.wide_unions.next_demands(frame, state.written.pos, state.threads, names))
@@ -311,6 +327,7 @@ class Objects:
             extra = []
             standing = self.frames.standing_of
             pos = state.written.pos
+            # Unnamed keys stand behind the order: some thread must have all its required keys in it.
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[KeyClass], Moves]] = {}
                 for key_class in self.frames.classes_of(state.frame):
@@ -336,8 +353,8 @@ class Objects:
         return frozenset(met)
 
     def key_signature(self, state: ObjectState, key: str) -> object:
-        """Return a value that two named keys share where every thread treats both in the same way. What their
-        values must be is not compared."""
+        """Return a value that two named keys share where every thread treats both in the same way. Demands on
+        their values are not compared."""
         frame = state.frame
         index = frame.index[key]
         if index < frame.ordered_count or frame.watch >> index & 1:
@@ -348,9 +365,9 @@ class Objects:
                 return key
             for obligation in unmet:
                 for alternative in obligation:
-                    if isinstance(alternative, Differs) or (
-                        isinstance(alternative, AtKey | Without) and alternative.key == key
-                    ):
+                    # Such alternatives speak of this very key: it is like no other.
+                    names_key = isinstance(alternative, AtKey | Without) and alternative.key == key
+                    if isinstance(alternative, Differs) or names_key:
                         return key
                     needed_literals.append(self.members.discharging_literals(frame, alternative, key))
         return tuple(needed_literals)
@@ -364,15 +381,12 @@ class Objects:
         for _, shape, _ in state.threads:
             owed = self.frames.standing_of(frame, shape).owed_indices(members_so_far)
             keys = dict.fromkeys(frame.names[index] for index in owed)
-            for key, others in shape.conditional:
+            for key, dependents in shape.conditional:
                 if members_so_far.mask >> frame.index[key] & 1:
-                    keys.update(
-                        {
-                            other_key: None
-                            for other_key in others
-                            if not members_so_far.mask >> frame.index[other_key] & 1
-                        }
-                    )
+                    for dependent in dependents:
+                        if not members_so_far.mask >> frame.index[dependent] & 1:
+                            keys[dependent] = None
+            # Any thread may be the one that ends: only keys that all of them owe must come.
             common = keys if common is None else {key: None for key in common if key in keys}
             count_owed = max(len(keys), shape.lo - members_so_far.size)
             min_count = count_owed if min_count is None else min(min_count, count_owed)
@@ -385,28 +399,24 @@ class Objects:
         where: Where,
         met: frozenset[int],
     ) -> ObjectState:
-        """Return the residue after a value that met these demands of its place."""
+        """Return the residue after a member at `where` whose value met these demands of its place.
+
+        `moves` are those of the key, and `met` the indices of the demands, for example `frozenset({0})`.
+        """
         members_so_far = state.frame.members_after(state.written, where)
-        threads = without_dominated(
-            (
-                (
-                    j,
-                    shape,
-                    obligations_left.unmet
-                    if isinstance(obligations_left, ObligationsLeft)
-                    else obligations_left,
-                )
-                for index, (j, shape, obligations_left) in moves[1]
-                if index in met
-            ),
-            _is_ahead,
-        )
+        next_threads: list[Thread] = []
+        for index, (j, shape, obligations_left) in moves[1]:
+            if index in met:
+                if isinstance(obligations_left, ObligationsLeft):
+                    next_threads.append((j, shape, obligations_left.unmet))
+                else:
+                    next_threads.append((j, shape, obligations_left))
+        threads = without_dominated(next_threads, _is_ahead)
         frame = state.frame
         if (members_so_far.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
-            # What was remembered for the sake of other threads matters no more.
-            members_so_far = MembersSoFar(
-                members_so_far.pos, members_so_far.mask >> frame.ordered_count << frame.ordered_count, 0
-            )
+            # The count and the watched keys were for other threads: without them more residues are equal.
+            free_mask = members_so_far.mask >> frame.ordered_count << frame.ordered_count
+            members_so_far = MembersSoFar(members_so_far.pos, free_mask, 0)
         return self.intern_state(frame, members_so_far, True, threads)
 
     def shortest_rest(
@@ -416,11 +426,14 @@ class Objects:
         ask: Ask,
         used_keys: Collection[str] = (),
     ) -> JsonPieces | None:
-        """Return the shortest rest of the object for one of its threads."""
+        """Return the shortest rest of the object for one of its threads, None where none is known.
+
+        `ask` gives the values of members, for example `oracle.shortest_text`; `used_keys` are keys that must
+        not come again and that the frame does not name.
+        """
         _, shape, unmet = thread
-        return self._make_search(state.frame, shape, state.written, ask, used_keys).shortest_rest(
-            unmet, state.begun
-        )
+        search = self._make_search(state.frame, shape, state.written, ask, used_keys)
+        return search.shortest_rest(unmet, state.has_members)
 
     def new_keys(self, state: ObjectState, rests: Mapping[int, JsonPieces]) -> frozenset[str]:
         """Return the keys that rests of an object write and its frame does not name.

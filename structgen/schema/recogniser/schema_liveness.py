@@ -30,7 +30,7 @@ _NUMBERS = frozenset(field for field, kind in SPEAKS_OF.items() if kind == "numb
 
 
 class Oracle:
-    """Answers for the demands of one network; every answer is remembered."""
+    """The liveness of the demands of one network, and their shortest values; every answer is remembered."""
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Oracle:
             except LimitError:
                 if self.limits.liveness != "flag":
                     raise
+                # Taken to be alive: a document may then lead to a place where nothing can follow.
                 answers[demand] = EMPTY
                 for pointer in self.tables.source_pointers((demand,))[:1]:
                     self.undecided_pointers[pointer] = None
@@ -86,15 +87,18 @@ class Oracle:
         return self._find_any(demand, True)
 
     def _find_any(self, demand: int, with_text: bool) -> JsonPieces | None:
-        outer = self._any_will_do
+        """Return `find_witness` of any value; searches may be nested, so that the flag is restored."""
+        outer_flag = self._any_will_do
         self._any_will_do = True
         try:
             return self.find_witness(demand, with_text)
         finally:
-            self._any_will_do = outer
+            self._any_will_do = outer_flag
 
     def _answers_for(self, with_text: bool) -> dict[int, JsonPieces | None]:
-        return self._known_answers[1 + self._any_will_do if with_text else 0]
+        if not with_text:
+            return self._known_answers[0]
+        return self._known_answers[1 + self._any_will_do]
 
     def find_witness(self, demand: int, with_text: bool) -> JsonPieces | None:
         """Return the shortest text of a value that meets a demand, or without a text whether there is one:
@@ -124,13 +128,16 @@ class Oracle:
     def _search_answers(self, root: int, with_text: bool) -> None:
         """Note the answer for a demand, and for those on which it rests.
 
-        Where any value will do the search goes down at once, and ends when the root has one. For a shortest
-        text, who asked is asked again when what is on the stack has been answered: not after each of many
-        members.
+        Where any value will do, the search goes down at once, and ends when the root has one. For a shortest
+        text, a demand that waits for others is asked again when all on the stack have been answered, and not
+        after each of many members.
         """
         answers = self._answers_for(with_text)
+        # The least fixpoint by a work list: a better text of a demand asks those that wait for it again.
         best: dict[int, JsonPieces | None] = {}
+        # For each demand the demands whose answers rest on it.
         waiting: dict[int, set[int]] = {}
+        # The demands without a final answer that the present question asked for.
         lookups: list[int] = []
 
         def ask_demand(demand: int) -> JsonPieces | None:
@@ -165,13 +172,17 @@ class Oracle:
                 for child in lookups:
                     waiting.setdefault(child, set()).add(demand)
             if is_better:
-                again = [parent for parent in waiting.get(demand, ()) if parent not in queue_set]
-                queue_set.update(again)
-                (stack.extend if self._any_will_do else stack.extendleft)(again)
+                parents = [parent for parent in waiting.get(demand, ()) if parent not in queue_set]
+                queue_set.update(parents)
+                if self._any_will_do:
+                    stack.extend(parents)
+                else:
+                    stack.extendleft(parents)
             for child in lookups:
                 if child not in best:
                     queue_set.add(child)
                     stack.append(child)
+        # The fixpoint: a demand that has no text by now has no value.
         for demand, text in best.items():
             answers.setdefault(demand, text)
 
@@ -182,12 +193,16 @@ class Oracle:
         ask: Ask,
         with_text: bool,
     ) -> JsonPieces | None:
-        """Return the shortest text of a demand, given those of others; `best` where none is shorter.
-        Without a text: an empty one where there is a value."""
+        """Return the shortest text of a demand, or `best` where none is shorter.
+
+        `ask` gives the texts of other demands as far as they are known. `with_text` False: an empty text
+        where there is a value. For example `(demand, None, ask, True)` at the first question.
+        """
         types = self.scalars.possible_types(demand)
         if with_text:
             scalar = self._shortest_scalar(demand, types)
-            best = scalar if scalar is not None and scalar.is_before(best) else best
+            if scalar is not None and scalar.is_before(best):
+                best = scalar
         elif self._has_scalar(demand, types):
             return EMPTY
         if types & OBJECT:
@@ -244,21 +259,29 @@ class Oracle:
         if len(literals) != 1 or literals[0].is_negated or self.scalars.is_narrow:
             return False
         schema = literals[0].schema
+        # `anyOf` alone: one branch that shows a value is enough.
         if schema.kinds == EVERY and vars(schema).keys() - {"applicators"} == {"any_of"}:
             return any(map(self._has_value, map(self.tables.resolve_schema, schema.any_of)))
         return self._has_value(schema)
 
     def _has_value(self, schema: Schema) -> bool:
+        """Return whether a schema shows a value on its face: a type of which it asks nothing, or too little
+        to exclude all values."""
         if schema.has_combinators or schema.known_verdict is False:
             return False
         if schema.enum is not None:
-            first = schema.enum[0] if schema.enum and schema.only_values else []
+            if not schema.enum or not schema.only_values:
+                return False
+            first = schema.enum[0]
             if isinstance(first, str):
                 return self.scalars.can_be_written(first)  # lone surrogates need a closer look
             return not isinstance(first, (list, dict))
-        return bool(
-            schema.kinds & ~schema.spoken_types & ~(OBJECT | ARRAY)
-            or (schema.kinds & NUMBER and _NUMBERS.isdisjoint(vars(schema)))
-            or (schema.kinds & OBJECT and not (schema.required or schema.min_properties))
-            or (schema.kinds & ARRAY and not schema.min_items and schema.contains is None)
-        )
+        kinds = schema.kinds
+        if kinds & ~schema.spoken_types & ~(OBJECT | ARRAY):
+            return True
+        if kinds & NUMBER and _NUMBERS.isdisjoint(vars(schema)):
+            return True
+        # The empty object, or the empty array.
+        if kinds & OBJECT and not (schema.required or schema.min_properties):
+            return True
+        return bool(kinds & ARRAY and not schema.min_items and schema.contains is None)

@@ -70,9 +70,8 @@ class SchemaNetwork:
         self.document = document
         policies = document.policies
         limits = document.limits
-        tables = self.tables = PlaceTables(
-            policies.any_value, digits_alone=policies.numbers in ("bounded", "decimal")
-        )
+        digits_alone = policies.numbers in ("bounded", "decimal")
+        tables = self.tables = PlaceTables(policies.any_value, digits_alone=digits_alone)
         self.scalars = Scalars(
             tables,
             limits,
@@ -83,6 +82,7 @@ class SchemaNetwork:
             lacks_numerals=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
+        # Objects and arrays number their residues together: both add to this list.
         self._residues: list[ObjectState | ArrayState] = []
         self._entries: dict[int, ValueMenu] = {}
         self._menus: dict[int, ObjectMenu] = {}
@@ -105,6 +105,7 @@ class SchemaNetwork:
             member=self.objects.frames.value_demand,
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
+        # The oracle asks objects and arrays, and they ask it: it can be set only now.
         self.arrays.distinct.text = self.oracle.some_text
         self.arrays.distinct.of_point = policies.of_point
         alive = self.oracle.is_alive
@@ -112,6 +113,7 @@ class SchemaNetwork:
         self.objects.ask_alive = self.arrays.ask_alive = self.oracle.alive_text
         schemas = (document.root, *self._writable_schemas(*policies.space))
         demand = tables.of_value(tables.intern_demand(map(tables.literal_of, schemas)))
+        # Before the first token: a schema without documents is refused here.
         if not self.oracle.is_alive(demand):
             raise self._empty_error(strings, widest)
         self.root = tables.place((demand,))
@@ -152,13 +154,12 @@ class SchemaNetwork:
             close = self.outcomes(closing) if closing else None
             named_places = self.objects.named_places(state)
             extra = self.objects.extra_moves(state)
-            spec = (
-                self.objects.frames.make_spec(state.frame, [classes for classes, _ in extra])
-                if extra
-                else None
-            )
-            places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
-            menu = ObjectMenu(named_places, spec, places, close)
+            spec = None
+            if extra:
+                spec = self.objects.frames.make_spec(state.frame, [classes for classes, _ in extra])
+            # The outcome of an unnamed key is the number of its group of classes.
+            extra_places = {frozenset((index,)): moves[0] for index, (_, moves) in enumerate(extra)}
+            menu = ObjectMenu(named_places, spec, extra_places, close)
             self._menus[residue] = menu
         return menu
 
@@ -176,13 +177,10 @@ class SchemaNetwork:
         state = self._array_state(residue)
         moves = self.arrays.find_moves(state)
         closing = self.arrays.demands_if_closed(state)
-        return ArrayMenu(
-            None if moves is None else moves[0],
-            self.outcomes(closing) if closing else None,
-            state.values_so_far is not None,
-            self.arrays.closes_next(state),
-            state.unread,
-        )
+        place = None if moves is None else moves[0]
+        close = self.outcomes(closing) if closing else None
+        depends_on_values = state.values_so_far is not None
+        return ArrayMenu(place, close, depends_on_values, self.arrays.closes_next(state), state.unread)
 
     def read_as(self, residue: int, text: bytes) -> int:
         """Return the residue of an array where the item that is not known (`after_unread`) was `text`."""
@@ -195,9 +193,10 @@ class SchemaNetwork:
         state = self._array_state(residue)
         moves = self.arrays.find_moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        state_after = (
-            None if state.unread else self.arrays.after_unread(state, moves, self.outcomes.values[outcome])
-        )
+        # One unknown item is the most: the next one is compared with its value.
+        if state.unread:
+            return None
+        state_after = self.arrays.after_unread(state, moves, self.outcomes.values[outcome])
         return None if state_after is None else state_after.id
 
     def may_differ(self, residue: int) -> bool:
@@ -220,7 +219,11 @@ class SchemaNetwork:
         text: bytes = b"",
     ) -> int:
         """Return the residue after a value under `key` has closed with `outcome`; it is live.
-        `text`: the item, where the menu says that its value matters."""
+
+        `key` is a name, the outcome of an unnamed key, or None for an item; `outcome` is the number of the
+        demands that the value met, and `text` the item, where the menu says that its value matters. For
+        example `after(residue, "name", outcome)`.
+        """
         return self._state_after(self._residues[residue], key, self.outcomes.values[outcome], text).id
 
     def simple(self, residue: int) -> SimpleObject | None:
@@ -233,6 +236,7 @@ class SchemaNetwork:
             return None
         j, shape, unmet = state.threads[0]
         frame = state.frame
+        # Each key must be judged by itself: no obligation, and no pattern that a key may match.
         if not (shape.simple or shape.loose) or unmet or frame.predicates:
             return None
         shared_parts = frame.simple.get(shape.id)
@@ -241,6 +245,7 @@ class SchemaNetwork:
             frames = self.objects.frames
             places = tuple(place_of(frames.value_demand(shape, name)) for name in frame.names)
             standing = frames.standing_of(frame, shape)
+            # Required keys with a position in the order are a list, all others a bit set.
             required_set = set(standing.required_indices)
             are_required = tuple(
                 index in required_set or bool(standing.free_required >> index & 1)
@@ -269,12 +274,14 @@ class SchemaNetwork:
         state = self._object_state(residue)
         frame = state.frame
         pos, mask, _ = frame.after_index(state.written, index)
-        members_so_far = MembersSoFar(pos, mask >> frame.ordered_count << frame.ordered_count, 0)
+        # Of the ordered keys the position is enough: their bits are cleared, so that residues are equal.
+        free_mask = mask >> frame.ordered_count << frame.ordered_count
+        members_so_far = MembersSoFar(pos, free_mask, 0)
         return self.objects.intern_state(frame, members_so_far, True, state.threads).id
 
     def simple_array(self, residue: int) -> tuple[ArrayMenu, int] | None:
-        """Return what `items` and `after` say of an array whose items are all alike, at a third of the cost;
-        else None."""
+        """Return the menu (`items`) and the residue after an item (`after`) of an array whose items are all
+        alike, at a third of their cost; else None."""
         state = self._array_state(residue)
         if len(state.threads) != 1 or state.cap > 1:
             return None
@@ -308,7 +315,7 @@ class SchemaNetwork:
 
     @property
     def rests_shorten(self) -> bool:
-        """Return whether rests were said that may shorten by more than is written of them."""
+        """Return whether some rest of an array may become shorter by more than the text that is written."""
         return self.arrays.progress.singly
 
     def wants_again(self, residue: int) -> bool:
@@ -319,10 +326,12 @@ class SchemaNetwork:
         """Return, for each demand, the shortest compact value that meets it."""
         finishes = self._finishes.get(place)
         if finishes is None:
-            texts = [
-                (j, self.oracle.shortest_text(demand)) for j, demand in enumerate(self.tables.places[place])
-            ]
-            finishes = self._finishes[place] = {j: text.to_bytes() for j, text in texts if text is not None}
+            finishes = {}
+            for j, demand in enumerate(self.tables.places[place]):
+                text = self.oracle.shortest_text(demand)
+                if text is not None:
+                    finishes[j] = text.to_bytes()
+            self._finishes[place] = finishes
         return finishes
 
     def finish_bracketed(self, place: int) -> Demands:
@@ -335,8 +344,8 @@ class SchemaNetwork:
         best = dict[int, JsonPieces]()
         for demand in demands:
             types |= self.scalars.possible_types(demand)
-        for kind, bracket, of in ((OBJECT, b"{", self.objects), (ARRAY, b"[", self.arrays)):
-            state = of.start(demands) if types & kind else None
+        for kind, bracket, container in ((OBJECT, b"{", self.objects), (ARRAY, b"[", self.arrays)):
+            state = container.start(demands) if types & kind else None
             if state is not None:
                 _keep_better(best, bracket, self._shortest_rests(state, ()))
         return _texts_as_bytes(best)
@@ -345,7 +354,7 @@ class SchemaNetwork:
         """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
         closing bracket included. It begins with "," where something more must be written and something was.
 
-        `used_keys`: the keys that the object holds and `keys` does not list; they matter only to an object
+        `used_keys`: the keys that the object holds and `keys` does not list. They matter only to an object
         that still needs such keys (minProperties, or an obligation on them).
         """
         return _texts_as_bytes(self._shortest_rests(self._residues[residue], used_keys))
@@ -358,14 +367,18 @@ class SchemaNetwork:
         used_keys: Collection[str] = (),
         text_so_far: bytes = b"",
     ) -> Demands:
-        """Return the shortest rest while a value under `key` is written: `value` is the rest of that value,
-        `text_so_far` the text so far of an item whose value matters."""
+        """Return the shortest rest while a value under `key` is written.
+
+        `value` has the rests of that value by the demands of its place, for example `{0: b'"'}`; `used_keys`
+        are as in `finish`, and `text_so_far` is the text so far of an item whose value matters.
+        """
         state = self._residues[residue]
         going: dict[int, list[Any]] = {}
         for index, thread in self._moves_under(state, key)[1]:
             if index in value:
                 going.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
+        # Each rest of the value meets another demand, and leaves another rest of the container.
         for index, threads in going.items():
             if isinstance(state, ArrayState) and all(
                 self.arrays.closes_after(state, thread) for thread in threads
@@ -378,16 +391,19 @@ class SchemaNetwork:
         return _texts_as_bytes(best)
 
     def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
-        """Return the named keys of an object that a shortest rest may begin with. `heads`: the keys that may
-        come, each with the text that is left to write of it. Cost: some microseconds a key and obligation.
-        Keys with equal signatures, places and lengths of heads can change places in any rest: the one with
-        the smallest head stands for the others."""
+        """Return the named keys of an object that a shortest rest may begin with.
+
+        `heads` has the keys that may come, each with the text that is left to write of it. Keys with equal
+        signatures, places and lengths of heads can change places in any rest: the key with the smallest head
+        stands for the others. Cost: some microseconds a key and obligation.
+        """
         state = self._residues[residue]
         assert isinstance(state, ObjectState)
         places = self.menu(residue).names
         firsts: dict[object, str] = {}
         for key in sorted(heads, key=heads.__getitem__):
-            firsts.setdefault((self.objects.key_signature(state, key), places[key], len(heads[key])), key)
+            signature = self.objects.key_signature(state, key)
+            firsts.setdefault((signature, places[key], len(heads[key])), key)
         return firsts.values()
 
     def owed_keys(self, residue: int) -> tuple[Sequence[str], int]:
@@ -403,9 +419,10 @@ class SchemaNetwork:
         state = self._object_state(residue)
         frames = self.objects.frames
         for classes, moves in self.objects.extra_moves(state):
+            # All classes together are all unnamed keys: plainer than the union of their formulas.
             are_all = len(classes) == len(frames.classes_of(state.frame))
-            every = disjunction([frames.class_formula(state.frame, key_class) for key_class in classes])
-            yield self.scalars.key_formula(TRUE) if are_all else every, moves[0]
+            union = disjunction([frames.class_formula(state.frame, key_class) for key_class in classes])
+            yield self.scalars.key_formula(TRUE) if are_all else union, moves[0]
 
     def sources(self, place: int) -> Sequence[str]:
         """Return the JSON pointers of the schemas that a place stands for, for messages."""
@@ -445,8 +462,10 @@ class SchemaNetwork:
             key_moves = self.objects.find_moves(state, key)
             assert key_moves is not None, "a key that the menu does not offer"
             return key_moves
+        # The outcome of an unnamed key: the number of a group of classes, as `menu` gave it.
         assert key is not None and len(key) == 1
-        return self.objects.extra_moves(state)[next(iter(key))][1]
+        _, group_moves = self.objects.extra_moves(state)[next(iter(key))]
+        return group_moves
 
     def _state_after(
         self,
@@ -455,12 +474,13 @@ class SchemaNetwork:
         met: frozenset[int],
         text: bytes,
     ) -> ObjectState | ArrayState:
-        """Return the residue after a value that met these demands of its place; `text`: as in `after`."""
+        """Return the residue after a value under `key` that met these demands of its place, for example
+        `frozenset({0})`; `text` is as in `after`."""
         moves = self._moves_under(state, key)
         if isinstance(state, ArrayState):
             value = None if state.values_so_far is None else self.arrays.distinct.literal_of_text(text)
             return self.arrays.state_after(state, moves, met, value)
-        # of an unnamed key any class: it makes no difference to what is written
+        # Of an unnamed key any class: the members so far are the same for each.
         where = key if isinstance(key, str) else self.objects.frames.classes_of(state.frame)[0]
         return self.objects.state_after(state, moves, where, met)
 
@@ -475,26 +495,22 @@ class SchemaNetwork:
             types |= self.scalars.possible_types(demand)
         string = self._make_spec(demands, STRING) if types & STRING else None
         number = self._make_spec(demands, NUMBER) if types & NUMBER else None
+        # True is BOOLEAN, and false is -BOOLEAN (`Scalars`).
         true, false, null = (
             self._constant_outcome(demands, kind) if types & abs(kind) else None
             for kind in (BOOLEAN, -BOOLEAN, NULL)
         )
         obj = self.objects.start(demands) if types & OBJECT else None
         array = self.arrays.start(demands) if types & ARRAY else None
-        return ValueMenu(
-            None if obj is None else obj.id,
-            None if array is None else array.id,
-            string,
-            number,
-            true,
-            false,
-            null,
-        )
+        object_id = None if obj is None else obj.id
+        array_id = None if array is None else array.id
+        return ValueMenu(object_id, array_id, string, number, true, false, null)
 
     def _make_spec(self, demands: tuple[int, ...], kind: int) -> Spec | None:
         formulas: list[Formula] = []
         for demand in demands:
             formula = self.scalars.demand_formula(demand, kind)
+            # An empty formula that does not show it: nothing may begin that cannot end.
             formulas.append(formula if self.scalars.is_satisfiable(formula, kind) else FALSE)
         if all(formula == FALSE for formula in formulas):
             return None
@@ -513,8 +529,8 @@ class SchemaNetwork:
     ) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue.
 
-        What is shortest whatever the names are stays so, unless it writes one of them again. So few names are
-        looked for: those of the answers that did.
+        The rest that is shortest without regard to the used keys stays so, unless it writes one of them
+        again. So only these keys are avoided in the next search, and not all that the object holds.
         """
         avoided_keys: frozenset[str] = frozenset()
         for turn in itertools.count():
@@ -535,17 +551,15 @@ class SchemaNetwork:
             return state.rests
         rests: dict[int, JsonPieces] = {}
         ask = self.oracle.shortest_text
-        texts: Iterator[tuple[int, JsonPieces | None]]
+        texts: Iterator[JsonPieces | None]
         if isinstance(state, ArrayState):
-            texts = ((thread[0], self.arrays.shortest_rest(state, thread, ask)) for thread in state.threads)
+            texts = (self.arrays.shortest_rest(state, thread, ask) for thread in state.threads)
         else:
-            texts = (
-                (thread[0], self.objects.shortest_rest(state, thread, ask, avoided_keys))
-                for thread in state.threads
-            )
-        for j, text in texts:
-            if text is not None and text.is_before(rests.get(j)):
-                rests[j] = text
+            texts = (self.objects.shortest_rest(state, thread, ask, avoided_keys) for thread in state.threads)
+        # Several threads may come from one demand: the shortest of their rests is the demand's.
+        for thread, text in zip(state.threads, texts, strict=True):
+            if text is not None and text.is_before(rests.get(thread[0])):
+                rests[thread[0]] = text
         if not avoided_keys:
             state.rests = rests
         return rests
@@ -556,12 +570,15 @@ class SchemaNetwork:
         if max_blanks is None or kind not in DEMANDING:
             return ()
         make = partial(self.tables.make_schema, "", bans=True)
-        text = make(max_properties=0, max_items=int(kind == "oneline"))
+        # The innermost container. On one line a second item or a member needs a blank, which is missing.
+        schema = make(max_properties=0, max_items=int(kind == "oneline"))
         if kind == "oneline":
-            text.items = text
-        for _ in range(min((max_blanks - 1) // max(len(indent), 1), self.document.limits.depth)):
-            text = make(additional=text, items=text)
-        return (text,)
+            schema.items = schema
+        # A line of an indent takes a line break and the blanks of its depth.
+        levels = (max_blanks - 1) // max(len(indent), 1)
+        for _ in range(min(levels, self.document.limits.depth)):
+            schema = make(additional=schema, items=schema)
+        return (schema,)
 
     # No document at all
 
@@ -577,39 +594,39 @@ class SchemaNetwork:
         if narrow and widest is not None:
             wide = widest()
             if self._has_documents(policies.widen_options(*narrow), strings, wide):
-                # One of them that suffices is named alone; it may take several.
-                blamed_policies = tuple(
-                    name
-                    for name in narrow
-                    if self._has_documents(
-                        policies.widen_options(name),
-                        strings,
-                        wide if name == "numbers" else self.scalars.numbers,
-                    )
-                )
+                # A policy that suffices alone is named; it may take several together.
+                blamed_policies: tuple[str, ...] = ()
+                for name in narrow:
+                    name_numbers = wide if name == "numbers" else self.scalars.numbers
+                    if self._has_documents(policies.widen_options(name), strings, name_numbers):
+                        blamed_policies += (name,)
+                choice = "one of " if blamed_policies else ""
+                named_policies = blamed_policies or narrow
+                names = ", ".join(named_policies)
                 return UnsatisfiableUnderPolicy(
-                    "documents satisfy the schema, but none under these policies: "
-                    + ", ".join(blamed_policies or narrow)
-                    + ".",
-                    policies=blamed_policies or narrow,
+                    f"documents satisfy the schema, but none under these policies: {names}.",
+                    policies=named_policies,
                     places=contradiction.places,
                     where=contradiction.places[-1],
-                    cure=f"Widen {'one of ' if blamed_policies else ''}them (sg.WIDEST holds the widest).",
+                    cure=f"Widen {choice}them (sg.WIDEST holds the widest).",
                 )
+        # Some formats are read more strictly than the standard: that may be why no document is left.
         met = {schema.format for schema in self.tables.schemas.values()}
         cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
+        cure = contradiction.cure
+        if document.banned_texts:
+            cure = cure.removesuffix(".") + ", or ban fewer texts."
         return UnsatisfiableSchema(
             f"no document satisfies the schema{but}: {contradiction.explanation}.",
             keywords=contradiction.keywords,
             places=contradiction.places,
             where=contradiction.places[-1],
-            cure=contradiction.cure.removesuffix(".") + ", or ban fewer texts."
-            if document.banned_texts
-            else contradiction.cure,
+            cure=cure,
         )
 
     def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
+        # A shallow copy: the schemas are read already, and policies are asked when the network is made.
         document = copy(self.document)
         document.policies = policies
         document.banned_texts = ()

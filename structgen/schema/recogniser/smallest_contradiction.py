@@ -1,9 +1,9 @@
-"""Why no value meets some schemas: a smallest set of keywords that leaves none, found by taking keywords out
-and asking again.
+"""The reason why no value meets some schemas: a smallest set of keywords that leaves none, found by taking
+keywords out and asking again.
 
-What is taken out only allows more. So a keyword that speaks of the keys or items that another one leaves over
-keeps them apart when that other one goes (`_LEFT_OVER`), and an operator that may deny what stands inside it
-goes or stays whole (`_taken_apart`).
+A schema with fewer keywords must only allow more. So the keys or items that one keyword leaves over for
+another stay apart when the first keyword goes (`_LEFT_OVER`), and an operator that may deny the schemas
+inside it goes or stays whole (`_taken_apart`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from structgen.schema.reading.model import Schema, parts_of, with_others
 from structgen.schema.recogniser.schema_liveness import Oracle
 
 _CARRIED = ("applicators", "bans", "by_value", "plain_integers", "contains_evaluates")
-"""Fields that no keyword sets alone, but for the place."""
+"""Fields that are set beside a keyword, or for the place, and are no keywords themselves."""
 _COUNTS = ("min_contains", "max_contains")
 """Fields that belong to `contains`."""
 _LEFT_OVER = MappingProxyType(
@@ -34,7 +34,7 @@ _LEFT_OVER = MappingProxyType(
         "items": ("unevaluated_items",),
     }
 )
-"""Fields, and those that speak of what they leave over."""
+"""Fields, and the fields that speak of the keys or items that they leave over."""
 _DENIED = "denied"
 """In place of a field: the whole of a schema that no value may meet."""
 _FIELDS = tuple(name for name in Schema.__annotations__ if name not in Schema.__slots__)
@@ -69,16 +69,18 @@ def find_contradiction(
     """
     search = _Search(oracle, roots, fixed_schemas)
     is_sure = search.reduce_keywords()
-    at: dict[str, list[str]] = {}
+    texts_by_place: dict[str, list[str]] = {}
     pointers: dict[str, None] = {}
     for schema, field in search.keywords:
         place, keyword, keyword_text = _name_keyword(schema, field)
+        # `false` has no keyword of its own: its place is named.
         pointer = f"{place}/{keyword}" if keyword and field != "verdict" else place
         if pointer not in pointers:
             pointers[pointer] = None
-            at.setdefault(place, []).append(keyword_text)
+            texts_by_place.setdefault(place, []).append(keyword_text)
     place_texts = [
-        f"{join_words(keyword_texts[:MOST_TOLD])} ({place})" for place, keyword_texts in at.items()
+        f"{join_words(keyword_texts[:MOST_TOLD])} ({place})"
+        for place, keyword_texts in texts_by_place.items()
     ]
     if len(place_texts) > MOST_TOLD:
         place_texts = [*place_texts[:MOST_TOLD], f"keywords at {len(place_texts) - MOST_TOLD} more places"]
@@ -88,6 +90,7 @@ def find_contradiction(
         verb = "exclude it" if several else "excludes it"
     explanation = f"{join_words(place_texts)} {verb}"
     cure = "Relax one of them." if several else "Relax it."
+    # Is `oneOf` the reason because two of its branches hold? Then with `anyOf` in its place a value is left.
     choices = [schema.pointer or "#" for schema, field in search.keywords if field == "one_of"]
     if choices and not search.is_empty(frozenset(search.keywords), overlapping=True):
         explanation += f": branches of oneOf ({join_words(choices)}) hold together"
@@ -96,10 +99,13 @@ def find_contradiction(
     elif _comes_back(search.keywords):
         explanation += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
-    return Contradiction(tuple(pointers), tuple(at) or (roots[0].schema.pointer or "#",), explanation, cure)
+    places = tuple(texts_by_place) or (roots[0].schema.pointer or "#",)
+    return Contradiction(tuple(pointers), places, explanation, cure)
 
 
 class _Search:
+    """The search for the keywords of one contradiction."""
+
     def __init__(self, oracle: Oracle, roots: Sequence[Literal], fixed_schemas: Sequence[Schema]) -> None:
         self.oracle = oracle
         roots = [root for root in roots if root.schema is not ALWAYS.schema]
@@ -111,18 +117,19 @@ class _Search:
         self.leaf_copies: dict[tuple[int, frozenset[str]], Schema] = {}
         """Copies of schemas that hold no other schemas, by the original's id and the fields that are kept."""
         self.keywords = self._reached_keywords(None)
-        """Those that are not taken out."""
+        """The keywords that are not taken out."""
 
     def reduce_keywords(self) -> bool:
-        """Take out what can go; return whether nothing else can."""
-        led, inner = self._led_inside()
-        if led:
-            part = _Search(self.oracle, [self.oracle.tables.signed_literal(inner)], ())
+        """Take out the keywords that can go; return whether no other can."""
+        leading_keywords, inner_schema = self._led_inside()
+        if leading_keywords:
+            part = _Search(self.oracle, [self.oracle.tables.signed_literal(inner_schema)], ())
             is_sure = part._take_out()
-            self.keywords = [*dict.fromkeys([*led, *part.keywords])]
+            self.keywords = [*dict.fromkeys([*leading_keywords, *part.keywords])]
             self.copies_left = part.copies_left
-            around = {schema.id for schema, _ in led}
-            if not is_sure or around.isdisjoint(schema.id for schema, _ in part.keywords):
+            outer_ids = {schema.id for schema, _ in leading_keywords}
+            # If the inner schema refers back to an outer one, some leading keywords may not be needed.
+            if not is_sure or outer_ids.isdisjoint(schema.id for schema, _ in part.keywords):
                 return is_sure
         return self._take_out()
 
@@ -130,32 +137,34 @@ class _Search:
         """Return the keywords that lead from the root to the innermost schema that no value meets, and that
         schema; no keywords and the root where there is none, or the roots are several."""
         schema, *others = (*self.root_schemas, *self.negated_schemas)
-        led: list[Keyword] = []
+        leading_keywords: list[Keyword] = []
         if self.negated_schemas or others or self.fixed_literals:
-            return led, schema
+            return leading_keywords, schema
         visited: set[int] = set()
         while True:
             visited.add(schema.id)
-            inside = (part for part in _inner_schemas(schema) if part[1].id not in visited)
-            part = next((inner_part for inner_part in inside if self._leaves_none(inner_part[1:])), None)
-            if part is None:
-                return led, schema
-            led += [(schema, field) for field in part[0] if _is_keyword(schema, field)]
-            schema = part[1]
+            for fields, inner_schema in _inner_schemas(schema):
+                if inner_schema.id not in visited and self._leaves_none([inner_schema]):
+                    leading_keywords += [(schema, field) for field in fields if _is_keyword(schema, field)]
+                    schema = inner_schema
+                    break
+            else:
+                return leading_keywords, schema
 
     def _take_out(self) -> bool:
+        """Take out groups of keywords, ever smaller ones, while no value is left; return whether the rest is
+        a smallest set."""
         size = len(self.keywords)
         while size and self.copies_left > 0:
             previous = self.keywords
             for start in range(0, len(previous), size):
-                some = previous[start : start + size]
-                kept_keywords = frozenset(self.keywords).difference(some)
-                if (
-                    len(kept_keywords) < len(self.keywords)
-                    and self.copies_left > 0
-                    and self.is_empty(kept_keywords)
-                ):
+                group = previous[start : start + size]
+                kept_keywords = frozenset(self.keywords).difference(group)
+                is_smaller = len(kept_keywords) < len(self.keywords)
+                if is_smaller and self.copies_left > 0 and self.is_empty(kept_keywords):
+                    # Keywords that are reached through the group alone go with it.
                     self.keywords = self._reached_keywords(kept_keywords)
+            # A whole round of single keywords in which none could go.
             if size == 1 and len(self.keywords) == len(previous):
                 return True
             size = max(1, min(size // 2, len(self.keywords)))
@@ -168,12 +177,13 @@ class _Search:
 
         def copy_schema(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
             fields = _set_fields(schema, kept_keywords)
-            inner = _taken_apart(schema, fields)
+            inner_fields = _taken_apart(schema, fields)
             if overlapping and "any_of" not in fields:
                 fields["any_of"] = fields.pop("one_of", ())
             self.copies_left -= 1
-            if any(parts_of(inner.values())):
-                return tables.make_schema("", **fields), inner
+            if any(parts_of(inner_fields.values())):
+                return tables.make_schema("", **fields), inner_fields
+            # Without inner schemas the copy depends on its fields alone, and can be used again.
             key = schema.id, frozenset(fields)
             if key not in self.leaf_copies:
                 self.copies_left -= len(schema.enum or ()) // 16
@@ -185,20 +195,20 @@ class _Search:
         return self._leaves_none([copies[schema.id] for schema in self.root_schemas], kept_negations)
 
     def _leaves_none(self, schemas: Iterable[Schema], negated_schemas: Iterable[Schema] = ()) -> bool:
-        """Return whether no value meets some schemas and the given ones, but none of those that are denied;
-        False where that is unknown."""
+        """Return whether no value meets all of some schemas and the fixed ones, and none of those that are
+        negated; False where that is unknown."""
         tables = self.oracle.tables
         try:
-            negations = (tables.literal_of(schema, True) for schema in negated_schemas)
-            demand = tables.intern_demand(
-                (*map(tables.literal_of, schemas), *negations, *self.fixed_literals)
-            )
+            literals = [*map(tables.literal_of, schemas)]
+            literals += [tables.literal_of(schema, True) for schema in negated_schemas]
+            demand = tables.intern_demand((*literals, *self.fixed_literals))
             return not self.oracle.is_alive(tables.of_value(demand))
         except StructgenError:
+            # A limit: the explanation is worth less than an answer, and names more keywords then.
             return False
 
     def _reached_keywords(self, kept_keywords: frozenset[Keyword] | None) -> list[Keyword]:
-        """Return the keywords that are reached from the roots through those that are kept (None: all), in
+        """Return the keywords that are reached from the roots through kept keywords (None: through all), in
         the order of the text."""
         keywords = [(schema, _DENIED) for schema in self.negated_schemas]
         visited: set[int] = set()
@@ -217,7 +227,7 @@ class _Search:
 
 
 def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
-    """Yield the schemas that some value must meet where one meets a schema, each with the fields that say
+    """Yield the schemas that the value, or a member or item of it, must meet, each with the fields that say
     so."""
     if schema.ref is not None:
         yield ("ref",), schema.ref
@@ -236,14 +246,16 @@ def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
 
 def _comes_back(keywords: Iterable[Keyword]) -> bool:
     """Return whether one of some keywords leads back to its own schema through some of them."""
-    below: dict[int, set[int]] = {}
+    inner_ids: dict[int, set[int]] = {}
     for schema, field in keywords:
-        if field != _DENIED:  # what is denied leads nowhere
-            below.setdefault(schema.id, set()).update(part.id for part in parts_of([getattr(schema, field)]))
-    while dead_ends := [at for at in below if not below[at] & below.keys()]:
-        for at in dead_ends:
-            del below[at]
-    return bool(below)
+        if field != _DENIED:  # a negation leads nowhere
+            ids_inside = {part.id for part in parts_of([getattr(schema, field)])}
+            inner_ids.setdefault(schema.id, set()).update(ids_inside)
+    # Schemas that lead to no other one are taken out, until only loops are left.
+    while dead_ends := [outer for outer in inner_ids if not inner_ids[outer] & inner_ids.keys()]:
+        for outer in dead_ends:
+            del inner_ids[outer]
+    return bool(inner_ids)
 
 
 def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dict[str, object]:
@@ -256,16 +268,19 @@ def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dic
         if kept_keywords is None or not _is_keyword(schema, name) or (schema, name) in kept_keywords:
             fields[name] = value
         elif any((schema, left_over) in kept_keywords for left_over in _LEFT_OVER.get(name, ())):
+            # Its names stay, and their schemas become `true`.
             fields[name] = with_others(value, {part.id: ALWAYS.schema for part in parts_of([value])})
     return fields
 
 
 def _taken_apart(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
-    """Return those of a schema's fields whose schemas have keywords that can be taken out one by one. What
-    stands inside a field that may deny it goes or stays with the field."""
-    has_counts = schema.max_contains is not None or not schema.min_contains
-    whole = ("not_", "if_", "one_of", *["contains"] * has_counts)
-    return {name: value for name, value in fields.items() if name not in whole}
+    """Return the fields of a schema whose inner schemas have keywords that can be taken out one by one. The
+    schemas inside a field that may deny them go or stay with the field."""
+    whole_fields = ["not_", "if_", "one_of"]
+    # An upper bound, or the bound 0, counts items that must not meet the schema.
+    if schema.max_contains is not None or not schema.min_contains:
+        whole_fields.append("contains")
+    return {name: value for name, value in fields.items() if name not in whole_fields}
 
 
 def _is_keyword(schema: Schema, field: str) -> bool:
@@ -275,45 +290,52 @@ def _is_keyword(schema: Schema, field: str) -> bool:
     if field == "verdict":
         # `"items": false` goes with its keyword; of the entries of lists and maps each may be made true.
         return schema.verdict is False and not (isinstance(schema.at, tuple) and len(schema.at) == 1)
+    if schema.bans:
+        return False  # no part of the text
+    # A reader may have put schemas into `all_of` for another keyword: it is not one of the text then.
     is_written = isinstance(schema.raw, dict)
-    return not schema.bans and (field != "all_of" or not is_written or bool(_keyword_in(schema.raw, field)))
+    return field != "all_of" or not is_written or bool(_keyword_in(schema.raw, field))
 
 
 def _keyword_in(raw: Mapping[str, object], field: str) -> str | None:
     """Return the keyword of a schema's text that sets a field, None where there is none."""
     names = keywords_of(field)
     if field in ("enum", "exclusive_minimum", "exclusive_maximum"):
+        # Two keywords set this field: the first one of the text counts.
         return next((name for name in raw if name in names), None)
     return next((name for name in names if name in raw), None)
 
 
 def _name_keyword(schema: Schema, field: str) -> tuple[str, str, str]:
-    """Return the place and the keyword of a field; and the keyword with its value, if that is short and no
-    schema with keywords."""
+    """Return the place and the keyword of a field; and the keyword with its value, where the value is short
+    and holds no schemas."""
     place = schema.pointer or "#"
     if field == _DENIED:
         return _name_operator(place)
     raw = schema.raw
-    own = _keyword_in(raw, field) if isinstance(raw, dict) else None
-    if own is None and raw is None and field == "enum" and "/" in place:
+    written_keyword = _keyword_in(raw, field) if isinstance(raw, dict) else None
+    if written_keyword is None and raw is None and field == "enum" and "/" in place:
         # The reader sets const beside enum apart, at the place of the keyword.
-        place, _, own = place.rpartition("/")
-    keyword = own or keywords_of(field)[0]
+        place, _, written_keyword = place.rpartition("/")
+    keyword = written_keyword or keywords_of(field)[0]
     if field == "contains" and isinstance(raw, dict):
-        counts = [
-            f"{name} {write_canonical(raw[name])}" for name in ("minContains", "maxContains") if name in raw
-        ]
+        count_names = [name for name in ("minContains", "maxContains") if name in raw]
+        counts = [f"{name} {write_canonical(raw[name])}" for name in count_names]
         return place, keyword, f"contains with {join_words(counts)}" if counts else keyword
     value = raw.get(keyword) if isinstance(raw, dict) and field != "verdict" else None
-    if value is None or (isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)]))):
+    if value is None:
+        return place, keyword, keyword
+    if isinstance(value, (dict, list)) and any(parts_of([getattr(schema, field)])):
         return place, keyword, keyword
     text = value if keyword == "type" and isinstance(value, str) else write_canonical(value)
     return place, keyword, f"{keyword} {text}" if len(text) <= MOST_SHOWN else keyword
 
 
 def _name_operator(place: str) -> tuple[str, str, str]:
-    """Return the place, the keyword and the word of the operator that a schema at a place stands in."""
+    """Return the place, the keyword and the word of the operator around the schema at a place."""
     place, _, keyword = place.rpartition("/")
     if keyword.isdigit():
+        # An entry of a list: the keyword is one segment further out.
         place, _, keyword = place.rpartition("/")
-    return place or "#", keyword.lstrip("#"), keyword.lstrip("#") or "the schema"
+    keyword = keyword.lstrip("#")
+    return place or "#", keyword, keyword or "the schema"

@@ -1,10 +1,10 @@
-"""Which of several sets a value lies in: the cells of their arrangement that are not empty.
+"""The sets, of several, in which a value lies: the cells of their arrangement that are not empty.
 
 A value under one key may settle many obligations of an object: each asks whether the value lies in a set. All
 combinations of n sets are 2^n, but the combinations that some value has are few where the sets exclude or
 contain each other: n + 1 for n constants, 2 n + 1 for n ranges. Finite sets are divided value by value; every
-other set divides the cells found so far, and empty cells are dropped at once. So what a union asks of its
-discriminator costs n cells, and what is truly independent meets a limit early.
+other set divides the cells found so far, and empty cells are dropped at once. So the n values that a union
+asks of its discriminator cost n cells, and sets that are truly independent exceed a limit early.
 """
 
 from __future__ import annotations
@@ -71,24 +71,25 @@ class ValueOutcomes:
         """Return the outcomes, cell by cell: the lists of values are divided at once, then each other set
         divides the cells so far."""
         tables = self.tables
-        finite = [at for at, literals in enumerate(set_literals) if self._is_list(literals)]
-        if len(finite) <= _NAMED_SETS:
-            finite = []
-        cells = [_Cell((), 0, self.scalars.value_set(tables.demands[base]))]
-        if finite:
-            groups = [
-                (literal, self._narrow_cell(cells[0], (literal,), met))
-                for literal, met in self._group_values(set_literals, finite)
-            ]
-            cells = [cell for _, cell in groups if cell is not None]
-        apart = set(finite)
+        finite_sets = [number for number, literals in enumerate(set_literals) if self._is_list(literals)]
+        if len(finite_sets) <= _NAMED_SETS:
+            finite_sets = []
+        all_values = _Cell((), 0, self.scalars.value_set(tables.demands[base]))
+        cells = [all_values]
+        if finite_sets:
+            cells = []
+            for literal, met in self._group_values(set_literals, finite_sets):
+                value_cell = self._narrow_cell(all_values, (literal,), met)
+                if value_cell is not None:
+                    cells.append(value_cell)
+        done_sets = set(finite_sets)
         max_cells = max(1, self.limits.alternatives // _CELLS_FOR_ALTERNATIVES)
-        for at, literals in enumerate(set_literals):
-            if at in apart:
+        for number, literals in enumerate(set_literals):
+            if number in done_sets:
                 continue
             new_cells: list[_Cell] = []
-            # What a value misses of several literals at once is not followed: it may miss any of them. Nor is
-            # a string that is no text of a grammar.
+            # The complement of one literal is a literal. That of several is none, and is not followed; nor is
+            # the complement of a grammar.
             is_followed = len(literals) == 1 and not speaks_of_texts(
                 self.scalars.literal_formula(literals[0], STRING)
             )
@@ -97,7 +98,7 @@ class ValueOutcomes:
                 outside = self._narrow_cell(cell, negations, cell.met)
                 if outside is not None:
                     new_cells.append(outside._replace(inside=cell.inside))
-                inside = self._narrow_cell(cell, literals, cell.met | 1 << at)
+                inside = self._narrow_cell(cell, literals, cell.met | 1 << number)
                 if inside is not None:
                     new_cells.append(inside)
             cells = new_cells
@@ -135,20 +136,21 @@ class ValueOutcomes:
         """Return the literals of groups of values that lie in the same finite sets, all values that are in
         none first; each with the bits of the sets in which it lies."""
         constants = self.tables.constants
-        inside: dict[Literal, int] = {}
+        # For each value the bits of the lists that have it.
+        lists_of_value: dict[Literal, int] = {}
         complements = 0
-        for at in finite:
-            literal = set_literals[at][0]
+        for number in finite:
+            literal = set_literals[number][0]
             schema = literal.schema
-            complements |= literal.is_negated << at
+            complements |= literal.is_negated << number
             for value in schema.enum or ():
                 constant = constants.literal_of_value(value, schema.pointer)
-                inside[constant] = inside.get(constant, 0) | 1 << at
+                lists_of_value[constant] = lists_of_value.get(constant, 0) | 1 << number
         groups: dict[int, list[Literal]] = {}
-        for constant, sets in inside.items():
+        for constant, sets in lists_of_value.items():
             groups.setdefault(sets, []).append(constant)
-        value_groups = [(constants.none_of(frozenset(inside)), complements)]
+        value_groups = [(constants.none_of(frozenset(lists_of_value)), complements)]
         for sets, values in groups.items():
-            # Flip the bit of every denied set: outside of its list is inside of it.
+            # A negated set holds the values outside of its list: its bit is flipped.
             value_groups.append((constants.literal_of_set(frozenset(values)), sets ^ complements))
         return value_groups

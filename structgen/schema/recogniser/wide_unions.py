@@ -53,10 +53,11 @@ class WideUnions:
         threads: Threads,
         names: Iterable[str],
     ) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Yield those of some names, which come in the frame's order, that may be the next key, each with the
-        demands on its value in the order of the threads. `pos`: as in `Written`.
+        """Yield the names that may be the next key, each with the demands on its value in the order of the
+        threads: for example `("a", (3, 5))`.
 
-        Cost of a name: the number of threads that mention it, and of groups.
+        `names` are the candidates in the order of the frame; `pos` is as in `MembersSoFar`. Cost of a name:
+        the number of threads that mention it, and of groups.
         """
         ends: list[int] = []
         """For each thread the position in the order of its next required key, which no key may pass over."""
@@ -64,8 +65,11 @@ class WideUnions:
         groups: dict[int, deque[int]] = {}
         for at, (_, shape, _) in enumerate(threads):
             required_indices = self._frames.standing_of(frame, shape).required_indices
-            where = bisect_left(required_indices, pos)
-            ends.append(required_indices[where] if where < len(required_indices) else len(frame.names))
+            first_required = bisect_left(required_indices, pos)
+            if first_required < len(required_indices):
+                ends.append(required_indices[first_required])
+            else:
+                ends.append(len(frame.names))
             defaults = self._of_shape(shape)
             assert defaults is not None, "threads that were not looked at"
             for name in defaults.mentioned_keys:
@@ -74,21 +78,24 @@ class WideUnions:
                 groups.setdefault(defaults.default, deque()).append(at)
         for name in names:
             reach = min(frame.index[name], frame.ordered_count)
-            first: dict[int, int] = {}
+            # Each demand with the first thread that asks for it.
+            first_thread: dict[int, int] = {}
             mentioning = dict.fromkeys(mentions.get(name, ()))
             for at in mentioning:
-                demand = self._frames.value_demand(threads[at][1], name) if ends[at] >= reach else NOTHING
+                _, shape, _ = threads[at]
+                demand = self._frames.value_demand(shape, name) if ends[at] >= reach else NOTHING
                 if self.alive(demand):
-                    first.setdefault(demand, at)
+                    first_thread.setdefault(demand, at)
             for default, members in groups.items():
+                # The names ascend: a thread that cannot reach this one will reach no later one.
                 while members and ends[members[0]] < reach:
                     members.popleft()
                 going = (at for at in members if ends[at] >= reach and at not in mentioning)
                 at = next(going, len(threads))
-                if at < first.get(default, len(threads)):
-                    first[default] = at
-            if first:
-                yield name, tuple(sorted(first, key=first.__getitem__))
+                if at < first_thread.get(default, len(threads)):
+                    first_thread[default] = at
+            if first_thread:
+                yield name, tuple(sorted(first_thread, key=first_thread.__getitem__))
 
     def _of_shape(self, shape: ObjectShape) -> KeyDefaults | None:
         if shape.id not in self._defaults:
@@ -96,6 +103,7 @@ class WideUnions:
         return self._defaults[shape.id]
 
     def _make_defaults(self, shape: ObjectShape) -> KeyDefaults | None:
+        """Return the default of a shape; None where keys that it does not mention differ from each other."""
         facets = shape.facets
         if not shape.simple or shape.key_literals or any(facet.pattern_properties for facet in facets):
             return None
