@@ -69,7 +69,12 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
     oracle = network.oracle
     empty_parts: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
-    stack: list[_Place] = [(tables.demands[demand],) * 2 for demand in demands if demand != NOTHING]
+    # Of the first places all literals are examined.
+    stack: list[_Place] = []
+    for demand in demands:
+        if demand != NOTHING:
+            literals = tables.demands[demand]
+            stack.append((literals, literals))
     stack.reverse()
     visited: set[_Place] = set()
     questions = 0
@@ -128,7 +133,8 @@ def _count_questions(schemas: Sequence[Schema]) -> int:
     required_count = sum(len(schema.required) for schema in schemas)
     count = 1 + object_schemas * (6 + required_count) // 100
     for schema in schemas:
-        count += len(schema.one_of) ** 3 // 1_300 + len(schema.any_of) // 20 + len(schema.prefix) // 200
+        count += len(schema.one_of) ** 3 // 1_300
+        count += len(schema.any_of) // 20 + len(schema.prefix) // 200
         if schema.enum and isinstance(schema.enum[0], dict | list):
             count += len(schema.enum) // 3
     return count

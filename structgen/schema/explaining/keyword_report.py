@@ -135,7 +135,9 @@ class KeywordReport:
 
 
 def report_of(
-    document: Document, notes: Iterable[str] = (), may_dead_end: Iterable[str] = ()
+    document: Document,
+    notes: Iterable[str] = (),
+    may_dead_end: Iterable[str] = (),
 ) -> KeywordReport:
     """Return the report of a document; the reader's `notes` come before its own. Some 2 us a keyword."""
     refusals = {(refusal.pointer, refusal.keyword): refusal.fault for refusal in document.refusals}

@@ -213,7 +213,10 @@ class _OutlineWriter:
     # --- objects and arrays ---
 
     def _describe_container(
-        self, demand: int, shapes: Sequence[ObjectShape | ArrayShape], kind: str
+        self,
+        demand: int,
+        shapes: Sequence[ObjectShape | ArrayShape],
+        kind: str,
     ) -> tuple[str, tuple[_Todo, ...]]:
         """Return an object or an array in words, and the lines inside it; nothing where there is none."""
         if not shapes:
@@ -233,7 +236,11 @@ class _OutlineWriter:
             return with_size if size else "an array of any values", ()
         return "an object with any keys" + (f", {size}" if size else ""), ()
 
-    def _kind_lines(self, demand: int, shapes: Sequence[ObjectShape | ArrayShape]) -> list[_Todo]:
+    def _kind_lines(
+        self,
+        demand: int,
+        shapes: Sequence[ObjectShape | ArrayShape],
+    ) -> list[_Todo]:
         """Return the common part of all kinds, and then the kinds."""
         insides = [tuple(self._inner_lines(demand, shape)) for shape in shapes[:MOST_KINDS]]
         cut_count = len(shapes) - len(insides)

@@ -54,7 +54,12 @@ class BranchReader:
         self._facts: dict[tuple[Literal, frozenset[str]], BranchFacts | None] = {}
         self._clauses: dict[Literal, Clauses | None] = {}
 
-    def facts_of(self, literal: Literal, absent: frozenset[str], depth: int = _NESTED) -> BranchFacts | None:
+    def facts_of(
+        self,
+        literal: Literal,
+        absent: frozenset[str],
+        depth: int = _NESTED,
+    ) -> BranchFacts | None:
         """Return the facts of a literal, None where no object meets it. Cost: the keywords of the branch."""
         key = literal, absent
         if key in self._facts:

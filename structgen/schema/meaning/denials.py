@@ -103,7 +103,10 @@ class Denials:
             yield RepeatedItem()
 
     def _other_denials(
-        self, conjunction: FactConjunction, rank: Rank, kind: int
+        self,
+        conjunction: FactConjunction,
+        rank: Rank,
+        kind: int,
     ) -> Iterator[tuple[Step, ...]]:
         """Yield the other ways in which a conjunction fails."""
         tables = self.tables

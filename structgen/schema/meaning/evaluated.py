@@ -138,7 +138,10 @@ class Evaluation:
     # Inside
 
     def _walk_schemas(
-        self, watch: Watch, kind: int, facts: FactConjunction
+        self,
+        watch: Watch,
+        kind: int,
+        facts: FactConjunction,
     ) -> tuple[EvaluatedMembers, list[BranchGuard]]:
         """Return the members that are evaluated in any case, and the open guards that may evaluate more."""
         known_facts = KnownFacts(self.reader.branches.obligations, facts)

@@ -132,8 +132,10 @@ class FactConjunction:
         """Take up a choice; one without branches is a contradiction."""
         if len(choice) > 1:
             self.choices.append(choice)
+        elif choice:
+            self.pending.extend(reversed(choice[0]))
         else:
-            self.pending.extend(reversed(choice[0]) if choice else [Hold(NEVER, ())])
+            self.pending.append(Hold(NEVER, ()))
 
     def add_value(self, key: str | int, literals: Iterable[Literal]) -> None:
         self.values[key] = (*self.values.get(key, ()), *literals)
@@ -197,7 +199,8 @@ class Obligations:
                     # The obligation became a fact, and answers that were remembered may be old.
                     known_facts = KnownFacts(self, facts)
             facts.obligations = open_obligations
-        if facts.hi is not None and max(facts.lo, len(facts.required_keys)) > facts.hi:
+        min_size = max(facts.lo, len(facts.required_keys))
+        if facts.hi is not None and min_size > facts.hi:
             return False
         known_facts = KnownFacts(self, facts)
         return not any(map(known_facts.is_impossible, facts.required_keys))
@@ -319,7 +322,10 @@ class KnownFacts:
         return None
 
     def _truth_of_literals(
-        self, known_literals: Sequence[Literal], literals: Sequence[Literal], is_there: bool
+        self,
+        known_literals: Sequence[Literal],
+        literals: Sequence[Literal],
+        is_there: bool,
     ) -> bool | None:
         """Return whether a value that meets the known literals surely meets others, or surely does not; None
         where neither shows. `is_there`: the value surely exists."""

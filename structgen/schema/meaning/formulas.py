@@ -45,7 +45,9 @@ def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> b
     if divisor is not None and len(divisor.normalize().as_tuple().digits) > _FEW_REMAINDERS:
         return False
     for value in (*ends, divisor):
-        if value and (abs(value.adjusted()) > FEW_DIGITS or len(value.as_tuple().digits) > FEW_DIGITS):
+        if not value:
+            continue
+        if abs(value.adjusted()) > FEW_DIGITS or len(value.as_tuple().digits) > FEW_DIGITS:
             return False
     return True
 
@@ -236,7 +238,9 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
 
 
 def _denies_ranges(formula: Formula) -> bool:
-    return isinstance(formula, Not) and any(isinstance(atom, Ranges) for atom in conjuncts(formula.of))
+    if not isinstance(formula, Not):
+        return False
+    return any(isinstance(atom, Ranges) for atom in conjuncts(formula.of))
 
 
 def _left_of_denied(conjunct_parts: dict[Formula, None]) -> list[Ranges]:
@@ -280,7 +284,8 @@ def is_empty(formula: Formula) -> bool:
     if formula == FALSE or not isinstance(formula, All):
         return formula == FALSE
     parts = formula.of
-    if any(isinstance(part, (Ranges, Multiple)) for part in parts) and quick_number(formula) is False:
+    has_numbers = any(isinstance(part, (Ranges, Multiple)) for part in parts)
+    if has_numbers and quick_number(formula) is False:
         return True
     # Of ranges, lengths and words a conjunction has one each; they were met when it was built.
     prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
@@ -303,7 +308,8 @@ def _surely_implies(parts: Sequence[Formula], target: Formula) -> bool:
             return any(_surely_implies(parts, part) for part in of)
         case Ranges() | Length():
             # A part implies the target if the target takes nothing from it.
-            return any(conjunction((part, target)) == part for part in parts if type(part) is type(target))
+            same_kind = (part for part in parts if type(part) is type(target))
+            return any(conjunction((part, target)) == part for part in same_kind)
         case Words(of):
             return any(isinstance(part, Words) and part.of <= of for part in parts)
         case Not(of):
@@ -334,8 +340,9 @@ def spans_of(formula: Formula, kind: int) -> list[Span]:
                 return spans
             case Pattern(source) if prefix := simple_patterns.literal_prefix(source):
                 # Texts with a prefix come before the prefix whose last character is the next one.
+                next_character = chr(ord(prefix[-1]) + 1)
                 first = (kind, prefix)
-                last = (kind, prefix[:-1] + chr(ord(prefix[-1]) + 1))
+                last = (kind, prefix[:-1] + next_character)
     return [(first, last)]
 
 
@@ -437,7 +444,8 @@ def quick_number(formula: Formula) -> bool | None:
     # False only if all runs of numbers are decided; one without a bound has a multiple in any case.
     answer: bool | None = False
     for low, high in ranges.ends():
-        if not has_few_digits([Decimal(end[0]) for end in (low, high) if end], step):
+        ends = [Decimal(end[0]) for end in (low, high) if end]
+        if not has_few_digits(ends, step):
             answer = None
         elif low is None or high is None or step is None or _multiples_between(low, high, step):
             return True

@@ -46,10 +46,17 @@ class OverlappingBranches:
 
     def branches_of(self, schema: Schema, rank: Rank, kind: int) -> list[Hold]:
         """Return the branches of a `oneOf` that may hold for objects, or arrays."""
-        branches = map(self.reader.reader.hold_step, rank_parts(schema, rank, "oneOf", *schema.one_of))
+        parts = rank_parts(schema, rank, "oneOf", *schema.one_of)
+        branches = map(self.reader.reader.hold_step, parts)
+        # A branch for other types alone cannot hold.
         return [branch for branch in branches if self.tables.type_mask(branch.literal) & kind]
 
-    def pairs_of(self, schema: Schema, rank: Rank, kind: int) -> Iterator[tuple[Hold, Hold]]:
+    def pairs_of(
+        self,
+        schema: Schema,
+        rank: Rank,
+        kind: int,
+    ) -> Iterator[tuple[Hold, Hold]]:
         """Yield the pairs of branches of a `oneOf` that may hold at once, in order."""
         branches = self.branches_of(schema, rank, kind)
         facts = self._number_facts(branches, kind, frozenset(), frozenset())

@@ -175,7 +175,12 @@ def _scalar_keywords(schema: Schema) -> Hashable | None:
 class PlaceTables:
     """The interned literals, demands and places of one network."""
 
-    def __init__(self, any_value: int | None = None, *, digits_alone: bool = False) -> None:
+    def __init__(
+        self,
+        any_value: int | None = None,
+        *,
+        digits_alone: bool = False,
+    ) -> None:
         """`any_value`: how deep an unconstrained value may be nested; None: no bound. `digits_alone`: where
         only integers may stand they are written as digits alone (numbers="bounded")."""
         self.digits_alone = digits_alone
@@ -285,7 +290,9 @@ class PlaceTables:
         return not all(isinstance(value, scalars) for value in schema.enum or ())
 
     def copy_schemas(
-        self, roots: Iterable[Schema], copy_schema: Callable[[Schema], tuple[Schema, Mapping[str, object]]]
+        self,
+        roots: Iterable[Schema],
+        copy_schema: Callable[[Schema], tuple[Schema, Mapping[str, object]]],
     ) -> dict[int, Schema]:
         """Return copies of schemas and of all that they refer to, by the ids of the originals.
 
@@ -500,11 +507,15 @@ class PlaceTables:
         `subject` begins the sentence of the error, for example `What may stand here`; the first place of the
         demands is its place. Raises `LimitError` past `limits.oracle_steps`.
         """
-        THIS_CALL.spend_steps(steps, limits, subject, lambda: next(iter(self.source_pointers(demands)), ""))
+        THIS_CALL.spend_steps(steps, limits, subject, lambda: self._first_pointer(demands))
 
     def too_many(self, fault: str, limit: str, demands: Iterable[int]) -> LimitError:
         """Return the error of a limit that was met at some demands."""
-        return LimitError(fault, limit=limit, where=next(iter(self.source_pointers(demands)), ""))
+        return LimitError(fault, limit=limit, where=self._first_pointer(demands))
+
+    def _first_pointer(self, demands: Iterable[int]) -> str:
+        """Return the first of `source_pointers`, "" where there is none."""
+        return next(iter(self.source_pointers(demands)), "")
 
     def source_pointers(self, demands: Iterable[int]) -> tuple[str, ...]:
         """Return the JSON pointers of the schemas of demands, in order, each once."""
@@ -546,7 +557,11 @@ class PlaceTables:
             masks[node.id] = mask
         return masks[schema.id]
 
-    def operands_first(self, root: Schema, is_done: Callable[[Schema], bool]) -> Iterator[Schema]:
+    def operands_first(
+        self,
+        root: Schema,
+        is_done: Callable[[Schema], bool],
+    ) -> Iterator[Schema]:
         """Yield a schema and the schemas that it combines, each after its operands; without schemas that are
         done, and their operands. (No schema leads back to itself at one value: reading refuses that.)"""
         # A schema is on the stack twice: first to put its operands above it, then to be yielded.

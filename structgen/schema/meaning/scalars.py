@@ -289,7 +289,8 @@ class Scalars:
         if schema.any_of:
             parts.append(disjunction(map(operand_formula, schema.any_of)))
         if schema.one_of:
-            parts.append(self._exactly_one([operand_formula(part) for part in schema.one_of], kind, schema))
+            branches = [operand_formula(part) for part in schema.one_of]
+            parts.append(self._exactly_one(branches, kind, schema))
         if schema.not_ is not None:
             parts.append(negation(operand_formula(schema.not_)))
         if schema.if_ is not None and is_conditional(schema):

@@ -117,7 +117,11 @@ class Shapes:
             self._arrays[demand] = shapes
         return shapes
 
-    def _plain_schema(self, literals: tuple[Literal, ...], kind: int) -> Schema | None:
+    def _plain_schema(
+        self,
+        literals: tuple[Literal, ...],
+        kind: int,
+    ) -> Schema | None:
         """Return the schema whose keywords are the only shape of a demand; None: it is not as plain."""
         if not literals:
             return self.tables.anything

@@ -49,7 +49,11 @@ def describe_formulas(formulas: Iterable[Formula], describe: Callable[[Formula],
     return sorted(descriptions)
 
 
-def describe_kinds(entry: ValueMenu, an_object: str = "an object", an_array: str = "an array") -> list[str]:
+def describe_kinds(
+    entry: ValueMenu,
+    an_object: str = "an object",
+    an_array: str = "an array",
+) -> list[str]:
     """Return descriptions of the values that may stand at a place, kind by kind."""
     words: list[str] = []
     if entry.object is not None:

@@ -274,8 +274,9 @@ def read_properties(document: OpenDocument, schema: Schema, keyword: str, value:
     """Read `properties`: `{"a": {"type": "null"}}` has one child, at the way `("properties", "a")`."""
     if value.__class__ is not dict:
         raise document.keyword_error(schema, "properties", "takes an object of schemas")
-    child = document.add_child
-    schema.properties = {name: child(schema, member, ("properties", name)) for name, member in value.items()}
+    schema.properties = {
+        name: document.add_child(schema, member, ("properties", name)) for name, member in value.items()
+    }
     schema.applicators += ("properties",)
 
 
@@ -326,7 +327,8 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
     if any(names.values()):
         required_by_key = dict(schema.dependent_required)
         for key, dependents in names.items():
-            required_by_key[key] = tuple(dict.fromkeys((*required_by_key.get(key, ()), *dependents)))
+            earlier_names = required_by_key.get(key, ())
+            required_by_key[key] = tuple(dict.fromkeys((*earlier_names, *dependents)))
         schema.dependent_required = required_by_key
     if len(names) < len(value):
         children: dict[str, Schema] = dict(schema.dependent_schemas)

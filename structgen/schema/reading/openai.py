@@ -175,7 +175,9 @@ def _subschema_refusals(node: dict[str, Any], is_root: bool, level: int) -> Iter
             ("Each required name is a property; not so", undeclared_names),
         ):
             if names:
-                first_names = ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
+                first_names = ", ".join(map(repr, names[:3]))
+                if len(names) > 3:
+                    first_names += ", ..."
                 yield "required", f"{complaint}: {first_names}."
 
 

@@ -122,7 +122,9 @@ def all_suspects(document: Document) -> tuple[Suspect, ...]:
     no_root_key = all(suspect.where.count("/") > 1 for suspect in remarks)
     if isinstance(raw, dict) and not looks_like_schema(raw) and no_root_key:
         unknown = [key for key in raw if key not in _of_all_drafts()[1]]
-        first_keys = ", ".join(map(repr, unknown[:4])) + (", ..." if len(unknown) > 4 else "")
+        first_keys = ", ".join(map(repr, unknown[:4]))
+        if len(unknown) > 4:
+            first_keys += ", ..."
         fault = f"No key of it restricts anything in JSON Schema: {first_keys}."
         cure = (
             "Pass the schema itself, without what is wrapped around it; {} or true is the schema that allows "
@@ -271,9 +273,11 @@ def find_suspects(document: Document) -> tuple[Suspect, ...]:
     for schema, keyword in document.unknown:
         assert isinstance(schema.raw, dict)
         finding = _likely_keyword(keyword, schema.scope.dialect.draft)
-        if finding is None or not _takes_value(finding[0], finding[1], schema.raw[keyword], keyword):
+        if finding is None:
             continue
-        _, likely, why, cure = finding
+        draft, likely, why, cure = finding
+        if not _takes_value(draft, likely, schema.raw[keyword], keyword):
+            continue
         if likely in schema.raw and likely not in (keyword, "type", "required"):
             continue  # the likely keyword stands there as well, so that the unknown one is somebody's own
         where = f"{schema.pointer}/{escape(keyword)}"
@@ -301,7 +305,10 @@ def looks_like_schema(raw: Mapping[str, Any]) -> bool:
 def _likely_keyword(keyword: str, draft: str) -> tuple[str, str, str, str] | None:
     """Return a draft and its keyword that was probably meant, what is wrong, and how to mend it; None where
     nothing is alike."""
-    if len(keyword) > _LONGEST or (keyword.startswith(_OWN_USE) and not _nearest_name(keyword, (GRAMMAR,))):
+    if len(keyword) > _LONGEST:
+        return None
+    # An extension of somebody, unless it looks like `x-grammar`.
+    if keyword.startswith(_OWN_USE) and not _nearest_name(keyword, (GRAMMAR,)):
         return None
     draft_dialect = dialect_of(draft)
     if keyword in draft_dialect.keywords or (draft == "3" and keyword == "required"):
@@ -338,7 +345,8 @@ def _likely_keyword(keyword: str, draft: str) -> tuple[str, str, str, str] | Non
     meant = meant or _nearest_name(keyword, names)
     if meant is None:
         # Short names are alike by chance: more than one slip counts in names of eight letters or more.
-        by_plain = {name.casefold(): name for name in names if abs(len(name) - len(keyword)) <= 2}
+        similar_names = [name for name in names if abs(len(name) - len(keyword)) <= 2]
+        by_plain = {name.casefold(): name for name in similar_names}
         close = get_close_matches(plain, by_plain, 1, CLOSE) if len(plain) >= 8 else []
         meant = by_plain[close[0]] if close else None
     if meant is None:

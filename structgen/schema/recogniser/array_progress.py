@@ -164,9 +164,9 @@ class ArrayProgress:
             open_obligations = tuple(
                 obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met
             )
-            new_counts = tuple(
-                count + met for count, (_, met) in zip(counts, combination[len(unmet) :], strict=True)
-            )
+            # The choices of obligations come first, then those of counters.
+            counter_choices = combination[len(unmet) :]
+            new_counts = tuple(count + met for count, (_, met) in zip(counts, counter_choices, strict=True))
             yield demand, (open_obligations, new_counts)
 
     def _item_parts(
@@ -203,7 +203,10 @@ class ArrayProgress:
             counted = ((counter.literal,), 1)
             if counter.max_count is None:
                 # Beyond the lower bound the count does not matter.
-                parts.append([((), 0)] if count >= counter.min_count else [counted, ((), 0)])
+                if count >= counter.min_count:
+                    parts.append([((), 0)])
+                else:
+                    parts.append([counted, ((), 0)])
             else:
                 # With an upper bound an item that is not counted must not meet the literal.
                 not_counted = ((self.tables.negate_literal(counter.literal),), 0)
@@ -268,7 +271,9 @@ class ArrayProgress:
 
     def item_cap(self, shape: ArrayShape) -> int:
         """Return the number of items beyond which their number does not matter to a shape."""
-        cap = max(1, shape.uniform_from, shape.lo, 0 if shape.hi is None else shape.hi + 1)
+        cap = max(1, shape.uniform_from, shape.lo)
+        if shape.hi is not None:
+            cap = max(cap, shape.hi + 1)
         for obligation in shape.obligations:
             for alternative in obligation:
                 if isinstance(alternative, AtLeast):

@@ -141,7 +141,8 @@ class ArrayWitness:
         met: dict[tuple[Progress, int, Values], JsonPieces] = {}
         is_ordered = with_text and not self.any_will_do
         # A heap: by the length of the text (Dijkstra's algorithm), or by the step, the last one first.
-        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(EMPTY if is_ordered else 0, iter((start,)))]
+        first_priority = EMPTY if is_ordered else 0
+        frontier: list[tuple[Any, Iterator[ItemsAdded]]] = [(first_priority, iter((start,)))]
         steps = 0
 
         def keep_shorter(following: Iterable[ItemsAdded]) -> Iterator[ItemsAdded]:
@@ -227,11 +228,11 @@ class ArrayWitness:
 
     def _is_enough(self, now: ItemsAdded) -> bool:
         """Return whether nothing asks for the next item as such, nor for its value to come again."""
-        return (
-            now.size >= max(self.shape.uniform_from, self.shape.lo)
-            and not needs_repeat(now.progress)
-            and not any(isinstance(each, AtLeast) for obligation in now.progress[0] for each in obligation)
-        )
+        if now.size < max(self.shape.uniform_from, self.shape.lo) or needs_repeat(now.progress):
+            return False
+        unmet, _ = now.progress
+        alternatives = (alternative for obligation in unmet for alternative in obligation)
+        return not any(isinstance(alternative, AtLeast) for alternative in alternatives)
 
     def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
@@ -251,7 +252,8 @@ class ArrayWitness:
         known_groups = [(text, times) for text, times in groups if text is not None]
         if len(known_groups) < len(groups):
             return
-        after = now._replace(progress=((), tuple(map(add, counts, missing))), previous=now)
+        counts_after = tuple(map(add, counts, missing))
+        after = now._replace(progress=((), counts_after), previous=now)
         for item_text, times in sorted(known_groups, key=lambda group: group[0].to_bytes()):
             size = self._cap_count(after.size + times)
             after = after._replace(size=size, text=_append_items(after, [item_text], times))

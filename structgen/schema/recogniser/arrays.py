@@ -143,13 +143,15 @@ class Arrays:
             for shape in self.shapes.array_shapes(demand):
                 progress = self.progress.start_progress(shape)
                 shape_cap = self.progress.item_cap(shape)
-                if self._make_search(shape, 0, shape_cap, self.ask_alive).has_rest(progress, self._live):
+                search = self._make_search(shape, 0, shape_cap, self.ask_alive)
+                if search.has_rest(progress, self._live):
                     # The threads share one count of items: it must matter to none beyond it.
                     cap = max(cap, shape_cap)
                     threads.append((j, shape, progress))
         if not threads:
             return None
-        return self.intern_state(demands, cap, 0, tuple(threads), self._watched_values(threads, _NONE))
+        values_so_far = self._watched_values(threads, _NONE)
+        return self.intern_state(demands, cap, 0, tuple(threads), values_so_far)
 
     def _watched_values(self, threads: Sequence[Thread], values_so_far: Values | None) -> Values | None:
         """Return the values written where some thread watches them, else None."""
@@ -174,7 +176,8 @@ class Arrays:
         key = (shape.id, progress, min(index, cap), cap)
         lives = self._live.get(key)
         if lives is None:
-            lives = self._make_search(shape, index, cap, self.ask_alive).has_rest(progress, self._live)
+            search = self._make_search(shape, index, cap, self.ask_alive)
+            lives = search.has_rest(progress, self._live)
             self._live[key] = lives
         return lives
 
@@ -290,7 +293,10 @@ class Arrays:
         return self.intern_state(state.demands, state.cap, index, threads, values_so_far)
 
     def _advance_threads(
-        self, state: ArrayState, moves: Moves, met: frozenset[int]
+        self,
+        state: ArrayState,
+        moves: Moves,
+        met: frozenset[int],
     ) -> tuple[int, tuple[Thread, ...], Values | None]:
         """Return the index after the next item, the threads that go on, and the values before it."""
         next_threads = [thread for number, thread in moves[1] if number in met]
@@ -306,7 +312,12 @@ class Arrays:
             for _, shape, progress in state.threads
         )
 
-    def after_unread(self, state: ArrayState, moves: Moves, met: frozenset[int]) -> ArrayState | None:
+    def after_unread(
+        self,
+        state: ArrayState,
+        moves: Moves,
+        met: frozenset[int],
+    ) -> ArrayState | None:
         """Return the residue after an item whose value has not been read, or None where the next items depend
         on that value."""
         index, threads, values_so_far = self._advance_threads(state, moves, met)

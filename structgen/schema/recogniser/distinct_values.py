@@ -162,7 +162,9 @@ class Distinct:
             last = Decimal(high[0])
             if first == last:
                 count += not steps
-            elif not any(abs(value.adjusted()) > EXACT_EXPONENT for value in (first, last, *steps) if value):
+                continue
+            nonzero = [value for value in (first, last, *steps) if value]
+            if all(abs(value.adjusted()) <= EXACT_EXPONENT for value in nonzero):
                 width = last - first
                 magnitude = max(Decimal(1), abs(first), abs(last))
                 if steps:
@@ -234,7 +236,8 @@ class Distinct:
         if not shape.loose:
             return False
         # The shape loses one object at most for each value that it must differ from.
-        need += sum(len(differs.rests) for (differs,) in shape.obligations if isinstance(differs, Differs))
+        exclusions = (alternative for (alternative,) in shape.obligations)
+        need += sum(len(differs.rests) for differs in exclusions if isinstance(differs, Differs))
         if any(ask(self.member(shape, key)) is None for key in shape.required_keys):
             return False
         # Members of any other names, with any values, may be added.
@@ -262,7 +265,10 @@ class Distinct:
     # Which
 
     def unused_values(
-        self, demand: int, ask: Ask, used_values: frozenset[Literal]
+        self,
+        demand: int,
+        ask: Ask,
+        used_values: frozenset[Literal],
     ) -> Iterator[tuple[JsonPieces, Literal]]:
         """Yield the values of `values_of` that are not among the values of an array, and note in `looked_for`
         that these were looked at."""
@@ -272,12 +278,17 @@ class Distinct:
             if literal not in used_values:
                 yield text, literal
 
-    def values_of(self, demand: int, ask: Ask) -> Iterator[tuple[JsonPieces, Literal]]:
+    def values_of(
+        self,
+        demand: int,
+        ask: Ask,
+    ) -> Iterator[tuple[JsonPieces, Literal]]:
         """Yield the values of a demand, the shortest text first, each with its literal."""
         literals_so_far: set[Literal] = set()
         if demand not in self._lists:
             # The lists together are bounded, too.
-            if sum(1 + len(listed or ()) for listed in self._lists.values()) > _COUNTED:
+            memory = sum(1 + len(values or ()) for values in self._lists.values())
+            if memory > _COUNTED:
                 self._lists.clear()
             self._lists[demand] = self._list_values(demand)
         all_values = self._lists[demand]
@@ -339,7 +350,10 @@ class Distinct:
     # All different
 
     def match_values(
-        self, demands: Mapping[int, int], used_values: frozenset[Literal], ask: Ask
+        self,
+        demands: Mapping[int, int],
+        used_values: frozenset[Literal],
+        ask: Ask,
     ) -> frozenset[Literal] | None:
         """Return values for the demands that have few, so that all items can differ from each other and from
         `used_values`; None where they cannot. `demands` has the number of items for each demand."""
@@ -369,7 +383,11 @@ def _leaves_infinitely_many(part: Formula) -> bool:
     return isinstance(part, Not) and isinstance(part.of, Words)
 
 
-def _augment_matching(few: list[list[Literal]], owner: dict[Literal, int], start: int) -> bool:
+def _augment_matching(
+    few: list[list[Literal]],
+    owner: dict[Literal, int],
+    start: int,
+) -> bool:
     """Give the item `start` a value, and other items other values where that is necessary; breadth first.
 
     `few` has the possible values of each item, `owner` the item of each value that is given, and is changed.

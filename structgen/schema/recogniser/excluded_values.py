@@ -53,7 +53,11 @@ def member_ways(
     return _split_ways(tables, ways, after)
 
 
-def item_ways(tables: PlaceTables, ways: list[Way], exclusion: Differs[tuple[Literal, ...]]) -> list[Way]:
+def item_ways(
+    tables: PlaceTables,
+    ways: list[Way],
+    exclusion: Differs[tuple[Literal, ...]],
+) -> list[Way]:
     """Return the ways to take the next item that also follow `exclusion`."""
     after: dict[Literal, list[tuple[Literal, ...]]] = {}
     for rest in exclusion.rests:
@@ -64,7 +68,11 @@ def item_ways(tables: PlaceTables, ways: list[Way], exclusion: Differs[tuple[Lit
     return _split_ways(tables, ways, after)
 
 
-def _split_ways(tables: PlaceTables, ways: list[Way], after: dict[Literal, list[ValueRest]]) -> list[Way]:
+def _split_ways(
+    tables: PlaceTables,
+    ways: list[Way],
+    after: dict[Literal, list[ValueRest]],
+) -> list[Way]:
     """Return the ways split by the value: `after` has the rests of excluded values by their next literal."""
     if not after:
         return ways

@@ -62,7 +62,12 @@ class ObligationsLeft:
 
     __slots__ = ("_after", "_met", "_sets", "_unmet")
 
-    def __init__(self, after: Sequence[Obligation | None], sets: Sequence[int], met: int) -> None:
+    def __init__(
+        self,
+        after: Sequence[Obligation | None],
+        sets: Sequence[int],
+        met: int,
+    ) -> None:
         """`after` has the open alternatives of each obligation unless the value meets it; `sets` are those of
         `AskedSets`, and `met` has the bits of the sets in which the value lies."""
         self._after = after
@@ -166,7 +171,10 @@ class Members:
         return self.frames.extra_demand(frame, shape, where)
 
     def discharging_literals(
-        self, frame: Frame, alternative: Alternative, where: Where
+        self,
+        frame: Frame,
+        alternative: Alternative,
+        where: Where,
     ) -> tuple[Literal, ...] | None:
         """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
         match alternative:
@@ -235,11 +243,10 @@ class Members:
             # The owed literals may settle other obligations, so that the sets are asked again.
             base = owed
             asked_sets = self._asked_sets(frame, owed, others, where)
-        worst = tuple([rest for at, rest in enumerate(after) if asked_sets.sets[at] >= 0 and rest])
-        # An obligation that every value meets is met; another that nothing else meets needs its value.
-        needed_sets = [
-            asked_sets.sets[at] for at, rest in enumerate(after) if rest is None and asked_sets.sets[at] >= 0
-        ]
+        # An obligation that every value meets (-1) is met; another that nothing else meets needs its value.
+        open_pairs = [(rest, sets) for rest, sets in zip(after, asked_sets.sets, strict=True) if sets >= 0]
+        worst = tuple([rest for rest, _ in open_pairs if rest])
+        needed_sets = [sets for rest, sets in open_pairs if rest is None]
         ways_found = [
             (demand, ObligationsLeft(after, asked_sets.sets, met))
             for demand, met in self.outcomes.outcomes_of(base, asked_sets.set_literals)
@@ -266,7 +273,12 @@ class Members:
             if goes_on(obligations_left.unmet)
         ]
 
-    def _with_owed(self, base: int, asked_sets: AskedSets, after: Sequence[Obligation | None]) -> int:
+    def _with_owed(
+        self,
+        base: int,
+        asked_sets: AskedSets,
+        after: Sequence[Obligation | None],
+    ) -> int:
         """Return the demand on a value, with the literals that it must meet because nothing else meets an
         obligation (None in `after`); NOTHING where no value can."""
         owed_literals: dict[Literal, None] = {}
@@ -355,7 +367,8 @@ class Members:
         """Return whether the required keys that are still to be written make an allowed number of members."""
         if shape.hi is None and not shape.lo:
             return True
-        count = members_so_far.size + len(self.frames.standing_of(frame, shape).owed_indices(members_so_far))
+        standing = self.frames.standing_of(frame, shape)
+        count = members_so_far.size + len(standing.owed_indices(members_so_far))
         return count >= shape.lo and (shape.hi is None or count <= shape.hi)
 
 

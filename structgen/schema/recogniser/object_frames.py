@@ -75,18 +75,26 @@ class ObjectFrames:
                 # One schema with plain keywords: by far the most frequent frame.
                 properties = schema.properties
                 names = [*properties, *(key for key in shape.required_keys if key not in properties)]
-                frame = Frame(frame_id, demands, tuple(names), 0 if self.any_order else len(names))
+                ordered_count = 0 if self.any_order else len(names)
+                frame = Frame(frame_id, demands, tuple(names), ordered_count)
                 if shape.lo or shape.hi is not None:
                     frame.cap = max(shape.lo, -1 if shape.hi is None else shape.hi + 1)
                 return frame
         return self._general_frame(frame_id, demands, shapes)
 
-    def _general_frame(self, frame_id: int, demands: tuple[int, ...], shapes: list[ObjectShape]) -> Frame:
+    def _general_frame(
+        self,
+        frame_id: int,
+        demands: tuple[int, ...],
+        shapes: list[ObjectShape],
+    ) -> Frame:
         """Return the frame of any objects: it names all keys of their schemas; other keys have classes."""
         universe, sources, literals, watched_keys, cap = _mentions_of_keys(shapes)
         # A pattern with few matches is as good as a list of names.
         for source in list(sources):
-            words = self.scalars.strings.words(Pattern(source), LISTED) if _seems_finite(source) else None
+            if not _seems_finite(source):
+                continue
+            words = self.scalars.strings.words(Pattern(source), LISTED)
             if words is not None:
                 universe.update(dict.fromkeys(words))
                 del sources[source]

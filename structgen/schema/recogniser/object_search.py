@@ -99,7 +99,12 @@ class Witness:
         """Return whether there is a rest. LimitError past `limits.oracle_steps`."""
         return next(self._whole_plans(unmet), None) is not None
 
-    def shortest_rest(self, unmet: Unmet, has_members: bool, any_will_do: bool = False) -> JsonPieces | None:
+    def shortest_rest(
+        self,
+        unmet: Unmet,
+        has_members: bool,
+        any_will_do: bool = False,
+    ) -> JsonPieces | None:
         """Return the shortest rest, closing brace included, or None; `has_members`: a member was written;
         `any_will_do`: the first rest, and no shortest.
         LimitError past `limits.oracle_steps`."""
@@ -339,7 +344,8 @@ class Witness:
             if key not in plan.members:
                 yield replace(plan, without=plan.without | {key})
         yield from self._add_unnamed(plan, None)
-        for name in sorted(self.frame.names, key=lambda name: len(values.get(name, ()))):
+        by_use = sorted(self.frame.names, key=lambda name: len(values.get(name, ())))
+        for name in by_use:
             if name not in smallest_values:
                 next_plan = self._add_named(plan, name, ())
                 if next_plan is not None:
@@ -356,7 +362,10 @@ class Witness:
                     yield other_plan
 
     def _strengthen_member(
-        self, plan: MemberPlan, slot: Slot, literals: tuple[Literal, ...]
+        self,
+        plan: MemberPlan,
+        slot: Slot,
+        literals: tuple[Literal, ...],
     ) -> MemberPlan | None:
         """Return the plan with more asked of a member, or None where no value is known to meet that."""
         member = plan.members[slot]
@@ -365,7 +374,12 @@ class Witness:
             return None
         return replace(plan, members={**plan.members, slot: stronger})
 
-    def _add_named(self, plan: MemberPlan, name: str, literals: tuple[Literal, ...]) -> MemberPlan | None:
+    def _add_named(
+        self,
+        plan: MemberPlan,
+        name: str,
+        literals: tuple[Literal, ...],
+    ) -> MemberPlan | None:
         """Return the plan with one named member more, or None where it cannot come."""
         if name in plan.members or not self._may_come(name):
             return None
@@ -374,7 +388,8 @@ class Witness:
     def _add_unnamed(self, plan: MemberPlan, alternative: Alternative | None) -> Iterator[MemberPlan]:
         """Yield the plans with one more member, of a key that no schema names. `alternative`: the alternative
         that it must make true, None for any member."""
-        if plan.max_members is not None and self.written.size + len(plan.members) >= plan.max_members:
+        count = self.written.size + len(plan.members)
+        if plan.max_members is not None and count >= plan.max_members:
             return
         classes = self.frames.classes_of(self.frame)
         plan_count = 0
@@ -392,7 +407,10 @@ class Witness:
                         return
 
     def _add_members(
-        self, plan: MemberPlan, keys: Collection[str], literals: tuple[Literal, ...] = ()
+        self,
+        plan: MemberPlan,
+        keys: Collection[str],
+        literals: tuple[Literal, ...] = (),
     ) -> MemberPlan | None:
         """Return the plan with named members and those that they require, or None where one cannot come.
 
@@ -483,7 +501,12 @@ class Witness:
         if len(options) < missing:
             return
         if self._with_text:
-            options.sort(key=lambda option: (option[1], self._key_text(option[2], option[3].where)))
+
+            def price_and_key(option: tuple[bool, int, Slot, Member]) -> tuple[int, bytes]:
+                _, price, slot, member = option
+                return price, self._key_text(slot, member.where)
+
+            options.sort(key=price_and_key)
         else:
             options.sort(key=lambda option: option[0])
         if not any(requiring for requiring, *_ in options[:missing]):

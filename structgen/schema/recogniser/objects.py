@@ -113,7 +113,8 @@ class Objects:
                 return EMPTY
             return best
         # A member takes five bytes at least (`"":1,`, the last one a brace): no search where it is hopeless.
-        if best is not None and best.length < 1 + 5 * max(len(shape.required_keys), shape.lo):
+        min_length = 1 + 5 * max(len(shape.required_keys), shape.lo)
+        if best is not None and best.length < min_length:
             return best
         frame = self.frames.frame_of((demand,))
         search = self._make_search(frame, shape, _NOTHING, ask)
@@ -134,7 +135,12 @@ class Objects:
         """Return the search for a rest of an object; the parameters are the fields of `Witness`."""
         return Witness(self.members, frame, shape, members_so_far, ask, used_keys)
 
-    def _has_object(self, demands: tuple[int, ...], shape: ObjectShape, ask: Ask | None = None) -> bool:
+    def _has_object(
+        self,
+        demands: tuple[int, ...],
+        shape: ObjectShape,
+        ask: Ask | None = None,
+    ) -> bool:
         """Return whether some object has the shape. `ask`: where answers are still being worked out."""
         ask_value = ask or self.ask_alive
         if any(ask_value(self.frames.value_demand(shape, key)) is None for key in shape.required_keys):
@@ -171,7 +177,11 @@ class Objects:
                 self._live[key] = lives
         return lives
 
-    def may_differ(self, state: ObjectState, many: Callable[[int, int], bool]) -> bool:
+    def may_differ(
+        self,
+        state: ObjectState,
+        many: Callable[[int, int], bool],
+    ) -> bool:
         """Return whether two or more objects are still possible whichever key is written next: its value, or
         that of a later key, can differ. False: unknown. `many`: has a demand so many values?"""
 
@@ -287,7 +297,8 @@ class Objects:
             ways = self.members.ways_to_take(frame, shape, unmet, where, state.written, goes_on)
             for demand, obligations_left in ways:
                 if self.alive(demand):
-                    going.append((demands.setdefault(demand, len(demands)), (j, shape, obligations_left)))
+                    number = demands.setdefault(demand, len(demands))
+                    going.append((number, (j, shape, obligations_left)))
         if not going:
             return None
         return self.tables.place(tuple(demands)), going
@@ -361,7 +372,8 @@ class Objects:
             return key
         needed_literals: list[tuple[Literal, ...] | None] = []
         for _, shape, unmet in state.threads:
-            if key in shape.values or self.frames.standing_of(frame, shape).free_required >> index & 1:
+            standing = self.frames.standing_of(frame, shape)
+            if key in shape.values or standing.free_required >> index & 1:
                 return key
             for obligation in unmet:
                 for alternative in obligation:
@@ -435,7 +447,11 @@ class Objects:
         search = self._make_search(state.frame, shape, state.written, ask, used_keys)
         return search.shortest_rest(unmet, state.has_members)
 
-    def new_keys(self, state: ObjectState, rests: Mapping[int, JsonPieces]) -> frozenset[str]:
+    def new_keys(
+        self,
+        state: ObjectState,
+        rests: Mapping[int, JsonPieces],
+    ) -> frozenset[str]:
         """Return the keys that rests of an object write and its frame does not name.
 
         Cost: their members; once for a residue's `rests`."""

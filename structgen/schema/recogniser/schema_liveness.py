@@ -113,8 +113,10 @@ class Oracle:
         if with_text:
             # A search that ends with any value may ask for a text, which may rest on its own demand: it does
             # not wait for the answer.
-            alive = self._known_answers[False]
-            is_alive = alive.get(demand, EMPTY) is not None if self._any_will_do else self.is_alive(demand)
+            if self._any_will_do:
+                is_alive = self._known_answers[False].get(demand, EMPTY) is not None
+            else:
+                is_alive = self.is_alive(demand)
             text = self._leaf_text(demand) if is_alive else None
             if is_alive and text is None:
                 return False

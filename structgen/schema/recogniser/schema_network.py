@@ -40,7 +40,7 @@ from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import DEMANDING, Policies
 from structgen.schema.recogniser.array_progress import needs_repeat
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_keys import MembersSoFar
+from structgen.schema.recogniser.object_keys import MembersSoFar, Where
 from structgen.schema.recogniser.objects import Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.schema.recogniser.smallest_contradiction import find_contradiction
@@ -390,7 +390,11 @@ class SchemaNetwork:
             _keep_better(best, value[index], rests)
         return _texts_as_bytes(best)
 
-    def first_of_alike(self, residue: int, heads: Mapping[str, bytes]) -> Iterable[str]:
+    def first_of_alike(
+        self,
+        residue: int,
+        heads: Mapping[str, bytes],
+    ) -> Iterable[str]:
         """Return the named keys of an object that a shortest rest may begin with.
 
         `heads` has the keys that may come, each with the text that is left to write of it. Keys with equal
@@ -481,7 +485,11 @@ class SchemaNetwork:
             value = None if state.values_so_far is None else self.arrays.distinct.literal_of_text(text)
             return self.arrays.state_after(state, moves, met, value)
         # Of an unnamed key any class: the members so far are the same for each.
-        where = key if isinstance(key, str) else self.objects.frames.classes_of(state.frame)[0]
+        where: Where
+        if isinstance(key, str):
+            where = key
+        else:
+            where = self.objects.frames.classes_of(state.frame)[0]
         return self.objects.state_after(state, moves, where, met)
 
     def _live_place(self, demand: int) -> int:
@@ -506,7 +514,11 @@ class SchemaNetwork:
         array_id = None if array is None else array.id
         return ValueMenu(object_id, array_id, string, number, true, false, null)
 
-    def _make_spec(self, demands: tuple[int, ...], kind: int) -> Spec | None:
+    def _make_spec(
+        self,
+        demands: tuple[int, ...],
+        kind: int,
+    ) -> Spec | None:
         formulas: list[Formula] = []
         for demand in demands:
             formula = self.scalars.demand_formula(demand, kind)
@@ -518,14 +530,20 @@ class SchemaNetwork:
             return FREE
         return Spec(tuple(formulas))
 
-    def _constant_outcome(self, demands: tuple[int, ...], kind: int) -> int | None:
+    def _constant_outcome(
+        self,
+        demands: tuple[int, ...],
+        kind: int,
+    ) -> int | None:
         met = frozenset(
             j for j, demand in enumerate(demands) if self.scalars.demand_formula(demand, kind) == TRUE
         )
         return self.outcomes(met) if met else None
 
     def _shortest_rests(
-        self, state: ObjectState | ArrayState, used_keys: Collection[str]
+        self,
+        state: ObjectState | ArrayState,
+        used_keys: Collection[str],
     ) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue.
 
@@ -544,7 +562,9 @@ class SchemaNetwork:
         raise AssertionError("counting ends")
 
     def _rests_without(
-        self, state: ObjectState | ArrayState, avoided_keys: frozenset[str]
+        self,
+        state: ObjectState | ArrayState,
+        avoided_keys: frozenset[str],
     ) -> dict[int, JsonPieces]:
         """Return the shortest rests that do not write some names."""
         if not avoided_keys and state.rests is not None:
@@ -564,7 +584,12 @@ class SchemaNetwork:
             state.rests = rests
         return rests
 
-    def _writable_schemas(self, kind: str, indent: str, max_blanks: int | None) -> Sequence[Schema]:
+    def _writable_schemas(
+        self,
+        kind: str,
+        indent: str,
+        max_blanks: int | None,
+    ) -> Sequence[Schema]:
         """Return a schema of the documents that a policy of white space (`Policies.space`) can write, if that
         leaves any out: an indent bounds how deep objects and arrays that hold something are nested."""
         if max_blanks is None or kind not in DEMANDING:
@@ -583,7 +608,9 @@ class SchemaNetwork:
     # No document at all
 
     def _empty_error(
-        self, strings: StringOracle, widest: Callable[[], NumberOracle] | None
+        self,
+        strings: StringOracle,
+        widest: Callable[[], NumberOracle] | None,
     ) -> UnsatisfiableSchema:
         """Return the error of a schema without documents: it names the policies that leave none, or the
         keywords that exclude each other."""
@@ -611,8 +638,9 @@ class SchemaNetwork:
                     cure=f"Widen {choice}them (sg.WIDEST holds the widest).",
                 )
         # Some formats are read more strictly than the standard: that may be why no document is left.
-        met = {schema.format for schema in self.tables.schemas.values()}
-        cut = sorted(name for name in CUTS if name in met and name not in dict(policies.custom_formats))
+        used_formats = {schema.format for schema in self.tables.schemas.values()}
+        custom_formats = dict(policies.custom_formats)
+        cut = sorted(name for name in CUTS if name in used_formats and name not in custom_formats)
         but = f" (but for what is cut from the format {' and '.join(cut)})" if cut else ""
         cure = contradiction.cure
         if document.banned_texts:
@@ -625,7 +653,12 @@ class SchemaNetwork:
             cure=cure,
         )
 
-    def _has_documents(self, policies: Policies, strings: StringOracle, numbers: NumberOracle) -> bool:
+    def _has_documents(
+        self,
+        policies: Policies,
+        strings: StringOracle,
+        numbers: NumberOracle,
+    ) -> bool:
         # A shallow copy: the schemas are read already, and policies are asked when the network is made.
         document = copy(self.document)
         document.policies = policies
@@ -641,7 +674,11 @@ def _texts_as_bytes(texts: Mapping[int, JsonPieces]) -> Demands:
     return {j: text.to_bytes() for j, text in texts.items()}
 
 
-def _keep_better(best: dict[int, JsonPieces], head: bytes, rests: Mapping[int, JsonPieces]) -> None:
+def _keep_better(
+    best: dict[int, JsonPieces],
+    head: bytes,
+    rests: Mapping[int, JsonPieces],
+) -> None:
     for j, rest in rests.items():
         text = JsonPieces((head, rest))
         if text.is_before(best.get(j)):

@@ -57,7 +57,9 @@ class Contradiction(NamedTuple):
 
 
 def find_contradiction(
-    oracle: Oracle, roots: Sequence[Literal], fixed_schemas: Sequence[Schema] = ()
+    oracle: Oracle,
+    roots: Sequence[Literal],
+    fixed_schemas: Sequence[Schema] = (),
 ) -> Contradiction:
     """Return keywords of the schemas of some literals that no value meets together.
 
@@ -106,7 +108,12 @@ def find_contradiction(
 class _Search:
     """The search for the keywords of one contradiction."""
 
-    def __init__(self, oracle: Oracle, roots: Sequence[Literal], fixed_schemas: Sequence[Schema]) -> None:
+    def __init__(
+        self,
+        oracle: Oracle,
+        roots: Sequence[Literal],
+        fixed_schemas: Sequence[Schema],
+    ) -> None:
         self.oracle = oracle
         roots = [root for root in roots if root.schema is not ALWAYS.schema]
         self.root_schemas = [root.schema for root in roots if not root.is_negated]
@@ -194,7 +201,11 @@ class _Search:
         kept_negations = [schema for schema in self.negated_schemas if (schema, _DENIED) in kept_keywords]
         return self._leaves_none([copies[schema.id] for schema in self.root_schemas], kept_negations)
 
-    def _leaves_none(self, schemas: Iterable[Schema], negated_schemas: Iterable[Schema] = ()) -> bool:
+    def _leaves_none(
+        self,
+        schemas: Iterable[Schema],
+        negated_schemas: Iterable[Schema] = (),
+    ) -> bool:
         """Return whether no value meets all of some schemas and the fixed ones, and none of those that are
         negated; False where that is unknown."""
         tables = self.oracle.tables
@@ -269,7 +280,8 @@ def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dic
             fields[name] = value
         elif any((schema, left_over) in kept_keywords for left_over in _LEFT_OVER.get(name, ())):
             # Its names stay, and their schemas become `true`.
-            fields[name] = with_others(value, {part.id: ALWAYS.schema for part in parts_of([value])})
+            true_schemas = {part.id: ALWAYS.schema for part in parts_of([value])}
+            fields[name] = with_others(value, true_schemas)
     return fields
 
 
@@ -289,7 +301,8 @@ def _is_keyword(schema: Schema, field: str) -> bool:
         return False
     if field == "verdict":
         # `"items": false` goes with its keyword; of the entries of lists and maps each may be made true.
-        return schema.verdict is False and not (isinstance(schema.at, tuple) and len(schema.at) == 1)
+        is_of_keyword = isinstance(schema.at, tuple) and len(schema.at) == 1
+        return schema.verdict is False and not is_of_keyword
     if schema.bans:
         return False  # no part of the text
     # A reader may have put schemas into `all_of` for another keyword: it is not one of the text then.

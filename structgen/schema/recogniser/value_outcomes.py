@@ -51,7 +51,11 @@ class ValueOutcomes:
         self.limits = limits
         self._known_outcomes: dict[tuple[int, tuple[tuple[Literal, ...], ...]], list[ValueOutcome]] = {}
 
-    def outcomes_of(self, base: int, set_literals: Sequence[tuple[Literal, ...]]) -> list[ValueOutcome]:
+    def outcomes_of(
+        self,
+        base: int,
+        set_literals: Sequence[tuple[Literal, ...]],
+    ) -> list[ValueOutcome]:
         """Return outcomes such that the values of a base that lie in some combination of the asked sets are
         in one whose `met` is that combination.
 
@@ -67,7 +71,11 @@ class ValueOutcomes:
             outcomes = self._known_outcomes[key] = self._divide_cells(base, key[1])
         return outcomes
 
-    def _divide_cells(self, base: int, set_literals: tuple[tuple[Literal, ...], ...]) -> list[ValueOutcome]:
+    def _divide_cells(
+        self,
+        base: int,
+        set_literals: tuple[tuple[Literal, ...], ...],
+    ) -> list[ValueOutcome]:
         """Return the outcomes, cell by cell: the lists of values are divided at once, then each other set
         divides the cells so far."""
         tables = self.tables
@@ -116,7 +124,12 @@ class ValueOutcomes:
                 outcomes[ValueOutcome(demand, cell.met)] = None
         return list(outcomes)
 
-    def _narrow_cell(self, cell: _Cell, literals: tuple[Literal, ...], met: int) -> _Cell | None:
+    def _narrow_cell(
+        self,
+        cell: _Cell,
+        literals: tuple[Literal, ...],
+        met: int,
+    ) -> _Cell | None:
         """Return the part of a cell that meets more literals, or None where it is empty."""
         values = self.scalars.narrow_values(cell.values, literals)
         if values.is_empty(self.scalars.is_satisfiable):
@@ -131,7 +144,9 @@ class ValueOutcomes:
         return schema.only_values and schema.enum is not None
 
     def _group_values(
-        self, set_literals: Sequence[tuple[Literal, ...]], finite: list[int]
+        self,
+        set_literals: Sequence[tuple[Literal, ...]],
+        finite: list[int],
     ) -> list[tuple[Literal, int]]:
         """Return the literals of groups of values that lie in the same finite sets, all values that are in
         none first; each with the bits of the sets in which it lies."""
