@@ -1,6 +1,9 @@
 """Explanations of a schema, in words: for `structgen explain` and for reports.
 
-`outline` lists the places of the documents; `keyword_report` says which keywords are enforced, and which of
-them change nothing at their place; `impossible` finds parts that no document uses, with the keywords that
-exclude each other.
+What comes in: a document that was read, or its network. What goes out: values with text for people.
+
+- `keyword_report`: for each keyword whether it is enforced, an annotation, redundant or refused, and why. It
+  needs the document alone. Read it first.
+- `outline`: the places of the documents as a tree of lines, read from the network.
+- `impossible`: parts that no document uses, with the keywords that exclude each other.
 """

@@ -111,18 +111,26 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
             empty_parts[part.schema, part.member] = None
             if part.met:
                 stack.append((literals, part.met[-1:]))
+    return _explain_parts(network, filter(None, empty_parts.values())), True
+
+
+def _explain_parts(
+    network: SchemaNetwork,
+    empty_parts: Iterable[tuple[_Part, tuple[Literal, ...]]],
+) -> list[Impossible]:
+    """Return the parts with their reasons; each comes with the literals that exclude each other."""
     impossible_parts: list[Impossible] = []
     # Each reason reads the schema anew: in a large schema few of them are looked for.
     max_reasons = max(1, MOST_QUESTIONS // (4 * len(network.document.schemas)))
-    for part, literals in filter(None, empty_parts.values()):
+    for part, literals in empty_parts:
         pointer = part.schema.pointer
         if part.member >= 0:
             pointer = f"{pointer}/enum/{part.member}"
         why = "the reason was not looked for: they are too many"
         if len(impossible_parts) < max_reasons:
-            why = find_contradiction(oracle, literals, part.further_schemas).explanation
+            why = find_contradiction(network.oracle, literals, part.further_schemas).explanation
         impossible_parts.append(Impossible(pointer, part.label, why))
-    return impossible_parts, True
+    return impossible_parts
 
 
 def _count_questions(schemas: Sequence[Schema]) -> int:

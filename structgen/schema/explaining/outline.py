@@ -141,7 +141,7 @@ class _OutlineWriter:
         self.network = network
         self.tables = network.tables
         self.frames = network.objects.frames
-        self.lives = network.oracle.is_alive
+        self.is_alive = network.oracle.is_alive
         self.cut = 0
         """Kinds that were left out, and places past a limit."""
 
@@ -156,7 +156,7 @@ class _OutlineWriter:
         if entry.object is not None:
             for shape in shapes.object_shapes(demand):
                 # A shape with a required key that can have no value describes no object.
-                if all(self.lives(frames.value_demand(shape, key)) for key in shape.required_keys):
+                if all(self.is_alive(frames.value_demand(shape, key)) for key in shape.required_keys):
                     objects.append(shape)
         arrays = [*shapes.array_shapes(demand)] if entry.array is not None else []
         an_object, members = self._describe_container(demand, objects, "object")
@@ -201,7 +201,7 @@ class _OutlineWriter:
         """Return the kinds of a value; in words where these are complete."""
         if demand == ANYTHING:
             return "any value"
-        if not self.lives(demand):
+        if not self.is_alive(demand):
             return "no value at all"
         if self.tables.demands[demand] == (self.tables.free,):
             depth = self.network.document.policies.any_value
@@ -272,7 +272,7 @@ class _OutlineWriter:
         for key in frame.names:
             if key in mentioned_keys:
                 value = self.frames.value_demand(shape, key)
-                if self.lives(value):
+                if self.is_alive(value):
                     need = "required" if key in required_keys else "optional"
                     yield _Todo(wording.quote_text(key), need, value)
                 else:
@@ -283,7 +283,7 @@ class _OutlineWriter:
         classes = self.frames.classes_of(frame)
         for key_class in classes:
             value = self.frames.extra_demand(frame, shape, key_class)
-            if self.lives(value):
+            if self.is_alive(value):
                 formula = self.frames.class_formula(frame, key_class)
                 name = some if formula is TRUE else wording.describe_strings(formula, some)
                 groups.setdefault(value, []).append(name)
@@ -312,12 +312,12 @@ class _OutlineWriter:
             single_count = 0
         for index in range(single_count):
             value = arrays.progress.item_demand(shape, index)
-            if not self.lives(value):
+            if not self.is_alive(value):
                 return  # the array ends before this item
             yield _Todo(f"item {index + 1}", "", value)
         if shape.hi is None or shape.hi > single_count:
             value = arrays.progress.item_demand(shape, single_count)
-            if self.lives(value):
+            if self.is_alive(value):
                 yield _Todo("each further item" if single_count else "each item", "", value)
         for counter in shape.counters:
             size = wording.describe_count(counter.min_count, counter.max_count, "item")

@@ -120,7 +120,8 @@ class Assertions:
         if schema.any_of:
             branches = map(self.hold_step, rank_parts(schema, rank, "anyOf", *schema.any_of))
             # A branch for other types alone cannot hold here.
-            facts.take_choice([(step,) for step in branches if self.tables.type_mask(step.literal) & kind])
+            possible = [step for step in branches if self.tables.type_mask(step.literal) & kind]
+            facts.take_choice([(step,) for step in possible])
         if schema.one_of:
             facts.unions.append((schema, rank))
         for condition in self.conditions_of(schema, rank, kind):

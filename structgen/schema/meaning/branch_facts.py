@@ -280,9 +280,10 @@ class _Reading:
                 self.residue.add(("patterns", patterns))
         self.residue.update(("names", tables.twin_literal(literal)) for literal in conjunction.key_literals)
         self.residue.update(("watched", watch.schema.id) for watch in conjunction.watching)
-        unions = [
-            ([tables.literal_of(part) for part in schema.one_of], True) for schema, _ in conjunction.unions
-        ]
+        # Unions of literals, each with whether exactly one of them must hold.
+        unions: list[tuple[list[Literal], bool]] = []
+        for schema, _ in conjunction.unions:
+            unions.append(([tables.literal_of(part) for part in schema.one_of], True))
         for choice in conjunction.choices:
             literals = [step.literal for branch in choice for step in branch if isinstance(step, Hold)]
             if all(len(branch) == 1 for branch in choice):

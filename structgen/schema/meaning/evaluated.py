@@ -338,4 +338,5 @@ class Evaluation:
             child = tables.make_schema(
                 pointer=child.pointer, any_of=(*contains, child), applicators=("anyOf",)
             )
-        return tables.make_schema(pointer=schema.pointer, prefix=(tables.anything,) * prefix, items=child)
+        prefix_schemas = (tables.anything,) * prefix
+        return tables.make_schema(pointer=schema.pointer, prefix=prefix_schemas, items=child)

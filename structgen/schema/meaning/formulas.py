@@ -106,10 +106,13 @@ def disjunction(formulas: Iterable[Formula]) -> Formula:
 def numbers_of(values: Sequence[Any]) -> frozenset[int | Decimal]:
     """Return the numbers among JSON values; integers of 60 bits and more become decimals."""
     # By class and not `isinstance`: True is an int, and no number of JSON.
-    numbers: list[Any] = [value for value in values if type(value) is int or type(value) is Decimal]
-    return frozenset(
-        [Decimal(value) if type(value) is int and value.bit_length() > 59 else value for value in numbers]
-    )
+    numbers: list[Any] = []
+    for value in values:
+        if type(value) is Decimal:
+            numbers.append(value)
+        elif type(value) is int:
+            numbers.append(Decimal(value) if value.bit_length() > 59 else value)
+    return frozenset(numbers)
 
 
 def is_multiple(value: Decimal, of: Decimal) -> bool:

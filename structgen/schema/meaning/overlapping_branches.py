@@ -238,7 +238,8 @@ class _Comparing:
             if key in facts.finite and key in other_facts.finite:
                 if facts.finite[key].isdisjoint(other_facts.finite[key]):
                     return True
-            literals = (*facts.literals_by_key.get(key, ()), *other_facts.literals_by_key.get(key, ()))
+            literals = facts.literals_by_key.get(key, ())
+            literals += other_facts.literals_by_key.get(key, ())
             if NEVER in literals or (len(literals) > 1 and self.scalars.are_contradictory(literals)):
                 return True
         both = (self.branches[a].literal, self.branches[b].literal)

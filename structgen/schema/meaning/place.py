@@ -271,14 +271,18 @@ class PlaceTables:
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
-            copies = self.copy_schemas([schema], lambda schema: (self.make_variant(schema), vars(schema)))
+
+            def copy_schema(original: Schema) -> tuple[Schema, Mapping[str, object]]:
+                return self.make_variant(original), vars(original)
+
+            copies = self.copy_schemas([schema], copy_schema)
             if not any(map(self._names_numbers, copies.values())):
                 # Without numbers the copy would mean the same: it goes, so that literals stay equal.
                 copies = {schema.id: schema}
-            for original, copy in copies.items():
+            for original_id, copy in copies.items():
                 copy.by_value = copy is not schema
-                if original in self.constants.sets:
-                    self.constants.sets[copy.id] = self.constants.sets[original]
+                if original_id in self.constants.sets:
+                    self.constants.sets[copy.id] = self.constants.sets[original_id]
             self._judging.update(copies)
         return self._judging[schema.id]
 

@@ -131,11 +131,12 @@ class Scalars:
         numbers: NumberOracle,
         quoting: Quoting,
         *,
-        longest: int | None = None,
+        max_length: int | None = None,
         lacks_numerals: bool = False,
     ) -> None:
-        """`quoting`: how strings are written. `longest`: code points of strings for which the schema has no
-        bound (max_string). `lacks_numerals`: some numbers cannot be written (numbers="python")."""
+        """`quoting` is the way in which strings are written, `max_length` the code points of strings for
+        which the schema has no bound (max_string; None: no bound). `lacks_numerals`: some numbers cannot be
+        written (numbers="python"). For example `Scalars(tables, limits, strings, numbers, quoting)`."""
         self.quoting = quoting
         self.lacks_numerals = lacks_numerals or quoting.numerals_lack
         self.write_literal = quoting.write_literal
@@ -151,8 +152,8 @@ class Scalars:
         """The strings that can be written; None: all, or the schema says which."""
         self.is_narrow = quoting.numerals_lack or texts is not None
         """Whether some scalars other than constants cannot be written."""
-        self.longest = longest
-        self._own: dict[tuple[int, int], Formula] = {}
+        self.max_length = max_length
+        self._schema_formulas: dict[tuple[int, int], Formula] = {}
         self._demands: dict[tuple[int, int], Formula] = {}
         self._satisfiable: dict[tuple[int, Formula], bool] = {}
         self._shortest: dict[tuple[int, Formula], JsonPieces | None] = {}
@@ -180,8 +181,8 @@ class Scalars:
                         formula = Not(Not(formula))
             if kind == STRING:
                 formula = self._writable_part(formula)
-                if self.longest is not None:
-                    formula = self._cap_length(formula, self.longest)
+                if self.max_length is not None:
+                    formula = self._cap_length(formula, self.max_length)
             self._demands[key] = formula
         return formula
 
@@ -190,7 +191,7 @@ class Scalars:
         return reduce(and_, map(self.tables.type_mask, self.tables.demands[demand]), EVERY)
 
     def constant_texts(self, demand: int, types: int) -> list[bytes]:
-        """Return those of null, true and false, of some types, that meet a demand."""
+        """Return the texts of null, true and false that are of some types and meet a demand."""
         if not types & (NULL | BOOLEAN):
             return []
         return [
@@ -232,15 +233,15 @@ class Scalars:
 
     def key_formula(self, formula: Formula) -> Formula:
         """Return the formula of keys that no schema names, with their length bounded (max_string)."""
-        if self.longest is None or not self.is_satisfiable(formula, STRING):
+        if self.max_length is None or not self.is_satisfiable(formula, STRING):
             return formula
-        return self._cap_length(formula, self.longest)
+        return self._cap_length(formula, self.max_length)
 
-    def _cap_length(self, formula: Formula, longest: int) -> Formula:
+    def _cap_length(self, formula: Formula, max_length: int) -> Formula:
         """Return a formula with the length of its strings bounded, where infinitely many meet it, a format
         left aside; never below its shortest string, so that no place becomes empty."""
         if isinstance(formula, Any_):
-            return disjunction([self._cap_length(part, longest) for part in formula.of])
+            return disjunction([self._cap_length(part, max_length) for part in formula.of])
         parts = conjuncts(formula)
         other_parts = conjunction([part for part in parts if not isinstance(part, (Format, Length))])
         # Texts of grammars are taken to be infinitely many; of other formulas the automata know.
@@ -254,33 +255,35 @@ class Scalars:
         if shortest is None:
             return FALSE
         need = len(json.loads(shortest.to_bytes()))
-        return conjunction((formula, Length(0, max(longest, need))))
+        return conjunction((formula, Length(0, max(max_length, need))))
 
     def literal_formula(self, literal: Literal, kind: int) -> Formula:
         """Return the formula of a literal."""
-        formula = self._own.get((literal.schema.id, kind))
+        formula = self._schema_formulas.get((literal.schema.id, kind))
         if formula is None:
             root = literal.schema
             schemas: Iterable[Schema] = (root,)
             if root.has_combinators:
                 # Operands first, and not by recursion: schemas nest deeper than Python's stack.
-                schemas = self.tables.operands_first(root, lambda schema: (schema.id, kind) in self._own)
+                schemas = self.tables.operands_first(
+                    root, lambda schema: (schema.id, kind) in self._schema_formulas
+                )
             for schema in schemas:
                 if schema.has_combinators and schema.known_verdict is None:
                     formula = self._combined_formula(schema, kind)
                 else:
                     formula = self._keyword_formula(schema, kind)
-                self._own[schema.id, kind] = formula
+                self._schema_formulas[schema.id, kind] = formula
             assert formula is not None
         return negation(formula) if literal.is_negated else formula
 
     def _combined_formula(self, schema: Schema, kind: int) -> Formula:
-        """Return the formula of a schema with combinators, whose operands have theirs in `_own`."""
+        """Return the formula of a schema with combinators; `_schema_formulas` has those of its operands."""
 
         def operand_formula(part: Schema | None) -> Formula:
             if part is None:
                 return TRUE
-            return self._own[self.tables.resolve_schema(part).id, kind]
+            return self._schema_formulas[self.tables.resolve_schema(part).id, kind]
 
         parts = [self._keyword_formula(schema, kind)]
         if schema.ref is not None:
@@ -393,7 +396,8 @@ class Scalars:
             return formula
         if kind == NUMBER:
             # A conjunction has one part of ranges at most: `conjunction` meets them.
-            numbers = next((part.finite_numbers() for part in formula.of if isinstance(part, Ranges)), None)
+            range_parts = (part for part in formula.of if isinstance(part, Ranges))
+            numbers = next((part.finite_numbers() for part in range_parts), None)
             if numbers is None:
                 return formula
             of_values = All(tuple(filter(is_of_values, formula.of)))

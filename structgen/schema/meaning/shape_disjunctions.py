@@ -50,10 +50,10 @@ class Shapes:
         tables: PlaceTables,
         scalars: Scalars,
         limits: Limits,
-        most_items: int | None = None,
+        max_items: int | None = None,
     ) -> None:
-        """`most_items`: items of arrays for which the schema has no bound (max_items)."""
-        self.most_items = most_items
+        """`max_items`: items of arrays for which the schema has no bound (max_items)."""
+        self.max_items = max_items
         self.tables = tables
         self.scalars = scalars
         self.limits = limits
@@ -109,11 +109,11 @@ class Shapes:
                         unique=plain.unique_items,
                     ),
                 )
-            if self.most_items is not None:
+            if self.max_items is not None:
                 for shape in shapes:
                     if shape.hi is None:
                         # Never below the length that the shape needs, so that no place becomes empty.
-                        shape.hi = max(self.most_items, shape.need)
+                        shape.hi = max(self.max_items, shape.need)
             self._arrays[demand] = shapes
         return shapes
 
@@ -151,9 +151,11 @@ class Shapes:
 
     def _of_both_kinds(self, facts: FactConjunction) -> dict[str, Any]:
         """Return the fields that shapes of objects and of arrays have."""
+        # By rank: in the order of the text.
+        ranked_facets = sorted(facts.facets, key=itemgetter(0))
         return {
             "id": next(self._numbers),
-            "facets": tuple([schema for _, schema in sorted(facts.facets, key=itemgetter(0))]),
+            "facets": tuple([schema for _, schema in ranked_facets]),
             "values": facts.values,
             "lo": facts.lo,
             "hi": facts.hi,

@@ -72,7 +72,7 @@ class OpenAIRefusal:
 
 
 def find_refusals(schema: Json) -> list[OpenAIRefusal]:
-    """Return what the documented subset rules out in a schema, in the order of its text. Linear."""
+    """Return the parts of a schema that the documented subset rules out, in the order of its text. Linear."""
     refusals_so_far = [OpenAIRefusal("#", *refusal) for refusal in _root_refusals(schema)]
     nodes: list[dict[str, Any]] = []
     stack: list[tuple[Json, str, int]] = [(schema, "#", 0)]

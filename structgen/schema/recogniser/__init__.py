@@ -1,13 +1,15 @@
-"""The transition network of a schema: what may come next, and is there an end.
+"""The transition network of a schema: the keys, items and values that may come next, and the ends.
 
-`schema_network.SchemaNetwork` implements `Network`. `objects`, `members`, `arrays` and their helpers step a
-residue over a key or an item. `schema_liveness` finds a witness of a demand: is there a value, and which is
-the shortest; `object_search` and `array_search` find it for objects and arrays. `wide_unions` is a case in
-which a product of all threads would be too large. `smallest_contradiction` finds the keywords that a refusal
-names.
+What comes in: a `Document`, and oracles for strings and numbers. What goes out: `SchemaNetwork`, which
+implements `Network` (`base.language.ir`). Read `schema_network` first, then `objects` and `arrays`.
 
-Of objects: `object_keys` has their keys as values, `object_frames` makes these, `key_order` is the declared
-order, `value_outcomes` says in which of several sets a value lies. Of arrays: `array_progress` is one
-thread. Of both: `distinct_values` are points that must differ, `excluded_values` those that may not be
-equalled. `early_refusals` walks the first places, so that a refusal comes before the first token.
+- Objects: `objects` steps a residue over a key, and `members` a thread of it. `object_keys` has the keys of
+  an object as values, `object_frames` makes them, and `key_order` is their declared order. `value_outcomes`
+  finds the sets in which a value lies; `wide_unions` is the case of many threads.
+- Arrays: `arrays` steps a residue over an item, `array_progress` one thread of it.
+- Both: `distinct_values` are values that must differ, `excluded_values` values that must not be equalled.
+- Ends: `schema_liveness` finds whether a demand has a value, and the shortest one; `object_search` and
+  `array_search` do it for objects and arrays.
+- Refusals: `smallest_contradiction` finds the keywords that an error names; `early_refusals` walks the first
+  places, so that a refusal comes before the first token.
 """

@@ -217,7 +217,7 @@ class ArrayProgress:
         """Return whether it is enough to count each item for one kind.
 
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
-        value is known (`_joined`)."""
+        value is known (`arrays._join_threads`)."""
         unmet, counts = progress
         pairs = zip(shape.counters, counts, strict=True)
         owed_kinds = sum(count < counter.min_count for counter, count in pairs)

@@ -83,7 +83,7 @@ class Arrays:
         self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
         self.distinct = Distinct(tables, scalars, shapes, self.progress.item_demand, member)
-        self.alive: Callable[[int], bool]
+        self.is_alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
         self.ask_alive: Ask
         """Set by the network: the same as an answer."""
@@ -174,12 +174,12 @@ class Arrays:
         if shape.plain:
             return True
         key = (shape.id, progress, min(index, cap), cap)
-        lives = self._live.get(key)
-        if lives is None:
+        has_rest = self._live.get(key)
+        if has_rest is None:
             search = self._make_search(shape, index, cap, self.ask_alive)
-            lives = search.has_rest(progress, self._live)
-            self._live[key] = lives
-        return lives
+            has_rest = search.has_rest(progress, self._live)
+            self._live[key] = has_rest
+        return has_rest
 
     # Residues
 
@@ -211,27 +211,27 @@ class Arrays:
 
     def _compute_moves(self, state: ArrayState) -> Moves | None:
         demands: dict[int, int] = {}
-        going: list[tuple[int, Thread]] = []
+        next_threads: list[tuple[int, Thread]] = []
         index = min(state.index + 1, state.cap)
         values_so_far = state.values_so_far or _NONE
         for j, shape, progress in state.threads:
             ways = [*self.progress.item_options(shape, progress, state.index, values_so_far)]
             # The demand that asks least comes first: its keys come first in an object's order.
             for demand, progress_after in reversed(ways):
-                if not self.alive(demand):
+                if not self.is_alive(demand):
                     continue
                 thread = (j, shape, progress_after)
                 if watches_values(shape, progress_after):
                     # Values that leave no rest are taken out of the demand.
                     search = self._make_search(shape, index, state.cap, self.ask_alive, state.values_so_far)
                     for narrow in search.narrow_demand(progress_after, demand):
-                        if narrow == demand or self.alive(narrow):
-                            going.append((demands.setdefault(narrow, len(demands)), thread))
+                        if narrow == demand or self.is_alive(narrow):
+                            next_threads.append((demands.setdefault(narrow, len(demands)), thread))
                 elif self._goes_on(shape, progress_after, index, state.cap):
-                    going.append((demands.setdefault(demand, len(demands)), thread))
-        if not going:
+                    next_threads.append((demands.setdefault(demand, len(demands)), thread))
+        if not next_threads:
             return None
-        return self.tables.place(tuple(demands)), going
+        return self.tables.place(tuple(demands)), next_threads
 
     def demands_if_closed(self, state: ArrayState) -> frozenset[int]:
         """Return the indices of the demands that the array meets if it closes now."""

@@ -17,11 +17,13 @@ from structgen.schema.meaning.shape import (
     AtOther,
     AtPattern,
     BadKey,
+    Differs,
     ObjectShape,
     Obligation,
     Without,
 )
 from structgen.schema.recogniser.excluded_values import (
+    UnwrittenMembers,
     is_other_value,
     member_ways,
     reachable_values,
@@ -195,14 +197,14 @@ class Members:
                 if isinstance(where, str):
                     meets = self.scalars.string_meets(self.scalars.literal_formula(literal, STRING), where)
                 else:
-                    meets = frame.literal_at[literal] in where.true
+                    meets = frame.literal_at[literal] in where.true_predicates
                 return None if meets else ()
         return None
 
     def _pattern_matches(self, frame: Frame, source: str, where: Where) -> bool:
         if isinstance(where, str):
             return self.scalars.pattern_matches(source, where)
-        return frame.pattern_at.get(source, -1) in where.true
+        return frame.pattern_at.get(source, -1) in where.true_predicates
 
     def ways_to_take(
         self,
@@ -253,15 +255,7 @@ class Members:
             if all(sets & met for sets in needed_sets)
         ]
         if exclusion is not None:
-            # Excluded values are followed one by one: each way says which of them are still possible.
-            still = reachable_values(exclusion, step.is_gone)
-            ways = [(demand, obligations_left.unmet) for demand, obligations_left in ways_found]
-            if isinstance(where, str) and still is not None:
-                ways = member_ways(self.tables, ways, still, where)
-            ways_found = [
-                (demand, ObligationsLeft(obligations_left, [0] * len(obligations_left), 0))
-                for demand, obligations_left in ways
-            ]
+            ways_found = self._with_exclusion(ways_found, exclusion, step)
         elif goes_on is None or goes_on(worst):
             goes_on = None  # it would say yes to every way
         ways_found = list(dict.fromkeys(ways_found))
@@ -272,6 +266,20 @@ class Members:
             for demand, obligations_left in ways_found
             if goes_on(obligations_left.unmet)
         ]
+
+    def _with_exclusion(
+        self,
+        ways_found: list[tuple[int, ObligationsLeft]],
+        exclusion: Differs[UnwrittenMembers],
+        step: MemberStep,
+    ) -> list[tuple[int, ObligationsLeft]]:
+        """Return the ways split by the excluded values: each way knows which of them are still possible."""
+        still = reachable_values(exclusion, step.is_gone)
+        ways = [(demand, obligations_left.unmet) for demand, obligations_left in ways_found]
+        if isinstance(step.where, str) and still is not None:
+            ways = member_ways(self.tables, ways, still, step.where)
+        # All that is left is known now: no set can meet more of it.
+        return [(demand, ObligationsLeft(unmet, [0] * len(unmet), 0)) for demand, unmet in ways]
 
     def _with_owed(
         self,

@@ -115,7 +115,7 @@ class ObjectFrames:
                 frame = self._make_named_frame(frame_id, demands, names, ordered_count, sources, literals)
         frame.cap = cap
         for key in watched_keys:
-            frame.watch |= 1 << frame.index[key]
+            frame.watched_bits |= 1 << frame.index[key]
         return frame
 
     def _make_named_frame(
@@ -178,28 +178,30 @@ class ObjectFrames:
                     frame.demands,
                 )
             # With a bound on their length there are finitely many keys.
-            may_be_infinite = self.scalars.longest is None
+            may_be_infinite = self.scalars.max_length is None
             # An order of their own: that of the sets depends on hashes.
-            order = sorted(sets, key=lambda true: [number not in true for number in range(len(predicates))])
+            numbers = range(len(predicates))
+            order = sorted(sets, key=lambda true_numbers: [number not in true_numbers for number in numbers])
             frame.classes = [
-                KeyClass(number, true, may_be_infinite and sets[true]) for number, true in enumerate(order)
+                KeyClass(index, true_numbers, may_be_infinite and sets[true_numbers])
+                for index, true_numbers in enumerate(order)
             ]
         return frame.classes
 
     def class_formula(self, frame: Frame, key_class: KeyClass) -> Formula:
         """Return the formula of the keys of a class."""
         if key_class.formula is None:
-            true = key_class.true
+            true_predicates = key_class.true_predicates
             parts = (
-                predicate if at in true else negation(predicate)
-                for at, predicate in enumerate(frame.predicates)
+                predicate if number in true_predicates else negation(predicate)
+                for number, predicate in enumerate(frame.predicates)
             )
             key_class.formula = self.scalars.key_formula(conjunction(parts))
         return key_class.formula
 
     def make_spec(self, frame: Frame, groups: Sequence[Sequence[KeyClass]]) -> Spec:
         """Return the spec of unnamed keys: the outcome {j} for a key of a class of group j."""
-        if self.scalars.longest is not None:
+        if self.scalars.max_length is not None:
             # The bound on the length is in the formulas of classes, and not in the predicates.
             formulas = (disjunction([self.class_formula(frame, part) for part in group]) for group in groups)
             return Spec(tuple(formulas))
@@ -207,7 +209,7 @@ class ObjectFrames:
             return FREE
         # The last formula is TRUE: a class without any true predicate needs one, too.
         last = len(frame.predicates)
-        sets = tuple(frozenset([part.true | {last} for part in group]) for group in groups)
+        sets = tuple(frozenset([part.true_predicates | {last} for part in group]) for group in groups)
         return Spec((*frame.predicates, TRUE), sets)
 
     def _unnamed_formula(self, frame: Frame, formula: Formula, used_keys: Iterable[str]) -> Formula:
@@ -286,23 +288,24 @@ class ObjectFrames:
 
     def extra_demand(self, frame: Frame, shape: ObjectShape, key_class: KeyClass) -> int:
         """Return the demand on the values of a class of keys that the frame does not name."""
-        known_demand = frame.extras.get((shape.id, key_class.index))
+        known_demand = frame.extra_demands.get((shape.id, key_class.index))
         if known_demand is None:
             tables = self.tables
-            true = key_class.true
+            true_predicates = key_class.true_predicates
             # A key that does not meet its schema may not come: no value is allowed under it.
             key_literals = (*shape.key_literals, *frame.key_literals)
-            literals = [NEVER for literal in key_literals if frame.literal_at[literal] not in true]
+            literals = [NEVER for literal in key_literals if frame.literal_at[literal] not in true_predicates]
             for facet in shape.facets:
-                numbers = frame.pattern_at
                 matching_schemas = [
-                    child for source, child in facet.pattern_properties if numbers.get(source) in true
+                    child
+                    for source, child in facet.pattern_properties
+                    if frame.pattern_at.get(source) in true_predicates
                 ]
                 literals.extend(map(tables.literal_of, matching_schemas))
                 if facet.additional is not None and not matching_schemas:
                     literals.append(tables.literal_of(facet.additional))
             demand = tables.of_value(tables.intern_demand(literals))
-            known_demand = frame.extras[shape.id, key_class.index] = demand
+            known_demand = frame.extra_demands[shape.id, key_class.index] = demand
         return known_demand
 
 

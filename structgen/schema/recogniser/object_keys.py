@@ -18,8 +18,8 @@ class KeyClass:
 
     index: int
     """The number of the class among the classes of the frame."""
-    true: frozenset[int]
-    """The predicates of the frame that are true of the keys."""
+    true_predicates: frozenset[int]
+    """The numbers of the predicates of the frame that are true of the keys."""
     infinite: bool
     """Whether there are infinitely many of these keys."""
     formula: Formula | None = None
@@ -57,10 +57,10 @@ class FrameStanding:
         self.required_indices = ordered_indices
         """Indices of the required keys that have a position in the order, ascending."""
         self.last = ordered_indices[-1] if ordered_indices else -1
-        self.always: frozenset[str] | None = None
+        self.ready_keys: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
         demand."""
-        self.follows = True
+        self.has_ready_dependents = True
         """Whether all keys that others require are such keys."""
 
     def owed_indices(self, members_so_far: MembersSoFar) -> list[int]:
@@ -97,10 +97,10 @@ class Frame:
     """Literals that all unnamed keys meet, where there are predicates."""
     cap: int = 0
     """Members are counted up to here; beyond it their number does not matter."""
-    watch: int = 0
+    watched_bits: int = 0
     """The ordered keys whose presence is remembered, as a bit set."""
     standings: dict[int, FrameStanding] = field(default_factory=dict)
-    extras: dict[tuple[int, int], int] = field(default_factory=dict)
+    extra_demands: dict[tuple[int, int], int] = field(default_factory=dict)
     """(id of a shape, index of a class) -> the demand on the value of a key of the class."""
     simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
     live: dict[tuple[ObjectShape, ...], dict[str, tuple[int, ...]]] = field(default_factory=dict)
@@ -125,7 +125,7 @@ class Frame:
             return MembersSoFar(self.ordered_count, mask, size)
         if index < self.ordered_count:
             # The position tells which ordered keys may come; only watched ones need a bit.
-            return MembersSoFar(index + 1, mask | (1 << index & self.watch), size)
+            return MembersSoFar(index + 1, mask | (1 << index & self.watched_bits), size)
         return MembersSoFar(self.ordered_count, mask | 1 << index, size)
 
     def may_come(self, name: str, members_so_far: MembersSoFar) -> bool:

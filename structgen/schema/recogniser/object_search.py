@@ -76,7 +76,7 @@ class Witness:
     effects: Members
     frame: Frame
     shape: ObjectShape
-    written: MembersSoFar
+    members_so_far: MembersSoFar
     """The members that the object has already."""
     ask: Ask
     used_keys: Collection[str] = ()
@@ -125,7 +125,7 @@ class Witness:
         empty_plan = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
         needed_keys: list[str] = list(self.shape.required_keys)
         for key, dependents in self.shape.conditional:
-            if self.written.mask >> self.frame.index[key] & 1:
+            if self.members_so_far.mask >> self.frame.index[key] & 1:
                 needed_keys.extend(dependents)
         start = self._add_members(empty_plan, needed_keys) if needed_keys else empty_plan
         if start is None:
@@ -148,7 +148,7 @@ class Witness:
                 yield whole
                 continue
             open_obligations = self._unmet_obligations(plan, open_obligations)
-            count = self.written.size + len(plan.members)
+            count = self.members_so_far.size + len(plan.members)
             if open_obligations:
                 ways = self._ways_to_meet(plan, open_obligations)
                 if self._with_text:
@@ -215,7 +215,7 @@ class Witness:
 
     def _left_out(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
-        if plan.max_members is not None or plan.min_members > self.written.size + len(plan.members):
+        if plan.max_members is not None or plan.min_members > self.members_so_far.size + len(plan.members):
             return None  # the number of members is to be looked at
         without = set(plan.without)
         for obligation in unmet:
@@ -278,7 +278,7 @@ class Witness:
         # Another key than the value has, or more members.
         if any(slot not in rest_values for slot in plan.members):
             return True
-        if plan.min_members - self.written.size > len(rest_values):
+        if plan.min_members - self.members_so_far.size > len(rest_values):
             return True
         for key, literal in rest_values.items():
             member = plan.members.get(key)
@@ -290,7 +290,7 @@ class Witness:
         return False
 
     def _may_come(self, key: str) -> bool:
-        return self.frame.may_come(key, self.written)
+        return self.frame.may_come(key, self.members_so_far)
 
     def _ways_to_meet(self, plan: MemberPlan, unmet: Unmet) -> Iterator[Way]:
         """Yield the plans that also meet the first obligation, each with the remaining obligations."""
@@ -311,7 +311,7 @@ class Witness:
                     if plan.max_members is None or count <= plan.max_members:
                         yield replace(plan, min_members=count), other_obligations
                 case AtMost(count):
-                    if max(plan.min_members, self.written.size + len(plan.members)) <= count:
+                    if max(plan.min_members, self.members_so_far.size + len(plan.members)) <= count:
                         yield replace(plan, max_members=count), other_obligations
                 case _:
                     longer.append(alternative)
@@ -388,7 +388,7 @@ class Witness:
     def _add_unnamed(self, plan: MemberPlan, alternative: Alternative | None) -> Iterator[MemberPlan]:
         """Yield the plans with one more member, of a key that no schema names. `alternative`: the alternative
         that it must make true, None for any member."""
-        count = self.written.size + len(plan.members)
+        count = self.members_so_far.size + len(plan.members)
         if plan.max_members is not None and count >= plan.max_members:
             return
         classes = self.frames.classes_of(self.frame)
@@ -426,7 +426,7 @@ class Witness:
                 continue
             if not self._may_come(name):
                 # Already written, or passed over: a key that is required where this is asked was written.
-                if self.written.mask >> self.frame.index[name] & 1 or name in self._required_keys:
+                if self.members_so_far.mask >> self.frame.index[name] & 1 or name in self._required_keys:
                     continue
                 return None
             if name in plan.without:
@@ -442,7 +442,7 @@ class Witness:
             todo.extend(requires.get(name, ()))
         if not is_known:
             return None
-        if plan.max_members is not None and self.written.size + len(members) > plan.max_members:
+        if plan.max_members is not None and self.members_so_far.size + len(members) > plan.max_members:
             return None
         return replace(plan, members=members)
 

@@ -29,9 +29,9 @@ from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
 """A demand's index, one of its shapes, and the unmet obligations."""
-Going: TypeAlias = tuple[int, ObjectShape, Unmet | ObligationsLeft]
+NextThread: TypeAlias = tuple[int, ObjectShape, Unmet | ObligationsLeft]
 """A thread that goes on after a value."""
-Moves: TypeAlias = tuple[int, list[tuple[int, Going]]]
+Moves: TypeAlias = tuple[int, list[tuple[int, NextThread]]]
 """The place of a value, and for each thread that goes on the index of the demand that it needs."""
 _NOTHING = MembersSoFar(0, 0, 0)
 
@@ -42,7 +42,7 @@ class ObjectState:
 
     id: int
     frame: Frame
-    written: MembersSoFar
+    members_so_far: MembersSoFar
     has_members: bool
     """A member has been written."""
     threads: tuple[Thread, ...]
@@ -74,7 +74,7 @@ class Objects:
         self.limits = limits
         self.residues = residues
         self.wide_unions = WideUnions(self.frames)
-        self.alive: Callable[[int], bool]
+        self.is_alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
         self.ask_alive: Ask
         """Set by the network: the same as an answer."""
@@ -170,12 +170,12 @@ class Objects:
         if ask is None and not has_bounds and self._met_by_presence(frame, shape, unmet):
             return True
         key = (frame.id, shape.id, unmet, members_so_far)
-        lives = self._live.get(key)
-        if lives is None:
-            lives = self._make_search(frame, shape, members_so_far, ask or self.ask_alive).has_rest(unmet)
-            if lives or ask is None:
-                self._live[key] = lives
-        return lives
+        has_rest = self._live.get(key)
+        if has_rest is None:
+            has_rest = self._make_search(frame, shape, members_so_far, ask or self.ask_alive).has_rest(unmet)
+            if has_rest or ask is None:
+                self._live[key] = has_rest
+        return has_rest
 
     def may_differ(
         self,
@@ -218,24 +218,24 @@ class Objects:
         is whole. False: unknown.
         """
         standing = self.frames.standing_of(frame, shape)
-        always = standing.always
-        if always is None:
-            follows = {dependent for _, dependents in shape.conditional for dependent in dependents}
+        ready_keys = standing.ready_keys
+        if ready_keys is None:
+            dependents = {key for _, dependent_keys in shape.conditional for key in dependent_keys}
             alternatives = (alternative for each in shape.obligations for alternative in each)
-            met = {alternative.key for alternative in alternatives if _is_presence(alternative)}
-            always = frozenset(
+            meeting_keys = {alternative.key for alternative in alternatives if _is_presence(alternative)}
+            ready_keys = frozenset(
                 key
-                for key in follows | met
+                for key in dependents | meeting_keys
                 if frame.index[key] >= frame.ordered_count
-                and self.alive(self.frames.value_demand(shape, key))
+                and self.is_alive(self.frames.value_demand(shape, key))
             )
-            standing.follows = follows <= always
-            standing.always = always
-        if not standing.follows:
+            standing.has_ready_dependents = dependents <= ready_keys
+            standing.ready_keys = ready_keys
+        if not standing.has_ready_dependents:
             return False
         for obligation in unmet:
             keys = (alternative.key for alternative in obligation if _is_presence(alternative))
-            if always.isdisjoint(keys):
+            if ready_keys.isdisjoint(keys):
                 return False
         return True
 
@@ -258,7 +258,7 @@ class Objects:
     def find_moves(self, state: ObjectState, name: str) -> Moves | None:
         """Return the moves of a named key, or None where the key may not come now."""
         if name not in state.moves:
-            may_come = state.frame.may_come(name, state.written)
+            may_come = state.frame.may_come(name, state.members_so_far)
             state.moves[name] = self._compute_moves(state, name) if may_come else None
         return state.moves[name]
 
@@ -266,42 +266,42 @@ class Objects:
         """Return the demand on the value behind a key, and the threads that go on with it; None where no
         thread takes the key there."""
         frame = state.frame
-        after = state.frame.members_after(state.written, where)
+        after = state.frame.members_after(state.members_so_far, where)
         # A key without a position stands behind all that have one.
         index = frame.index[where] if isinstance(where, str) else frame.ordered_count
         reach = min(index, frame.ordered_count)
         # Each demand with its number in the place; equal demands of several threads are one.
         demands: dict[int, int] = {}
-        going: list[tuple[int, Going]] = []
+        next_threads: list[tuple[int, NextThread]] = []
         for thread in state.threads:
             j, shape, unmet = thread
             standing = self.frames.standing_of(frame, shape)
-            if standing.last >= state.written.pos:
+            if standing.last >= state.members_so_far.pos:
                 required_indices = standing.required_indices
-                first = bisect_left(required_indices, state.written.pos)
+                first = bisect_left(required_indices, state.members_so_far.pos)
                 # The key would pass over one that the thread still requires.
                 if first < len(required_indices) and required_indices[first] < reach:
                     continue
-            if shape.hi is not None and state.written.size >= shape.hi:
+            if shape.hi is not None and state.members_so_far.size >= shape.hi:
                 continue
             if shape.plain:
                 demand = self.members.base_demand(frame, shape, where)
-                if not self.alive(demand):
+                if not self.is_alive(demand):
                     continue
                 if not self._goes_on(frame, shape, unmet, after):
                     continue
-                going.append((demands.setdefault(demand, len(demands)), thread))
+                next_threads.append((demands.setdefault(demand, len(demands)), thread))
                 continue
             # Obligations may be met by this value or by later ones: the thread splits into several.
             goes_on = partial(self._goes_on, frame, shape, members_so_far=after)
-            ways = self.members.ways_to_take(frame, shape, unmet, where, state.written, goes_on)
+            ways = self.members.ways_to_take(frame, shape, unmet, where, state.members_so_far, goes_on)
             for demand, obligations_left in ways:
-                if self.alive(demand):
+                if self.is_alive(demand):
                     number = demands.setdefault(demand, len(demands))
-                    going.append((number, (j, shape, obligations_left)))
-        if not going:
+                    next_threads.append((number, (j, shape, obligations_left)))
+        if not next_threads:
             return None
-        return self.tables.place(tuple(demands)), going
+        return self.tables.place(tuple(demands)), next_threads
 
     def named_places(self, state: ObjectState) -> dict[str, int]:
         """Return the named keys that may come now, each with the place of its value."""
@@ -310,22 +310,22 @@ class Objects:
         limit = -1
         for _, shape, _ in state.threads:
             required_indices = self.frames.standing_of(frame, shape).required_indices
-            first = bisect_left(required_indices, state.written.pos)
+            first = bisect_left(required_indices, state.members_so_far.pos)
             reach = required_indices[first] if first < len(required_indices) else len(frame.names)
             limit = max(limit, reach)
         last = min(limit + 1, len(frame.names))
-        reachable_names = frame.names[state.written.pos : last]
-        names = [name for name in reachable_names if frame.may_come(name, state.written)]
+        reachable_names = frame.names[state.members_so_far.pos : last]
+        names = [name for name in reachable_names if frame.may_come(name, state.members_so_far)]
         shapes = tuple([shape for _, shape, _ in state.threads])
         if self.wide_unions.can_take(frame, state.threads):
-            live = dict(self.wide_unions.next_demands(frame, state.written.pos, state.threads, names))
-        elif state.written.pos >= frame.ordered_count and all(shape.simple for shape in shapes):
+            live = dict(self.wide_unions.next_demands(frame, state.members_so_far.pos, state.threads, names))
+        elif state.members_so_far.pos >= frame.ordered_count and all(shape.simple for shape in shapes):
             # what is written makes no difference to the values under other keys
             live = frame.live.setdefault(shapes, {})
             for name in names:
                 if name not in live:
                     demands = dict.fromkeys(self.frames.value_demand(shape, name) for shape in shapes)
-                    live[name] = tuple(filter(self.alive, demands))
+                    live[name] = tuple(filter(self.is_alive, demands))
         else:
             moves = ((name, self.find_moves(state, name)) for name in names)
             return {name: key_moves[0] for name, key_moves in moves if key_moves is not None}
@@ -337,7 +337,7 @@ class Objects:
         if extra is None:
             extra = []
             standing = self.frames.standing_of
-            pos = state.written.pos
+            pos = state.members_so_far.pos
             # Unnamed keys stand behind the order: some thread must have all its required keys in it.
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[KeyClass], Moves]] = {}
@@ -354,7 +354,7 @@ class Objects:
     def demands_if_closed(self, state: ObjectState) -> frozenset[int]:
         """Return the indices of the demands that the object meets if it closes now."""
         frame = state.frame
-        members_so_far = state.written
+        members_so_far = state.members_so_far
         met: list[int] = []
         for j, shape, unmet in state.threads:
             standing = self.frames.standing_of(frame, shape)
@@ -368,7 +368,7 @@ class Objects:
         their values are not compared."""
         frame = state.frame
         index = frame.index[key]
-        if index < frame.ordered_count or frame.watch >> index & 1:
+        if index < frame.ordered_count or frame.watched_bits >> index & 1:
             return key
         needed_literals: list[tuple[Literal, ...] | None] = []
         for _, shape, unmet in state.threads:
@@ -387,7 +387,7 @@ class Objects:
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
         """Return the keys that must still come whatever comes, and how many more members there must be."""
         frame = state.frame
-        members_so_far = state.written
+        members_so_far = state.members_so_far
         common: dict[str, None] | None = None
         min_count: int | None = None
         for _, shape, _ in state.threads:
@@ -415,7 +415,7 @@ class Objects:
 
         `moves` are those of the key, and `met` the indices of the demands, for example `frozenset({0})`.
         """
-        members_so_far = state.frame.members_after(state.written, where)
+        members_so_far = state.frame.members_after(state.members_so_far, where)
         next_threads: list[Thread] = []
         for index, (j, shape, obligations_left) in moves[1]:
             if index in met:
@@ -425,7 +425,7 @@ class Objects:
                     next_threads.append((j, shape, obligations_left))
         threads = without_dominated(next_threads, _is_ahead)
         frame = state.frame
-        if (members_so_far.size or frame.watch) and all(shape.simple for _, shape, _ in threads):
+        if (members_so_far.size or frame.watched_bits) and all(shape.simple for _, shape, _ in threads):
             # The count and the watched keys were for other threads: without them more residues are equal.
             free_mask = members_so_far.mask >> frame.ordered_count << frame.ordered_count
             members_so_far = MembersSoFar(members_so_far.pos, free_mask, 0)
@@ -444,7 +444,7 @@ class Objects:
         not come again and that the frame does not name.
         """
         _, shape, unmet = thread
-        search = self._make_search(state.frame, shape, state.written, ask, used_keys)
+        search = self._make_search(state.frame, shape, state.members_so_far, ask, used_keys)
         return search.shortest_rest(unmet, state.has_members)
 
     def new_keys(

@@ -78,7 +78,7 @@ class SchemaNetwork:
             strings,
             numbers,
             document.quoting,
-            longest=policies.max_string,
+            max_length=policies.max_string,
             lacks_numerals=policies.numbers == "python",
         )
         self.shapes = Shapes(tables, self.scalars, limits, policies.max_items)
@@ -108,8 +108,9 @@ class SchemaNetwork:
         # The oracle asks objects and arrays, and they ask it: it can be set only now.
         self.arrays.distinct.text = self.oracle.some_text
         self.arrays.distinct.of_point = policies.of_point
-        alive = self.oracle.is_alive
-        self.objects.alive = self.objects.wide_unions.alive = self.arrays.alive = alive
+        self.objects.is_alive = self.oracle.is_alive
+        self.objects.wide_unions.is_alive = self.oracle.is_alive
+        self.arrays.is_alive = self.oracle.is_alive
         self.objects.ask_alive = self.arrays.ask_alive = self.oracle.alive_text
         schemas = (document.root, *self._writable_schemas(*policies.space))
         demand = tables.of_value(tables.intern_demand(map(tables.literal_of, schemas)))
@@ -254,7 +255,7 @@ class SchemaNetwork:
             extra = place_of(frames.extra_demand(frame, shape, frames.classes_of(frame)[0]))
             shared_parts = frame.simple[shape.id] = (places, are_required, extra)
         places, are_required, extra = shared_parts
-        if extra >= 0 and self.scalars.longest is not None:
+        if extra >= 0 and self.scalars.max_length is not None:
             return None  # not every key may come
         return SimpleObject(
             frame.names,
@@ -262,7 +263,7 @@ class SchemaNetwork:
             are_required,
             frame.ordered_count,
             extra,
-            state.written.pos,
+            state.members_so_far.pos,
             0 if j == 0 else self.outcomes(frozenset((j,))),
         )
 
@@ -273,7 +274,7 @@ class SchemaNetwork:
         """
         state = self._object_state(residue)
         frame = state.frame
-        pos, mask, _ = frame.after_index(state.written, index)
+        pos, mask, _ = frame.after_index(state.members_so_far, index)
         # Of the ordered keys the position is enough: their bits are cleared, so that residues are equal.
         free_mask = mask >> frame.ordered_count << frame.ordered_count
         members_so_far = MembersSoFar(pos, free_mask, 0)
@@ -298,7 +299,7 @@ class SchemaNetwork:
         """Return whether the object may still need keys that `keys` does not list."""
         state = self._object_state(residue)
         return any(
-            shape.lo > state.written.size or any(map(asks_for_any_key, unmet))
+            shape.lo > state.members_so_far.size or any(map(asks_for_any_key, unmet))
             for _, shape, unmet in state.threads
         )
 
@@ -373,13 +374,13 @@ class SchemaNetwork:
         are as in `finish`, and `text_so_far` is the text so far of an item whose value matters.
         """
         state = self._residues[residue]
-        going: dict[int, list[Any]] = {}
+        threads_by_demand: dict[int, list[Any]] = {}
         for index, thread in self._moves_under(state, key)[1]:
             if index in value:
-                going.setdefault(index, []).append(thread)
+                threads_by_demand.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
         # Each rest of the value meets another demand, and leaves another rest of the container.
-        for index, threads in going.items():
+        for index, threads in threads_by_demand.items():
             if isinstance(state, ArrayState) and all(
                 self.arrays.closes_after(state, thread) for thread in threads
             ):

@@ -36,7 +36,7 @@ class WideUnions:
 
     def __init__(self, frames: ObjectFrames) -> None:
         self._frames = frames
-        self.alive: Callable[[int], bool]
+        self.is_alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
         self._defaults: dict[int, KeyDefaults | None] = {}
 
@@ -74,7 +74,7 @@ class WideUnions:
             assert defaults is not None, "threads that were not looked at"
             for name in defaults.mentioned_keys:
                 mentions.setdefault(name, []).append(at)
-            if self.alive(defaults.default):
+            if self.is_alive(defaults.default):
                 groups.setdefault(defaults.default, deque()).append(at)
         for name in names:
             reach = min(frame.index[name], frame.ordered_count)
@@ -84,7 +84,7 @@ class WideUnions:
             for at in mentioning:
                 _, shape, _ = threads[at]
                 demand = self._frames.value_demand(shape, name) if ends[at] >= reach else NOTHING
-                if self.alive(demand):
+                if self.is_alive(demand):
                     first_thread.setdefault(demand, at)
             for default, members in groups.items():
                 # The names ascend: a thread that cannot reach this one will reach no later one.
