@@ -405,7 +405,7 @@ class PlaceTables:
                 return NEVER if schema.known_verdict is is_negated else ALWAYS
             if schema.lone_not is None:
                 if outer_literals and not is_negated:
-                    # An even number of `not`: the literal of the innermost pair stands for them.
+                    # The negations cancel each other out: the literal of the innermost pair stands for them.
                     if len(outer_literals) > 1:
                         return outer_literals[-2]
                     return outer_literals[0]

@@ -337,7 +337,7 @@ class Scalars:
         if schema.enum is None:
             return conjunction(parts)
         words = frozenset(value for value in schema.enum if isinstance(value, str))
-        # A lone surrogate cannot be written in UTF-8: such words are no values.
+        # Words that no JSON text can be, for their lone surrogates, are no values.
         words = words.difference([word for word in words if not self._is_text(word)])
         if not words:
             return FALSE

@@ -120,7 +120,7 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
     if len(clauses) > MOST_TOLD:
         clauses = clauses[:MOST_TOLD]
         further = True
-    # "a key other than ..." is told of a key of which nothing else is known.
+    # "a key that the schema does not name" is cut: the clauses say more of the key.
     if clauses and some.startswith("a key") and not clauses[0].startswith("that does not"):
         some = "a key"
     head = f"{some} of {size}" if size else some

@@ -122,7 +122,7 @@ class JsonPieces:
     def __init__(self, parts: tuple[bytes | JsonPieces, ...]) -> None:
         self.parts = parts
         self.length: int
-        # A loop and not `sum`: there are many short texts, and this is half of their cost.
+        # A loop: `sum` would take almost twice as long, and there are many short texts.
         length = 0
         for part in parts:
             length += len(part) if isinstance(part, bytes) else part.length
