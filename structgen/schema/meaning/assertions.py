@@ -16,7 +16,7 @@ from structgen.schema.meaning.facts import (
 )
 from structgen.schema.meaning.literals import ALWAYS, NEVER, OBJECT
 from structgen.schema.meaning.place import PlaceTables
-from structgen.schema.meaning.shape import Counter
+from structgen.schema.meaning.shape import ItemCounter
 from structgen.schema.reading.model import Schema
 
 RankedSchema: TypeAlias = tuple[Schema, Rank]
@@ -100,7 +100,7 @@ class Assertions:
         if schema.contains is not None and (schema.min_contains or schema.max_contains is not None):
             # `contains` counts items and says nothing of how they are written.
             literal = self.tables.judging_literal(self.tables.literal_of(schema.contains))
-            facts.count_items(Counter(literal, schema.min_contains, schema.max_contains))
+            facts.count_items(ItemCounter(literal, schema.min_contains, schema.max_contains))
 
     def _add_combinators(
         self,

@@ -27,8 +27,8 @@ from structgen.schema.meaning.shape import (
     AtOther,
     AtPattern,
     BadKey,
-    Counter,
     FromIndex,
+    ItemCounter,
     RepeatedItem,
     Without,
 )
@@ -115,9 +115,9 @@ class Denials:
                 yield presence_step(key), absence_step(needed_key)
         for counter in conjunction.counters:
             if counter.min_count:
-                yield (Counter(counter.literal, 0, counter.min_count - 1),)
+                yield (ItemCounter(counter.literal, 0, counter.min_count - 1),)
             if counter.max_count is not None:
-                yield (Counter(counter.literal, counter.max_count + 1, None),)
+                yield (ItemCounter(counter.literal, counter.max_count + 1, None),)
         for watch in conjunction.watching:
             # The members that are evaluated are known only where the other keywords hold. Where these fail,
             # another case denies them.

@@ -17,8 +17,8 @@ from structgen.schema.meaning.shape import (
     AtLeast,
     AtMost,
     BadKey,
-    Counter,
     FromIndex,
+    ItemCounter,
     Obligation,
     RepeatedItem,
     Without,
@@ -65,7 +65,7 @@ class Watch:
 
 EXPANDED = "What may stand here"
 """The subject of the error of a call that has spent its steps on conjunctions."""
-Step: TypeAlias = Hold | Obligate | Counter | Watch
+Step: TypeAlias = Hold | Obligate | ItemCounter | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
@@ -92,7 +92,7 @@ class FactConjunction:
     conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     """A key, and the keys that are required where it is there."""
     obligations: list[Obligation] = field(default_factory=list)
-    counters: list[Counter] = field(default_factory=list)
+    counters: list[ItemCounter] = field(default_factory=list)
     unions: list[tuple[Schema, Rank]] = field(default_factory=list)
     """The schemas whose `oneOf` is still to be divided: all required keys should be known by then."""
     watching: list[Watch] = field(default_factory=list)
@@ -118,7 +118,7 @@ class FactConjunction:
         if hi is not None:
             self.hi = hi if self.hi is None else min(self.hi, hi)
 
-    def count_items(self, counter: Counter) -> None:
+    def count_items(self, counter: ItemCounter) -> None:
         """Take up how many items meet a literal."""
         if counter.literal is ALWAYS:
             self.bound_size(counter.min_count, counter.max_count)

@@ -60,8 +60,8 @@ class OverlappingBranches:
         """Yield the pairs of branches of a `oneOf` that may hold at once, in order."""
         branches = self.branches_of(schema, rank, kind)
         facts = self._number_facts(branches, kind, frozenset(), frozenset())
-        comparing = _Comparing(self, branches, facts, schema)
-        for a, b in sorted(comparing.all_overlapping()):
+        comparison = _BranchComparison(self, branches, facts, schema)
+        for a, b in sorted(comparison.all_overlapping()):
             yield branches[a], branches[b]
 
     def cases_of(
@@ -100,13 +100,13 @@ class OverlappingBranches:
             lone = [group[0] for group in groups_by_residue.values() if len(group) == 1]
             if not lone:
                 return
-            comparing = _Comparing(self, branches, firsts, schema)
-            overlaps = comparing.find_overlapping()
-            key = None if overlaps == [] else comparing.dividing_key(is_there=False)
+            comparison = _BranchComparison(self, branches, firsts, schema)
+            overlaps = comparison.find_overlapping()
+            key = None if overlaps == [] else comparison.dividing_key(is_there=False)
             if key is not None:
                 # Where the key is there, branches that differ in it alone are not the same.
                 facts = self._number_facts(branches, kind, frozenset(keys), required_keys | {key})
-                key_overlaps = _Comparing(self, branches, facts, schema).find_overlapping()
+                key_overlaps = _BranchComparison(self, branches, facts, schema).find_overlapping()
                 if overlaps is None:
                     pairs = len(firsts) * (len(firsts) - 1) // 2  # too many to be compared
                 else:
@@ -118,7 +118,7 @@ class OverlappingBranches:
                     keys.append(key)
                     continue
             if overlaps is None:
-                overlaps = comparing.all_overlapping()
+                overlaps = comparison.all_overlapping()
             for at, others in branch_exclusions(lone, overlaps):
                 yield make_case(at, others, *map(absence_step, keys))
             return
@@ -149,7 +149,7 @@ class OverlappingBranches:
         return facts_by_number
 
 
-class _Comparing:
+class _BranchComparison:
     """The branches of one union, compared with each other."""
 
     def __init__(

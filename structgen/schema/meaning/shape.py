@@ -117,7 +117,7 @@ def asks_for_any_key(obligation: Obligation) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class ItemCounter:
     """From `min_count` to `max_count` (None: any number of) items meet the literal."""
 
     literal: Literal
@@ -172,7 +172,7 @@ class ArrayShape:
     values: Mapping[int, tuple[Literal, ...]] = field(default_factory=dict)
     lo: int = 0
     hi: int | None = None
-    counters: tuple[Counter, ...] = ()
+    counters: tuple[ItemCounter, ...] = ()
     obligations: tuple[Obligation, ...] = ()
     unique: bool = False
     """No two items are equal."""

@@ -35,8 +35,8 @@ from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.scalars import Scalars
 from structgen.schema.meaning.shape import (
     ArrayShape,
-    Counter,
     Differs,
+    ItemCounter,
     ObjectShape,
 )
 from structgen.schema.reading.model import Schema
@@ -230,7 +230,7 @@ class Shapes:
                     case Obligate(alternatives):
                         if not self.obligations.take_obligation(facts, alternatives):
                             facts.obligations.append(alternatives)
-                    case Counter():
+                    case ItemCounter():
                         facts.count_items(step)
                     case Watch():
                         facts.watching.append(step)

@@ -31,7 +31,7 @@ from structgen.schema.recogniser.array_progress import (
     needs_repeat,
     watches_values,
 )
-from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.distinct_values import DistinctValues
 from structgen.schema.recogniser.object_search import Ask
 
 Live: TypeAlias = dict[tuple[int, Progress, int, int], bool]
@@ -60,7 +60,7 @@ class ArrayWitness:
     """One question: an unfinished array, and one of its shapes."""
 
     effects: ArrayProgress
-    distinct: Distinct
+    distinct: DistinctValues
     shape: ArrayShape
     index: int
     cap: int

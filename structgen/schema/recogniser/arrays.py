@@ -31,7 +31,7 @@ from structgen.schema.recogniser.array_progress import (
     watches_values,
 )
 from structgen.schema.recogniser.array_search import ArrayWitness, Live
-from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.distinct_values import DistinctValues
 from structgen.schema.recogniser.members import Unmet, without_dominated
 from structgen.schema.recogniser.object_search import Ask
 
@@ -76,13 +76,13 @@ class Arrays:
         scalars: Scalars,
         member: Callable[[ObjectShape, str], int],
     ) -> None:
-        """`residues`: the network's, by number; new ones are added to it. `member`: see `Distinct`."""
+        """`residues`: the network's, by number; new ones are added to it. `member`: see `DistinctValues`."""
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
         self.residues = residues
         self.progress = ArrayProgress(tables, shapes, limits)
-        self.distinct = Distinct(tables, scalars, shapes, self.progress.item_demand, member)
+        self.distinct = DistinctValues(tables, scalars, shapes, self.progress.item_demand, member)
         self.is_alive: Callable[[int], bool]
         """Set by the network: whether some value meets a demand."""
         self.ask_alive: Ask

@@ -31,7 +31,7 @@ _NARROW = Decimal("1e-6")
 """Any wider interval, and wider than this part of its ends, has millions of numerals under every policy."""
 
 
-class Distinct:
+class DistinctValues:
     """Counts and lists values of demands; every question takes `ask` (see `object_search.Ask`) for
     aliveness."""
 

@@ -30,7 +30,7 @@ from structgen.schema.recogniser.excluded_values import (
     split_exclusion,
 )
 from structgen.schema.recogniser.object_frames import ObjectFrames
-from structgen.schema.recogniser.object_keys import Frame, MembersSoFar, Where
+from structgen.schema.recogniser.object_keys import Frame, MemberKey, MembersSoFar
 from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 
 S = TypeVar("S")
@@ -106,7 +106,7 @@ class MemberStep(NamedTuple):
     """One more member of an object, with the members before and after it."""
 
     frame: Frame
-    where: Where
+    key: MemberKey
     members_before: MembersSoFar
     members_after: MembersSoFar
 
@@ -114,7 +114,7 @@ class MemberStep(NamedTuple):
         """Return whether a key may not come any more, the member's own aside."""
         index = self.frame.index[key]
         if index < self.frame.ordered_count:
-            return key != self.where and index < self.members_after.pos
+            return key != self.key and index < self.members_after.pos
         return bool(self.members_before.mask >> index & 1)
 
     def left_of(self, obligation: Obligation) -> Obligation | None:
@@ -126,7 +126,7 @@ class MemberStep(NamedTuple):
         for alternative in obligation:
             match alternative:
                 case Without(key):
-                    if key == self.where:
+                    if key == self.key:
                         continue
                     index = frame.index[key]
                     # The member passes over the key, which can never come after that: it is absent.
@@ -135,7 +135,7 @@ class MemberStep(NamedTuple):
                     if not frame.may_come(key, members_before):
                         continue
                 case AtKey(key, _):
-                    if key == self.where or self.is_gone(key):
+                    if key == self.key or self.is_gone(key):
                         continue
                 case AtLeast(min_size):
                     if self.members_after.size >= min_size:
@@ -166,65 +166,65 @@ class Members:
         self.limits = limits
         self.outcomes = ValueOutcomes(tables, scalars, limits)
 
-    def base_demand(self, frame: Frame, shape: ObjectShape, where: Where) -> int:
+    def base_demand(self, frame: Frame, shape: ObjectShape, member_key: MemberKey) -> int:
         """Return the demand of a shape on the value of a member, without obligations."""
-        if isinstance(where, str):
-            return self.frames.value_demand(shape, where)
-        return self.frames.extra_demand(frame, shape, where)
+        if isinstance(member_key, str):
+            return self.frames.value_demand(shape, member_key)
+        return self.frames.extra_demand(frame, shape, member_key)
 
     def discharging_literals(
         self,
         frame: Frame,
         alternative: Alternative,
-        where: Where,
+        member_key: MemberKey,
     ) -> tuple[Literal, ...] | None:
-        """Return the literals under which a member at `where` makes an alternative true; None: it cannot."""
+        """Return the literals under which a member makes an alternative true; None: it cannot."""
         match alternative:
             case AtKey(key, literals):
-                return literals if where == key else None
+                return literals if member_key == key else None
             case AtPattern(source, literals):
-                if self._pattern_matches(frame, source, where):
+                if self._pattern_matches(frame, source, member_key):
                     return literals
                 return None
             case AtOther(schema, literals):
-                if isinstance(where, str) and where in schema.properties:
+                if isinstance(member_key, str) and member_key in schema.properties:
                     return None
                 sources = (source for source, _ in schema.pattern_properties)
-                if any(self._pattern_matches(frame, source, where) for source in sources):
+                if any(self._pattern_matches(frame, source, member_key) for source in sources):
                     return None
                 return literals
             case BadKey(literal):
-                if isinstance(where, str):
-                    meets = self.scalars.string_meets(self.scalars.literal_formula(literal, STRING), where)
+                if isinstance(member_key, str):
+                    formula = self.scalars.literal_formula(literal, STRING)
+                    meets = self.scalars.string_meets(formula, member_key)
                 else:
-                    meets = frame.literal_at[literal] in where.true_predicates
+                    meets = frame.literal_at[literal] in member_key.true_predicates
                 return None if meets else ()
         return None
 
-    def _pattern_matches(self, frame: Frame, source: str, where: Where) -> bool:
-        if isinstance(where, str):
-            return self.scalars.pattern_matches(source, where)
-        return frame.pattern_at.get(source, -1) in where.true_predicates
+    def _pattern_matches(self, frame: Frame, source: str, member_key: MemberKey) -> bool:
+        if isinstance(member_key, str):
+            return self.scalars.pattern_matches(source, member_key)
+        return frame.pattern_at.get(source, -1) in member_key.true_predicates
 
     def ways_to_take(
         self,
         frame: Frame,
         shape: ObjectShape,
         unmet: Unmet,
-        where: Where,
+        member_key: MemberKey,
         members_before: MembersSoFar,
         goes_on: Callable[[Unmet], bool] | None = None,
     ) -> list[tuple[int, ObligationsLeft]]:
         """Return the ways to take a member: each is a demand on its value, and the obligations left by it.
 
-        `unmet` are the obligations of the thread, `where` is the key, and `members_before` what is written
-        before the member. `goes_on` says whether a whole object follows where some obligations are open; ways
+        `unmet` are the obligations of the thread, and `members_before` is what is written before the member. `goes_on` says whether a whole object follows where some obligations are open; ways
         that lead to none are left out. For example `[(demand, left)]` where nothing is owed.
 
         Cost: one question to `goes_on` where it says yes to the obligations that the least helpful value
         leaves, since a value that meets more is no worse; else one for each way.
         """
-        base = self.base_demand(frame, shape, where)
+        base = self.base_demand(frame, shape, member_key)
         if base == NOTHING:
             return []
         if not unmet:
@@ -232,8 +232,8 @@ class Members:
                 return [(base, _NOTHING)]
             return []
         others, exclusion = split_exclusion(unmet)
-        step = MemberStep(frame, where, members_before, frame.members_after(members_before, where))
-        asked_sets = self._asked_sets(frame, base, others, where)
+        step = MemberStep(frame, member_key, members_before, frame.members_after(members_before, member_key))
+        asked_sets = self._asked_sets(frame, base, others, member_key)
         after = [
             step.left_of(obligation) if asked_sets.sets[at] >= 0 else ()
             for at, obligation in enumerate(others)
@@ -244,7 +244,7 @@ class Members:
         if owed != base:
             # The owed literals may settle other obligations, so that the sets are asked again.
             base = owed
-            asked_sets = self._asked_sets(frame, owed, others, where)
+            asked_sets = self._asked_sets(frame, owed, others, member_key)
         # An obligation that every value meets (-1) is met; another that nothing else meets needs its value.
         open_pairs = [(rest, sets) for rest, sets in zip(after, asked_sets.sets, strict=True) if sets >= 0]
         worst = tuple([rest for rest, _ in open_pairs if rest])
@@ -276,8 +276,8 @@ class Members:
         """Return the ways split by the excluded values: each way knows which of them are still possible."""
         still = reachable_values(exclusion, step.is_gone)
         ways = [(demand, obligations_left.unmet) for demand, obligations_left in ways_found]
-        if isinstance(step.where, str) and still is not None:
-            ways = member_ways(self.tables, ways, still, step.where)
+        if isinstance(step.key, str) and still is not None:
+            ways = member_ways(self.tables, ways, still, step.key)
         # All that is left is known now: no set can meet more of it.
         return [(demand, ObligationsLeft(unmet, [0] * len(unmet), 0)) for demand, unmet in ways]
 
@@ -308,12 +308,12 @@ class Members:
         frame: Frame,
         base: int,
         unmet: Unmet,
-        where: Where,
+        member_key: MemberKey,
     ) -> AskedSets:
         """Return the sets in which the value of a member must lie to meet obligations.
 
-        `base` is the demand on the value, `unmet` are the obligations, and `where` is the member's key. For
-        example the obligation `(AtKey("a", (literal,)),)` asks for one set where `where` is "a".
+        `base` is the demand on the value, and `unmet` are the obligations. For example the obligation
+        `(AtKey("a", (literal,)),)` asks for one set where `member_key` is "a".
         """
         base_literals = self.tables.demands[base]
         set_numbers: dict[tuple[Literal, ...], int] = {}
@@ -323,9 +323,9 @@ class Members:
             for alternative in obligation:
                 if isinstance(alternative, Without):
                     continue
-                if isinstance(alternative, AtKey) and alternative.key != where:
+                if isinstance(alternative, AtKey) and alternative.key != member_key:
                     continue
-                literals = self.discharging_literals(frame, alternative, where)
+                literals = self.discharging_literals(frame, alternative, member_key)
                 if literals is not None:
                     # Literals that every value meets are not asked.
                     new_literals = tuple(

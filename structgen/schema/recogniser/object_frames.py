@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import chain
-from typing import TypeAlias
 
 from structgen.base.errors import LimitError, UnsupportedError
 from structgen.base.language.ir import FREE, TRUE, Formula, Not, Pattern, Spec, Words
@@ -29,8 +28,6 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import json_string, string_order
 from structgen.schema.recogniser.key_order import declared_keys
 from structgen.schema.recogniser.object_keys import Frame, FrameStanding, KeyClass
-
-Where: TypeAlias = str | KeyClass
 
 
 class ObjectFrames:

@@ -26,7 +26,7 @@ class KeyClass:
     """Worked out on demand (`ObjectFrames.class_formula`)."""
 
 
-Where: TypeAlias = str | KeyClass
+MemberKey: TypeAlias = str | KeyClass
 """The key of a member: a name, or any key of a class."""
 
 
@@ -112,9 +112,10 @@ class Frame:
     def __post_init__(self) -> None:
         self.index = {name: index for index, name in enumerate(self.names)}
 
-    def members_after(self, members_so_far: MembersSoFar, where: Where) -> MembersSoFar:
+    def members_after(self, members_so_far: MembersSoFar, member_key: MemberKey) -> MembersSoFar:
         """Return the members after one more."""
-        return self.after_index(members_so_far, self.index[where] if isinstance(where, str) else -1)
+        index = self.index[member_key] if isinstance(member_key, str) else -1
+        return self.after_index(members_so_far, index)
 
     def after_index(self, members_so_far: MembersSoFar, index: int) -> MembersSoFar:
         """Return the members after one more, whose key is named at an index (-1: not named)."""

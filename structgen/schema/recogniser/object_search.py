@@ -29,7 +29,7 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.excluded_values import UnwrittenMembers, values_of
 from structgen.schema.recogniser.members import Members, Unmet
 from structgen.schema.recogniser.object_frames import ObjectFrames
-from structgen.schema.recogniser.object_keys import Frame, KeyClass, MembersSoFar, Where
+from structgen.schema.recogniser.object_keys import Frame, KeyClass, MemberKey, MembersSoFar
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
 """Demand -> the text of a value that meets it, or None where none is known."""
@@ -44,7 +44,7 @@ _MANY_CLASSES, _SOME_CLASSES = 64, 8
 class Member:
     """A member that is to be written: its key, and its value."""
 
-    where: Where
+    key: MemberKey
     literals: frozenset[Literal]
     """Literals that its value meets, beside the demand of the shape."""
     demand: int
@@ -168,13 +168,13 @@ class Witness:
 
     def _member_price(self, slot: Slot, member: Member) -> int:
         """Return the bytes of a member: its key with the colon, its value, and a comma or a brace."""
-        return len(self._key_text(slot, member.where)) + 1 + member.text.length
+        return len(self._key_text(slot, member.key)) + 1 + member.text.length
 
-    def _key_text(self, slot: Slot, where: Where) -> bytes:
+    def _key_text(self, slot: Slot, member_key: MemberKey) -> bytes:
         """Return the text of a member's key, with the colon."""
         name = slot if isinstance(slot, str) else ""
-        if isinstance(where, KeyClass) and not isinstance(slot, str):
-            name = self._fresh_keys(where, slot[1] + 1)[slot[1]]
+        if isinstance(member_key, KeyClass) and not isinstance(slot, str):
+            name = self._fresh_keys(member_key, slot[1] + 1)[slot[1]]
         return self.frames.scalars.write_literal(name) + b":"
 
     def _plan_text(self, plan: MemberPlan, has_members: bool) -> JsonPieces:
@@ -186,7 +186,7 @@ class Witness:
         # key where it has no position, then the number of an unnamed key in its class.
         entries: list[tuple[int, bytes, int, bytes, JsonPieces]] = []
         for slot, member in plan.members.items():
-            key = self._key_text(slot, member.where)
+            key = self._key_text(slot, member.key)
             if isinstance(slot, str):
                 position = min(frame.index[slot], ordered_count)
                 free_key = key if position == ordered_count else b""
@@ -194,7 +194,7 @@ class Witness:
             else:
                 # The shortest key of a class comes first: a key that has begun goes on in the same way.
                 class_index, number = slot
-                first_key = self._key_text((class_index, 0), member.where)
+                first_key = self._key_text((class_index, 0), member.key)
                 entries.append((ordered_count, first_key, number, key, member.text))
         entries.sort(key=lambda entry: entry[:3])
         parts: list[bytes | JsonPieces] = []
@@ -267,7 +267,7 @@ class Witness:
                 member = plan.members.get(key)
                 return member is not None and member.literals.issuperset(literals)
         for member in plan.members.values():
-            needed_literals = self.effects.discharging_literals(self.frame, alternative, member.where)
+            needed_literals = self.effects.discharging_literals(self.frame, alternative, member.key)
             if needed_literals is not None and member.literals.issuperset(needed_literals):
                 return True
         return False
@@ -317,7 +317,7 @@ class Witness:
                     longer.append(alternative)
         for alternative in longer:
             for slot, member in plan.members.items():
-                literals = self.effects.discharging_literals(self.frame, alternative, member.where)
+                literals = self.effects.discharging_literals(self.frame, alternative, member.key)
                 stronger = None if literals is None else self._strengthen_member(plan, slot, literals)
                 if stronger is not None:
                     yield stronger, other_obligations
@@ -369,7 +369,7 @@ class Witness:
     ) -> MemberPlan | None:
         """Return the plan with more asked of a member, or None where no value is known to meet that."""
         member = plan.members[slot]
-        stronger = self._make_member(member.where, member.literals.union(literals))
+        stronger = self._make_member(member.key, member.literals.union(literals))
         if stronger is None:
             return None
         return replace(plan, members={**plan.members, slot: stronger})
@@ -397,7 +397,7 @@ class Witness:
             literals: tuple[Literal, ...] | None = ()
             if alternative is not None:
                 literals = self.effects.discharging_literals(self.frame, alternative, key_class)
-            used_count = sum(1 for member in plan.members.values() if member.where is key_class)
+            used_count = sum(1 for member in plan.members.values() if member.key is key_class)
             if literals is not None and self._in_stock(key_class, used_count + 1) > used_count:
                 fresh = self._make_member(key_class, frozenset(literals))
                 if fresh is not None:
@@ -446,9 +446,9 @@ class Witness:
             return None
         return replace(plan, members=members)
 
-    def _make_member(self, where: Where, literals: frozenset[Literal]) -> Member | None:
+    def _make_member(self, member_key: MemberKey, literals: frozenset[Literal]) -> Member | None:
         """Return a member that meets the shape and the literals, or None where no value is known to."""
-        demand = self.effects.base_demand(self.frame, self.shape, where)
+        demand = self.effects.base_demand(self.frame, self.shape, member_key)
         if demand != NOTHING and literals:
             # Sorted: equal sets of literals are one demand, whose answer is known.
             demand = self.tables.both_judging(demand, sorted(literals))
@@ -457,7 +457,7 @@ class Witness:
         text = self.ask(demand)
         if text is None:
             return None
-        return Member(where, literals, demand, text)
+        return Member(member_key, literals, demand, text)
 
     def _in_stock(self, key_class: KeyClass, needed_count: int) -> int:
         """Return how many keys of a class there are for new members, up to `needed_count`."""
@@ -492,9 +492,9 @@ class Witness:
         for next_plan in self._add_unnamed(plan, None) if is_short or self._with_text else ():
             # The plan's last member is the new one: the first of its class that is still free.
             slot, member = list(next_plan.members.items())[-1]
-            assert isinstance(member.where, KeyClass) and not isinstance(slot, str)
+            assert isinstance(member.key, KeyClass) and not isinstance(slot, str)
             class_index, first = slot
-            stock = self._in_stock(member.where, first + missing) - first
+            stock = self._in_stock(member.key, first + missing) - first
             for number in range(first, first + min(stock, missing)):
                 price = self._member_price((class_index, number), member) if self._with_text else 0
                 options.append((False, price, (class_index, number), member))
@@ -504,7 +504,7 @@ class Witness:
 
             def price_and_key(option: tuple[bool, int, Slot, Member]) -> tuple[int, bytes]:
                 _, price, slot, member = option
-                return price, self._key_text(slot, member.where)
+                return price, self._key_text(slot, member.key)
 
             options.sort(key=price_and_key)
         else:

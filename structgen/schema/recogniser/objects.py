@@ -23,7 +23,7 @@ from structgen.schema.meaning.shape_disjunctions import Shapes
 from structgen.schema.reading.json_values import EMPTY, JsonPieces
 from structgen.schema.recogniser.members import Members, ObligationsLeft, Unmet, without_dominated
 from structgen.schema.recogniser.object_frames import ObjectFrames
-from structgen.schema.recogniser.object_keys import Frame, KeyClass, MembersSoFar, Where
+from structgen.schema.recogniser.object_keys import Frame, KeyClass, MemberKey, MembersSoFar
 from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
 from structgen.schema.recogniser.wide_unions import WideUnions
 
@@ -189,19 +189,19 @@ class Objects:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
 
         offered_members = self._offered_members(state)
-        for where, moves in offered_members:
+        for member_key, moves in offered_members:
             if open_ended(moves):
                 continue
             # The value is fixed: whichever demand it meets, some later value must be able to differ.
             for index in range(len(self.tables.places[moves[0]])):
-                after = self.state_after(state, moves, where, frozenset((index,)))
+                after = self.state_after(state, moves, member_key, frozenset((index,)))
                 if not any(open_ended(then) for _, then in self._offered_members(after)):
                     return False
         return bool(offered_members)
 
-    def _offered_members(self, state: ObjectState) -> list[tuple[Where, Moves]]:
+    def _offered_members(self, state: ObjectState) -> list[tuple[MemberKey, Moves]]:
         """Return all members that may come now: of unnamed keys with the same moves one class."""
-        members: list[tuple[Where, Moves]] = []
+        members: list[tuple[MemberKey, Moves]] = []
         for name in self.named_places(state):
             name_moves = self.find_moves(state, name)
             if name_moves is not None:
@@ -262,13 +262,13 @@ class Objects:
             state.moves[name] = self._compute_moves(state, name) if may_come else None
         return state.moves[name]
 
-    def _compute_moves(self, state: ObjectState, where: Where) -> Moves | None:
+    def _compute_moves(self, state: ObjectState, member_key: MemberKey) -> Moves | None:
         """Return the demand on the value behind a key, and the threads that go on with it; None where no
         thread takes the key there."""
         frame = state.frame
-        after = state.frame.members_after(state.members_so_far, where)
+        after = state.frame.members_after(state.members_so_far, member_key)
         # A key without a position stands behind all that have one.
-        index = frame.index[where] if isinstance(where, str) else frame.ordered_count
+        index = frame.index[member_key] if isinstance(member_key, str) else frame.ordered_count
         reach = min(index, frame.ordered_count)
         # Each demand with its number in the place; equal demands of several threads are one.
         demands: dict[int, int] = {}
@@ -285,7 +285,7 @@ class Objects:
             if shape.hi is not None and state.members_so_far.size >= shape.hi:
                 continue
             if shape.plain:
-                demand = self.members.base_demand(frame, shape, where)
+                demand = self.members.base_demand(frame, shape, member_key)
                 if not self.is_alive(demand):
                     continue
                 if not self._goes_on(frame, shape, unmet, after):
@@ -294,7 +294,7 @@ class Objects:
                 continue
             # Obligations may be met by this value or by later ones: the thread splits into several.
             goes_on = partial(self._goes_on, frame, shape, members_so_far=after)
-            ways = self.members.ways_to_take(frame, shape, unmet, where, state.members_so_far, goes_on)
+            ways = self.members.ways_to_take(frame, shape, unmet, member_key, state.members_so_far, goes_on)
             for demand, obligations_left in ways:
                 if self.is_alive(demand):
                     number = demands.setdefault(demand, len(demands))
@@ -408,14 +408,14 @@ class Objects:
         self,
         state: ObjectState,
         moves: Moves,
-        where: Where,
+        member_key: MemberKey,
         met: frozenset[int],
     ) -> ObjectState:
-        """Return the residue after a member at `where` whose value met these demands of its place.
+        """Return the residue after a member whose value met these demands of its place.
 
         `moves` are those of the key, and `met` the indices of the demands, for example `frozenset({0})`.
         """
-        members_so_far = state.frame.members_after(state.members_so_far, where)
+        members_so_far = state.frame.members_after(state.members_so_far, member_key)
         next_threads: list[Thread] = []
         for index, (j, shape, obligations_left) in moves[1]:
             if index in met:

@@ -40,7 +40,7 @@ from structgen.schema.reading.model import Schema
 from structgen.schema.reading.policies import DEMANDING, Policies
 from structgen.schema.recogniser.array_progress import needs_repeat
 from structgen.schema.recogniser.arrays import CLOSE, Arrays, ArrayState
-from structgen.schema.recogniser.object_keys import MembersSoFar, Where
+from structgen.schema.recogniser.object_keys import MemberKey, MembersSoFar
 from structgen.schema.recogniser.objects import Objects, ObjectState
 from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.schema.recogniser.smallest_contradiction import find_contradiction
@@ -486,12 +486,12 @@ class SchemaNetwork:
             value = None if state.values_so_far is None else self.arrays.distinct.literal_of_text(text)
             return self.arrays.state_after(state, moves, met, value)
         # Of an unnamed key any class: the members so far are the same for each.
-        where: Where
+        member_key: MemberKey
         if isinstance(key, str):
-            where = key
+            member_key = key
         else:
-            where = self.objects.frames.classes_of(state.frame)[0]
-        return self.objects.state_after(state, moves, where, met)
+            member_key = self.objects.frames.classes_of(state.frame)[0]
+        return self.objects.state_after(state, moves, member_key, met)
 
     def _live_place(self, demand: int) -> int:
         if not self.oracle.is_alive(demand):
