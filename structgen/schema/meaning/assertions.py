@@ -182,8 +182,8 @@ def text_position(schema: Schema, name: str) -> int:
 
 def rank_parts(schema: Schema, rank: Rank, name: str, *parts: Schema | None) -> list[RankedSchema]:
     """Return the parts of an applicator that are there, each with its rank."""
-    at = text_position(schema, name)
-    return [(part, (*rank, at, index)) for index, part in enumerate(parts) if part is not None]
+    position = text_position(schema, name)
+    return [(part, (*rank, position, index)) for index, part in enumerate(parts) if part is not None]
 
 
 def unevaluated_schema(schema: Schema, kind: int) -> Schema | None:

@@ -155,13 +155,13 @@ def evaluate_formula(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
             # An empty conjunction is true, an empty disjunction false.
             value = isinstance(formula, All)
         while parents:
-            parent, at = parents.pop()
+            parent, index = parents.pop()
             if isinstance(parent, Not):
                 value = not value
             # True goes on in a conjunction, and false in a disjunction; else the parent has its value.
-            elif value is isinstance(parent, All) and at + 1 < len(parent.of):
-                parents.append((parent, at + 1))
-                formula = parent.of[at + 1]
+            elif value is isinstance(parent, All) and index + 1 < len(parent.of):
+                parents.append((parent, index + 1))
+                formula = parent.of[index + 1]
                 break
         else:
             return value

@@ -56,15 +56,15 @@ class ClauseReader:
         """Take the longest chain of tests on one key out of the choices; return it as one choice between the
         cases of the key's value, or None where no key has a chain. Cost: the choices and their values."""
         tests: dict[str, dict[int, _Test]] = {}
-        for at, choice in enumerate(facts.choices):
+        for number, choice in enumerate(facts.choices):
             test = self._read_test(choice)
             if test is not None:
-                tests.setdefault(test.key, {})[at] = test
+                tests.setdefault(test.key, {})[number] = test
         key = max(tests, key=lambda key: len(tests[key]), default=None)
         if key is None or len(tests[key]) < _TESTS_OF_A_CHAIN:
             return None
         chain = tests[key]
-        facts.choices = [choice for at, choice in enumerate(facts.choices) if at not in chain]
+        facts.choices = [choice for number, choice in enumerate(facts.choices) if number not in chain]
         return self._cases_of_key(key, list(chain.values()))
 
     def _cases_of_key(self, key: str, chain: list[_Test]) -> Choice:
@@ -73,9 +73,9 @@ class ClauseReader:
         constants = self.tables.constants
         # For each value the numbers of the tests that it passes.
         holding: dict[Literal, list[int]] = {}
-        for at, test in enumerate(chain):
+        for number, test in enumerate(chain):
             for value in dict.fromkeys(test.values):
-                holding.setdefault(value, []).append(at)
+                holding.setdefault(value, []).append(number)
         # Values that pass the same tests are one case. Those that no test names pass none: the first case.
         groups: dict[tuple[int, ...], list[Literal]] = {(): []}
         for value, tests in holding.items():

@@ -83,8 +83,8 @@ class OverlappingBranches:
         """
         branches = self.branches_of(schema, rank, kind)
 
-        def make_case(at: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
-            branch = branches[at]
+        def make_case(branch_number: int, others: Iterable[int], *keys: Step) -> tuple[Step, ...]:
+            branch = branches[branch_number]
             negations = (self.tables.negate_literal(branches[number].literal) for number in others)
             return (*keys, branch, *(Hold(literal, branch.rank) for literal in negations))
 
@@ -94,8 +94,8 @@ class OverlappingBranches:
             facts = self._number_facts(branches, kind, frozenset(keys), required_keys)
             # Of branches that say the same none can be the only one; the first of them is still denied.
             groups_by_residue: dict[Hashable, list[int]] = {}
-            for at, branch in facts.items():
-                groups_by_residue.setdefault(branch.residue, []).append(at)
+            for branch_number, branch in facts.items():
+                groups_by_residue.setdefault(branch.residue, []).append(branch_number)
             firsts = {group[0]: facts[group[0]] for group in groups_by_residue.values()}
             lone = [group[0] for group in groups_by_residue.values() if len(group) == 1]
             if not lone:
@@ -113,14 +113,14 @@ class OverlappingBranches:
                     pairs = len(overlaps)
                 # The key is worth a case of its own if it tells at least half of the pairs apart.
                 if key_overlaps is not None and 2 * len(key_overlaps) < pairs:
-                    for at, others in branch_exclusions(facts, key_overlaps):
-                        yield make_case(at, others, presence_step(key), *map(absence_step, keys))
+                    for branch_number, others in branch_exclusions(facts, key_overlaps):
+                        yield make_case(branch_number, others, presence_step(key), *map(absence_step, keys))
                     keys.append(key)
                     continue
             if overlaps is None:
                 overlaps = comparison.all_overlapping()
-            for at, others in branch_exclusions(lone, overlaps):
-                yield make_case(at, others, *map(absence_step, keys))
+            for branch_number, others in branch_exclusions(lone, overlaps):
+                yield make_case(branch_number, others, *map(absence_step, keys))
             return
 
     def _number_facts(
@@ -213,7 +213,7 @@ class _BranchComparison:
         order = list(self.facts)
         if best is None:
             return combinations(order, 2)
-        spans = [self._key_spans(self.facts[at], best) for at in order]
+        spans = [self._key_spans(self.facts[number], best) for number in order]
         return ((order[i], order[j]) for i, j in neighbour_pairs(spans))
 
     def _key_spans(self, facts: BranchFacts, key: str) -> list[Span]:

@@ -55,7 +55,7 @@ def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
     container: Any = top
     key: str | int = ""
     node = top[""]
-    for at, token in enumerate(way):
+    for depth, token in enumerate(way):
         # The keys of the node by their text: those of a list are numbers.
         keys: dict[str, Any] = {}
         if isinstance(node, dict):
@@ -63,10 +63,10 @@ def _find_schema(top: Any, pointer: str) -> tuple[Any, str | int, list[str]]:
         elif isinstance(node, list):
             keys = {str(index): index for index in range(len(node))}
         if token not in keys:
-            place = f"#{pointer_of(way[:at])}"
+            place = f"#{pointer_of(way[:depth])}"
             if "$ref" in keys:
                 fault = f"{place} refers to {node['$ref']!r}, and the pointer goes on behind the reference."
-                target_text = f'"{node["$ref"]}{pointer_of(way[at:])}"'
+                target_text = f'"{node["$ref"]}{pointer_of(way[depth:])}"'
                 raise pointer_error(fault, f"Name the place where it is written: {target_text}.")
             fault = f"{place} is {show_value(node)}, and has no member {token!r}."
             raise pointer_error(fault, f"{suggest_name(token, keys)}{_CURE}")

@@ -91,7 +91,7 @@ class Quoting:
                 # Characters beyond 0xFFFF are two code units: each four digits begin with \u.
                 units = char.encode("utf-16-be", "surrogatepass").hex()
                 digits = [digit if ord(digit) not in self.missing else digit.upper() for digit in units]
-                escape = "".join("\\u" * (at % 4 == 0) + digit for at, digit in enumerate(digits))
+                escape = "".join("\\u" * (index % 4 == 0) + digit for index, digit in enumerate(digits))
                 ways.append(escape.encode())
             # The shortest way that is left; where none is, the usual one, for a caller that checks it.
             spelling = self._ways[char] = next(filter(self.missing.isdisjoint, ways), ways[0])

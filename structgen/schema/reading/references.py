@@ -113,13 +113,13 @@ class References:
         start = scope.prefix
         node = scope.root
         tokens = (unquote(pointer) if "%" in pointer else pointer).split("/")
-        for at in range(1, len(tokens)):
-            token = unescape_segment(tokens[at])
+        for depth in range(1, len(tokens)):
+            token = unescape_segment(tokens[depth])
             fault = ""
             if node.__class__ is dict:
                 # The pointer enters an embedded resource: references below are relative to its URI.
                 if scope.dialect.id_key in node:
-                    way = map(unescape_segment, tokens[1:at])
+                    way = map(unescape_segment, tokens[1:depth])
                     scope = self.enter_schema(scope, node, (start, *way))
                 if token in node:
                     node = node[token]
@@ -137,7 +137,7 @@ class References:
             else:
                 fault = "is neither an object nor an array"
             if fault:
-                raise NowhereError(f"{start + '/'.join(tokens[:at])} {fault}")
+                raise NowhereError(f"{start + '/'.join(tokens[:depth])} {fault}")
         return ReferenceTarget(node, start + "/".join(tokens), scope)
 
     def _find_resource(self, uri: str) -> Scope:

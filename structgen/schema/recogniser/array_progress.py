@@ -139,13 +139,13 @@ class ArrayProgress:
             return
         if index >= shape.uniform_from and self.pays_singly(shape, progress):
             # A way for each kind that is owed, and not one for each set of kinds.
-            for at, count in reversed([*enumerate(counts)]):
-                counter = shape.counters[at]
+            for number, count in reversed([*enumerate(counts)]):
+                counter = shape.counters[number]
                 if count >= counter.min_count:
                     continue
                 demand = self.tables.add_literals(base, (counter.literal,))
                 if not self.tables.hopeless(demand):
-                    yield demand, ((), (*counts[:at], count + 1, *counts[at + 1 :]))
+                    yield demand, ((), (*counts[:number], count + 1, *counts[number + 1 :]))
             yield base, progress
             return
         ways = self._item_parts(shape, progress, index, repeated)
@@ -188,9 +188,9 @@ class ArrayProgress:
             choices: list[_Part] = []
             for alternative in obligation:
                 match alternative:
-                    case AtIndex(at, literals) if at == index:
+                    case AtIndex(position, literals) if position == index:
                         choices.append((literals, 1))
-                    case FromIndex(at, literals) if at <= index:
+                    case FromIndex(position, literals) if position <= index:
                         choices.append((literals, 1))
                     case RepeatedItem() if repeated is not NEVER:
                         choices.append(((repeated,), 1))

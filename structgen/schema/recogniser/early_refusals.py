@@ -35,14 +35,14 @@ def refuse_early(network: SchemaNetwork) -> None:
     while (places or residues or members) and steps < _MAX_STEPS:
         steps += 1
         # The place that an error names.
-        at = network.root
+        source_place = network.root
         try:
             if places:
-                at = places.popleft()
-                entry = network.entry(at)
+                source_place = places.popleft()
+                entry = network.entry(source_place)
                 new_residues = [residue for residue in (entry.object, entry.array) if residue is not None]
             elif residues:
-                residue, at = residues.popleft()
+                residue, source_place = residues.popleft()
                 next_places, is_read = network.member_places(residue)
                 steps += len(next_places)
                 for key, place in next_places.items():
@@ -52,15 +52,17 @@ def refuse_early(network: SchemaNetwork) -> None:
                     # Where later values depend on the text of an item, there is no text to go on with.
                     if not is_read:
                         width = len(network.tables.places[place])
-                        members.extend((residue, key, met, at) for met in range(width))
+                        members.extend((residue, key, met, source_place) for met in range(width))
                 continue
             else:
-                residue, key, met, at = members.popleft()
+                residue, key, met, source_place = members.popleft()
                 new_residues = [network.after(residue, key, network.outcomes(frozenset((met,))))]
-            residues.extend((residue, at) for residue in new_residues if residue not in seen_residues)
+            residues.extend(
+                (residue, source_place) for residue in new_residues if residue not in seen_residues
+            )
             seen_residues.update(new_residues)
         except UnsupportedError as error:
-            error.name_schemas(network.sources(at))
+            error.name_schemas(network.sources(source_place))
             raise
         except LimitError:
             continue  # it is raised again where a text reaches the place

@@ -47,9 +47,9 @@ class AskedSets(NamedTuple):
     sets: list[int]
     """For each obligation the sets any of which meets it, as bits; -1: every value meets it."""
 
-    def only_set(self, at: int) -> tuple[Literal, ...] | None:
+    def only_set(self, number: int) -> tuple[Literal, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
-        bits = self.sets[at]
+        bits = self.sets[number]
         # One bit alone: without its lowest bit nothing is left.
         if bits and not bits & (bits - 1):
             return self.set_literals[bits.bit_length() - 1]
@@ -218,8 +218,9 @@ class Members:
     ) -> list[tuple[int, ObligationsLeft]]:
         """Return the ways to take a member: each is a demand on its value, and the obligations left by it.
 
-        `unmet` are the obligations of the thread, and `members_before` is what is written before the member. `goes_on` says whether a whole object follows where some obligations are open; ways
-        that lead to none are left out. For example `[(demand, left)]` where nothing is owed.
+        `unmet` are the obligations of the thread, and `members_before` is what is written before the
+        member. `goes_on` says whether a whole object follows where some obligations are open; ways that
+        lead to none are left out. For example `[(demand, left)]` where nothing is owed.
 
         Cost: one question to `goes_on` where it says yes to the obligations that the least helpful value
         leaves, since a value that meets more is no worse; else one for each way.
@@ -235,8 +236,8 @@ class Members:
         step = MemberStep(frame, member_key, members_before, frame.members_after(members_before, member_key))
         asked_sets = self._asked_sets(frame, base, others, member_key)
         after = [
-            step.left_of(obligation) if asked_sets.sets[at] >= 0 else ()
-            for at, obligation in enumerate(others)
+            step.left_of(obligation) if asked_sets.sets[number] >= 0 else ()
+            for number, obligation in enumerate(others)
         ]
         owed = self._with_owed(base, asked_sets, after)
         if owed == NOTHING:
@@ -290,12 +291,12 @@ class Members:
         """Return the demand on a value, with the literals that it must meet because nothing else meets an
         obligation (None in `after`); NOTHING where no value can."""
         owed_literals: dict[Literal, None] = {}
-        for at, rest in enumerate(after):
+        for number, rest in enumerate(after):
             if rest is None:
-                if not asked_sets.sets[at]:
+                if not asked_sets.sets[number]:
                     return NOTHING
                 # With several sets to choose from none is owed: the outcomes choose.
-                owed_literals.update(dict.fromkeys(asked_sets.only_set(at) or ()))
+                owed_literals.update(dict.fromkeys(asked_sets.only_set(number) or ()))
         if not owed_literals:
             return base
         demand = self.tables.both_judging(base, list(owed_literals))

@@ -516,9 +516,9 @@ class Witness:
         # Some member requires others: one is added, and the search goes on from there.
         without = plan.without
         cost = self._plan_cost(plan) if self._with_text else 0
-        for at, (_, _, slot, member) in enumerate(options):
+        for position, (_, _, slot, member) in enumerate(options):
             # The options are sorted by price: no later plan costs less than this sum.
-            min_cost = cost + sum(price for _, price, _, _ in options[at : at + missing])
+            min_cost = cost + sum(price for _, price, _, _ in options[position : position + missing])
             if self._room is not None and min_cost >= self._room:
                 return
             if isinstance(slot, str):

@@ -63,7 +63,7 @@ class WideUnions:
         """For each thread the position in the order of its next required key, which no key may pass over."""
         mentions: dict[str, list[int]] = {}
         groups: dict[int, deque[int]] = {}
-        for at, (_, shape, _) in enumerate(threads):
+        for number, (_, shape, _) in enumerate(threads):
             required_indices = self._frames.standing_of(frame, shape).required_indices
             first_required = bisect_left(required_indices, pos)
             if first_required < len(required_indices):
@@ -73,27 +73,27 @@ class WideUnions:
             defaults = self._of_shape(shape)
             assert defaults is not None, "threads that were not looked at"
             for name in defaults.mentioned_keys:
-                mentions.setdefault(name, []).append(at)
+                mentions.setdefault(name, []).append(number)
             if self.is_alive(defaults.default):
-                groups.setdefault(defaults.default, deque()).append(at)
+                groups.setdefault(defaults.default, deque()).append(number)
         for name in names:
             reach = min(frame.index[name], frame.ordered_count)
             # Each demand with the first thread that asks for it.
             first_thread: dict[int, int] = {}
             mentioning = dict.fromkeys(mentions.get(name, ()))
-            for at in mentioning:
-                _, shape, _ = threads[at]
-                demand = self._frames.value_demand(shape, name) if ends[at] >= reach else NOTHING
+            for number in mentioning:
+                _, shape, _ = threads[number]
+                demand = self._frames.value_demand(shape, name) if ends[number] >= reach else NOTHING
                 if self.is_alive(demand):
-                    first_thread.setdefault(demand, at)
+                    first_thread.setdefault(demand, number)
             for default, members in groups.items():
                 # The names ascend: a thread that cannot reach this one will reach no later one.
                 while members and ends[members[0]] < reach:
                     members.popleft()
-                going = (at for at in members if ends[at] >= reach and at not in mentioning)
-                at = next(going, len(threads))
-                if at < first_thread.get(default, len(threads)):
-                    first_thread[default] = at
+                going = (number for number in members if ends[number] >= reach and number not in mentioning)
+                number = next(going, len(threads))
+                if number < first_thread.get(default, len(threads)):
+                    first_thread[default] = number
             if first_thread:
                 yield name, tuple(sorted(first_thread, key=first_thread.__getitem__))
 
