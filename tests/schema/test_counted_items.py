@@ -13,7 +13,7 @@ import pytest
 from schema_documents import compiled, judged
 
 import structgen as sg
-from structgen.schema.recogniser.distinct_values import Distinct
+from structgen.schema.recogniser.distinct_values import DistinctValues
 
 
 def shortest(values: list[Any], least: int, most: int | None, lo: int, hi: int) -> bytes | None:
@@ -224,14 +224,14 @@ def test_a_number_that_no_decimal_holds_is_past_a_limit() -> None:
 def listings(document: Any, monkeypatch: pytest.MonkeyPatch, **item: Any) -> int:
     """Return how often values had to be listed to see that there are enough of them, along a document."""
     counted: list[bool] = []
-    exactly = Distinct._has_exactly
+    exactly = DistinctValues._has_exactly
 
-    def listed(self: Distinct, demand: int, need: int) -> bool:
+    def listed(self: DistinctValues, demand: int, need: int) -> bool:
         found = exactly(self, demand, need)
         counted.append(found)
         return found
 
-    monkeypatch.setattr(Distinct, "_has_exactly", listed)
+    monkeypatch.setattr(DistinctValues, "_has_exactly", listed)
     schema = {"type": "array", "uniqueItems": True, "minItems": len(document), "items": item}
     matcher = sg.Matcher(compiled(schema, **sg.WIDEST))
     mask = sg.allocate_mask(1, 257)

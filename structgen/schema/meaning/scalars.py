@@ -171,9 +171,9 @@ class Scalars:
             literals = self.tables.demands[demand]
             formulas = [self.literal_formula(literal, kind) for literal in literals]
             formula = formulas[0] if len(formulas) == 1 else self.narrow_formulas(formulas, kind)
-            if kind == NUMBER and self.tables.digits_alone and only_integers(formula):
+            if kind == NUMBER and self.tables.digits_alone:
                 asking_literals = [literal for literal in literals if not self._only_judges(literal)]
-                if len(asking_literals) < len(literals):
+                if len(asking_literals) < len(literals) and only_integers(formula):
                     asking_formulas = [self.literal_formula(literal, kind) for literal in asking_literals]
                     # The place asks for numbers, and a test alone makes this one an integer: 1.0 may stand
                     # here. Two negations mean the same, and are no formula of integers for the automata.
