@@ -179,12 +179,12 @@ def _parts_of_place(network: SchemaNetwork, place: _Place) -> Iterator[_Part]:
         if kinds & OBJECT:
             # An object that has the key: the property is used if its value can be one.
             for key, child in schema.properties.items():
-                there = tables.make_schema("", types=frozenset({"object"}), required=(key,))
-                yield _Part(f"the property {wording.quote_text(key)}", child, (there,))
+                container = tables.make_schema("", types=frozenset({"object"}), required=(key,))
+                yield _Part(f"the property {wording.quote_text(key)}", child, (container,))
         if kinds & ARRAY:
             items = [(f"item {number}", child) for number, child in enumerate(schema.prefix, 1)]
             if schema.items is not None:
                 items.append(("an item", schema.items))
             for length, (label, child) in enumerate(items, 1):
-                there = tables.make_schema("", types=frozenset({"array"}), min_items=length)
-                yield _Part(label, child, (there,))
+                container = tables.make_schema("", types=frozenset({"array"}), min_items=length)
+                yield _Part(label, child, (container,))

@@ -277,7 +277,7 @@ class _OutlineWriter:
                     yield _Todo(wording.quote_text(key), need, value)
                 else:
                     yield _Todo(wording.quote_text(key), "never")
-        some = "any other key" if frame.names else "any key"
+        subject = "any other key" if frame.names else "any key"
         # Classes of keys whose values have the same demand are one line.
         groups: dict[int, list[str]] = {}
         classes = self.frames.classes_of(frame)
@@ -285,11 +285,11 @@ class _OutlineWriter:
             value = self.frames.extra_demand(frame, shape, key_class)
             if self.is_alive(value):
                 formula = self.frames.class_formula(frame, key_class)
-                name = some if formula is TRUE else wording.describe_strings(formula, some)
+                name = subject if formula is TRUE else wording.describe_strings(formula, subject)
                 groups.setdefault(value, []).append(name)
         is_whole = sum(map(len, groups.values())) == len(classes)
         for value, names in groups.items():
-            label = some
+            label = subject
             if not is_whole or len(groups) > 1:
                 label = " or ".join(names[: wording.MOST_TOLD])
             yield _Todo(label, "", value)

@@ -127,13 +127,13 @@ class BranchReader:
         literal_pairs.extend((key, ALWAYS) for key in conjunction.required_keys if key not in named_keys)
         clauses: Clauses = []
         for key, literal in literal_pairs:
-            here = AtKey(key, () if literal is ALWAYS else (literal,))
+            with_value = AtKey(key, () if literal is ALWAYS else (literal,))
             if key in conjunction.required_keys:
-                clauses.append(() if literal is NEVER else (here,))
+                clauses.append(() if literal is NEVER else (with_value,))
             elif literal is NEVER:
                 clauses.append((Without(key),))
             elif literal is not ALWAYS:
-                clauses.append((Without(key), here))
+                clauses.append((Without(key), with_value))
         for key, dependents in conjunction.conditional:
             for dependent in dependents:
                 if dependent != key:

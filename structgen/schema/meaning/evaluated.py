@@ -41,36 +41,36 @@ are decided one by one."""
 @dataclass(slots=True, eq=False)
 class EvaluatedMembers:
     """Evaluated members: names, patterns of keys, the first items, items that meet a literal, or all
-    (`whole`)."""
+    (`covers_all`)."""
 
     names: dict[str, None] = field(default_factory=dict)
     patterns: dict[str, None] = field(default_factory=dict)
     prefix: int = 0
     contains: dict[Literal, Schema] = field(default_factory=dict)
-    whole: bool = False
+    covers_all: bool = False
 
     def add_keywords(self, schema: Schema, kind: int, tables: PlaceTables) -> None:
         """Add the members that the keywords of one schema evaluate, without its subschemas and
         `unevaluated*`."""
         if kind == OBJECT:
-            self.whole = self.whole or schema.additional is not None
+            self.covers_all = self.covers_all or schema.additional is not None
             self.names.update(dict.fromkeys(schema.properties))
             self.patterns.update(dict.fromkeys(source for source, _ in schema.pattern_properties))
             return
-        self.whole = self.whole or schema.items is not None
+        self.covers_all = self.covers_all or schema.items is not None
         self.prefix = max(self.prefix, len(schema.prefix))
         if schema.contains is not None and schema.contains_evaluates:
             literal = tables.literal_of(schema.contains)
             # From 2020-12 on the items that meet `contains` are evaluated.
             if literal is ALWAYS:
-                self.whole = True
+                self.covers_all = True
             elif literal is not NEVER:
                 self.contains[literal] = schema.contains
 
     def covers_members(self, members: EvaluatedMembers) -> bool:
         """Return whether `members` adds nothing."""
-        return self.whole or (
-            not members.whole
+        return self.covers_all or (
+            not members.covers_all
             and members.names.keys() <= self.names.keys()
             and members.patterns.keys() <= self.patterns.keys()
             and members.prefix <= self.prefix
@@ -122,13 +122,13 @@ class Evaluation:
                 has_changed = has_changed or bool(new)
                 continue
             has_changed = True
-            if members.whole and watch.is_negated:
+            if members.covers_all and watch.is_negated:
                 # Every member is evaluated, so that the keyword cannot fail.
                 facts.pending.append(Hold(NEVER, ()))
                 return True
             if watch.is_negated:
                 facts.obligations.append((self._unevaluated_failure(watch.schema, kind, members),))
-            elif not members.whole:
+            elif not members.covers_all:
                 # Its keys come behind those of all applicators of the schema.
                 last = (*watch.rank, len(watch.schema.applicators))
                 facts.facets.append((last, self._make_facet(watch.schema, kind, members)))
@@ -149,7 +149,7 @@ class Evaluation:
         open_: list[BranchGuard] = []
         visited: set[int] = set()
         stack: list[RankedSchema] = [(watch.schema, watch.rank)]
-        while stack and not members.whole:
+        while stack and not members.covers_all:
             schema, rank = stack.pop()
             if schema.id in visited or schema.verdict is not None:
                 continue
@@ -157,7 +157,7 @@ class Evaluation:
             members.add_keywords(schema, kind, self.tables)
             # An inner `unevaluated*` evaluates all that is left.
             if schema is not watch.schema and unevaluated_schema(schema, kind) is not None:
-                members.whole = True
+                members.covers_all = True
             stack.extend(rank_parts(schema, rank, "$ref", schema.ref))
             stack.extend(rank_parts(schema, rank, "allOf", *schema.all_of))
             for guard in self._find_guards(schema, rank, kind, known_facts):
@@ -165,7 +165,7 @@ class Evaluation:
                     open_.append(guard)
                 else:
                     stack.extend(guard)
-        if members.whole:
+        if members.covers_all:
             return members, []
         return members, [guard for guard in open_ if self._may_add(members, guard.parts, kind)]
 
@@ -249,7 +249,7 @@ class Evaluation:
                 part_members = self._at_most(part, OBJECT)
                 # With guards inside of it the part does not evaluate the same names each time.
                 _, inner_guards = self._walk_schemas(Watch(part, (), False), OBJECT, FactConjunction())
-                if inner_guards or part_members.whole or part_members.patterns:
+                if inner_guards or part_members.covers_all or part_members.patterns:
                     return None
                 for name in part_members.names:
                     if name not in members.names and hold_clauses not in names.setdefault(name, []):
@@ -286,7 +286,7 @@ class Evaluation:
                     continue
                 visited.add(schema.id)
                 members.add_keywords(schema, kind, self.tables)
-                members.whole = members.whole or unevaluated_schema(schema, kind) is not None
+                members.covers_all = members.covers_all or unevaluated_schema(schema, kind) is not None
                 stack.extend((*in_place(schema), *schema.dependent_schemas.values()))
             self._possible[root.id, kind] = members
         return members

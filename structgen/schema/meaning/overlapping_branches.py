@@ -242,8 +242,8 @@ class _BranchComparison:
             literals += other_facts.literals_by_key.get(key, ())
             if NEVER in literals or (len(literals) > 1 and self.scalars.are_contradictory(literals)):
                 return True
-        both = (self.branches[a].literal, self.branches[b].literal)
-        return both[0].is_negation_of(both[1]) or self.tables.has_clash(both)
+        both_literals = (self.branches[a].literal, self.branches[b].literal)
+        return both_literals[0].is_negation_of(both_literals[1]) or self.tables.has_clash(both_literals)
 
 
 def _point_of(key: Hashable) -> tuple[object, ...]:

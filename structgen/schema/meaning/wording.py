@@ -130,7 +130,7 @@ def describe_strings(formula: Formula, some: str = "a string") -> str:
 
 def describe_numbers(formula: Formula) -> str:
     """Return a description of numbers, which says so where it is not complete."""
-    some = ""
+    subject = ""
     bounds = ""
     clauses = ""
     further = False
@@ -138,10 +138,10 @@ def describe_numbers(formula: Formula) -> str:
     excluded_numbers: list[str] = []
     for part in conjuncts(formula):
         match part:
-            case Multiple(of) if not some:
+            case Multiple(of) if not subject:
                 divisors.append(of)
             case Ranges() if not divisors and (listed_values := part.finite_numbers()) is not None:
-                some = list_words(show_decimal(Decimal(value)) for value in listed_values)
+                subject = list_words(show_decimal(Decimal(value)) for value in listed_values)
             case Ranges():
                 ends = list(part.ends())
                 # Between two runs of numbers: where one ends and the next begins.
@@ -167,8 +167,8 @@ def describe_numbers(formula: Formula) -> str:
             for of in divisors
             if not any(is_multiple(divisor, of) for divisor in divisors if divisor != of)
         ]
-        some = join_words(list(dict.fromkeys(map(_describe_multiple, largest_divisors))))
-    text = (some or "a number") + bounds + clauses
+        subject = join_words(list(dict.fromkeys(map(_describe_multiple, largest_divisors))))
+    text = (subject or "a number") + bounds + clauses
     return text + _FURTHER if further else text
 
 

@@ -337,9 +337,9 @@ def read_dependencies(document: OpenDocument, schema: Schema, keyword: str, valu
             child: Schema = document.add_child(schema, value[key], (keyword, key))
             if key in children:
                 # `dependencies` and `dependentSchemas` have the same key: both schemas hold.
-                both = (children[key], child)
+                both_schemas = (children[key], child)
                 child = document.derive_schema(
-                    f"{schema.pointer}/{keyword}", all_of=both, applicators=("allOf",)
+                    f"{schema.pointer}/{keyword}", all_of=both_schemas, applicators=("allOf",)
                 )
             children[key] = child
         schema.dependent_schemas = children
@@ -456,12 +456,12 @@ def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: 
     for name, members in value.items():
         for word, member in members.items():
             pointer = f"{schema.pointer}/propertyDependencies/{escape(name)}/{escape(word)}"
-            equal = document.derive_schema(pointer, enum=(word,))
-            there = document.derive_schema(
-                pointer, types=TYPES["object"], required=(name,), properties={name: equal}
+            word_schema = document.derive_schema(pointer, enum=(word,))
+            with_word = document.derive_schema(
+                pointer, types=TYPES["object"], required=(name,), properties={name: word_schema}
             )
             # A plain `if` would count the property as evaluated. Two negations mean the same and do not.
-            inverse = document.derive_schema(pointer, not_=there)
+            inverse = document.derive_schema(pointer, not_=with_word)
             test = document.derive_schema(pointer, not_=inverse)
             then = document.add_child(schema, member, ("propertyDependencies", name, word))
             schema.all_of += (

@@ -115,10 +115,10 @@ class ArrayProgress:
             ways = [(demand, open_obligations)]
             if exclusion is not None:
                 ways = item_ways(self.tables, ways, exclusion)
-            for both, unmet_after in ways:
-                still = self.still_open(unmet_after, index + 1)
-                if still is not None:
-                    yield both, (still, new_counts)
+            for narrowed_demand, unmet_after in ways:
+                open_after = self.still_open(unmet_after, index + 1)
+                if open_after is not None:
+                    yield narrowed_demand, (open_after, new_counts)
 
     def _item_ways(
         self,

@@ -342,8 +342,8 @@ class ArrayWitness:
             # Two equal items are enough: one value is remembered.
             if now.chosen:
                 return
-            for both in self._repeatable_demands(now.progress, demand, now.size + 1, self._end):
-                both_text = self.ask(both) and ask(both)
+            for repeated_demand in self._repeatable_demands(now.progress, demand, now.size + 1, self._end):
+                both_text = self.ask(repeated_demand) and ask(repeated_demand)
                 if both_text is not None:
                     yield both_text, self.distinct.literal_of_text(both_text.to_bytes())
             return
@@ -373,9 +373,9 @@ class ArrayWitness:
         for later in range(start, min(end, last_single + 1)):
             for later_demand, _ in self.effects.item_options(self.shape, progress, later):
                 self._spend_steps(1)
-                both = tables.add_literals(demand, tables.demands[later_demand])
-                if not tables.hopeless(both):
-                    pairs[both] = None
+                repeated_demand = tables.add_literals(demand, tables.demands[later_demand])
+                if not tables.hopeless(repeated_demand):
+                    pairs[repeated_demand] = None
         return list(pairs)
 
     # The next item, where its value matters
@@ -420,12 +420,12 @@ class ArrayWitness:
         # Only an item that a later one can repeat.
         end = self.index + self.effects.longest_rest(self.shape, progress, self.index, self.cap)
         demands: list[int] = []
-        for both in self._repeatable_demands(progress, demand, self.index, end):
-            text = self.distinct.text(both)
+        for repeated_demand in self._repeatable_demands(progress, demand, self.index, end):
+            text = self.distinct.text(repeated_demand)
             if text is not None:
                 literal = self.distinct.literal_of_text(text.to_bytes())
                 if self._with_value(literal).critical_values(progress) is not None:
-                    demands.append(both)
+                    demands.append(repeated_demand)
         return demands
 
     def is_skippable(self, progress: Progress) -> bool:

@@ -118,9 +118,9 @@ class Arrays:
             return best
         search.any_will_do = any_will_do
         rest = search.shortest_rest(self.progress.start_progress(shape), best)
-        whole = best if rest is None else JsonPieces((b"[", rest))
-        if whole is not None and whole.is_before(best):
-            return whole
+        text = best if rest is None else JsonPieces((b"[", rest))
+        if text is not None and text.is_before(best):
+            return text
         return best
 
     def _make_search(

@@ -80,16 +80,16 @@ def _split_ways(
     split_ways: list[Way] = []
     for demand, unmet in ways:
         for literal in (none_literal, *sorted(after)):
-            both = tables.both_judging(demand, (literal,))
-            if tables.hopeless(both):
+            narrowed_demand = tables.both_judging(demand, (literal,))
+            if tables.hopeless(narrowed_demand):
                 continue
             rests = after.get(literal)
             if rests is None:
-                split_ways.append((both, unmet))
+                split_ways.append((narrowed_demand, unmet))
                 continue
             # The value equals that of some excluded ones: later parts must differ from theirs.
             exclusion: tuple[Obligation, ...] = ((Differs(frozenset(rests)),),)
-            split_ways.append((both, unmet + exclusion))
+            split_ways.append((narrowed_demand, unmet + exclusion))
     return split_ways
 
 

@@ -275,10 +275,10 @@ class Members:
         step: MemberStep,
     ) -> list[tuple[int, ObligationsLeft]]:
         """Return the ways split by the excluded values: each way knows which of them are still possible."""
-        still = reachable_values(exclusion, step.is_gone)
+        reachable = reachable_values(exclusion, step.is_gone)
         ways = [(demand, obligations_left.unmet) for demand, obligations_left in ways_found]
-        if isinstance(step.key, str) and still is not None:
-            ways = member_ways(self.tables, ways, still, step.key)
+        if isinstance(step.key, str) and reachable is not None:
+            ways = member_ways(self.tables, ways, reachable, step.key)
         # All that is left is known now: no set can meet more of it.
         return [(demand, ObligationsLeft(unmet, [0] * len(unmet), 0)) for demand, unmet in ways]
 

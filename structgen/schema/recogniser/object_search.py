@@ -143,9 +143,9 @@ class Witness:
                 if self._room is not None and self._plan_cost(plan) > self._room:
                     continue
             # The frequent case: every obligation is met by leaving keys out.
-            whole = self._left_out(plan, open_obligations)
-            if whole is not None:
-                yield whole
+            whole_plan = self._left_out(plan, open_obligations)
+            if whole_plan is not None:
+                yield whole_plan
                 continue
             open_obligations = self._unmet_obligations(plan, open_obligations)
             count = self.members_so_far.size + len(plan.members)

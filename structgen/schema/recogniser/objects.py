@@ -119,9 +119,9 @@ class Objects:
         frame = self.frames.frame_of((demand,))
         search = self._make_search(frame, shape, _NOTHING, ask)
         rest = search.shortest_rest(shape.obligations, False, any_will_do)
-        whole = best if rest is None else JsonPieces((b"{", rest))
-        if whole is not None and whole.is_before(best):
-            return whole
+        text = best if rest is None else JsonPieces((b"{", rest))
+        if text is not None and text.is_before(best):
+            return text
         return best
 
     def _make_search(

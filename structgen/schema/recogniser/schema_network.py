@@ -556,10 +556,10 @@ class SchemaNetwork:
             rests = self._rests_without(state, avoided_keys)
             if not used_keys or isinstance(state, ArrayState):
                 return rests
-            again = {key for key in self.objects.new_keys(state, rests) if key in used_keys}
-            if not again:
+            repeated_keys = {key for key in self.objects.new_keys(state, rests) if key in used_keys}
+            if not repeated_keys:
                 return rests
-            avoided_keys = avoided_keys | again if turn < _AVOIDING_SEARCHES else frozenset(used_keys)
+            avoided_keys = avoided_keys | repeated_keys if turn < _AVOIDING_SEARCHES else frozenset(used_keys)
         raise AssertionError("counting ends")
 
     def _rests_without(
