@@ -225,7 +225,7 @@ def _find_standings(
             if not why:
                 why = redundancy_reason(document, place, raw, keyword)
                 standing = KeywordStanding.REDUNDANT if why else KeywordStanding.ENFORCED
-            why = why or _left_out(document, keyword, raw[keyword])
+            why = why or _omission_note(document, keyword, raw[keyword])
         elif keyword not in dialect.annotations:
             why = _READ_BY.get(keyword, f"unknown in draft {dialect.draft}")
             if likely := meant.get(f"{pointer}/{escape(keyword)}"):
@@ -233,7 +233,7 @@ def _find_standings(
         yield Finding(pointer, keyword, standing, why)
 
 
-def _left_out(document: Document, keyword: str, value: Any) -> str:
+def _omission_note(document: Document, keyword: str, value: Any) -> str:
     """Return the part that an enforced format leaves out; or a note on a pattern that is none with the flag
     u, and is read as without that flag (ECMA-262, Annex B)."""
     if keyword == "format" and isinstance(value, str) and value not in dict(document.policies.custom_formats):

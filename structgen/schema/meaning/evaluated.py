@@ -246,7 +246,7 @@ class Evaluation:
             if hold_clauses is None:
                 return None
             for part in guard.parts:
-                part_members = self._at_most(part, OBJECT)
+                part_members = self._possible_members(part, OBJECT)
                 # With guards inside of it the part does not evaluate the same names each time.
                 _, inner_guards = self._walk_schemas(Watch(part, (), False), OBJECT, FactConjunction())
                 if inner_guards or part_members.covers_all or part_members.patterns:
@@ -271,9 +271,9 @@ class Evaluation:
 
     def _may_add(self, members: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
         """Return whether some of the schemas might evaluate more than was found."""
-        return not all(members.covers_members(self._at_most(part, kind)) for part in parts)
+        return not all(members.covers_members(self._possible_members(part, kind)) for part in parts)
 
-    def _at_most(self, root: Schema, kind: int) -> EvaluatedMembers:
+    def _possible_members(self, root: Schema, kind: int) -> EvaluatedMembers:
         """Return the members that a schema evaluates if every guard in it holds."""
         members = self._possible.get((root.id, kind))
         if members is None:

@@ -218,7 +218,7 @@ def conjunction(formulas: Iterable[Formula]) -> Formula:
         else:
             parts[formula] = None
     if any(map(_denies_ranges, parts)):
-        ranges += _left_of_denied(parts)
+        ranges += _take_denied_ranges(parts)
     if ranges:
         intersection = intersect_ranges(ranges)
         # Without cuts the set is empty, or all numbers where it begins from below.
@@ -246,7 +246,7 @@ def _denies_ranges(formula: Formula) -> bool:
     return any(isinstance(atom, Ranges) for atom in conjuncts(formula.of))
 
 
-def _left_of_denied(conjunct_parts: dict[Formula, None]) -> list[Ranges]:
+def _take_denied_ranges(conjunct_parts: dict[Formula, None]) -> list[Ranges]:
     """Take the negations with ranges out of the parts of a conjunction, and return the numbers that they
     leave.
 

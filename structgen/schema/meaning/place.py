@@ -256,7 +256,7 @@ class PlaceTables:
             return literal
         return self.literal_of(copy, literal.is_negated)
 
-    def both_judging(self, demand: int, literals: Sequence[Literal]) -> int:
+    def add_judging_literals(self, demand: int, literals: Sequence[Literal]) -> int:
         """Return the demand that adds literals which only judge its values."""
         present_literals = self.demands[demand]
         # Checked here: `add_literals` does not see a contradiction with a copy that only judges.
@@ -597,7 +597,7 @@ class PlaceTables:
             return EVERY
         return EVERY & ~schema.kinds | schema.spoken_types  # a keyword fails only for values of its own type
 
-    def hopeless(self, demand: int) -> bool:
+    def is_hopeless(self, demand: int) -> bool:
         """Return whether a demand is empty for a cheap reason (`has_clash`), as `NOTHING` is."""
         return demand == NOTHING or self.has_clash(self.demands[demand])
 

@@ -420,7 +420,7 @@ def _no_schema(
     where: str,
     cure: str = "Write an object.",
 ) -> SchemaError:
-    """Return the error for a value that stands where a schema is expected."""
+    """Return the error for a value that stands where a schema is expected, for example `"string"`."""
     takes = "an object, true or false" if scope.dialect.booleans else "an object"
     fault = f"A schema is {takes}, not {show_value(raw)}."
     if raw.__class__ is bool:

@@ -450,7 +450,8 @@ def read_reference(document: OpenDocument, schema: Schema, keyword: str, value: 
 
 
 def read_property_dependencies(document: OpenDocument, schema: Schema, keyword: str, value: Any) -> None:
-    """Read the proposal of v1: where a property has a certain string, the schema under it holds too."""
+    """Read `propertyDependencies`, a proposal of v1: where a property has a certain string, the schema under
+    that string holds, too. For example `{"kind": {"cat": {"required": ["claws"]}}}`."""
     if value.__class__ is not dict or not all(member.__class__ is dict for member in value.values()):
         raise document.keyword_error(schema, "propertyDependencies", "takes an object of objects of schemas")
     for name, members in value.items():

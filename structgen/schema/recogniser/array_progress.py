@@ -105,7 +105,7 @@ class ArrayProgress:
         repeated = self.tables.constants.literal_of_set(values_so_far) if values_so_far else NEVER
         if values_so_far and shape.unique:
             base = self.tables.add_literals(base, (self.tables.negate_literal(repeated),))
-            if self.tables.hopeless(base):
+            if self.tables.is_hopeless(base):
                 return
         unmet, counts = progress
         others, exclusion = split_exclusion(unmet)
@@ -144,7 +144,7 @@ class ArrayProgress:
                 if count >= counter.min_count:
                     continue
                 demand = self.tables.add_literals(base, (counter.literal,))
-                if not self.tables.hopeless(demand):
+                if not self.tables.is_hopeless(demand):
                     yield demand, ((), (*counts[:number], count + 1, *counts[number + 1 :]))
             yield base, progress
             return
@@ -158,8 +158,8 @@ class ArrayProgress:
         # Each obligation and each counter has its choice: the item meets all chosen literals.
         for combination in product(*ways):
             extra = [literal for literals, _ in combination for literal in literals]
-            demand = self.tables.both_judging(base, extra) if extra else base
-            if demand == NOTHING or (extra and self.tables.hopeless(demand)):
+            demand = self.tables.add_judging_literals(base, extra) if extra else base
+            if demand == NOTHING or (extra and self.tables.is_hopeless(demand)):
                 continue
             open_obligations = tuple(
                 obligation for obligation, (_, met) in zip(unmet, combination, strict=False) if not met

@@ -206,7 +206,7 @@ class ArrayWitness:
             yield from self._add_different(now, shape.lo - count)
             return
         if count >= shape.uniform_from and self.effects.pays_singly(shape, now.progress):
-            yield from self._of_each_kind(now)
+            yield from self._add_each_kind(now)
             return
         used_values = self.values_so_far | now.chosen
         repeatable_values = used_values if needs_repeat(now.progress) else _NONE
@@ -234,7 +234,7 @@ class ArrayWitness:
         alternatives = (alternative for obligation in unmet for alternative in obligation)
         return not any(isinstance(alternative, AtLeast) for alternative in alternatives)
 
-    def _of_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
+    def _add_each_kind(self, now: ItemsAdded) -> Iterator[ItemsAdded]:
         """Yield the array after an item for each kind that is owed: there may be a shorter rest, but the
         fewest items that are of all kinds together are a set cover."""
         _, counts = now.progress
@@ -246,7 +246,7 @@ class ArrayWitness:
         for counter, times in zip(self.shape.counters, missing, strict=True):
             if times:
                 demand = NOTHING if base == NOTHING else tables.add_literals(base, (counter.literal,))
-                text = None if tables.hopeless(demand) else self.ask(demand)
+                text = None if tables.is_hopeless(demand) else self.ask(demand)
                 groups.append((text, times))
         # All are asked before the first that is missing ends it: their answers are worked out together.
         known_groups = [(text, times) for text, times in groups if text is not None]
@@ -374,7 +374,7 @@ class ArrayWitness:
             for later_demand, _ in self.effects.item_options(self.shape, progress, later):
                 self._spend_steps(1)
                 repeated_demand = tables.add_literals(demand, tables.demands[later_demand])
-                if not tables.hopeless(repeated_demand):
+                if not tables.is_hopeless(repeated_demand):
                     pairs[repeated_demand] = None
         return list(pairs)
 

@@ -302,7 +302,7 @@ class DistinctValues:
                 # A set, not the order of finding: equal sets are one literal.
                 exclusion = self.tables.constants.none_of(frozenset(literals_so_far))
                 rest_demand = self.tables.add_literals(demand, (exclusion,))
-            text = None if self.tables.hopeless(rest_demand) else ask(rest_demand)
+            text = None if self.tables.is_hopeless(rest_demand) else ask(rest_demand)
             if text is None:
                 return
             if len(literals_so_far) >= _COUNTED:

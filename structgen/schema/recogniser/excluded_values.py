@@ -80,8 +80,8 @@ def _split_ways(
     split_ways: list[Way] = []
     for demand, unmet in ways:
         for literal in (none_literal, *sorted(after)):
-            narrowed_demand = tables.both_judging(demand, (literal,))
-            if tables.hopeless(narrowed_demand):
+            narrowed_demand = tables.add_judging_literals(demand, (literal,))
+            if tables.is_hopeless(narrowed_demand):
                 continue
             rests = after.get(literal)
             if rests is None:

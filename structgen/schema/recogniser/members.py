@@ -299,7 +299,7 @@ class Members:
                 owed_literals.update(dict.fromkeys(asked_sets.only_set(number) or ()))
         if not owed_literals:
             return base
-        demand = self.tables.both_judging(base, list(owed_literals))
+        demand = self.tables.add_judging_literals(base, list(owed_literals))
         if demand == NOTHING or self.scalars.are_contradictory(self.tables.demands[demand]):
             return NOTHING
         return demand

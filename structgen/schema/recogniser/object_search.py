@@ -143,7 +143,7 @@ class Witness:
                 if self._room is not None and self._plan_cost(plan) > self._room:
                     continue
             # The frequent case: every obligation is met by leaving keys out.
-            whole_plan = self._left_out(plan, open_obligations)
+            whole_plan = self._plan_without_keys(plan, open_obligations)
             if whole_plan is not None:
                 yield whole_plan
                 continue
@@ -213,7 +213,7 @@ class Witness:
             )
         self.tables.spend_steps(steps, self.effects.limits, "How an object is completed", self.frame.demands)
 
-    def _left_out(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
+    def _plan_without_keys(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
         if plan.max_members is not None or plan.min_members > self.members_so_far.size + len(plan.members):
             return None  # the number of members is to be looked at
@@ -398,7 +398,7 @@ class Witness:
             if alternative is not None:
                 literals = self.effects.discharging_literals(self.frame, alternative, key_class)
             used_count = sum(1 for member in plan.members.values() if member.key is key_class)
-            if literals is not None and self._in_stock(key_class, used_count + 1) > used_count:
+            if literals is not None and self._count_fresh_keys(key_class, used_count + 1) > used_count:
                 fresh = self._make_member(key_class, frozenset(literals))
                 if fresh is not None:
                     yield replace(plan, members={**plan.members, (key_class.index, used_count): fresh})
@@ -451,15 +451,15 @@ class Witness:
         demand = self.effects.base_demand(self.frame, self.shape, member_key)
         if demand != NOTHING and literals:
             # Sorted: equal sets of literals are one demand, whose answer is known.
-            demand = self.tables.both_judging(demand, sorted(literals))
-            if self.tables.hopeless(demand):
+            demand = self.tables.add_judging_literals(demand, sorted(literals))
+            if self.tables.is_hopeless(demand):
                 return None
         text = self.ask(demand)
         if text is None:
             return None
         return Member(member_key, literals, demand, text)
 
-    def _in_stock(self, key_class: KeyClass, needed_count: int) -> int:
+    def _count_fresh_keys(self, key_class: KeyClass, needed_count: int) -> int:
         """Return how many keys of a class there are for new members, up to `needed_count`."""
         if key_class.infinite:
             return needed_count
@@ -494,7 +494,7 @@ class Witness:
             slot, member = list(next_plan.members.items())[-1]
             assert isinstance(member.key, KeyClass) and not isinstance(slot, str)
             class_index, first = slot
-            stock = self._in_stock(member.key, first + missing) - first
+            stock = self._count_fresh_keys(member.key, first + missing) - first
             for number in range(first, first + min(stock, missing)):
                 price = self._member_price((class_index, number), member) if self._with_text else 0
                 options.append((False, price, (class_index, number), member))

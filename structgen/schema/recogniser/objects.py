@@ -246,7 +246,7 @@ class Objects:
         has_members: bool,
         threads: tuple[Thread, ...],
     ) -> ObjectState:
-        """Return the residue with these contents, interned."""
+        """Return the residue with these contents, the fields of `ObjectState`, interned."""
         key = (frame.id, members_so_far, has_members, threads)
         state = self._states.get(key)
         if state is None:

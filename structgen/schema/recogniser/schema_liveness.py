@@ -104,11 +104,11 @@ class Oracle:
         """Return the shortest text of a value that meets a demand, or without a text whether there is one:
         an empty text. None where no value meets it; LimitError past `limits.oracle_steps`."""
         answers = self._answers_for(with_text)
-        if demand not in answers and not self._at_once(demand, with_text):
+        if demand not in answers and not self._answer_at_once(demand, with_text):
             self._search_answers(demand, with_text)
         return answers[demand]
 
-    def _at_once(self, demand: int, with_text: bool) -> bool:
+    def _answer_at_once(self, demand: int, with_text: bool) -> bool:
         """Note the answer for a demand that needs no search; return whether it is one."""
         if with_text:
             # A search that ends with any value may ask for a text, which may rest on its own demand: it does
@@ -143,7 +143,7 @@ class Oracle:
         lookups: list[int] = []
 
         def ask_demand(demand: int) -> JsonPieces | None:
-            if demand in answers or self._at_once(demand, with_text):
+            if demand in answers or self._answer_at_once(demand, with_text):
                 return answers[demand]
             lookups.append(demand)
             return best.get(demand)

@@ -3,7 +3,7 @@ keywords out and asking again.
 
 A schema with fewer keywords must only allow more. So the keys or items that one keyword leaves over for
 another stay apart when the first keyword goes (`_LEFT_OVER`), and an operator that may deny the schemas
-inside it goes or stays whole (`_taken_apart`).
+inside it goes or stays whole (`_divisible_fields`).
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def find_contradiction(
         explanation += f": branches of oneOf ({join_words(choices)}) hold together"
     if not is_sure:
         explanation += " (perhaps fewer of them do: the search ended at Limits.oracle_steps)"
-    elif _comes_back(search.keywords):
+    elif _has_loop(search.keywords):
         explanation += ": they ask for another such value inside itself, without end"
         cure = "Take a key out of required, lower minItems to 0, or allow null there."
     places = tuple(texts_by_place) or (roots[0].schema.pointer or "#",)
@@ -128,19 +128,19 @@ class _Search:
 
     def reduce_keywords(self) -> bool:
         """Take out the keywords that can go; return whether no other can."""
-        leading_keywords, inner_schema = self._led_inside()
+        leading_keywords, inner_schema = self._find_inner_schema()
         if leading_keywords:
             part = _Search(self.oracle, [self.oracle.tables.signed_literal(inner_schema)], ())
-            is_sure = part._take_out()
+            is_sure = part._take_out_keywords()
             self.keywords = [*dict.fromkeys([*leading_keywords, *part.keywords])]
             self.copies_left = part.copies_left
             outer_ids = {schema.id for schema, _ in leading_keywords}
             # If the inner schema refers back to an outer one, some leading keywords may not be needed.
             if not is_sure or outer_ids.isdisjoint(schema.id for schema, _ in part.keywords):
                 return is_sure
-        return self._take_out()
+        return self._take_out_keywords()
 
-    def _led_inside(self) -> tuple[list[Keyword], Schema]:
+    def _find_inner_schema(self) -> tuple[list[Keyword], Schema]:
         """Return the keywords that lead from the root to the innermost schema that no value meets, and that
         schema; no keywords and the root where there is none, or the roots are several."""
         schema, *others = (*self.root_schemas, *self.negated_schemas)
@@ -158,7 +158,7 @@ class _Search:
             else:
                 return leading_keywords, schema
 
-    def _take_out(self) -> bool:
+    def _take_out_keywords(self) -> bool:
         """Take out groups of keywords, ever smaller ones, while no value is left; return whether the rest is
         a smallest set."""
         size = len(self.keywords)
@@ -184,7 +184,7 @@ class _Search:
 
         def copy_schema(schema: Schema) -> tuple[Schema, Mapping[str, object]]:
             fields = _set_fields(schema, kept_keywords)
-            inner_fields = _taken_apart(schema, fields)
+            inner_fields = _divisible_fields(schema, fields)
             if overlapping and "any_of" not in fields:
                 fields["any_of"] = fields.pop("one_of", ())
             self.copies_left -= 1
@@ -231,7 +231,7 @@ class _Search:
             visited.add(schema.id)
             fields = _set_fields(schema, kept_keywords)
             keywords += [(schema, field) for field in fields if _is_keyword(schema, field)]
-            stack.extend(reversed([*parts_of(_taken_apart(schema, fields).values())]))
+            stack.extend(reversed([*parts_of(_divisible_fields(schema, fields).values())]))
         if kept_keywords is None:
             return keywords
         return [keyword for keyword in keywords if keyword in kept_keywords]
@@ -255,7 +255,7 @@ def _inner_schemas(schema: Schema) -> Iterator[tuple[tuple[str, ...], Schema]]:
             yield ("types", "items", "min_items"), schema.items
 
 
-def _comes_back(keywords: Iterable[Keyword]) -> bool:
+def _has_loop(keywords: Iterable[Keyword]) -> bool:
     """Return whether one of some keywords leads back to its own schema through some of them."""
     inner_ids: dict[int, set[int]] = {}
     for schema, field in keywords:
@@ -285,7 +285,7 @@ def _set_fields(schema: Schema, kept_keywords: frozenset[Keyword] | None) -> dic
     return fields
 
 
-def _taken_apart(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
+def _divisible_fields(schema: Schema, fields: Mapping[str, object]) -> dict[str, object]:
     """Return the fields of a schema whose inner schemas have keywords that can be taken out one by one. The
     schemas inside a field that may deny them go or stay with the field."""
     whole_fields = ["not_", "if_", "one_of"]

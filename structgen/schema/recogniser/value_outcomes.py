@@ -119,7 +119,7 @@ class ValueOutcomes:
                 )
         outcomes: dict[ValueOutcome, None] = {}
         for cell in cells:
-            demand = tables.both_judging(base, cell.inside) if cell.inside else base
+            demand = tables.add_judging_literals(base, cell.inside) if cell.inside else base
             if demand != NOTHING:
                 outcomes[ValueOutcome(demand, cell.met)] = None
         return list(outcomes)
