@@ -53,8 +53,8 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
-# Offsets of fields in the block of a grammar, in words of 8 bytes. The constructor writes addresses there, and
-# compiled code reads them as arrays.
+# Offsets of fields in the block of a grammar, in words of 8 bytes. The constructor writes addresses there,
+# and compiled code reads them as arrays.
 _VOCABULARY = word_of(Core, "vocabulary")
 _STEPS = word_of(Core, "byte_steps")
 _ENDS = word_of(Core, "ends")
@@ -693,10 +693,10 @@ class CompiledGrammar(ABC):
         """Write the mask of the tokens after which the document can still be completed within the budget.
 
         `index`: the number of a state; `row`: the row of the mask, from 0; `budget`: the tokens that the
-        document may still take, the end token not counted. For example, `fill_within(start, mask, 0, 2)` leaves
-        out each token after which two tokens in all do not complete a document. Raises BudgetError (the mask is
-        untouched) where the budget is too small, FinishedError after an end token. Cost: that of `fill_index`
-        where the budget suffices, else one count for each allowed token.
+        document may still take, the end token not counted. For example, `fill_within(start, mask, 0, 2)`
+        leaves out each token after which two tokens in all do not complete a document. Raises BudgetError
+        (the mask is untouched) where the budget is too small, FinishedError after an end token. Cost: that
+        of `fill_index` where the budget suffices, else one count for each allowed token.
         """
         self.check_mask(mask)
         mask.row(row)  # raises MaskError for a row that is not there, before anything is written

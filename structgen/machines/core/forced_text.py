@@ -110,8 +110,8 @@ class ForcedText(NarrowedText[ForcedState]):
         count = self._token_costs.get(place.border_written)
         if count is None:
             ways = self.border_tokens(place)
-            # The tokens along the shortest text are tried first. Tokens of the same bytes lead to one place, so
-            # the first of them stands for all. Only where none may come, every token of the border is tried.
+            # The tokens along the shortest text are tried first. Tokens of the same bytes lead to one place,
+            # so the first of them stands for all. Only where none may come, all border tokens are tried.
             shortest_text = rest + self.inner.completions.text(place.state)
             first_tokens = [tokens[0] for tokens in tokens_along(self.vocabulary, shortest_text) if tokens]
             places_after = {ways[token] for token in first_tokens if token in ways} or {*ways.values()}
@@ -125,7 +125,7 @@ class ForcedText(NarrowedText[ForcedState]):
         if ways is None:
             rest = self.rest_at(place)
             ways = {}
-            # tokens that write a part of the border; a place from which no token writes the rest is a dead end
+            # Tokens that write a part of the border. From where no token writes the rest there is no way on.
             for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.border_written + 1):
                 after = place._replace(border_written=size, plan=self._no_plan)
                 if tokens and (size == len(self.border) or self.border_tokens(after)):

@@ -47,7 +47,7 @@ class TokenCounts(Completions):
             # All are forgotten at once: which of them come again is not known.
             if len(self._counts) > REMEMBERED or self._costs.is_full:
                 self.clear_counts()
-            # No text needs more tokens than it has bytes. The length is no exact count, so it is not remembered.
+            # No text needs more tokens than it has bytes. The length is not the exact count, and is not kept.
             if enough > 0 and (length := self.symbol_length(index)) <= enough:
                 return length
             known_count = self._counts[index] = self.count_tokens(index)

@@ -28,7 +28,9 @@ REGISTERS = 8
 QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
+"""Questions that are noted between two answers; further ones are asked by the repeated call."""
 ROOM_WORDS = 3 * 4096
+"""Three words for each depth of a walk: a token has 4,096 bytes at most."""
 BELOW = 1 << 14
 """Slots that a part finds below a node at once, at most."""
 

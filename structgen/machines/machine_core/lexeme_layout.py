@@ -72,7 +72,7 @@ class LexemeRecord(Block):
     like: int
     """The state of the lexer whose record has the other tokens, those of a row; -1: none."""
     like_row: int
-    """Where that begins in `wanted_rows`."""
+    """Where that begins in `filter_rows`."""
 
 
 class Group(Block):
@@ -113,15 +113,15 @@ class ByteFilter(Block):
     """Tokens by their first bytes, as 256 bits; or those of a row that are in another set as well."""
 
     bytes: Annotated[Int64s, 4]
-    """Of a row, in the first two: where it begins in `wanted_rows`, and the number of the other set."""
+    """Of a row, in the first two: where it begins in `filter_rows`, and the number of the other set."""
     is_row: int
     row: int
-    """Where the row of the tokens lies in `wanted_rows`; -1: not made."""
+    """Where the row of the tokens lies in `filter_rows`; -1: not made."""
 
 
 EVERY_BYTE: Final = 0
 """The number of the set of all bytes."""
-RECORD_KEY, MERGED_KEY, WANTED_KEY = 2, 3, 5
+RECORD_KEY, MERGED_KEY, FILTER_KEY = 2, 3, 5
 """How many words of a row tell it from others."""
 
 # --- scratch memory -----------------------------------------------------------------------------------------
@@ -281,7 +281,7 @@ class LexemeContext(Core):
     ranges: WordTable
     tokens: Int32Table
     """Tokens of groups and tries; and of walks, each list with -1 behind it."""
-    wanted_rows: Int32Table
+    filter_rows: Int32Table
     # the lexer
     moves: Int32s
     """[states, width]: the state behind a class of bytes, REFUSED, UNKNOWN or less."""
@@ -345,7 +345,7 @@ class LexemeContext(Core):
 RECORD_TABLES: Final = {
     "records": TableSizes(64, 256, RECORD_KEY),
     "merged_tries": TableSizes(64, 256, MERGED_KEY),
-    "byte_filters": TableSizes(64, 256, WANTED_KEY),
+    "byte_filters": TableSizes(64, 256, FILTER_KEY),
     "groups": TableSizes(256),
     "leftovers": TableSizes(256),
     "tries": TableSizes(64),
@@ -353,7 +353,7 @@ RECORD_TABLES: Final = {
     "trie_slots": TableSizes(1 << 12),
     "ranges": TableSizes(256),
     "tokens": TableSizes(1 << 14),
-    "wanted_rows": TableSizes(64),
+    "filter_rows": TableSizes(64),
 }
 """The tables of records, for the plan of a kind of machine."""
 SMALL_TRIE: Final = 256

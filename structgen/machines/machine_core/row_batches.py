@@ -18,8 +18,10 @@ from structgen.machines.machine_core.token_steps import after_any
 @entry("int64(int64, int64, int64, int64)")
 def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
     """Write the known masks to the rows (third column) of a mask, `stride` bytes each, at an address; answers
-    are 0. Returns how many are left. Takes no lock."""
-    contexts, left_count = Int64s(columns), 0
+    are 0. Returns how many are left. Takes no lock: a row that is not known yet is left, and a known one
+    never changes."""
+    contexts = Int64s(columns)
+    left_count = 0
     states, rows = skip(contexts, count), skip(contexts, 2 * count)
     for i in range(count):
         code = MISS
@@ -38,7 +40,7 @@ def take_rows(columns: int, count: int) -> int:
     contexts = Int64s(columns)
     states, tokens = skip(contexts, count), skip(contexts, 2 * count)
     for i in range(count):
-        code = UNKNOWN
+        code = UNKNOWN  # no grammar, or one whose lock another thread holds: Python takes the token
         if contexts[i] != 0:
             c = Core(contexts[i])
             code = REFUSED

@@ -296,7 +296,7 @@ class Expander:
         Raises what the network, the automata or the limits raise;
         the questions are then gone, the tables whole.
         """
-        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
+        assert self._tables.question_words[0], "compiled code waits for an answer, and has asked nothing"
         for kind, first, second, third in self._tables.questions():
             if kind == L.Q_TERMINAL:
                 terminal(first)
