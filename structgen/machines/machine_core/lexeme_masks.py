@@ -25,6 +25,7 @@ from structgen.machines.machine_core.lexeme_layout import (
     ASK_RECORD,
     BOTH_PARTS,
     EVERY_BYTE,
+    FILTER_KEY,
     FULL,
     MOST_PENDING,
     PENDING_KEY,
@@ -33,7 +34,6 @@ from structgen.machines.machine_core.lexeme_layout import (
     SEEN_SLOTS,
     SMALL_TRIE,
     UNASKED,
-    FILTER_KEY,
     LexemeContext,
 )
 from structgen.machines.machine_core.lexeme_records import has_byte, small_record, take_below

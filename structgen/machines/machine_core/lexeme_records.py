@@ -707,6 +707,7 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
     slots = slots_of(c, trie)
     ids = tokens_of(c, trie)
     merging = c.merging
+    # A link is a token, and the link of the token before it at the same node. Link 0 is no link.
     links = skip(c.merging, MERGING_LINKS)
     path = skip(c.merging, MERGING_PATHS)
     node_count, link_count = 1, 1
