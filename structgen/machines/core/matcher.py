@@ -354,7 +354,8 @@ class Matcher:
 
     def _begin_in(self, newer: CompiledGrammar, states: array[int]) -> None:
         """Move to another grammar, in which the tokens lead through `states`."""
-        address, index = newer.address, states[-1]
+        address = newer.address
+        index = states[-1]
         # In one line, and without a call: no signal comes between two of the assignments.
         self.compiled, self._address, self._states, self._index = newer, address, states, index
 

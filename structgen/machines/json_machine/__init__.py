@@ -10,6 +10,7 @@ any state, the mask of allowed tokens; for a state and a token, the next state.
 3. Inside a string or a numeral what tokens do depends on the automaton's state alone. That part of a mask is
    kept in the mask store (`records`) and shared by all grammars.
 
-`meaning` makes the network and the automata of one grammar; `inspection` reads a state from Python;
-`expected` says in words what may come next.
+Read `steps.byte_step` first: one byte of text takes the registers of a state to those of the next. Then
+`masks.mask_filling`, which makes a mask of such steps and of records. `meaning` makes the network and the
+automata of one grammar; `inspection` reads a state from Python; `expected` says in words what may come next.
 """

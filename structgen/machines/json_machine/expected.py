@@ -142,7 +142,8 @@ class _Reading:
 
     def _add_values(self, mode: int, literal: str, first: list[int]) -> None:
         """Add the values that begin with some bytes."""
-        machine, state = self.machine, self.after[first[0]]
+        machine = self.machine
+        state = self.after[first[0]]
         place = machine.place_in(machine.registers(state).frame)
         entry = machine.network.entry(place)
         match mode:
@@ -165,17 +166,19 @@ class _Reading:
         registers = machine.registers(state)
         keys = registers.mode == L.M_KEYS
         missing, missing_count = machine.network.owed_keys(machine.residue(registers.residue))
-        wording_of_item, rank = '","', _MARK
+        wording_of_item = '","'
+        rank = _MARK
         if missing:
             several = "keys" if len(missing) > 1 else "key"
             key_list = wording.list_words(map(wording.quote_text, missing), " and ")
-            wording_of_item, rank = f"{wording_of_item} (the {several} {key_list} must still come)", _URGENT
+            wording_of_item = f"{wording_of_item} (the {several} {key_list} must still come)"
+            rank = _URGENT
         elif missing_count and (b"}" if keys else b"]")[0] not in self.after:
             unit = "more member" if keys else "more item"
-            wording_of_item, rank = (
-                f"{wording_of_item} ({wording.describe_count(missing_count, None, unit)} must come)",
-                _URGENT,
+            wording_of_item = (
+                f"{wording_of_item} ({wording.describe_count(missing_count, None, unit)} must come)"
             )
+            rank = _URGENT
         self.add_item(wording_of_item, sources, b",", rank)
 
     # --- keys ---
@@ -274,7 +277,9 @@ class _Reading:
     def _more_characters(self) -> str:
         """Return how long the rest of a string is, in words; empty where its length is not bounded."""
         row = self.machine.string_row(self.row)
-        min_length, max_length, length = row[StringRow.min_length], row[StringRow.max_length], self.at
+        min_length = row[StringRow.min_length]
+        max_length = row[StringRow.max_length]
+        length = self.at
         if not min_length and max_length < 0:
             return ""
         remaining = wording.describe_count(
@@ -338,7 +343,9 @@ def _first_spellings(rest: str) -> list[bytes]:
 
 def _begun_escape(lex: int) -> bytes:
     """Return what is written of an escape, in lower case (`lexeme`: escape state, digits, high surrogate)."""
-    escape, value, high = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    escape = (lex >> L.ESCAPE_SHIFT) & 15
+    value = (lex >> 32) & 0xFFFF
+    high = (lex >> 48) & 0x3FF
     first_unit, digit_count = f"\\u{0xD800 + high:04x}" * (escape >= 6), escape % 6
     return (first_unit + f"\\u{value:0{max(digit_count - 2, 1)}x}"[:digit_count]).encode()
 

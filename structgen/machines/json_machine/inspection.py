@@ -160,12 +160,16 @@ class Inspection:
         """Yield how listed words, and keys that the object holds, go on in a state between two characters of
         a string or key (or inside an escape)."""
         regs = self.registers(index)
-        mode, row, side_node, at = regs.mode, regs.residue, regs.side_node, regs.position
+        mode = regs.mode
+        row = regs.residue
+        side_node = regs.side_node
+        at = regs.position
         prefix = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[StringRow.start]
         elif mode == L.M_STRING:
-            words, prefix = self.string_row(row)[StringRow.words], side_node if side_node > 0 else -1
+            words = self.string_row(row)[StringRow.words]
+            prefix = side_node if side_node > 0 else -1
         else:
             assert mode == L.M_KEY, "what is listed goes on inside quotes"
             words = self.key_list(row)

@@ -18,7 +18,8 @@ def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables, te
     """Return the expander of a grammar, with its network and its automata, which writes into these tables.
     `texts` makes the readers of grammars that its strings are texts of.
     Errors: those of `SchemaSource.make_network`. The grammar's lock is held by whoever calls it."""
-    lone, quoting = grammar.policies.escapes == "any", grammar.quoting
+    lone = grammar.policies.escapes == "any"
+    quoting = grammar.quoting
     spelling = ASCII if quoting.is_ascii else JSON
     strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing, texts=texts)
     numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)

@@ -97,7 +97,8 @@ class RecentGrammars(Generic[G]):
         again[key] = grammar
         again.move_to_end(key)
         self._put_count += 1
-        much, sizes = 0, [0] * len(again)
+        much = 0
+        sizes = [0] * len(again)
         if self._put_count % WEIGHED_EVERY == 0:
             sizes = [grammar.nbytes for grammar in again.values()]  # they grow as texts are written
             much = sum(sizes) - self._max_held

@@ -114,7 +114,8 @@ class Expander:
         """Return the engine's row of a residue; its contents come when they are asked."""
         row = self._residues.get(number)
         if row is None:
-            words, simple = _NEW_RESIDUE, None
+            words = _NEW_RESIDUE
+            simple = None
             if array:
                 simple = self.network.simple_array(number)
                 if simple is not None:
@@ -145,7 +146,8 @@ class Expander:
         identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
         block = self._blocks.get(identity)
         if block is None:
-            tables, count = self._tables, len(plain.names)
+            tables = self._tables
+            count = len(plain.names)
             base = tables.count(L.T_RES)
             tables.extend(L.T_RES, 0, count + 1)
             rows = tables.rows(L.T_RES)[base : base + count + 1]
@@ -202,12 +204,18 @@ class Expander:
             row_of_rest = self._row_without_words(spec, *base)
             if row_of_rest is not None:
                 return row_of_rest
-        kind, start, min_length, max_length, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
+        kind = 0
+        start = self.strings.FREE
+        min_length = 0
+        max_length = -1
+        outcomes = 0
+        farthest = 0
         phases, last = -1, 0
         words = words_with_demands(spec)
         length = length_bounds(spec)
         if words is not None:
-            kind, start = 1, self.word_list(tuple(words)) if words else DEAD
+            kind = 1
+            start = self.word_list(tuple(words)) if words else DEAD
             outcome_numbers = {met: self.outcomes(met) for met in set(words.values())}
             numbers = [outcome_numbers[met] for met in words.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
@@ -257,7 +265,9 @@ class Expander:
     def _phase_rows(self, start: int) -> tuple[int, int, int]:
         """Return the first row of the phases of a string, where the last of them begins, and a bound for the
         characters that a text still needs."""
-        tables, rows, safe = self._tables, list[int](), ENDLESS
+        tables = self._tables
+        rows = list[int]()
+        safe = ENDLESS
         phases, accept = self.strings.phases_of(start)
         for phase in reversed(phases):
             states = phase.live.shape[1]
@@ -439,7 +449,8 @@ class Expander:
         """Return what is written of an item, as JSON text without white space between tokens: its log,
         from where it begins on (the extras of the frame
         under it)."""
-        rows, begin = self._tables.rows(L.T_TEXT), begin & L.LOG
+        rows = self._tables.rows(L.T_TEXT)
+        begin = begin & L.LOG
         labels: list[int] = []
         while log != begin:
             assert log, "what is written of an item begins where its frame says"

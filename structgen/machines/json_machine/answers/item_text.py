@@ -25,7 +25,8 @@ def text_of(labels: list[int]) -> bytes:
         end = at
         while end < len(labels) and labels[end] != L.KEY_ENDS:
             end += 1
-        key, ends = bytes(labels[at:end]), end < len(labels)
+        key = bytes(labels[at:end])
+        ends = end < len(labels)
         out += b'"' + (json_string(decode_text(key))[1:] if ends else _begun_key_text(key))
         at = end + 1
     return bytes(out)

@@ -41,7 +41,9 @@ def note_bound(c: JsonContext, s: JsonState) -> None:
     mode, frame = s.mode, s.frame
     if c.bounding == 0 or mode == M_DOC:
         return
-    rest, own = 1 if frame < 0 else c.frames[frame].rest, 0
+    # Bounds stand in the rows with 1 added: 0 says that Python has not worked one out.
+    rest = 1 if frame < 0 else c.frames[frame].rest
+    own = 0
     if mode == M_STRING or mode == M_WORDS:
         own = c.string_specs[s.residue].rest
     elif mode == M_NUMBER:
@@ -52,18 +54,22 @@ def note_bound(c: JsonContext, s: JsonState) -> None:
         own = 1
     else:
         own = c.residues[s.residue].rest
+        # Modes between the tokens of one container have one bound, and are one group.
         mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
     if own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
         c.bound = max(c.bound, own + rest - 1)
         return
     count, groups = c.listed_count, c.state_groups
+    # The groups that were listed last come again most often: they are looked at first.
     i = LISTED * (count - 1)
     while i >= 0:
         if groups[i] == mode and groups[i + 1] == s.residue and groups[i + 2] == frame:
             return
         i -= LISTED
     if count == MOST_LISTED:
-        return
+        return  # a full list says to Python that no bound is known
     i = LISTED * count
-    groups[i], groups[i + 1], groups[i + 2] = mode, s.residue, frame
+    groups[i] = mode
+    groups[i + 1] = s.residue
+    groups[i + 2] = frame
     c.listed_count = count + 1

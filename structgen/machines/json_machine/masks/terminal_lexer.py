@@ -67,17 +67,16 @@ def put_terminal(
 ) -> JsonTerminal:
     """Return the row of a terminal that is about to be looked up: its key, and -1 in each other word."""
     t = c.work.terminal
-    words, key = Int64s(address_of_block(t)), t.key
+    words = Int64s(address_of_block(t))
+    key = t.key
     for i in range(_TERMINAL_WORDS):
         words[i] = -1
-    key.mode, key.lexeme, key.min_length, key.max_length, key.policy, key.is_quoted = (
-        mode,
-        lexeme,
-        min_length,
-        max_length,
-        policy,
-        is_quoted,
-    )
+    key.mode = mode
+    key.lexeme = lexeme
+    key.min_length = min_length
+    key.max_length = max_length
+    key.policy = policy
+    key.is_quoted = is_quoted
     return t
 
 
@@ -85,7 +84,8 @@ def put_terminal(
 def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
     """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
     terminal = intern_row(c, c.terminals, 6, put_terminal(c, mode, lexeme, min_length, max_length, policy, 0))
-    cell_count, cells = CELLS * c.terminals.count, c.cells
+    cell_count = CELLS * c.terminals.count
+    cells = c.cells
     if terminal >= 0 and cell_count > cells.capacity:
         ask_room(c, cells, cell_count - cells.count)
         terminal = -1
@@ -135,17 +135,16 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if code == YES and key.mode == M_KEY:
         after = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
     elif code == YES:
-        characters_left, missing = (
-            max_length - d.position if key.max_length >= 0 else -1,
-            max(min_length - d.position, 0),
-        )
+        characters_left = max_length - d.position if key.max_length >= 0 else -1
+        missing = max(min_length - d.position, 0)
         spec = c.string_specs[c.is_quoted]
         if spec.phases >= 0:
             missing, characters_left = like_count(c, spec, d.position, key.min_length)
         after = put_state(c, M_STRING, d.lexeme, missing, characters_left, 0)
     top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
     if after >= REFUSED and registers_before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
-        row, cells = skip(c.strings, registers_before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
+        row = skip(c.strings, registers_before.lexeme * WIDTH)
+        cells = skip(c.cells.numbers, CELLS * state)
         first = 32 if byte < 128 else (128 if byte < 192 else 192)
         last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
         for same_class_byte in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
@@ -161,7 +160,8 @@ def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
     left, -1 where that is not counted."""
     if not is_space(byte):
         return REFUSED
-    blanks_left, run_state = key.max_length >> COUNT_SHIFT, run_without_count(key.max_length)
+    blanks_left = key.max_length >> COUNT_SHIFT
+    run_state = run_without_count(key.max_length)
     if blanks_left == 0:
         return REFUSED
     blanks_left = max(blanks_left - 1, -1)
@@ -226,14 +226,18 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
 def most_common_state(c: JsonContext, state: int) -> int:
     """Return the state to which most small letters lead, or, where none may come, most characters of ASCII,
     if they are more than half of those that may come; -1: none may."""
-    after, votes, first, last = -1, 0, 97, 122
+    after = -1
+    votes = 0
+    first = 97
+    last = 122
     while after < 0 and last < 128:
         for byte in range(first, last + 1):
             target = string_step(c, state, byte)
             if target >= 0:
                 after = target if votes == 0 else after
                 votes += 1 if target == after else -1
-        first, last = 32, last + 5
+        first = 32
+        last = last + 5
     return after
 
 
@@ -242,7 +246,8 @@ def leading_to(c: JsonContext, state: int, after: int, low: int, high: int) -> t
     """Return those of some classes of characters that lead to a state; none do where it is -1."""
     for kind in range(128):
         # the classes 1 and 3 are those of characters outside ASCII
-        column, bit = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1), 1 << (kind & 63)
+        column = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1)
+        bit = 1 << (kind & 63)
         is_left = (high if kind >> 6 else low) & bit != 0
         if is_left and (after < 0 or string_step(c, state, column) != after):
             low, high = (low, high & ~bit) if kind >> 6 else (low & ~bit, high)
@@ -254,15 +259,22 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     """Write which classes of characters are safe in a state of a string automaton: those that lead to one
     state, and from that to one, and so on; back to itself at the best."""
     low, high = all_classes(c)
-    safe.row, safe.low, safe.high, safe.reach = 1, low, high, MAX_STRING
+    safe.row = 1
+    safe.low = low
+    safe.high = high
+    safe.reach = MAX_STRING
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
     after = most_common_state(c, state)
     low, high = leading_to(c, state, after, low, high)
-    safe.row, safe.low, safe.high, safe.reach = 1, low, high, 0
+    safe.row = 1
+    safe.low = low
+    safe.high = high
+    safe.reach = 0
     while low | high != 0 and safe.reach < c.vocabulary.longest:
         safe.reach = safe.reach + 1
-        state_before, after = after, most_common_state(c, after)
+        state_before = after
+        after = most_common_state(c, after)
         if leading_to(c, state_before, after, low, high) != (low, high):
             return
         if state_before == after:
@@ -337,13 +349,15 @@ def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, m
     numbers of `tokens`: these are at first how many tokens have each need, and then where those end."""
     end = max_need
     for need in range(max_need):
-        count, tokens[need] = tokens[need], end
+        count = tokens[need]
+        tokens[need] = end
         end += count
     for slot in range(slots):
         need = needs[slot]
         for i in range(v.slot_start[slot], v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]):
             at = tokens[need]
-            tokens[at], tokens[need] = v.slot_ids[i], at + 1
+            tokens[at] = v.slot_ids[i]
+            tokens[need] = at + 1
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -357,21 +371,28 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
     it needs, and those that the string then has; before all, how many nodes there are.
     """
     c = JsonContext(context)
-    v, characters_needed, sorted_tokens, closing_nodes = (
-        c.vocabulary,
-        Int32s(needs),
-        Int32s(tokens),
-        Int64s(closings),
-    )
-    nodes, node, closing_count, slots, max_length, top = v.trie, 0, 0, 0, v.longest + 2, c.depths[0]
+    v = c.vocabulary
+    characters_needed = Int32s(needs)
+    sorted_tokens = Int32s(tokens)
+    closing_nodes = Int64s(closings)
+    nodes = v.trie
+    node = 0
+    closing_count = 0
+    slots = 0
+    max_length = v.longest + 2
+    top = c.depths[0]
     # of each depth: the state, `shift` the characters that are begun, `other` those that are needed
-    top.lexeme, top.shift, top.like_state = state, 0, 0
+    top.lexeme = state
+    top.shift = 0
+    top.like_state = 0
     is_between = c.terminals[state].key.lexeme == FREE
     for need in range(max_length):
         sorted_tokens[need] = 0
     while node < v.trie_count:
         word = nodes[node]
-        byte, depth, slot = byte_of(word), depth_of(word), slot_of(word)
+        byte = byte_of(word)
+        depth = depth_of(word)
+        slot = slot_of(word)
         parent, here = c.depths[depth - 1], c.depths[depth]
         after = c.cells[CELLS * parent.lexeme + byte]
         if after < REFUSED:
@@ -380,7 +401,9 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
             return ASKED
         if after >= CLOSES:
             closing = skip(closing_nodes, 1 + 3 * closing_count)
-            closing[0], closing[1], closing[2] = node, parent.like_state, parent.shift
+            closing[0] = node
+            closing[1] = parent.like_state
+            closing[2] = parent.shift
             closing_count += 1
         if after < 0 or after >= CLOSES:
             node = end_of(word)

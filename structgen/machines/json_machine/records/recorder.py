@@ -133,7 +133,8 @@ class Recorder:
         mode, lexeme = identity[: L.TerminalKey.min_length]
         if mode == L.M_SPACE:
             return tuple(identity)
-        state, expander = lexeme & L.STATE_BITS, self._expander
+        state = lexeme & L.STATE_BITS
+        expander = self._expander
         automaton = b"the free string"
         if mode == L.M_NUMBER:
             automaton = expander.numbers.language_key(lexeme)
@@ -155,7 +156,8 @@ class Recorder:
 
     def _scan_record(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
         """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
-        context, is_quoted = self._tables.context, identity[L.TerminalKey.is_quoted]
+        context = self._tables.context
+        is_quoted = identity[L.TerminalKey.is_quoted]
         like, like_state = None, -1
         is_text = identity[L.TerminalKey.mode] in _WRITTEN
         if is_text and not is_quoted:
@@ -203,7 +205,8 @@ class Recorder:
         crossings[: len(nodes)] = 0, 0, 0, 1  # the free string's outcome is 0
         crossings[: len(nodes), LexemeCrossing.node] = nodes
         arrays["scan"][Scan.crossing_count] = len(nodes)
-        row, outcomes = table.tokens_within(max_length), self._expander.outcomes.values
+        row = table.tokens_within(max_length)
+        outcomes = self._expander.outcomes.values
         return self._records().put_record(key, self._vocabulary, 0, 0, row, outcomes)
 
     def _records(self) -> TerminalRecords:
@@ -275,9 +278,11 @@ class Recorder:
         ends = np.zeros_like(row)
         add_tokens(ends, np.array(self._string_tokens().plain.eos_token_ids, np.int32))
         row &= ~ends
-        closing_nodes, state = self._closing_nodes(identity, live), self._lexer_state(identity)
+        closing_nodes = self._closing_nodes(identity, live)
+        state = self._lexer_state(identity)
         self._prepare_scan()
-        tokens, context = self._string_tokens(), self._tables.context
+        tokens = self._string_tokens()
+        context = self._tables.context
         if self._tables.count(L.T_TRIE) == _ESCAPING:
             # the trie is read where it lies
             of = tokens.escaping
@@ -287,7 +292,8 @@ class Recorder:
         token_count = self._call_until_known(scan_beside, _ESCAPING, state, -1)
         space = self._masks.workspaces.space
         add_tokens(row, space.tokens[:token_count])
-        scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
+        scan = space.arrays["scan"]
+        crossings = space.arrays["crossings"].view(np.int64)
         crossings = crossings.reshape(-1, words_of(LexemeCrossing))
         count = int(scan[Scan.crossing_count])
         crossings[:count, LexemeCrossing.node] = tokens.places[crossings[:count, LexemeCrossing.node]]
@@ -304,7 +310,8 @@ class Recorder:
     def _closing_nodes(self, identity: list[int], live: LiveState) -> dict[int, int]:
         """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,
         each with the outcome."""
-        tokens, strings = self._string_tokens(), self._expander.strings
+        tokens = self._string_tokens()
+        strings = self._expander.strings
         met: dict[int, set[int]] = {}
         for way, at in live.alive_ways():
             for node in way.reader.machine.ends_below(at, tokens.heads):

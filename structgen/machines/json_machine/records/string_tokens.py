@@ -71,7 +71,8 @@ class StringTokens:
 
 def _paths_of_trie(vocabulary: Vocabulary) -> Iterator[tuple[bytes, int, list[int]]]:
     """Yield the nodes of a trie, each with its bytes before and the nodes above it, ROOT first."""
-    parents, text = [ROOT], bytearray()
+    parents = [ROOT]
+    text = bytearray()
     for node, word in enumerate(vocabulary.nodes.tolist()):
         byte, depth, _, _ = fields_of(word)
         del parents[depth:], text[depth - 1 :]

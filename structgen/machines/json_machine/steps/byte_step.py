@@ -99,7 +99,8 @@ def open_brackets(c: JsonContext, d: JsonState) -> int:
 @jit
 def deepest_after_token(c: JsonContext, d: JsonState) -> int:
     """Return the most brackets open after any token that may follow, -1 when that must be asked."""
-    mode, level = d.mode, open_brackets(c, d)
+    mode = d.mode
+    level = open_brackets(c, d)
     if mode == M_END:
         return 0
     if mode == M_COLON or mode == M_KEYS:
@@ -123,7 +124,9 @@ def bounded_space(run_state: int, byte: int) -> int:
     Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
     else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
     """
-    count, form, blanks = run_state & 15, (run_state >> 4) & 3, run_state >> 6
+    count = run_state & 15
+    form = (run_state >> 4) & 3
+    blanks = run_state >> 6
     if count < 9:
         count += 1
     if form == 0:
@@ -231,7 +234,8 @@ def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool
         return run_state == 0
     if mode == M_VALUE:
         return run_state == 1
-    level, width = open_brackets(c, d), c.indent_length
+    level = open_brackets(c, d)
+    width = c.indent_length
     if mode == M_OBJECT or mode == M_ARRAY:
         return run_state == (0 if closes else 1 + width * level)
     if mode == M_MEMBER or mode == M_ITEM:
@@ -297,8 +301,10 @@ def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool
     t.key = d.lexeme if mode == M_VALUE else -1
     t.parent = d.frame
     t.depth = level
-    rest, tail = 1 if d.frame < 0 else c.frames[d.frame].rest, c.residues[d.residue].tail
-    t.place, t.rest = place, rest + tail - 1 if rest > 0 and tail > 0 else 0
+    rest = 1 if d.frame < 0 else c.frames[d.frame].rest
+    tail = c.residues[d.residue].tail
+    t.place = place
+    t.rest = rest + tail - 1 if rest > 0 and tail > 0 else 0
     frame = intern_row(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
 

@@ -120,9 +120,15 @@ def texts_left(
     max_length, policy = (
         (c.string_specs[string].max_length, c.escapes) if string >= 0 else (-1, c.key_escapes)
     )
-    last, texts, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
+    last = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256
+    texts = 0
+    level = 0
     top = c.levels[0]
-    top.state, top.prefix, top.set_node, top.count, top.column = state, prefix, set_node, count, -1
+    top.state = state
+    top.prefix = prefix
+    top.set_node = set_node
+    top.count = count
+    top.column = -1
     while level >= 0:
         top = c.levels[level]
         if top.column < 0:
@@ -155,7 +161,11 @@ def texts_left(
             ask_room(c, c.levels, level + 1)
             return -1
         top = c.levels[level]
-        top.state, top.prefix, top.set_node, top.count, top.column = target, here, held, then, -1
+        top.state = target
+        top.prefix = here
+        top.set_node = held
+        top.count = then
+        top.column = -1
     return texts
 
 
@@ -270,7 +280,8 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
 def many_numbers(c: JsonContext, state: int) -> bool:
     """Return whether two digits other than 0 may come next in a numeral of which one character is written:
     they are two values, whatever follows."""
-    columns, strings = skip(c.numbers, 16 * state), 0
+    columns = skip(c.numbers, 16 * state)
+    strings = 0
     for digit in range(1, 10):
         if columns[digit] >= 0:
             strings += 1
@@ -332,7 +343,8 @@ def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> i
     outer_residue = frame.residue
     if c.residues[outer_residue].values == 2:
         return VAGUE
-    log, outer = d.text & LOG, frame.extras
+    log = d.text & LOG
+    outer = frame.extras
     if log == 0:
         residue = find_edge(c, outer_residue, UNREAD_TAG, outcome)
         if residue == -1:

@@ -58,7 +58,8 @@ def can_complete_word(c: JsonContext, d: JsonState) -> int:
     prefix = d.position
     if d.mode != M_KEY:
         return YES if prefix >= 0 else NO
-    residue, state = d.residue, d.lexeme & STATE_BITS
+    residue = d.residue
+    state = d.lexeme & STATE_BITS
     if state != NO_STATE:
         count_left = fresh_left(c, residue, state, prefix, d.side_node, d.extras)
         if count_left != NO:
@@ -220,15 +221,19 @@ def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
     lone = escapes_of(c, d) == ESCAPES_ANY
     for part in range(4):
-        first, last = low, min(high, 0xD7FF)
+        first = low
+        last = min(high, 0xD7FF)
         if part == 1:
-            first, last = max(low, 0xE000), high
+            first = max(low, 0xE000)
+            last = high
         elif part == 2:  # the characters of pairs
             first, last = max(low, 0xD800), min(high, 0xDBFF)
             if first <= last:
-                first, last = 0x10000 + ((first - 0xD800) << 10), 0x103FF + ((last - 0xD800) << 10)
+                first = 0x10000 + ((first - 0xD800) << 10)
+                last = 0x103FF + ((last - 0xD800) << 10)
         elif part == 3:
-            first, last = max(low, 0xD800), min(high, 0xDFFF) if lone else 0
+            first = max(low, 0xD800)
+            last = min(high, 0xDFFF) if lone else 0
         code = range_alive(c, d, first, last)
         if code != NO:
             return code
@@ -282,7 +287,9 @@ def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
 def escape_alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can the escape that is being written be completed?"""
     lex = d.lexeme
-    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    escape = (lex >> ESCAPE_SHIFT) & 15
+    value = (lex >> 32) & 0xFFFF
+    high = (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
     if writes_as_dumps(policy) and escape < 6:
         missing_bits = 4 * (6 - max(escape, 2))
@@ -415,7 +422,9 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
 def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
     lex = d.lexeme
-    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    escape = (lex >> ESCAPE_SHIFT) & 15
+    value = (lex >> 32) & 0xFFFF
+    high = (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
     if escape == 1:
         return escape_begun(c, d, byte)
@@ -449,7 +458,8 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
     """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
-    state, answer = d.lexeme & STATE_BITS, NO
+    state = d.lexeme & STATE_BITS
+    answer = NO
     for byte in range(0x80, 0xC0):
         after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
         if after == UNASKED:
@@ -469,12 +479,16 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
 
     Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
     """
-    spare, level, has_questions = c.work.spare, 0, False
+    spare = c.work.spare
+    level = 0
+    has_questions = False
     copy_block(d, spare[_BEGUN])
     last = spare[_BEGUN + _LEVELS]
     last.mode = 33
     while level >= 0:
-        s, t, last = spare[_BEGUN + level], spare[_BEGUN + level + 1], spare[_BEGUN + _LEVELS + level]
+        s = spare[_BEGUN + level]
+        t = spare[_BEGUN + level + 1]
+        last = spare[_BEGUN + _LEVELS + level]
         escape = (s.lexeme >> ESCAPE_SHIFT) & 15
         if last.mode == 33 and escape == 0:
             code = is_inside(c, s, t)

@@ -374,7 +374,9 @@ def first_from(c: JsonContext, words: int, first: int, last: int, position: int,
 @jit
 def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
     """Return the prefix after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
-    low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
+    low = first_word(prefix)
+    high = words_end(prefix)
+    position = prefix_length(prefix)
     if high - low == 1:
         return prefix + 1 if word_at(c, words, low, position) == byte else -1
     first = first_from(c, words, low, high, position, byte)
@@ -387,7 +389,9 @@ def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
 def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
     """Return the smallest byte from `byte` on with which a word with a prefix goes on, or 256.
     Cost: log of the list."""
-    low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
+    low = first_word(prefix)
+    high = words_end(prefix)
+    position = prefix_length(prefix)
     if high - low == 1:
         only = word_at(c, words, low, position)
         return only if only >= byte else 256
