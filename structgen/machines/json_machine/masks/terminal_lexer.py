@@ -65,7 +65,8 @@ _BEYOND_ASCII = 10
 def put_terminal(
     c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int, is_quoted: int
 ) -> JsonTerminal:
-    """Return the row of a terminal that is about to be looked up: its key, and -1 in each other word."""
+    """Return the row of a terminal that is about to be looked up: its key (the fields of `TerminalKey`), and
+    -1 in each other word."""
     t = c.work.terminal
     words = Int64s(address_of_block(t))
     key = t.key
@@ -82,7 +83,8 @@ def put_terminal(
 
 @jit
 def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
-    """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
+    """Return the number of a state (the fields of `TerminalKey`), with room for its cells; UNKNOWN where room
+    must be made. For example `put_state(c, M_KEY, lexeme, 0, -1, 0)` is a state inside a key."""
     terminal = intern_row(c, c.terminals, 6, put_terminal(c, mode, lexeme, min_length, max_length, policy, 0))
     cell_count = CELLS * c.terminals.count
     cells = c.cells
@@ -91,6 +93,7 @@ def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_lengt
         terminal = -1
     if terminal < 0:
         return UNKNOWN
+    # Terminals that masks have looked up since have no cells yet: they get theirs, too.
     for i in range(cells.count, cell_count):
         cells[i] = UNKNOWN
     cells.count = cell_count
@@ -99,7 +102,8 @@ def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_lengt
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def state_of(context: int, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
-    """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
+    """Return the state of the lexer that a terminal is (the fields of `TerminalKey`), its quote apart; or
+    ASKED."""
     terminal = put_state(JsonContext(context), mode, lexeme, min_length, max_length, policy)
     return terminal if terminal >= 0 else ASKED
 
@@ -108,6 +112,8 @@ def state_of(context: int, mode: int, lexeme: int, min_length: int, max_length: 
 def string_byte(c: JsonContext, state: int, byte: int) -> int:
     """Return the cell of a byte inside a string or key. Where it stands for itself, the cell is noted for all
     bytes that do the same."""
+    # The real step is made, from registers that the terminal stands for. SENTINEL has it return at the end of
+    # the terminal, whatever holds that.
     key = c.terminals[state].key
     registers_before, d = c.scratch[0], c.scratch[1]
     registers_before.text = 0
@@ -117,11 +123,13 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if key.mode == M_STRING:
         spec = c.string_specs[c.is_quoted]
         min_length, max_length = spec.min_length, spec.max_length
-        registers_before.position = (
-            max_length - key.max_length if key.max_length >= 0 else min_length - key.min_length
-        )
+        # a count of characters that leaves as many as the terminal says
         if spec.phases >= 0:
             registers_before.position = key.max_length
+        elif key.max_length >= 0:
+            registers_before.position = max_length - key.max_length
+        else:
+            registers_before.position = min_length - key.min_length
     else:
         registers_before.position = -1
     c.precise = 0
@@ -145,9 +153,16 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if after >= REFUSED and registers_before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
         row = skip(c.strings, registers_before.lexeme * WIDTH)
         cells = skip(c.cells.numbers, CELLS * state)
-        first = 32 if byte < 128 else (128 if byte < 192 else 192)
-        last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
-        for same_class_byte in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
+        # Bytes of one kind: ASCII, continuation bytes, lead bytes. A count of characters treats each alike.
+        first, last = 192, 256
+        if byte < 128:
+            first, last = 32, 128
+        elif byte < 192:
+            first, last = 128, 192
+        last = min(top, last)
+        if byte == 34 or byte == 92 or row[byte] < 0:
+            last = first  # a quote, a backslash: none does the same
+        for same_class_byte in range(first, last):
             if row[same_class_byte] == row[byte] and same_class_byte != 34 and same_class_byte != 92:
                 cells[same_class_byte] = after
     return after
@@ -155,9 +170,9 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
 
 @jit
 def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
-    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `least` after what
-    follows, and `most` says what is written (`byte_step.bounded_space`) and, << COUNT_SHIFT, how much is
-    left, -1 where that is not counted."""
+    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `min_length` after the
+    next token, and `max_length` says which blanks are written (`byte_step.bounded_space`) and, <<
+    COUNT_SHIFT, how many are left, -1 where that is not counted."""
     if not is_space(byte):
         return REFUSED
     blanks_left = key.max_length >> COUNT_SHIFT
@@ -169,9 +184,8 @@ def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
         run_state = bounded_space(run_state, byte)
         if run_state < 0 or not is_bounded(run_state, key.min_length):
             return REFUSED
-    return put_state(
-        c, M_SPACE, key.lexeme, key.min_length, run_state | (blanks_left << COUNT_SHIFT), key.policy
-    )
+    blanks = run_state | (blanks_left << COUNT_SHIFT)
+    return put_state(c, M_SPACE, key.lexeme, key.min_length, blanks, key.policy)
 
 
 @entry("int64(int64, int64, int64)")
@@ -201,9 +215,10 @@ def ends_before(context: int, state: int, byte: int) -> int:
         # anything that may hold a numeral goes on with white space, a comma or a bracket
         follows = later[(M_ITEM << 8) | byte] < 0 or later[(M_MEMBER << 8) | byte] < 0
         return c.number_outcomes[key.lexeme] if follows else -1
+    # White space ends before a colon, a comma, a closing brace, and any byte that may come in an array.
     if is_space(byte) or (later[(M_ARRAY << 8) | byte] >= 0 and byte != 58 and byte != 44 and byte != 125):
         return -1
-    after = key.lexeme
+    after = key.lexeme  # the brackets that are open after the byte
     if byte == 125 or byte == 93:
         after -= 1
     elif byte == 123 or byte == 91:
@@ -219,13 +234,16 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
     high = ~(1 << 28)  # no backslash
     if c.escapes == ESCAPES_ASCII:
         return low, high & ((1 << 63) - 1)  # no DEL
-    return (low if c.lacks & LACKS_TAILS else low | _BEYOND_ASCII), high
+    if c.lacks & LACKS_TAILS:
+        return low, high  # a character beyond ASCII may be begun that nothing can finish
+    return low | _BEYOND_ASCII, high
 
 
 @jit
 def most_common_state(c: JsonContext, state: int) -> int:
     """Return the state to which most small letters lead, or, where none may come, most characters of ASCII,
     if they are more than half of those that may come; -1: none may."""
+    # The majority vote of Boyer and Moore: one pass, two numbers. First over a to z, then over 32 to 127.
     after = -1
     votes = 0
     first = 97
@@ -243,7 +261,8 @@ def most_common_state(c: JsonContext, state: int) -> int:
 
 @jit
 def leading_to(c: JsonContext, state: int, after: int, low: int, high: int) -> tuple[int, int]:
-    """Return those of some classes of characters that lead to a state; none do where it is -1."""
+    """Return those of some classes of characters that lead to the state `after`; none do where it is -1. The
+    classes are two words of bits, as in `leading_to(c, state, after, *all_classes(c))`."""
     for kind in range(128):
         # the classes 1 and 3 are those of characters outside ASCII
         column = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1)
@@ -263,6 +282,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     safe.low = low
     safe.high = high
     safe.reach = MAX_STRING
+    # a state from which every character leads on, in any order
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
     after = most_common_state(c, state)
@@ -273,6 +293,8 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     safe.reach = 0
     while low | high != 0 and safe.reach < c.vocabulary.longest:
         safe.reach = safe.reach + 1
+        # One more character: do all classes lead on from this state to one, too? A state that leads back to
+        # itself lets them come for ever.
         state_before = after
         after = most_common_state(c, after)
         if leading_to(c, state_before, after, low, high) != (low, high):
@@ -292,6 +314,7 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
         # of a live state nothing is known before it is asked
         if key.lexeme >> ESCAPE_SHIFT == 0 and string_step(c, key.lexeme, TOTAL_COLUMN) != UNASKED:
             find_safe(c, key.lexeme, safe)
+            # A token of safe characters must not be longer than the string may still become.
             if key.max_length >= 0:
                 spec = c.string_specs[c.is_quoted]
                 characters_left = key.max_length
@@ -321,6 +344,8 @@ def nothing_safe(context: int, state: int) -> int:
 def characters_begun(lexeme: int, byte: int) -> int:
     """Return how many characters a byte begins inside a string, where it may follow: 0 or 1."""
     escape = (lexeme >> ESCAPE_SHIFT) & 15
+    # A character is begun by its lead byte or its backslash. After a high surrogate (6) a backslash may be
+    # that of the low one, which shows later (7, 11).
     if escape == 0 or escape == 6:
         return 0 if byte & 0xC0 == 0x80 or (escape == 6 and byte == 92) else 1
     if escape == 7:
@@ -328,6 +353,7 @@ def characters_begun(lexeme: int, byte: int) -> int:
     if escape == 11:
         digit = byte - 48 if byte < 58 else (byte & 31) + 9
         value = ((lexeme >> 32) << 4 | digit) & 0xFFFF
+        # a low surrogate makes the pair one character
         return 0 if value >= 0xDC00 and value < 0xE000 else 1
     return 0
 
@@ -339,14 +365,19 @@ def characters_owed(c: JsonContext, lexeme: int) -> int:
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     if escape < 8 or c.escapes != ESCAPES_ANY:
         return 0
-    escape_bits, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
-    return 0 if max(value << escape_bits, 0xDC00) <= min(((value + 1) << escape_bits) - 1, 0xDFFF) else 1
+    # Does the range of units that may come of the digits so far have a low surrogate?
+    missing_bits, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
+    low, top = value << missing_bits, ((value + 1) << missing_bits) - 1
+    return 0 if max(low, 0xDC00) <= min(top, 0xDFFF) else 1
 
 
 @jit
 def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, max_need: int) -> None:
-    """Write the tokens of the first slots that have a need, ascending by it, behind the first `max_need`
-    numbers of `tokens`: these are at first how many tokens have each need, and then where those end."""
+    """Write the tokens of the first slots that have a need, ascending by it, after the first `max_need`
+    numbers of `tokens`: these are at first how many tokens have each need, and then where those end. `needs`:
+    of each slot, -1: none. With `max_need` 2 and the needs 1, 0, 1 of three tokens a, b, c the result is
+    3, 5, b, a, c."""
+    # a counting sort: first where the tokens of each need begin, which then move on as they are written
     end = max_need
     for need in range(max_need):
         count = tokens[need]
@@ -354,7 +385,8 @@ def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, m
         end += count
     for slot in range(slots):
         need = needs[slot]
-        for i in range(v.slot_start[slot], v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]):
+        last = v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]
+        for i in range(v.slot_start[slot], last):
             at = tokens[need]
             tokens[at] = v.slot_ids[i]
             tokens[need] = at + 1
@@ -381,7 +413,7 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
     slots = 0
     max_length = v.longest + 2
     top = c.depths[0]
-    # of each depth: the state, `shift` the characters that are begun, `other` those that are needed
+    # by depth: the state, in `shift` the characters that are begun, in `like_state` those that are needed
     top.lexeme = state
     top.shift = 0
     top.like_state = 0
@@ -409,6 +441,7 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
             node = end_of(word)
             continue
         here.lexeme = after
+        # The most common case first: between two characters of a free string each byte is one of ASCII.
         if after == state and parent.lexeme == state and is_between:
             here.shift = parent.shift + 1  # a character of one byte
             here.like_state = max(parent.like_state, here.shift)

@@ -57,8 +57,8 @@ def clear_marks(c: JsonContext) -> None:
 
 @jit
 def allows_escape(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
-    """Return whether a word of the list `words` with a prefix may go on with a character that is written as an
-    escape: for example where the next byte of one is 10, a line feed, written as `\\\\n`."""
+    """Return whether a word of the list `words` with a prefix may go on with a character that is written as
+    an escape: for example where its next byte is 10, a line feed, written as `\\n`."""
     policy = escapes_of(c, s)
     if not writes_as_dumps(policy):
         return True  # any character may be written as an escape
@@ -166,7 +166,7 @@ def walk_nodes(
     """
     scratch, hints = c.scratch, c.room
     has_questions, own = False, 0  # nodes before `own` are below a key or string that left the list
-    # By depth, two words: the next byte that may come among the children of a node, and the end of its subtree.
+    # By depth, two words: the next byte that may come among the children of a node, and where these end.
     hints[2], hints[3] = -1, last
     while node < last:
         word = nodes[node]
@@ -195,9 +195,9 @@ def walk_nodes(
             has_questions = has_questions or code == ASK
             if code == VAGUE:
                 defer_tokens(c, nodes, node, end, starts, ids)
-            is_inside = has_list and not closes and s.mode == M_STRING
-            if code == NO and is_inside and is_refused_by_list(c, s, byte):
-                c.blur_level = max(c.blur_level, WHOLE_WALK)
+            if code == NO and has_list and not closes and s.mode == M_STRING:
+                if is_refused_by_list(c, s, byte):
+                    c.blur_level = max(c.blur_level, WHOLE_WALK)
             node = end
             continue
         if slot > 0:

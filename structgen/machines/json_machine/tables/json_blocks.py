@@ -248,7 +248,7 @@ class JsonTerminal(Block):
     record: int
     """-1: it is not known."""
     safe: SafeRow
-    """What is safe in it; `known` is -1 before somebody asks."""
+    """The classes of characters that are safe in it; its `row` is -1 before somebody asks."""
 
 
 class TextsLevel(Block):
@@ -371,8 +371,8 @@ class JsonContext(LexemeContext):
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 COUNT_SHIFT = 32
-ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
+ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 LACKS_ESCAPES, LACKS_TAILS = 1, 2
 
 # --- bounds of the tokens that a rest takes -----------------------------------------------------------------
@@ -407,8 +407,8 @@ BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without
-texts. (1: it cannot.)"""
+"""A value of `blur_level`: the record of the terminal says too much, but the walk of all tokens can tell
+without texts. (1: it cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
 """In `text`: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not
