@@ -26,14 +26,15 @@ def text_of(labels: list[int]) -> bytes:
         while end < len(labels) and labels[end] != L.KEY_ENDS:
             end += 1
         key = bytes(labels[at:end])
-        ends = end < len(labels)
-        out += b'"' + (json_string(decode_text(key))[1:] if ends else _begun_key_text(key))
+        is_whole = end < len(labels)  # the last key may still be written
+        out += b'"' + (json_string(decode_text(key))[1:] if is_whole else _begun_key_text(key))
         at = end + 1
     return bytes(out)
 
 
 def _begun_key_text(key: bytes) -> bytes:
     """Return the JSON text of the beginning of a key, which may end inside a character."""
+    # Without the bytes of the last character, up to three of them, it is a text.
     end = len(key)
     while True:
         try:

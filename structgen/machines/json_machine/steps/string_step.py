@@ -378,8 +378,8 @@ def hex_value(byte: int, lower: bool) -> int:
 @jit
 def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
     """Return the digits that matter, of the `value` of those so far: in a free string only what tells
-    surrogates apart, so that states are few. After `\\\\ud8` in a free string, for example, a value from 0xD8
-    to 0xDB becomes 0xD8."""
+    surrogates apart, so that states are few. After `\\ud9` in a free string, for example, the value
+    0xD9 becomes 0xD8: both begin a high surrogate."""
     free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.side_node <= 0
     if not free or writes_as_dumps(escapes_of(c, d)):
         return value
