@@ -244,10 +244,10 @@ class _Reading:
             sources = machine.sources(machine.child_place(self.row, key))
             self.add_item("the closing quote", sources or self.sources, closing)
         # Below 0, no name begins so.
-        words = ()
+        names_left: Iterable[tuple[int, bytes]] = ()
         if self.position >= 0:
-            words = machine.words_with_prefix(machine.key_list(self.row), self.position)
-        for _index, word in words:
+            names_left = machine.words_with_prefix(machine.key_list(self.row), self.position)
+        for _index, word in names_left:
             name = decode_text(word)
             if name in names:
                 sources, rank = self._demand_of_key(residue, name)

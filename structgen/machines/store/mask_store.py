@@ -52,10 +52,12 @@ class VocabularyStore:
             try:
                 rows = room(4 * self.capacity * words)
                 break
-            except OutOfMemoryError:  # a smaller store keeps fewer masks
+            except OutOfMemoryError:
+                # A smaller store keeps fewer masks. An eighth, and not all that there is: the rest of the
+                # process needs addresses, too.
                 if self.capacity == 1:
                     raise
-                self.capacity = max(1, self.capacity // 8)  # others need addresses, too
+                self.capacity = max(1, self.capacity // 8)
         self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
         self.address = address_of(self.rows)
         self.used = 0
@@ -83,17 +85,19 @@ class VocabularyStore:
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
         """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
         with self.lock:
-            rows_of_hash = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
-            for at in rows_of_hash:
-                if np.array_equal(self.rows[at], row):
-                    return at
-            at = self.used
-            if at == self.capacity:
+            content_hash = zlib.crc32(np.ascontiguousarray(row).data)
+            rows_of_hash = self._by_content.setdefault(content_hash, [])
+            for number in rows_of_hash:
+                if np.array_equal(self.rows[number], row):
+                    return number
+            number = self.used
+            if number == self.capacity:
                 return None
-            self.rows[at] = row
-            self.used = at + 1
-            rows_of_hash.append(at)
-            return at
+            # The row is written before anybody can find its number: masks are read without a lock.
+            self.rows[number] = row
+            self.used = number + 1
+            rows_of_hash.append(number)
+            return number
 
     @property
     def nbytes(self) -> int:
@@ -135,8 +139,10 @@ class MaskStore:
         """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
         held_grammars: WeakKeyDictionary[Vocabulary, HeldGrammars[Any]] = WeakKeyDictionary()
         self._grammars_ref = ref(held_grammars)
+        # The twin has all but the grammars: compiled grammars refer to it, and would else keep themselves.
         twin = copy(self)
-        self._twin, self._own_grammars = twin, held_grammars
+        self._twin = twin
+        self._own_grammars = held_grammars
 
     @property
     def of_grammars(self) -> MaskStore:
@@ -149,7 +155,7 @@ class MaskStore:
         part = self._parts.get(vocabulary)
         if part is None:
             with self._lock:
-                part = self._parts.get(vocabulary)
+                part = self._parts.get(vocabulary)  # another thread may have made it meanwhile
                 if part is None:
                     held_grammars = HeldGrammars[Any]()
                     part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, held_grammars)
@@ -205,14 +211,19 @@ def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
     with _Folders.lock:
         known_store = _Folders.stores.get(path)
         if known_store is None:
-            known_store = _Folders.stores[path] = MaskStore(path).of_grammars  # grammars alone hold it
+            # The twin: a store that held its grammars would never go, since they hold it.
+            known_store = _Folders.stores[path] = MaskStore(path).of_grammars
     return known_store
 
 
 class _Folders:
+    """The stores that were named by their folders, as long as somebody has them."""
+
     stores: ClassVar[WeakValueDictionary[str, MaskStore]] = WeakValueDictionary()
     lock: ClassVar[threading.RLock] = new_lock(STORES)
 
 
 class _Default:
+    """The stores of the process, by the value of STRUCTGEN_CACHE."""
+
     stores: ClassVar[dict[str, MaskStore]] = {}

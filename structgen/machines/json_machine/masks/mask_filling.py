@@ -97,7 +97,7 @@ def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
     if d.mode == M_STRING and c.string_specs[d.residue].phases >= 0:
         min_length, max_length = like_count(c, c.string_specs[d.residue], d.position, 0)
     if d.mode != M_NUMBER:
-        c.is_quoted = d.residue  # the row of the string or object, for whoever makes the record
+        c.quoted_row = d.residue  # the row of the string or object, for whoever makes the record
     put_terminal(c, d.mode, d.lexeme, min_length, max_length, 0, 1 if is_quoted else 0)
     return known_terminal(c)
 

@@ -117,11 +117,11 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     key = c.terminals[state].key
     registers_before, d = c.scratch[0], c.scratch[1]
     registers_before.text = 0
-    set_structural(registers_before, key.mode, c.is_quoted, 0, SENTINEL)
+    set_structural(registers_before, key.mode, c.quoted_row, 0, SENTINEL)
     registers_before.lexeme = key.lexeme
     min_length, max_length = 0, -1
     if key.mode == M_STRING:
-        spec = c.string_specs[c.is_quoted]
+        spec = c.string_specs[c.quoted_row]
         min_length, max_length = spec.min_length, spec.max_length
         # a count of characters that leaves as many as the terminal says
         if spec.phases >= 0:
@@ -145,7 +145,7 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     elif code == YES:
         characters_left = max_length - d.position if key.max_length >= 0 else -1
         missing = max(min_length - d.position, 0)
-        spec = c.string_specs[c.is_quoted]
+        spec = c.string_specs[c.quoted_row]
         if spec.phases >= 0:
             missing, characters_left = like_count(c, spec, d.position, key.min_length)
         after = put_state(c, M_STRING, d.lexeme, missing, characters_left, 0)
@@ -316,7 +316,7 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
             find_safe(c, key.lexeme, safe)
             # A token of safe characters must not be longer than the string may still become.
             if key.max_length >= 0:
-                spec = c.string_specs[c.is_quoted]
+                spec = c.string_specs[c.quoted_row]
                 characters_left = key.max_length
                 if spec.phases >= 0:
                     characters_left = phase_at(c, spec, key.max_length).safe - key.max_length

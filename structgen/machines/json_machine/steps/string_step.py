@@ -43,7 +43,7 @@ from structgen.machines.json_machine.tables.lookups import (
 from structgen.machines.machine_core.interning import note_question
 from structgen.machines.machine_core.layout import ASK, NO, YES
 
-_BEGUN, _LEVELS = 9, 14
+_FIRST_BLOCK, _LEVELS = 9, 14
 """Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes
 that were tried last."""
 
@@ -509,15 +509,15 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
     spare = c.work.spare
     level = 0
     has_questions = False
-    copy_block(d, spare[_BEGUN])
+    copy_block(d, spare[_FIRST_BLOCK])
     # By level: the registers, and in a block of its own the byte that was tried last. 33 is before all bytes
     # of escapes, the first of which is a quote (34): it says that the level is new.
-    last = spare[_BEGUN + _LEVELS]
+    last = spare[_FIRST_BLOCK + _LEVELS]
     last.mode = 33
     while level >= 0:
-        s = spare[_BEGUN + level]
-        t = spare[_BEGUN + level + 1]
-        last = spare[_BEGUN + _LEVELS + level]
+        s = spare[_FIRST_BLOCK + level]
+        t = spare[_FIRST_BLOCK + level + 1]
+        last = spare[_FIRST_BLOCK + _LEVELS + level]
         escape = (s.lexeme >> ESCAPE_SHIFT) & 15
         if last.mode == 33 and escape == 0:
             code = is_inside(c, s, t)
@@ -548,6 +548,6 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
         has_questions = has_questions or code == ASK
         if code == YES:
             level += 1
-            last = spare[_BEGUN + _LEVELS + level]
+            last = spare[_FIRST_BLOCK + _LEVELS + level]
             last.mode = 33
     return ASK if has_questions else NO

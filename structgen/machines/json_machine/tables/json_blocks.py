@@ -326,7 +326,7 @@ class JsonContext(LexemeContext):
     """1: follow the text of extra keys (commits do, masks need not)."""
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
-    is_quoted: int
+    quoted_row: int
     """The row of the string, or of the object of the key, whose terminal was asked last."""
     cells: Int32Table
     """256 cells of each terminal (`LexemeContext.moves`)."""
