@@ -1,8 +1,8 @@
-"""What may come next in a document, in words, and which places of the schema ask for it.
+"""The possible continuations of a document in words, each with the places of the schema that ask for it.
 
-Everything is told from a state and the states behind it: their registers say what is being read, the network
-what that may mean. An item stands in the list only with bytes that are allowed, and every allowed byte has an
-item.
+All words come from a state and the states after it: their registers name the value that is being read, and
+the network says its meaning. An item stands in the list only with bytes that are allowed, and every allowed
+byte has an item.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _URGENT, _VALUE, _MARK, _BLANK, _END = range(5)
 
 
 def list_expected(machine: Inspection, index: int) -> list[Expected]:
-    """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values, and
-    an item that counts the others. Empty after an end token.
+    """Return the items that may follow a state: required ones first, then alphabetically; up to 20 keys and
+    values, and an item that counts the others. Empty after an end token.
 
     The grammar's lock is held by the caller. For messages, not for speed: a fraction of a millisecond, more
     where an object has thousands of keys.
@@ -62,7 +62,7 @@ def list_expected(machine: Inspection, index: int) -> list[Expected]:
 
 
 class _Reading:
-    """What is being read in a state, and how it goes on."""
+    """The value that is being read in a state, and its continuations."""
 
     def __init__(self, machine: Inspection, index: int) -> None:
         self.machine = machine
@@ -82,11 +82,11 @@ class _Reading:
         self.items: dict[tuple[int, str], tuple[dict[str, None], set[int]]] = {}
         """Rank and words, with their places and bytes."""
         self.live: LiveState | None = None
-        """What is being read of texts of grammars."""
+        """The live state of a string that is held to a grammar; None of other values."""
         if self.mode == L.M_STRING and (state := machine.string_state(index)) >= 0:
             self.live = machine.strings.is_live(state)
         self._going_on: dict[str, set[int]] = {}
-        """What `_bytes_of_word` found, by the next two characters."""
+        """The answers of `_bytes_of_word`, by the next two characters."""
 
     def add_item(
         self, wording_of_item: str, sources: Iterable[str], first: Iterable[int], rank: int = _VALUE
@@ -369,7 +369,8 @@ def _first_spellings(rest: str) -> list[bytes]:
 
 
 def _begun_escape(lex: int) -> bytes:
-    """Return what is written of an escape, in lower case (`lexeme`: escape state, digits, high surrogate)."""
+    """Return the text of an escape so far, in lower case. `lex`: the register (escape state, digits, high
+    surrogate)."""
     escape = (lex >> L.ESCAPE_SHIFT) & 15
     value = (lex >> 32) & 0xFFFF
     high = (lex >> 48) & 0x3FF

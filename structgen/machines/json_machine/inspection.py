@@ -1,5 +1,4 @@
-"""The state of a machine read from Python: what completions,
-events and explanations ask of a compiled grammar."""
+"""`Inspection` reads the state of a machine from Python, for completions, events and explanations."""
 
 from __future__ import annotations
 
@@ -216,8 +215,8 @@ class Inspection:
         repeated_keys: bool = False,
         named_keys: bool = False,
     ) -> npt.NDArray[np.int64]:
-        """Return int64[256]: the state after each of some bytes, -1 where it is refused. What `repeated_keys`
-        forgets and `named_keys` refuses: see state_walk.after_each."""
+        """Return int64[256]: the state after each of some bytes, -1 where it is refused. `repeated_keys` and
+        `named_keys`: as `forgets` and `refuses_extra` of `state_walk.after_each`."""
         byte_filter = np.zeros(256, np.uint8)
         byte_filter[list(data)] = 1
         states = np.empty(256, np.int64)
@@ -338,8 +337,8 @@ class Inspection:
         return root > 0 and int(rows[root, SetEntry.member]) == 1
 
     def text_before(self, text: int) -> tuple[int, int]:
-        """Return what is written of an extra key (`JsonState.text`), as the text without its last
-        byte, and that byte."""
+        """Return the text of an extra key so far (`JsonState.text`) in two parts: the row of the text without
+        its last byte, and that byte."""
         parent_text, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
         return parent_text, byte
 

@@ -1,11 +1,11 @@
-"""Draft trees in compiled code: how a batch of them is laid out, and what is done for one of its nodes.
+"""Draft trees in compiled code: the layout of a batch of them, and the work for one of its nodes.
 
 A draft is a tree of guessed tokens behind a state. Its places are the root (that state) and its nodes, in an
 order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
 for each draft. `walk_drafts` goes over the nodes of many jobs, of any kinds of grammars (`token_steps`).
 
-Only what is known is done: no question is noted, and no mask is worked out. A place that needs either is left
-(NOT_YET), with all that is below it.
+Only known states and masks are used: no question is noted, and no mask is worked out. A place that needs
+either is left (NOT_YET), with all that is below it.
 """
 
 from __future__ import annotations

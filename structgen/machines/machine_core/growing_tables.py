@@ -67,7 +67,8 @@ class TablePlan:
     def __init__(
         self, context: type[Core], tables: Mapping[str, TableSizes], words: Mapping[str, int] | None = None
     ) -> None:
-        """`tables` by the names of the context's fields; `words`: what other words of it are at first."""
+        """`tables`: the first sizes by the names of the context's fields; `words`: the first values of other
+        words of the context, which are 0 else."""
         fields = fields_of(context)
         self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
         self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
@@ -350,7 +351,7 @@ class GrowingTables:
 
     @property
     def most_interned(self) -> int:
-        """Rows of the longest table that interns: what `Limits.parser_states` bounds."""
+        """Rows of the longest table that interns, which `Limits.parser_states` bounds."""
         return int(self.context[self._plan.interning].max())
 
     def nbytes(self) -> int:

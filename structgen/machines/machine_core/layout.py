@@ -54,7 +54,7 @@ class NodeRow(Block):
 
 
 class Edge(Block):
-    """What follows: three words of a key, and the answer."""
+    """An answer that compiled code finds again: three words of a key, and the target."""
 
     first: int
     second: int
@@ -115,7 +115,7 @@ class ByteSteps(Block):
     begin: int
     """(state, spot): have a state stand at a spot. 0 in place of a code: Python alone reads texts."""
     step: int
-    """(spot, other, byte): have what is behind a byte stand at another spot."""
+    """(spot, other, byte): have the state after a byte stand at another spot."""
     ends: int
     """(spot): 1 or more if the text may end there, 0."""
     target: int
@@ -124,7 +124,7 @@ class ByteSteps(Block):
     """(state, token): the state after a token that is not an end token; UNKNOWN where Python must find it. 0
     in place of a code: the token's bytes say it."""
     each: int
-    """(state, token): what `take` answers, where the states of many tokens are asked for: byte by byte, so
+    """(state, token): the answer of `take`, where the states of many tokens are asked for: byte by byte, so
     that tokens share the states on their way. 0 in place of a code: as `take`."""
 
 

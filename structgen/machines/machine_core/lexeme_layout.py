@@ -41,7 +41,7 @@ ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD = 
 
 
 class Trie(Block):
-    """What tokens have behind the end of a lexeme, as a trie. Trie 0 has the whole tokens."""
+    """The bytes that tokens have after the end of a lexeme, as a trie. Trie 0 has the whole tokens."""
 
     nodes: int
     """Where its nodes begin in `trie_nodes`; -1: they are ranges of the vocabulary's trie."""
@@ -80,7 +80,7 @@ class Group(Block):
 
     end_class: int
     shift: int
-    """What they do to the newline's column (`shift_after`), where that matters; else 0."""
+    """The change of the newline's column (`shift_after`), where columns matter; else 0."""
     dense_row: int
     """A row of the mask store; -1: they are listed."""
     first: int
@@ -89,13 +89,13 @@ class Group(Block):
 
 
 class Leftover(Block):
-    """Tokens that end the lexeme as a terminal, and the trie of what they have behind it."""
+    """Tokens that end the lexeme as a terminal, and the trie of their bytes after it."""
 
     terminal: int
     carry: int
     shift: int
-    """What the bytes before do to the newline's column (`shift_after`). Where nothing depends on columns, 1:
-    their first byte ends the lexeme (CLOSES)."""
+    """The change of the newline's column by the bytes before (`shift_after`). Where nothing depends on
+    columns, 1: their first byte ends the lexeme (CLOSES)."""
     trie: int
 
 
@@ -163,7 +163,7 @@ FOUND_WORDS: Final = 4
 
 
 class Depth(Block):
-    """What a scan knows of a node on its way."""
+    """A node on the path of a scan: the states of the lexer there."""
 
     lexeme: int
     shift: int
@@ -194,9 +194,9 @@ class Waiting(Block):
     base: int
     """The depth above the first node of its range."""
     own: int
-    """1: its own tokens wait alone, and what is below it does not."""
+    """1: its own tokens wait alone, and the nodes below it do not."""
     parent: Annotated[Depth, DEPTH_WORDS]
-    """What is known of the node above it."""
+    """The row of the node above it."""
 
 
 MOST_WAITING: Final = 1 << 14
@@ -211,7 +211,7 @@ class Scan(Block):
     trie: int
     lexeme: int
     token_count: int
-    """How many slots, or tokens, were found inside."""
+    """How many slots, or tokens, stay inside so far."""
     crossing_count: int
     """How many crossings."""
     waiting: int
@@ -220,7 +220,8 @@ class Scan(Block):
     apart: int
     """Nodes so far behind which the state and `Depth.like_state` differ."""
     is_compared: int
-    """1: with another state, to whose record is left what both do alike; 0."""
+    """1: the scan compares with another state, and leaves to its record the tokens that both treat alike;
+    0."""
     masks: int
     """How many masks were begun."""
     visited_count: int
@@ -308,13 +309,13 @@ class LexemeContext(Core):
     """The terminal of the indenter's newline; -1: none."""
     tab: int
     keeps_column: int
-    """1: what goes on behind a newline depends on the column that it has so far."""
+    """1: the texts after a newline depend on the column that it has so far."""
     serial: int
     """The number of the grammar in this process."""
     closing: int
     """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
     may_follow: Bytes
-    """uint8[states, 256]: an automaton of what may stand behind the end of a lexeme at most; 0: nothing may.
+    """uint8[states, 256]: an automaton of the bytes that may follow the end of a lexeme at most; 0: none may.
     It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
     an address: anything may stand there."""
     most_apart: int

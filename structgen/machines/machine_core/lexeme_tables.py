@@ -159,8 +159,8 @@ class RecordTables:
         count: int,
         row: npt.NDArray[np.int32] | None = None,
     ) -> int:
-        """Make the record of a trie in a state, of what was scanned last: `count` tokens inside, or instead
-        of them those of a row. Return its number. `call`: as `make` takes it."""
+        """Make the record of a trie in a state from the last scan: `count` tokens inside, or instead of them
+        the tokens of a `row` of bits. Return its number. `call`: as `make` takes it."""
         record = np.empty(words_of(LexemeRecord), np.int64)
         listed_count = count if row is None else 0
         call(make_record, trie, state, listed_count, address_of(record))

@@ -1,6 +1,6 @@
 """Masks: tokens are collected in a buffer, memoised in the row of their state, and written as bits.
 
-Every machine has its own way to collect. What it has collected is remembered here, and known masks of every
+Every machine has its own way to collect tokens. The result is remembered here, and known masks of every
 language are copied by the same compiled call (`fill_mask`).
 """
 

@@ -1,8 +1,9 @@
 """The rows of a batch in compiled code: known masks are copied, and tokens are taken.
 
-What comes in is a block of columns, each with an int64 for every row: the address of the grammar's block (0:
-the row is passed over), the state, and a third number. What goes out stands in the column of states: from 0
-on an answer; below 0 the row is left to Python, which asks for it by itself. No questions are answered.
+A caller hands in a block of columns, each with an int64 for every row: the address of the grammar's block (0:
+the row is passed over), the state, and a third number. The answers are written over the column of states:
+from 0 on an answer; below 0 the row is left to Python, which asks for it by itself. No questions are
+answered.
 """
 
 from __future__ import annotations

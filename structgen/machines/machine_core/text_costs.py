@@ -56,8 +56,8 @@ def find_costs(steps: int, first_state: int, count: int) -> int:
     """Set costs[s] to the fewest tokens from s to a state of cost 0, and slots[s] to the slot of the first of
     them, plus one, for `count` states from the first on.
 
-    What the steps of a state lead to has its cost already, or comes before it. Returns 0; a state that
-    reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
+    The states to which a state's steps lead have their costs already, or come before it. Returns 0; a state
+    that reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
     """
     c = _Steps(steps)
     # Each state walks the trie of tokens along its own texts. By depth, `path` has the state that the bytes
@@ -190,7 +190,7 @@ class TextCosts:
         return len(self._costs)
 
     def _drop_unfinished(self) -> int:
-        """Return the number of the next state; what a call that was cut off has left behind it goes."""
+        """Return the number of the next state; entries of a call that was cut off are removed."""
         # A state is whole once it has a cost: that comes last.
         first = self.next
         del self._begin[first:], self._end[first:], self._slots[first:]

@@ -1,7 +1,7 @@
 """Steps over bytes and tokens, for every kind of grammar: each brings the step of one byte (`ByteSteps`).
 
-What comes in: the address of a grammar's block, and a state by its number. What goes out: the number of a
-state; REFUSED; ASKED with questions noted; UNKNOWN where Python must find it; or a code of that kind's own.
+A call gets the address of a grammar's block, and a state by its number. It returns the number of a state;
+REFUSED; ASKED with questions noted; UNKNOWN where Python must find the state; or a code of that kind's own.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ def ends_below(context: int, index: int, nodes_address: int, end: int, target_ad
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
-    """Note what follows (`layout.Edge`); there is room. Returns 0."""
+    """Write an edge (`layout.Edge`), for which there is room: `put_edge(address, residue, key, outcome,
+    after)`. Returns 0."""
     c = Core(context)
     row = edge_key(c, first, second, third)
     row.target = target

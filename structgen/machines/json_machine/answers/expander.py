@@ -1,5 +1,5 @@
-"""Answers to the questions of compiled code: asks the network and the automata,
-writes what they say into the tables."""
+"""Answers to the questions of compiled code: `Expander` asks the network and the automata, and writes the
+answers into the tables."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Expander:
         """Engine row of a residue -> the network's number (the rows of plain objects
         that the engine made are not here)."""
         self._blocks: dict[tuple[object, ...], int] = {}
-        """What a plain object is -> the first row of its residues."""
+        """Names, places and the like of a plain object -> the first row of its residues."""
         self._block_of: dict[int, int] = {}
         """That row -> a residue of the network's in the block."""
         self.arrays: set[int] = set()
@@ -74,7 +74,7 @@ class Expander:
         """Those of them whose last item has not been read."""
         self.outcomes = network.outcomes
         self._scalars: dict[Hashable, tuple[int, ...]] = {}
-        """What `Network.scalars_of` says of a place -> the words of its row."""
+        """The answer of `Network.scalars_of` for a place -> the words of its row."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
         """Words, sorted -> the row of their list."""
         self._rows: dict[Spec, int] = {}
@@ -88,11 +88,11 @@ class Expander:
     # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh_addresses(self) -> None:
-        """Tell compiled code where the automata's arrays lie, if they have moved: before a row says in which
-        state a string or a number begins.
+        """Write where the automata's arrays lie, if they have moved: before a row says in which state a
+        string or a number begins.
 
-        Those it was told last are held until then: a completion, or the network, may make states and so move
-        them while nobody here looks. The old arrays are true as far as they go.
+        The arrays of the last call are kept until then: a completion, or the network, may make states and so
+        move them at any time. The old arrays are right for the states that they have.
         """
         strings, numbers = self.strings, self.numbers
         arrays = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
@@ -318,10 +318,10 @@ class Expander:
     # --- answers --------------------------------------------------------------------------------------------
 
     def answer_questions(self, terminal: Callable[[int], None]) -> None:
-        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
+        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's record.
 
-        Raises what the network, the automata or the limits raise;
-        the questions are then gone, the tables whole.
+        Raises the errors of the network, the automata and the limits; the questions are then gone, and the
+        tables whole.
         """
         assert self._tables.question_words[0], "compiled code waits for an answer, and has asked nothing"
         for kind, first, second, third in self._tables.questions():
@@ -393,7 +393,7 @@ class Expander:
         )
 
     def know_residue(self, row: int) -> None:
-        """Have the contents of a residue's row known."""
+        """Write the contents of a residue's row, unless they are there."""
         if self._tables.rows(L.T_RES).item(row, L.ResidueRow.status):
             return
         number = self.residue_of[row]
@@ -475,9 +475,8 @@ class Expander:
         self._put_edge(row, L.UNREAD_TAG, outcome, residue)
 
     def item_text(self, log: int, begin: int) -> bytes:
-        """Return what is written of an item, as JSON text without white space between tokens: its log,
-        from where it begins on (the extras of the frame
-        under it)."""
+        """Return the text of an item so far, as JSON without white space between tokens. `log`: the last row
+        of its log; `begin`: the row before the first (the extras of the frame under it)."""
         rows = self._tables.rows(L.T_TEXT)
         begin = begin & L.LOG
         # The log is a chain from the last label to the first.

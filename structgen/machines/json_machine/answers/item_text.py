@@ -13,7 +13,7 @@ _LITERALS = MappingProxyType({b"t": b"true", b"f": b"false", b"n": b"null"})
 
 
 def text_of(labels: list[int]) -> bytes:
-    """Return JSON text, without white space between tokens, from the labels of what was written of it."""
+    """Return JSON text, without white space between tokens, from the labels of its log."""
     out = bytearray()
     at = 0
     while at < len(labels):

@@ -1,4 +1,4 @@
-"""What a network asks about scalars, answered by the automata that the machine will run."""
+"""Questions of a network about strings and numbers, answered by the automata that the machine will run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How many tokens a document still needs, at most, noted by the walk that collects a mask.
 
-What a state needs is no more than the rest of its innermost value and the rests of all that holds it. Python
+A state needs no more tokens than the rest of its innermost value and the rests of all that holds it. Python
 has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
 So a walk, which reaches each state that a token leads to, takes the most of their sums. Groups of states
 whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
@@ -36,8 +36,8 @@ _LITERAL_REST = 1 + len("false")
 
 @jit
 def note_bound(c: JsonContext, s: JsonState) -> None:
-    """Take what is needed in registers, to which a token leads, into the bound of the walk, or list their
-    group."""
+    """Take the tokens that a document needs from the registers at `s`, to which a token leads, into the bound
+    of the walk; or list their group."""
     mode, frame = s.mode, s.frame
     if c.bounding == 0 or mode == M_DOC:
         return

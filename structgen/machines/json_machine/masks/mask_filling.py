@@ -1,4 +1,4 @@
-"""The mask of a state: collected by what the state reads, and remembered.
+"""The mask of a state: its tokens are collected, and remembered in the row of the state.
 
 A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
 take the address of a context and integers, and answer below 0 as `machine_core.layout` says: at ASKED the

@@ -1,5 +1,6 @@
-"""A trie walked through the machine: the vocabulary's own, and the small ones of what tokens leave over; and
-the keys beside the list of those that are named and the set of those that were written.
+"""The walk of a trie through the machine: of the vocabulary's own, and of the small ones of leftovers. In
+keys and strings it may collect only tokens that depend on a list of words, or on the keys that the object
+holds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""`LengthTable`: what tokens do in strings of which only the length is bounded, for all lengths at once.
+"""`LengthTable`: the tokens of strings of which only the length is bounded, for all lengths at once.
 
-What `maxLength` and `minLength` still ask is another number behind each character, and so each of them is a
-terminal of its own. Of a free string the tokens are known for all of them: each needs so many characters.
+The room that `maxLength` and `minLength` leave is another number after each character, and so each of these
+is a terminal of its own. Of a free string the tokens are known for all of them: each needs so many
+characters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from structgen.base.native.bit_rows import add_tokens
 
 
 class LengthTable(NamedTuple):
-    """What tokens do in one state of a free string, by the characters that the string must have room for."""
+    """The tokens of one state of a free string, by the characters that the string must have room for."""
 
     ends: npt.NDArray[np.int32]
     """Where in `tokens` those end that need as many characters as the index says."""

@@ -1,4 +1,4 @@
-"""Finds what tokens do in terminals: a record that is known, by what the terminal is, or else a scan."""
+"""`Recorder` finds the record of a terminal: a known one, by the terminal's content, or else by a scan."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ _ENDS = _HOOKS + word_of(Hooks, "ends")
 
 
 def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
-    """Return what a terminal is (the leading words of its row, its automaton's state), without the grammar it
-    was met in."""
+    """Return the content of a terminal, which is the same in each grammar: of the leading words of its row
+    (`identity`) and the content of its automaton's state (`automaton`)."""
     mode, lexeme = identity[: L.TerminalKey.min_length]
     if mode == L.M_NUMBER:
         return mode, automaton
@@ -90,7 +90,7 @@ class Recorder:
         return 0 if self._own is None else self._own.nbytes
 
     def install_terminal(self, terminal: int) -> None:
-        """Install what a terminal is, which a mask asks for."""
+        """Write the record of a terminal, which a mask asks for, into its row."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.holder].tolist()
         key = self._record_key(identity)
         known_terminal = self._known_terminal(key)
@@ -120,7 +120,7 @@ class Recorder:
         self._expander.answer_questions(self.install_terminal)
 
     def _call_until_known(self, function: Callable[..., int], *arguments: int) -> int:
-        """Return what a compiled function answers once it asks nothing."""
+        """Return the answer of a compiled function, after all its questions are answered."""
         while True:
             # Cells are a growing table: an answer may have moved them.
             self._tables.context[_MOVES] = self._tables.context[L.T_CELL + ADDRESS]
@@ -158,7 +158,7 @@ class Recorder:
     # --- scans ----------------------------------------------------------------------------------------------
 
     def _prepare_scan(self) -> None:
-        """Give compiled code what a scan needs, once."""
+        """Write the words of the context that every scan needs, once."""
         tables, context = self._tables, self._tables.context
         if not tables.count(L.T_TRIE):
             context[JsonContext.serial] = next(SERIALS)
@@ -187,7 +187,7 @@ class Recorder:
             space: Workspace = self._masks.workspaces.space
             row = self._row_of_bits(like) & space.alike
             add_tokens(row, space.tokens[:count])
-        # What a live state takes is told by masks of its grammars, which go with this one.
+        # The record of a live state is made of masks of its grammars, which go with this grammar.
         is_live = identity[L.TerminalKey.mode] == L.M_STRING and self._live_state(identity) is not None
         records = self._own_records() if is_live else self._records()
         return records.put_record(
@@ -218,7 +218,7 @@ class Recorder:
         table = self._length_table(lexeme)
         nodes = table.nodes_that_close(min_length, max_length)
         self._prepare_scan()
-        # What a scan would have noted is written into its scratch memory: then a record is made of it.
+        # The crossings are written into the scratch memory of scans: a record is then made as of a scan.
         arrays = self._masks.workspaces.space.arrays
         crossings = arrays["crossings"].view(np.int64).reshape(-1, words_of(LexemeCrossing))
         crossings[: len(nodes)] = 0, 0, 0, 1  # the free string's outcome is 0
@@ -240,8 +240,8 @@ class Recorder:
         return self._own
 
     def _length_table(self, lexeme: int) -> LengthTable:
-        """Return what tokens do in a state of the free string, by the characters that they need. There is one
-        for each state that a string reaches, and policy of escapes, in the same memory as the records."""
+        """Return the table of lengths of a state of the free string. There is one for each state that a
+        string reaches, and policy of escapes, in the same memory as the records."""
         identity = [L.M_STRING, lexeme, 0, -1, 0, 0]
         key = self._record_key(identity)
         for records in (self._shared_records, self._own):
@@ -285,8 +285,8 @@ class Recorder:
         return self._expander.strings.is_live(state)
 
     def _live_record(self, identity: list[int]) -> LiveState | None:
-        """Return what a terminal is inside a string that may be a text of a grammar, between two characters
-        or in one; None of others, of the quote that opens it, and of escapes."""
+        """Return the live state of a terminal inside a string that may be a text of a grammar, between two
+        characters or in one; None of others, of the quote that opens it, and of escapes."""
         mode, lexeme = identity[: L.TerminalKey.min_length]
         is_escape = mode == L.M_STRING and lexeme >> L.ESCAPE_SHIFT != 0
         if mode != L.M_STRING or is_escape or identity[L.TerminalKey.is_quoted]:

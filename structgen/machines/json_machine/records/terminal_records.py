@@ -1,4 +1,4 @@
-"""The records of terminals by what the terminals are, in tables of their own: those that grammars share."""
+"""The records of terminals by the content of the terminals, in tables that grammars share."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class KnownTerminal(NamedTuple):
 
 
 def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
-    """Append the trie of what tokens have behind a first quote; return its number."""
+    """Append the trie of the bytes that tokens have after a first quote; return its number."""
     quote_node = int(vocabulary.first[QUOTE])
     if quote_node < 0:
         return put_trie(tables, 0, 0, 1)  # no token begins with a quote: a trie without nodes
@@ -131,8 +131,9 @@ class TerminalRecords:
         row: npt.NDArray[np.int32] | None,
         sets: Sequence[frozenset[int]],
     ) -> KnownTerminal:
-        """Return the record of what was scanned last (as `RecordTables.add_record`). Of two threads that made
-        the same one, both get the first. `sets`: the outcomes by the scan's numbers."""
+        """Return the record of the last scan (the parameters are those of `RecordTables.add_record`). Of two
+        threads that made the same one, both get the first. `key`: the content of the terminal; `sets`: the
+        outcomes by the scan's numbers."""
         grown = self._grown
         # The store's lock ranks above the grammar's, which the caller holds: the order is always this one.
         with self._store.lock:

@@ -1,4 +1,4 @@
-"""Keys, strings and items that depend on what was written before.
+"""Keys, strings and items that depend on the text before them.
 
 Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
 the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.

@@ -89,7 +89,7 @@ class JsonNode(NodeRow):
 
 
 class FrameRow(Block):
-    """What holds a value that is open: an object or an array, and the frame below."""
+    """The object or array around a value that is open, and the frame below."""
 
     residue: int
     extras: int
@@ -119,7 +119,7 @@ class SetEntry(Block):
 
 
 class PlaceRow(Block):
-    """What may begin at a place: rows, states and outcomes, -1: nothing of that kind."""
+    """The values that may begin at a place: rows, states and outcomes, -1: none of that kind."""
 
     status: int
     object: int
@@ -172,7 +172,7 @@ class WordListRow(Block):
 
 
 class StringRow(Block):
-    """What a string must be."""
+    """The strings that may stand at a place."""
 
     kind: int
     """0: an automaton from `start`, with `min_length` to `max_length` characters; 1: the word list
@@ -226,7 +226,7 @@ class PlainObjectRow(Block):
 
 
 class TerminalKey(Block):
-    """What tells a terminal from others."""
+    """The words that tell a terminal from others."""
 
     mode: int
     lexeme: int
@@ -238,7 +238,7 @@ class TerminalKey(Block):
 
 
 class JsonTerminal(Block):
-    """A state of the lexer of terminals (`terminal_lexer`), and what tokens do in it."""
+    """A state of the lexer of terminals (`terminal_lexer`), and the record of its tokens."""
 
     key: TerminalKey
     holder: int
@@ -252,7 +252,7 @@ class JsonTerminal(Block):
 
 
 class TextsLevel(Block):
-    """A byte of a text that `keys_and_items.texts_left` counts: what is read before it, and the column that
+    """A byte of a text that `keys_and_items.texts_left` counts: the states before it, and the column that
     comes next (-1: the text may end here first)."""
 
     state: int
@@ -314,8 +314,8 @@ class JsonContext(LexemeContext):
     """How characters of free strings may be written; of keys and of listed strings."""
     key_escapes: int
     lacks: int
-    """What cannot be written for want of bytes, as bits: some escapes (LACKS_ESCAPES), some characters of
-    which the first byte can be (LACKS_TAILS)."""
+    """Parts of strings that cannot be written for want of bytes, as bits: some escapes (LACKS_ESCAPES), some
+    characters of which the first byte can be (LACKS_TAILS)."""
     absent: Bytes
     """uint8[256]: 1 for a byte that no token has; there where something lacks."""
     root: int

@@ -53,8 +53,8 @@ def _possible_bytes() -> npt.NDArray[np.int32]:
 
 
 def _left_over() -> npt.NDArray[np.uint8]:
-    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.may_follow`):
-    white space, a sign of JSON, a value."""
+    """Return the automaton of the bytes that may follow a terminal at most, whatever the grammar
+    (`LexemeContext.may_follow`): white space, a sign of JSON, a value."""
     after_quote, anything = AFTER_END + 1, AFTER_END + 2
     signs = b" \t\r\n,:]}"
     literals = (b"true", b"false", b"null")

@@ -1,9 +1,9 @@
-"""What the tables say, read by compiled code: the network's answers, the automata, and lists of words.
+"""Look-ups of compiled code in the tables: the network's answers, the automata, and lists of words.
 
-What is not there yet is asked. A set of keys is hash-consed: equal sets are one number. Its rows are nodes
-(`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it; the next
-entry). Node and entry 0: empty. A prefix in a list of words is (low, high, position): the words low..high-1
-share their first `position` bytes.
+A row that is not there yet is asked for. A set of keys is hash-consed: equal sets are one number. Its rows
+are nodes (`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it;
+the next entry). Node and entry 0: empty. A prefix in a list of words is (low, high, position): the words
+low..high-1 share their first `position` bytes.
 """
 
 from __future__ import annotations
