@@ -251,8 +251,8 @@ class CompiledGrammar(ABC):
 
     States, automata and masks are made when a text first needs them, and then kept, within `limits`.
 
-    A state is a row of `T_NODE`, which also holds its mask once that is known: one compiled call
-    (`machine_core.masks.fill`) copies the known masks of every grammar. Each subclass is a
+    A state is a row of the table `nodes`, which also holds its mask once that is known: one compiled call
+    (`machine_core.masks.fill_mask`) copies the known masks of every grammar. Each subclass is a
     machine that says what a state means and works out its mask: `CompiledSchema` for JSON texts,
     `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
     """
@@ -276,8 +276,8 @@ class CompiledGrammar(ABC):
     _has_specials: bool = False
     """Whether its texts have special tokens."""
     _call_until_answered: Callable[..., int]
-    """Return what a compiled call answers once it asks nothing. It takes the entry point, and what comes
-    behind the address of the grammar's block."""
+    """Return the answer of a compiled call, after all its questions are answered. It takes the entry point,
+    and the arguments after the address of the grammar's block."""
 
     def __init__(
         self,
@@ -319,7 +319,7 @@ class CompiledGrammar(ABC):
         self.sufficient_budgets: dict[int, int] = {}
         """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
         self._costs = _NO_COSTS
-        """What `publish_costs` returns, once it was called."""
+        """The answer of `publish_costs`, once it was called."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -748,8 +748,8 @@ class CompiledGrammar(ABC):
         return budget >= known_budget
 
     def _compute_bounded(self, index: int) -> int | None:
-        """Work out and memoise the mask of a state, by its number; return what `sufficient_budgets` has of
-        it then, if the walk of the mask has told that. Raises FinishedError."""
+        """Work out and memoise the mask of a state, by its number; return the entry of `sufficient_budgets`
+        for it, if the walk of the mask has found one. Raises FinishedError."""
         self.compute(index)
         return None
 
@@ -850,16 +850,20 @@ _OPEN_STRING: Final = re.compile(
 
 
 def plain_grammar(grammar: Any) -> Any:
-    """Return the grammar of a compiled one; what is none as it is."""
+    """Return the grammar of a compiled one; any other object as it is."""
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
 def first_fault(
     compiled: CompiledGrammar, text: str, text_before: str = "", *, in_lines: bool = False
 ) -> str:
-    """Return in words where a text behind another one leaves a grammar, by its byte or its line and column,
-    and what could have come there; "" where it is one of its texts. Linear in the text; what earlier texts
-    have used up is freed (`CompiledGrammar.fresh`)."""
+    """Return in words where a text leaves a grammar, and the items that were expected there; "" where it is
+    one of the grammar's texts.
+
+    `text_before` stands before the text, and is not counted. The place is a byte of the text; with `in_lines`
+    it is a line and a column, from 1. For example `first_fault(compiled, "[1,]")`. Linear in the text. Where
+    earlier texts have used up the grammar's memory, a grammar compiled anew reads it (`fresh`).
+    """
     data = text.encode("utf-8", "surrogatepass")
     data_before = text_before.encode()
     compiled = compiled.fresh()

@@ -34,7 +34,7 @@ _UNWRITTEN = array("b", (D.ROW_LEFT,))
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
 Job = tuple[int, int, int, int, int]
-"""What compiled code is told of a draft: the words of `machine_core.draft_nodes`."""
+"""A draft as compiled code reads it: the words of `machine_core.draft_nodes.Job`."""
 
 
 class DraftMasks:
@@ -176,13 +176,13 @@ class DraftMasks:
         )
 
     def _make_job(self, draft: int, address: int, state: int) -> Job:
-        """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is
+        """Return the words of a draft for compiled code. `address`: of its grammar's block, 0: the text is
         free."""
         return address, state, self._nodes[draft], self._places[draft], self._counts[draft]
 
     def _run_jobs(self, jobs: Sequence[Job]) -> int:
-        """Do what is known of some drafts in compiled code; return how many of their places are left. Under
-        the locks of their grammars."""
+        """Find the known states and masks of some drafts in compiled code; return how many of their places
+        are left. Under the locks of their grammars."""
         # one array: the words of the batch, then the words of each draft
         words = array("q", self._words)
         for job in jobs:

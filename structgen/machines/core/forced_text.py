@@ -244,8 +244,8 @@ them: they would be gone only when garbage is collected."""
 
 
 class AnyText(CompiledGrammar, Completions):
-    """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt.
-    Before an end token it is in its start."""
+    """Every sequence of tokens, as a compiled grammar: the texts that may follow the border of a free text's
+    prompt. Before an end token it is in its start."""
 
     table_plan = TABLES
 
@@ -290,9 +290,9 @@ def with_forced_text(
     compiled: CompiledGrammar, *, canonical: bool = False, border: bytes = b"", prefix: bytes = b""
 ) -> CompiledGrammar:
     """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
-    tokens if `canonical`, behind the bytes `border` of a prompt (`prompt_border`), with what follows the
-    beginning `prefix` of its texts; the grammar itself where nothing is asked for. While somebody
-    holds it, it is found again.
+    tokens if `canonical`, after the bytes `border` of a prompt (`prompt_border`), with the texts that follow
+    the beginning `prefix`; the grammar itself where no policy is asked for. While somebody holds the result,
+    it is found again.
 
     Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
     model's texts were split; TokenizerError if the library that splits them is not installed.

@@ -1,7 +1,7 @@
 """A compiled grammar around another one that narrows its masks: `forced_text`, and some of bench/methods.
 
-A state is a *place*: a state of the grammar, and what the narrowing has to know besides. Places are interned,
-so matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
+A state is a *place*: a state of the grammar, and further knowledge of the narrowing. Places are interned, so
+matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def grammar_accepts(compiled: CompiledGrammar, text: str) -> bool:
 
 
 def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
-    """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
-    made of. The grammar is compiled at the first of them, and freed with the schema."""
+    """Return a core schema whose strings are texts of a grammar: the value if it is a string, or else the
+    string of which it is made. The grammar is compiled at the first string, and freed with the schema."""
     # optional: pydantic
     from pydantic_core import PydanticCustomError, core_schema
 

@@ -12,8 +12,8 @@ from structgen.tokens.vocabulary import Vocabulary
 
 
 class TokenCounts(Completions):
-    """What budgets ask, over what a kind of grammar brings: the length of a state's completion, its count,
-    and the states behind tokens. The grammar's lock is held by the caller."""
+    """The answers for budgets. A kind of grammar brings the length of a state's completion, its count, and
+    the states after tokens. The grammar's lock is held by the caller."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._costs = TextCosts(vocabulary)
@@ -34,7 +34,7 @@ class TokenCounts(Completions):
         """Return states after some allowed tokens, and for each token which of them has its own's count."""
 
     def clear_counts(self) -> None:
-        """Forget what was remembered."""
+        """Forget all counts."""
         self._costs.clear_states()
         self._counts.clear()
         self._ceilings.clear()

@@ -1,7 +1,8 @@
 """The memory that every compiled machine has: a block for each compiled grammar, and tables behind it.
 
-Compiled code is handed the address of the block. Tables grow by doubling; a table that was outgrown stays
-allocated as long as its grammar, so that a reader without the lock sees old, valid memory.
+Compiled code gets the address of the block; in all compiled functions `c` is this block. Tables grow by
+doubling; a table that was outgrown stays allocated as long as its grammar, so that a reader without the lock
+sees old, valid memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mask store: what tokens do inside a terminal, for any grammar that meets the same automaton state.
+"""The mask store: the tokens inside a terminal, for any grammar that meets the same automaton state.
 
 A record is keyed by the content of the automaton state; no grammar is in the key, so all grammars of a
 process share it. A record holds the tokens that stay *inside* the terminal (a dense row, or a list where they
@@ -44,8 +44,8 @@ class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
     def __init__(self, vocabulary: Vocabulary, memory: int, held_grammars: HeldGrammars[Any]) -> None:
-        """`memory`: the most bytes of rows, and of what grammars share beside them. `held_grammars`: where it
-        holds grammars; it does not keep that itself."""
+        """`memory`: the most bytes of rows, and again of the records that grammars share. `held_grammars`:
+        where it holds grammars; it has only a weak reference to that object."""
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         while True:
@@ -70,9 +70,9 @@ class VocabularyStore:
         self.words = words
         """32-bit words of a row."""
         self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held_grammars)
-        """Compiled JSON grammars, by what they say."""
+        """Compiled JSON grammars, by their content."""
         self.memory = memory
-        """The most bytes of what grammars share beside rows."""
+        """The most bytes of the records that grammars share, beside the rows."""
         self._by_content: dict[int, list[int]] = {}
         self.lock = new_lock(STORES)
 
@@ -136,7 +136,8 @@ class MaskStore:
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
-        """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
+        """The files of the lexers of Lark grammars, which depend on no vocabulary; None for a store in
+        memory."""
         held_grammars: WeakKeyDictionary[Vocabulary, HeldGrammars[Any]] = WeakKeyDictionary()
         self._grammars_ref = ref(held_grammars)
         # The twin has all but the grammars: compiled grammars refer to it, and would else keep themselves.
@@ -146,8 +147,8 @@ class MaskStore:
 
     @property
     def of_grammars(self) -> MaskStore:
-        """The same store as the grammars have it that are compiled with it: it keeps no grammar. One that
-        held what holds it would be gone only when garbage is collected."""
+        """The same store as compiled grammars refer to it: it keeps no grammar. A store that held grammars
+        which hold it would be freed only when garbage is collected."""
         return self._twin or self
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
@@ -197,8 +198,8 @@ StoreOption: TypeAlias = MaskStore | Literal[False] | None
 
 
 def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
-    """Return what an option says: a path is this process's store in that folder, one while somebody has it;
-    all else is as it was. Raises OptionError for what is no store."""
+    """Return the store of an option: for a path, this process's store in that folder, one object while
+    somebody has it; all else as it is. Raises OptionError for an object that is not a store."""
     if store is None or store is False or isinstance(store, MaskStore):
         return store
     if not isinstance(store, str | os.PathLike) or not os.fspath(store):

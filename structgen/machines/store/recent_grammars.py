@@ -34,11 +34,11 @@ class HeldGrammars(Generic[G]):
         """Those that came again; the last that did is the last."""
         self.newest: G | None = None
         self.texts: OrderedDict[Hashable, object] = OrderedDict()
-        """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
+        """Compiled free texts of any grammar, by their content; the most recently used is the last."""
 
 
 class RecentGrammars(Generic[G]):
-    """Compiled grammars by what they say. Safe for many threads.
+    """Compiled grammars by their content. Safe for many threads.
 
     One that was asked for once is held until the next one is made; one that came again is held among others
     that did. A held grammar has thousands of objects, which garbage collection goes through: where all

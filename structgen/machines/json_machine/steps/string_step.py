@@ -52,8 +52,8 @@ that were tried last."""
 def can_complete_word(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
 
-    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
-    of the automaton alone says of this state is then too much, and the walk is told (`blurred`).
+    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE). The record of the
+    automaton alone then has too many tokens, and the walk is told so (`JsonContext.blur_level`).
     """
     prefix = d.position
     if d.mode != M_KEY:
@@ -129,7 +129,7 @@ def feed_byte(c: JsonContext, d: JsonState, column: int) -> int:
 
 @jit
 def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take a byte after which only a named key can come: forget what was kept for the sake of extra keys."""
+    """Take a byte after which only a named key can come: forget the registers that only extra keys need."""
     d.side_node = 0
     if d.text & CAPTURE != 0:
         return append_to_log(c, d, byte)
