@@ -115,8 +115,8 @@ class ForcedText(NarrowedText[ForcedState]):
             shortest_text = rest + self.inner.completions.text(place.state)
             first_tokens = [tokens[0] for tokens in tokens_along(self.vocabulary, shortest_text) if tokens]
             places_after = {ways[token] for token in first_tokens if token in ways} or {*ways.values()}
-            counts = (1 + self.least_tokens(place_after) for place_after in places_after)
-            count = self._token_costs[place.border_written] = min(counts, default=-1)
+            costs_by_place = (1 + self.least_tokens(place_after) for place_after in places_after)
+            count = self._token_costs[place.border_written] = min(costs_by_place, default=-1)
         return count
 
     def border_tokens(self, place: ForcedState) -> dict[int, ForcedState]:

@@ -47,7 +47,8 @@ def list_expected(machine: Inspection, index: int) -> list[Expected]:
     # Keys and values have the lowest ranks, so they are the first. Beyond MOST they become one item.
     value_count = sum(rank <= _VALUE for (rank, _), _ in items)
     if value_count > MOST:
-        rest = set[int]().union(*(first for _, (_, first) in items[MOST:value_count]))
+        first_bytes = [first for _, (_, first) in items[MOST:value_count]]
+        rest = set[int]().union(*first_bytes)
         items[MOST:value_count] = [((_VALUE, f"one of {value_count - MOST} others"), ({}, rest))]
     in_string = reading.live is not None
     return [
@@ -129,7 +130,8 @@ class _Reading:
         """Find the items of a state between the tokens of JSON, or in a numeral, which may end here."""
         machine, holder = self.machine, self.place
         space = bytes(byte for byte in self.after if byte in _SPACE)
-        self.add_item({b" ": "a blank", b"\n": "a line break"}.get(space, "white space"), (), space, _BLANK)
+        space_name = {b" ": "a blank", b"\n": "a line break"}.get(space, "white space")
+        self.add_item(space_name, (), space, _BLANK)
         bytes_explained = set(space)
         if self.mode == L.M_NUMBER:
             # brackets and commas after a numeral belong to what holds it
@@ -359,7 +361,8 @@ def _first_spellings(rest: str) -> list[bytes]:
         return [b'"']
     # four hexadecimal digits for each of one or two 16-bit units
     units = rest[0].encode("utf-16-be", "surrogatepass").hex()
-    escape_text = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode()
+    digits_of_units = [units[at : at + 4] for at in range(0, len(units), 4)]
+    escape_text = "".join(f"\\u{digits}" for digits in digits_of_units).encode()
     if not "\ud800" <= rest[0] < "\udc00":
         spellings = [json_string(rest[0])[1:-1], escape_text]
         return [*spellings, b"\\/"] if rest[0] == "/" else spellings

@@ -89,7 +89,9 @@ class Inspection:
         mode, frame = regs.mode, regs.frame
         if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
             return 0
-        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
+        below = 0
+        if frame >= 0:
+            below = int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
         # In a scalar the frame counts all brackets; in a container it does not count the container's own.
         is_scalar = mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS)
         return below if is_scalar else below + 1
@@ -260,7 +262,9 @@ class Inspection:
         residues. For example `put_rest(L.T_STRING, row, StringRow.rest, 12)`: a string takes 12 tokens at
         most."""
         first, end = row, row + 1
-        shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain]) if table == L.T_RES else -1
+        shape = -1
+        if table == L.T_RES:
+            shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain])
         if shape >= 0:
             # the rows side by side, one for each number of names that are passed, 0 and all included
             plain_object = self._tables.rows(L.T_PLAIN)[shape]
@@ -301,7 +305,9 @@ class Inspection:
     def words_beside(self, row: int) -> int:
         """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
         words = self.string_row(row)[StringRow.words]
-        return 0 if words < 0 else int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
+        if words < 0:
+            return 0
+        return int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
 
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
         """Return for each token how it goes on a free string (see `state_walk.text_kinds`)."""

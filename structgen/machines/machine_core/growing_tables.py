@@ -208,7 +208,8 @@ class GrowingTables:
             # The table has not grown yet: its rows lie in the first block.
             words = self._plan.words[table]
             count = self._plan.sizes[table].rows
-            view = self._views[table] = self._view_of(self._block[self._plan.starts[table] :], words, count)
+            start = self._plan.starts[table]
+            view = self._views[table] = self._view_of(self._block[start:], words, count)
         return view
 
     def questions(self) -> list[list[int]]:
@@ -334,7 +335,8 @@ class GrowingTables:
                 new_context[table : table + STRIDE] = header
             elif count:
                 views[table] = rows
-        outgrown = [self.rows(table) for table in views if views[table] is not self._views.get(table)]
+        changed_tables = [table for table in views if views[table] is not self._views.get(table)]
+        outgrown = [self.rows(table) for table in changed_tables]
         old_rows[...], self._views, self._hashes, self.context[:] = new_rows, views, hashes, new_context
         retire_memory(*outgrown)
 

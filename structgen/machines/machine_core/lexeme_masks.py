@@ -367,5 +367,7 @@ def begin_mask(c: LexemeContext) -> None:
 def emit_mask(c: LexemeContext) -> None:
     """Put the tokens of the mask that its base row does not have into the buffer."""
     c.buffer_count = 0
-    base = skip(c.dense_rows, c.vocabulary.mask_words * c.base_row) if c.base_row >= 0 else Int32s(0)
+    base = Int32s(0)
+    if c.base_row >= 0:
+        base = skip(c.dense_rows, c.vocabulary.mask_words * c.base_row)
     emit_bits(c, c.mask, base)

@@ -611,7 +611,8 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
     if not make_room(c, groups, total):
         return ASKED
     for at in range(groups):
-        sizes[4 * at + 2] = put_group(c, sizes[4 * at], sizes[4 * at + 3], sizes[4 * at + 1])
+        end_class, size, shift = sizes[4 * at], sizes[4 * at + 1], sizes[4 * at + 3]
+        sizes[4 * at + 2] = put_group(c, end_class, shift, size)
     for i in range(tokens):
         slot, at = inside[FOUND_WORDS * i], inside[FOUND_WORDS * i + 3]
         if at >= 0:

@@ -100,7 +100,8 @@ class GrownArray:
         first = self.count
         last = self.count + len(rows)
         self.reserve(last)
-        self.rows[first:last] = np.array(rows, self.rows.dtype).reshape(-1, self.rows.shape[1])
+        width = self.rows.shape[1]
+        self.rows[first:last] = np.array(rows, self.rows.dtype).reshape(-1, width)
         self.count = last
         return first, last
 
@@ -191,7 +192,8 @@ class RecordTables:
         context[word_of(LexemeContext, "lexeme_end_at")] = 0
         # With a new number, no scan of the old lexer goes on (`Scan.owner`).
         context[word_of(LexemeContext, "serial")] = next(SERIALS)
-        self._grown.load_tables({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
+        no_records = np.empty((0, words_of(LexemeRecord)), np.int64)
+        self._grown.load_tables({RECORDS: no_records})
 
     def tokens_found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of

@@ -33,7 +33,8 @@ class TargetNodes(NamedTuple):
         # The end of a subtree is a number in the whole trie: it becomes one among the nodes that are left.
         ends = np.searchsorted(nodes, end)
         packed_words = byte | depth << DEPTH_SHIFT | is_target << SLOT_SHIFT | ends << END_SHIFT
-        return cls(flags, int(is_target.sum()), np.concatenate([[len(nodes)], packed_words, nodes]))
+        trie = np.concatenate([[len(nodes)], packed_words, nodes])
+        return cls(flags, int(is_target.sum()), trie)
 
 
 def ends_read(

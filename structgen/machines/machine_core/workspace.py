@@ -43,8 +43,10 @@ class Workspace:
         self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
         """The tokens that the last scan has left to another state's record."""
         # `room` has memory in units of eight bytes
-        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
-        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+        mask_room: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)
+        self.mask = mask_room[:words]
+        dense_room: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32)
+        self.dense = dense_room.reshape(-1, words)
         self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
         self.arrays: dict[str, npt.NDArray[Any]] = {
             "buffer": self.buffer,

@@ -132,7 +132,8 @@ class MaskStore:
         disk: int = MOST_ON_DISK,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self.memory, disk = checks.check_whole("memory", memory, 0), checks.check_whole("disk", disk, 0)
+        self.memory = checks.check_whole("memory", memory, 0)
+        disk = checks.check_whole("disk", disk, 0)
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)

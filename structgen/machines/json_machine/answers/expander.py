@@ -35,7 +35,7 @@ _AUTOMATA = [
 ]
 """Words of the context: where the tables of the automata lie."""
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
-_NEW_RESIDUE = tuple([-(word == L.ResidueRow.plain) for word in range(words_of(L.ResidueRow))])
+_NEW_RESIDUE = tuple([-1 if word == L.ResidueRow.plain else 0 for word in range(words_of(L.ResidueRow))])
 
 
 class Expander:
@@ -310,10 +310,12 @@ class Expander:
                 safe,
             )
         begins = [0, *(phase.end for phase in phases[:-1])]
-        # a text goes on to a phase in which it can end, and ends there
-        goes_on = max(begin for begin, phase in zip(begins, phases, strict=True) if phase.farthest >= 0)
-        farthest = goes_on + max(phase.farthest for phase in phases)
-        return tables.extend(L.T_PHASE, tuple(rows), len(phases)), begins[-1], farthest
+        # At most a text goes on to the last phase in which it can end, and ends there.
+        phases_with_begin = zip(begins, phases, strict=True)
+        last_begin = max(begin for begin, phase in phases_with_begin if phase.farthest >= 0)
+        farthest = last_begin + max(phase.farthest for phase in phases)
+        first_row = tables.extend(L.T_PHASE, tuple(rows), len(phases))
+        return first_row, begins[-1], farthest
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -417,7 +419,8 @@ class Expander:
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
             # in the order of `ResidueRow`
-            values = (status, close, words, child, extra, extra_place, int(bool(menu.names)), -1, -1, 0, 0)
+            offers_names = int(bool(menu.names))
+            values = (status, close, words, child, extra, extra_place, offers_names, -1, -1, 0, 0)
         self._tables.write_words(L.T_RES, row, values)
 
     def _key_spec(self, spec: Spec) -> int:

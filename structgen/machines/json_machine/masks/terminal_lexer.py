@@ -213,10 +213,12 @@ def ends_before(context: int, state: int, byte: int) -> int:
     key, later = c.terminals[state].key, c.next_byte
     if key.mode == M_NUMBER:
         # anything that may hold a numeral goes on with white space, a comma or a bracket
-        follows = later[(M_ITEM << 8) | byte] < 0 or later[(M_MEMBER << 8) | byte] < 0
-        return c.number_outcomes[key.lexeme] if follows else -1
+        follows_item = later[(M_ITEM << 8) | byte] < 0
+        follows_member = later[(M_MEMBER << 8) | byte] < 0
+        return c.number_outcomes[key.lexeme] if follows_item or follows_member else -1
     # White space ends before a colon, a comma, a closing brace, and any byte that may come in an array.
-    if is_space(byte) or (later[(M_ARRAY << 8) | byte] >= 0 and byte != 58 and byte != 44 and byte != 125):
+    may_begin_item = later[(M_ARRAY << 8) | byte] < 0
+    if is_space(byte) or not (may_begin_item or byte == 58 or byte == 44 or byte == 125):
         return -1
     after = key.lexeme  # the brackets that are open after the byte
     if byte == 125 or byte == 93:

@@ -232,10 +232,11 @@ def walk_leftover(
     ids = tokens_of(holder, trie)
     for part in range(trie.range_count):
         within = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        first, last, base = within[0], within[1], within[2]
         walk_mode = UNMARKED if skips_marked else PLAIN
         if vague:
-            defer_tokens(c, nodes, within[0], within[1], starts, ids)
-        elif walk_nodes(c, nodes, starts, ids, within[0], within[1], within[2], leftover.shift, walk_mode):
+            defer_tokens(c, nodes, first, last, starts, ids)
+        elif walk_nodes(c, nodes, starts, ids, first, last, base, leftover.shift, walk_mode):
             has_questions = True
     return has_questions
 

@@ -175,5 +175,7 @@ class TerminalRecords:
     def nbytes(self) -> int:
         """Bytes of the records, and of the tables of lengths."""
         grown = self._grown
-        records = sum(int(grown.rows(table)[: grown.count(table)].nbytes) for table in TERMINAL_TABLES.sizes)
-        return records + sum(table.nbytes for table in [*self.length_tables.values()])
+        rows_in_use = [grown.rows(table)[: grown.count(table)] for table in TERMINAL_TABLES.sizes]
+        record_bytes = sum(int(rows.nbytes) for rows in rows_in_use)
+        # a copy of the values: another thread may add one meanwhile
+        return record_bytes + sum(table.nbytes for table in [*self.length_tables.values()])

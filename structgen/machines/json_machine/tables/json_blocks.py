@@ -400,7 +400,8 @@ ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1
 NO_STATE = STATE_BITS
 """In `lexeme` of a key: no extra key can come of this prefix."""
-LOW_SHIFT, HIGH_SHIFT, HIGH_BITS, POSITION_BITS = 43, 22, (1 << 21) - 1, (1 << 22) - 1
+LOW_SHIFT, HIGH_SHIFT = 43, 22
+HIGH_BITS, POSITION_BITS = (1 << 21) - 1, (1 << 22) - 1
 """A prefix in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
 million words, of less than four million bytes each."""
 BLUR = 1 << 40
