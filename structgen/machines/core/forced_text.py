@@ -65,7 +65,7 @@ class ForcedText(NarrowedText[ForcedState]):
         self.prefix = prefix
         self._no_plan = None if canonical else ()
         """The plan of a state that is reached outside of one: to be looked for, or never any."""
-        self._ways: dict[int, dict[int, ForcedState]] = {}
+        self._border_tokens: dict[int, dict[int, ForcedState]] = {}
         """Bytes of the border that are written -> `border_tokens`."""
         self._token_costs: dict[int, int] = {}
         """Bytes of the border that are written -> `least_tokens`."""
@@ -109,35 +109,36 @@ class ForcedText(NarrowedText[ForcedState]):
             return self.inner.cost(place.state)
         count = self._token_costs.get(place.border_written)
         if count is None:
-            ways = self.border_tokens(place)
+            place_of_token = self.border_tokens(place)
             # The tokens along the shortest text are tried first. Tokens of the same bytes lead to one place,
             # so the first of them stands for all. Only where none may come, all border tokens are tried.
             shortest_text = rest + self.inner.completions.text(place.state)
             first_tokens = [tokens[0] for tokens in tokens_along(self.vocabulary, shortest_text) if tokens]
-            places_after = {ways[token] for token in first_tokens if token in ways} or {*ways.values()}
+            likely_tokens = [token for token in first_tokens if token in place_of_token]
+            places_after = {place_of_token[token] for token in likely_tokens or place_of_token}
             costs_by_place = (1 + self.least_tokens(place_after) for place_after in places_after)
             count = self._token_costs[place.border_written] = min(costs_by_place, default=-1)
         return count
 
     def border_tokens(self, place: ForcedState) -> dict[int, ForcedState]:
         """Return the tokens that may come before the end of the border, each with the place after it."""
-        ways = self._ways.get(place.border_written)
-        if ways is None:
+        place_of_token = self._border_tokens.get(place.border_written)
+        if place_of_token is None:
             rest = self.rest_at(place)
-            ways = {}
+            place_of_token = {}
             # Tokens that write a part of the border. From where no token writes the rest there is no way on.
             for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.border_written + 1):
                 after = place._replace(border_written=size, plan=self._no_plan)
                 if tokens and (size == len(self.border) or self.border_tokens(after)):
-                    ways |= dict.fromkeys(tokens, after)
+                    place_of_token |= dict.fromkeys(tokens, after)
             # tokens that write the rest of the border, and go on with the grammar's text
             begin = place._replace(border_written=len(self.border), plan=self._no_plan)
             for tokens, state_after in tokens_behind(self.vocabulary, rest, begin, self._step_byte):
                 end = self.inner.token_end(state_after.state)
                 if end >= 0:
-                    ways |= dict.fromkeys(tokens, state_after._replace(state=end))
-            self._ways[place.border_written] = ways
-        return ways
+                    place_of_token |= dict.fromkeys(tokens, state_after._replace(state=end))
+            self._border_tokens[place.border_written] = place_of_token
+        return place_of_token
 
     # --- the machine ----------------------------------------------------------------------------------------
 
@@ -222,8 +223,8 @@ class ForcedText(NarrowedText[ForcedState]):
         place = self.place(index)
         if not self.rest_at(place):
             return self.inner.completions.too_long(place.state, tokens, budget)
-        ways = self.border_tokens(place)
-        is_too_long = [self.least_tokens(ways[token]) > budget for token in tokens.tolist()]
+        place_of_token = self.border_tokens(place)
+        is_too_long = [self.least_tokens(place_of_token[token]) > budget for token in tokens.tolist()]
         return tokens[np.array(is_too_long, np.bool_)]
 
     def anew(self) -> ForcedText:

@@ -186,16 +186,16 @@ class Grammar(ABC):
 
         plain = self.innermost
         try:
-            own, wrapped = over_bytes(plain), over_bytes(self)
+            compiled_plain, compiled_self = over_bytes(plain), over_bytes(self)
         except StructgenError:
             # The grammar has tokens without bytes. Free text in its place answers: a wrapper that narrows
             # nothing leaves all texts.
-            free = public_name("text")()
-            if plain == free or self.inside(lambda _: free).bare() != free:
+            free_text = public_name("text")()
+            if plain == free_text or self.inside(lambda _: free_text).bare() != free_text:
                 return self
             return plain
-        is_same_machine = type(wrapped) is type(own) and wrapped.grammar == own.grammar
-        return plain if is_same_machine else self
+        is_same_machine = type(compiled_self) is type(compiled_plain)
+        return plain if is_same_machine and compiled_self.grammar == compiled_plain.grammar else self
 
     @property
     def spelling(self) -> str:

@@ -64,27 +64,27 @@ def intersect_filter(c: LexemeContext, byte_filter: int, first: Int64s, second: 
 @jit
 def filter_row(c: LexemeContext, byte_filter: int) -> int:
     """Return where the row of the tokens with wanted first bytes begins in `filter_rows`, or ASKED."""
-    own = c.byte_filters[byte_filter]
+    own_filter = c.byte_filters[byte_filter]
     v = c.vocabulary
     table = c.filter_rows
     words = v.mask_words
-    if own.row < 0:
+    if own_filter.row < 0:
         if table.count + words > table.capacity:
             ask_room(c, table, words)
             return ASKED
         # A filter that is a row is the intersection of two rows: of its own, and of that of another filter,
         # which `of_row` has made before. The row of a set of bytes has all tokens that begin with them.
-        row_before = c.byte_filters[own.bytes[1]].row if own.is_row else 0
+        row_before = c.byte_filters[own_filter.bytes[1]].row if own_filter.is_row else 0
         row = skip(table.numbers, table.count)
         for i in range(words):
-            row[i] = table[own.bytes[0] + i] & table[row_before + i] if own.is_row else 0
-        for byte in range(0 if own.is_row else 256):
+            row[i] = table[own_filter.bytes[0] + i] & table[row_before + i] if own_filter.is_row else 0
+        for byte in range(0 if own_filter.is_row else 256):
             node = v.first[byte]
-            if node >= 0 and has_byte(own.bytes, byte):
+            if node >= 0 and has_byte(own_filter.bytes, byte):
                 take_below(v.trie, v.slot_start, v.slot_ids, node, row)
-        own.row = table.count
+        own_filter.row = table.count
         table.count = table.count + words
-    return own.row
+    return own_filter.row
 
 
 @jit
@@ -118,9 +118,9 @@ def add_row(c: LexemeContext, row: int, byte_filter: int) -> int:
     at = filter_row(c, byte_filter)
     if at < 0:
         return ASKED
-    only = skip(c.filter_rows.numbers, at)
+    filter_bits = skip(c.filter_rows.numbers, at)
     for i in range(words):
-        mask[i] = mask[i] | (dense[i] & only[i])
+        mask[i] = mask[i] | (dense[i] & filter_bits[i])
     return 0
 
 
@@ -129,21 +129,21 @@ def add_tokens(c: LexemeContext, first: int, last: int, byte_filter: int) -> int
     """Add to the mask those of tokens[first:last] (of the table `c.tokens`) that a filter lets through, all
     under `EVERY_BYTE`. Returns 0, or ASKED."""
     mask = c.mask
-    own = c.byte_filters[byte_filter]
+    own_filter = c.byte_filters[byte_filter]
     v = c.vocabulary
     if byte_filter == EVERY_BYTE:
         set_bits(mask, skip(c.tokens.numbers, first), last - first)
         return 0
-    at = filter_row(c, byte_filter) if own.is_row else 0
+    at = filter_row(c, byte_filter) if own_filter.is_row else 0
     if at < 0:
         return ASKED
-    only = skip(c.filter_rows.numbers, at)
+    filter_bits = skip(c.filter_rows.numbers, at)
     for i in range(first, last):
         token = c.tokens[i]
-        if own.is_row:
-            is_wanted = (only[token >> 5] >> (token & 31)) & 1 != 0
+        if own_filter.is_row:
+            is_wanted = (filter_bits[token >> 5] >> (token & 31)) & 1 != 0
         else:
-            is_wanted = has_byte(own.bytes, v.token_data[v.token_offset[token]])
+            is_wanted = has_byte(own_filter.bytes, v.token_data[v.token_offset[token]])
         if is_wanted:
             mask[token >> 5] = mask[token >> 5] | (1 << (token & 31))
     return 0
@@ -212,9 +212,9 @@ def put_behind(
     `count`: how many there are. `place` and `column`: before the lexeme that ends. `carry`: what it owes to
     the next one. `trie`, `byte_filter`: the tokens that the next one reads, as in `Pending`.
     """
-    own = address_of_block(c)
-    after = call4(c.hooks.read_bytes, own, place, terminal, column)
-    first = call3(c.hooks.begin_lexeme, own, after, carry) if after >= 0 else after
+    address = address_of_block(c)
+    after = call4(c.hooks.read_bytes, address, place, terminal, column)
+    first = call3(c.hooks.begin_lexeme, address, after, carry) if after >= 0 else after
     if first < 0:
         return ASKED if first == ASKED else count
     # A lexeme that may be the indenter's newline has no column until its line break.

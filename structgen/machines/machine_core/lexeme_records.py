@@ -130,9 +130,9 @@ def find_like(c: LexemeContext, state: int) -> bool:
     for byte in range(256 if best >= 0 and not is_asked else 0):
         after = read_cell(c, state, byte) if c.vocabulary.first[byte] >= 0 else REFUSED
         if after >= 0:
-            there = read_cell(c, best, byte)
-            is_asked = is_asked or there <= UNKNOWN
-            alike += 1 if after == there else 0
+            best_after = read_cell(c, best, byte)
+            is_asked = is_asked or best_after <= UNKNOWN
+            alike += 1 if after == best_after else 0
     if is_asked:
         return False
     # Where `best` is itself like this state, by way of others, each would wait for the other.
@@ -358,7 +358,7 @@ def scan_plain(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
         word = nodes[node]
         depth = depth_of(word) - base
         slot = slot_of(word)
-        parent, here = depths[depth - 1], depths[depth]
+        parent, current = depths[depth - 1], depths[depth]
         after = moves[parent.lexeme * width + classes[byte_of(word)]]
         if after < REFUSED:
             after = read_cell(c, parent.lexeme, byte_of(word))
@@ -367,7 +367,7 @@ def scan_plain(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             wait_at_node(c, node, base, parent, 0)
         elif slot and after >= 0:
             find_inside(c, slot - 1, after, 0, slots, ids)
-        here.lexeme, here.like_state = after, REFUSED
+        current.lexeme, current.like_state = after, REFUSED
         node = node + 1 if after >= 0 else end_of(word)
     c.scan.visited_count = c.scan.visited_count + visited_count
 
@@ -392,7 +392,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
         byte = byte_of(word)
         depth = depth_of(word) - base
         slot = slot_of(word)
-        parent, here = c.depths[depth - 1], c.depths[depth]
+        parent, current = c.depths[depth - 1], c.depths[depth]
         if safe:
             if parent.lexeme != safe_state:
                 safe_state = parent.lexeme
@@ -444,7 +444,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             if c.scan.apart > c.most_apart:
                 c.scan.is_full = 1
                 break
-        here.lexeme, here.shift, here.like_state = after, shift, like_state
+        current.lexeme, current.shift, current.like_state = after, shift, like_state
         node += 1
     c.scan.visited_count = c.scan.visited_count + visited_count
 
@@ -584,13 +584,13 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
     if not has_classes(c, tokens):
         return ASKED
     for i in range(tokens):
-        own = skip(inside, FOUND_WORDS * i)
-        end_class = c.end_class[own[1]]
-        size = slots[own[0] + 1] - slots[own[0]]
-        own[3] = -1
+        inside_token = skip(inside, FOUND_WORDS * i)
+        end_class = c.end_class[inside_token[1]]
+        size = slots[inside_token[0] + 1] - slots[inside_token[0]]
+        inside_token[3] = -1
         if end_class == 0:  # the lexeme never ends
             continue
-        shift = own[2]
+        shift = inside_token[2]
         # A class has a group for each shift; those that were met earlier come before.
         at = marks[end_class] - 1
         while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
@@ -603,7 +603,7 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
             sizes[4 * at + 1] = 0
             sizes[4 * at + 3] = shift
         sizes[4 * at + 1] = sizes[4 * at + 1] + size
-        own[3] = at
+        inside_token[3] = at
         total += size
     # `marks` is all 0 between two uses.
     for at in range(groups):
@@ -781,7 +781,7 @@ def as_copy(c: LexemeContext, trie: Trie) -> None:
                 nodes[parent] = nodes[parent] | (count << 40)
             continue
         path[depth] = merging[4 * at + 2]
-        here = 0
+        word_slot = 0
         link = merging[4 * at + 3]
         if link:
             while link:
@@ -790,8 +790,8 @@ def as_copy(c: LexemeContext, trie: Trie) -> None:
                 link = links[2 * link + 1]
             slot += 1
             slots[slot] = used
-            here = slot
-        nodes[count] = merging[4 * at] | ((depth + 1) << 8) | (here << 20)
+            word_slot = slot
+        nodes[count] = merging[4 * at] | ((depth + 1) << 8) | (word_slot << 20)
         path[deepest + depth] = count
         count += 1
         depth += 1

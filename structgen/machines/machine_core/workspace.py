@@ -67,7 +67,7 @@ class Workspace:
         }
         # the words of a context that `attach` writes, and their values
         array_words = [word_of(LexemeContext, name) for name in self.arrays]
-        self.where = [*array_words, LexemeContext.most_crossings]
+        self.context_words = [*array_words, LexemeContext.most_crossings]
         self.pointers = [*map(address_of, self.arrays.values()), crossings]
 
 
@@ -76,5 +76,5 @@ def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray
     space: Workspace | None = getattr(holder, "space", None)
     if space is None:
         space = holder.space = Workspace(vocabulary)
-    context[space.where] = space.pointers
+    context[space.context_words] = space.pointers
     return space

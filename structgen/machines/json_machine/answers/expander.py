@@ -461,12 +461,12 @@ class Expander:
         self._tables.make_room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, key, outcome, target)
 
-    def _answer_item(self, row: int, outcome: int, which: int) -> None:
-        """Write which residue follows an item of this text (`keys_and_items.close_item` says what `which`
-        is)."""
-        text = self.item_text(which >> 32, which & L.LOG)
+    def _answer_item(self, row: int, outcome: int, item_key: int) -> None:
+        """Write which residue follows an item of this text. `item_key`: the end and the beginning of its log,
+        as `keys_and_items.close_item` packs them."""
+        text = self.item_text(item_key >> 32, item_key & L.LOG)
         after = self.network.after(self.network_residue(row), None, outcome, close_text(text))
-        self._put_edge(row, L.ITEM_TAG - outcome, which, self.residue_row(after, True))
+        self._put_edge(row, L.ITEM_TAG - outcome, item_key, self.residue_row(after, True))
 
     def _answer_unread(self, row: int, outcome: int) -> None:
         """Write which residue follows an item of any text; -1 where that depends on the text."""

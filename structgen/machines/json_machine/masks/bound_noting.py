@@ -42,22 +42,22 @@ def note_bound(c: JsonContext, s: JsonState) -> None:
     if c.bounding == 0 or mode == M_DOC:
         return
     # Bounds stand in the rows with 1 added: 0 says that Python has not worked one out.
-    rest = 1 if frame < 0 else c.frames[frame].rest
-    own = 0
+    outer_rest = 1 if frame < 0 else c.frames[frame].rest
+    value_rest = 0
     if mode == M_STRING or mode == M_WORDS:
-        own = c.string_specs[s.residue].rest
+        value_rest = c.string_specs[s.residue].rest
     elif mode == M_NUMBER:
-        own = c.places[c.root if frame < 0 else c.frames[frame].place].rest
+        value_rest = c.places[c.root if frame < 0 else c.frames[frame].place].rest
     elif mode == M_LITERAL:
-        own = _LITERAL_REST
+        value_rest = _LITERAL_REST
     elif mode == M_END:
-        own = 1
+        value_rest = 1
     else:
-        own = c.residues[s.residue].rest
+        value_rest = c.residues[s.residue].rest
         # Modes between the tokens of one container have one bound, and are one group.
         mode = M_ARRAY if mode >= M_ARRAY and mode <= M_NEXT else M_OBJECT
-    if own > 0 and rest > 0 and own < UNBOUNDED and rest < UNBOUNDED:
-        c.bound = max(c.bound, own + rest - 1)
+    if value_rest > 0 and outer_rest > 0 and value_rest < UNBOUNDED and outer_rest < UNBOUNDED:
+        c.bound = max(c.bound, value_rest + outer_rest - 1)
         return
     count, groups = c.listed_count, c.state_groups
     # The groups that were listed last come again most often: they are looked at first.

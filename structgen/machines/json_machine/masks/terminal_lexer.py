@@ -427,7 +427,7 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
         byte = byte_of(word)
         depth = depth_of(word)
         slot = slot_of(word)
-        parent, here = c.depths[depth - 1], c.depths[depth]
+        parent, current = c.depths[depth - 1], c.depths[depth]
         after = c.cells[CELLS * parent.lexeme + byte]
         if after < REFUSED:
             after = read_cell(c, parent.lexeme, byte)
@@ -442,18 +442,18 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
         if after < 0 or after >= CLOSES:
             node = end_of(word)
             continue
-        here.lexeme = after
+        current.lexeme = after
         # The most common case first: between two characters of a free string each byte is one of ASCII.
         if after == state and parent.lexeme == state and is_between:
-            here.shift = parent.shift + 1  # a character of one byte
-            here.like_state = max(parent.like_state, here.shift)
+            current.shift = parent.shift + 1  # a character of one byte
+            current.like_state = max(parent.like_state, current.shift)
         else:
-            here.shift = parent.shift + characters_begun(c.terminals[parent.lexeme].key.lexeme, byte)
-            here.like_state = max(
-                parent.like_state, here.shift + characters_owed(c, c.terminals[after].key.lexeme)
+            current.shift = parent.shift + characters_begun(c.terminals[parent.lexeme].key.lexeme, byte)
+            current.like_state = max(
+                parent.like_state, current.shift + characters_owed(c, c.terminals[after].key.lexeme)
             )
         if slot:
-            characters_needed[slot - 1], need = here.like_state, here.like_state
+            characters_needed[slot - 1], need = current.like_state, current.like_state
             sorted_tokens[need] = sorted_tokens[need] + v.slot_start[slot] - v.slot_start[slot - 1]
         slots = max(slots, slot)
         node += 1

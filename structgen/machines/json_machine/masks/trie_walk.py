@@ -137,10 +137,10 @@ def is_refused_by_list(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
     the terminal says of the tokens inside is too much."""
     # The step is made once more without the list: if it is taken then, the list alone refuses it.
-    free, after = c.work.spare[6], c.work.spare[7]
-    copy_block(s, free)
-    free.side_node = 0
-    return step_byte(c, free, after, byte) != NO
+    without_list, after = c.work.spare[6], c.work.spare[7]
+    copy_block(s, without_list)
+    without_list.side_node = 0
+    return step_byte(c, without_list, after, byte) != NO
 
 
 @jit
@@ -166,7 +166,7 @@ def walk_nodes(
     Of the children that cannot come few are visited: the next that may is looked up.
     """
     scratch, hints = c.scratch, c.room
-    has_questions, own = False, 0  # nodes before `own` are below a key or string that left the list
+    has_questions, own_end = False, 0  # nodes before `own_end` are below a key or string that left the list
     # By depth, two words: the next byte that may come among the children of a node, and where these end.
     hints[2], hints[3] = -1, last
     while node < last:
@@ -174,7 +174,7 @@ def walk_nodes(
         byte, depth, slot, end = byte_of(word), depth_of(word) - base, slot_of(word), end_of(word)
         s = scratch[depth - 1]
         d, code, closes = skip(s, 1), YES, False
-        has_list = mode == LISTED and node >= own
+        has_list = mode == LISTED and node >= own_end
         if depth > closing_state:
             hint = skip(hints, 2 * depth)
             if hint[0] < byte:
@@ -209,7 +209,7 @@ def walk_nodes(
             else:
                 emit_tokens(c, ids, starts[slot - 1], starts[slot])
         if closes or (has_list and d.lexeme & STATE_BITS == NO_STATE):
-            own = end  # of no terminal
+            own_end = end  # of no terminal
         elif has_list and d.side_node <= 0 and (d.mode == M_STRING or d.position < 0):
             node = end
             continue

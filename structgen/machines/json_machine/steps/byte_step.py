@@ -415,23 +415,23 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
         return YES
     # true, false or null by its number, of which one byte is written
     set_structural(d, M_LITERAL, start, 0, frame)
-    which = 2
+    literal = 2
     if byte == 116:
-        which = 0
+        literal = 0
     elif byte == 102:
-        which = 1
-    d.lexeme = (which << 4) | 1
+        literal = 1
+    d.lexeme = (literal << 4) | 1
     return YES
 
 
 @jit
-def literal_byte(which: int, position: int) -> int:
+def literal_byte(literal: int, position: int) -> int:
     """Return a byte of true, false or null; 0 past its end."""
     # the bytes of the words, the first of them lowest
     text = 0x6C6C756E
-    if which == 0:
+    if literal == 0:
         text = 0x65757274
-    elif which == 1:
+    elif literal == 1:
         text = 0x65736C6166
     return (text >> (8 * position)) & 255
 
@@ -643,10 +643,10 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
         return structure_step(c, d, byte)
     if mode == M_LITERAL:
         at = d.lexeme
-        which, position = at >> 4, at & 15
-        if byte != literal_byte(which, position):
+        literal, position = at >> 4, at & 15
+        if byte != literal_byte(literal, position):
             return NO
-        if position + 1 == (5 if which == 1 else 4):  # `false` has five bytes
+        if position + 1 == (5 if literal == 1 else 4):  # `false` has five bytes
             return close_value(c, d, d.residue)
         d.lexeme = at + 1
         return YES

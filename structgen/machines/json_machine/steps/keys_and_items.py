@@ -372,10 +372,10 @@ def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> i
             return ASK
     else:
         # the text of the item: where its log ends, and where it begins
-        which = (log << 32) | (outer & LOG)
-        residue = find_edge(c, outer_residue, ITEM_TAG - outcome, which)
+        item_key = (log << 32) | (outer & LOG)
+        residue = find_edge(c, outer_residue, ITEM_TAG - outcome, item_key)
         if residue < 0:
-            note_question(c, Q_ITEM, outer_residue, outcome, which)
+            note_question(c, Q_ITEM, outer_residue, outcome, item_key)
             return ASK
     set_structural(d, M_ITEM, residue, 0, frame.parent)
     d.text = 0 if outer == 0 else CAPTURE | log

@@ -225,12 +225,12 @@ def like_count(c: JsonContext, string: StringRow, count: int, far: int) -> tuple
     """Return whether the end of a phase is farther away than a token may lead, and a number of characters
     with which a string goes on alike within a token. `far`: it was farther away when the token began."""
     phase = phase_at(c, string, count)
-    near = phase.prelude + c.vocabulary.longest + 1
+    near_count = phase.prelude + c.vocabulary.longest + 1
     count_left = phase.end - count
-    if far == 0 and count_left < near + phase.period:
+    if far == 0 and count_left < near_count + phase.period:
         return 0, count
     # So far away only the remainder by the period matters.
-    return 1, phase.end - near - (count_left - near) % phase.period
+    return 1, phase.end - near_count - (count_left - near_count) % phase.period
 
 
 @jit
@@ -326,20 +326,20 @@ def set_insert(c: JsonContext, root: int, text: int) -> int:
     if node > 0:
         head = c.sets[node].child
     # From the end of the key to the root, the nodes on its path are made anew; all others are shared.
-    fresh = set_row(c, 0, 1, head)
-    if fresh < 0:
+    new_row = set_row(c, 0, 1, head)
+    if new_row < 0:
         return -1
     for i in range(length - 1, -1, -1):
         byte, parent_node = path[2 * i], path[2 * i + 1]
         member = c.sets[parent_node].member
         entry = c.sets[parent_node].child
-        fresh = entry_insert(c, entry, byte, fresh, skip(path, 2 * length))
-        if fresh < 0:
+        new_row = entry_insert(c, entry, byte, new_row, skip(path, 2 * length))
+        if new_row < 0:
             return -1
-        fresh = set_row(c, 0, member, fresh)
-        if fresh < 0:
+        new_row = set_row(c, 0, member, new_row)
+        if new_row < 0:
             return -1
-    return fresh
+    return new_row
 
 
 @jit
@@ -415,8 +415,8 @@ def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
     high = words_end(prefix)
     position = prefix_length(prefix)
     if high - low == 1:
-        only = word_at(c, words, low, position)
-        return only if only >= byte else 256
+        next_byte = word_at(c, words, low, position)
+        return next_byte if next_byte >= byte else 256
     first = first_from(c, words, low, high, position, byte)
     return word_at(c, words, first, position) if first < high else 256
 
