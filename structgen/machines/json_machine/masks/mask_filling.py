@@ -69,8 +69,8 @@ from structgen.machines.machine_core.masks import emit_bits, emit_tokens, memois
 
 @jit
 def known_terminal(c: JsonContext) -> int:
-    """Return the terminal whose identity stands in the row being interned, -1 when it, or room for it, must
-    be asked."""
+    """Return the terminal with the identity in `c.work.terminal`; -1 where its record, or room for it, must
+    be asked for."""
     terminal = intern_row(c, c.terminals, 6, c.work.terminal)
     if terminal < 0:
         return -1
@@ -144,7 +144,7 @@ def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: b
     scratch = c.scratch[at]
     copy_block(d, scratch)
     if not whole:
-        # what the tokens wrote of the terminal is different for each
+        # each token writes other text of the terminal
         scratch.text = d.text & CAPTURE
     if d.mode != M_KEY:
         return close_value(c, scratch, outcome)
@@ -159,9 +159,9 @@ def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: b
 
 @jit
 def collect_closing(c: JsonContext, d: JsonState, terminal: int) -> bool:
-    """Collect the tokens that close the terminal and live on in what holds it (of white space: in the state
-    in scratch block 0); those that are marked are left out, and the marks taken away. Returns whether
-    something was asked."""
+    """Collect the tokens that close the terminal and live on in the value around it (of white space: in the
+    state in scratch block 0); marked tokens are left out, and the marks taken away. Returns whether something
+    was asked."""
     skips_marked = c.is_marked != 0
     row = c.terminals[terminal]
     holder = LexemeContext(row.holder)
@@ -197,7 +197,7 @@ def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
 def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
     """Collect the tokens that stay inside a state's string, key or numeral, or close it. `quote`: the node of
     the vocabulary with the quote that opens it, -1: it is open. Returns a dense row to start from (-1: none),
-    or -3 when something was asked; scratch blocks are written over."""
+    or ASKED when something was asked; scratch blocks are written over."""
     terminal = find_terminal(c, d, quote >= 0)
     if terminal < 0:
         return ASKED
@@ -214,7 +214,7 @@ def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
 
 @jit
 def clear_collection(c: JsonContext) -> None:
-    """Forget what was collected."""
+    """Forget the collected tokens."""
     c.blur_level = 0
     c.buffer_count = 0
     c.deferred_count = 0
@@ -269,7 +269,7 @@ def walk_digits(c: JsonContext, d: JsonState) -> int:
 @jit
 def walk_structure(c: JsonContext) -> int:
     """Collect the tokens that live from the structural state in scratch block 0, at most white space written
-    of what follows. Returns a dense row to start from (-1: none), or -3 when something was asked.
+    of what follows. Returns a dense row to start from (-1: none), or ASKED when something was asked.
 
     Tokens that begin with white space are those of the white space terminal; the others begin with one of the
     few bytes that the mode allows.
@@ -311,7 +311,7 @@ def walk_structure(c: JsonContext) -> int:
 
 @jit
 def resolve_whole(c: JsonContext, d: JsonState) -> int:
-    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
+    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or ASKED
     when something was asked."""
     outcome = c.number_outcomes[d.lexeme]
     if outcome < 0:
@@ -327,8 +327,8 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def collect_tokens(c: JsonContext, d: JsonState) -> int:
-    """Collect a state's tokens: returns the dense row to start from (-1:
-    none), or -3 when something was asked."""
+    """Collect the tokens of a state. Returns the dense row to start from (-1: none), or ASKED when something
+    was asked."""
     mode = d.mode
     copy_block(d, c.scratch[0])
     if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE):
@@ -381,7 +381,7 @@ def walk_plainly(c: JsonContext, d: JsonState) -> int:
 @jit
 def gather_mask(c: JsonContext, index: int) -> int:
     """Put the tokens of a state's mask into the buffer, end tokens apart. Returns a dense row to start from
-    (-1: none), or -3 with questions noted."""
+    (-1: none), or ASKED with questions noted."""
     d = c.nodes[index].registers
     c.precise = 0
     clear_collection(c)
@@ -400,13 +400,13 @@ def gather_mask(c: JsonContext, index: int) -> int:
         row = ASKED
     c.precise = 1
     if row != ASKED:
-        c.questions.count = 0  # what a walk asked that was then not needed
+        c.questions.count = 0  # questions of a walk that was then not needed
     return row
 
 
 @jit
 def store_mask(c: JsonContext, index: int, row: int, target: int) -> int:
-    """Memoise what was gathered as a state's mask, and write it to `target`, as `compute_mask` does."""
+    """Memoise the gathered tokens as a state's mask, and write it to `target`, as `compute_mask` does."""
     node = c.nodes[index]
     if is_accepting(c, node.registers):
         emit_tokens(c, c.ends, 0, c.end_count)

@@ -67,7 +67,7 @@ def may_end_at(context: int, spot: int) -> int:
 
 @entry("int64(int64, int64)")
 def state_at(context: int, spot: int) -> int:
-    """Return the state that stands at a spot, or -3 when room must be made."""
+    """Return the state that stands at a spot, or ASKED when room must be made."""
     c = JsonContext(context)
     code = intern_node(c, c.scratch[spot])
     return ASKED if code < 0 else code
@@ -78,7 +78,7 @@ BYTE_STEPS: Final = (load_state, step_on, may_end_at, state_at)
 
 @entry("int64(int64)")
 def start_node(context: int) -> int:
-    """Return the state before the first byte, or -3 when room must be made."""
+    """Return the state before the first byte, or ASKED when room must be made."""
     c = JsonContext(context)
     d = c.scratch[0]
     d.text = 0
@@ -90,7 +90,7 @@ def start_node(context: int) -> int:
 @entry("int64(int64, int64, int64)")
 def next_bytes(context: int, index: int, target_address: int) -> int:
     """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked.
-    Returns -3 if any."""
+    Returns ASKED if any."""
     c = JsonContext(context)
     target = Bytes(target_address)
     c.precise = 0  # no state is kept, so no text has to be followed
@@ -115,7 +115,7 @@ def after_each(
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
     ones keys are kept.) `refuses_extra`: 1 refuses the extra keys of objects of which the schema names keys;
-    states from which no text ends may be left. Returns 0, or -3 with questions noted.
+    states from which no text ends may be left. Returns 0, or ASKED with questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
@@ -157,8 +157,8 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     `after_tokens(context, index, address_of(tokens), len(tokens), address_of(states))`.
 
     The text of an extra key, or of an item whose value matters, that a token leaves open is not followed: all
-    such states that differ in it alone are one, which is none of them. Returns 0, or -3 with questions noted.
-    Cost: the tokens' bytes.
+    such states that differ in it alone are one, which is none of them. Returns 0, or ASKED with questions
+    noted. Cost: the tokens' bytes.
     """
     c = JsonContext(context)
     tokens = Int32s(tokens_address)

@@ -1,8 +1,8 @@
 """Terminals of JSON as the states of a lexer, which `machine_core.lexeme_records` scans.
 
-A state of it is a row of `terminals`: the inside of a string or a key by the state of its automaton, of its
-escape, and what its length still asks; the inside of a numeral; a run of white space between two tokens. What
-a byte does there is worked out once, and kept in its cell. Entry points take the address of a context and
+A state of the lexer is a row of `terminals`: the inside of a string or a key by the state of its automaton,
+of its escape, and the bounds of its length; the inside of a numeral; a run of white space between two tokens.
+The state after a byte is worked out once, and kept in a cell. Entry points take the address of a context and
 integers.
 """
 
@@ -308,7 +308,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
 
 @jit
 def safe_row(c: JsonContext, state: int) -> SafeRow:
-    """Return what is safe in a state of a string or key."""
+    """Return the safe classes of a state of a string or key, found at the first call."""
     t = c.terminals[state]
     key, safe = t.key, t.safe
     if safe.row == -1:
@@ -328,7 +328,8 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
 
 @entry("int64(int64, int64)")
 def safe_in(context: int, state: int) -> int:
-    """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
+    """Return the address of the safe classes of a state of a string or key, 0 where none is known
+    (`Hooks.safe`)."""
     safe = safe_row(JsonContext(context), state)
     return address_of_block(safe) if safe.row else 0
 
