@@ -906,7 +906,7 @@ def place_in_string(following: Iterable[Expected], text_before: bytes) -> tuple[
 
 
 def line_and_column(text: str) -> tuple[int, int]:
-    """Return the line and the column behind a text, from 1."""
+    """Return the line and the column after a text, from 1."""
     lines = text.split("\n")
     return len(lines), len(lines[-1]) + 1
 

@@ -266,7 +266,7 @@ def fill_drafts(
 ) -> npt.NDArray[np.int8]:
     """Return a `RowStatus` for each place of many draft trees, after the masks of all were written.
 
-    Draft i stands behind the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
+    Draft i stands after the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
     nodes. `tokens` and `parents` (int32 arrays are not copied twice) have the nodes of all drafts one after
     another; a parent is a node of the same draft, -1 its root, and comes before its children. The places of a
     draft are its root and its nodes, in this order; place p of all is written to row rows[p] (default p).

@@ -9,10 +9,10 @@ narrower. Matchers, batches, drafts and budgets use it as they use any other.
     beginning   `prefix`, which the prompt ends with, is the beginning of the text: the tokens go on after
                 it.
     canonical   Where the next bytes are forced, the tokenizer's own rules split them once. A mask then has
-                the next of these tokens, and the tokens that write all forced bytes and go on behind them.
+                the next of these tokens, and the tokens that write all forced bytes and go on after them.
 
 A mask is one of a *policy*: a token that the grammar allows and the mask does not is still taken, and leads
-to the state behind its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
+to the state after its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
 `fill_within` allows those of the grammar. For the same reason `tokens_to_finish` is that of the grammar.
 """
 
@@ -69,7 +69,7 @@ class ForcedText(NarrowedText[ForcedState]):
         """Bytes of the border that are written -> `border_tokens`."""
         self._token_costs: dict[int, int] = {}
         """Bytes of the border that are written -> `least_tokens`."""
-        # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
+        # a beginning is written again in the tokenizer's own tokens, or in one that goes on after it
         plan = None if prefix and self.tokenizer.has_encoder else self._no_plan
         self._start = self._number_of(ForcedState(0, start_after_prefix(inner, prefix), plan))
 
@@ -364,7 +364,7 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: byte
     crossing = first_crossing(vocabulary, data, start_after_prefix(compiled, prefix), step)
     if crossing is None:
         return 0
-    # all tokens that begin behind the crossing, and the one in which it lies
+    # all tokens that begin after the crossing, and the one in which it lies
     return 1 + sum(end < len(data) - crossing for end in ends)
 
 

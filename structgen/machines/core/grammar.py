@@ -29,7 +29,7 @@ class Grammar(ABC):
     of grammar is a subclass in a room of its own, whose `compiled` chooses the machine that reads it.
 
     A grammar may stand around another one, whose texts or masks it narrows: it has that one as `around`, and
-    compiles it. What a grammar says of itself beside its texts (from `schema` on) it then hands on.
+    compiles it. The properties of a grammar besides its texts (from `schema` on) it then hands on.
     """
 
     __slots__ = ("__weakref__",)
@@ -81,7 +81,7 @@ class Grammar(ABC):
         """Return the grammar compiled for those who ask only which texts it has."""
         return self.compiled(tokenizer, limits, store)
 
-    # What a grammar says of itself.
+    # The properties of a grammar besides its texts.
 
     @property
     def schema(self) -> Json | None:

@@ -274,7 +274,7 @@ class Matcher:
     def events(self, since: int = 0) -> list[Event]:
         """Return what began and what closed in the tokens after the first `since`, in the order of the text.
 
-        A numeral closes at the byte behind it, or at the end token. Cost: nothing until the first call, then
+        A numeral closes at the byte after it, or at the end token. Cost: nothing until the first call, then
         linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again).
         Raises StructgenError where the matcher did not begin at the start of the document.
         """

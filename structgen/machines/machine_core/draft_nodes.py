@@ -1,6 +1,6 @@
 """Draft trees in compiled code: the layout of a batch of them, and the work for one of its nodes.
 
-A draft is a tree of guessed tokens behind a state. Its places are the root (that state) and its nodes, in an
+A draft is a tree of guessed tokens after a state. Its places are the root (that state) and its nodes, in an
 order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
 for each draft. `walk_drafts` goes over the nodes of many jobs, of any kinds of grammars (`token_steps`).
 
@@ -53,7 +53,7 @@ class Job(Block):
 
 BATCH_WORDS, JOB_WORDS = words_of(Batch), words_of(Job)
 NOT_YET, LIMITED = -9, -2
-"""Codes in place of a state, beside REFUSED: it must be asked for; a limit was reached."""
+"""Codes in place of a state, besides REFUSED: it must be asked for; a limit was reached."""
 ROW_KNOWN, ROW_FREE, ROW_FINISHED, ROW_LIMIT, ROW_REFUSED = range(5)
 """The statuses (`batch.RowStatus`)."""
 ROW_LEFT = -1

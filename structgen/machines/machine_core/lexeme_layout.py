@@ -57,7 +57,7 @@ class Trie(Block):
 
 
 RANGE_WORDS: Final = 3
-"""Of a range of nodes: the first, the one behind the last, the depth above the first."""
+"""Of a range of nodes: the first, the one after the last, the depth above the first."""
 
 
 class LexemeRecord(Block):
@@ -145,7 +145,7 @@ PENDING_KEY: Final = 5
 SEEN_SLOTS, SEEN_SHIFT = 2 * MOST_PENDING, 16
 """Slots that find a reading which one mask has met: the number of the mask, and that of the reading."""
 BOTH_PARTS: Final = 2
-"""Bytes behind which nothing is owed, and those behind which something is (`carry_bytes`)."""
+"""Bytes after which nothing is owed, and those after which something is (`carry_bytes`)."""
 
 
 class LexemeCrossing(Block):
@@ -159,7 +159,7 @@ class LexemeCrossing(Block):
 
 
 FOUND_WORDS: Final = 4
-"""Of tokens that stay inside a lexeme: their slot, the state behind it, the shift, the group."""
+"""Of tokens that stay inside a lexeme: their slot, the state after it, the shift, the group."""
 
 
 class Depth(Block):
@@ -218,7 +218,7 @@ class Scan(Block):
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
     apart: int
-    """Nodes so far behind which the state and `Depth.like_state` differ."""
+    """Nodes so far after which the state and `Depth.like_state` differ."""
     is_compared: int
     """1: the scan compares with another state, and leaves to its record the tokens that both treat alike;
     0."""
@@ -244,9 +244,9 @@ class Hooks(Block):
     block comes first in each call."""
 
     miss: int
-    """(state, byte): the state behind an unknown cell; UNKNOWN or less where it was asked for."""
+    """(state, byte): the state after an unknown cell; UNKNOWN or less where it was asked for."""
     read_bytes: int
-    """(place, terminal, column): the place behind a lexeme, REFUSED, or ASKED."""
+    """(place, terminal, column): the place after a lexeme, REFUSED, or ASKED."""
     begin_lexeme: int
     """(place, carry): the lexer's state before a lexeme; below 0: none, or ASKED."""
     lives: int
@@ -281,11 +281,11 @@ class LexemeContext(Core):
     trie_slots: Int32Table
     ranges: WordTable
     tokens: Int32Table
-    """Tokens of groups and tries; and of walks, each list with -1 behind it."""
+    """Tokens of groups and tries; and of walks, each list with -1 after it."""
     filter_rows: Int32Table
     # the lexer
     moves: Int32s
-    """[states, width]: the state behind a class of bytes, REFUSED, UNKNOWN or less."""
+    """[states, width]: the state after a class of bytes, REFUSED, UNKNOWN or less."""
     width: int
     classes: Bytes
     like: Int32s
@@ -297,10 +297,10 @@ class LexemeContext(Core):
     lexeme_ends: Int32s
     """Each: a terminal, and the carry for the next lexeme."""
     carry_moves: Bytes
-    """[carries, width]: 0 for bytes that a carry forbids, 1 where nothing is owed behind them, 2, UNASKED."""
+    """[carries, width]: 0 for bytes that a carry forbids, 1 where nothing is owed after them, 2, UNASKED."""
     carry_bytes: Int64s
     begins: Bytes
-    """[terminals, classes]: whether a lexeme behind a terminal may begin so."""
+    """[terminals, classes]: whether a lexeme after a terminal may begin so."""
     begin_bytes: Int64s
     end_class: Int32s
     may_break: Bytes
@@ -319,7 +319,7 @@ class LexemeContext(Core):
     It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
     an address: anything may stand there."""
     most_apart: int
-    """Nodes behind which a scan may be in another state than the one that it is compared with: past them it
+    """Nodes after which a scan may be in another state than the one that it is compared with: past them it
     is given up as FULL. 0: any number."""
     # scratch
     base_row: int
@@ -331,7 +331,7 @@ class LexemeContext(Core):
     waiting: BlockRows[Waiting]
     most_crossings: int
     merging: Int64s
-    """The nodes of a trie that is being made; behind them tokens and ways."""
+    """The nodes of a trie that is being made; after them tokens and ways."""
     marks_of_classes: Int32s
     pending: BlockRows[Pending]
     work_hashes: Int64s
@@ -362,4 +362,4 @@ SMALL_TRIE: Final = 256
 LARGE_TRIE: Final = 2048
 """Larger ones are ranges of their parent's nodes, and no copies."""
 MOST_COPIED: Final = 8192
-"""The same, where most of the nodes cannot stand behind the end of a lexeme (`LexemeContext.may_follow`)."""
+"""The same, where most of the nodes cannot stand after the end of a lexeme (`LexemeContext.may_follow`)."""

@@ -78,7 +78,7 @@ def tokens_of(c: LexemeContext, trie: Trie) -> Int32s:
 
 @jit
 def read_cell(c: LexemeContext, state: int, byte: int) -> int:
-    """Return the state of the lexer behind a byte, REFUSED; UNKNOWN or less where it was asked for."""
+    """Return the state of the lexer after a byte, REFUSED; UNKNOWN or less where it was asked for."""
     after = c.moves[state * c.width + c.classes[byte]]
     return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
 
@@ -92,7 +92,7 @@ def ask_row(address: int, state: int, byte: int) -> int:
 
 @jit
 def find_like(c: LexemeContext, state: int) -> bool:
-    """Note the state to which most classes of bytes lead, if that goes on as this one behind many bytes:
+    """Note the state to which most classes of bytes lead, if that goes on as this one after many bytes:
     below these bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name.
     Return whether that is known; else cells are asked for."""
     if c.like[state] != UNKNOWN:
@@ -151,7 +151,7 @@ def has_byte(bits: Int64s, byte: int) -> bool:
 @jit
 def shift_after(c: LexemeContext, shift: int, byte: int) -> int:
     """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift
-    behind them."""
+    after them."""
     if byte == 10:  # a line feed: the column is 0
         return -1
     width = 0
@@ -439,7 +439,7 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             if is_compared:
                 drop_leftover(c, ids, slots[slot - 1], slots[slot])
         if after != like_state and is_compared and c.most_apart:
-            # Two states that differ behind many nodes are not worth comparing.
+            # Two states that differ after many nodes are not worth comparing.
             c.scan.apart = c.scan.apart + 1
             if c.scan.apart > c.most_apart:
                 c.scan.is_full = 1
@@ -483,7 +483,7 @@ def scan_trie(c: LexemeContext, number: int, state: int, like_state: int) -> int
             top.like_state = like_state
             scan_range(c, trie, within[0], within[1], within[2])
     else:
-        # Nodes that wait again are noted from the beginning of `waiting`: so the old ones move behind them.
+        # Nodes that wait again are noted from the beginning of `waiting`: so the old ones move after them.
         nodes = nodes_of(c, trie)
         for i in range(waiting):
             copy_block(c.waiting[i], c.waiting[MOST_WAITING + i])
@@ -703,7 +703,7 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
     """Merge the nodes below the crossings with a key into one trie, in `merging`: of each node the byte, the
     first child, the next sibling, and the last of its tokens; of the root, how many tokens there are. Returns
     how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS. By depth, `path` has
-    the node, the child that was met last, and the state behind the end of a lexeme."""
+    the node, the child that was met last, and the state after the end of a lexeme."""
     nodes = nodes_of(c, trie)
     slots = slots_of(c, trie)
     ids = tokens_of(c, trie)
@@ -729,7 +729,7 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
             word = nodes[node]
             parent_node = skip(path, 3 * (depth_of(word) - base - 1))
             slot = slot_of(word)
-            # the row of the parent's depth: node, last child, state; behind it the row of this one
+            # the row of the parent's depth: node, last child, state; after it the row of this one
             if address_of_block(c.may_follow) != 0:
                 parent_node[5] = c.may_follow[256 * parent_node[2] + byte_of(word)]
                 if parent_node[5] == 0:

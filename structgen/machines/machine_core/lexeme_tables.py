@@ -96,7 +96,7 @@ class GrownArray:
         self.rows, self._context[self._words] = rows, address_of(rows)
 
     def append(self, rows: Sequence[Any]) -> tuple[int, int]:
-        """Write some rows behind those that were appended before; return where they begin and end."""
+        """Write some rows after those that were appended before; return where they begin and end."""
         first = self.count
         last = self.count + len(rows)
         self.reserve(last)

@@ -36,7 +36,7 @@ def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
 
 @entry("int64(int64, int64)")
 def take_rows(columns: int, count: int) -> int:
-    """Take tokens (third column), end tokens too; answers are the states behind them. Under the locks of the
+    """Take tokens (third column), end tokens too; answers are the states after them. Under the locks of the
     grammars. Returns 0."""
     contexts = Int64s(columns)
     states, tokens = skip(contexts, count), skip(contexts, 2 * count)

@@ -128,7 +128,7 @@ class TextCosts:
 
     def first_token(self, number: int) -> tuple[int, int, int]:
         """Return a token with which the fewest begin that write a text, by the number of the state before it,
-        the token's bytes, and the number behind it."""
+        the token's bytes, and the number after it."""
         slot = self._slots[number] - 1
         vocabulary = self._vocabulary
         size = int(vocabulary.slot_len[slot])

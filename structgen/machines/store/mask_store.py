@@ -72,7 +72,7 @@ class VocabularyStore:
         self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held_grammars)
         """Compiled JSON grammars, by their content."""
         self.memory = memory
-        """The most bytes of the records that grammars share, beside the rows."""
+        """The most bytes of the records that grammars share, without the rows."""
         self._by_content: dict[int, list[int]] = {}
         self.lock = new_lock(STORES)
 

@@ -274,8 +274,8 @@ class Expander:
         order = in_order(words)
         numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
-        beside = self.word_list(tuple(order))
-        values = (0, start, min_length, max_length, outcomes, farthest, beside, *counts)
+        words_row = self.word_list(tuple(order))
+        values = (0, start, min_length, max_length, outcomes, farthest, words_row, *counts)
         return self._string_row(spec, values)
 
     def _phase_rows(self, start: int) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ A state needs no more tokens than the rest of its innermost value and the rests 
 has worked out bounds for both, once for each object, array, string and frame, and they stand in their rows.
 So a walk, which reaches each state that a token leads to, takes the most of their sums. Groups of states
 whose bounds Python has not worked out, or does not know, are listed. The state itself needs no more than any
-of its tokens and the rest behind that.
+of its tokens and the rest after that.
 
 The blanks before a document lead to states that take the same values as the first: a token more, and one of
 the noted groups is reached (`mask_filling.compute_bound`).

@@ -364,7 +364,7 @@ def characters_begun(lexeme: int, byte: int) -> int:
 @jit
 def characters_owed(c: JsonContext, lexeme: int) -> int:
     """Return how many characters must follow those that are begun: 1 where a high surrogate stands alone, and
-    the digits behind it are those of no low one."""
+    the digits after it are those of no low one."""
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     if escape < 8 or c.escapes != ESCAPES_ANY:
         return 0
@@ -401,7 +401,7 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
 
     `needs`: of each slot of the trie, -1 each when called, the characters that the string must have room for;
     of those that leave the string it stays -1. `tokens`: those that stay inside, ascending by what they need,
-    behind as many numbers as there are needs (two more than the longest token has characters): where the
+    after as many numbers as there are needs (two more than the longest token has characters): where the
     tokens of each need end. `closings`: of each node that closes the string its number, the characters that
     it needs, and those that the string then has; before all, how many nodes there are.
     """

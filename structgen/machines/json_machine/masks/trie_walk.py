@@ -222,7 +222,7 @@ def walk_nodes(
 def walk_leftover(
     c: JsonContext, holder: LexemeContext, leftover: Leftover, vague: bool, skips_marked: bool
 ) -> bool:
-    """Collect the tokens whose bytes behind a terminal may follow: from the registers in scratch block 0, or,
+    """Collect the tokens whose bytes after a terminal may follow: from the registers in scratch block 0, or,
     where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
     whether something had to be asked."""
     trie = holder.tries[leftover.trie]

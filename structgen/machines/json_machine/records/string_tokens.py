@@ -66,7 +66,7 @@ class StringTokens:
         """Node of `escaping` -> the same in `marked_vocabulary`."""
         flags = np.zeros(len(self.marked_vocabulary.nodes), np.uint8)
         self.quotes: dict[int, int] = {}
-        """Node of `marked_vocabulary` (ROOT: none) -> the node of the first quote behind it, no escape being
+        """Node of `marked_vocabulary` (ROOT: none) -> the node of the first quote after it, no escape being
         there."""
         for path, node, parents in _paths_of_trie(self.marked_vocabulary):
             if path.endswith(_QUOTE) and special.search(path[:-1]) is None:
@@ -74,7 +74,7 @@ class StringTokens:
                 flags[parents[1:]] |= 1  # on the way to a node with a quote
         flags[[node for node in self.quotes if node != ROOT]] = 2  # a text may end at it
         self.heads = TargetNodes.from_flags(self.marked_vocabulary.nodes, flags)
-        """The nodes behind which a quote may close the string."""
+        """The nodes after which a quote may close the string."""
 
 
 def _paths_of_trie(vocabulary: Vocabulary) -> Iterator[tuple[bytes, int, list[int]]]:

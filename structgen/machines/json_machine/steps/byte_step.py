@@ -631,7 +631,7 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
         if target >= 0:
             d.lexeme = target
             return YES
-        # A numeral has no last byte of its own: it ends before this byte, which is then read behind it.
+        # A numeral has no last byte of its own: it ends before this byte, which is then read after it.
         outcome = c.number_outcomes[state]
         if outcome < 0:
             return NO

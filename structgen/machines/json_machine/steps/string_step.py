@@ -410,7 +410,7 @@ def settle_lone(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def behind_lone(c: JsonContext, d: JsonState) -> int:
-    """Begin a character behind a high surrogate that stands alone: YES, NO or ASK."""
+    """Begin a character after a high surrogate that stands alone: YES, NO or ASK."""
     code = settle_lone(c, d)
     return count_character(c, d) if code == YES else code
 

@@ -331,7 +331,7 @@ class JsonContext(LexemeContext):
     cells: Int32Table
     """256 cells of each terminal (`LexemeContext.moves`)."""
     bounding: int
-    """1: a walk bounds what is needed behind the tokens that it collects (`bound_noting`)."""
+    """1: a walk bounds what is needed after the tokens that it collects (`bound_noting`)."""
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     state_groups: Int64s

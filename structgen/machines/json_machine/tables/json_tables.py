@@ -78,7 +78,7 @@ def _left_over() -> npt.NDArray[np.uint8]:
 CELLS: Final = 256
 """Cells of a state of the lexer of terminals: one for each byte."""
 _MOST_APART = 4096
-"""Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
+"""Nodes of the trie after which two states differ, past which a scan by itself is cheaper."""
 _NEXT, _LEFT_OVER = _possible_bytes(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,
