@@ -808,12 +808,12 @@ class CompiledGrammar(ABC):
             list_offset = int(node[NodeRow.token_list])
             return dense_row, tokens_of_list(self._tables, list_offset)
 
-    def ends_below(self, index: int, targets: TargetNodes, end: int = 1) -> list[int]:
-        """Return those target nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
+    def ends_below(self, index: int, wanted: TargetNodes, end: int = 1) -> list[int]:
+        """Return those wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
         number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
-        nodes_found = np.empty(targets.max_nodes, np.int32)
+        nodes_found = np.empty(wanted.max_nodes, np.int32)
         count = self._call_until_answered(
-            token_steps.ends_below, index, address_of(targets.trie), end, address_of(nodes_found)
+            token_steps.ends_below, index, address_of(wanted.trie), end, address_of(nodes_found)
         )
         nodes: list[int] = nodes_found[:count].tolist()
         return nodes

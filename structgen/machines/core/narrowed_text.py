@@ -44,15 +44,15 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     table_plan = TABLES
 
-    def __init__(self, inner: CompiledGrammar, extra_height: int = 0) -> None:
-        """`extra_height`: more than the height of each other grammar that it asks under its lock; 0: it asks
+    def __init__(self, inner: CompiledGrammar, besides: int = 0) -> None:
+        """`besides`: more than the height of each other grammar that it asks under its lock; 0: it asks
         none."""
         super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
         self.inner = inner
-        self.height = inner.height + extra_height
+        self.height = inner.height + besides
         # With the inner grammar's lock, one lock covers both. A grammar that asks others needs a lock of its
         # own above all of theirs (`fork_locks`).
-        self.lock = new_lock(GRAMMARS, self.height) if extra_height else inner.lock
+        self.lock = new_lock(GRAMMARS, self.height) if besides else inner.lock
         self._places: list[P | None] = []
         self._numbers: dict[P, int] = {}
         self._bits: Bits = np.empty(0, np.int32)
