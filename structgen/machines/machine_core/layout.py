@@ -31,7 +31,7 @@ QUESTION_ROOM = 6
 MOST_QUESTIONS = 64
 """Questions that are noted between two answers; further ones are asked by the repeated call."""
 ROOM_WORDS = 3 * 4096
-"""Three words for each depth of a walk: a token has 4,096 bytes at most."""
+"""Words of the working memory of a walk: at most three for each of the 4,096 bytes of the longest token."""
 BELOW = 1 << 14
 """Slots that a part finds below a node at once, at most."""
 

@@ -330,7 +330,7 @@ class Expander:
             if kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
-                # no answer helps: the text is refused here
+                # There is no answer: the text goes beyond the limit.
                 raise LimitError(
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
