@@ -189,9 +189,9 @@ class RecordTables:
         """Forget all records and hooks: the lexer becomes another one."""
         context = self._grown.context
         context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
-        context[word_of(LexemeContext, "lexeme_end_at")] = 0
         # With a new number, no scan of the old lexer goes on (`Scan.owner`).
-        context[word_of(LexemeContext, "serial")] = next(SERIALS)
+        changed_words = [word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]
+        context[changed_words] = 0, next(SERIALS)
         no_records = np.empty((0, words_of(LexemeRecord)), np.int64)
         self._grown.load_tables({RECORDS: no_records})
 
