@@ -43,8 +43,8 @@ others. Masks of JSON take some 70 us, for the most part under the interpreter l
 to 256 new schemas 1.3 times as long."""
 _FEW = 16
 """Tokens of fewer rows are taken one by one: one call costs 5 us more than they do, and 0.3 us less a row."""
-_TRY: Final = methodcaller("acquire", False)
-_LET: Final = methodcaller("release")
+_TRY_ACQUIRE: Final = methodcaller("acquire", False)
+_RELEASE: Final = methodcaller("release")
 T = TypeVar("T")
 
 
@@ -83,38 +83,42 @@ def fill_masks(
     and the copy. Unknown ones are worked out one by one, on all cores where they take long. Raises MaskError
     before anything is written where a row is missing, named twice, or too narrow.
     """
-    count, words = len(matchers), mask.words
-    chosen = range(count) if rows is None else _whole_numbers(rows, "rows")
-    check_rows(mask, count, chosen, "matchers")
+    count = len(matchers)
+    words = mask.words
+    row_numbers = range(count) if rows is None else _whole_numbers(rows, "rows")
+    check_rows(mask, count, row_numbers, "matchers")
     if budgets is not None:
         check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
+    # The address 0 says that compiled code leaves a row alone.
     contexts = [0 if matcher is None or matcher._words != words else matcher._address for matcher in matchers]
     if 0 in contexts:
         for matcher in matchers:
             if matcher is not None:
                 matcher.compiled.check_mask(mask)
     status = np.zeros(count, np.int8)
-    for i, matcher in enumerate(matchers if None in matchers or budgets is not None else ()):
+    # Most batches have neither free rows nor budgets, and skip this loop.
+    has_special_rows = None in matchers or budgets is not None
+    for i, matcher in enumerate(matchers if has_special_rows else ()):
         if matcher is None:
-            allow_all(mask, chosen[i])
+            allow_all(mask, row_numbers[i])
             status[i] = RowStatus.FREE
         elif budgets is not None and not matcher.has_room(budgets[i]):
             contexts[i] = 0
-    row_words, at = _join_columns(
-        contexts, [0 if matcher is None else matcher._index for matcher in matchers], chosen
-    )
-    if row_batches.copy_rows(at, count, mask.address, mask.stride) == 0:
+    states = [0 if matcher is None else matcher._index for matcher in matchers]
+    row_words, address = _join_columns(contexts, states, row_numbers)
+    if row_batches.copy_rows(address, count, mask.address, mask.stride) == 0:
         return status
 
     def work(i: int) -> None:
-        matcher, row = matchers[i], chosen[i]
+        matcher, row = matchers[i], row_numbers[i]
         assert matcher is not None
         fill = partial(matcher.fill_mask, mask, row, budget=None if budgets is None else budgets[i])
         status[i] = write_row(fill, mask, row)
 
-    _spread_work(
-        work, [i for i, matcher in enumerate(matchers) if matcher is not None and row_words[count + i] < 0]
-    )
+    # Compiled code has written a code below 0 over the state of each row that it left.
+    states_written = row_words[count : 2 * count]
+    unknown = [i for i, matcher in enumerate(matchers) if matcher is not None and states_written[i] < 0]
+    _spread_work(work, unknown)
     return status
 
 
@@ -127,7 +131,8 @@ def _whole_numbers(values: Iterable[int], where: str) -> list[int]:
 
 
 def _join_columns(*columns: Iterable[int]) -> tuple[array[int], int]:
-    """Return columns one behind the other, as `row_batches` reads them, and their address."""
+    """Return columns one after the other, as `row_batches` reads them, and their address. The array must live
+    as long as the address is used."""
     words = array("q", [*chain(*columns)])
     return words, address_of_items(words)
 
@@ -136,24 +141,30 @@ def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], 
     """Return the answer of some work under the locks of some grammars, those that no other thread holds; the
     work is told which. Nothing is waited for: a thread that holds one lock must not wait for another of the
     same rank (`fork_locks`)."""
-    locks, acquired = {grammar.lock for grammar in grammars}, list[Any]()
-    releases = map(_LET, acquired)  # made ahead: of what the list holds at the end
+    locks = {grammar.lock for grammar in grammars}
+    acquired = list[Any]()
+    # A signal may raise between any two calls. So one call takes the locks and notes them, and one call
+    # releases those that are noted. `releases` is made before, and reads the list when it runs.
+    releases = map(_RELEASE, acquired)
     try:
-        acquired.extend(filter(_TRY, locks))  # one call: no signal comes between a lock and its entry
+        acquired.extend(filter(_TRY_ACQUIRE, locks))
         return work(set(acquired))
     finally:
-        any(releases)  # one call, too
+        any(releases)  # `release` returns None, so `any` goes through all of them
 
 
 def _spread_work(work: Callable[[int], None], items: list[int]) -> None:
+    """Do some work for each item: in this thread, and on all cores once items have taken it long. Raises the
+    error of an item after the work for all of them has ended."""
     start = time.thread_time()
-    for at, item in enumerate(items):
-        if time.thread_time() - start > _SECONDS_ALONE * max(at, 1) and (os.cpu_count() or 1) > 1:
+    for done_count, item in enumerate(items):
+        # The time of this thread alone counts: a busy machine is no reason for more threads.
+        is_slow = time.thread_time() - start > _SECONDS_ALONE * max(done_count, 1)
+        if is_slow and (os.cpu_count() or 1) > 1:
             futures = list[Future[None]]()
             try:
-                futures.extend(
-                    _thread_pool(os.getpid()).submit(work, other_item) for other_item in items[at:]
-                )
+                pool = _thread_pool(os.getpid())
+                futures.extend(pool.submit(work, pending_item) for pending_item in items[done_count:])
                 wait(futures)
             except BaseException:
                 # wait for all before raising an error: the caller may then use the matchers again
@@ -182,24 +193,29 @@ def write_row(fill: Callable[[], None], mask: TokenMask, row: int) -> RowStatus:
 
 def allow_all(mask: TokenMask, row: int) -> None:
     """Allow every token of the mask's vocabulary in a row; bits past it stay 0."""
-    mask.row(row)
-    whole, rest = divmod(mask.vocab_size, 32)
-    mask.array[row, :whole] = -1
-    mask.array[row, whole:] = 0
-    if rest:
-        mask.array[row, whole] = (1 << rest) - 1
+    mask.row(row)  # raises MaskError where there is no such row
+    full_words, bits_left = divmod(mask.vocab_size, 32)
+    mask.array[row, :full_words] = -1  # all bits of an int32
+    mask.array[row, full_words:] = 0
+    if bits_left:
+        mask.array[row, full_words] = (1 << bits_left) - 1
 
 
 def check_count(name: str, arguments: Sized, count: int, argument_name: str, cure: str) -> None:
-    """Raise OptionError where there are not as many of something as things that have one each."""
+    """Raise OptionError where there are not as many of something as things that have one each.
+
+    `name` names the `arguments`, `argument_name` the things of which there are `count`: for example
+    `check_count("tokens", tokens, 3, "matchers", "Give one token each.")`.
+    """
     if len(arguments) != count:
         raise OptionError(f"{len(arguments)} {name} for {count} {argument_name}.", where=name, cure=cure)
 
 
 def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: str) -> None:
     """Raise OptionError or MaskError where there are not as many rows of a mask, each once, as things to
-    write."""
+    write. `argument_name` names these things, of which there are `count`, for example `"matchers"`."""
     check_count("rows", rows, count, argument_name, "Give one row each.")
+    # The least and the greatest row are in the mask only if all are.
     for row in (min(rows), max(rows)) if count else ():
         mask.row(row)
     if len(set(rows)) != count:
@@ -215,6 +231,7 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
     """
     count = len(matchers)
     check_count("tokens", tokens, count, "matchers", "Give one token each.")
+    # A free row takes no token, so anything may stand in its place.
     token_column = (0 if matcher is None else token for matcher, token in zip(matchers, tokens, strict=True))
     token_ids = _whole_numbers(token_column, "tokens")
     states = [0 if matcher is None else matcher._index for matcher in matchers]
@@ -225,7 +242,8 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
             status[i] = RowStatus.FREE
             continue
         try:
-            if after >= 0 and matcher._index == states[i]:  # another, where a matcher is named twice
+            # A matcher that is named twice has moved on from its state since.
+            if after >= 0 and matcher._index == states[i]:
                 matcher.took(token_ids[i], after)
             else:
                 matcher.advance(token_ids[i])
@@ -239,19 +257,19 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
 
 
 def _states_after(matchers: Sequence[Matcher | None], states: list[int], tokens: list[int]) -> Sequence[int]:
-    """Return the states behind tokens that compiled code finds by itself; below 0 it does not."""
+    """Return the states after tokens that compiled code finds by itself; a code below 0 where it does not."""
     count = len(matchers)
 
-    def take(ours: set[Any]) -> Sequence[int]:
+    def take_tokens(locks: set[Any]) -> Sequence[int]:
         contexts = [
-            0 if matcher is None or matcher.compiled.lock not in ours else matcher._address
+            0 if matcher is None or matcher.compiled.lock not in locks else matcher._address
             for matcher in matchers
         ]
         try:
-            words, at = _join_columns(contexts, states, tokens)
+            words, address = _join_columns(contexts, states, tokens)
         except OverflowError:  # no token has such a number: `advance` says so of its row
             return [REFUSED] * count
-        row_batches.take_rows(at, count)
-        return words[count : 2 * count]
+        row_batches.take_rows(address, count)
+        return words[count : 2 * count]  # compiled code writes over the states
 
-    return under_locks((matcher.compiled for matcher in matchers if matcher is not None), take)
+    return under_locks((matcher.compiled for matcher in matchers if matcher is not None), take_tokens)

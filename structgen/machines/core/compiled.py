@@ -53,11 +53,14 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask, tokens_of
 from structgen.tokens.tokenizer import Tokenizer
 from structgen.tokens.vocabulary import Vocabulary
 
-_VOCABULARY, _STEPS, _ENDS, _DENSE_ROWS = (
-    word_of(Core, name) for name in ("vocabulary", "byte_steps", "ends", "dense_rows")
-)
+# Offsets of fields in the block of a grammar, in words of 8 bytes. The constructor writes addresses there,
+# and compiled code reads them as arrays.
+_VOCABULARY = word_of(Core, "vocabulary")
+_STEPS = word_of(Core, "byte_steps")
+_ENDS = word_of(Core, "ends")
+_DENSE_ROWS = word_of(Core, "dense_rows")
 _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
-_MOST_FORCED: Final = 1 << 16
+_MAX_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
 REMEMBERED: Final = 1 << 16
 """States of which it is remembered which budget suffices, or how many tokens complete a text; moves that
@@ -202,8 +205,10 @@ class Generation(Generic[C]):
             self._successor = newest = self._successor.generation.begin(self._successor)
             return newest
         self._begin_count += 1
+        # The second document begins when the first one has shown how much a single document uses.
         if self._begin_count == 2:
             self._base = compiled.used
+        # A document that uses more than the limits by itself must not cause a compilation each time.
         elif self._begin_count % WEIGHED_EVERY == 0 and compiled.used > max(1, 2 * self._base):
             return self.replace(compiled)
         return compiled
@@ -229,12 +234,13 @@ class Generation(Generic[C]):
         """Return a grammar compiled anew, in which all later documents begin, after work in this one was
         interrupted. Cost: that of compiling."""
         with compiled.lock:
+            # Two documents may meet a limit at once: the second finds the successor of the first.
             if self._successor is None:
                 self._successor = compiled.anew()
             return self._successor
 
 
-_NONE: Final[TokenList] = np.empty(0, np.int32)
+_NO_TOKENS: Final[TokenList] = np.empty(0, np.int32)
 _BUDGET, _COST = 0, 1
 """Rows of `CompiledGrammar.publish_costs`."""
 _NO_COSTS: Final[Tokens] = np.empty((2, 0), np.int64)
@@ -245,8 +251,8 @@ class CompiledGrammar(ABC):
 
     States, automata and masks are made when a text first needs them, and then kept, within `limits`.
 
-    A state is a row of `T_NODE`, which also holds its mask once that is known: one compiled call
-    (`machine_core.masks.fill`) copies the known masks of every grammar. Each subclass is a
+    A state is a row of the table `nodes`, which also holds its mask once that is known: one compiled call
+    (`machine_core.masks.fill_mask`) copies the known masks of every grammar. Each subclass is a
     machine that says what a state means and works out its mask: `CompiledSchema` for JSON texts,
     `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
     """
@@ -270,8 +276,8 @@ class CompiledGrammar(ABC):
     _has_specials: bool = False
     """Whether its texts have special tokens."""
     _call_until_answered: Callable[..., int]
-    """Return what a compiled call answers once it asks nothing. It takes the entry point, and what comes
-    behind the address of the grammar's block."""
+    """Return the answer of a compiled call, after all its questions are answered. It takes the entry point,
+    and the arguments after the address of the grammar's block."""
 
     def __init__(
         self,
@@ -280,18 +286,24 @@ class CompiledGrammar(ABC):
         limits: Limits | None = None,
         store: StoreOption = None,
     ) -> None:
-        self.grammar, self.tokenizer = grammar, tokenizer
+        self.grammar = grammar
+        self.tokenizer = tokenizer
         self.limits = grammar.limits if limits is None else limits
         self._begin_call = partial(THIS_CALL.begin_call, self.limits)
         self.vocabulary = Vocabulary.of_tokenizer(tokenizer)
-        store = MaskStore() if store is False else (default_store() if store is None else store)
+        if store is False:
+            store = MaskStore()
+        elif store is None:
+            store = default_store()
         self.store = store.of_grammars
         self._masks: VocabularyStore = self.store.of(self.vocabulary)
         self._tables = GrowingTables(self.limits, self.table_plan)
         self.address = self._tables.address
+        # The block of the grammar: compiled code gets its address, and finds everything else from there.
         context = self._tables.context
         pointers = self.vocabulary.pointers
         context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
+        # The array is an attribute because compiled code has only its address: it must not be freed.
         self._end_ids: TokenList = np.array(sorted(set(tokenizer.eos_token_ids)), np.int32)
         context[_ENDS] = address_of(self._end_ids)
         context[Core.end_count] = len(self._end_ids)
@@ -307,7 +319,7 @@ class CompiledGrammar(ABC):
         self.sufficient_budgets: dict[int, int] = {}
         """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
         self._costs = _NO_COSTS
-        """What `publish_costs` returns, once it was called."""
+        """The answer of `publish_costs`, once it was called."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -331,7 +343,8 @@ class CompiledGrammar(ABC):
     def _put_state(self, mode: int) -> int:
         """Return a new state of which compiled code knows only the mode."""
         row = np.zeros(words_of(NodeRow), np.int64)
-        row[Registers.mode], row[NodeRow.dense_row :] = mode, -1
+        row[Registers.mode] = mode
+        row[NodeRow.dense_row :] = -1  # neither a row of the store nor a list: the mask is not known
         return self._tables.append(NODES, row)
 
     def bytes_index(self, index: int, data: bytes) -> int:
@@ -348,7 +361,10 @@ class CompiledGrammar(ABC):
         """Return whether the text may end in a state, by its number."""
         with self.lock:
             code = token_steps.may_end(self.address, index)
-        return (self._call_until_answered(token_steps.may_end, index) if code < 0 else code) > 0
+        if code < 0:
+            # It has a question. The call that answers questions costs more, so it comes second.
+            code = self._call_until_answered(token_steps.may_end, index)
+        return code > 0
 
     @abstractmethod
     def _compute_mask(self, index: int, target: int) -> int:
@@ -469,7 +485,7 @@ class CompiledGrammar(ABC):
             if code == 0:
                 return True
             if code == ENDED:
-                raise _is_finished()
+                raise _finished_error()
             return self._keep_large(index, target)
 
     def _attach_workspace(self) -> None:
@@ -480,23 +496,31 @@ class CompiledGrammar(ABC):
             self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
 
     def _keep_large(self, index: int, target: int) -> bool:
+        """Memoise the mask that was just found too large for a list, and write it to `target` (0: nowhere).
+        Return whether the store had room."""
         row = self._large_row()
         number = self._masks.intern_row(row)
         if number is not None:
-            self._memoise_mask(index, number, _NONE, target)
+            self._memoise_mask(index, number, _NO_TOKENS, target)
             return True
+        # The store is full: the mask serves this call alone, and is worked out again at the next.
         if target:
             ctypes.memmove(target, address_of(row), row.nbytes)
         return False
 
     def _memoise_mask(self, index: int, row: int, tokens: TokenList, target: int) -> None:
-        """Memoise the mask of a state, a row of the store (-1: none) and a list of tokens, and write it to
-        `target` (0: nowhere)."""
-        tables, count = self._tables, len(tokens)
-        at = tables.extend(LISTS, np.concatenate([(count,), tokens]), count + 1)
+        """Memoise the mask of a state, and write it to `target`, the address of a row (0: nowhere).
+
+        `row` is the number of a row of the store (-1: none), `tokens` a list of further tokens.
+        """
+        tables = self._tables
+        count = len(tokens)
+        list_with_count = np.concatenate([(count,), tokens])
+        list_offset = tables.extend(LISTS, list_with_count, count + 1)
         node = tables.rows(NODES)[index]
         node[NodeRow.dense_row] = row
-        node[NodeRow.token_list] = at  # last: readers take no lock
+        # The list comes last. Readers take no lock, and a list says that the whole mask is there.
+        node[NodeRow.token_list] = list_offset
         if target:
             core_masks.fill_mask(self.address, index, target)
 
@@ -558,8 +582,12 @@ class CompiledGrammar(ABC):
         """
         if (after := self.step_bytes(self.start, data)) is not None:
             return after, len(data)
-        state, low, high = self.start, 0, len(data)  # data[:low] led to `state`, data[:high] is dead
+        # data[:low] leads to `state`, data[:high] is dead
+        state = self.start
+        low = 0
+        high = len(data)
         while high - low > 1:
+            # Only the half that is in doubt is read, so all halves together are one reading of the text.
             middle = (low + high) // 2
             if (after := self.step_bytes(state, data[low:middle])) is None:
                 high = middle
@@ -602,6 +630,7 @@ class CompiledGrammar(ABC):
         if core_masks.fill_mask(self.address, index, target) != 0:
             self.compute(index, target)
         if mask.words > self._words:
+            # The mask belongs to a larger vocabulary, such as a padded one. Its other tokens are refused.
             mask.array[row, self._words :] = 0
 
     def allowed(self, state: State) -> list[int]:
@@ -655,15 +684,22 @@ class CompiledGrammar(ABC):
 
     def _open_state(self, index: int) -> None:
         if self.finishes(index):
-            raise _is_finished()
+            raise _finished_error()
 
     def finishes(self, index: int) -> bool:
         return index == self._finished_state
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
-        """Write the mask of the tokens after which the document can still be completed within the budget."""
+        """Write the mask of the tokens after which the document can still be completed within the budget.
+
+        `index`: the number of a state; `row`: the row of the mask, from 0; `budget`: the tokens that the
+        document may still take, the end token not counted. For example, `fill_within(start, mask, 0, 2)`
+        leaves out each token after which two tokens in all do not complete a document. Raises BudgetError
+        (the mask is untouched) where the budget is too small, FinishedError after an end token. Cost: that
+        of `fill_index` where the budget suffices, else one count for each allowed token.
+        """
         self.check_mask(mask)
-        mask.row(row)
+        mask.row(row)  # raises MaskError for a row that is not there, before anything is written
         budget = checks.check_whole("budget", budget)
         known_budget = self.sufficient_budgets.get(index)
         if known_budget is None:
@@ -681,11 +717,13 @@ class CompiledGrammar(ABC):
         self.fill_index(index, mask, row)
         with self.lock, self._begin_call():
             budget_after = budget - 1
-            tokens = mask.allowed(row)
-            tokens = tokens[~np.isin(tokens, self._end_ids)]
+            allowed_tokens = mask.allowed(row)
+            # An end token completes the text and costs nothing, so it always fits.
+            text_tokens = allowed_tokens[~np.isin(allowed_tokens, self._end_ids)]
             refusals = np.zeros(32 * mask.words, np.bool_)
-            refusals[self.completions.too_long(index, tokens, budget_after)] = True
-            mask.array[row] &= ~np.packbits(refusals, bitorder="little").view(np.int32)
+            refusals[self.completions.too_long(index, text_tokens, budget_after)] = True
+            refused_bits = np.packbits(refusals, bitorder="little").view(np.int32)
+            mask.array[row] &= ~refused_bits
             self._remember_budget(index, self.completions.sufficient(index))
 
     def _has_mask(self, index: int) -> bool:
@@ -696,9 +734,9 @@ class CompiledGrammar(ABC):
         """Return whether it is known that a budget takes nothing from a state's mask; False where the mask is
         not known. Cost: 0.1 us where the state was looked at, else some 20 us."""
         known_budget = self.sufficient_budgets.get(index)
-        return (known_budget is not None or self._has_mask(index)) and self._budget_suffices(
-            index, budget, known_budget
-        )
+        if known_budget is None and not self._has_mask(index):
+            return False
+        return self._budget_suffices(index, budget, known_budget)
 
     def _budget_suffices(self, index: int, budget: int, known_budget: int | None) -> bool:
         """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
@@ -710,8 +748,8 @@ class CompiledGrammar(ABC):
         return budget >= known_budget
 
     def _compute_bounded(self, index: int) -> int | None:
-        """Work out and memoise the mask of a state, by its number; return what `sufficient_budgets` has of
-        it then, if the walk of the mask has told that. Raises FinishedError."""
+        """Work out and memoise the mask of a state, by its number; return the entry of `sufficient_budgets`
+        for it, if the walk of the mask has found one. Raises FinishedError."""
         self.compute(index)
         return None
 
@@ -720,6 +758,7 @@ class CompiledGrammar(ABC):
         it."""
         if len(self.sufficient_budgets) >= REMEMBERED:
             self.sufficient_budgets.clear()
+        # Where no budget is known to suffice, none does: then every call counts exactly.
         known_budget = self.sufficient_budgets[index] = maxsize if budget is None else budget
         self._publish_cost(_BUDGET, index, known_budget)
         return known_budget
@@ -744,7 +783,11 @@ class CompiledGrammar(ABC):
         """Return the bytes that must come next; empty where the document may end here."""
         forced_bytes = bytearray()
         node = index
-        while len(forced_bytes) < _MOST_FORCED and not self.may_end(node) and not self.special_tokens(node):
+        while len(forced_bytes) < _MAX_FORCED:
+            # Where the text may end, or a token without bytes may come, no byte is forced.
+            if self.may_end(node) or self.special_tokens(node):
+                break
+            # The lock is taken for each byte anew: other threads may work between two bytes.
             with self.lock:
                 following = self._next_bytes(node)
             if len(following) != 1:
@@ -760,27 +803,31 @@ class CompiledGrammar(ABC):
             self._open_state(index)
             if not self.compute(index):
                 return None
-            dense, at = self._tables.rows(NODES)[index, [NodeRow.dense_row, NodeRow.token_list]].tolist()
-            return dense, tokens_of_list(self._tables, at)
+            node = self._tables.rows(NODES)[index]
+            dense_row = int(node[NodeRow.dense_row])
+            list_offset = int(node[NodeRow.token_list])
+            return dense_row, tokens_of_list(self._tables, list_offset)
 
     def ends_below(self, index: int, wanted: TargetNodes, end: int = 1) -> list[int]:
-        """Return the wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
+        """Return those wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
         number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
-        held_nodes = np.empty(wanted.max_nodes, np.int32)
+        nodes_found = np.empty(wanted.max_nodes, np.int32)
         count = self._call_until_answered(
-            token_steps.ends_below, index, address_of(wanted.trie), end, address_of(held_nodes)
+            token_steps.ends_below, index, address_of(wanted.trie), end, address_of(nodes_found)
         )
-        nodes: list[int] = held_nodes[:count].tolist()
+        nodes: list[int] = nodes_found[:count].tolist()
         return nodes
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, none of them an end token."""
-        token_ids, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        token_ids = tokens.astype(np.int32)
+        states = np.empty(len(tokens), np.int64)
         self._call_until_answered(
             token_steps.take_each, index, address_of(token_ids), len(token_ids), address_of(states)
         )
-        for at in np.flatnonzero(states < REFUSED):
-            states[at] = self._after_token(index, int(tokens[at]))
+        # A code below REFUSED says that Python alone finds the state after this token.
+        for position in np.flatnonzero(states < REFUSED):
+            states[position] = self._after_token(index, int(tokens[position]))
         return states
 
     def bits(self, index: int) -> Bits:
@@ -796,65 +843,76 @@ class CompiledGrammar(ABC):
         return type(self), (self.grammar, self.tokenizer, self.limits)
 
 
-_BEGUN_STRING: Final = re.compile(
+_OPEN_STRING: Final = re.compile(
     r'(?s)(?:[^"]*+"(?:[^"\\]|\\.)*+")*+[^"]*+"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+)(?:\\u?[0-9a-fA-F]*+)?'
 )
 """A text that ends in a string, perhaps in an escape: the whole characters of that string."""
 
 
 def plain_grammar(grammar: Any) -> Any:
-    """Return the grammar of a compiled one; what is none as it is."""
+    """Return the grammar of a compiled one; any other object as it is."""
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
 def first_fault(
     compiled: CompiledGrammar, text: str, text_before: str = "", *, in_lines: bool = False
 ) -> str:
-    """Return in words where a text behind another one leaves a grammar, by its byte or its line and column,
-    and what could have come there; "" where it is one of its texts. Linear in the text; what earlier texts
-    have used up is freed (`CompiledGrammar.fresh`)."""
-    data, around = text.encode("utf-8", "surrogatepass"), text_before.encode()
+    """Return in words where a text leaves a grammar, and the items that were expected there; "" where it is
+    one of the grammar's texts.
+
+    `text_before` stands before the text, and is not counted. The place is a byte of the text; with `in_lines`
+    it is a line and a column, from 1. For example `first_fault(compiled, "[1,]")`. Linear in the text. Where
+    earlier texts have used up the grammar's memory, a grammar compiled anew reads it (`fresh`).
+    """
+    data = text.encode("utf-8", "surrogatepass")
+    data_before = text_before.encode()
     compiled = compiled.fresh()
     try:
-        state, length = compiled.live_part(around + data)
+        state, length = compiled.live_part(data_before + data)
     except LimitError:
+        # The only document of a grammar would meet the same limit in a new one.
         if not compiled.generation.is_shared:
             raise
+        # Earlier documents have used the limit up: a grammar compiled anew reads the text once more.
         compiled = compiled.generation.after(compiled)
-        state, length = compiled.live_part(around + data)
-    at = length - len(around)
-    if at == len(data) and compiled.accepts_end(state):
+        state, length = compiled.live_part(data_before + data)
+    offset = length - len(data_before)
+    is_whole = offset == len(data)
+    if is_whole and compiled.accepts_end(state):
         return ""
     following = compiled.expected(state)
     expected = [item.what for item in following if item.what != "white space"]
-    inside = place_in_string(following, data[:at])
-    place = f"byte {at}" + (" (line {}, column {} of the string)".format(*inside) if inside else "")
     if in_lines:
-        place = "line {}, column {}".format(*line_and_column(data[:at].decode("utf-8", "ignore")))
-    fault = (
-        "it ends too early"
-        if at == len(data)
-        else f"{data[at:].decode('utf-8', 'replace')[:1]!r} cannot come"
-    )
-    return f"{fault} at {place}, where {' or '.join(expected[:3])} was expected"
+        location = "line {}, column {}".format(*line_and_column(data[:offset].decode("utf-8", "ignore")))
+    else:
+        location = f"byte {offset}"
+        if inside := place_in_string(following, data[:offset]):
+            location += " (line {}, column {} of the string)".format(*inside)
+    if is_whole:
+        fault = "it ends too early"
+    else:
+        character = data[offset:].decode("utf-8", "replace")[:1]
+        fault = f"{character!r} cannot come"
+    return f"{fault} at {location}, where {' or '.join(expected[:3])} was expected"
 
 
 def place_in_string(following: Iterable[Expected], text_before: bytes) -> tuple[int, int] | None:
     """Return where the end of a JSON text stands in the value of its last string, as line and column from 1;
     None where no grammar says what may come next (`following`). Linear in the text."""
-    open_string = _BEGUN_STRING.fullmatch(text_before.decode("utf-8", "ignore"))
+    open_string = _OPEN_STRING.fullmatch(text_before.decode("utf-8", "ignore"))
     if open_string is None or not any(item.in_string for item in following):
         return None
     return line_and_column(json.loads(f'"{open_string[1]}"', strict=False))
 
 
 def line_and_column(text: str) -> tuple[int, int]:
-    """Return the line and the column behind a text, from 1."""
+    """Return the line and the column after a text, from 1."""
     lines = text.split("\n")
     return len(lines), len(lines[-1]) + 1
 
 
-def _is_finished() -> FinishedError:
+def _finished_error() -> FinishedError:
+    """Return the error of a call that asks a finished document for more tokens."""
     return FinishedError(
         "The document is finished: an end token was taken.", cure="Roll back, or start anew."
     )

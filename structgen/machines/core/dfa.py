@@ -40,12 +40,14 @@ def explicit_of_parser(
     parser's stack count as brackets. `byte_classes`: the class of each byte; one byte of each class is
     read."""
     classes = np.frombuffer(byte_classes, np.uint8)
-    _, first, inverse = np.unique(classes, return_index=True, return_inverse=True)
+    _, first_bytes, class_of_byte = np.unique(classes, return_index=True, return_inverse=True)
 
     def successors(index: int) -> npt.NDArray[np.int64]:
-        states = [compiled.bytes_index(index, bytes((byte,))) for byte in first.tolist()]
-        return np.array(states, np.int64)[inverse.reshape(-1)]
+        states = [compiled.bytes_index(index, bytes((byte,))) for byte in first_bytes.tolist()]
+        # `reshape`: versions of numpy differ in the shape of the inverse
+        return np.array(states, np.int64)[class_of_byte.reshape(-1)]
 
+    # one lock for the whole: other threads would add states meanwhile
     with compiled.lock:
         return explicit_automaton(compiled, successors, max_states, depth, minimal)
 
@@ -90,15 +92,17 @@ def explicit_automaton(
                 cure="Raise depth.",
             )
         # a kept state is reached through kept states only: every predecessor of a live state is live
-        table, ends = renumber_states(
-            table, accepting.astype(np.int32), np.flatnonzero(is_live).astype(np.int32)
-        )
-        accepting = ends > 0
+        live_states = np.flatnonzero(is_live).astype(np.int32)
+        table, outcomes = renumber_states(table, accepting.astype(np.int32), live_states)
+        accepting = outcomes > 0
         numbers = [number for number, live in zip(numbers, is_live.tolist(), strict=True) if live]
     if minimal:
-        first, blocks = first_of_blocks(equivalent_states(table, accepting))
-        table = np.append(blocks, DEAD).astype(np.int32)[table[first]]
-        accepting, numbers = accepting[first], [numbers[state] for state in first.tolist()]
+        first_states, blocks = first_of_blocks(equivalent_states(table, accepting))
+        # The last entry stands for "refused": DEAD is -1, and the index -1 is the last one.
+        block_or_dead = np.append(blocks, DEAD).astype(np.int32)
+        table = block_or_dead[table[first_states]]
+        accepting = accepting[first_states]
+        numbers = [numbers[state] for state in first_states.tolist()]
     transitions, token_class = _by_tokens(table, compiled.tokenizer)
     for array in (transitions, token_class, accepting):
         array.flags.writeable = False
@@ -108,13 +112,17 @@ def explicit_automaton(
 def _by_bytes(
     compiled: CompiledGrammar, followers: Followers, max_states: int, depth: int | None
 ) -> tuple[list[int], Numbers]:
-    """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte."""
+    """Return the states that bytes reach, and int32[states, 256]: the index of the state after each byte.
+
+    States are found breadth first. One with more than `depth` brackets is DEAD (`None`: there is no bound).
+    Raises LimitError where there are more than `max_states`.
+    """
     start = compiled.start.index
-    numbers, known_states = [start], {start: 0}
+    numbers = [start]
+    known_states = {start: 0}
     rows: list[Numbers] = []
-    at = 0
-    while at < len(numbers):
-        states = followers(numbers[at])
+    for number in numbers:  # the list grows meanwhile: it is the queue, too
+        states = followers(number)
         row = np.full(256, DEAD, np.int32)
         for byte, after in enumerate(states.tolist()):
             if after < 0:
@@ -134,28 +142,29 @@ def _by_bytes(
                 numbers.append(after)
             row[byte] = known_state
         rows.append(row)
-        at += 1
     return numbers, np.stack(rows)
 
 
 def equivalent_states(table: Numbers, accepting: npt.NDArray[np.bool_] | Numbers) -> Numbers:
     """Return int32[states]: the number of each state's equivalence class. `accepting` may also be a number
-    for each state: the outcome of a text that ends there. Cost: that of `equivalent`."""
+    for each state: the outcome of a text that ends there. Cost: that of `find_equivalent`."""
     columns = np.unique(table.T, axis=0)  # many bytes have the same column
     _, outcomes = np.unique(accepting, return_inverse=True)
-    return find_equivalent(np.ascontiguousarray(columns.T), outcomes.reshape(-1).astype(np.int32))
+    transitions = np.ascontiguousarray(columns.T)
+    return find_equivalent(transitions, outcomes.reshape(-1).astype(np.int32))
 
 
 def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
     """Return int32[states, classes] and int32[V]: tokens with the same effect in every state are one
     class."""
-    states = len(table)
-    # one more state, the dead one, at index -1
-    columns, kinds = np.unique(table.T, axis=0, return_inverse=True)
-    columns = np.concatenate((columns, np.full((len(columns), 1), DEAD, np.int32)), axis=1)
-    column_of = kinds.reshape(-1).tolist()
+    state_count = len(table)
+    # Bytes with the same column are one class. Each column gets one more state, the dead one, at index -1.
+    columns, byte_classes = np.unique(table.T, axis=0, return_inverse=True)
+    dead_state = np.full((len(columns), 1), DEAD, np.int32)
+    columns = np.concatenate((columns, dead_state), axis=1)
+    column_of = byte_classes.reshape(-1).tolist()
     # the effects of strings: the state after it for each state; number 0 is that of the empty string
-    effects = [np.arange(states, dtype=np.int32)]
+    effects = [np.arange(state_count, dtype=np.int32)]
     effect_numbers = {effects[0].tobytes(): 0}
     products: dict[tuple[int, int], int] = {}
     ends = set(tokenizer.eos_token_ids)
@@ -165,10 +174,12 @@ def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
             continue
         effect = 0
         for byte in text:
-            pair = (effect, column_of[byte])
+            column = column_of[byte]
+            pair = (effect, column)
             after = products.get(pair)
             if after is None:
-                targets = columns[pair[1]][effects[effect]]
+                # one look-up for all states at once: where the byte leads from each state of the effect
+                targets = columns[column][effects[effect]]
                 after = DEAD
                 if targets.max() >= 0:
                     after = effect_numbers.setdefault(targets.tobytes(), len(effects))
@@ -179,8 +190,12 @@ def _by_tokens(table: Numbers, tokenizer: Tokenizer) -> tuple[Numbers, Numbers]:
             if effect < 0:
                 break
         effect_of[token] = effect
-    used, ranks = np.unique(effect_of, return_inverse=True)
-    never = int(used[0] == DEAD)
-    used, token_class = used[never:], (ranks.reshape(-1) - never).astype(np.int32)
-    transitions = np.stack([effects[effect] for effect in used], axis=1) if len(used) else table[:, :0]
+    # Effects of beginnings of tokens alone are left out: the numbers of the others close up.
+    used_effects, ranks = np.unique(effect_of, return_inverse=True)
+    dead_count = int(used_effects[0] == DEAD)  # DEAD is the smallest, and its class becomes -1
+    used_effects = used_effects[dead_count:]
+    token_class = (ranks.reshape(-1) - dead_count).astype(np.int32)
+    if len(used_effects) == 0:
+        return np.ascontiguousarray(table[:, :0]), token_class
+    transitions = np.stack([effects[effect] for effect in used_effects], axis=1)
     return np.ascontiguousarray(transitions), token_class

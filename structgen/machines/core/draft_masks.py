@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from structgen.machines.core.matcher import Matcher
     from structgen.tokens.token_mask import TokenMask
 
-_MOST: Final = int(np.iinfo(np.int32).max)
-_UNREAD, _UNWRITTEN = array("i", (D.NOT_YET,)), array("b", (D.ROW_LEFT,))
+_MAX_INT32: Final = int(np.iinfo(np.int32).max)
+_UNREAD = array("i", (D.NOT_YET,))
+"""The state of a place that was not looked at."""
+_UNWRITTEN = array("b", (D.ROW_LEFT,))
+"""The status of a place whose mask was not written."""
 
 Ints = Sequence[int] | npt.NDArray[np.integer]
 Job = tuple[int, int, int, int, int]
-"""What compiled code is told of a draft: the words of `machine_core.draft_nodes`."""
+"""A draft as compiled code reads it: the words of `machine_core.draft_nodes.Job`."""
 
 
 class DraftMasks:
@@ -62,7 +65,8 @@ class DraftMasks:
                 where="counts",
                 cure="Give the number of nodes of each matcher's draft, which may be 0.",
             )
-        self._matchers, self._mask = matchers, mask
+        self._matchers = matchers
+        self._mask = mask
         self.faults: dict[int, Exception] = {}
         """Draft -> an error that has no status. The rows of the draft that were left are then all 0."""
         for matcher in matchers:
@@ -70,35 +74,40 @@ class DraftMasks:
                 matcher.compiled.check_mask(mask)
         self._rows = row_numbers = _rows_of(mask, len(tokens) + len(counts), rows)
         self._lay_out(tokens, parents, counts)
-        where = 0 if row_numbers is None else address_of_items(row_numbers)
+        # the fields of `machine_core.draft_nodes.Batch`, in their order
+        rows_address = 0 if row_numbers is None else address_of_items(row_numbers)
         arrays = map(address_of_items, (self._tokens, self._parents, self._states, self._statuses))
-        self._words = (*arrays, where, mask.address, mask.words, mask.vocab_size)
+        self._words = (*arrays, rows_address, mask.address, mask.words, mask.vocab_size)
         self._left_drafts = self._fill_known()
 
     def _lay_out(self, tokens: Ints, parents: Ints, counts: Sequence[int]) -> None:
         """Make the arrays. Raises OptionError where these are no trees. Cost: some 3 us."""
         self._counts = counts
-        self._nodes, self._places = nodes, places = [0], [0]
-        total = size = 0
+        self._nodes = nodes = [0]
+        self._places = places = [0]
+        node_count = place_count = 0
         for count in counts:
-            total, size = total + count, size + count + 1
-            nodes.append(total)
-            places.append(size)
-        if len(tokens) != total or len(parents) != total or min(counts, default=0) < 0:
+            node_count += count
+            place_count += count + 1  # the root is a place, and no node
+            nodes.append(node_count)
+            places.append(place_count)
+        if len(tokens) != node_count or len(parents) != node_count or min(counts, default=0) < 0:
             raise OptionError(
-                f"{len(tokens)} tokens and {len(parents)} parents for {total} nodes, "
+                f"{len(tokens)} tokens and {len(parents)} parents for {node_count} nodes, "
                 f"{list(counts)} by draft.",
                 where="parents",
                 cure="Give one token and one parent for each node, and for each draft how many it has.",
             )
-        self._tokens, self._parents = _as_int32(tokens, "tokens"), _as_int32(parents, "parents")
-        self._states, self._statuses = _UNREAD * size, _UNWRITTEN * size
+        self._tokens = _as_int32(tokens, "tokens")
+        self._parents = _as_int32(parents, "parents")
+        self._states = _UNREAD * place_count
+        self._statuses = _UNWRITTEN * place_count
         sizes = array("i", counts)
-        wrong = D.find_misplaced(address_of_items(self._parents), address_of_items(sizes), len(counts))
-        if wrong >= 0:
-            draft = next(i for i in range(len(counts)) if wrong < nodes[i + 1])
+        wrong_node = D.find_misplaced(address_of_items(self._parents), address_of_items(sizes), len(counts))
+        if wrong_node >= 0:
+            draft = next(i for i in range(len(counts)) if wrong_node < nodes[i + 1])
             raise OptionError(
-                f"The parent of node {wrong - nodes[draft]} is {self._parents[wrong]}.",
+                f"The parent of node {wrong_node - nodes[draft]} is {self._parents[wrong_node]}.",
                 where="parents" if len(counts) == 1 else f"parents of draft {draft}",
                 cure="Parents come before their children; -1 is the root.",
             )
@@ -119,8 +128,10 @@ class DraftMasks:
         """The drafts (by number) that have masks which are left."""
         if not self._left_drafts:
             return []
-        starts = zip(self._places, self._places[1:], strict=False)
-        return [draft for draft, (a, b) in enumerate(starts) if D.ROW_LEFT in self._statuses[a:b]]
+        bounds = zip(self._places, self._places[1:], strict=False)
+        return [
+            draft for draft, (first, last) in enumerate(bounds) if D.ROW_LEFT in self._statuses[first:last]
+        ]
 
     def fill_left(self) -> npt.NDArray[np.int8]:
         """Work out and write the masks that are left, on all cores, without the interpreter lock; return the
@@ -148,12 +159,13 @@ class DraftMasks:
     def _fill_known(self) -> int:
         """Write the masks that are known; return how many places are left, at least."""
 
-        def fill_places(ours: set[Any]) -> int:
-            left_count, jobs = 0, list[Job]()
+        def fill_places(locks: set[Any]) -> int:
+            left_count = 0
+            jobs = list[Job]()
             for i, matcher in enumerate(self._matchers):
                 if matcher is None:
                     jobs.append(self._make_job(i, 0, 0))
-                elif matcher.compiled.lock in ours:
+                elif matcher.compiled.lock in locks:
                     jobs.append(self._make_job(i, matcher.compiled.address, matcher.state_index))
                 else:
                     left_count += 1
@@ -164,30 +176,34 @@ class DraftMasks:
         )
 
     def _make_job(self, draft: int, address: int, state: int) -> Job:
-        """Return what compiled code is told of a draft. `address`: of its grammar's block, 0: the text is
+        """Return the words of a draft for compiled code. `address`: of its grammar's block, 0: the text is
         free."""
         return address, state, self._nodes[draft], self._places[draft], self._counts[draft]
 
     def _run_jobs(self, jobs: Sequence[Job]) -> int:
-        """Do what is known of some drafts in compiled code; return how many of their places are left. Under
-        the locks of their grammars."""
+        """Find the known states and masks of some drafts in compiled code; return how many of their places
+        are left. Under the locks of their grammars."""
+        # one array: the words of the batch, then the words of each draft
         words = array("q", self._words)
         for job in jobs:
             words.extend(job)
-        at = address_of_items(words)
-        return D.walk_drafts(at, at + 8 * D.BATCH_WORDS, len(jobs))
+        address = address_of_items(words)
+        return D.walk_drafts(address, address + 8 * D.BATCH_WORDS, len(jobs))
 
     def _fill_draft(self, draft: int) -> None:
         """Work out the masks of one draft that are left; where a limit is met, once more in a grammar
         compiled anew."""
-        matcher, states, statuses = self._matchers[draft], self._states, self._statuses
+        matcher = self._matchers[draft]
+        statuses = self._statuses
         assert matcher is not None, "masks of free texts are always known"
         first, last = self._places[draft], self._places[draft + 1]
         try:
             self._work_out(draft, matcher)
             if RowStatus.LIMIT in statuses[first:last] and matcher.renew():
+                # The numbers of states are those of the old grammar: all places are worked out again.
                 for place in range(first, last):
-                    states[place], statuses[place] = D.NOT_YET, D.ROW_LEFT
+                    self._states[place] = D.NOT_YET
+                    statuses[place] = D.ROW_LEFT
                 self._work_out(draft, matcher)
         except Exception as error:  # whatever a machine raises: the other drafts go on
             self.faults[draft] = error
@@ -196,17 +212,20 @@ class DraftMasks:
                     self._close_row(place, RowStatus.LIMIT)
 
     def _work_out(self, draft: int, matcher: Matcher) -> None:
-        compiled, states, statuses = matcher.compiled, self._states, self._statuses
+        """Find the states of one draft that are left, and write its masks that are left."""
+        compiled = matcher.compiled
+        states = self._states
+        statuses = self._statuses
         first, last = self._places[draft], self._places[draft + 1]
         if states[first] == D.NOT_YET:
             # another thread was in the grammar, or it was compiled anew
             with compiled.lock:
                 self._run_jobs((self._make_job(draft, compiled.address, matcher.state_index),))
+        # A parent comes before its children, so its state is there. Parent -1 is the root, at `first`.
         for node, place in enumerate(range(first + 1, last), self._nodes[draft]):
             if states[place] == D.NOT_YET:
-                states[place] = _state_after(
-                    compiled, states[first + 1 + self._parents[node]], self._tokens[node]
-                )
+                parent_place = first + 1 + self._parents[node]
+                states[place] = _state_after(compiled, states[parent_place], self._tokens[node])
         for place in range(first, last):
             if statuses[place] != D.ROW_LEFT:
                 continue
@@ -228,7 +247,7 @@ class DraftMasks:
 
 
 def _state_after(compiled: CompiledGrammar, state: int, token: int) -> int:
-    """Return the state after a token behind a state, by its number, or the code in its stead."""
+    """Return the state after a token that follows a state, by their numbers, or a code: REFUSED, LIMITED."""
     try:
         return compiled.next_index(state, token) if state >= 0 else REFUSED
     except LimitError:
@@ -247,7 +266,7 @@ def fill_drafts(
 ) -> npt.NDArray[np.int8]:
     """Return a `RowStatus` for each place of many draft trees, after the masks of all were written.
 
-    Draft i stands behind the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
+    Draft i stands after the state of matchers[i] (None: every token is allowed everywhere) and has counts[i]
     nodes. `tokens` and `parents` (int32 arrays are not copied twice) have the nodes of all drafts one after
     another; a parent is a node of the same draft, -1 its root, and comes before its children. The places of a
     draft are its root and its nodes, in this order; place p of all is written to row rows[p] (default p).
@@ -300,6 +319,7 @@ def _as_int32(values: Ints, where: str) -> array[int]:
     try:
         return array("i", items)
     except OverflowError:
-        return array("i", [min(max(value, -2), _MOST) for value in items])
+        # -2 and the largest int32 are refused later, of their nodes alone.
+        return array("i", [min(max(value, -2), _MAX_INT32) for value in items])
     except TypeError as error:
         raise OptionError(f"{error}.", where=where, cure="Give a list or a row of integers.") from None

@@ -4,15 +4,15 @@ border of a prompt.
 `with_forced_text` returns a compiled grammar whose texts are those of another one, and whose masks are
 narrower. Matchers, batches, drafts and budgets use it as they use any other.
 
-    border      `behind`, the last bytes of a prompt, stands before the text. Its first tokens write these
+    border      `border`, the last bytes of a prompt, stands before the text. Its first tokens write these
                 bytes, and the last of them may go on with the text.
-    beginning   `begun`, which the prompt ends with, is the beginning of the text: what is written goes on
-                behind it.
+    beginning   `prefix`, which the prompt ends with, is the beginning of the text: the tokens go on after
+                it.
     canonical   Where the next bytes are forced, the tokenizer's own rules split them once. A mask then has
-                the next of these tokens, and the tokens that write all forced bytes and go on behind them.
+                the next of these tokens, and the tokens that write all forced bytes and go on after them.
 
 A mask is one of a *policy*: a token that the grammar allows and the mask does not is still taken, and leads
-to the state behind its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
+to the state after its bytes. So a budget of tokens can be kept: where the tokens of the policy are too many,
 `fill_within` allows those of the grammar. For the same reason `tokens_to_finish` is that of the grammar.
 """
 
@@ -60,11 +60,16 @@ class ForcedText(NarrowedText[ForcedState]):
         self, inner: CompiledGrammar, *, canonical: bool, border: bytes, prefix: bytes = b""
     ) -> None:
         super().__init__(inner)
-        self.is_canonical, self.border, self.prefix = canonical, border, prefix
+        self.is_canonical = canonical
+        self.border = border
+        self.prefix = prefix
         self._no_plan = None if canonical else ()
-        self._ways: dict[int, dict[int, ForcedState]] = {}
+        """The plan of a state that is reached outside of one: to be looked for, or never any."""
+        self._border_tokens: dict[int, dict[int, ForcedState]] = {}
+        """Bytes of the border that are written -> `border_tokens`."""
         self._token_costs: dict[int, int] = {}
-        # a beginning is written again in the tokenizer's own tokens, or in one that goes on behind it
+        """Bytes of the border that are written -> `least_tokens`."""
+        # a beginning is written again in the tokenizer's own tokens, or in one that goes on after it
         plan = None if prefix and self.tokenizer.has_encoder else self._no_plan
         self._start = self._number_of(ForcedState(0, start_after_prefix(inner, prefix), plan))
 
@@ -80,7 +85,10 @@ class ForcedText(NarrowedText[ForcedState]):
         size = min(len(rest), len(data))
         if data[:size] != rest[:size]:
             return None
-        after = self.inner.bytes_index(place.state, data[size:]) if len(data) > size else place.state
+        after = place.state
+        if len(data) > size:
+            # The border is written whole, and the bytes go on with the grammar's text.
+            after = self.inner.bytes_index(place.state, data[size:])
         return None if after < 0 else ForcedState(place.border_written + size, after, self._no_plan)
 
     def _step_byte(self, place: ForcedState, byte: int) -> ForcedState | None:
@@ -101,30 +109,36 @@ class ForcedText(NarrowedText[ForcedState]):
             return self.inner.cost(place.state)
         count = self._token_costs.get(place.border_written)
         if count is None:
-            ways = self.border_tokens(place)
-            along = tokens_along(self.vocabulary, rest + self.inner.completions.text(place.state))
-            after = {ways[tokens[0]] for tokens in along if tokens and tokens[0] in ways} or {*ways.values()}
-            count = self._token_costs[place.border_written] = min(
-                (1 + self.least_tokens(place_after) for place_after in after), default=-1
-            )
+            place_of_token = self.border_tokens(place)
+            # The tokens along the shortest text are tried first. Tokens of the same bytes lead to one place,
+            # so the first of them stands for all. Only where none may come, all border tokens are tried.
+            shortest_text = rest + self.inner.completions.text(place.state)
+            first_tokens = [tokens[0] for tokens in tokens_along(self.vocabulary, shortest_text) if tokens]
+            likely_tokens = [token for token in first_tokens if token in place_of_token]
+            places_after = {place_of_token[token] for token in likely_tokens or place_of_token}
+            costs_by_place = (1 + self.least_tokens(place_after) for place_after in places_after)
+            count = self._token_costs[place.border_written] = min(costs_by_place, default=-1)
         return count
 
     def border_tokens(self, place: ForcedState) -> dict[int, ForcedState]:
         """Return the tokens that may come before the end of the border, each with the place after it."""
-        ways = self._ways.get(place.border_written)
-        if ways is None:
-            rest, ways = self.rest_at(place), {}
+        place_of_token = self._border_tokens.get(place.border_written)
+        if place_of_token is None:
+            rest = self.rest_at(place)
+            place_of_token = {}
+            # Tokens that write a part of the border. From where no token writes the rest there is no way on.
             for size, tokens in enumerate(tokens_along(self.vocabulary, rest), place.border_written + 1):
                 after = place._replace(border_written=size, plan=self._no_plan)
                 if tokens and (size == len(self.border) or self.border_tokens(after)):
-                    ways |= dict.fromkeys(tokens, after)
+                    place_of_token |= dict.fromkeys(tokens, after)
+            # tokens that write the rest of the border, and go on with the grammar's text
             begin = place._replace(border_written=len(self.border), plan=self._no_plan)
             for tokens, state_after in tokens_behind(self.vocabulary, rest, begin, self._step_byte):
                 end = self.inner.token_end(state_after.state)
                 if end >= 0:
-                    ways |= dict.fromkeys(tokens, state_after._replace(state=end))
-            self._ways[place.border_written] = ways
-        return ways
+                    place_of_token |= dict.fromkeys(tokens, state_after._replace(state=end))
+            self._border_tokens[place.border_written] = place_of_token
+        return place_of_token
 
     # --- the machine ----------------------------------------------------------------------------------------
 
@@ -132,9 +146,9 @@ class ForcedText(NarrowedText[ForcedState]):
         """Return the tokens in which the text that is forced in a state is written, by its number; empty
         where there are none. Cost: at the beginning of the text, the first time, a call of the tokenizer."""
         place = self._places[index]
-        if place is None or place.plan is not None:
-            return () if place is None else place.plan or ()
-        return self._plan_tokens(place)
+        if place is None:
+            return ()
+        return self._plan_tokens(place) if place.plan is None else place.plan
 
     @remember_answers
     def _plan_tokens(self, place: ForcedState) -> tuple[int, ...]:
@@ -142,11 +156,16 @@ class ForcedText(NarrowedText[ForcedState]):
         (half a character), or where the grammar refuses one of them."""
         data = self.rest_at(place) + self.inner.forced(place.state)
         whole = data.decode("utf-8", "ignore").encode()  # without a character that is cut off at the end
-        tokens = self.tokenizer.canonical(whole) if whole and data.startswith(whole) else None
+        if not whole or not data.startswith(whole):
+            return ()  # bytes in the midst of it are no UTF-8
+        tokens = self.tokenizer.canonical(whole)
+        if tokens is None:
+            return ()
+        # The tokenizer may know nothing of the grammar: each of its tokens is tried.
         after: ForcedState | None = place
-        for token in tokens or ():
+        for token in tokens:
             after = None if after is None else self._after_token_text(after, token)
-        return () if tokens is None or after is None else tuple(tokens)
+        return () if after is None else tuple(tokens)
 
     def _after_token(self, index: int, token: int) -> int:
         place = self._places[index]
@@ -155,6 +174,7 @@ class ForcedText(NarrowedText[ForcedState]):
             return -1
         plan = self.planned_tokens(index)
         if len(plan) > 1 and token == plan[0]:
+            # The rest of the plan is carried along, so the tokenizer is asked once for the whole stretch.
             after = after._replace(plan=plan[1:])
         return self._number_of(after)
 
@@ -168,20 +188,25 @@ class ForcedText(NarrowedText[ForcedState]):
         return bool(self.planned_tokens(index) or self.rest_at(self.place(index)))
 
     def _narrow_mask(self, index: int, bits: Bits) -> Bits:
-        place, plan = self.place(index), self.planned_tokens(index)
+        place = self.place(index)
+        plan = self.planned_tokens(index)
         if self.rest_at(place):
             bits = self._masks.dense_row(np.fromiter(self.border_tokens(place), np.int32))
+        # Other tokens for the forced text, or for a beginning of it, are refused. Tokens that go on after all
+        # of it stay: `tokens_along` has none of them. An empty plan refuses nothing.
         along = tokens_along(self.vocabulary, self.tokenizer.decode(plan))
-        others = [token for tokens in along for token in tokens if token != plan[0]]
-        return bits & ~self._masks.dense_row(np.array(others, np.int32))
+        refused = [token for tokens in along for token in tokens if token != plan[0]]
+        return bits & ~self._masks.dense_row(np.array(refused, np.int32))
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
         """Write the mask of the tokens after which the document can still be completed within the budget;
-        where the policy has none, those of the grammar."""
+        where the policy has none, the tokens of the grammar. The parameters are those of
+        `CompiledGrammar.fill_within`."""
         super().fill_within(index, mask, row, budget)
         place = self.place(index)
         if place.plan != () and not mask.array[row].any():
-            super().fill_within(self._number_of(place._replace(plan=())), mask, row, budget)
+            without_plan = place._replace(plan=())
+            super().fill_within(self._number_of(without_plan), mask, row, budget)
 
     def _list_expected(self, index: int) -> list[Expected]:
         place = self._places[index]
@@ -198,9 +223,9 @@ class ForcedText(NarrowedText[ForcedState]):
         place = self.place(index)
         if not self.rest_at(place):
             return self.inner.completions.too_long(place.state, tokens, budget)
-        ways = self.border_tokens(place)
-        late = [self.least_tokens(ways[token]) > budget for token in tokens.tolist()]
-        return tokens[np.array(late, np.bool_)]
+        place_of_token = self.border_tokens(place)
+        is_too_long = [self.least_tokens(place_of_token[token]) > budget for token in tokens.tolist()]
+        return tokens[np.array(is_too_long, np.bool_)]
 
     def anew(self) -> ForcedText:
         """Return the same policy for the grammar compiled anew."""
@@ -220,8 +245,8 @@ them: they would be gone only when garbage is collected."""
 
 
 class AnyText(CompiledGrammar, Completions):
-    """Every sequence of tokens, as a compiled grammar: what may follow the border of a free text's prompt.
-    Before an end token it is in its start."""
+    """Every sequence of tokens, as a compiled grammar: the texts that may follow the border of a free text's
+    prompt. Before an end token it is in its start."""
 
     table_plan = TABLES
 
@@ -266,9 +291,9 @@ def with_forced_text(
     compiled: CompiledGrammar, *, canonical: bool = False, border: bytes = b"", prefix: bytes = b""
 ) -> CompiledGrammar:
     """Return a compiled grammar with a policy for the tokens of its forced text: with the tokenizer's own
-    tokens if `canonical`, behind the bytes `border` of a prompt (`prompt_border`), with what follows the
-    beginning `prefix` of its texts; the grammar itself where nothing is asked for. While somebody
-    holds it, it is found again.
+    tokens if `canonical`, after the bytes `border` of a prompt (`prompt_border`), with the texts that follow
+    the beginning `prefix`; the grammar itself where no policy is asked for. While somebody holds the result,
+    it is found again.
 
     Raises OptionError for a beginning of no text, and if `canonical` and the tokenizer does not know how its
     model's texts were split; TokenizerError if the library that splits them is not installed.
@@ -284,7 +309,7 @@ def with_forced_text(
             cure="Make it of the model's own files (sg.Tokenizer.from_huggingface), or leave canonical out.",
         )
     if canonical:
-        tokenizer.canonical(b"a")
+        tokenizer.canonical(b"a")  # raises here, and not in the midst of a text
     with compiled.lock:
         key = id(compiled), canonical, border, prefix
         policy = _POLICIES.get(key)
@@ -297,15 +322,21 @@ def with_forced_text(
 def start_after_prefix(
     compiled: CompiledGrammar, prefix: bytes, where: str = "begun", prompt_end: str = ""
 ) -> int:
-    """Return the number of the state behind a beginning. Raises OptionError where no text begins so; its
-    places are behind `prompt_end`. Linear in it."""
+    """Return the number of the state after a beginning of a text. Linear in the beginning.
+
+    `where` names the option in messages. `prompt_end` is the part of the beginning that stands in the prompt:
+    a message counts bytes after it. For example, `start_after_prefix(compiled, b"[1,")` is the state in which
+    the second item of an array begins. Raises OptionError where no text begins so.
+    """
     state, size = compiled.live_part(prefix)
     if size < len(prefix):
-        fault = first_fault(
-            compiled, prefix.decode("utf-8", "surrogateescape").removeprefix(prompt_end), prompt_end
+        answer_prefix = prefix.decode("utf-8", "surrogateescape").removeprefix(prompt_end)
+        fault = first_fault(compiled, answer_prefix, prompt_end)
+        raise OptionError(
+            f"No document begins so: {fault}.",
+            where=where,
+            cure="Mend it, or have the answer begin anew.",
         )
-        message, cure = f"No document begins so: {fault}.", "Mend it, or have the answer begin anew."
-        raise OptionError(message, where=where, cure=cure)
     return compiled.index_of(state)
 
 
@@ -314,7 +345,9 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: byte
     vocabulary begins in them and reaches into a text of the grammar (`prefix`: into the rest of one that the
     prompt begins). Special tokens and the first token of the prompt are never among them. Cost: some
     microseconds a byte of the longest token."""
-    vocabulary, token_bytes = compiled.vocabulary, compiled.tokenizer.token_bytes
+    vocabulary = compiled.vocabulary
+    token_bytes = compiled.tokenizer.token_bytes
+    # `data` grows to the left. An end is the distance of a token's beginning from the end of the prompt.
     ends: list[int] = []
     data = b""
     for token in reversed(prompt[1:]):
@@ -331,15 +364,18 @@ def prompt_border(compiled: CompiledGrammar, prompt: Sequence[int], prefix: byte
     crossing = first_crossing(vocabulary, data, start_after_prefix(compiled, prefix), step)
     if crossing is None:
         return 0
+    # all tokens that begin after the crossing, and the one in which it lies
     return 1 + sum(end < len(data) - crossing for end in ends)
 
 
 def half_character(tokenizer: Tokenizer, tokens: Sequence[int]) -> bytes:
     """Return the bytes at the end of a text that begin a character and do not complete it."""
     token_bytes = tokenizer.token_bytes
-    data = b"".join(
-        (token_bytes[token] or b"\0") if token < len(token_bytes) else b"\0" for token in tokens[-3:]
-    )
+    # A character that is not complete has three bytes at most, and each token has one at least. A token
+    # without bytes ends the character before it, as the byte 0 does.
+    last_tokens = tokens[-3:]
+    texts = (token_bytes[token] if token < len(token_bytes) else None for token in last_tokens)
+    data = b"".join(text or b"\0" for text in texts)
     decoder = getincrementaldecoder("utf-8")("replace")
     decoder.decode(data)
     return decoder.getstate()[0]

@@ -29,7 +29,7 @@ class Grammar(ABC):
     of grammar is a subclass in a room of its own, whose `compiled` chooses the machine that reads it.
 
     A grammar may stand around another one, whose texts or masks it narrows: it has that one as `around`, and
-    compiles it. What a grammar says of itself beside its texts (from `schema` on) it then hands on.
+    compiles it. The properties of a grammar besides its texts (from `schema` on) it then hands on.
     """
 
     __slots__ = ("__weakref__",)
@@ -64,7 +64,8 @@ class Grammar(ABC):
     @property
     def limits(self) -> Limits:
         """The bounds on work and memory."""
-        return Limits() if (inner := self._inner_grammar) is None else inner.limits
+        inner = self._inner_grammar
+        return Limits() if inner is None else inner.limits
 
     @abstractmethod
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
@@ -80,7 +81,7 @@ class Grammar(ABC):
         """Return the grammar compiled for those who ask only which texts it has."""
         return self.compiled(tokenizer, limits, store)
 
-    # What a grammar says of itself.
+    # The properties of a grammar besides its texts.
 
     @property
     def schema(self) -> Json | None:
@@ -112,12 +113,14 @@ class Grammar(ABC):
     @property
     def is_greedy(self) -> bool:
         """Whether a request without a temperature takes the likeliest tokens; else it draws them."""
-        return self.schema is not None if (inner := self._inner_grammar) is None else inner.is_greedy
+        inner = self._inner_grammar
+        return self.schema is not None if inner is None else inner.is_greedy
 
     @property
     def texts_named(self) -> str:
         """The words for a text of the grammar, for messages."""
-        return f"a text of {self!r}" if (inner := self._inner_grammar) is None else inner.texts_named
+        inner = self._inner_grammar
+        return f"a text of {self!r}" if inner is None else inner.texts_named
 
     @property
     def written(self) -> dict[str, Any] | None:
@@ -148,7 +151,8 @@ class Grammar(ABC):
     @property
     def innermost(self) -> Grammar:
         """This grammar, without those that are around another one."""
-        return self if (inner := self._inner_grammar) is None else inner.innermost
+        inner = self._inner_grammar
+        return self if inner is None else inner.innermost
 
     def inside(self, change: Callable[[Grammar], Grammar]) -> Grammar:
         """Return the grammar whose innermost one is changed, those around it as they are. Raises OptionError
@@ -159,8 +163,10 @@ class Grammar(ABC):
         if inner is self._inner_grammar:
             return self
         changed_grammar = copy(self)
+        # A grammar may be a frozen dataclass, which refuses a plain assignment.
         with suppress(AttributeError):  # of a property, which then has the old one
             object.__setattr__(changed_grammar, "around", inner)
+        # Equal outside exactly if equal inside: else the canonical form does not have the grammar inside.
         if changed_grammar._inner_grammar is not inner or (changed_grammar == self) != (
             inner == self._inner_grammar
         ):
@@ -180,11 +186,16 @@ class Grammar(ABC):
 
         plain = self.innermost
         try:
-            own, wrapped = over_bytes(plain), over_bytes(self)
-        except StructgenError:  # of tokens that are no bytes: one that narrows nothing leaves all texts
-            free = public_name("text")()
-            return self if plain == free or self.inside(lambda _: free).bare() != free else plain
-        return plain if type(wrapped) is type(own) and wrapped.grammar == own.grammar else self
+            compiled_plain, compiled_self = over_bytes(plain), over_bytes(self)
+        except StructgenError:
+            # The grammar has tokens without bytes. Free text in its place answers: a wrapper that narrows
+            # nothing leaves all texts.
+            free_text = public_name("text")()
+            if plain == free_text or self.inside(lambda _: free_text).bare() != free_text:
+                return self
+            return plain
+        is_same_machine = type(compiled_self) is type(compiled_plain)
+        return plain if is_same_machine and compiled_self.grammar == compiled_plain.grammar else self
 
     @property
     def spelling(self) -> str:

@@ -24,7 +24,7 @@ from structgen.machines.machine_core.masks import fill_mask as _fill
 from structgen.machines.machine_core.token_steps import take_token
 from structgen.tokens.token_mask import TokenMask
 
-_USED_UP: Final = ("parser_states", "automaton_states")
+_SHARED_LIMITS: Final = ("parser_states", "automaton_states")
 """The limits on what all documents of a grammar use together."""
 
 T = TypeVar("T")
@@ -40,11 +40,11 @@ class Matcher:
 
     __slots__ = (
         "_address",
-        "_alone",
+        "_alone_length",
         "_ends",
         "_events",
         "_index",
-        "_renewed_index",
+        "_renewed_length",
         "_states",
         "_tokens",
         "_words",
@@ -61,12 +61,14 @@ class Matcher:
         if state is None:
             compiled = compiled.fresh()
         self.compiled = compiled
-        self._renewed_index = self._alone = -1
-        """Tokens that had been taken when the grammar was last compiled anew for this matcher."""
+        self._renewed_length = self._alone_length = -1
+        """Tokens that had been taken when the matcher last went on in a grammar compiled anew: in one that it
+        shares with other documents, in one of its own."""
         self._address = compiled.address
         self._words = compiled.vocabulary.words
         self._ends = compiled.end_tokens
         self._index = compiled.start.index if state is None else compiled.index_of(state)
+        # `_states` always has one state more than there are tokens: the state before the first of them.
         self._states = array("i", (self._index,))
         self._tokens = array("i")
         self._events: EventLog | None = None
@@ -118,6 +120,7 @@ class Matcher:
         Cost: 0.3 us where the state's mask is known, a few to tens of microseconds where it is not. Raises
         FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
         """
+        # A budget that is known to suffice takes nothing from the mask: then the plain mask is written.
         if budget is not None and (
             type(budget) is not int or self.compiled.sufficient_budgets.get(self._index, budget + 1) > budget
         ):
@@ -131,6 +134,7 @@ class Matcher:
                     self._ask_grammar(lambda compiled, index: compiled.compute(index, target))
                 return
         except (AttributeError, TypeError):
+            # The arguments are checked only after they have failed: checks cost as much as the copy.
             self.compiled.check_mask(mask)
             if not _is_whole(row):
                 raise MaskError(
@@ -149,7 +153,8 @@ class Matcher:
         )
 
     def took(self, token: int, after: int) -> None:
-        """Note a token that compiled code has taken, and the number of the state behind it."""
+        """Note a token that compiled code has taken, and the number of the state after it."""
+        # The appends may raise for want of memory, and a signal may raise between them.
         try:
             self._tokens.append(token)
             self._states.append(after)
@@ -184,6 +189,7 @@ class Matcher:
                     return
             if not _is_whole(token):
                 _raise_no_token(token)
+            # an end token, a token with questions, or a refused one
             after = self._ask_grammar(lambda compiled, index: compiled.next_index(index, token))
             if after < 0:
                 self._raise_refusal(token)
@@ -199,10 +205,12 @@ class Matcher:
     def _mend_history(self) -> None:
         """Have tokens, states and place agree after a call that an exception cut off."""
         count = min(len(self._tokens), len(self._states) - 1)
-        del self._tokens[count:], self._states[count + 1 :]
+        del self._tokens[count:]
+        del self._states[count + 1 :]
         self._index = self._states[-1]
 
     def _raise_refusal(self, token: int) -> None:
+        """Raise the error of a token that the grammar does not allow now."""
         if self.is_finished:
             raise FinishedError(
                 f"Token {token} after the end of the document.", cure="Roll back, or start a new matcher."
@@ -222,6 +230,7 @@ class Matcher:
             return ""
         token_bytes = compiled.tokenizer.token_bytes
         text = b"".join(token_bytes[token] or b"" for token in self._tokens if token not in self._ends)
+        # The bytes of the token that the grammar still takes belong to the text before the fault.
         state: State | None = self.state
         for byte in token_text or b"":
             state = compiled.step_bytes(state, bytes((byte,))) if state is not None else None
@@ -236,13 +245,14 @@ class Matcher:
         return len(self.reached(tokens))
 
     def reached(self, tokens: Iterable[int]) -> list[int]:
-        """Return the numbers of the states behind those tokens that `accepts` counts."""
+        """Return the numbers of the states after those tokens that `accepts` counts."""
+        # The tokens are read once: a grammar that is compiled anew midway asks for them again.
         token_ids = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
         for token in token_ids:
             if not _is_whole(token):
                 _raise_no_token(token)
 
-        def states(compiled: CompiledGrammar, index: int) -> list[int]:
+        def states_after(compiled: CompiledGrammar, index: int) -> list[int]:
             states = list[int]()
             for token in token_ids:
                 if (index := compiled.next_index(index, token)) < 0:
@@ -250,7 +260,7 @@ class Matcher:
                 states.append(index)
             return states
 
-        return self._ask_grammar(states)
+        return self._ask_grammar(states_after)
 
     def forced(self) -> bytes:
         """Return the bytes that must come next whatever the model says;
@@ -264,7 +274,7 @@ class Matcher:
     def events(self, since: int = 0) -> list[Event]:
         """Return what began and what closed in the tokens after the first `since`, in the order of the text.
 
-        A numeral closes at the byte behind it, or at the end token. Cost: nothing until the first call, then
+        A numeral closes at the byte after it, or at the end token. Cost: nothing until the first call, then
         linear in the bytes that were not scanned before (a rollback has at most 31 tokens scanned again).
         Raises StructgenError where the matcher did not begin at the start of the document.
         """
@@ -284,7 +294,9 @@ class Matcher:
                 where="events",
                 cure="Ask a matcher that began at compiled.start, or a fork of it.",
             )
-        log, self._events = self._events or EventLog(), None
+        # An exception in the midst of reading must leave no log that is half read: then there is none.
+        log = self._events or EventLog()
+        self._events = None
         log.read_tokens(self._tokens, self.compiled.tokenizer.token_bytes, self._ends)
         self._events = log
         return log.events_since(since)
@@ -307,7 +319,7 @@ class Matcher:
             try:
                 return question(self.compiled, self._index)
             except LimitError as error:
-                if error.limit not in _USED_UP or not self.renew():
+                if error.limit not in _SHARED_LIMITS or not self.renew():
                     raise
 
     def renew(self) -> bool:
@@ -315,14 +327,18 @@ class Matcher:
         documents begin there too; where they use it up as well, one of this document's own is next. Cost:
         that of compiling, and of taking all tokens again."""
         compiled = self.compiled
-        generation, length = compiled.generation, len(self._tokens)
-        if self._states[0] != compiled.start.index or not generation.is_shared or self._alone == length:
+        generation = compiled.generation
+        length = len(self._tokens)
+        # A matcher that began inside a document cannot take the tokens before its first state again. One that
+        # has met the limit alone, at the same token, would meet it once more.
+        began_inside = self._states[0] != compiled.start.index
+        if began_inside or not generation.is_shared or self._alone_length == length:
             return False
-        if self._renewed_index < length:
-            self._renewed_index = length
+        if self._renewed_length < length:
+            self._renewed_length = length
             if self._goes_on_in(generation.after(compiled)):
                 return True
-        self._alone = length
+        self._alone_length = length
         return self._goes_on_in(compiled.anew())
 
     def _goes_on_in(self, newer: CompiledGrammar) -> bool:
@@ -337,7 +353,10 @@ class Matcher:
         return True
 
     def _begin_in(self, newer: CompiledGrammar, states: array[int]) -> None:
-        address, index = newer.address, states[-1]
+        """Move to another grammar, in which the tokens lead through `states`."""
+        address = newer.address
+        index = states[-1]
+        # In one line, and without a call: no signal comes between two of the assignments.
         self.compiled, self._address, self._states, self._index = newer, address, states, index
 
     def rollback(self, count: int) -> None:
@@ -349,7 +368,9 @@ class Matcher:
                 cure=f"Give a whole number from 0 to {len(self._tokens)}.",
             )
         if count:
-            log, self._events = self._events, None
+            # The log of events is put back last, so an exception leaves none that has too many events.
+            log = self._events
+            self._events = None
             try:
                 del self._tokens[len(self._tokens) - count :]
                 del self._states[len(self._states) - count :]
@@ -364,10 +385,15 @@ class Matcher:
     def fork(self) -> Matcher:
         """Return an independent matcher at the same place. Cost: a copy of the history."""
         twin = Matcher.__new__(Matcher)
-        twin.compiled, twin._address, twin._words = self.compiled, self._address, self._words
-        twin._ends, twin._index = self._ends, self._index
-        twin._states, twin._tokens = self._states[:], self._tokens[:]
-        twin._renewed_index, twin._alone = self._renewed_index, self._alone
+        twin.compiled = self.compiled
+        twin._address = self._address
+        twin._words = self._words
+        twin._ends = self._ends
+        twin._index = self._index
+        twin._states = self._states[:]
+        twin._tokens = self._tokens[:]
+        twin._renewed_length = self._renewed_length
+        twin._alone_length = self._alone_length
         twin._events = None if self._events is None else self._events.copy()
         return twin
 
@@ -385,7 +411,7 @@ class Matcher:
             newer = compiled.fresh()
             if newer is not compiled:
                 self._begin_in(newer, array("i", (newer.start.index,)))
-            self._renewed_index = self._alone = -1
+            self._renewed_length = self._alone_length = -1
 
     @property
     def nbytes(self) -> int:
@@ -407,6 +433,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _raise_no_token(value: object) -> NoReturn:
+    """Raise the error of a value that is no token id."""
     raise TokenError(
         f"{value!r:.60} is no token id.",
         where="token",

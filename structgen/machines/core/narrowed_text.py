@@ -1,7 +1,7 @@
 """A compiled grammar around another one that narrows its masks: `forced_text`, and some of bench/methods.
 
-A state is a *place*: a state of the grammar, and what the narrowing has to know besides. Places are interned,
-so matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
+A state is a *place*: a state of the grammar, and further knowledge of the narrowing. Places are interned, so
+matchers, batches, drafts and budgets use the result as they use any other compiled grammar.
 """
 
 from __future__ import annotations
@@ -45,9 +45,13 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
     table_plan = TABLES
 
     def __init__(self, inner: CompiledGrammar, besides: int = 0) -> None:
-        """`besides`: more than the height of each grammar that it asks beside this one, under its lock."""
+        """`besides`: more than the height of each other grammar that it asks under its lock; 0: it asks
+        none."""
         super().__init__(inner.grammar, inner.tokenizer, inner.limits, inner.store)
-        self.inner, self.height = inner, inner.height + besides
+        self.inner = inner
+        self.height = inner.height + besides
+        # With the inner grammar's lock, one lock covers both. A grammar that asks others needs a lock of its
+        # own above all of theirs (`fork_locks`).
         self.lock = new_lock(GRAMMARS, self.height) if besides else inner.lock
         self._places: list[P | None] = []
         self._numbers: dict[P, int] = {}
@@ -57,14 +61,17 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
     def _number_of(self, place: P) -> int:
         """Return the number of a place."""
         with self.lock:
+            # Equal places have one number, as states of every machine.
             number = self._numbers.get(place, -1)
             if number < 0:
+                # An exception may have cut off an earlier call between the two lines: the slice drops what
+                # that call left behind, so that numbers of places and of rows agree.
                 self._places[self._tables.count(NODES) :] = (place,)
                 number = self._numbers[place] = self._put_state(READING)
             return number
 
     def _put_finished(self) -> int:
-        self._places[self._tables.count(NODES) :] = (None,)
+        self._places[self._tables.count(NODES) :] = (None,)  # the finished state has no place
         return super()._put_finished()
 
     def place(self, index: int) -> P:
@@ -99,7 +106,10 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
 
     def _next_bytes(self, index: int) -> bytes:
         place = self._places[index]
-        return b"" if place is None else self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
+        if place is None:
+            return b""
+        # While bytes must be written, the next of them is the only one.
+        return self.rest_at(place)[:1] or self.inner._next_bytes(place.state)
 
     def _list_expected(self, index: int) -> list[Expected]:
         place = self._places[index]
@@ -114,18 +124,23 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         """Return the mask of a state, of which the grammar has the row of bits `bits`."""
 
     def _compute_mask(self, index: int, target: int) -> int:
+        # Another thread may have worked it out while this one waited for the lock.
         if fill_mask(self.address, index, target) == 0:
             return 0
         if index == self._finished_state:
             return ENDED
         state = self.place(index).state
-        parts = None if self._is_narrower(index) else self.inner.mask_parts(state)
-        if parts is None:
+        if not self._is_narrower(index) and (parts := self.inner.mask_parts(state)) is not None:
+            # The two masks are one: the row of the store and the list are shared.
+            dense_row, token_list = parts
+        else:
             self._bits = self._narrow_mask(index, self.inner.bits(state))
-            parts = -1, tokens_of(self._bits).astype(np.int32)
-            if len(parts[1]) >= self._words:
+            dense_row = -1
+            token_list = tokens_of(self._bits).astype(np.int32)
+            # A list of so many tokens takes more room than a row of bits.
+            if len(token_list) >= self._words:
                 return LARGE
-        self._memoise_mask(index, *parts, target)
+        self._memoise_mask(index, dense_row, token_list, target)
         return 0
 
     @property
@@ -144,6 +159,7 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
         place = self.place(index)
         if self.rest_at(place):
             return None
+        # The walk that works out a mask also finds the bound of its tokens.
         self.inner.compute(place.state)
         return self.inner.completions.sufficient(place.state)
 
@@ -157,7 +173,9 @@ class NarrowedText(CompiledGrammar, Completions, Generic[P]):
     @property
     def used(self) -> float:
         """The share of its limits that all documents so far have used."""
-        return max(self.inner.used, super().used, 2 * len(self._places) / self.limits.parser_states)
+        # twice: a grammar is compiled anew before its documents meet the limit
+        share_of_states = 2 * len(self._places) / self.limits.parser_states
+        return max(self.inner.used, super().used, share_of_states)
 
     @property
     def nbytes(self) -> int:

@@ -12,7 +12,7 @@ from structgen.tokens.tokenizer import byte_tokenizer
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
-_OWN: Final = "structgen_grammar"
+_METADATA_KEY: Final = "structgen_grammar"
 """The key of a core schema's metadata that tells these validators from others."""
 
 
@@ -23,8 +23,10 @@ def over_bytes(grammar: Any) -> CompiledGrammar:
 
 
 def _compile_over_bytes(grammar: Any) -> CompiledGrammar:
-    is_compiled = isinstance(grammar, CompiledGrammar)
-    compiled: CompiledGrammar = grammar if is_compiled else grammar.compiled(byte_tokenizer(), None, None)
+    """Return a grammar compiled against single bytes; a compiled grammar as it is."""
+    if isinstance(grammar, CompiledGrammar):
+        return grammar
+    compiled: CompiledGrammar = grammar.compiled(byte_tokenizer(), None, None)
     return compiled
 
 
@@ -45,25 +47,34 @@ def grammar_accepts(compiled: CompiledGrammar, text: str) -> bool:
 
 
 def with_texts_of(grammar: Any, schema: CoreSchema) -> CoreSchema:
-    """Return a core schema whose strings are texts of a grammar: a value that is a string, or else what it is
-    made of. The grammar is compiled at the first of them, and freed with the schema."""
+    """Return a core schema whose strings are texts of a grammar: the value if it is a string, or else the
+    string of which it is made. The grammar is compiled at the first string, and freed with the schema."""
     # optional: pydantic
     from pydantic_core import PydanticCustomError, core_schema
 
+    # not `over_bytes`: the grammar is to go when the schema goes
     compiled = cache(partial(_compile_over_bytes, grammar))
 
     def text_of_grammar(value: Any, reader: Callable[[Any], Any]) -> Any:
         value_read = reader(value)
-        text = value_read if isinstance(value_read, str) else getattr(value, "value", value)  # of an Enum
+        text = value_read
+        if not isinstance(text, str):
+            # The type makes another object of the string: the string that came in is checked. Of a member of
+            # an Enum that is its value.
+            text = getattr(value, "value", value)
         if isinstance(text, str) and (fault := fault_in(text, compiled())):
             raise PydanticCustomError("x-grammar", "{fault}", {"fault": fault})
         return value_read
 
-    return core_schema.no_info_wrap_validator_function(text_of_grammar, schema, metadata={_OWN: True})
+    return core_schema.no_info_wrap_validator_function(
+        text_of_grammar, schema, metadata={_METADATA_KEY: True}
+    )
 
 
 def judges_texts(schema: Mapping[str, Any]) -> bool:
     """Tell whether a core schema is that of `with_texts_of`, or stands around it."""
     if schema["type"] == "chain":
         return judges_texts(schema["steps"][0])
-    return _OWN in schema.get("metadata", {}) or ("schema" in schema and judges_texts(schema["schema"]))
+    if _METADATA_KEY in schema.get("metadata", {}):
+        return True
+    return "schema" in schema and judges_texts(schema["schema"])

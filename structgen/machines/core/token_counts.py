@@ -12,8 +12,8 @@ from structgen.tokens.vocabulary import Vocabulary
 
 
 class TokenCounts(Completions):
-    """What budgets ask, over what a kind of grammar brings: the length of a state's completion, its count,
-    and the states behind tokens. The grammar's lock is held by the caller."""
+    """The answers for budgets. A kind of grammar brings the length of a state's completion, its count, and
+    the states after tokens. The grammar's lock is held by the caller."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._costs = TextCosts(vocabulary)
@@ -34,7 +34,7 @@ class TokenCounts(Completions):
         """Return states after some allowed tokens, and for each token which of them has its own's count."""
 
     def clear_counts(self) -> None:
-        """Forget what was remembered."""
+        """Forget all counts."""
         self._costs.clear_states()
         self._counts.clear()
         self._ceilings.clear()
@@ -44,9 +44,10 @@ class TokenCounts(Completions):
         no more than `enough`, a bound may do."""
         known_count = self._counts.get(index)
         if known_count is None:
+            # All are forgotten at once: which of them come again is not known.
             if len(self._counts) > REMEMBERED or self._costs.is_full:
                 self.clear_counts()
-            # no text needs more tokens than it has bytes
+            # No text needs more tokens than it has bytes. The length is not the exact count, and is not kept.
             if enough > 0 and (length := self.symbol_length(index)) <= enough:
                 return length
             known_count = self._counts[index] = self.count_tokens(index)
@@ -55,14 +56,18 @@ class TokenCounts(Completions):
     def sufficient(self, index: int) -> int | None:
         """Return how many tokens are known to suffice, and one less after whichever token comes next."""
         ceiling = self._ceilings.get(index)
-        return None if ceiling is None else 1 + max(ceiling, self.tokens(index))
+        if ceiling is None:
+            return None
+        # one token, and what is needed after it; or what the shortest completion of this state needs
+        return 1 + max(ceiling, self.tokens(index))
 
     def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
         """Return those of a state's allowed tokens (no end tokens) after which more than `budget` are needed.
 
         Cost: `states_after`, and `tokens` of those states whose completions are longer.
         """
-        states, which = self.states_after(index, tokens)
+        # Many tokens lead to states with equal counts, so each state is counted once.
+        states, state_positions = self.states_after(index, tokens)
         counts = np.fromiter((self.tokens(state, budget) for state in states), np.int64, len(states))
         self._ceilings[index] = int(counts.max(initial=0))
-        return tokens[counts[which] > budget]
+        return tokens[counts[state_positions] > budget]

@@ -1,8 +1,8 @@
-"""What may come next in a document, in words, and which places of the schema ask for it.
+"""The possible continuations of a document in words, each with the places of the schema that ask for it.
 
-Everything is told from a state and the states behind it: their registers say what is being read, the network
-what that may mean. An item stands in the list only with bytes that are allowed, and every allowed byte has an
-item.
+All words come from a state and the states after it: their registers name the value that is being read, and
+the network says its meaning. An item stands in the list only with bytes that are allowed, and every allowed
+byte has an item.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _URGENT, _VALUE, _MARK, _BLANK, _END = range(5)
 
 
 def list_expected(machine: Inspection, index: int) -> list[Expected]:
-    """Return what may follow a state: what is owed first, then alphabetically; up to 20 keys and values, and
-    an item that counts the others. Empty after an end token.
+    """Return the items that may follow a state: required ones first, then alphabetically; up to 20 keys and
+    values, and an item that counts the others. Empty after an end token.
 
     The grammar's lock is held by the caller. For messages, not for speed: a fraction of a millisecond, more
     where an object has thousands of keys.
@@ -44,28 +44,37 @@ def list_expected(machine: Inspection, index: int) -> list[Expected]:
     reading = _Reading(machine, index)
     reading.collect_items()
     items = sorted(reading.items.items())
-    many = sum(rank <= _VALUE for (rank, _), _ in items)
-    if many > MOST:
-        rest = set[int]().union(*(first for _, (_, first) in items[MOST:many]))
-        items[MOST:many] = [((_VALUE, f"one of {many - MOST} others"), ({}, rest))]
+    # Keys and values have the lowest ranks, so they are the first. Beyond MOST they become one item.
+    value_count = sum(rank <= _VALUE for (rank, _), _ in items)
+    if value_count > MOST:
+        first_bytes = [first for _, (_, first) in items[MOST:value_count]]
+        rest = set[int]().union(*first_bytes)
+        items[MOST:value_count] = [((_VALUE, f"one of {value_count - MOST} others"), ({}, rest))]
+    in_string = reading.live is not None
     return [
         Expected(
-            what,
+            wording_of_item,
             tuple(islice(sources, wording.MOST_TOLD)),
             bytes(sorted(first)),
-            in_string=reading.live is not None,
+            in_string=in_string,
         )
-        for (_, what), (sources, first) in items
+        for (_, wording_of_item), (sources, first) in items
     ]
 
 
 class _Reading:
-    """What is being read in a state, and how it goes on."""
+    """The value that is being read in a state, and its continuations."""
 
     def __init__(self, machine: Inspection, index: int) -> None:
-        self.machine, self.index = machine, index
-        self.mode, self.row, _, _, self.lex, self.at, _, self.frame = machine.registers(index)
-        self._escape = (self.lex >> L.ESCAPE_SHIFT) & 15
+        self.machine = machine
+        self.index = index
+        registers = machine.registers(index)
+        self.mode = registers.mode
+        self.row = registers.residue
+        self.lexeme = registers.lexeme
+        self.position = registers.position
+        self.frame = registers.frame
+        self._escape = (self.lexeme >> L.ESCAPE_SHIFT) & 15
         self.place = machine.place_in(self.frame)
         """The place of the innermost value begun: a terminal, or a container between its tokens."""
         self.sources = machine.sources(self.place)
@@ -74,35 +83,42 @@ class _Reading:
         self.items: dict[tuple[int, str], tuple[dict[str, None], set[int]]] = {}
         """Rank and words, with their places and bytes."""
         self.live: LiveState | None = None
-        """What is being read of texts of grammars."""
+        """The live state of a string that is held to a grammar; None of other values."""
         if self.mode == L.M_STRING and (state := machine.string_state(index)) >= 0:
             self.live = machine.strings.is_live(state)
         self._going_on: dict[str, set[int]] = {}
-        """What `_bytes_of_word` found, by the next two characters."""
+        """The answers of `_bytes_of_word`, by the next two characters."""
 
     def add_item(
         self, wording_of_item: str, sources: Iterable[str], first: Iterable[int], rank: int = _VALUE
     ) -> None:
-        """Add an item if one of its bytes is allowed; items of the same words are one."""
+        """Add an item if one of its first bytes is allowed; items of the same words are one.
+
+        `sources`: the JSON pointers of the schemas that ask for it; `rank`: where it stands in the list. For
+        example `add_item('"}"', self.sources, b"}", _MARK)` adds the brace that closes an object.
+        """
         bytes_allowed = self.after.keys() & set(first)
         if bytes_allowed:
-            known_sources, had = self.items.setdefault((rank, wording_of_item), ({}, set()))
-            known_sources.update(dict.fromkeys(sources))
-            had.update(bytes_allowed)
+            # a dict in place of a set: sources stay in their order
+            item_sources, item_bytes = self.items.setdefault((rank, wording_of_item), ({}, set()))
+            item_sources.update(dict.fromkeys(sources))
+            item_bytes.update(bytes_allowed)
 
     def collect_items(self) -> None:
         """Find all items."""
         if self.mode in (L.M_STRING, L.M_WORDS, L.M_KEY):
+            # a quote closes the text only between two characters, or after a high surrogate that stands alone
             closing = self.after.keys() & b'"' if self._escape in (0, 6) else set[int]()
             rest = bytes(byte for byte in self.after if byte not in closing)
             if self.mode == L.M_KEY:
                 self._inside_key(closing, rest)
             else:
                 self._inside_string(closing, rest)
+            # Every allowed byte has an item, also one that no description covers.
             bytes_explained = set[int]().union(*(first for _, first in self.items.values()))
             self.add_item("the rest of the string", (), self.after.keys() - bytes_explained)
         elif self.mode == L.M_LITERAL:
-            self.add_item(f"the rest of {_LITERALS[self.lex >> 4]}", self.sources, self.after)
+            self.add_item(f"the rest of {_LITERALS[self.lexeme >> 4]}", self.sources, self.after)
         else:
             self._between_tokens()
         if self.machine.may_end(self.index):
@@ -111,16 +127,23 @@ class _Reading:
     # --- between tokens, and in numerals ---
 
     def _between_tokens(self) -> None:
+        """Find the items of a state between the tokens of JSON, or in a numeral, which may end here."""
         machine, holder = self.machine, self.place
         space = bytes(byte for byte in self.after if byte in _SPACE)
-        self.add_item({b" ": "a blank", b"\n": "a line break"}.get(space, "white space"), (), space, _BLANK)
+        space_name = {b" ": "a blank", b"\n": "a line break"}.get(space, "white space")
+        self.add_item(space_name, (), space, _BLANK)
         bytes_explained = set(space)
         if self.mode == L.M_NUMBER:
-            holder = machine.place_in(machine.frame(self.frame)[3]) if self.frame >= 0 else -1
+            # brackets and commas after a numeral belong to what holds it
+            holder = -1
+            if self.frame >= 0:
+                _residue, _extras, _key, frame_below = machine.frame(self.frame)
+                holder = machine.place_in(frame_below)
             digits = bytes(byte for byte in self.after if byte in _NUMERAL)
             whole = " or ".join(wording.number_descriptions(machine.network.entry(self.place)))
             self.add_item(f"the rest of {whole}{_next_characters(digits)}", self.sources, digits)
             bytes_explained.update(digits)
+        # Bytes that begin the same kind of value: its mode, and which literal it is.
         first_bytes: dict[tuple[int, int], list[int]] = {}
         for byte, state in self.after.items():
             if byte in b"]}":
@@ -142,7 +165,8 @@ class _Reading:
 
     def _add_values(self, mode: int, literal: str, first: list[int]) -> None:
         """Add the values that begin with some bytes."""
-        machine, state = self.machine, self.after[first[0]]
+        machine = self.machine
+        state = self.after[first[0]]  # all of them lead to states of one place
         place = machine.place_in(machine.registers(state).frame)
         entry = machine.network.entry(place)
         match mode:
@@ -165,17 +189,19 @@ class _Reading:
         registers = machine.registers(state)
         keys = registers.mode == L.M_KEYS
         missing, missing_count = machine.network.owed_keys(machine.residue(registers.residue))
-        wording_of_item, rank = '","', _MARK
+        wording_of_item = '","'
+        rank = _MARK
+        # Required keys, or a number of members or items, make the comma urgent.
         if missing:
             several = "keys" if len(missing) > 1 else "key"
             key_list = wording.list_words(map(wording.quote_text, missing), " and ")
-            wording_of_item, rank = f"{wording_of_item} (the {several} {key_list} must still come)", _URGENT
+            wording_of_item = f"{wording_of_item} (the {several} {key_list} must still come)"
+            rank = _URGENT
         elif missing_count and (b"}" if keys else b"]")[0] not in self.after:
             unit = "more member" if keys else "more item"
-            wording_of_item, rank = (
-                f"{wording_of_item} ({wording.describe_count(missing_count, None, unit)} must come)",
-                _URGENT,
-            )
+            count = wording.describe_count(missing_count, None, unit)
+            wording_of_item = f"{wording_of_item} ({count} must come)"
+            rank = _URGENT
         self.add_item(wording_of_item, sources, b",", rank)
 
     # --- keys ---
@@ -206,10 +232,12 @@ class _Reading:
             yield wording.describe_formulas((formula,), some), self.machine.sources(place)
 
     def _any_key(self, residue: int) -> str:
+        """Return the words for any key that has no name."""
         known_keys = self.machine.network.keys(residue)
         return "a key that the schema does not name" if known_keys else "a key"
 
     def _inside_key(self, closing: Iterable[int], rest: bytes) -> None:
+        """Add how a key goes on: with a quote that closes it, or with one of the other bytes (`rest`)."""
         machine = self.machine
         residue = machine.residue(self.row)
         names = machine.network.menu(residue).names
@@ -217,46 +245,50 @@ class _Reading:
             key = machine.registers(self.after[byte]).lexeme
             sources = machine.sources(machine.child_place(self.row, key))
             self.add_item("the closing quote", sources or self.sources, closing)
-        for _at, word in (
-            machine.words_with_prefix(machine.key_list(self.row), self.at) if self.at >= 0 else ()
-        ):
+        # Below 0, no name begins so.
+        names_left: Iterable[tuple[int, bytes]] = ()
+        if self.position >= 0:
+            names_left = machine.words_with_prefix(machine.key_list(self.row), self.position)
+        for _index, word in names_left:
             name = decode_text(word)
             if name in names:
                 sources, rank = self._demand_of_key(residue, name)
                 rest_of_key = f"the rest of the key {wording.quote_text(name)}"
                 self.add_item(rest_of_key, sources, self._bytes_of_word(word).intersection(rest), rank)
+        # After these bytes the automaton of extra keys goes on, too.
         states = {byte: machine.registers(self.after[byte]).lexeme & L.STATE_BITS for byte in rest}
         extra = [byte for byte, state in states.items() if state != L.NO_STATE]
         if extra:
             kinds = list(self._unlisted_keys(residue))
-            asking = tuple(source for _, sources in kinds for source in sources) or self.sources
-            for wording_of_item in kinds[0][0] if len(kinds) == 1 else [self._any_key(residue)]:
-                self.add_item(f"the rest of {wording_of_item}", asking, extra)
+            sources = tuple(source for _, kind_sources in kinds for source in kind_sources) or self.sources
+            descriptions = [self._any_key(residue)]
+            if len(kinds) == 1:
+                descriptions, _ = kinds[0]
+            for description in descriptions:
+                self.add_item(f"the rest of {description}", sources, extra)
 
     # --- strings ---
 
     def _inside_string(self, closing: Iterable[int], rest: bytes) -> None:
         """Add how a string or a listed string goes on."""
         is_listed = self.mode == L.M_WORDS
-        descriptions = (
-            [] if is_listed else wording.string_descriptions(self.machine.network.entry(self.place))
-        )
+        descriptions: list[str] = []
+        if not is_listed:
+            descriptions = wording.string_descriptions(self.machine.network.entry(self.place))
         whole = " or ".join(descriptions) if descriptions != ["a string"] else ""
-        # where it must end, what it is
-        of_what = f" of {whole}" if whole and not rest else ""
-        self.add_item(f"the closing quote{of_what}", self.sources, closing)
+        # Where the string must end, the item says which string it is.
+        ending = f" of {whole}" if whole and not rest else ""
+        self.add_item(f"the closing quote{ending}", self.sources, closing)
         if is_listed:
-            first = {
-                word: self._bytes_of_word(word).intersection(rest)
-                for word in _matching_words(self.machine, self.index)
-            }
-            for wording_of_item in _word_descriptions(word for word, following in first.items() if following):
-                self.add_item(
-                    f"the rest of {wording_of_item}", self.sources, set[int]().union(*first.values())
-                )
+            matching = _matching_words(self.machine, self.index)
+            bytes_of_words = {word: self._bytes_of_word(word).intersection(rest) for word in matching}
+            all_bytes = set[int]().union(*bytes_of_words.values())
+            words_going_on = [word for word, following in bytes_of_words.items() if following]
+            for description in _word_descriptions(words_going_on):
+                self.add_item(f"the rest of {description}", self.sources, all_bytes)
         elif self._escape:
             self.add_item("the rest of an escape", self.sources, rest)
-        elif all(byte & 0xC0 == 0x80 for byte in rest):
+        elif all(byte & 0xC0 == 0x80 for byte in rest):  # continuation bytes of UTF-8
             self.add_item("the rest of a character", self.sources, rest)
         elif self.live is None or not self._rest_of_texts(self.live):
             wording_of_item = self._more_characters() or f"the rest of {whole or 'the string'}"
@@ -274,35 +306,35 @@ class _Reading:
     def _more_characters(self) -> str:
         """Return how long the rest of a string is, in words; empty where its length is not bounded."""
         row = self.machine.string_row(self.row)
-        min_length, max_length, length = row[StringRow.min_length], row[StringRow.max_length], self.at
+        min_length = row[StringRow.min_length]
+        max_length = row[StringRow.max_length]
+        length = self.position
         if not min_length and max_length < 0:
             return ""
-        remaining = wording.describe_count(
-            max(min_length - length, 0), max_length - length if max_length >= 0 else None, "more character"
-        )
+        at_most = max_length - length if max_length >= 0 else None
+        remaining = wording.describe_count(max(min_length - length, 0), at_most, "more character")
         return f"a string of {remaining}" if remaining else "the rest of the string"
 
     def _bytes_of_word(self, word: bytes) -> set[int]:
         """Return the bytes with which a listed word or key may go on; none where the escape that is being
         written is not one of it."""
-        offset = self.at & L.POSITION_BITS
+        offset = self.position & L.POSITION_BITS
         if offset < len(word) and word[offset] & 0xC0 == 0x80:
-            return {word[offset]}
+            return {word[offset]}  # inside a character: its next byte
+        # The next character decides, and the one after it where the first may be half of a pair. Words that
+        # go on with the same two are answered once.
         rest = decode_text(word[offset:])[:2]
         if rest not in self._going_on:
-            escape_prefix = _begun_escape(self.lex)
+            escape_prefix = _begun_escape(self.lexeme)
             first = self._going_on[rest] = set()
             for text in _first_spellings(rest):
-                rest_of_escape = text[len(escape_prefix) :]
-                if (
-                    rest_of_escape
-                    and text.startswith(escape_prefix)
-                    and self.machine.state_after(self.index, rest_of_escape) >= 0
-                ):
-                    # a hexadecimal digit of an escape in either case
-                    first.update(
-                        rest_of_escape[:1], rest_of_escape[:1].upper() if text.startswith(b"\\") else b""
-                    )
+                rest_of_escape = text.removeprefix(escape_prefix)
+                if not rest_of_escape or not text.startswith(escape_prefix):
+                    continue
+                if self.machine.state_after(self.index, rest_of_escape) >= 0:
+                    first.update(rest_of_escape[:1])
+                    if text.startswith(b"\\"):  # a hexadecimal digit of an escape in either case
+                        first.update(rest_of_escape[:1].upper())
         return self._going_on[rest]
 
 
@@ -327,20 +359,29 @@ def _first_spellings(rest: str) -> list[bytes]:
     surrogate that stands alone together with what follows, which tells it from half a pair."""
     if not rest:
         return [b'"']
+    # four hexadecimal digits for each of one or two 16-bit units
     units = rest[0].encode("utf-16-be", "surrogatepass").hex()
-    escape_text = "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4)).encode()
+    digits_of_units = [units[at : at + 4] for at in range(0, len(units), 4)]
+    escape_text = "".join(f"\\u{digits}" for digits in digits_of_units).encode()
     if not "\ud800" <= rest[0] < "\udc00":
-        return [json_string(rest[0])[1:-1], escape_text, *[b"\\/"] * (rest[0] == "/")]
+        spellings = [json_string(rest[0])[1:-1], escape_text]
+        return [*spellings, b"\\/"] if rest[0] == "/" else spellings
     if "\ud800" <= rest[1:2] < "\udc00":
         return [escape_text + f"\\u{ord(rest[1]):04x}".encode()]
     return [escape_text + text for text in _first_spellings(rest[1:])]
 
 
 def _begun_escape(lex: int) -> bytes:
-    """Return what is written of an escape, in lower case (`lexeme`: escape state, digits, high surrogate)."""
-    escape, value, high = (lex >> L.ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
-    first_unit, digit_count = f"\\u{0xD800 + high:04x}" * (escape >= 6), escape % 6
-    return (first_unit + f"\\u{value:0{max(digit_count - 2, 1)}x}"[:digit_count]).encode()
+    """Return the text of an escape so far, in lower case. `lex`: the register (escape state, digits, high
+    surrogate)."""
+    escape = (lex >> L.ESCAPE_SHIFT) & 15
+    value = (lex >> 32) & 0xFFFF
+    high = (lex >> 48) & 0x3FF
+    first_unit = f"\\u{0xD800 + high:04x}" if escape >= 6 else ""
+    # 0 to 5 characters of the escape are written: a backslash, a u, digits
+    written_count = escape % 6
+    unit = f"\\u{value:0{max(written_count - 2, 1)}x}"
+    return (first_unit + unit[:written_count]).encode()
 
 
 def _next_characters(following: bytes) -> str:

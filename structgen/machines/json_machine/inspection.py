@@ -1,5 +1,4 @@
-"""The state of a machine read from Python: what completions,
-events and explanations ask of a compiled grammar."""
+"""`Inspection` reads the state of a machine from Python, for completions, events and explanations."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from structgen.base.native.typed_blocks import word_of
 from structgen.machines.json_machine.answers.expander import Expander
 from structgen.machines.json_machine.masks import state_walk
 from structgen.machines.json_machine.tables import json_blocks as L
-from structgen.machines.json_machine.tables.json_blocks import JsonState, StringRow
+from structgen.machines.json_machine.tables.json_blocks import JsonState, SetEntry, StringRow
 from structgen.machines.machine_core.growing_tables import GrowingTables
 from structgen.machines.machine_core.layout import REGISTERS
 from structgen.machines.machine_core.questions import follow_bytes
@@ -51,8 +50,11 @@ class Inspection:
     ) -> None:
         self.space = space
         """The white space policy, and its indent."""
-        self._tables, self.expander, self._retry = tables, expander, retry
-        self.strings, self.numbers = expander.strings, expander.numbers
+        self._tables = tables
+        self.expander = expander
+        self._retry = retry
+        self.strings = expander.strings
+        self.numbers = expander.numbers
         self.network = expander.network
         self._state_groups = np.empty((L.MOST_LISTED, L.LISTED), np.int64)
         tables.context[word_of(L.JsonContext, "state_groups")] = address_of(self._state_groups)
@@ -70,7 +72,8 @@ class Inspection:
         """Return a stack frame: the engine's residue, the set of extra keys, the engine's key,
         the frame below."""
         row: list[int] = self._tables.rows(L.T_FRAME)[frame].tolist()
-        return row[L.FrameRow.residue], row[L.FrameRow.extras], row[L.FrameRow.key], row[L.FrameRow.parent]
+        residue, extras, key, parent = row[: L.FrameRow.depth]
+        return residue, extras, key, parent
 
     def log(self, regs: StateRegisters) -> int:
         """Return the log of the items that are written and whose values matter, 0 where there is none."""
@@ -86,8 +89,12 @@ class Inspection:
         mode, frame = regs.mode, regs.frame
         if mode in (L.M_DOC, L.M_END, L.M_FINISHED):
             return 0
-        below = 0 if frame < 0 else int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
-        return below if mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS) else below + 1
+        below = 0
+        if frame >= 0:
+            below = int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.depth])
+        # In a scalar the frame counts all brackets; in a container it does not count the container's own.
+        is_scalar = mode in (L.M_STRING, L.M_NUMBER, L.M_LITERAL, L.M_WORDS)
+        return below if is_scalar else below + 1
 
     def residue(self, row: int) -> int:
         """Return the network's residue of an engine row."""
@@ -115,7 +122,8 @@ class Inspection:
 
     def takes_only_integers(self, index: int) -> bool:
         """Return whether the numeral that has begun in a state must be an integer."""
-        spec = self.network.entry(self.place_in(self.registers(index).frame)).number
+        place = self.place_in(self.registers(index).frame)
+        spec = self.network.entry(place).number
         return spec is not None and all(map(only_integers, spec.formulas))
 
     def key_list(self, row: int) -> int:
@@ -127,11 +135,14 @@ class Inspection:
         offset = int(self._tables.rows(L.T_LEX)[words, 0])
         offsets = self._tables.rows(L.T_OFFSET)[:, 0]
         blob = self._tables.rows(L.T_BLOB)
-        for at in range(prefix >> L.LOW_SHIFT, (prefix >> L.HIGH_SHIFT) & L.HIGH_BITS):
-            yield at, blob[int(offsets[offset + at]) : int(offsets[offset + at + 1])].tobytes()
+        first_word = prefix >> L.LOW_SHIFT
+        words_end = (prefix >> L.HIGH_SHIFT) & L.HIGH_BITS
+        for word in range(first_word, words_end):
+            start, end = int(offsets[offset + word]), int(offsets[offset + word + 1])
+            yield word, blob[start:end].tobytes()
 
     def string_row(self, row: int) -> list[int]:
-        """Return the row of a string spec (layout.S_*)."""
+        """Return the row of a string spec (`StringRow`)."""
         numbers: list[int] = self._tables.rows(L.T_STRING)[row].tolist()
         return numbers
 
@@ -153,26 +164,32 @@ class Inspection:
     def after_character(self, state: int, point: int) -> int:
         """Return the state of a string automaton after a character, or a surrogate that stands alone."""
         for column in columns_of(encode_text(chr(point))):
-            state = state if state < 0 else self.strings.step(state, column)
+            if state >= 0:
+                state = self.strings.step(state, column)
         return state
 
     def listed_rests(self, index: int) -> Iterator[str]:
         """Yield how listed words, and keys that the object holds, go on in a state between two characters of
         a string or key (or inside an escape)."""
         regs = self.registers(index)
-        mode, row, side_node, at = regs.mode, regs.residue, regs.side_node, regs.position
+        mode = regs.mode
+        row = regs.residue
+        side_node = regs.side_node
+        at = regs.position
         prefix = at
         if mode == L.M_WORDS:
             words = self.string_row(row)[StringRow.start]
         elif mode == L.M_STRING:
-            words, prefix = self.string_row(row)[StringRow.words], side_node if side_node > 0 else -1
+            # The list beside an automaton has its prefix in a register of its own, 0 once the string left it.
+            words = self.string_row(row)[StringRow.words]
+            prefix = side_node if side_node > 0 else -1
         else:
             assert mode == L.M_KEY, "what is listed goes on inside quotes"
             words = self.key_list(row)
         position = prefix & L.POSITION_BITS
-        rests = (
-            {word[position:] for _at, word in self.words_with_prefix(words, prefix)} if prefix >= 0 else set()
-        )
+        rests: set[bytes] = set()
+        if prefix >= 0:
+            rests = {word[position:] for _index, word in self.words_with_prefix(words, prefix)}
         if mode == L.M_KEY and side_node > 0:
             rests |= self.steps_of_set(side_node)
         yield from (decode_text(rest) for rest in rests if rest)
@@ -200,10 +217,11 @@ class Inspection:
         repeated_keys: bool = False,
         named_keys: bool = False,
     ) -> npt.NDArray[np.int64]:
-        """Return int64[256]: the state after each of some bytes, -1 where it is refused. What `repeated_keys`
-        forgets and `named_keys` refuses: see state_walk.after_each."""
-        byte_filter, states = np.zeros(256, np.uint8), np.empty(256, np.int64)
+        """Return int64[256]: the state after each of some bytes, -1 where it is refused. `repeated_keys` and
+        `named_keys`: as `forgets` and `refuses_extra` of `state_walk.after_each`."""
+        byte_filter = np.zeros(256, np.uint8)
         byte_filter[list(data)] = 1
+        states = np.empty(256, np.int64)
         self._retry(
             state_walk.after_each,
             index,
@@ -218,7 +236,8 @@ class Inspection:
         """Return the states after each of some allowed tokens; one in a key that the schema does not name, or
         in an item whose value matters, stands for all that differ in its text alone, and is none of them (see
         state_walk.after_tokens)."""
-        token_ids, states = tokens.astype(np.int32), np.empty(len(tokens), np.int64)
+        token_ids = tokens.astype(np.int32)
+        states = np.empty(len(tokens), np.int64)
         self._retry(state_walk.after_tokens, index, address_of(token_ids), len(token_ids), address_of(states))
         return states
 
@@ -226,24 +245,32 @@ class Inspection:
         """Return the groups of states that the last walk listed, None where there are too many, and the bound
         over the others."""
         count = int(self._tables.context[L.JsonContext.listed_count])
-        groups = None if count == L.MOST_LISTED else list(map(tuple, self._state_groups[:count].tolist()))
-        return groups, int(self._tables.context[L.JsonContext.bound])
+        bound = int(self._tables.context[L.JsonContext.bound])
+        if count == L.MOST_LISTED:
+            return None, bound  # the list is full, and more groups may have been met
+        groups: list[StateGroup] = list(map(tuple, self._state_groups[:count].tolist()))
+        return groups, bound
 
     def rest(self, table: int, row: int, column: int) -> int | None:
         """Return a bound that was written into a row, or None."""
         bound = int(self._tables.rows(table)[row, column])
-        return bound - 1 if bound else None
+        return bound - 1 if bound else None  # 0 says that none was written
 
     def put_rest(self, table: int, row: int, column: int, rest: int) -> None:
         """Write a bound into a row, where walks find it: an object's or array's (T_RES), a string's
         (T_STRING), a place's (T_PLACE) or a frame's (T_FRAME); of a plain object into the rows of all of its
-        residues."""
-        shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain]) if table == L.T_RES else -1
-        end = row + 1
+        residues. For example `put_rest(L.T_STRING, row, StringRow.rest, 12)`: a string takes 12 tokens at
+        most."""
+        first, end = row, row + 1
+        shape = -1
+        if table == L.T_RES:
+            shape = int(self._tables.rows(L.T_RES)[row, L.ResidueRow.plain])
         if shape >= 0:
-            row = int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.base])
-            end = row + 1 + int(self._tables.rows(L.T_PLAIN)[shape, L.PlainObjectRow.count])
-        self._tables.rows(table)[row:end, column] = 1 + rest
+            # the rows side by side, one for each number of names that are passed, 0 and all included
+            plain_object = self._tables.rows(L.T_PLAIN)[shape]
+            first = int(plain_object[L.PlainObjectRow.base])
+            end = first + 1 + int(plain_object[L.PlainObjectRow.count])
+        self._tables.rows(table)[first:end, column] = 1 + rest
 
     @property
     def escapes_any_key(self) -> bool:
@@ -258,30 +285,32 @@ class Inspection:
 
     def place_row(self, frame: int) -> int:
         """Return the row of the place of the value in a frame."""
-        return int(
-            self._tables.context[L.JsonContext.root]
-            if frame < 0
-            else self._tables.rows(L.T_FRAME)[frame, L.FrameRow.place]
-        )
+        if frame < 0:
+            return int(self._tables.context[L.JsonContext.root])
+        return int(self._tables.rows(L.T_FRAME)[frame, L.FrameRow.place])
 
     def farthest_numeral(self, place: int) -> int:
         """Return how many characters the rest of a numeral takes at most, in whichever state of its
         automaton, at a place by its row."""
-        return self.numbers.longest_rest(int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number]))
+        start = int(self._tables.rows(L.T_PLACE)[place, L.PlaceRow.number])
+        return self.numbers.longest_rest(start)
 
     def words(self, row: int) -> Iterator[bytes]:
         """Yield the words of a string spec that is a list."""
         words = self.string_row(row)[StringRow.start]
-        count = int(self._tables.rows(L.T_LEX)[words, 1])
-        return (word for _at, word in self.words_with_prefix(words, count << L.HIGH_SHIFT))
+        count = int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
+        all_words = count << L.HIGH_SHIFT  # the prefix of no bytes: from word 0 to the last
+        return (word for _index, word in self.words_with_prefix(words, all_words))
 
     def words_beside(self, row: int) -> int:
         """Return how many words with outcomes of their own stand beside the automaton of a string spec."""
         words = self.string_row(row)[StringRow.words]
-        return 0 if words < 0 else int(self._tables.rows(L.T_LEX)[words, 1])
+        if words < 0:
+            return 0
+        return int(self._tables.rows(L.T_LEX)[words, L.WordListRow.count])
 
     def text_kinds(self, vocab_size: int) -> npt.NDArray[np.int64]:
-        """Return what each token does inside a free string (see machine.segment.text_kinds)."""
+        """Return for each token how it goes on a free string (see `state_walk.text_kinds`)."""
         kinds = np.empty(vocab_size, np.int64)
         self._retry(state_walk.text_kinds, address_of(kinds))
         return kinds
@@ -294,26 +323,28 @@ class Inspection:
         """Return which states after tokens stand for others, as `after_tokens` says."""
         rows = self._tables.rows(L.T_NODE)[states]
         text = rows[:, JsonState.text]
-        is_same_text: npt.NDArray[np.bool_] = (text == L.CAPTURE) | (
-            (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
-        )
-        return is_same_text
+        # A log, or the text of a key, of which nothing was followed: no state that a text reaches has that.
+        has_empty_log = text == L.CAPTURE
+        has_empty_key = (rows[:, JsonState.mode] == L.M_KEY) & (text == 0)
+        is_blurred: npt.NDArray[np.bool_] = has_empty_log | has_empty_key
+        return is_blurred
 
     def holds(self, root: int, key: bytes) -> bool:
         """Return whether a set of extra keys has one. Cost: the siblings on the way."""
         rows = self._tables.rows(L.T_SET)
+        # `lookups` describes nodes and entries. The next entry stands where a node has its first.
         for byte in key:
-            entry = int(rows[root, 2])
-            while entry > 0 and rows[entry, 0] != byte + 1:
-                entry = int(rows[entry, 2])
+            entry = int(rows[root, SetEntry.child])
+            while entry > 0 and rows[entry, SetEntry.label] != byte + 1:
+                entry = int(rows[entry, SetEntry.child])
             if entry <= 0:
                 return False
-            root = int(rows[entry, 1])
-        return root > 0 and int(rows[root, 1]) == 1
+            root = int(rows[entry, SetEntry.member])
+        return root > 0 and int(rows[root, SetEntry.member]) == 1
 
     def text_before(self, text: int) -> tuple[int, int]:
-        """Return what is written of an extra key (`JsonState.text`), as the text without its last
-        byte, and that byte."""
+        """Return the text of an extra key so far (`JsonState.text`) in two parts: the row of the text without
+        its last byte, and that byte."""
         parent_text, byte = self._tables.rows(L.T_TEXT)[text, :2].tolist()
         return parent_text, byte
 
@@ -328,12 +359,13 @@ class Inspection:
         pending: list[tuple[int, bytes]] = [(root, b"")]
         while pending:
             node, text = pending.pop()
-            if rows[node, 1] == 1:
+            if rows[node, SetEntry.member] == 1:
                 texts.add(text)
-            entry = int(rows[node, 2])
+            entry = int(rows[node, SetEntry.child])
             while entry > 0:
-                pending.append((int(rows[entry, 1]), text + bytes((int(rows[entry, 0]) - 1,))))
-                entry = int(rows[entry, 2])
+                byte = int(rows[entry, SetEntry.label]) - 1
+                pending.append((int(rows[entry, SetEntry.member]), text + bytes((byte,))))
+                entry = int(rows[entry, SetEntry.child])
         return texts
 
     def sources(self, place: int) -> tuple[str, ...]:

@@ -18,17 +18,19 @@ def expander_of(grammar: SchemaSource, limits: Limits, tables: GrowingTables, te
     """Return the expander of a grammar, with its network and its automata, which writes into these tables.
     `texts` makes the readers of grammars that its strings are texts of.
     Errors: those of `SchemaSource.make_network`. The grammar's lock is held by whoever calls it."""
-    lone, quoting = grammar.policies.escapes == "any", grammar.quoting
+    # Only where any character may be escaped can a surrogate stand alone in a string.
+    lone = grammar.policies.escapes == "any"
+    quoting = grammar.quoting
     spelling = ASCII if quoting.is_ascii else JSON
     strings = StringPool(limits, spelling=spelling, lone=lone, missing=quoting.missing, texts=texts)
     numbers = NumberPool(grammar.policies.numbers, limits, quoting.missing)
     string_questions = scalar_questions.Strings(strings, quoting.write_literal)
-    network = grammar.make_network(
-        string_questions,
-        scalar_questions.Numbers(numbers, string_questions.outcomes),
-        limits,
-        widest=lambda: scalar_questions.Numbers(
-            NumberPool("any", limits, quoting.missing), string_questions.outcomes
-        ),
-    )
+    number_questions = scalar_questions.Numbers(numbers, string_questions.outcomes)
+
+    def widest_numbers() -> scalar_questions.Numbers:
+        """Return the numbers under the widest policy, which tell whether a policy makes a schema empty."""
+        pool = NumberPool("any", limits, quoting.missing)
+        return scalar_questions.Numbers(pool, string_questions.outcomes)
+
+    network = grammar.make_network(string_questions, number_questions, limits, widest=widest_numbers)
     return Expander(network, strings, numbers, tables, limits)

@@ -1,11 +1,11 @@
-"""Draft trees in compiled code: how a batch of them is laid out, and what is done for one of its nodes.
+"""Draft trees in compiled code: the layout of a batch of them, and the work for one of its nodes.
 
-A draft is a tree of guessed tokens behind a state. Its places are the root (that state) and its nodes, in an
+A draft is a tree of guessed tokens after a state. Its places are the root (that state) and its nodes, in an
 order in which parents come first. A batch is a block that says where the arrays of all drafts lie, and a job
 for each draft. `walk_drafts` goes over the nodes of many jobs, of any kinds of grammars (`token_steps`).
 
-Only what is known is done: no question is noted, and no mask is worked out. A place that needs either is left
-(NOT_YET), with all that is below it.
+Only known states and masks are used: no question is noted, and no mask is worked out. A place that needs
+either is left (NOT_YET), with all that is below it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Job(Block):
 
 BATCH_WORDS, JOB_WORDS = words_of(Batch), words_of(Job)
 NOT_YET, LIMITED = -9, -2
-"""Codes in place of a state, beside REFUSED: it must be asked for; a limit was reached."""
+"""Codes in place of a state, besides REFUSED: it must be asked for; a limit was reached."""
 ROW_KNOWN, ROW_FREE, ROW_FINISHED, ROW_LIMIT, ROW_REFUSED = range(5)
 """The statuses (`batch.RowStatus`)."""
 ROW_LEFT = -1
@@ -69,6 +69,7 @@ def job_at(jobs: int, index: int) -> Job:
 @jit
 def state_of(batch: Batch, job: Job, node: int) -> int:
     """Return the state of a node, or the code in its stead."""
+    # place 0 of a draft is its root, and parent -1 is the root, too
     parent_state = batch.states[job.place + 1 + batch.parents[job.node + node]]
     token = batch.tokens[job.node + node]
     size = batch.vocabulary if job.context == 0 else Core(job.context).vocabulary.size
@@ -83,16 +84,19 @@ def state_of(batch: Batch, job: Job, node: int) -> int:
 @jit
 def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
     """Note the state of a place, or the code in its stead, and write its mask, if it is known. Returns 1
-    where something is left to do, else 0."""
+    where something is left to do, else 0. `place`: 0 is the root of the job's draft, 1 its first node; for
+    example `finish_place(batch, job, 0, job.state)`."""
     at = job.place + place
     batch.states[at] = state
     if state == NOT_YET:
         return 1
-    words, row = batch.words, at
+    words = batch.words
+    row = at
     if address_of_block(batch.rows) != 0:
         row = batch.rows[at]
     target = batch.mask + 4 * words * row
-    status, count = ROW_REFUSED, 0
+    status = ROW_REFUSED
+    count = 0
     if state >= 0:
         if job.context == 0:
             status, count = ROW_FREE, words
@@ -101,11 +105,13 @@ def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
             c = Core(job.context)
             node = c.nodes[state]
             if copy_mask(c, node, target) == 0:
-                status, count = ROW_KNOWN, c.vocabulary.mask_words
+                status = ROW_KNOWN
+                count = c.vocabulary.mask_words
             elif node.registers.mode == FINISHED:
                 status = ROW_FINISHED
             else:
                 return 1
+    # The row may be wider than the vocabulary; of a state without a mask all of it is 0.
     for i in range(count, words):
         Int32s(target)[i] = 0
     batch.statuses[at] = status
@@ -115,22 +121,26 @@ def finish_place(batch: Batch, job: Job, place: int, state: int) -> int:
 @jit
 def allow_all(target: Int32s, words: int, vocabulary: int) -> None:
     """Allow every token in a row."""
-    whole, rest = vocabulary >> 5, vocabulary & 31
+    full_words = vocabulary >> 5
+    bits_left = vocabulary & 31
     for i in range(words):
-        target[i] = -1 if i < whole else 0
-    if rest != 0:
-        target[whole] = (1 << rest) - 1
+        target[i] = -1 if i < full_words else 0
+    if bits_left != 0:
+        target[full_words] = (1 << bits_left) - 1
 
 
 @entry("int64(int64, int64, int64)")
 def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
     """Find the known states and masks of the drafts of many jobs. Returns how many places are left."""
-    batch, left_count = Batch(batch_address), 0
+    batch = Batch(batch_address)
+    left_count = 0
     for i in range(count):
-        job, question_count = job_at(jobs, i), 0
+        job = job_at(jobs, i)
+        question_count = 0
         if job.context != 0:
             question_count = Core(job.context).questions.count
-            Core(job.context).questions.count = MOST_QUESTIONS  # full: no question is noted
+            # The buffer is said to be full, so that no question is noted: Python asks its own later.
+            Core(job.context).questions.count = MOST_QUESTIONS
         left_count += finish_place(batch, job, 0, job.state)
         for node in range(job.count):
             left_count += finish_place(batch, job, 1 + node, state_of(batch, job, node))
@@ -143,7 +153,9 @@ def walk_drafts(batch_address: int, jobs: int, count: int) -> int:
 def find_misplaced(parents_address: int, counts_address: int, drafts: int) -> int:
     """Return the first node (over all drafts) whose parent does not come before it, or -1; `counts` (int32):
     the nodes of each draft."""
-    parents, counts, first = Int32s(parents_address), Int32s(counts_address), 0
+    parents = Int32s(parents_address)
+    counts = Int32s(counts_address)
+    first = 0
     for i in range(drafts):
         for node in range(counts[i]):
             parent = parents[first + node]

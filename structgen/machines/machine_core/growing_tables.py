@@ -54,7 +54,10 @@ class TableSizes(NamedTuple):
 
 def _table_bytes(words: int, rows: int) -> int:
     """Return the bytes of a table's rows, a multiple of eight."""
-    size = 4 * rows if words == 0 else (rows if words < 0 else 8 * words * rows)
+    if words > 0:
+        size = 8 * words * rows
+    else:
+        size = 4 * rows if words == 0 else rows
     return (size + 7) & ~7
 
 
@@ -64,69 +67,87 @@ class TablePlan:
     def __init__(
         self, context: type[Core], tables: Mapping[str, TableSizes], words: Mapping[str, int] | None = None
     ) -> None:
-        """`tables` by the names of the context's fields; `words`: what other words of it are at first."""
+        """`tables`: the first sizes by the names of the context's fields; `words`: the first values of other
+        words of the context, which are 0 else."""
         fields = fields_of(context)
         self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
         self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
         """Words (int64) of each table's rows; 0: it is a list of int32; -1: of bytes."""
-        self.packing = {
-            table: ("q", 8 * size) if size > 0 else ("i", 4) if size == 0 else ("B", 1)
-            for table, size in self.words.items()
-        }
+        self.packing = {table: _item_format(size) for table, size in self.words.items()}
         """How `struct` writes the items of each table, and the bytes of a row."""
         self.starts: dict[int, int] = {}
         """Where each table's rows lie in the first block of memory."""
-        at, self.template = 0, np.zeros(words_of(context), np.int64)
-        hashes: dict[int, int] = {}
+        self.template = np.zeros(words_of(context), np.int64)
+        """The words of a new grammar's context. Addresses are offsets in the block here."""
         interning = [table for table, sizes in self.sizes.items() if sizes.slots]
-        for table in interning:
-            hashes[table] = at
-            at += 4 * self.sizes[table].slots
-        self.hashes = at
+        self.hashes = sum(4 * self.sizes[table].slots for table in interning)
         """Bytes of all hash slots, which lie first."""
-        for table in (*interning, *(table for table in self.sizes if table not in hashes)):
-            sizes, size = self.sizes[table], self.words[table]
-            self.starts[table] = at
+        self.total = offset = self._place_tables(interning)
+        """Bytes of all tables at first."""
+        self.question_area = slice(offset, offset + 8 * (1 + 4 * MOST_QUESTIONS))
+        """Where the questions lie in the block; the registers and the rows being interned follow."""
+        work_words = words_of(fields["work"].type.kind)
+        self.scratch = 8 * (8 * (DEEPEST + 2) + work_words)
+        """Bytes of the registers and of the rows being interned."""
+        questions = fields["questions"].word
+        work = fields["work"].word
+        scratch = fields["scratch"].word
+        self.template[questions] = self.question_area.start
+        self.template[work] = self.question_area.stop
+        self.template[scratch] = self.question_area.stop + 8 * work_words
+        for name, value in {"finished_state": -1, **(words or {})}.items():
+            self.template[fields[name].word] = value
+        hash_words = [table + HASH for table in interning]
+        self.addresses = np.array([*self.starts, *hash_words, questions, work, scratch])
+        """Words of the context that hold addresses in the block: in the template, offsets in it."""
+        first_rows = (
+            slice(self.starts[table], self.starts[table] + 8 * self.words[table])
+            for table, sizes in self.sizes.items()
+            if sizes.nothing
+        )
+        self.cleared_arrays = (self.question_area, *first_rows)
+        """Parts of the block that are zeros at first: the questions, and the first row of some tables."""
+        self.interning = np.array(interning) + COUNT
+        """Words of the context that count the rows of interning tables."""
+
+    def _place_tables(self, interning: list[int]) -> int:
+        """Write the headers of all tables into the template, those that intern first; return the bytes of
+        all."""
+        # The hash slots of all tables come first: one assignment sets all of them to -1.
+        hash_offset = 0
+        hash_offsets: dict[int, int] = {}
+        for table in interning:
+            hash_offsets[table] = hash_offset
+            hash_offset += 4 * self.sizes[table].slots
+        offset = hash_offset
+        others = [table for table in self.sizes if table not in hash_offsets]
+        for table in (*interning, *others):
+            sizes = self.sizes[table]
+            size = self.words[table]
+            self.starts[table] = offset
+            # in the order of `TableHeader`
             self.template[table : table + 6] = (
-                at,
+                offset,
                 int(sizes.nothing),
                 sizes.rows,
                 max(size, 1),
-                hashes.get(table, 0),
+                hash_offsets.get(table, 0),
                 sizes.slots - 1,
             )
-            at += _table_bytes(size, sizes.rows)
-        self.total = at
-        """Bytes of all tables at first."""
-        self.needs = slice(at, at + 8 * (1 + 4 * MOST_QUESTIONS))
-        """Where the questions lie in the block; the registers and the rows being interned follow."""
-        rows = words_of(fields["work"].type.kind)
-        self.scratch = 8 * (8 * (DEEPEST + 2) + rows)
-        questions, work, scratch = (fields[name].word for name in ("questions", "work", "scratch"))
-        self.template[[questions, work, scratch]] = (
-            self.needs.start,
-            self.needs.stop,
-            self.needs.stop + 8 * rows,
-        )
-        for name, value in {"finished_state": -1, **(words or {})}.items():
-            self.template[fields[name].word] = value
-        self.addresses = np.array(
-            [*self.starts, *(table + HASH for table in interning), questions, work, scratch]
-        )
-        """Words of the context that hold addresses in the block: in the template, offsets in it."""
-        self.cleared_arrays = (
-            self.needs,
-            *(
-                slice(self.starts[table], self.starts[table] + 8 * self.words[table])
-                for table, sizes in self.sizes.items()
-                if sizes.nothing
-            ),
-        )
-        """Parts of the block that are zeros at first: the questions, and the first row of some tables."""
-        self.interning = np.array(interning) + COUNT
+            offset += _table_bytes(size, sizes.rows)
+        return offset
+
+
+def _item_format(words: int) -> tuple[str, int]:
+    """Return how `struct` writes an item of a table whose rows have so many words (`TablePlan.words`), and
+    the bytes of a row."""
+    if words > 0:
+        return "q", 8 * words
+    return ("i", 4) if words == 0 else ("B", 1)
 
 
 def _row_words(kind: Any) -> int:
+    """Return the words of a table's rows by the type of its field (`TablePlan.words`)."""
     if issubclass(kind.kind, Int32Table):
         return 0
     if issubclass(kind.kind, ByteTable):
@@ -151,20 +172,23 @@ class GrowingTables:
         """`is_shared`: other threads read all tables while one of them grows."""
         self._limits, self._plan = limits, plan
         self._shared_tables = frozenset(plan.sizes) if is_shared else _SHARED
-        # one block for the tables, the questions, and the registers of a walk and rows being interned
+        # One block for the tables, the questions, and the registers of a walk and rows being interned. It is
+        # not cleared: rows beyond a table's count are never read.
         self._block: npt.NDArray[np.uint8] = with_collection(
-            np.empty, plan.needs.stop + plan.scratch, np.uint8
+            np.empty, plan.question_area.stop + plan.scratch, np.uint8
         )
         block = self._block
-        block[: plan.hashes] = 255
+        block[: plan.hashes] = 255  # four bytes of it are -1: an empty slot
         for part in plan.cleared_arrays:
             block[part] = 0
         self.context: npt.NDArray[np.int64] = plan.template.copy()
         self.context[plan.addresses] += address_of(block)
         self._words = self.context.data  # a look at a single word costs half as much
         self.address = address_of(self.context)
-        self.needs: npt.NDArray[np.int64] = block[plan.needs].view(np.int64)
+        self.question_words: npt.NDArray[np.int64] = block[plan.question_area].view(np.int64)
+        """How many questions were noted, and four words for each (`layout.Questions`)."""
         self._outgrown: list[npt.NDArray[Any]] = []
+        """Outgrown rows that a reader without the lock may still read."""
         self._hashes: dict[int, npt.NDArray[np.int32]] = {}
         """The slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
@@ -181,16 +205,21 @@ class GrowingTables:
         """Return the table's rows, those not in use included."""
         view = self._views.get(table)
         if view is None:
-            words, count = self._plan.words[table], self._plan.sizes[table].rows
-            view = self._views[table] = self._view_of(self._block[self._plan.starts[table] :], words, count)
+            # The table has not grown yet: its rows lie in the first block.
+            words = self._plan.words[table]
+            count = self._plan.sizes[table].rows
+            start = self._plan.starts[table]
+            view = self._views[table] = self._view_of(self._block[start:], words, count)
         return view
 
     def questions(self) -> list[list[int]]:
         """Make the room that compiled code has asked for; return the other questions that it has noted, and
         forget all. Raises LimitError."""
-        count = int(self.needs[0])
-        question_rows: list[list[int]] = self.needs[1 : 1 + 4 * count].reshape(-1, 4).tolist()
-        self.needs[0] = 0
+        count = int(self.question_words[0])
+        noted_words = self.question_words[1 : 1 + 4 * count]
+        question_rows: list[list[int]] = noted_words.reshape(-1, 4).tolist()
+        # They are forgotten before they are answered: after an error, the next call notes them again.
+        self.question_words[0] = 0
         for kind, table, rows, _ in question_rows:
             if kind == QUESTION_ROOM:
                 self.make_room(table, rows)
@@ -204,9 +233,11 @@ class GrowingTables:
         """Make room for `extra` more rows. Raises LimitError past limits.parser_states."""
         sizes = self._plan.sizes[table]
         slots = sizes.slots
-        count, capacity = self.count(table), int(self.context[table + CAPACITY])
-        full = slots and 2 * (count + extra) > int(self.context[table + MASK])
-        if count + extra <= capacity and not full:
+        count = self.count(table)
+        capacity = int(self.context[table + CAPACITY])
+        # At most half of the hash slots are in use, so that a search is short and always ends.
+        slots_are_full = slots and 2 * (count + extra) > int(self.context[table + MASK])
+        if count + extra <= capacity and not slots_are_full:
             return
         if slots and count + extra > self._limits.parser_states:
             raise LimitError(
@@ -225,8 +256,11 @@ class GrowingTables:
         old = self.rows(table)
         rows[:count] = old[:count]
         outgrown: list[npt.NDArray[Any]] = []
-        (self._outgrown if table in self._shared_tables else outgrown).append(old)
-        places, values = [table + ADDRESS, table + CAPACITY], [address_of(raw), capacity]
+        # Readers without the lock may hold the address of the old rows, which then stay as they are.
+        keeper = self._outgrown if table in self._shared_tables else outgrown
+        keeper.append(old)
+        places = [table + ADDRESS, table + CAPACITY]
+        values = [address_of(raw), capacity]
         known_hashes = self._hashes
         if slots:
             size = 1
@@ -235,9 +269,10 @@ class GrowingTables:
             hashes = np.full(size, -1, np.int32)
             places += [table + HASH, table + MASK]
             values += [address_of(hashes), size - 1]
-            ahead = self.context.copy()
-            ahead[places] = values
-            rehash_rows(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+            # A copy of the context leads compiled code to the new slots before anybody else sees them.
+            new_context = self.context.copy()
+            new_context[places] = values
+            rehash_rows(address_of(new_context) + 8 * table, sizes.key, int(sizes.nothing))
             outgrown.append(self.slots(table))
             known_hashes = known_hashes | {table: hashes}
         # one statement: an exception must find Python and compiled code at the same rows
@@ -257,6 +292,7 @@ class GrowingTables:
             self.write_words(table, at, items)
         else:
             self.rows(table)[at : at + size] = items
+        # The count comes last: a row is in the table only once it is written.
         self._words[table + COUNT] = at + size
         return at
 
@@ -271,29 +307,37 @@ class GrowingTables:
         tables as they were, or as they will be. An array is the table from then on, and nobody else may write
         to it; but a table that is read without a lock keeps its memory. The rows of an interning table are
         hashed again: 10 ns each."""
-        ahead, views, hashes = self.context.copy(), self._views.copy(), self._hashes.copy()
-        over, next_needs = self.needs[:0], self.needs[:0]
+        # Copies of all that changes are made first; the last statement puts them in place.
+        new_context = self.context.copy()
+        views = self._views.copy()
+        hashes = self._hashes.copy()
+        old_rows = new_rows = self.question_words[:0]
         for table, rows in arrays.items():
-            count, sizes = len(rows), self._plan.sizes[table]
-            own = ahead[table : table + STRIDE].copy()
+            count = len(rows)
+            sizes = self._plan.sizes[table]
+            header = new_context[table : table + STRIDE].copy()
             if count:
-                ahead[table : table + STRIDE] = address_of(rows), count, count
+                new_context[table : table + STRIDE] = address_of(rows), count, count
             if sizes.slots:
-                size = int(ahead[table + MASK]) + 1
+                size = int(new_context[table + MASK]) + 1
                 while 2 * count > size:
                     size *= 4
                 hashes[table] = np.full(size, -1, np.int32)
-                ahead[table + HASH : table + 6] = address_of(hashes[table]), size - 1
-            ahead[table + COUNT] = own[COUNT] = count
+                new_context[table + HASH : table + 6] = address_of(hashes[table]), size - 1
+            new_context[table + COUNT] = header[COUNT] = count
             if sizes.slots:
-                rehash_rows(address_of(ahead) + 8 * table, sizes.key, int(sizes.nothing))
+                rehash_rows(address_of(new_context) + 8 * table, sizes.key, int(sizes.nothing))
             if table in self._shared_tables:
-                over, next_needs = self.rows(table)[:count], rows
-                ahead[table : table + STRIDE] = own
+                # It keeps its memory, and the rows are copied over those that are there. The old header says
+                # where that memory is.
+                old_rows = self.rows(table)[:count]
+                new_rows = rows
+                new_context[table : table + STRIDE] = header
             elif count:
                 views[table] = rows
-        outgrown = [self.rows(table) for table in views if views[table] is not self._views.get(table)]
-        over[...], self._views, self._hashes, self.context[:] = next_needs, views, hashes, ahead
+        changed_tables = [table for table in views if views[table] is not self._views.get(table)]
+        outgrown = [self.rows(table) for table in changed_tables]
+        old_rows[...], self._views, self._hashes, self.context[:] = new_rows, views, hashes, new_context
         retire_memory(*outgrown)
 
     def slots(self, table: int) -> npt.NDArray[np.int32]:
@@ -301,29 +345,34 @@ class GrowingTables:
         none."""
         slots = self._hashes.get(table)
         if slots is None:
-            base = table
-            start = int(self.context[base + HASH]) - address_of(self._block)
-            slots = self._block[start : start + 4 * (int(self.context[base + MASK]) + 1)].view(np.int32)
+            # The table has not grown yet: its slots lie in the first block.
+            start = int(self.context[table + HASH]) - address_of(self._block)
+            size = int(self.context[table + MASK]) + 1
+            slots = self._block[start : start + 4 * size].view(np.int32)
         return slots
 
     @property
     def most_interned(self) -> int:
-        """Rows of the longest table that interns: what `Limits.parser_states` bounds."""
+        """Rows of the longest table that interns, which `Limits.parser_states` bounds."""
         return int(self.context[self._plan.interning].max())
 
     def nbytes(self) -> int:
         """Return the bytes of all tables, outgrown ones included."""
-        low = address_of(self._block)
+        first_block = address_of(self._block)
+        block_end = first_block + self._plan.total
         views = dict(self._views)
         if LISTS in views:
+            # Room of the lists that is not in use takes no memory (`lazy_memory`).
             views[LISTS] = views[LISTS][: self.count(LISTS)]
         arrays = [*self._outgrown, *views.values(), *self._hashes.values()]
-        own = {address_of(array): int(array.nbytes) for array in arrays}
-        others = [size for at, size in own.items() if not low <= at < low + self._plan.total]
-        return self._plan.total + self._plan.scratch + sum(others)
+        # by address: an array may be in two of the lists
+        size_by_address = {address_of(array): int(array.nbytes) for array in arrays}
+        outside = [size for at, size in size_by_address.items() if not first_block <= at < block_end]
+        return self._plan.total + self._plan.scratch + sum(outside)
 
 
 def tokens_of_list(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
-    """Return the tokens of a list (`Node.token_list`); some may stand twice."""
+    """Return the tokens of a list (`NodeRow.token_list`); some may stand twice."""
     lists = tables.rows(LISTS)
-    return lists[at + 1 : at + 1 + int(lists[at])]
+    count = int(lists[at])
+    return lists[at + 1 : at + 1 + count]

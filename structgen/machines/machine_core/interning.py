@@ -10,7 +10,11 @@ from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM
 
 @jit
 def note_question(c: Core, kind: int, first: int, second: int, third: int) -> None:
-    """Note a question, once; past the buffer's end it is asked again by the next walk."""
+    """Note a question, once; past the buffer's end it is asked again by the next walk.
+
+    `kind` says what the three words mean: for example `note_question(c, ASK_ROW, state, 0, 0)` asks for the
+    row of a state of the lexer.
+    """
     questions = c.questions
     count = questions.count
     for i in range(count):
@@ -34,12 +38,14 @@ def note_question(c: Core, kind: int, first: int, second: int, third: int) -> No
 @jit
 def ask_room(c: Core, table: TableHeader, rows: int) -> None:
     """Ask for room in a table, by the number of its first word in the context."""
-    note_question(c, QUESTION_ROOM, (address_of_block(table) - address_of_block(c)) // 8, rows, 0)
+    first_word = (address_of_block(table) - address_of_block(c)) // 8
+    note_question(c, QUESTION_ROOM, first_word, rows, 0)
 
 
 @jit
 def hash_words(row: Int64s, words: int) -> int:
     """Return a non-negative mix of a row's leading words."""
+    # The constants are well-known mixers (the golden ratio, and MurmurHash3's last step).
     h = uint64(0x9E3779B97F4A7C15)
     for i in range(words):
         h = (h ^ uint64(row[i])) * uint64(0xFF51AFD7ED558CCD)
@@ -50,9 +56,12 @@ def hash_words(row: Int64s, words: int) -> int:
 @jit
 def find_row(table: TableHeader, words: int, row: Block) -> int:
     """Return the number of the row with these leading words, or -1."""
-    key, rows, stride = Int64s(address_of_block(row)), Int64s(table.address), table.stride
+    key = Int64s(address_of_block(row))
+    rows = Int64s(table.address)
+    stride = table.stride
     slots, mask = table.slots, table.mask
     at = hash_words(key, words) & mask
+    # Slots are tried one after another. An empty one is always found: at most half of them are in use.
     while True:
         number = slots[at]
         if number < 0:
@@ -70,8 +79,9 @@ def find_row(table: TableHeader, words: int, row: Block) -> int:
 
 @jit
 def intern_row(c: Core, table: TableHeader, words: int, row: Block) -> int:
-    """Return the number of the row, added if it is new (the words after the key included), or -1 when room
-    must be made, which is asked for."""
+    """Return the number of a row, added if it is new (the words after the key included), or -1 when room
+    must be made, which is asked for. `words`: how many leading words tell it from other rows, for example 3
+    in `intern_row(c, c.edges, 3, row)`."""
     number = find_row(table, words, row)
     if number >= 0:
         return number
@@ -79,13 +89,16 @@ def intern_row(c: Core, table: TableHeader, words: int, row: Block) -> int:
     if count >= table.capacity or 2 * count > mask:
         ask_room(c, table, 1)
         return -1
-    key, stride, slots = Int64s(address_of_block(row)), table.stride, table.slots
+    key = Int64s(address_of_block(row))
+    stride = table.stride
+    slots = table.slots
     target = skip(Int64s(table.address), stride * count)
     for i in range(stride):
         target[i] = key[i]
     at = hash_words(key, words) & mask
     while slots[at] >= 0:
         at = (at + 1) & mask
+    # The row is written before its number: a reader without a lock never finds a number without a row.
     slots[at] = count
     table.count = count + 1
     return count
@@ -93,7 +106,8 @@ def intern_row(c: Core, table: TableHeader, words: int, row: Block) -> int:
 
 @jit
 def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
-    """Return the row of an edge, as the tables find it."""
+    """Return the key of an edge in the working memory `c.work`, for `find_row` and `intern_row`. The next row
+    that is made there overwrites it."""
     key = Edge(address_of_block(c.work))
     key.first = first
     key.second = second
@@ -105,7 +119,10 @@ def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
 def rehash_rows(header: int, words: int, first: int) -> int:
     """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
     table = TableHeader(header)
-    rows, stride, slots, mask = Int64s(table.address), table.stride, table.slots, table.mask
+    rows = Int64s(table.address)
+    stride = table.stride
+    slots = table.slots
+    mask = table.mask
     for i in range(first, table.count):
         at = hash_words(skip(rows, stride * i), words) & mask
         while slots[at] >= 0:

@@ -1,7 +1,8 @@
 """The memory that every compiled machine has: a block for each compiled grammar, and tables behind it.
 
-Compiled code is handed the address of the block. Tables grow by doubling; a table that was outgrown stays
-allocated as long as its grammar, so that a reader without the lock sees old, valid memory.
+Compiled code gets the address of the block; in all compiled functions `c` is this block. Tables grow by
+doubling; a table that was outgrown stays allocated as long as its grammar, so that a reader without the lock
+sees old, valid memory.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ REGISTERS = 8
 QUESTION_ROOM = 6
 """Kind of a question: make room in a table. First the number of the table, then for how many rows."""
 MOST_QUESTIONS = 64
+"""Questions that are noted between two answers; further ones are asked by the repeated call."""
 ROOM_WORDS = 3 * 4096
+"""Words of the working memory of a walk: at most three for each of the 4,096 bytes of the longest token."""
 BELOW = 1 << 14
 """Slots that a part finds below a node at once, at most."""
 
@@ -52,7 +55,7 @@ class NodeRow(Block):
 
 
 class Edge(Block):
-    """What follows: three words of a key, and the answer."""
+    """An answer that compiled code finds again: three words of a key, and the target."""
 
     first: int
     second: int
@@ -113,7 +116,7 @@ class ByteSteps(Block):
     begin: int
     """(state, spot): have a state stand at a spot. 0 in place of a code: Python alone reads texts."""
     step: int
-    """(spot, other, byte): have what is behind a byte stand at another spot."""
+    """(spot, other, byte): have the state after a byte stand at another spot."""
     ends: int
     """(spot): 1 or more if the text may end there, 0."""
     target: int
@@ -122,7 +125,7 @@ class ByteSteps(Block):
     """(state, token): the state after a token that is not an end token; UNKNOWN where Python must find it. 0
     in place of a code: the token's bytes say it."""
     each: int
-    """(state, token): what `take` answers, where the states of many tokens are asked for: byte by byte, so
+    """(state, token): the answer of `take`, where the states of many tokens are asked for: byte by byte, so
     that tokens share the states on their way. 0 in place of a code: as `take`."""
 
 

@@ -41,7 +41,7 @@ ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD = 
 
 
 class Trie(Block):
-    """What tokens have behind the end of a lexeme, as a trie. Trie 0 has the whole tokens."""
+    """The bytes that tokens have after the end of a lexeme, as a trie. Trie 0 has the whole tokens."""
 
     nodes: int
     """Where its nodes begin in `trie_nodes`; -1: they are ranges of the vocabulary's trie."""
@@ -57,7 +57,7 @@ class Trie(Block):
 
 
 RANGE_WORDS: Final = 3
-"""Of a range of nodes: the first, the one behind the last, the depth above the first."""
+"""Of a range of nodes: the first, the one after the last, the depth above the first."""
 
 
 class LexemeRecord(Block):
@@ -72,7 +72,7 @@ class LexemeRecord(Block):
     like: int
     """The state of the lexer whose record has the other tokens, those of a row; -1: none."""
     like_row: int
-    """Where that begins in `wanted_rows`."""
+    """Where that begins in `filter_rows`."""
 
 
 class Group(Block):
@@ -80,7 +80,7 @@ class Group(Block):
 
     end_class: int
     shift: int
-    """What they do to the newline's column (`shift_after`), where that matters; else 0."""
+    """The change of the newline's column (`shift_after`), where columns matter; else 0."""
     dense_row: int
     """A row of the mask store; -1: they are listed."""
     first: int
@@ -89,13 +89,13 @@ class Group(Block):
 
 
 class Leftover(Block):
-    """Tokens that end the lexeme as a terminal, and the trie of what they have behind it."""
+    """Tokens that end the lexeme as a terminal, and the trie of their bytes after it."""
 
     terminal: int
     carry: int
     shift: int
-    """What the bytes before do to the newline's column (`shift_after`). Where nothing depends on columns, 1:
-    their first byte ends the lexeme (CLOSES)."""
+    """The change of the newline's column by the bytes before (`shift_after`). Where nothing depends on
+    columns, 1: their first byte ends the lexeme (CLOSES)."""
     trie: int
 
 
@@ -113,15 +113,15 @@ class ByteFilter(Block):
     """Tokens by their first bytes, as 256 bits; or those of a row that are in another set as well."""
 
     bytes: Annotated[Int64s, 4]
-    """Of a row, in the first two: where it begins in `wanted_rows`, and the number of the other set."""
+    """Of a row, in the first two: where it begins in `filter_rows`, and the number of the other set."""
     is_row: int
     row: int
-    """Where the row of the tokens lies in `wanted_rows`; -1: not made."""
+    """Where the row of the tokens lies in `filter_rows`; -1: not made."""
 
 
 EVERY_BYTE: Final = 0
 """The number of the set of all bytes."""
-RECORD_KEY, MERGED_KEY, WANTED_KEY = 2, 3, 5
+RECORD_KEY, MERGED_KEY, FILTER_KEY = 2, 3, 5
 """How many words of a row tell it from others."""
 
 # --- scratch memory -----------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ PENDING_KEY: Final = 5
 SEEN_SLOTS, SEEN_SHIFT = 2 * MOST_PENDING, 16
 """Slots that find a reading which one mask has met: the number of the mask, and that of the reading."""
 BOTH_PARTS: Final = 2
-"""Bytes behind which nothing is owed, and those behind which something is (`carry_bytes`)."""
+"""Bytes after which nothing is owed, and those after which something is (`carry_bytes`)."""
 
 
 class LexemeCrossing(Block):
@@ -159,11 +159,11 @@ class LexemeCrossing(Block):
 
 
 FOUND_WORDS: Final = 4
-"""Of tokens that stay inside a lexeme: their slot, the state behind it, the shift, the group."""
+"""Of tokens that stay inside a lexeme: their slot, the state after it, the shift, the group."""
 
 
 class Depth(Block):
-    """What a scan knows of a node on its way."""
+    """A node on the path of a scan: the states of the lexer there."""
 
     lexeme: int
     shift: int
@@ -194,9 +194,9 @@ class Waiting(Block):
     base: int
     """The depth above the first node of its range."""
     own: int
-    """1: its own tokens wait alone, and what is below it does not."""
+    """1: its own tokens wait alone, and the nodes below it do not."""
     parent: Annotated[Depth, DEPTH_WORDS]
-    """What is known of the node above it."""
+    """The row of the node above it."""
 
 
 MOST_WAITING: Final = 1 << 14
@@ -211,16 +211,17 @@ class Scan(Block):
     trie: int
     lexeme: int
     token_count: int
-    """How many slots, or tokens, were found inside."""
+    """How many slots, or tokens, stay inside so far."""
     crossing_count: int
     """How many crossings."""
     waiting: int
     """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
     is_full: int
     apart: int
-    """Nodes so far behind which the state and `Depth.like_state` differ."""
+    """Nodes so far after which the state and `Depth.like_state` differ."""
     is_compared: int
-    """1: with another state, to whose record is left what both do alike; 0."""
+    """1: the scan compares with another state, and leaves to its record the tokens that both treat alike;
+    0."""
     masks: int
     """How many masks were begun."""
     visited_count: int
@@ -243,9 +244,9 @@ class Hooks(Block):
     block comes first in each call."""
 
     miss: int
-    """(state, byte): the state behind an unknown cell; UNKNOWN or less where it was asked for."""
+    """(state, byte): the state after an unknown cell; UNKNOWN or less where it was asked for."""
     read_bytes: int
-    """(place, terminal, column): the place behind a lexeme, REFUSED, or ASKED."""
+    """(place, terminal, column): the place after a lexeme, REFUSED, or ASKED."""
     begin_lexeme: int
     """(place, carry): the lexer's state before a lexeme; below 0: none, or ASKED."""
     lives: int
@@ -280,11 +281,11 @@ class LexemeContext(Core):
     trie_slots: Int32Table
     ranges: WordTable
     tokens: Int32Table
-    """Tokens of groups and tries; and of walks, each list with -1 behind it."""
-    wanted_rows: Int32Table
+    """Tokens of groups and tries; and of walks, each list with -1 after it."""
+    filter_rows: Int32Table
     # the lexer
     moves: Int32s
-    """[states, width]: the state behind a class of bytes, REFUSED, UNKNOWN or less."""
+    """[states, width]: the state after a class of bytes, REFUSED, UNKNOWN or less."""
     width: int
     classes: Bytes
     like: Int32s
@@ -296,10 +297,10 @@ class LexemeContext(Core):
     lexeme_ends: Int32s
     """Each: a terminal, and the carry for the next lexeme."""
     carry_moves: Bytes
-    """[carries, width]: 0 for bytes that a carry forbids, 1 where nothing is owed behind them, 2, UNASKED."""
+    """[carries, width]: 0 for bytes that a carry forbids, 1 where nothing is owed after them, 2, UNASKED."""
     carry_bytes: Int64s
     begins: Bytes
-    """[terminals, classes]: whether a lexeme behind a terminal may begin so."""
+    """[terminals, classes]: whether a lexeme after a terminal may begin so."""
     begin_bytes: Int64s
     end_class: Int32s
     may_break: Bytes
@@ -308,17 +309,17 @@ class LexemeContext(Core):
     """The terminal of the indenter's newline; -1: none."""
     tab: int
     keeps_column: int
-    """1: what goes on behind a newline depends on the column that it has so far."""
+    """1: the texts after a newline depend on the column that it has so far."""
     serial: int
     """The number of the grammar in this process."""
     closing: int
     """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
     may_follow: Bytes
-    """uint8[states, 256]: an automaton of what may stand behind the end of a lexeme at most; 0: nothing may.
+    """uint8[states, 256]: an automaton of the bytes that may follow the end of a lexeme at most; 0: none may.
     It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
     an address: anything may stand there."""
     most_apart: int
-    """Nodes behind which a scan may be in another state than the one that it is compared with: past them it
+    """Nodes after which a scan may be in another state than the one that it is compared with: past them it
     is given up as FULL. 0: any number."""
     # scratch
     base_row: int
@@ -330,7 +331,7 @@ class LexemeContext(Core):
     waiting: BlockRows[Waiting]
     most_crossings: int
     merging: Int64s
-    """The nodes of a trie that is being made; behind them tokens and ways."""
+    """The nodes of a trie that is being made; after them tokens and ways."""
     marks_of_classes: Int32s
     pending: BlockRows[Pending]
     work_hashes: Int64s
@@ -345,7 +346,7 @@ class LexemeContext(Core):
 RECORD_TABLES: Final = {
     "records": TableSizes(64, 256, RECORD_KEY),
     "merged_tries": TableSizes(64, 256, MERGED_KEY),
-    "byte_filters": TableSizes(64, 256, WANTED_KEY),
+    "byte_filters": TableSizes(64, 256, FILTER_KEY),
     "groups": TableSizes(256),
     "leftovers": TableSizes(256),
     "tries": TableSizes(64),
@@ -353,7 +354,7 @@ RECORD_TABLES: Final = {
     "trie_slots": TableSizes(1 << 12),
     "ranges": TableSizes(256),
     "tokens": TableSizes(1 << 14),
-    "wanted_rows": TableSizes(64),
+    "filter_rows": TableSizes(64),
 }
 """The tables of records, for the plan of a kind of machine."""
 SMALL_TRIE: Final = 256
@@ -361,4 +362,4 @@ SMALL_TRIE: Final = 256
 LARGE_TRIE: Final = 2048
 """Larger ones are ranges of their parent's nodes, and no copies."""
 MOST_COPIED: Final = 8192
-"""The same, where most of the nodes cannot stand behind the end of a lexeme (`LexemeContext.may_follow`)."""
+"""The same, where most of the nodes cannot stand after the end of a lexeme (`LexemeContext.may_follow`)."""

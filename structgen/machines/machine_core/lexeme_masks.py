@@ -1,9 +1,9 @@
 """Masks in compiled code: the tokens after which some text goes on, collected from records.
 
-`collect_tokens` works off readings (place, state of the lexer, column), each with a trie and the first bytes
-that are wanted of its tokens. A token that ends the lexeme at once is one of the next lexeme, with fewer
-wanted bytes. What tokens have behind the end of a lexeme is a trie, which is read at the place behind it: by
-its record, or, where it is small, as its kind of grammar does (`Hooks.walk`).
+`collect_tokens` works off a queue of readings (place, state of the lexer, column), each with a trie and a
+filter: the first bytes that its tokens may have. A token that ends the lexeme at once belongs to the next
+lexeme, under a narrower filter. The bytes that tokens have after the end of a lexeme are a trie, which is
+read at the place after it: by its record, or, where it is small, as its kind of grammar does (`Hooks.walk`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from structgen.machines.machine_core.lexeme_layout import (
     ASK_RECORD,
     BOTH_PARTS,
     EVERY_BYTE,
+    FILTER_KEY,
     FULL,
     MOST_PENDING,
     PENDING_KEY,
@@ -33,7 +34,6 @@ from structgen.machines.machine_core.lexeme_layout import (
     SEEN_SLOTS,
     SMALL_TRIE,
     UNASKED,
-    WANTED_KEY,
     LexemeContext,
 )
 from structgen.machines.machine_core.lexeme_records import has_byte, small_record, take_below
@@ -44,50 +44,63 @@ from structgen.machines.machine_core.masks import emit_bits
 
 @jit
 def intersect_filter(c: LexemeContext, byte_filter: int, first: Int64s, second: Int64s) -> int:
-    """Return the number of the wanted bytes that are in two other sets as well; -1: none; ASKED."""
-    have, row = c.byte_filters[byte_filter].bytes, c.work
+    """Return the number of the filter of those bytes that are in two other sets as well, `first` and
+    `second`, each of 256 bits (`has_byte`); -1: no byte is; ASKED, for room."""
+    own_bytes = c.byte_filters[byte_filter].bytes
+    row = c.work
     is_any = False
     for i in range(4):
-        row.words[i] = have[i] & first[i] & second[i]
+        row.words[i] = own_bytes[i] & first[i] & second[i]
         is_any = is_any or row.words[i] != 0
     if not is_any:
         return -1
-    row.words[4], row.words[5] = 0, -1
-    number = intern_row(c, c.byte_filters, WANTED_KEY, row)
+    # a `ByteFilter`: a set of bytes, whose row of tokens is not made
+    row.words[4] = 0
+    row.words[5] = -1
+    number = intern_row(c, c.byte_filters, FILTER_KEY, row)
     return number if number >= 0 else ASKED
 
 
 @jit
 def filter_row(c: LexemeContext, byte_filter: int) -> int:
-    """Return where the row of the tokens with wanted first bytes begins in `wanted_rows`, or ASKED."""
-    own, v, table = c.byte_filters[byte_filter], c.vocabulary, c.wanted_rows
+    """Return where the row of the tokens with wanted first bytes begins in `filter_rows`, or ASKED."""
+    own_filter = c.byte_filters[byte_filter]
+    v = c.vocabulary
+    table = c.filter_rows
     words = v.mask_words
-    if own.row < 0:
+    if own_filter.row < 0:
         if table.count + words > table.capacity:
             ask_room(c, table, words)
             return ASKED
-        row_before = c.byte_filters[own.bytes[1]].row if own.is_row else 0
+        # A filter that is a row is the intersection of two rows: of its own, and of that of another filter,
+        # which `of_row` has made before. The row of a set of bytes has all tokens that begin with them.
+        row_before = c.byte_filters[own_filter.bytes[1]].row if own_filter.is_row else 0
         row = skip(table.numbers, table.count)
         for i in range(words):
-            row[i] = table[own.bytes[0] + i] & table[row_before + i] if own.is_row else 0
-        for byte in range(0 if own.is_row else 256):
+            row[i] = table[own_filter.bytes[0] + i] & table[row_before + i] if own_filter.is_row else 0
+        for byte in range(0 if own_filter.is_row else 256):
             node = v.first[byte]
-            if node >= 0 and has_byte(own.bytes, byte):
+            if node >= 0 and has_byte(own_filter.bytes, byte):
                 take_below(v.trie, v.slot_start, v.slot_ids, node, row)
-        own.row = table.count
+        own_filter.row = table.count
         table.count = table.count + words
-    return own.row
+    return own_filter.row
 
 
 @jit
 def of_row(c: LexemeContext, byte_filter: int, at: int) -> int:
-    """Return the number of the wanted tokens that are in a row of `wanted_rows` as well; or ASKED."""
+    """Return the number of the wanted tokens that are in a row of `filter_rows` as well; or ASKED."""
     row = c.work
     if byte_filter != EVERY_BYTE and filter_row(c, byte_filter) < 0:
         return ASKED
-    row.words[0], row.words[1], row.words[2], row.words[3] = at, byte_filter, 0, 0
-    row.words[4], row.words[5] = 1, at if byte_filter == EVERY_BYTE else -1
-    number = intern_row(c, c.byte_filters, WANTED_KEY, row)
+    # a `ByteFilter` that is a row; under every byte its row is there already
+    row.words[0] = at
+    row.words[1] = byte_filter
+    row.words[2] = 0
+    row.words[3] = 0
+    row.words[4] = 1
+    row.words[5] = at if byte_filter == EVERY_BYTE else -1
+    number = intern_row(c, c.byte_filters, FILTER_KEY, row)
     return number if number >= 0 else ASKED
 
 
@@ -98,36 +111,39 @@ def add_row(c: LexemeContext, row: int, byte_filter: int) -> int:
     dense = skip(c.dense_rows, words * row)
     if byte_filter == EVERY_BYTE:
         if c.base_row < 0:
-            c.base_row = row
+            c.base_row = row  # the mask refers to the first of them, and lists only the other tokens
         for i in range(words):
             mask[i] = mask[i] | dense[i]
         return 0
     at = filter_row(c, byte_filter)
     if at < 0:
         return ASKED
-    only = skip(c.wanted_rows.numbers, at)
+    filter_bits = skip(c.filter_rows.numbers, at)
     for i in range(words):
-        mask[i] = mask[i] | (dense[i] & only[i])
+        mask[i] = mask[i] | (dense[i] & filter_bits[i])
     return 0
 
 
 @jit
 def add_tokens(c: LexemeContext, first: int, last: int, byte_filter: int) -> int:
-    """Add the wanted ones of some tokens to the mask. Returns 0, or ASKED."""
-    mask, own, v = c.mask, c.byte_filters[byte_filter], c.vocabulary
+    """Add to the mask those of tokens[first:last] (of the table `c.tokens`) that a filter lets through, all
+    under `EVERY_BYTE`. Returns 0, or ASKED."""
+    mask = c.mask
+    own_filter = c.byte_filters[byte_filter]
+    v = c.vocabulary
     if byte_filter == EVERY_BYTE:
         set_bits(mask, skip(c.tokens.numbers, first), last - first)
         return 0
-    at = filter_row(c, byte_filter) if own.is_row else 0
+    at = filter_row(c, byte_filter) if own_filter.is_row else 0
     if at < 0:
         return ASKED
-    only = skip(c.wanted_rows.numbers, at)
+    filter_bits = skip(c.filter_rows.numbers, at)
     for i in range(first, last):
         token = c.tokens[i]
-        if own.is_row:
-            is_wanted = (only[token >> 5] >> (token & 31)) & 1 != 0
+        if own_filter.is_row:
+            is_wanted = (filter_bits[token >> 5] >> (token & 31)) & 1 != 0
         else:
-            is_wanted = has_byte(own.bytes, v.token_data[v.token_offset[token]])
+            is_wanted = has_byte(own_filter.bytes, v.token_data[v.token_offset[token]])
         if is_wanted:
             mask[token >> 5] = mask[token >> 5] | (1 << (token & 31))
     return 0
@@ -139,19 +155,31 @@ def add_tokens(c: LexemeContext, first: int, last: int, byte_filter: int) -> int
 @jit
 def shift_column(column: int, shift: int) -> int:
     """Return the column after bytes that do such a shift (`lexeme_records.shift_after`)."""
-    return -1 - shift if shift < 0 else (column + shift if column >= 0 else column)
+    if shift < 0:
+        return -1 - shift  # the bytes have a newline, and say the column by themselves
+    return column + shift if column >= 0 else column
 
 
 @jit
 def put_work(
     c: LexemeContext, count: int, place: int, state: int, column: int, trie: int, byte_filter: int
 ) -> int:
-    """Append work, once for a mask; return how much there is then, or FULL."""
+    """Append a reading to the queue, once for a mask; return how many there are then, or FULL.
+
+    `count`: how many there are. The others are the fields of `Pending`: for example
+    `put_work(c, 0, place, state, -1, 0, EVERY_BYTE)` begins with all tokens of the vocabulary (trie 0).
+    """
     if count == MOST_PENDING:
         return FULL
-    new, stamp = c.pending[count], c.scan.masks
-    new.place, new.lexeme, new.column, new.trie, new.byte_filter = place, state, column, trie, byte_filter
+    new = c.pending[count]
+    stamp = c.scan.masks
+    new.place = place
+    new.lexeme = state
+    new.column = column
+    new.trie = trie
+    new.byte_filter = byte_filter
     at = hash_words(Int64s(address_of_block(new)), PENDING_KEY) & (SEEN_SLOTS - 1)
+    # A slot with the number of another mask counts as empty, so that no mask has to clear the slots.
     while c.work_hashes[at] >> SEEN_SHIFT == stamp:
         same_hash = c.pending[c.work_hashes[at] & (MOST_PENDING - 1)]
         if (
@@ -178,21 +206,27 @@ def put_behind(
     trie: int,
     byte_filter: int,
 ) -> int:
-    """Append the lexeme that follows one that ends as a terminal; return how much work there is then; ASKED,
-    or FULL."""
-    own = address_of_block(c)
-    after = call4(c.hooks.read_bytes, own, place, terminal, column)
-    first = call3(c.hooks.begin_lexeme, own, after, carry) if after >= 0 else after
+    """Append the lexeme that follows one that ends as a terminal; return how many readings there are then;
+    ASKED, or FULL.
+
+    `count`: how many there are. `place` and `column`: before the lexeme that ends. `carry`: what it owes to
+    the next one. `trie`, `byte_filter`: the tokens that the next one reads, as in `Pending`.
+    """
+    address = address_of_block(c)
+    after = call4(c.hooks.read_bytes, address, place, terminal, column)
+    first = call3(c.hooks.begin_lexeme, address, after, carry) if after >= 0 else after
     if first < 0:
         return ASKED if first == ASKED else count
-    line_state = -1 if c.newline >= 0 and c.may_break[first] else 0
-    return put_work(c, count, after, first, line_state, trie, byte_filter)
+    # A lexeme that may be the indenter's newline has no column until its line break.
+    new_column = -1 if c.newline >= 0 and c.may_break[first] else 0
+    return put_work(c, count, after, first, new_column, trie, byte_filter)
 
 
 @jit
 def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, byte_filter: int) -> int:
-    """Append the lexemes that follow where this one ends before the first byte of a token; return how much
-    work there is then; below 0: ASKED, or FULL."""
+    """Append the lexemes that follow where this one ends before the first byte of a token; return how many
+    readings there are then; below 0: ASKED, or FULL. `count`: how many there are; the others are those of
+    the `Pending` whose lexeme ends."""
     is_asked = False
     for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
         terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
@@ -200,14 +234,15 @@ def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, 
             note_question(c, ASK_CARRY, carry, 0, 0)
             is_asked = True
             continue
+        # first the bytes after which nothing is owed, then those after which the carry is
         for part in range(BOTH_PARTS):
-            less = intersect_filter(
-                c, byte_filter, skip(c.carry_bytes, 8 * carry + 4 * part), skip(c.begin_bytes, 4 * terminal)
-            )
-            is_asked = is_asked or less == ASKED
-            if less < 0:
+            carry_bytes = skip(c.carry_bytes, 8 * carry + 4 * part)
+            begin_bytes = skip(c.begin_bytes, 4 * terminal)
+            narrower = intersect_filter(c, byte_filter, carry_bytes, begin_bytes)
+            is_asked = is_asked or narrower == ASKED
+            if narrower < 0:
                 continue
-            new_count = put_behind(c, count, place, terminal, carry if part else 0, column, 0, less)
+            new_count = put_behind(c, count, place, terminal, carry if part else 0, column, 0, narrower)
             if new_count == FULL:
                 return FULL
             is_asked = is_asked or new_count == ASKED
@@ -217,14 +252,18 @@ def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, 
 
 @jit
 def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int, byte_filter: int) -> bool:
-    """Add the wanted tokens of some groups that go on; return whether all is known."""
+    """Add the tokens of those of groups[first:last] that go on, as far as a filter lets them through; return
+    whether all is known. `place`, `column`: before the lexeme, as in `Pending`."""
     is_known = True
     for i in range(first, last):
-        group, alive = c.groups[i], 1
+        group = c.groups[i]
+        alive = 1
         if c.hooks.lives:
+            # One answer of the parser decides for all tokens of the group.
             at = shift_column(column, group.shift)
             alive = call4(c.hooks.lives, address_of_block(c), place, group.end_class, at)
         is_known = is_known and alive != ASKED
+        # After a question the walk goes on: so all questions of a mask are noted at once.
         if alive == 1:
             if group.dense_row >= 0:
                 is_known = add_row(c, group.dense_row, byte_filter) != ASKED and is_known
@@ -234,29 +273,46 @@ def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int,
 
 
 @jit
+def find_record(c: LexemeContext, number: int, state: int) -> int:
+    """Return the number of the record of a trie in a state. A record of few tokens is made here, another one
+    is asked for. Returns ASKED or FULL else."""
+    row = c.work
+    row.words[0], row.words[1] = number, state  # the key of a `LexemeRecord`
+    record_number = find_row(c.records, RECORD_KEY, row)
+    if record_number >= 0:
+        return record_number
+    if number > 0 and c.tries[number].count < SMALL_TRIE:
+        return small_record(c, number, state)
+    note_question(c, ASK_RECORD, number, state, 0)
+    return ASKED
+
+
+@jit
 def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int:
-    """Add the tokens of a reading to the mask. Returns 0, ASKED, or FULL."""
-    is_asked, has_ends, done = False, address_of_block(c.lexeme_end_at) != 0, c.scan.pending
+    """Add the tokens of a reading to the mask: `collect_tokens(c, place, state, -1)` for a lexeme whose
+    column does not matter. Returns 0, ASKED, or FULL."""
+    is_asked = False
+    has_ends = address_of_block(c.lexeme_end_at) != 0
+    done = c.scan.pending
     count = put_work(c, done, place, state, column, 0, EVERY_BYTE)
+    # The queue grows while it is worked off. After a question the work goes on: the call is made again, and
+    # finds all answers.
     while done < count:
         work = c.pending[done]
         done += 1
-        place, state, column, number, byte_filter = (
-            work.place,
-            work.lexeme,
-            work.column,
-            work.trie,
-            work.byte_filter,
-        )
+        place = work.place
+        state = work.lexeme
+        column = work.column
+        number = work.trie
+        byte_filter = work.byte_filter
         if has_ends and number == 0 and byte_filter >= 0:
             new_count = put_next(c, count, place, state, column, byte_filter)
             if new_count == FULL:
                 return FULL
             is_asked = is_asked or new_count < 0
             count = max(count, new_count)
-        elif (
-            byte_filter < 0
-        ):  # the record of another state, which goes on as this one: its lexeme has not ended
+        elif byte_filter < 0:
+            # The record is that of another state, which goes on as this one: its lexeme has not ended.
             byte_filter = -1 - byte_filter
         if c.hooks.walk and number > 0 and c.tries[number].count < SMALL_TRIE:
             code = call2(c.hooks.walk, address_of_block(c), address_of_block(work))
@@ -264,24 +320,19 @@ def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int
                 return FULL
             is_asked = is_asked or code != 0
             continue
-        row = c.work
-        row.words[0], row.words[1] = number, state
-        record_number = find_row(c.records, RECORD_KEY, row)
-        if record_number < 0 and number > 0 and c.tries[number].count < SMALL_TRIE:
-            record_number = small_record(c, number, state)
-            if record_number == FULL:
-                return FULL
-        elif record_number < 0:
-            note_question(c, ASK_RECORD, number, state, 0)
+        record_number = find_record(c, number, state)
+        if record_number == FULL:
+            return FULL
         if record_number < 0:
             is_asked = True
             continue
         record = c.records[record_number]
         if record.like >= 0:
-            less = of_row(c, byte_filter, record.like_row)
-            is_asked = is_asked or less == ASKED
-            if less >= 0:
-                count = put_work(c, count, place, record.like, column, number, -1 - less)
+            # The other tokens are in the record of a state that treats them alike.
+            narrower = of_row(c, byte_filter, record.like_row)
+            is_asked = is_asked or narrower == ASKED
+            if narrower >= 0:
+                count = put_work(c, count, place, record.like, column, number, -1 - narrower)
         is_asked = not add_groups(c, place, column, record.groups, record.groups_end, byte_filter) or is_asked
         for i in range(record.leftovers, record.leftovers_end):
             leftover = c.leftovers[i]
@@ -305,7 +356,9 @@ def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int
 @jit
 def begin_mask(c: LexemeContext) -> None:
     """Begin a mask without tokens."""
-    c.base_row, c.scan.pending, c.scan.masks = -1, 0, c.scan.masks + 1
+    c.base_row = -1
+    c.scan.pending = 0
+    c.scan.masks = c.scan.masks + 1  # makes all slots of `work_hashes` empty
     for i in range(c.vocabulary.mask_words):
         c.mask[i] = 0
 
@@ -314,5 +367,7 @@ def begin_mask(c: LexemeContext) -> None:
 def emit_mask(c: LexemeContext) -> None:
     """Put the tokens of the mask that its base row does not have into the buffer."""
     c.buffer_count = 0
-    base = skip(c.dense_rows, c.vocabulary.mask_words * c.base_row) if c.base_row >= 0 else Int32s(0)
+    base = Int32s(0)
+    if c.base_row >= 0:
+        base = skip(c.dense_rows, c.vocabulary.mask_words * c.base_row)
     emit_bits(c, c.mask, base)

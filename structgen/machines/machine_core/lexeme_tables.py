@@ -26,11 +26,18 @@ from structgen.machines.machine_core.workspace import Workspace
 from structgen.machines.store.mask_store import VocabularyStore
 from structgen.tokens.vocabulary import Vocabulary
 
-RECORDS, GROUPS, LEFTOVERS, TRIES, TOKENS, RANGES, _WANTED = (
-    word_of(LexemeContext, name)
-    for name in ("records", "groups", "leftovers", "tries", "tokens", "ranges", "byte_filters")
-)
-_SIZED: Final = [word_of(LexemeContext, name) for name in ("tokens", "trie_nodes", "wanted_rows", "ranges")]
+# The tables of records, by the numbers of their first words in the context (`growing_tables`).
+RECORDS = word_of(LexemeContext, "records")
+GROUPS = word_of(LexemeContext, "groups")
+LEFTOVERS = word_of(LexemeContext, "leftovers")
+TRIES = word_of(LexemeContext, "tries")
+TOKENS = word_of(LexemeContext, "tokens")
+RANGES = word_of(LexemeContext, "ranges")
+_FILTERS = word_of(LexemeContext, "byte_filters")
+_LARGE_TABLES: Final = [
+    word_of(LexemeContext, name) for name in ("tokens", "trie_nodes", "filter_rows", "ranges")
+]
+"""The tables that take nearly all memory of records."""
 _FIRST_ROWS: Final = 256
 SERIALS: Final = count(1)
 """Numbers of grammars, for `LexemeContext.serial`."""
@@ -46,12 +53,19 @@ class GrownArray:
         words: list[int],
         width: int,
         kind: type[np.generic],
-        count_word: int | None,
+        initial_value: int | None,
         rows: npt.NDArray[Any] | None = None,
     ) -> None:
-        """`words`: of the context. `count_word`: with what new rows are, None: with anything. `rows`: its
-        rows, instead of new ones."""
-        self._context, self._words, self._count_word = context, words, count_word
+        """`words`: the words of the context that hold the address. `width`: the numbers of a row. `kind`:
+        their type. `initial_value` is in all numbers of new rows; None: they may be anything. `rows`: the
+        first rows, instead of new ones.
+
+        For example `GrownArray(context, [moves_word], 256, np.int32, UNKNOWN)` has a row of 256 unknown cells
+        for each state.
+        """
+        self._context = context
+        self._words = words
+        self._initial_value = initial_value
         self.outgrown: list[npt.NDArray[Any]] = []
         self.count = 0 if rows is None else len(rows)
         """How many rows were appended."""
@@ -64,10 +78,11 @@ class GrownArray:
         self._words, self._context[words] = words, address_of(self.rows)
 
     def _grow_rows(self, count: int) -> npt.NDArray[Any]:
+        """Return an array of so many rows, the first of them those that are there."""
         rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
         rows[: len(self.rows)] = self.rows
-        if self._count_word is not None:
-            rows[len(self.rows) :] = self._count_word
+        if self._initial_value is not None:
+            rows[len(self.rows) :] = self._initial_value
         return rows
 
     def reserve(self, count: int, keeps: bool = False) -> None:
@@ -75,15 +90,18 @@ class GrownArray:
         if count <= len(self.rows):
             return
         rows = self._grow_rows(max(2 * len(self.rows), count))
-        self.outgrown += [self.rows] if keeps else []
+        if keeps:
+            self.outgrown += [self.rows]
         # in one statement: Python and compiled code must never read different arrays
         self.rows, self._context[self._words] = rows, address_of(rows)
 
     def append(self, rows: Sequence[Any]) -> tuple[int, int]:
-        """Write some rows behind those that were appended before; return where they begin and end."""
-        first, last = self.count, self.count + len(rows)
+        """Write some rows after those that were appended before; return where they begin and end."""
+        first = self.count
+        last = self.count + len(rows)
         self.reserve(last)
-        self.rows[first:last] = np.array(rows, self.rows.dtype).reshape(-1, self.rows.shape[1])
+        width = self.rows.shape[1]
+        self.rows[first:last] = np.array(rows, self.rows.dtype).reshape(-1, width)
         self.count = last
         return first, last
 
@@ -92,7 +110,10 @@ def put_trie(grown: GrowingTables, first: int, last: int, depth: int, *, own: bo
     """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number.
     `own`: the nodes are the grammar's own, at the beginning of its arrays."""
     ranges = grown.extend(RANGES, (first, last, depth), RANGE_WORDS)
-    return grown.append(TRIES, (0 if own else -1, last - first, 0, 0, ranges, int(last > first)))
+    nodes = 0 if own else -1
+    has_range = int(last > first)
+    # in the order of `lexeme_layout.Trie`
+    return grown.append(TRIES, (nodes, last - first, 0, 0, ranges, has_range))
 
 
 def byte_sets(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
@@ -104,10 +125,13 @@ class RecordTables:
     """The records of one compiled grammar. Under its lock."""
 
     def __init__(self, grown: GrowingTables, vocabulary: Vocabulary, store: VocabularyStore) -> None:
-        self._grown, self._store = grown, store
+        self._grown = grown
+        self._store = store
         grown.context[word_of(LexemeContext, "serial")] = next(SERIALS)
-        put_trie(grown, 0, len(vocabulary.nodes), 0)
-        grown.load_tables({_WANTED: np.array([[-1, -1, -1, -1, 0, -1]], np.int64)})
+        put_trie(grown, 0, len(vocabulary.nodes), 0)  # trie 0 has the whole tokens
+        # Byte filter 0 (`EVERY_BYTE`) has all 256 bits, no row, and no row that is made.
+        every_byte = np.array([[-1, -1, -1, -1, 0, -1]], np.int64)
+        grown.load_tables({_FILTERS: every_byte})
 
     def hook(self, **entries: Callable[..., int]) -> None:
         """Have compiled code call some entry points, by the names of `Hooks`."""
@@ -115,7 +139,8 @@ class RecordTables:
             self._grown.context[_HOOKS + word_of(Hooks, name)] = code_of(function)
 
     @property
-    def _make_scratch(self) -> Workspace:
+    def _scratch(self) -> Workspace:
+        """The scratch memory of this thread."""
         space: Workspace = self._store.workspaces.space
         return space
 
@@ -123,7 +148,9 @@ class RecordTables:
         """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
         and answers what it asks. FULL where there are too many ways to read the tokens."""
         count = call(scan_record, trie, state)
-        return FULL if count == FULL else self.add_record(call, trie, state, count)
+        if count == FULL:
+            return FULL
+        return self.add_record(call, trie, state, count)
 
     def add_record(
         self,
@@ -133,23 +160,28 @@ class RecordTables:
         count: int,
         row: npt.NDArray[np.int32] | None = None,
     ) -> int:
-        """Make the record of a trie in a state, of what was scanned last: `count` tokens inside, or instead
-        of them those of a row. Return its number. `call`: as `make` takes it."""
+        """Make the record of a trie in a state from the last scan: `count` tokens inside, or instead of them
+        the tokens of a `row` of bits. Return its number. `call`: as `make` takes it."""
         record = np.empty(words_of(LexemeRecord), np.int64)
-        call(make_record, trie, state, 0 if row is not None else count, address_of(record))
-        first, last = record[[LexemeRecord.groups, LexemeRecord.groups_end]].tolist()
+        listed_count = count if row is None else 0
+        call(make_record, trie, state, listed_count, address_of(record))
+        first = int(record[LexemeRecord.groups])
+        last = int(record[LexemeRecord.groups_end])
         groups = self._grown.rows(GROUPS)
         for group in range(first, last):
+            # Below -1 the tokens of a group are a row of the scratch memory (`put_group`), which goes to the
+            # store now. `row` has the tokens of the only group.
             dense = int(groups[group, Group.dense_row])
             if dense >= -1 and row is None:
                 continue
-            bits = self._make_scratch.dense[-2 - dense] if row is None else row
+            bits = self._scratch.dense[-2 - dense] if row is None else row
             row_number = self._store.intern_row(bits)
             if row_number is None:  # the store is full: the tokens are listed
                 tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
-                at = self._grown.extend(TOKENS, tokens.astype(np.int32), len(tokens))
+                list_start = self._grown.extend(TOKENS, tokens.astype(np.int32), len(tokens))
                 groups = self._grown.rows(GROUPS)
-                groups[group, [Group.first, Group.last]] = at, at + len(tokens)
+                groups[group, Group.first] = list_start
+                groups[group, Group.last] = list_start + len(tokens)
             groups[group, Group.dense_row] = -1 if row_number is None else row_number
         return call(keep_record, address_of(record))  # last: masks read what they find
 
@@ -157,23 +189,23 @@ class RecordTables:
         """Forget all records and hooks: the lexer becomes another one."""
         context = self._grown.context
         context[_HOOKS : _HOOKS + words_of(Hooks)] = 0
-        context[[word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]] = (
-            0,
-            next(SERIALS),
-        )
-        self._grown.load_tables({RECORDS: np.empty((0, words_of(LexemeRecord)), np.int64)})
+        # With a new number, no scan of the old lexer goes on (`Scan.owner`).
+        changed_words = [word_of(LexemeContext, "lexeme_end_at"), word_of(LexemeContext, "serial")]
+        context[changed_words] = 0, next(SERIALS)
+        no_records = np.empty((0, words_of(LexemeRecord)), np.int64)
+        self._grown.load_tables({RECORDS: no_records})
 
     def tokens_found(self, count: int) -> npt.NDArray[np.int32]:
         """Return a copy of the tokens that the last scan has found, of a language without classes of
         endings."""
-        return self._make_scratch.tokens[:count].copy()
+        return self._scratch.tokens[:count].copy()
 
     @property
     def mask(self) -> npt.NDArray[np.int32]:
         """The mask that was collected last, as a row of bits."""
-        return self._make_scratch.mask.copy()
+        return self._scratch.mask.copy()
 
     @property
     def nbytes(self) -> int:
         """Bytes of the records."""
-        return sum(int(self._grown.rows(table).nbytes) for table in _SIZED)
+        return sum(int(self._grown.rows(table).nbytes) for table in _LARGE_TABLES)

@@ -1,6 +1,6 @@
 """Masks: tokens are collected in a buffer, memoised in the row of their state, and written as bits.
 
-Every machine has its own way to collect. What it has collected is remembered here, and known masks of every
+Every machine has its own way to collect tokens. The result is remembered here, and known masks of every
 language are copied by the same compiled call (`fill_mask`).
 """
 
@@ -16,7 +16,8 @@ from structgen.machines.machine_core.layout import ASKED, MISS, Core, NodeRow
 
 @jit
 def emit_tokens(c: Core, tokens: Int32s, first: int, last: int) -> None:
-    """Add tokens to the buffer (it holds a whole vocabulary twice)."""
+    """Add tokens[first:last] to the buffer (it holds a whole vocabulary twice), as in
+    `emit_tokens(c, tokens_of(c, trie), slots[0], slots[1])`."""
     buffer, count = c.buffer, c.buffer_count
     for i in range(first, last):
         buffer[count] = tokens[i]
@@ -27,14 +28,16 @@ def emit_tokens(c: Core, tokens: Int32s, first: int, last: int) -> None:
 @jit
 def emit_bits(c: Core, row: Int32s, but: Int32s) -> None:
     """Add the tokens of a row of bits to the buffer, without those of another row, if there is one."""
-    buffer, count, is_less = c.buffer, c.buffer_count, address_of_block(but) != 0
+    buffer = c.buffer
+    count = c.buffer_count
+    is_less = address_of_block(but) != 0
     for i in range(c.vocabulary.mask_words):
-        bits = uint64(row[i] & 0xFFFFFFFF)
+        bits = uint64(row[i] & 0xFFFFFFFF)  # without the sign that an int32 carries over
         if is_less:
             bits &= ~uint64(but[i] & 0xFFFFFFFF)
         while bits:
             buffer[count] = 32 * i + int64(trailing_zeros(bits))
-            bits &= bits - uint64(1)
+            bits &= bits - uint64(1)  # clears the lowest bit
             count += 1
     c.buffer_count = count
 
@@ -44,7 +47,9 @@ def write_mask(c: Core, node: NodeRow, address: int) -> int:
     """Write the memoised mask of a state to `address` (0: nowhere). Returns 0."""
     if address == 0:
         return 0
-    target, words, dense = Int32s(address), c.vocabulary.mask_words, node.dense_row
+    target = Int32s(address)
+    words = c.vocabulary.mask_words
+    dense = node.dense_row
     if dense >= 0:
         source = skip(c.dense_rows, words * dense)
         for i in range(words):
@@ -62,6 +67,7 @@ def copy_mask(c: Core, node: NodeRow, address: int) -> int:
     """Write the memoised mask of a state to `address` (0: nowhere). Returns 0, or MISS where the mask is not
     known yet."""
     if node.token_list < -1:
+        # The state stands for a state of another grammar, a part of this one (`NodeRow.token_list`).
         source = Core(node.dense_row)
         node = source.nodes[-2 - node.token_list]
         return MISS if node.token_list < 0 else write_mask(source, node, address)
@@ -76,12 +82,14 @@ def memoise_mask(c: Core, node: NodeRow, row: int, target: int) -> int:
     if used + count + 1 > c.lists.capacity:
         ask_room(c, c.lists, count + 1)
         return ASKED
-    tokens, buffer = skip(c.lists.numbers, used), c.buffer
+    tokens = skip(c.lists.numbers, used)
+    buffer = c.buffer
     tokens[0] = count
     for i in range(count):
         tokens[1 + i] = buffer[i]
     c.lists.count = used + 1 + count
     node.dense_row = row
+    # The list comes last. Readers take no lock, and a list says that the whole mask is there.
     node.token_list = used
     return write_mask(c, node, target)
 

@@ -36,6 +36,7 @@ def call_answered(
     this call. Errors: those of `answer`; the call can then be made again.
     """
     with lock:
+        # Most calls ask nothing, and need no budget of work.
         code = function(address, *arguments)
         if code != ASKED:
             return code

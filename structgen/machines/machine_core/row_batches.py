@@ -1,8 +1,9 @@
 """The rows of a batch in compiled code: known masks are copied, and tokens are taken.
 
-What comes in is a block of columns, each with an int64 for every row: the address of the grammar's block (0:
-the row is passed over), the state, and a third number. What goes out stands in the column of states: from 0
-on an answer; below 0 the row is left to Python, which asks for it by itself. No questions are answered.
+A caller hands in a block of columns, each with an int64 for every row: the address of the grammar's block (0:
+the row is passed over), the state, and a third number. The answers are written over the column of states:
+from 0 on an answer; below 0 the row is left to Python, which asks for it by itself. No questions are
+answered.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from structgen.machines.machine_core.token_steps import after_any
 @entry("int64(int64, int64, int64, int64)")
 def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
     """Write the known masks to the rows (third column) of a mask, `stride` bytes each, at an address; answers
-    are 0. Returns how many are left. Takes no lock."""
-    contexts, left_count = Int64s(columns), 0
+    are 0. Returns how many are left. Takes no lock: a row that is not known yet is left, and a known one
+    never changes."""
+    contexts = Int64s(columns)
+    left_count = 0
     states, rows = skip(contexts, count), skip(contexts, 2 * count)
     for i in range(count):
         code = MISS
@@ -33,12 +36,12 @@ def copy_rows(columns: int, count: int, mask: int, stride: int) -> int:
 
 @entry("int64(int64, int64)")
 def take_rows(columns: int, count: int) -> int:
-    """Take tokens (third column), end tokens too; answers are the states behind them. Under the locks of the
+    """Take tokens (third column), end tokens too; answers are the states after them. Under the locks of the
     grammars. Returns 0."""
     contexts = Int64s(columns)
     states, tokens = skip(contexts, count), skip(contexts, 2 * count)
     for i in range(count):
-        code = UNKNOWN
+        code = UNKNOWN  # no grammar, or one whose lock another thread holds: Python takes the token
         if contexts[i] != 0:
             c = Core(contexts[i])
             code = REFUSED

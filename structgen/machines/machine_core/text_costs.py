@@ -56,19 +56,28 @@ def find_costs(steps: int, first_state: int, count: int) -> int:
     """Set costs[s] to the fewest tokens from s to a state of cost 0, and slots[s] to the slot of the first of
     them, plus one, for `count` states from the first on.
 
-    What the steps of a state lead to has its cost already, or comes before it. Returns 0; a state that
-    reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
+    The states to which a state's steps lead have their costs already, or come before it. Returns 0; a state
+    that reaches none costs IMPOSSIBLE. Cost: the trie's nodes over the texts from each state.
     """
     c = _Steps(steps)
-    trie, costs, path, ends = c.trie, c.costs, np.zeros(4097, np.int64), np.zeros(4097, np.int64)
+    # Each state walks the trie of tokens along its own texts. By depth, `path` has the state that the bytes
+    # of a node lead to, `ends` the node after its subtree. 4,096 bytes are the longest token.
+    trie = c.trie
+    costs = c.costs
+    path = np.zeros(4097, np.int64)
+    ends = np.zeros(4097, np.int64)
     for start in range(first_state, first_state + count):
-        lowest, best, path[0] = IMPOSSIBLE, 0, start
+        lowest = IMPOSSIBLE
+        best = 0
+        path[0] = start
         for e in range(c.begin[start], c.end[start]):
-            node = c.first[c.labels[e]]
+            node = c.first[c.labels[e]]  # the child of the root by the byte of this step
             last = end_of(trie[node]) if node >= 0 else node
             while node < last:
                 word = trie[node]
-                depth, byte, close = depth_of(word), byte_of(word), end_of(word)
+                depth = depth_of(word)
+                byte = byte_of(word)
+                close = end_of(word)
                 step = e if depth == 1 else step_by(c, path[depth - 1], byte)
                 if step == c.end[path[depth - 1]]:
                     # siblings ascend: none of them has a step
@@ -77,9 +86,11 @@ def find_costs(steps: int, first_state: int, count: int) -> int:
                 if c.labels[step] != byte:
                     node = close
                     continue
-                path[depth], ends[depth] = c.targets[step], close
+                path[depth] = c.targets[step]
+                ends[depth] = close
                 if slot_of(word) > 0 and costs[path[depth]] + 1 < lowest:
-                    lowest, best = costs[path[depth]] + 1, slot_of(word)
+                    lowest = costs[path[depth]] + 1
+                    best = slot_of(word)
                 node += 1
         costs[start], c.slots[start] = lowest, best
     return 0
@@ -95,11 +106,16 @@ class TextCosts:
     def clear_states(self) -> None:
         """Forget all states but the end."""
         self._chains: dict[tuple[bytes, int], int] = {}  # first: none is known of states that go
+        """Bytes, and the state after them -> the state before them."""
         self._costliest = {0: 0}
+        """Of the state before a text: the greatest cost of any end of that text."""
         # for each state: its cost, its first token, and its steps as a range of the other two
-        self._costs, self._slots = array("i", (0,)), array("i", (0,))
-        self._begin, self._end = array("i", (0,)), array("i", (0,))
-        self._labels, self._targets = array("i"), array("i")
+        self._costs = array("i", (0,))
+        self._slots = array("i", (0,))
+        self._begin = array("i", (0,))
+        self._end = array("i", (0,))
+        self._labels = array("i")
+        self._targets = array("i")
 
     @property
     def is_full(self) -> bool:
@@ -112,9 +128,11 @@ class TextCosts:
 
     def first_token(self, number: int) -> tuple[int, int, int]:
         """Return a token with which the fewest begin that write a text, by the number of the state before it,
-        the token's bytes, and the number behind it."""
-        slot, vocabulary = self._slots[number] - 1, self._vocabulary
+        the token's bytes, and the number after it."""
+        slot = self._slots[number] - 1
+        vocabulary = self._vocabulary
         size = int(vocabulary.slot_len[slot])
+        # Only chains are asked, in which a state has one step: the first.
         for _ in range(size):
             number = self._targets[self._begin[number]]
         return int(vocabulary.slot_ids[vocabulary.slot_start[slot]]), size, number
@@ -122,18 +140,23 @@ class TextCosts:
     def chain_state(self, text: bytes, start: int = 0) -> int:
         """Return the number of the state before text[start:], which is written byte by byte as it is. Cost:
         some 0.2 us a byte, less than 0.003 us a byte that is known."""
-        chains, number, end = self._chains, 0, len(text)
+        chains = self._chains
+        number = 0
+        end = len(text)
         while end > start:
             head = max(start, end - BLOCK)
             key = text[head:end], number
             state_known = chains.get(key)
             if state_known is None:
-                first, count = self._drop_unfinished(), end - head
+                first = self._drop_unfinished()
+                count = end - head
                 # the byte before the end has the lowest number
-                labels, steps = len(self._labels), np.arange(count, dtype=np.int32)
+                labels = len(self._labels)
+                steps = np.arange(count, dtype=np.int32)
                 self._begin.frombytes((labels + steps).tobytes())
                 self._end.frombytes((labels + 1 + steps).tobytes())
-                self._labels.frombytes(np.frombuffer(key[0], np.uint8)[::-1].astype(np.int32).tobytes())
+                reversed_bytes = np.frombuffer(key[0], np.uint8)[::-1]
+                self._labels.frombytes(reversed_bytes.astype(np.int32).tobytes())
                 self._targets.append(number)
                 self._targets.frombytes((first + steps[:-1]).tobytes())
                 self._find_costs(first, count)
@@ -167,17 +190,19 @@ class TextCosts:
         return len(self._costs)
 
     def _drop_unfinished(self) -> int:
-        """Return the number of the next state; what a call that was cut off has left behind it goes."""
+        """Return the number of the next state; entries of a call that was cut off are removed."""
+        # A state is whole once it has a cost: that comes last.
         first = self.next
         del self._begin[first:], self._end[first:], self._slots[first:]
-        last = self._end[-1]
-        del self._labels[last:], self._targets[last:]
+        last_label = self._end[-1]
+        del self._labels[last_label:], self._targets[last_label:]
         return first
 
     def _find_costs(self, first: int, count: int) -> None:
         """Work out the costs of new states."""
         self._slots.extend(array("i", (0,)) * count)
         self._costs.extend(array("i", [IMPOSSIBLE]) * count)
+        # the fields of `_Steps`, in their order
         trie = address_of(self._vocabulary.nodes), address_of(self._vocabulary.first)
         steps = self._begin, self._end, self._labels, self._targets, self._costs, self._slots
         block = np.array([*trie, *map(address_of_items, steps)], np.int64)

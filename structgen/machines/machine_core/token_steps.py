@@ -1,7 +1,7 @@
 """Steps over bytes and tokens, for every kind of grammar: each brings the step of one byte (`ByteSteps`).
 
-What comes in: the address of a grammar's block, and a state by its number. What goes out: the number of a
-state; REFUSED; ASKED with questions noted; UNKNOWN where Python must find it; or a code of that kind's own.
+A call gets the address of a grammar's block, and a state by its number. It returns the number of a state;
+REFUSED; ASKED with questions noted; UNKNOWN where Python must find the state; or a code of that kind's own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 @jit
 def read_bytes(c: Core, index: int, data: Bytes, count: int) -> int:
-    """Return the state after bytes."""
-    at, spot = address_of_block(c), 0
+    """Return the state after bytes: data[0:count] from the state `index` on. For a grammar of JSON,
+    `read_bytes(c, start, data, 1)` with the byte `[` is the state inside an array."""
+    at = address_of_block(c)
+    spot = 0
     code: int = call3(c.byte_steps.begin, at, index, spot)
     if code < 0 or count == 0:
         return min(code, index)
+    # Two spots are enough for a text without branches: each byte is read from one into the other.
     for i in range(count):
         code = call4(c.byte_steps.step, at, spot, 1 - spot, data[i])
         if code < 0:
@@ -40,7 +43,7 @@ def after_token(c: Core, index: int, token: int) -> int:
     if c.byte_steps.begin == 0:
         return UNKNOWN
     if c.vocabulary.slot[token] < 0:
-        return REFUSED
+        return REFUSED  # a token without bytes
     first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
     return read_bytes(c, index, skip(c.vocabulary.token_data, first), last - first)
 
@@ -49,7 +52,9 @@ def after_token(c: Core, index: int, token: int) -> int:
 def ends_in(c: Core, index: int) -> int:
     """Return 1 or more if the text may end in a state, 0; ASKED with questions noted."""
     at = address_of_block(c)
-    return 0 if call3(c.byte_steps.begin, at, index, 0) < 0 else call2(c.byte_steps.ends, at, 0)
+    if call3(c.byte_steps.begin, at, index, 0) < 0:
+        return 0  # no text is read there: after an end token
+    return call2(c.byte_steps.ends, at, 0)
 
 
 @jit
@@ -66,15 +71,18 @@ def after_any(c: Core, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def take_bytes(context: int, index: int, data: int, count: int) -> int:
-    """Return the state after some bytes, REFUSED, or ASKED."""
+    """Return the state after some bytes, REFUSED, or ASKED. `data`: the address of `count` bytes, as in
+    `take_bytes(grammar.address, start, address_of(array), len(array))`."""
     return read_bytes(Core(context), index, Bytes(data), count)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def take_ascii(context: int, index: int, data: int, target: int) -> int:
     """Write to target[0:128] (int64) the state after each of 128 bytes, each by itself; below 0: none.
-    Returns 0; ASKED with questions noted."""
-    c, code = Core(context), 0
+    `data` is the address of these bytes, for example `BYTE_AT[0]`, `target` that of the states. Returns 0;
+    ASKED with questions noted."""
+    c = Core(context)
+    code = 0
     for i in range(128):
         Int64s(target)[i] = read_bytes(c, index, Bytes(data + i), 1)
         code = min(code, ASKED if Int64s(target)[i] == ASKED else 0)
@@ -102,8 +110,12 @@ def may_end(context: int, index: int) -> int:
 @entry("int64(int64, int64, int64, int64, int64)")
 def take_each(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
     """Write to target[0:count] (int64) the state after each of some tokens (int32), none of them an end
-    token. Returns 0; ASKED with questions noted; or a code of the kind's own."""
-    c, tokens, target = Core(context), Int32s(tokens_address), Int64s(target_address)
+    token. `tokens_address` and `target_address` are addresses of arrays of `count` numbers, as in
+    `take_each(address, index, address_of(tokens), len(tokens), address_of(states))`. Returns 0; ASKED with
+    questions noted; or a code of the kind's own."""
+    c = Core(context)
+    tokens = Int32s(tokens_address)
+    target = Int64s(target_address)
     code = 0
     for i in range(count):
         if c.byte_steps.each != 0:
@@ -116,26 +128,33 @@ def take_each(context: int, index: int, tokens_address: int, count: int, target_
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
-def ends_below(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
+def ends_below(context: int, index: int, nodes_address: int, end: int, target_address: int) -> int:
     """Write to `target` (int32) those of some nodes (`wanted_nodes.TargetNodes.trie`) whose bytes lead from a
     state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
     noted; or a code of the kind's own."""
-    c, node_words, target = Core(context), Int64s(wanted_address), Int32s(target_address)
-    count, nodes, node, ended_count, worst = node_words[0], skip(node_words, 1), 0, 0, 0
+    c = Core(context)
+    node_words = Int64s(nodes_address)
+    target = Int32s(target_address)
+    count = node_words[0]
+    nodes = skip(node_words, 1)
+    node = 0
+    ended_count = 0
+    worst = 0
     if call3(c.byte_steps.begin, context, index, 0) < 0:
         return 0
+    # Each depth of the trie has a spot of its own, so a sibling goes on from its parent's spot.
     while node < count:
         word = nodes[node]
         depth = depth_of(word)
         code = call4(c.byte_steps.step, context, depth - 1, depth, byte_of(word))
-        worst = min(worst, code)
+        worst = min(worst, code)  # a question does not stop the walk: the others are noted as well
         if code < 0:
             node = end_of(word)
             continue
         code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
         worst = min(worst, code)
         if code == end:
-            target[ended_count] = nodes[count + node]
+            target[ended_count] = nodes[count + node]  # its place in the whole trie
             ended_count += 1
         node += 1
     return worst if worst <= ASKED else ended_count
@@ -143,7 +162,8 @@ def ends_below(context: int, index: int, wanted_address: int, end: int, target_a
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
-    """Note what follows (`layout.Edge`); there is room. Returns 0."""
+    """Write an edge (`layout.Edge`), for which there is room: `put_edge(address, residue, key, outcome,
+    after)`. Returns 0."""
     c = Core(context)
     row = edge_key(c, first, second, third)
     row.target = target

@@ -30,9 +30,11 @@ class TargetNodes(NamedTuple):
         nodes = np.flatnonzero(flags)
         byte, depth, _slot, end = fields_of(words[nodes].astype(np.int64))
         is_target = (flags[nodes] == 2).astype(np.int64)
+        # The end of a subtree is a number in the whole trie: it becomes one among the nodes that are left.
         ends = np.searchsorted(nodes, end)
         packed_words = byte | depth << DEPTH_SHIFT | is_target << SLOT_SHIFT | ends << END_SHIFT
-        return cls(flags, int(is_target.sum()), np.concatenate([[len(nodes)], packed_words, nodes]))
+        trie = np.concatenate([[len(nodes)], packed_words, nodes])
+        return cls(flags, int(is_target.sum()), trie)
 
 
 def ends_read(
@@ -44,7 +46,8 @@ def ends_read(
 ) -> Iterator[int]:
     """Yield the trie nodes, in order, that have a 2 in `flags` and whose bytes lead from `start` to a place
     where `ends` holds. `flags` has a number for each node; subtrees of nodes with a 0 are skipped."""
-    node, after = 0, [start]
+    node = 0
+    after = [start]  # by depth, along the path to the node
     while node < len(nodes):
         fields = fields_of(int(nodes[node]))
         depth = fields.depth

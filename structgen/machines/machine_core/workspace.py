@@ -36,13 +36,17 @@ class Workspace:
     """Scratch arrays; they take memory as they are used."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        size, words = 2 * vocabulary.vocab_size + 64, vocabulary.words
+        size = 2 * vocabulary.vocab_size + 64
+        words = vocabulary.words
         crossings = _CROSSINGS_PER_NODE * len(vocabulary.nodes) + DEEPEST
         self.buffer: npt.NDArray[np.int32] = room(4 * size).view(np.int32)
         self.alike: npt.NDArray[np.int32] = np.zeros(words, np.int32)
         """The tokens that the last scan has left to another state's record."""
-        self.mask: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)[:words]
-        self.dense: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32).reshape(-1, words)
+        # `room` has memory in units of eight bytes
+        mask_room: npt.NDArray[np.int32] = room(4 * (words + 1)).view(np.int32)
+        self.mask = mask_room[:words]
+        dense_room: npt.NDArray[np.int32] = room(4 * words * MOST_DENSE).view(np.int32)
+        self.dense = dense_room.reshape(-1, words)
         self.tokens: npt.NDArray[np.int32] = room(4 * FOUND_WORDS * crossings).view(np.int32)
         self.arrays: dict[str, npt.NDArray[Any]] = {
             "buffer": self.buffer,
@@ -61,7 +65,9 @@ class Workspace:
             "alike": self.alike,
             "dense": self.dense,
         }
-        self.where = [*(word_of(LexemeContext, name) for name in self.arrays), LexemeContext.most_crossings]
+        # the words of a context that `attach` writes, and their values
+        array_words = [word_of(LexemeContext, name) for name in self.arrays]
+        self.context_words = [*array_words, LexemeContext.most_crossings]
         self.pointers = [*map(address_of, self.arrays.values()), crossings]
 
 
@@ -70,5 +76,5 @@ def attach(holder: threading.local, vocabulary: Vocabulary, context: npt.NDArray
     space: Workspace | None = getattr(holder, "space", None)
     if space is None:
         space = holder.space = Workspace(vocabulary)
-    context[space.where] = space.pointers
+    context[space.context_words] = space.pointers
     return space

@@ -1,4 +1,4 @@
-"""The mask store: what tokens do inside a terminal, for any grammar that meets the same automaton state.
+"""The mask store: the tokens inside a terminal, for any grammar that meets the same automaton state.
 
 A record is keyed by the content of the automaton state; no grammar is in the key, so all grammars of a
 process share it. A record holds the tokens that stay *inside* the terminal (a dense row, or a list where they
@@ -44,18 +44,20 @@ class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
     def __init__(self, vocabulary: Vocabulary, memory: int, held_grammars: HeldGrammars[Any]) -> None:
-        """`memory`: the most bytes of rows, and of what grammars share beside them. `held_grammars`: where it
-        holds grammars; it does not keep that itself."""
+        """`memory`: the most bytes of rows, and again of the records that grammars share. `held_grammars`:
+        where it holds grammars; it has only a weak reference to that object."""
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         while True:
             try:
                 rows = room(4 * self.capacity * words)
                 break
-            except OutOfMemoryError:  # a smaller store keeps fewer masks
+            except OutOfMemoryError:
+                # A smaller store keeps fewer masks. An eighth, and not all that there is: the rest of the
+                # process needs addresses, too.
                 if self.capacity == 1:
                     raise
-                self.capacity = max(1, self.capacity // 8)  # others need addresses, too
+                self.capacity = max(1, self.capacity // 8)
         self.rows: npt.NDArray[np.int32] = rows.view(np.int32).reshape(-1, words)
         self.address = address_of(self.rows)
         self.used = 0
@@ -68,9 +70,9 @@ class VocabularyStore:
         self.words = words
         """32-bit words of a row."""
         self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held_grammars)
-        """Compiled JSON grammars, by what they say."""
+        """Compiled JSON grammars, by their content."""
         self.memory = memory
-        """The most bytes of what grammars share beside rows."""
+        """The most bytes of the records that grammars share, without the rows."""
         self._by_content: dict[int, list[int]] = {}
         self.lock = new_lock(STORES)
 
@@ -83,17 +85,19 @@ class VocabularyStore:
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
         """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
         with self.lock:
-            rows_of_hash = self._by_content.setdefault(zlib.crc32(np.ascontiguousarray(row).data), [])
-            for at in rows_of_hash:
-                if np.array_equal(self.rows[at], row):
-                    return at
-            at = self.used
-            if at == self.capacity:
+            content_hash = zlib.crc32(np.ascontiguousarray(row).data)
+            rows_of_hash = self._by_content.setdefault(content_hash, [])
+            for number in rows_of_hash:
+                if np.array_equal(self.rows[number], row):
+                    return number
+            number = self.used
+            if number == self.capacity:
                 return None
-            self.rows[at] = row
-            self.used = at + 1
-            rows_of_hash.append(at)
-            return at
+            # The row is written before anybody can find its number: masks are read without a lock.
+            self.rows[number] = row
+            self.used = number + 1
+            rows_of_hash.append(number)
+            return number
 
     @property
     def nbytes(self) -> int:
@@ -128,20 +132,24 @@ class MaskStore:
         disk: int = MOST_ON_DISK,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self.memory, disk = checks.check_whole("memory", memory, 0), checks.check_whole("disk", disk, 0)
+        self.memory = checks.check_whole("memory", memory, 0)
+        disk = checks.check_whole("disk", disk, 0)
         self._parts: WeakKeyDictionary[Vocabulary, VocabularyStore] = WeakKeyDictionary()
         self._lock = new_lock(STORES)
         self.lexers = None if self.path is None else CacheEntries(self.path, LEXER_SUFFIX, disk)
-        """The files of what no vocabulary changes in Lark grammars; None for a store in memory."""
+        """The files of the lexers of Lark grammars, which depend on no vocabulary; None for a store in
+        memory."""
         held_grammars: WeakKeyDictionary[Vocabulary, HeldGrammars[Any]] = WeakKeyDictionary()
         self._grammars_ref = ref(held_grammars)
+        # The twin has all but the grammars: compiled grammars refer to it, and would else keep themselves.
         twin = copy(self)
-        self._twin, self._own_grammars = twin, held_grammars
+        self._twin = twin
+        self._own_grammars = held_grammars
 
     @property
     def of_grammars(self) -> MaskStore:
-        """The same store as the grammars have it that are compiled with it: it keeps no grammar. One that
-        held what holds it would be gone only when garbage is collected."""
+        """The same store as compiled grammars refer to it: it keeps no grammar. A store that held grammars
+        which hold it would be freed only when garbage is collected."""
         return self._twin or self
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
@@ -149,7 +157,7 @@ class MaskStore:
         part = self._parts.get(vocabulary)
         if part is None:
             with self._lock:
-                part = self._parts.get(vocabulary)
+                part = self._parts.get(vocabulary)  # another thread may have made it meanwhile
                 if part is None:
                     held_grammars = HeldGrammars[Any]()
                     part = self._parts[vocabulary] = VocabularyStore(vocabulary, self.memory, held_grammars)
@@ -191,8 +199,8 @@ StoreOption: TypeAlias = MaskStore | Literal[False] | None
 
 
 def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
-    """Return what an option says: a path is this process's store in that folder, one while somebody has it;
-    all else is as it was. Raises OptionError for what is no store."""
+    """Return the store of an option: for a path, this process's store in that folder, one object while
+    somebody has it; all else as it is. Raises OptionError for an object that is not a store."""
     if store is None or store is False or isinstance(store, MaskStore):
         return store
     if not isinstance(store, str | os.PathLike) or not os.fspath(store):
@@ -205,14 +213,19 @@ def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
     with _Folders.lock:
         known_store = _Folders.stores.get(path)
         if known_store is None:
-            known_store = _Folders.stores[path] = MaskStore(path).of_grammars  # grammars alone hold it
+            # The twin: a store that held its grammars would never go, since they hold it.
+            known_store = _Folders.stores[path] = MaskStore(path).of_grammars
     return known_store
 
 
 class _Folders:
+    """The stores that were named by their folders, as long as somebody has them."""
+
     stores: ClassVar[WeakValueDictionary[str, MaskStore]] = WeakValueDictionary()
     lock: ClassVar[threading.RLock] = new_lock(STORES)
 
 
 class _Default:
+    """The stores of the process, by the value of STRUCTGEN_CACHE."""
+
     stores: ClassVar[dict[str, MaskStore]] = {}

@@ -9,9 +9,9 @@ from weakref import WeakValueDictionary, ref
 
 from structgen.base.system.fork_locks import STORES, new_lock
 
-_MOST: Final = 64
+_MAX_GRAMMARS: Final = 64
 """Grammars that are held because they were asked for twice, and last."""
-_REMEMBERED: Final = 4 * _MOST
+_REMEMBERED: Final = 4 * _MAX_GRAMMARS
 """Keys that were asked for once and are known when they come again."""
 WEIGHED_EVERY: Final = 8
 """Grammars that came again, and documents of one, between two looks at what they hold: some 10 us each."""
@@ -34,11 +34,11 @@ class HeldGrammars(Generic[G]):
         """Those that came again; the last that did is the last."""
         self.newest: G | None = None
         self.texts: OrderedDict[Hashable, object] = OrderedDict()
-        """Compiled free texts of any grammar, by what they are; the most recently used is the last."""
+        """Compiled free texts of any grammar, by their content; the most recently used is the last."""
 
 
 class RecentGrammars(Generic[G]):
-    """Compiled grammars by what they say. Safe for many threads.
+    """Compiled grammars by their content. Safe for many threads.
 
     One that was asked for once is held until the next one is made; one that came again is held among others
     that did. A held grammar has thousands of objects, which garbage collection goes through: where all
@@ -80,47 +80,50 @@ class RecentGrammars(Generic[G]):
     def put(self, key: Hashable, grammar: G) -> None:
         """Have a grammar found by a key. Cost: 1 us; each eighth call for a key that comes again some 10 us
         for each grammar that is held."""
-        held = self.held_grammars
-        dropped: list[object] = [held.newest]
+        held_grammars = self.held_grammars
+        # Grammars that are let go are freed with this list, after the lock: freeing one may take other locks.
+        released: list[object] = [held_grammars.newest]
         with self._lock:
-            self._by_key[key] = held.newest = grammar
+            self._by_key[key] = held_grammars.newest = grammar
             if hash(key) not in self._once:
                 self._once[hash(key)] = None
                 if len(self._once) > _REMEMBERED:
-                    self._once.popitem(last=False)
+                    self._once.popitem(last=False)  # the key that was asked for longest ago
                 return
-            dropped += self._hold(held.again, key, grammar)
+            released += self._hold(held_grammars.again, key, grammar)
 
     def _hold(self, again: OrderedDict[Hashable, G], key: Hashable, grammar: G) -> list[object]:
         """Hold a grammar that came again among `again`. Return those that are held no more."""
-        dropped: list[object] = []
+        released: list[object] = []
         again[key] = grammar
         again.move_to_end(key)
         self._put_count += 1
-        much, sizes = 0, [0] * len(again)
+        excess = 0
+        sizes = [0] * len(again)
         if self._put_count % WEIGHED_EVERY == 0:
             sizes = [grammar.nbytes for grammar in again.values()]  # they grow as texts are written
-            much = sum(sizes) - self._max_held
+            excess = sum(sizes) - self._max_held
+        # The first came again longest ago. The last, which comes again now, is held in any case.
         for size in sizes[:-1]:
-            if much <= 0 and len(again) <= _MOST:
+            if excess <= 0 and len(again) <= _MAX_GRAMMARS:
                 break
-            much -= size
-            dropped.append(again.popitem(last=False))
-        return dropped
+            excess -= size
+            released.append(again.popitem(last=False))
+        return released
 
     def clear(self) -> None:
         """Hold none any more; those that somebody else holds are found all the same."""
-        held = self.held_grammars
+        held_grammars = self.held_grammars
         with self._lock:
-            dropped = held.newest, held.again
-            held.newest, held.again = None, OrderedDict()
-        del dropped
+            released = held_grammars.newest, held_grammars.again
+            held_grammars.newest, held_grammars.again = None, OrderedDict()
+        del released  # they are freed here, when no lock is held
 
     @property
     def grammars(self) -> list[G]:
         """Those that are held."""
-        held = self.held_grammars
+        held_grammars = self.held_grammars
         with self._lock:
-            grammars = list(held.again.values())
-            newest = held.newest
+            grammars = list(held_grammars.again.values())
+            newest = held_grammars.newest
         return grammars if newest is None or newest in grammars else [*grammars, newest]

@@ -27,7 +27,7 @@ def compiled(number: int = 0, store: Any = None, **options: Any) -> sg.CompiledG
 def test_a_schema_finds_its_grammar_while_somebody_holds_it() -> None:
     store = sg.MaskStore()
     held = compiled(0, store)
-    for number in range(1, 2 * recent_grammars._MOST):
+    for number in range(1, 2 * recent_grammars._MAX_GRAMMARS):
         compiled(number, store)
     store.let_go()
     assert compiled(0, store) is held
@@ -43,21 +43,21 @@ def test_the_newest_schema_finds_its_grammar_and_others_that_came_once_are_let_g
 
 def test_a_schema_that_came_again_finds_its_grammar_among_the_last_that_did() -> None:
     store = sg.MaskStore(memory=1 << 33)  # in some processes tables begin with more room
-    for number in range(recent_grammars._MOST + 1):
+    for number in range(recent_grammars._MAX_GRAMMARS + 1):
         compiled(number, store)
-    gone = [weakref.ref(compiled(number, store)) for number in range(recent_grammars._MOST)]
+    gone = [weakref.ref(compiled(number, store)) for number in range(recent_grammars._MAX_GRAMMARS)]
     assert compiled(0, store) is gone[0]()
-    compiled(recent_grammars._MOST, store)
+    compiled(recent_grammars._MAX_GRAMMARS, store)
     gc.collect()
     assert [number for number, one in enumerate(gone) if one() is None] == [1]
-    assert len(store.recent) == recent_grammars._MOST
+    assert len(store.recent) == recent_grammars._MAX_GRAMMARS
 
 
 def test_no_more_are_held_because_somebody_held_them_when_they_came_again() -> None:
     store = sg.MaskStore(memory=1 << 33)  # in some processes tables begin with more room
-    held = [compiled(number, store) for number in range(2 * recent_grammars._MOST)]
+    held = [compiled(number, store) for number in range(2 * recent_grammars._MAX_GRAMMARS)]
     assert all(compiled(number, store) is one for number, one in enumerate(held))
-    assert len(store.recent) <= recent_grammars._MOST
+    assert len(store.recent) <= recent_grammars._MAX_GRAMMARS
 
 
 @pytest.mark.parametrize(

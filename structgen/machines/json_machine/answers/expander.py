@@ -1,5 +1,5 @@
-"""Answers to the questions of compiled code: asks the network and the automata,
-writes what they say into the tables."""
+"""Answers to the questions of compiled code: `Expander` asks the network and the automata, and writes the
+answers into the tables."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _AUTOMATA = [
 ]
 """Words of the context: where the tables of the automata lie."""
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
-_NEW_RESIDUE = tuple([-(word == L.ResidueRow.plain) for word in range(words_of(L.ResidueRow))])
+_NEW_RESIDUE = tuple([-1 if word == L.ResidueRow.plain else 0 for word in range(words_of(L.ResidueRow))])
 
 
 class Expander:
@@ -50,17 +50,22 @@ class Expander:
         tables: GrowingTables,
         limits: Limits,
     ) -> None:
-        self.network, self.strings, self.numbers = network, strings, numbers
-        self._tables, self._limits = tables, limits
+        self.network = network
+        self.strings = strings
+        self.numbers = numbers
+        self._tables = tables
+        self._limits = limits
         self._places: dict[int, int] = {}
+        """The network's number of a place -> its engine row."""
         self.place_of: list[int] = []
         """Engine row of a place -> the network's number."""
         self._residues: dict[int, int] = {}
+        """The network's number of a residue -> its engine row."""
         self.residue_of: dict[int, int] = {}
         """Engine row of a residue -> the network's number (the rows of plain objects
         that the engine made are not here)."""
         self._blocks: dict[tuple[object, ...], int] = {}
-        """What a plain object is -> the first row of its residues."""
+        """Names, places and the like of a plain object -> the first row of its residues."""
         self._block_of: dict[int, int] = {}
         """That row -> a residue of the network's in the block."""
         self.arrays: set[int] = set()
@@ -69,10 +74,13 @@ class Expander:
         """Those of them whose last item has not been read."""
         self.outcomes = network.outcomes
         self._scalars: dict[Hashable, tuple[int, ...]] = {}
-        """What `Network.scalars_of` says of a place -> the words of its row."""
+        """The answer of `Network.scalars_of` for a place -> the words of its row."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
+        """Words, sorted -> the row of their list."""
         self._rows: dict[Spec, int] = {}
+        """What a string must be -> the row of `string_specs`, DEAD where no string is such."""
         self.string_specs: list[Spec | None] = []
+        """That row -> what the string must be."""
         self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
         tables.context[L.JsonContext.root] = self.place_row(network.root)
         self.refresh_addresses()
@@ -80,16 +88,17 @@ class Expander:
     # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh_addresses(self) -> None:
-        """Tell compiled code where the automata's arrays lie, if they have moved: before a row says in which
-        state a string or a number begins.
+        """Write where the automata's arrays lie, if they have moved: before a row says in which state a
+        string or a number begins.
 
-        Those it was told last are held until then: a completion, or the network, may make states and so move
-        them while nobody here looks. The old arrays are true as far as they go.
+        The arrays of the last call are kept until then: a completion, or the network, may make states and so
+        move them at any time. The old arrays are right for the states that they have.
         """
         strings, numbers = self.strings, self.numbers
         arrays = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
         if any(map(is_not, arrays, self._automata)):
             addresses = [address_of(array) for array in arrays]
+            # one statement: the arrays must live as long as compiled code has their addresses
             self._tables.context[_AUTOMATA], self._automata = addresses, arrays
 
     # --- rows -----------------------------------------------------------------------------------------------
@@ -114,7 +123,9 @@ class Expander:
         """Return the engine's row of a residue; its contents come when they are asked."""
         row = self._residues.get(number)
         if row is None:
-            words, simple = _NEW_RESIDUE, None
+            # A simple array or a plain object is written whole at once, and asks no more questions.
+            words = _NEW_RESIDUE
+            simple = None
             if array:
                 simple = self.network.simple_array(number)
                 if simple is not None:
@@ -136,8 +147,9 @@ class Expander:
         """Return the words of an array's residue. `matter`: see `ResidueRow.values`."""
         item = -1 if items.item is None else self.place_row(items.item)
         close = -1 if items.close is None else items.close
-        known = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
-        return known + _NEW_RESIDUE[len(known) :]
+        # the first fields of `ResidueRow`, in their order
+        first_words = (1, close, 0, 0, -1, -1, 0, item, -1, 0, matter)
+        return first_words + _NEW_RESIDUE[len(first_words) :]
 
     def _plain_residue(self, number: int, plain: SimpleObject) -> int:
         """Return the row of a plain object's residue; the rows of all its residues lie side by side,
@@ -145,8 +157,10 @@ class Expander:
         identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
         block = self._blocks.get(identity)
         if block is None:
-            tables, count = self._tables, len(plain.names)
+            tables = self._tables
+            count = len(plain.names)
             base = tables.count(L.T_RES)
+            # Compiled code fills a row of these when a text comes to it (`lookups.fill_plain`).
             tables.extend(L.T_RES, 0, count + 1)
             rows = tables.rows(L.T_RES)[base : base + count + 1]
             rows[:, L.ResidueRow.plain] = tables.count(L.T_PLAIN)
@@ -154,24 +168,20 @@ class Expander:
             names_encoded = [encode_text(name) for name in plain.names]
             order = sorted(range(count), key=names_encoded.__getitem__)
             children = self._places_of([*plain.places, plain.extra])
+            # by sorted name: its position in the declared order, and the place of its value
             arrays: list[int] = []
-            for at in order:
-                arrays += (at, children[at])
-            required_counts = [count] * (count + 1)
-            for at in range(count - 1, -1, -1):
-                required_counts[at] = at if plain.required[at] else required_counts[at + 1]
-            arrays += required_counts
-            tables.append(
-                L.T_PLAIN,
-                (
-                    self.word_list(tuple([plain.names[at] for at in order])),
-                    count,
-                    base,
-                    tables.extend(L.T_CHILD, tuple(arrays), len(arrays)),
-                    children[-1],
-                    plain.close,
-                ),
-            )
+            for position in order:
+                arrays += (position, children[position])
+            # by position: the next required name at it or after it, `count` where there is none
+            next_required = [count] * (count + 1)
+            for position in range(count - 1, -1, -1):
+                is_required = plain.required[position]
+                next_required[position] = position if is_required else next_required[position + 1]
+            arrays += next_required
+            words = self.word_list(tuple([plain.names[position] for position in order]))
+            arrays_start = tables.extend(L.T_CHILD, tuple(arrays), len(arrays))
+            # in the order of `PlainObjectRow`
+            tables.append(L.T_PLAIN, (words, count, base, arrays_start, children[-1], plain.close))
             self._block_of[base] = number
             block = self._blocks[identity] = base
         row = block + plain.position
@@ -184,11 +194,12 @@ class Expander:
         row = self._list_of_keys.get(keys)
         if row is None:
             encoded = [encode_text(key) for key in keys]
+            # all words one after another, and where each begins: one more offset than there are words
             blob = b"".join(encoded)
             start = self._tables.extend(L.T_BLOB, np.frombuffer(blob, np.uint8), len(blob))
             offsets = tuple(accumulate(map(len, encoded), initial=start))
-            at = self._tables.extend(L.T_OFFSET, offsets, len(offsets))
-            row = self._tables.append(L.T_LEX, (at, len(encoded)))
+            first_offset = self._tables.extend(L.T_OFFSET, offsets, len(offsets))
+            row = self._tables.append(L.T_LEX, (first_offset, len(encoded)))
             self._list_of_keys[keys] = row
         return row
 
@@ -197,24 +208,34 @@ class Expander:
         row = self._rows.get(spec)
         if row is not None:
             return row
-        base = split_excepted_words(spec)
-        if base is not None:
-            row_of_rest = self._row_without_words(spec, *base)
+        # Words that are excluded stand in a list beside an automaton that many specs share: each item that
+        # must differ from those before it would else need an automaton of its own.
+        split = split_excepted_words(spec)
+        if split is not None:
+            row_of_rest = self._row_without_words(spec, *split)
             if row_of_rest is not None:
                 return row_of_rest
-        kind, start, min_length, max_length, outcomes, farthest = 0, self.strings.FREE, 0, -1, 0, 0
+        # From the cheapest to the dearest: a list of words, a length alone, phases of lengths, an automaton.
+        kind = 0
+        start = self.strings.FREE
+        min_length = 0
+        max_length = -1
+        outcomes = 0
+        farthest = 0
         phases, last = -1, 0
         words = words_with_demands(spec)
         length = length_bounds(spec)
         if words is not None:
-            kind, start = 1, self.word_list(tuple(words)) if words else DEAD
+            kind = 1
+            start = self.word_list(tuple(words)) if words else DEAD
             outcome_numbers = {met: self.outcomes(met) for met in set(words.values())}
             numbers = [outcome_numbers[met] for met in words.values()]
             outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
         elif length is not None:
             min_length, top = length
             max_length = -1 if top is None else top
-            start = DEAD if 0 <= max_length < min_length else start
+            if 0 <= max_length < min_length:
+                start = DEAD
         elif (phase_list := self.strings.start_in_phases(spec, self.outcomes)) is not None:
             start = phase_list
             self.refresh_addresses()
@@ -227,10 +248,12 @@ class Expander:
         if start == DEAD:
             self._rows[spec] = DEAD
             return DEAD
-        values = (kind, start, min_length, max_length, outcomes, farthest, -1, phases, max(min_length, last))
+        counted_to = max(min_length, last)
+        values = (kind, start, min_length, max_length, outcomes, farthest, -1, phases, counted_to)
         return self._string_row(spec, values)
 
     def _string_row(self, spec: Spec, values: tuple[int, ...]) -> int:
+        """Append the row of a spec, with values for all fields of `StringRow` but the last; return it."""
         row = self._tables.count(L.T_STRING)
         self.string_specs[row:] = (spec,)
         self._tables.append(L.T_STRING, (*values, 0))
@@ -244,35 +267,39 @@ class Expander:
         if below < 0:
             return None
         row = self._tables.rows(L.T_STRING)[below].tolist()
+        # the fields of `StringRow`: all but the outcomes, the list of words and the bound are taken over
         kind, start, min_length, max_length, _, farthest, _, *counts, _ = row
         if kind != 0:
             return None
         order = in_order(words)
         numbers = [self.outcomes(words[word]) if words[word] else -1 for word in order]
         outcomes = self._tables.extend(L.T_OUTCOME, numbers, len(numbers))
-        beside = self.word_list(tuple(order))
-        values = (0, start, min_length, max_length, outcomes, farthest, beside, *counts)
+        words_row = self.word_list(tuple(order))
+        values = (0, start, min_length, max_length, outcomes, farthest, words_row, *counts)
         return self._string_row(spec, values)
 
     def _phase_rows(self, start: int) -> tuple[int, int, int]:
         """Return the first row of the phases of a string, where the last of them begins, and a bound for the
         characters that a text still needs."""
-        tables, rows, safe = self._tables, list[int](), ENDLESS
+        tables = self._tables
+        rows = list[int]()
+        safe = ENDLESS
         phases, accept = self.strings.phases_of(start)
         for phase in reversed(phases):
             states = phase.live.shape[1]
             numbers = np.full(states, -1, np.int32)
             outcome_numbers = [self.outcomes(met) if met else -1 for met in phase.outcomes]
             numbers[: len(accept)] = np.array(outcome_numbers, np.int32)[accept]
-            dead = np.flatnonzero(~phase.live.all(axis=1))
-            live_count = int(dead[-1]) + 1 if len(dead) else 0
-            safe = (
-                -1
-                if live_count > phase.prelude
-                else phase.end - live_count
-                if live_count
-                else max(phase.end, safe)
-            )
+            # How many characters before the end is some state still dead? In the repeated rows: everywhere.
+            rows_with_dead = np.flatnonzero(~phase.live.all(axis=1))
+            dead_until = int(rows_with_dead[-1]) + 1 if len(rows_with_dead) else 0
+            if dead_until > phase.prelude:
+                safe = -1
+            elif dead_until:
+                safe = phase.end - dead_until
+            else:
+                safe = max(phase.end, safe)
+            # in the order of `PhaseRow`, before the rows of later phases
             rows[:0] = (
                 phase.end,
                 tables.extend(L.T_OUTCOME, numbers, states),
@@ -283,24 +310,27 @@ class Expander:
                 safe,
             )
         begins = [0, *(phase.end for phase in phases[:-1])]
-        # a text goes on to a phase in which it can end, and ends there
-        goes_on = max(begin for begin, phase in zip(begins, phases, strict=True) if phase.farthest >= 0)
-        farthest = goes_on + max(phase.farthest for phase in phases)
-        return tables.extend(L.T_PHASE, tuple(rows), len(phases)), begins[-1], farthest
+        # At most a text goes on to the last phase in which it can end, and ends there.
+        phases_with_begin = zip(begins, phases, strict=True)
+        last_begin = max(begin for begin, phase in phases_with_begin if phase.farthest >= 0)
+        farthest = last_begin + max(phase.farthest for phase in phases)
+        first_row = tables.extend(L.T_PHASE, tuple(rows), len(phases))
+        return first_row, begins[-1], farthest
 
     # --- answers --------------------------------------------------------------------------------------------
 
     def answer_questions(self, terminal: Callable[[int], None]) -> None:
-        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's mask.
+        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's record.
 
-        Raises what the network, the automata or the limits raise;
-        the questions are then gone, the tables whole.
+        Raises the errors of the network, the automata and the limits; the questions are then gone, and the
+        tables whole.
         """
-        assert self._tables.needs[0], "compiled code waits for an answer, and has asked nothing"
+        assert self._tables.question_words[0], "compiled code waits for an answer, and has asked nothing"
         for kind, first, second, third in self._tables.questions():
             if kind == L.Q_TERMINAL:
                 terminal(first)
             elif kind == L.Q_DEPTH:
+                # There is no answer: the text goes beyond the limit.
                 raise LimitError(
                     f"The document has more than {self._limits.depth:,} open brackets.", limit="depth"
                 )
@@ -327,6 +357,7 @@ class Expander:
                 raise AssertionError(f"question {kind}")
 
     def _answer_place(self, row: int) -> None:
+        """Write how a value at a place may begin. Places that begin alike share the words of their rows."""
         if self._tables.rows(L.T_PLACE).item(row, L.PlaceRow.status):
             return
         scalars = self.network.scalars_of(self.place_of[row])
@@ -350,6 +381,7 @@ class Expander:
         except (LimitError, UnsupportedError) as error:
             error.name_schemas(self.network.sources(self.place_of[row]))
             raise
+        # in the order of `PlaceRow`
         return (
             1,
             -1 if entry.object is None else self.residue_row(entry.object, False),
@@ -363,13 +395,15 @@ class Expander:
         )
 
     def know_residue(self, row: int) -> None:
-        """Have the contents of a residue's row known."""
+        """Write the contents of a residue's row, unless they are there."""
         if self._tables.rows(L.T_RES).item(row, L.ResidueRow.status):
             return
         number = self.residue_of[row]
         if row in self.arrays:
             items = self.network.items(number)
-            matter = (2 if row in self.unread else 1) if items.values else 0
+            matter = 0
+            if items.values:
+                matter = 2 if row in self.unread else 1
             values = self._array_words(items, matter)
         else:
             menu = self.network.menu(number)
@@ -384,7 +418,9 @@ class Expander:
                     extra_place = self.place_row(menu.extra_places[frozenset((0,))])
             close = -1 if menu.close is None else menu.close
             status = 3 if extra >= 0 and self.network.owes_keys(number) else 1
-            values = (status, close, words, child, extra, extra_place, int(bool(menu.names)), -1, -1, 0, 0)
+            # in the order of `ResidueRow`
+            offers_names = int(bool(menu.names))
+            values = (status, close, words, child, extra, extra_place, offers_names, -1, -1, 0, 0)
         self._tables.write_words(L.T_RES, row, values)
 
     def _key_spec(self, spec: Spec) -> int:
@@ -409,37 +445,44 @@ class Expander:
     def network_key(self, residue: int, key: int) -> Key:
         """Return the network's key for the engine's (`JsonState.lexeme`)."""
         if key == -1:
-            return None
+            return None  # an item has no key
         if key < 0:
-            return self.outcomes.values[-2 - key]
+            return self.outcomes.values[-2 - key]  # an extra key, by the class of its text
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
+        """Write which residue follows a value under a key, by its outcome."""
         after = self.network.after(self.network_residue(row), self.network_key(row, key), outcome)
         self._put_edge(row, key, outcome, self.residue_row(after, key == -1))
 
     def _put_edge(self, row: int, key: int, outcome: int, target: int) -> None:
+        """Write the answer to (row, key, outcome), where `lookups.find_edge` finds it. `key` is the engine's,
+        or one of the tags EXTRA_TAG, UNREAD_TAG and ITEM_TAG."""
         self._tables.make_room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, key, outcome, target)
 
-    def _answer_item(self, row: int, outcome: int, which: int) -> None:
-        text = self.item_text(which >> 32, which & L.LOG)
+    def _answer_item(self, row: int, outcome: int, item_key: int) -> None:
+        """Write which residue follows an item of this text. `item_key`: the end and the beginning of its log,
+        as `keys_and_items.close_item` packs them."""
+        text = self.item_text(item_key >> 32, item_key & L.LOG)
         after = self.network.after(self.network_residue(row), None, outcome, close_text(text))
-        self._put_edge(row, L.ITEM_TAG - outcome, which, self.residue_row(after, True))
+        self._put_edge(row, L.ITEM_TAG - outcome, item_key, self.residue_row(after, True))
 
     def _answer_unread(self, row: int, outcome: int) -> None:
+        """Write which residue follows an item of any text; -1 where that depends on the text."""
         after = self.network.after_unread(self.network_residue(row), outcome)
-        text = -1
+        residue = -1
         if after is not None:
-            text = self.residue_row(after, True)
-            self.unread.add(text)
-        self._put_edge(row, L.UNREAD_TAG, outcome, text)
+            residue = self.residue_row(after, True)
+            self.unread.add(residue)
+        self._put_edge(row, L.UNREAD_TAG, outcome, residue)
 
     def item_text(self, log: int, begin: int) -> bytes:
-        """Return what is written of an item, as JSON text without white space between tokens: its log,
-        from where it begins on (the extras of the frame
-        under it)."""
-        rows, begin = self._tables.rows(L.T_TEXT), begin & L.LOG
+        """Return the text of an item so far, as JSON without white space between tokens. `log`: the last row
+        of its log; `begin`: the row before the first (the extras of the frame under it)."""
+        rows = self._tables.rows(L.T_TEXT)
+        begin = begin & L.LOG
+        # The log is a chain from the last label to the first.
         labels: list[int] = []
         while log != begin:
             assert log, "what is written of an item begins where its frame says"
@@ -449,6 +492,7 @@ class Expander:
         return text_of(labels)
 
     def _answer_extra(self, row: int, group: int) -> None:
+        """Write the place of the value under an extra key of a class; -1 where no such key may come."""
         menu = self.network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.outcomes.values[group])
         self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place_row(place))

@@ -13,7 +13,7 @@ _LITERALS = MappingProxyType({b"t": b"true", b"f": b"false", b"n": b"null"})
 
 
 def text_of(labels: list[int]) -> bytes:
-    """Return JSON text, without white space between tokens, from the labels of what was written of it."""
+    """Return JSON text, without white space between tokens, from the labels of its log."""
     out = bytearray()
     at = 0
     while at < len(labels):
@@ -25,14 +25,16 @@ def text_of(labels: list[int]) -> bytes:
         end = at
         while end < len(labels) and labels[end] != L.KEY_ENDS:
             end += 1
-        key, ends = bytes(labels[at:end]), end < len(labels)
-        out += b'"' + (json_string(decode_text(key))[1:] if ends else _begun_key_text(key))
+        key = bytes(labels[at:end])
+        is_whole = end < len(labels)  # the last key may still be written
+        out += b'"' + (json_string(decode_text(key))[1:] if is_whole else _begun_key_text(key))
         at = end + 1
     return bytes(out)
 
 
 def _begun_key_text(key: bytes) -> bytes:
     """Return the JSON text of the beginning of a key, which may end inside a character."""
+    # Without the bytes of the last character, up to three of them, it is a text.
     end = len(key)
     while True:
         try:

@@ -1,4 +1,4 @@
-"""What a network asks about scalars, answered by the automata that the machine will run."""
+"""Questions of a network about strings and numbers, answered by the automata that the machine will run."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ class Strings:
         state = self._start_state(spec)
         if state < 0:
             return {}
-        return {j: self._literal(decode_text(text)) for j, text in self._pool.shortest_rests(state).items()}
+        shortest_texts = self._pool.shortest_rests(state)
+        return {demand: self._literal(decode_text(text)) for demand, text in shortest_texts.items()}
 
     def _start_state(self, spec: Spec) -> int:
         """Return the state before the first byte of a text of a spec, DEAD where there is none."""
+        # Phases are cheaper than a whole automaton, where bounds of the length are large.
         phases = self._pool.start_in_phases(spec, self.outcomes)
         return self._pool.start(spec, self.outcomes) if phases is None else phases
 
@@ -39,6 +41,7 @@ class Strings:
     def matches(self, formula: Formula, text: str) -> bool:
         """Return whether a decoded string meets a formula."""
         pool = self._pool
+        # The length is known, so no automaton has to count it.
         state = pool.start(Spec((at_length(formula, len(text)),)), self.outcomes)
         for column in columns_of(encode_text(text)):
             if state < 0:
@@ -51,14 +54,16 @@ class Strings:
         state = self._start_state(Spec((formula,)))
         if state < 0:
             return ()
-        is_finite = self._pool.is_finite(state, max_words)
-        return None if is_finite is None else [decode_text(word) for word in is_finite]
+        words = self._pool.is_finite(state, max_words)
+        return None if words is None else [decode_text(word) for word in words]
 
     def classes(self, formulas: Sequence[Formula]) -> dict[frozenset[int], bool]:
         """Return the sets of formulas that are true together, and no others, of some string; each with
         whether infinitely many strings are such."""
+        # TRUE, the last formula, is true of every string: so strings that meet no other are a class, too.
+        true_index = len(formulas)
         classes = self._pool.text_classes((*formulas, TRUE))
-        return {true - {len(formulas)}: infinite for true, infinite in classes.items()}
+        return {indices - {true_index}: infinite for indices, infinite in classes.items()}
 
 
 class Numbers:

@@ -13,21 +13,22 @@ def split_excepted_words(spec: Spec) -> tuple[Formula, dict[str, frozenset[int]]
     first, *others = spec.formulas
     parts = conjuncts(first)
     rest: list[Formula] = []
-    gone: set[str] = set()
+    excepted: set[str] = set()
     for part in parts:
         if isinstance(part, Not) and isinstance(part.of, Words) and part.of.is_canonical:
-            gone.update(part.of.of)
+            excepted.update(part.of.of)
         else:
             rest.append(part)
-    met: dict[str, set[int]] = {word: set() for word in gone}
+    met: dict[str, set[int]] = {word: set() for word in excepted}
     for index, formula in enumerate(others, 1):
         if formula == FALSE:
             continue
-        if not isinstance(formula, Words) or not formula.of <= gone:
+        # A word that only this formula has would need the automaton.
+        if not isinstance(formula, Words) or not formula.of <= excepted:
             return None
         for word in formula.of:
             met[word].add(index)
-    if not gone:
+    if not excepted:
         return None
     base = rest[0] if len(rest) == 1 else All(tuple(rest))
     return base, {word: frozenset(indices) for word, indices in met.items()}
@@ -41,6 +42,7 @@ def words_with_demands(spec: Spec) -> dict[str, frozenset[int]] | None:
         return dict.fromkeys(in_order(first.of), frozenset((0,)))
     met: dict[str, set[int]] = {}
     for index, formula in enumerate(spec.formulas):
+        # a list of words, or an alternative of such lists
         parts = formula.of if isinstance(formula, Any_) else (formula,)
         for part in parts:
             if not isinstance(part, Words):
@@ -56,4 +58,6 @@ def length_bounds(spec: Spec) -> tuple[int, int | None] | None:
         return None
     formula = spec.formulas[0]
     parts = conjuncts(formula)
-    return lengths.length_bounds(parts) if all(isinstance(part, Length) for part in parts) else None
+    if not all(isinstance(part, Length) for part in parts):
+        return None
+    return lengths.length_bounds(parts)

@@ -1,4 +1,4 @@
-"""The mask of a state: collected by what the state reads, and remembered.
+"""The mask of a state: its tokens are collected, and remembered in the row of the state.
 
 A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
 take the address of a context and integers, and answer below 0 as `machine_core.layout` says: at ASKED the
@@ -69,8 +69,8 @@ from structgen.machines.machine_core.masks import emit_bits, emit_tokens, memois
 
 @jit
 def known_terminal(c: JsonContext) -> int:
-    """Return the terminal whose identity stands in the row being interned, -1 when it, or room for it, must
-    be asked."""
+    """Return the terminal with the identity in `c.work.terminal`; -1 where its record, or room for it, must
+    be asked for."""
     terminal = intern_row(c, c.terminals, 6, c.work.terminal)
     if terminal < 0:
         return -1
@@ -87,6 +87,8 @@ def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
     be asked."""
     min_length, max_length = 0, -1
     if d.mode == M_STRING and not is_quoted:
+        # Bounds that no single token can meet make no difference, and are left out of the identity: so fewer
+        # terminals are told apart.
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
         min_length = min(max(spec.min_length - d.position, 0), longest + 1)
@@ -95,7 +97,7 @@ def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
     if d.mode == M_STRING and c.string_specs[d.residue].phases >= 0:
         min_length, max_length = like_count(c, c.string_specs[d.residue], d.position, 0)
     if d.mode != M_NUMBER:
-        c.is_quoted = d.residue
+        c.quoted_row = d.residue  # the row of the string or object, for whoever makes the record
     put_terminal(c, d.mode, d.lexeme, min_length, max_length, 0, 1 if is_quoted else 0)
     return known_terminal(c)
 
@@ -103,22 +105,26 @@ def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
 @jit
 def find_space(c: JsonContext, d: JsonState) -> int:
     """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
-    level, deepest_level, blanks_left, run_state = 1, 1, -1, 0
+    # Where white space is not bounded by brackets, these are the same for all states: one terminal.
+    level = 1
+    deepest_level = 1
+    blanks_left = -1
+    run_state = 0
     if (c.space == SPACE_ANY or c.space == SPACE_BOUNDED) and c.most_space >= 0:
         blanks_left = min(c.most_space - (d.position >> COUNT_SHIFT), c.vocabulary.longest)
     if c.space == SPACE_BOUNDED:
-        level, deepest_level, run_state = (
-            open_brackets(c, d),
-            deepest_after_token(c, d),
-            run_without_count(d.position),
-        )
+        level = open_brackets(c, d)
+        deepest_level = deepest_after_token(c, d)
+        run_state = run_without_count(d.position)
         if deepest_level < 0:
             return -1
         # deeper than the longest token's white space, depth makes no difference
         fold = c.vocabulary.longest // 8 + 2
         if level > fold:
             deepest_level -= level - fold
-            run_state = (max((run_state >> 6) - 8 * (level - fold), 0) << 6) | (run_state & 63)
+            # The blanks after the line break (from bit 6 on) shrink by what the brackets above would allow.
+            blanks = max((run_state >> 6) - 8 * (level - fold), 0)
+            run_state = (blanks << 6) | (run_state & 63)
             level = fold
     put_terminal(c, M_SPACE, level, deepest_level, run_state | (blanks_left << COUNT_SHIFT), c.space, 0)
     return known_terminal(c)
@@ -132,15 +138,17 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 @jit
 def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> int:
-    """Put a scratch block to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE.
-    `whole`: nothing of the tokens belongs to the terminal."""
+    """Put a scratch block to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE. `at`
+    is its number; `whole`: nothing of the tokens belongs to the terminal. For example
+    `leave_terminal(c, d, outcome, 0, True)` ends a numeral before the first byte of the tokens."""
     scratch = c.scratch[at]
     copy_block(d, scratch)
     if not whole:
-        # what the tokens wrote of the terminal is different for each
+        # each token writes other text of the terminal
         scratch.text = d.text & CAPTURE
     if d.mode != M_KEY:
         return close_value(c, scratch, outcome)
+    # A key was closed. Its text is not known, so the set of keys that the object holds is blurred.
     value = extra_place(c, d.residue, outcome)
     if value < 0:
         return NO if value == -1 else ASK
@@ -151,12 +159,13 @@ def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: b
 
 @jit
 def collect_closing(c: JsonContext, d: JsonState, terminal: int) -> bool:
-    """Collect the tokens that close the terminal and live on in what holds it (of white space: in the state
-    in scratch block 0); those that are marked are left out, and the marks taken away. Returns whether
-    something was asked."""
+    """Collect the tokens that close the terminal and live on in the value around it (of white space: in the
+    state in scratch block 0); marked tokens are left out, and the marks taken away. Returns whether something
+    was asked."""
     skips_marked = c.is_marked != 0
     row = c.terminals[terminal]
-    holder, is_space = LexemeContext(row.holder), row.key.mode == M_SPACE
+    holder = LexemeContext(row.holder)
+    is_space = row.key.mode == M_SPACE
     record = holder.records[row.record]
     has_questions = False
     for i in range(record.leftovers, record.leftovers_end):
@@ -188,11 +197,13 @@ def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
 def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
     """Collect the tokens that stay inside a state's string, key or numeral, or close it. `quote`: the node of
     the vocabulary with the quote that opens it, -1: it is open. Returns a dense row to start from (-1: none),
-    or -3 when something was asked; scratch blocks are written over."""
+    or ASKED when something was asked; scratch blocks are written over."""
     terminal = find_terminal(c, d, quote >= 0)
     if terminal < 0:
         return ASKED
-    row, has_questions = put_inside(c, d, terminal), False
+    row = put_inside(c, d, terminal)
+    has_questions = False
+    # Tokens that depend on a list of words, or on the keys of the object, are no part of the record.
     if d.side_node > 0 or (d.mode == M_KEY and d.position >= 0):
         copy_block(d, c.scratch[0])
         has_questions = walk_node(c, quote, 1, LISTED) if quote >= 0 else walk_all(c, LISTED)
@@ -203,7 +214,7 @@ def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
 
 @jit
 def clear_collection(c: JsonContext) -> None:
-    """Forget what was collected."""
+    """Forget the collected tokens."""
     c.blur_level = 0
     c.buffer_count = 0
     c.deferred_count = 0
@@ -216,6 +227,8 @@ def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
     code = step_byte(c, c.scratch[0], d, 34)
     if code == NO or code == ASK:
         return ASKED if code == ASK else -1
+    # Does the record of the terminal have all tokens? It knows nothing of words that are listed alone, nor of
+    # a length that one token may exceed.
     whole = d.mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
     if d.mode == M_STRING:
         spec = c.string_specs[d.residue]
@@ -244,6 +257,7 @@ def walk_digits(c: JsonContext, d: JsonState) -> int:
     frame = push_frame(c, scratch, place, level, False)
     if frame == -2:
         return ASKED
+    # the registers inside a numeral of which nothing is written yet
     d.text = scratch.text & CAPTURE
     if item_values(c, scratch) != 0:
         d.text = CAPTURE
@@ -255,24 +269,30 @@ def walk_digits(c: JsonContext, d: JsonState) -> int:
 @jit
 def walk_structure(c: JsonContext) -> int:
     """Collect the tokens that live from the structural state in scratch block 0, at most white space written
-    of what follows. Returns a dense row to start from (-1: none), or -3 when something was asked.
+    of what follows. Returns a dense row to start from (-1: none), or ASKED when something was asked.
 
     Tokens that begin with white space are those of the white space terminal; the others begin with one of the
     few bytes that the mode allows.
     """
-    scratch, saved_registers, d = c.scratch[0], c.work.spare[4], c.work.spare[5]
+    scratch = c.scratch[0]
+    saved_registers = c.work.spare[4]
+    d = c.work.spare[5]
     copy_block(scratch, saved_registers)
     is_run = c.space == SPACE_BOUNDED or c.space == SPACE_ANY
-    has_questions, row, byte = False, -1, 0
+    has_questions = False
+    row = -1
+    byte = 0
     while byte < 256:
         byte = next_possible_byte(c, scratch, byte, False)
         node = c.vocabulary.first[byte]
-        if byte == 45:
+        is_digit = byte >= 48 and byte <= 57
+        if byte == 45:  # the minus sign stands for all numerals, and digits are passed over
             row = walk_digits(c, d)
-        elif byte == 34 and node >= 0:
+        elif byte == 34 and node >= 0:  # a quote
             row = walk_quoted(c, d, node)
-        elif node >= 0 and byte < 256 and not (is_run and is_space(byte)) and (byte < 48 or byte > 57):
+        elif node >= 0 and byte < 256 and not (is_run and is_space(byte)) and not is_digit:
             row = ASKED if walk_node(c, node, 0, PLAIN) else -1
+        # At most one row can be the one to start from: the others go into the buffer.
         if row >= 0:
             emit_row(c, row)
         has_questions = has_questions or row == ASKED
@@ -291,7 +311,7 @@ def walk_structure(c: JsonContext) -> int:
 
 @jit
 def resolve_whole(c: JsonContext, d: JsonState) -> int:
-    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or -3
+    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or ASKED
     when something was asked."""
     outcome = c.number_outcomes[d.lexeme]
     if outcome < 0:
@@ -307,12 +327,13 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def collect_tokens(c: JsonContext, d: JsonState) -> int:
-    """Collect a state's tokens: returns the dense row to start from (-1:
-    none), or -3 when something was asked."""
+    """Collect the tokens of a state. Returns the dense row to start from (-1: none), or ASKED when something
+    was asked."""
     mode = d.mode
     copy_block(d, c.scratch[0])
     if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE):
         row = collect_terminal(c, d, -1)
+        # Only a numeral ends without a sign of its own, before the first byte of a token.
         follows = resolve_whole(c, d) if mode == M_NUMBER else -1
         if row == ASKED or follows == ASKED:
             return ASKED
@@ -328,12 +349,15 @@ def collect_tokens(c: JsonContext, d: JsonState) -> int:
 def try_deferred(c: JsonContext, index: int) -> bool:
     """Collect those of the deferred tokens that live. Returns whether something was asked."""
     c.precise = 1
-    deferred_tokens, offsets, data = c.deferred_tokens, c.vocabulary.token_offset, c.vocabulary.token_data
+    deferred_tokens = c.deferred_tokens
+    offsets = c.vocabulary.token_offset
+    data = c.vocabulary.token_data
     has_questions = False
     for i in range(c.deferred_count):
         token = deferred_tokens[i]
         s = c.nodes[index].registers
         code = YES
+        # Two blocks take turns: each byte is read from one into the other.
         for at in range(offsets[token], offsets[token + 1]):
             d = c.scratch[at & 1]
             code = step_byte(c, s, d, data[at])
@@ -357,11 +381,13 @@ def walk_plainly(c: JsonContext, d: JsonState) -> int:
 @jit
 def gather_mask(c: JsonContext, index: int) -> int:
     """Put the tokens of a state's mask into the buffer, end tokens apart. Returns a dense row to start from
-    (-1: none), or -3 with questions noted."""
+    (-1: none), or ASKED with questions noted."""
     d = c.nodes[index].registers
     c.precise = 0
     clear_collection(c)
     row = collect_tokens(c, d)
+    # First the fast way, by records. If it finds that they say too much, all tokens are walked; and if even
+    # that cannot tell without the text of a key, it is walked with texts.
     if c.blur_level == WHOLE_WALK:
         clear_collection(c)
         row = walk_plainly(c, d)
@@ -374,18 +400,18 @@ def gather_mask(c: JsonContext, index: int) -> int:
         row = ASKED
     c.precise = 1
     if row != ASKED:
-        c.questions.count = 0  # what a walk asked that was then not needed
+        c.questions.count = 0  # questions of a walk that was then not needed
     return row
 
 
 @jit
 def store_mask(c: JsonContext, index: int, row: int, target: int) -> int:
-    """Memoise what was gathered as a state's mask, and write it to `target`, as `compute_mask` does."""
+    """Memoise the gathered tokens as a state's mask, and write it to `target`, as `compute_mask` does."""
     node = c.nodes[index]
     if is_accepting(c, node.registers):
         emit_tokens(c, c.ends, 0, c.end_count)
     if row < 0 and c.buffer_count >= c.vocabulary.mask_words:
-        return LARGE
+        return LARGE  # Python makes a row of it, and puts that into the store
     return memoise_mask(c, node, row, target)
 
 
@@ -396,6 +422,7 @@ def compute_mask(context: int, index: int, target: int) -> int:
     as long as a row: it is then neither memoised nor written."""
     c = JsonContext(context)
     node = c.nodes[index]
+    # Another thread may have worked it out while this one waited for the lock.
     if node.token_list >= 0:
         return write_mask(c, node, target)
     if node.registers.mode == M_FINISHED:
@@ -415,7 +442,9 @@ def compute_bound(context: int, index: int) -> int:
     node = c.nodes[index]
     if node.registers.mode == M_FINISHED:
         return ENDED
-    c.bounding, c.bound, c.listed_count = 1, 1, 0
+    c.bounding = 1
+    c.bound = 1
+    c.listed_count = 0
     row = gather_mask(c, index)
     c.bounding = 0
     if row == ASKED:
@@ -424,5 +453,5 @@ def compute_bound(context: int, index: int) -> int:
     if code < 0:
         return code
     if node.registers.mode == M_DOC:
-        c.bound += 1  # a token may come between one that is noted and the state that is noted for it
+        c.bound += 1  # a token of blanks alone may come before the token that is noted (`bound_noting`)
     return 0 if c.listed_count > 0 else c.bound

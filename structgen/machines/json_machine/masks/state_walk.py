@@ -42,17 +42,20 @@ def intern_node(c: JsonContext, d: JsonState) -> int:
 def load_state(context: int, index: int, spot: int) -> int:
     """Have a state stand at a spot. Returns 0."""
     c = JsonContext(context)
-    c.precise = 1
+    c.precise = 1  # states that texts reach have the text of their extra keys
     copy_block(c.nodes[index].registers, c.scratch[spot])
     return 0
 
 
 @entry("int64(int64, int64, int64, int64)")
-def step_on(context: int, spot: int, target_slot: int, byte: int) -> int:
-    """Have what is behind a byte stand at another spot. Returns 0, REFUSED, or ASKED."""
+def step_on(context: int, spot: int, target_spot: int, byte: int) -> int:
+    """Have the state after a byte stand at another spot: `step_on(context, 0, 1, 91)` reads a bracket from
+    spot 0 to spot 1. Returns 0, REFUSED, or ASKED."""
     c = JsonContext(context)
-    code = step_byte(c, c.scratch[spot], c.scratch[target_slot], byte)
-    return 0 if code == YES else (REFUSED if code == NO else ASKED)
+    code = step_byte(c, c.scratch[spot], c.scratch[target_spot], byte)
+    if code == YES:
+        return 0
+    return REFUSED if code == NO else ASKED
 
 
 @entry("int64(int64, int64)")
@@ -64,7 +67,7 @@ def may_end_at(context: int, spot: int) -> int:
 
 @entry("int64(int64, int64)")
 def state_at(context: int, spot: int) -> int:
-    """Return the state that stands at a spot, or -3 when room must be made."""
+    """Return the state that stands at a spot, or ASKED when room must be made."""
     c = JsonContext(context)
     code = intern_node(c, c.scratch[spot])
     return ASKED if code < 0 else code
@@ -75,7 +78,7 @@ BYTE_STEPS: Final = (load_state, step_on, may_end_at, state_at)
 
 @entry("int64(int64)")
 def start_node(context: int) -> int:
-    """Return the state before the first byte, or -3 when room must be made."""
+    """Return the state before the first byte, or ASKED when room must be made."""
     c = JsonContext(context)
     d = c.scratch[0]
     d.text = 0
@@ -87,10 +90,10 @@ def start_node(context: int) -> int:
 @entry("int64(int64, int64, int64)")
 def next_bytes(context: int, index: int, target_address: int) -> int:
     """Write 1 at target[b] (uint8) for each byte b that may come next, 2 where that must be asked.
-    Returns -3 if any."""
+    Returns ASKED if any."""
     c = JsonContext(context)
     target = Bytes(target_address)
-    c.precise = 0
+    c.precise = 0  # no state is kept, so no text has to be followed
     s = c.nodes[index].registers
     d = c.scratch[0]
     has_questions = False
@@ -104,19 +107,19 @@ def next_bytes(context: int, index: int, target_address: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def after_each(
-    context: int, index: int, wanted_address: int, forgets: int, byte_count: int, target_address: int
+    context: int, index: int, filter_address: int, forgets: int, refuses_extra: int, target_address: int
 ) -> int:
-    """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or wanted[b]
+    """Write to target[b] (int64[256]) the state after each byte b, or -1 where it is refused, or filter[b]
     (uint8) is 0.
 
     `forgets`: 1 drops from these states which extra keys the innermost object holds, and what is written of
     one that is not complete, so that the same key may come again. (In an item whose value matters to later
-    ones keys are kept.) `byte_count`: 1 refuses the extra keys of objects of which the schema names keys;
-    states from which no text ends may be left. Returns 0, or -3 with questions noted.
+    ones keys are kept.) `refuses_extra`: 1 refuses the extra keys of objects of which the schema names keys;
+    states from which no text ends may be left. Returns 0, or ASKED with questions noted.
     Cost: 256 steps, most of which end at once.
     """
     c = JsonContext(context)
-    byte_filter, target = Bytes(wanted_address), Int64s(target_address)
+    byte_filter, target = Bytes(filter_address), Int64s(target_address)
     c.precise = 1
     has_questions = False
     for byte in range(256):
@@ -127,9 +130,9 @@ def after_each(
         code = step_byte(c, c.nodes[index].registers, d, byte)
         if code == YES:
             mode = d.mode
-            if byte_count and mode == M_KEY and all_names(c, d.residue) >= 0:
+            if refuses_extra and mode == M_KEY and all_names(c, d.residue) >= 0:
                 if d.position < 0:
-                    continue
+                    continue  # no name goes on so: the key would be an extra one
                 d.lexeme = d.lexeme | NO_STATE
                 d.side_node = 0
                 d.text = 0
@@ -137,6 +140,7 @@ def after_each(
                 if mode == M_KEY:
                     d.side_node = 0
                     d.text = 0
+                # the modes of an object: between its tokens, and in a key
                 if mode == M_KEY or (mode >= M_OBJECT and mode <= M_KEYS):
                     d.extras = 0
             state_after = intern_node(c, d)
@@ -149,11 +153,12 @@ def after_each(
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def after_tokens(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
-    """Write to target[0:count] (int64) the states after each of some allowed tokens (int32).
+    """Write to target[0:count] (int64) the states after each of some allowed tokens (int32), as in
+    `after_tokens(context, index, address_of(tokens), len(tokens), address_of(states))`.
 
     The text of an extra key, or of an item whose value matters, that a token leaves open is not followed: all
-    such states that differ in it alone are one, which is none of them. Returns 0, or -3 with questions noted.
-    Cost: the tokens' bytes.
+    such states that differ in it alone are one, which is none of them. Returns 0, or ASKED with questions
+    noted. Cost: the tokens' bytes.
     """
     c = JsonContext(context)
     tokens = Int32s(tokens_address)
@@ -163,23 +168,26 @@ def after_tokens(context: int, index: int, tokens_address: int, count: int, targ
     has_questions = False
     for i in range(count):
         token = tokens[i]
-        data, size = skip(c.vocabulary.token_data, offsets[token]), offsets[token + 1] - offsets[token]
-        state, code = -1, YES
+        data = skip(c.vocabulary.token_data, offsets[token])
+        size = offsets[token + 1] - offsets[token]
+        state = -1
+        code = YES
+        # The first turn follows no text. The second does, where a key or an item was closed on the way.
         for turn in range(2):
             c.precise = turn
             s = c.scratch[0]
             copy_block(registers_before, s)
-            is_blurred, stays = registers_before.text & CAPTURE != 0, True
+            is_blurred = registers_before.text & CAPTURE != 0
+            stays = True
             for at in range(size):
                 d = c.scratch[1 - (at & 1)]
                 code = step_byte(c, s, d, data[at])
                 if code != YES:
                     break
                 s = d
-                is_blurred, stays = (
-                    is_blurred or s.text & CAPTURE != 0,
-                    stays and s.mode == registers_before.mode,
-                )
+                # `stays`: all bytes so far are of the string, key or numeral in which the token began
+                is_blurred = is_blurred or s.text & CAPTURE != 0
+                stays = stays and s.mode == registers_before.mode
                 if s.extras & BLUR != 0:
                     # a key was closed: only the walk that follows its text knows which
                     is_blurred = True
@@ -208,10 +216,13 @@ def text_kinds(context: int, target_address: int) -> int:
     target = Int64s(target_address)
     offsets, data = c.vocabulary.token_offset, c.vocabulary.token_data
     for token in range(c.vocabulary.size):
-        count, tail, missing = 0, 0, 0
+        count = 0
+        tail = 0
+        missing = 0
         start, end = offsets[token], offsets[token + 1]
         for at in range(start, end):
             byte = data[at]
+            # a quote, a backslash, a control character; or a continuation byte where none may stand
             if byte == 34 or byte == 92 or byte < 32 or (byte & 0xC0 == 0x80) != (missing > 0):
                 count = -1
                 break
@@ -221,7 +232,9 @@ def text_kinds(context: int, target_address: int) -> int:
                 continue
             count += 1
             if byte >= 0xC0:
-                missing = 1 if byte < 0xE0 else (2 if byte < 0xF0 else 3)
+                missing = 1
+                if byte >= 0xE0:
+                    missing = 2 if byte < 0xF0 else 3
                 tail = byte
         target[token] = -1 if count <= 0 else count | (tail << 16)
     return 0

@@ -1,8 +1,8 @@
 """Terminals of JSON as the states of a lexer, which `machine_core.lexeme_records` scans.
 
-A state of it is a row of `terminals`: the inside of a string or a key by the state of its automaton, of its
-escape, and what its length still asks; the inside of a numeral; a run of white space between two tokens. What
-a byte does there is worked out once, and kept in its cell. Entry points take the address of a context and
+A state of the lexer is a row of `terminals`: the inside of a string or a key by the state of its automaton,
+of its escape, and the bounds of its length; the inside of a numeral; a run of white space between two tokens.
+The state after a byte is worked out once, and kept in a cell. Entry points take the address of a context and
 integers.
 """
 
@@ -65,32 +65,35 @@ _BEYOND_ASCII = 10
 def put_terminal(
     c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int, is_quoted: int
 ) -> JsonTerminal:
-    """Return the row of a terminal that is about to be looked up: its key, and -1 in each other word."""
+    """Return the row of a terminal that is about to be looked up: its key (the fields of `TerminalKey`), and
+    -1 in each other word."""
     t = c.work.terminal
-    words, key = Int64s(address_of_block(t)), t.key
+    words = Int64s(address_of_block(t))
+    key = t.key
     for i in range(_TERMINAL_WORDS):
         words[i] = -1
-    key.mode, key.lexeme, key.min_length, key.max_length, key.policy, key.is_quoted = (
-        mode,
-        lexeme,
-        min_length,
-        max_length,
-        policy,
-        is_quoted,
-    )
+    key.mode = mode
+    key.lexeme = lexeme
+    key.min_length = min_length
+    key.max_length = max_length
+    key.policy = policy
+    key.is_quoted = is_quoted
     return t
 
 
 @jit
 def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
-    """Return the number of a state, with room for its cells; UNKNOWN where room must be made."""
+    """Return the number of a state (the fields of `TerminalKey`), with room for its cells; UNKNOWN where room
+    must be made. For example `put_state(c, M_KEY, lexeme, 0, -1, 0)` is a state inside a key."""
     terminal = intern_row(c, c.terminals, 6, put_terminal(c, mode, lexeme, min_length, max_length, policy, 0))
-    cell_count, cells = CELLS * c.terminals.count, c.cells
+    cell_count = CELLS * c.terminals.count
+    cells = c.cells
     if terminal >= 0 and cell_count > cells.capacity:
         ask_room(c, cells, cell_count - cells.count)
         terminal = -1
     if terminal < 0:
         return UNKNOWN
+    # Terminals that masks have looked up since have no cells yet: they get theirs, too.
     for i in range(cells.count, cell_count):
         cells[i] = UNKNOWN
     cells.count = cell_count
@@ -99,7 +102,8 @@ def put_state(c: JsonContext, mode: int, lexeme: int, min_length: int, max_lengt
 
 @entry("int64(int64, int64, int64, int64, int64, int64)")
 def state_of(context: int, mode: int, lexeme: int, min_length: int, max_length: int, policy: int) -> int:
-    """Return the state of the lexer that a terminal is, its quote apart; or ASKED."""
+    """Return the state of the lexer that a terminal is (the fields of `TerminalKey`), its quote apart; or
+    ASKED."""
     terminal = put_state(JsonContext(context), mode, lexeme, min_length, max_length, policy)
     return terminal if terminal >= 0 else ASKED
 
@@ -108,20 +112,24 @@ def state_of(context: int, mode: int, lexeme: int, min_length: int, max_length: 
 def string_byte(c: JsonContext, state: int, byte: int) -> int:
     """Return the cell of a byte inside a string or key. Where it stands for itself, the cell is noted for all
     bytes that do the same."""
+    # The real step is made, from registers that the terminal stands for. SENTINEL has it return at the end of
+    # the terminal, whatever holds that.
     key = c.terminals[state].key
     registers_before, d = c.scratch[0], c.scratch[1]
     registers_before.text = 0
-    set_structural(registers_before, key.mode, c.is_quoted, 0, SENTINEL)
+    set_structural(registers_before, key.mode, c.quoted_row, 0, SENTINEL)
     registers_before.lexeme = key.lexeme
     min_length, max_length = 0, -1
     if key.mode == M_STRING:
-        spec = c.string_specs[c.is_quoted]
+        spec = c.string_specs[c.quoted_row]
         min_length, max_length = spec.min_length, spec.max_length
-        registers_before.position = (
-            max_length - key.max_length if key.max_length >= 0 else min_length - key.min_length
-        )
+        # a count of characters that leaves as many as the terminal says
         if spec.phases >= 0:
             registers_before.position = key.max_length
+        elif key.max_length >= 0:
+            registers_before.position = max_length - key.max_length
+        else:
+            registers_before.position = min_length - key.min_length
     else:
         registers_before.position = -1
     c.precise = 0
@@ -135,20 +143,26 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
     if code == YES and key.mode == M_KEY:
         after = put_state(c, M_KEY, d.lexeme, 0, -1, 0)
     elif code == YES:
-        characters_left, missing = (
-            max_length - d.position if key.max_length >= 0 else -1,
-            max(min_length - d.position, 0),
-        )
-        spec = c.string_specs[c.is_quoted]
+        characters_left = max_length - d.position if key.max_length >= 0 else -1
+        missing = max(min_length - d.position, 0)
+        spec = c.string_specs[c.quoted_row]
         if spec.phases >= 0:
             missing, characters_left = like_count(c, spec, d.position, key.min_length)
         after = put_state(c, M_STRING, d.lexeme, missing, characters_left, 0)
     top = 127 if c.escapes == ESCAPES_ASCII or c.lacks & LACKS_TAILS else 256
     if after >= REFUSED and registers_before.lexeme >> ESCAPE_SHIFT == 0 and byte >= 32 and byte < top:
-        row, cells = skip(c.strings, registers_before.lexeme * WIDTH), skip(c.cells.numbers, CELLS * state)
-        first = 32 if byte < 128 else (128 if byte < 192 else 192)
-        last = min(top, 128 if byte < 128 else (192 if byte < 192 else 256))
-        for same_class_byte in range(first, last if byte != 34 and byte != 92 and row[byte] >= 0 else first):
+        row = skip(c.strings, registers_before.lexeme * WIDTH)
+        cells = skip(c.cells.numbers, CELLS * state)
+        # Bytes of one kind: ASCII, continuation bytes, lead bytes. A count of characters treats each alike.
+        first, last = 192, 256
+        if byte < 128:
+            first, last = 32, 128
+        elif byte < 192:
+            first, last = 128, 192
+        last = min(top, last)
+        if byte == 34 or byte == 92 or row[byte] < 0:
+            last = first  # a quote, a backslash: none does the same
+        for same_class_byte in range(first, last):
             if row[same_class_byte] == row[byte] and same_class_byte != 34 and same_class_byte != 92:
                 cells[same_class_byte] = after
     return after
@@ -156,12 +170,13 @@ def string_byte(c: JsonContext, state: int, byte: int) -> int:
 
 @jit
 def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
-    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `least` after what
-    follows, and `most` says what is written (`byte_step.bounded_space`) and, << COUNT_SHIFT, how much is
-    left, -1 where that is not counted."""
+    """Return the cell of a byte in white space: `lexeme` brackets are open, at most `min_length` after the
+    next token, and `max_length` says which blanks are written (`byte_step.bounded_space`) and, <<
+    COUNT_SHIFT, how many are left, -1 where that is not counted."""
     if not is_space(byte):
         return REFUSED
-    blanks_left, run_state = key.max_length >> COUNT_SHIFT, run_without_count(key.max_length)
+    blanks_left = key.max_length >> COUNT_SHIFT
+    run_state = run_without_count(key.max_length)
     if blanks_left == 0:
         return REFUSED
     blanks_left = max(blanks_left - 1, -1)
@@ -169,9 +184,8 @@ def space_byte(c: JsonContext, key: TerminalKey, byte: int) -> int:
         run_state = bounded_space(run_state, byte)
         if run_state < 0 or not is_bounded(run_state, key.min_length):
             return REFUSED
-    return put_state(
-        c, M_SPACE, key.lexeme, key.min_length, run_state | (blanks_left << COUNT_SHIFT), key.policy
-    )
+    blanks = run_state | (blanks_left << COUNT_SHIFT)
+    return put_state(c, M_SPACE, key.lexeme, key.min_length, blanks, key.policy)
 
 
 @entry("int64(int64, int64, int64)")
@@ -199,11 +213,14 @@ def ends_before(context: int, state: int, byte: int) -> int:
     key, later = c.terminals[state].key, c.next_byte
     if key.mode == M_NUMBER:
         # anything that may hold a numeral goes on with white space, a comma or a bracket
-        follows = later[(M_ITEM << 8) | byte] < 0 or later[(M_MEMBER << 8) | byte] < 0
-        return c.number_outcomes[key.lexeme] if follows else -1
-    if is_space(byte) or (later[(M_ARRAY << 8) | byte] >= 0 and byte != 58 and byte != 44 and byte != 125):
+        follows_item = later[(M_ITEM << 8) | byte] < 0
+        follows_member = later[(M_MEMBER << 8) | byte] < 0
+        return c.number_outcomes[key.lexeme] if follows_item or follows_member else -1
+    # White space ends before a colon, a comma, a closing brace, and any byte that may come in an array.
+    may_begin_item = later[(M_ARRAY << 8) | byte] < 0
+    if is_space(byte) or not (may_begin_item or byte == 58 or byte == 44 or byte == 125):
         return -1
-    after = key.lexeme
+    after = key.lexeme  # the brackets that are open after the byte
     if byte == 125 or byte == 93:
         after -= 1
     elif byte == 123 or byte == 91:
@@ -219,30 +236,39 @@ def all_classes(c: JsonContext) -> tuple[int, int]:
     high = ~(1 << 28)  # no backslash
     if c.escapes == ESCAPES_ASCII:
         return low, high & ((1 << 63) - 1)  # no DEL
-    return (low if c.lacks & LACKS_TAILS else low | _BEYOND_ASCII), high
+    if c.lacks & LACKS_TAILS:
+        return low, high  # a character beyond ASCII may be begun that nothing can finish
+    return low | _BEYOND_ASCII, high
 
 
 @jit
 def most_common_state(c: JsonContext, state: int) -> int:
     """Return the state to which most small letters lead, or, where none may come, most characters of ASCII,
     if they are more than half of those that may come; -1: none may."""
-    after, votes, first, last = -1, 0, 97, 122
+    # The majority vote of Boyer and Moore: one pass, two numbers. First over a to z, then over 32 to 127.
+    after = -1
+    votes = 0
+    first = 97
+    last = 122
     while after < 0 and last < 128:
         for byte in range(first, last + 1):
             target = string_step(c, state, byte)
             if target >= 0:
                 after = target if votes == 0 else after
                 votes += 1 if target == after else -1
-        first, last = 32, last + 5
+        first = 32
+        last = last + 5
     return after
 
 
 @jit
 def leading_to(c: JsonContext, state: int, after: int, low: int, high: int) -> tuple[int, int]:
-    """Return those of some classes of characters that lead to a state; none do where it is -1."""
+    """Return those of some classes of characters that lead to the state `after`; none do where it is -1. The
+    classes are two words of bits, as in `leading_to(c, state, after, *all_classes(c))`."""
     for kind in range(128):
         # the classes 1 and 3 are those of characters outside ASCII
-        column, bit = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1), 1 << (kind & 63)
+        column = kind if kind >= 32 else OTHERS_COLUMN + (kind >> 1)
+        bit = 1 << (kind & 63)
         is_left = (high if kind >> 6 else low) & bit != 0
         if is_left and (after < 0 or string_step(c, state, column) != after):
             low, high = (low, high & ~bit) if kind >> 6 else (low & ~bit, high)
@@ -254,15 +280,25 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
     """Write which classes of characters are safe in a state of a string automaton: those that lead to one
     state, and from that to one, and so on; back to itself at the best."""
     low, high = all_classes(c)
-    safe.row, safe.low, safe.high, safe.reach = 1, low, high, MAX_STRING
+    safe.row = 1
+    safe.low = low
+    safe.high = high
+    safe.reach = MAX_STRING
+    # a state from which every character leads on, in any order
     if string_step(c, state, TOTAL_COLUMN) >= 0:
         return
     after = most_common_state(c, state)
     low, high = leading_to(c, state, after, low, high)
-    safe.row, safe.low, safe.high, safe.reach = 1, low, high, 0
+    safe.row = 1
+    safe.low = low
+    safe.high = high
+    safe.reach = 0
     while low | high != 0 and safe.reach < c.vocabulary.longest:
         safe.reach = safe.reach + 1
-        state_before, after = after, most_common_state(c, after)
+        # One more character: do all classes lead on from this state to one, too? A state that leads back to
+        # itself lets them come for ever.
+        state_before = after
+        after = most_common_state(c, after)
         if leading_to(c, state_before, after, low, high) != (low, high):
             return
         if state_before == after:
@@ -272,7 +308,7 @@ def find_safe(c: JsonContext, state: int, safe: SafeRow) -> None:
 
 @jit
 def safe_row(c: JsonContext, state: int) -> SafeRow:
-    """Return what is safe in a state of a string or key."""
+    """Return the safe classes of a state of a string or key, found at the first call."""
     t = c.terminals[state]
     key, safe = t.key, t.safe
     if safe.row == -1:
@@ -280,8 +316,9 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
         # of a live state nothing is known before it is asked
         if key.lexeme >> ESCAPE_SHIFT == 0 and string_step(c, key.lexeme, TOTAL_COLUMN) != UNASKED:
             find_safe(c, key.lexeme, safe)
+            # A token of safe characters must not be longer than the string may still become.
             if key.max_length >= 0:
-                spec = c.string_specs[c.is_quoted]
+                spec = c.string_specs[c.quoted_row]
                 characters_left = key.max_length
                 if spec.phases >= 0:
                     characters_left = phase_at(c, spec, key.max_length).safe - key.max_length
@@ -291,7 +328,8 @@ def safe_row(c: JsonContext, state: int) -> SafeRow:
 
 @entry("int64(int64, int64)")
 def safe_in(context: int, state: int) -> int:
-    """Return where what is safe stands in a state of a string or key (`Hooks.safe`)."""
+    """Return the address of the safe classes of a state of a string or key, 0 where none is known
+    (`Hooks.safe`)."""
     safe = safe_row(JsonContext(context), state)
     return address_of_block(safe) if safe.row else 0
 
@@ -309,6 +347,8 @@ def nothing_safe(context: int, state: int) -> int:
 def characters_begun(lexeme: int, byte: int) -> int:
     """Return how many characters a byte begins inside a string, where it may follow: 0 or 1."""
     escape = (lexeme >> ESCAPE_SHIFT) & 15
+    # A character is begun by its lead byte or its backslash. After a high surrogate (6) a backslash may be
+    # that of the low one, which shows later (7, 11).
     if escape == 0 or escape == 6:
         return 0 if byte & 0xC0 == 0x80 or (escape == 6 and byte == 92) else 1
     if escape == 7:
@@ -316,6 +356,7 @@ def characters_begun(lexeme: int, byte: int) -> int:
     if escape == 11:
         digit = byte - 48 if byte < 58 else (byte & 31) + 9
         value = ((lexeme >> 32) << 4 | digit) & 0xFFFF
+        # a low surrogate makes the pair one character
         return 0 if value >= 0xDC00 and value < 0xE000 else 1
     return 0
 
@@ -323,27 +364,35 @@ def characters_begun(lexeme: int, byte: int) -> int:
 @jit
 def characters_owed(c: JsonContext, lexeme: int) -> int:
     """Return how many characters must follow those that are begun: 1 where a high surrogate stands alone, and
-    the digits behind it are those of no low one."""
+    the digits after it are those of no low one."""
     escape = (lexeme >> ESCAPE_SHIFT) & 15
     if escape < 8 or c.escapes != ESCAPES_ANY:
         return 0
-    escape_bits, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
-    return 0 if max(value << escape_bits, 0xDC00) <= min(((value + 1) << escape_bits) - 1, 0xDFFF) else 1
+    # Does the range of units that may come of the digits so far have a low surrogate?
+    missing_bits, value = 4 * (12 - escape), (lexeme >> 32) & 0xFFFF
+    low, top = value << missing_bits, ((value + 1) << missing_bits) - 1
+    return 0 if max(low, 0xDC00) <= min(top, 0xDFFF) else 1
 
 
 @jit
 def sort_tokens(v: VocabularyWords, slots: int, needs: Int32s, tokens: Int32s, max_need: int) -> None:
-    """Write the tokens of the first slots that have a need, ascending by it, behind the first `max_need`
-    numbers of `tokens`: these are at first how many tokens have each need, and then where those end."""
+    """Write the tokens of the first slots that have a need, ascending by it, after the first `max_need`
+    numbers of `tokens`: these are at first how many tokens have each need, and then where those end. `needs`:
+    of each slot, -1: none. With `max_need` 2 and the needs 1, 0, 1 of three tokens a, b, c the result is
+    3, 5, b, a, c."""
+    # a counting sort: first where the tokens of each need begin, which then move on as they are written
     end = max_need
     for need in range(max_need):
-        count, tokens[need] = tokens[need], end
+        count = tokens[need]
+        tokens[need] = end
         end += count
     for slot in range(slots):
         need = needs[slot]
-        for i in range(v.slot_start[slot], v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]):
+        last = v.slot_start[slot + 1] if need >= 0 else v.slot_start[slot]
+        for i in range(v.slot_start[slot], last):
             at = tokens[need]
-            tokens[at], tokens[need] = v.slot_ids[i], at + 1
+            tokens[at] = v.slot_ids[i]
+            tokens[need] = at + 1
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
@@ -352,27 +401,34 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
 
     `needs`: of each slot of the trie, -1 each when called, the characters that the string must have room for;
     of those that leave the string it stays -1. `tokens`: those that stay inside, ascending by what they need,
-    behind as many numbers as there are needs (two more than the longest token has characters): where the
+    after as many numbers as there are needs (two more than the longest token has characters): where the
     tokens of each need end. `closings`: of each node that closes the string its number, the characters that
     it needs, and those that the string then has; before all, how many nodes there are.
     """
     c = JsonContext(context)
-    v, characters_needed, sorted_tokens, closing_nodes = (
-        c.vocabulary,
-        Int32s(needs),
-        Int32s(tokens),
-        Int64s(closings),
-    )
-    nodes, node, closing_count, slots, max_length, top = v.trie, 0, 0, 0, v.longest + 2, c.depths[0]
-    # of each depth: the state, `shift` the characters that are begun, `other` those that are needed
-    top.lexeme, top.shift, top.like_state = state, 0, 0
+    v = c.vocabulary
+    characters_needed = Int32s(needs)
+    sorted_tokens = Int32s(tokens)
+    closing_nodes = Int64s(closings)
+    nodes = v.trie
+    node = 0
+    closing_count = 0
+    slots = 0
+    max_length = v.longest + 2
+    top = c.depths[0]
+    # by depth: the state, in `shift` the characters that are begun, in `like_state` those that are needed
+    top.lexeme = state
+    top.shift = 0
+    top.like_state = 0
     is_between = c.terminals[state].key.lexeme == FREE
     for need in range(max_length):
         sorted_tokens[need] = 0
     while node < v.trie_count:
         word = nodes[node]
-        byte, depth, slot = byte_of(word), depth_of(word), slot_of(word)
-        parent, here = c.depths[depth - 1], c.depths[depth]
+        byte = byte_of(word)
+        depth = depth_of(word)
+        slot = slot_of(word)
+        parent, current = c.depths[depth - 1], c.depths[depth]
         after = c.cells[CELLS * parent.lexeme + byte]
         if after < REFUSED:
             after = read_cell(c, parent.lexeme, byte)
@@ -380,22 +436,25 @@ def measure_tokens(context: int, state: int, needs: int, tokens: int, closings: 
             return ASKED
         if after >= CLOSES:
             closing = skip(closing_nodes, 1 + 3 * closing_count)
-            closing[0], closing[1], closing[2] = node, parent.like_state, parent.shift
+            closing[0] = node
+            closing[1] = parent.like_state
+            closing[2] = parent.shift
             closing_count += 1
         if after < 0 or after >= CLOSES:
             node = end_of(word)
             continue
-        here.lexeme = after
+        current.lexeme = after
+        # The most common case first: between two characters of a free string each byte is one of ASCII.
         if after == state and parent.lexeme == state and is_between:
-            here.shift = parent.shift + 1  # a character of one byte
-            here.like_state = max(parent.like_state, here.shift)
+            current.shift = parent.shift + 1  # a character of one byte
+            current.like_state = max(parent.like_state, current.shift)
         else:
-            here.shift = parent.shift + characters_begun(c.terminals[parent.lexeme].key.lexeme, byte)
-            here.like_state = max(
-                parent.like_state, here.shift + characters_owed(c, c.terminals[after].key.lexeme)
+            current.shift = parent.shift + characters_begun(c.terminals[parent.lexeme].key.lexeme, byte)
+            current.like_state = max(
+                parent.like_state, current.shift + characters_owed(c, c.terminals[after].key.lexeme)
             )
         if slot:
-            characters_needed[slot - 1], need = here.like_state, here.like_state
+            characters_needed[slot - 1], need = current.like_state, current.like_state
             sorted_tokens[need] = sorted_tokens[need] + v.slot_start[slot] - v.slot_start[slot - 1]
         slots = max(slots, slot)
         node += 1

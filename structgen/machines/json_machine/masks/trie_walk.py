@@ -1,5 +1,6 @@
-"""A trie walked through the machine: the vocabulary's own, and the small ones of what tokens leave over; and
-the keys beside the list of those that are named and the set of those that were written.
+"""The walk of a trie through the machine: of the vocabulary's own, and of the small ones of leftovers. In
+keys and strings it may collect only tokens that depend on a list of words, or on the keys that the object
+holds.
 """
 
 from __future__ import annotations
@@ -29,13 +30,15 @@ from structgen.machines.machine_core.masks import emit_tokens
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 PLAIN, UNMARKED, LISTED = range(3)
-"""What a walk collects (`walk_nodes`)."""
+"""Modes of a walk: which tokens it collects (`walk_nodes`)."""
 
 
 @jit
 def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
-    """Add the token ids that are not marked in the special bitmap."""
-    buffer, count, marks = c.buffer, c.buffer_count, c.marks
+    """Add those of the tokens `ids[first:last]` to the buffer that are not marked in the bitmap `c.marks`."""
+    buffer = c.buffer
+    count = c.buffer_count
+    marks = c.marks
     for i in range(first, last):
         token = ids[i]
         if (marks[token >> 5] >> (token & 31)) & 1 == 0:
@@ -55,10 +58,12 @@ def clear_marks(c: JsonContext) -> None:
 
 @jit
 def allows_escape(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
-    """Return whether a listed word may go on with a character that is written as an escape."""
+    """Return whether a word of the list `words` with a prefix may go on with a character that is written as
+    an escape: for example where its next byte is 10, a line feed, written as `\\n`."""
     policy = escapes_of(c, s)
     if not writes_as_dumps(policy):
-        return True
+        return True  # any character may be written as an escape
+    # json.dumps escapes control characters, the quote (34), the backslash (92), and all beyond ASCII if asked
     if next_listed(c, words, prefix, 0) < 32 or next_listed(c, words, prefix, 34) == 34:
         return True
     if policy == ESCAPES_ASCII and next_listed(c, words, prefix, 127) < 256:
@@ -68,7 +73,8 @@ def allows_escape(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool
 
 @jit
 def defer_tokens(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
-    """Note the tokens of some nodes of a trie as those that are to be tried one by one."""
+    """Note the tokens of the nodes from `first` to before `last` of a trie, with its `starts` and `ids`
+    (`slots_of`, `tokens_of`), as those that are to be tried one by one."""
     deferred_tokens, count = c.deferred_tokens, c.deferred_count
     for node in range(first, last):
         slot = slot_of(trie[node])
@@ -105,7 +111,7 @@ def next_possible_byte(c: JsonContext, s: JsonState, byte: int, only_listed: boo
     if s.lexeme >> ESCAPE_SHIFT != 0:
         return byte
     words, prefix = listed_at(c, s)
-    after, escapes = 256, False
+    after, escapes = 256, False  # a backslash (92) begins an escape
     if prefix >= 0:
         after = next_listed(c, words, prefix, byte)
         escapes = byte <= 92 and allows_escape(c, s, words, prefix)
@@ -114,7 +120,7 @@ def next_possible_byte(c: JsonContext, s: JsonState, byte: int, only_listed: boo
         escapes = True
     if byte <= 92 and escapes:
         after = min(after, 92)
-    return min(after, 34) if byte <= 34 else after
+    return min(after, 34) if byte <= 34 else after  # the closing quote may always come, at a glance
 
 
 @jit
@@ -130,10 +136,11 @@ def is_listed(c: JsonContext, s: JsonState) -> bool:
 def is_refused_by_list(c: JsonContext, s: JsonState, byte: int) -> bool:
     """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
     the terminal says of the tokens inside is too much."""
-    free, after = c.work.spare[6], c.work.spare[7]
-    copy_block(s, free)
-    free.side_node = 0
-    return step_byte(c, free, after, byte) != NO
+    # The step is made once more without the list: if it is taken then, the list alone refuses it.
+    without_list, after = c.work.spare[6], c.work.spare[7]
+    copy_block(s, without_list)
+    without_list.side_node = 0
+    return step_byte(c, without_list, after, byte) != NO
 
 
 @jit
@@ -158,18 +165,21 @@ def walk_nodes(
 
     Of the children that cannot come few are visited: the next that may is looked up.
     """
-    scratch, hints, has_questions, own = c.scratch, c.room, False, 0
+    scratch, hints = c.scratch, c.room
+    has_questions, own_end = False, 0  # nodes before `own_end` are below a key or string that left the list
+    # By depth, two words: the next byte that may come among the children of a node, and where these end.
     hints[2], hints[3] = -1, last
     while node < last:
         word = nodes[node]
         byte, depth, slot, end = byte_of(word), depth_of(word) - base, slot_of(word), end_of(word)
         s = scratch[depth - 1]
         d, code, closes = skip(s, 1), YES, False
-        has_list = mode == LISTED and node >= own
+        has_list = mode == LISTED and node >= own_end
         if depth > closing_state:
             hint = skip(hints, 2 * depth)
             if hint[0] < byte:
                 hint[0] = next_possible_byte(c, s, byte, has_list)
+            # Children ascend by their bytes. This one cannot come; where no later one can, all are left.
             if hint[0] != byte:
                 node = end if hint[0] < 256 else hint[1]
                 continue
@@ -186,14 +196,9 @@ def walk_nodes(
             has_questions = has_questions or code == ASK
             if code == VAGUE:
                 defer_tokens(c, nodes, node, end, starts, ids)
-            if (
-                code == NO
-                and has_list
-                and not closes
-                and s.mode == M_STRING
-                and is_refused_by_list(c, s, byte)
-            ):
-                c.blur_level = max(c.blur_level, WHOLE_WALK)
+            if code == NO and has_list and not closes and s.mode == M_STRING:
+                if is_refused_by_list(c, s, byte):
+                    c.blur_level = max(c.blur_level, WHOLE_WALK)
             node = end
             continue
         if slot > 0:
@@ -204,7 +209,7 @@ def walk_nodes(
             else:
                 emit_tokens(c, ids, starts[slot - 1], starts[slot])
         if closes or (has_list and d.lexeme & STATE_BITS == NO_STATE):
-            own = end  # of no terminal
+            own_end = end  # of no terminal
         elif has_list and d.side_node <= 0 and (d.mode == M_STRING or d.position < 0):
             node = end
             continue
@@ -217,17 +222,21 @@ def walk_nodes(
 def walk_leftover(
     c: JsonContext, holder: LexemeContext, leftover: Leftover, vague: bool, skips_marked: bool
 ) -> bool:
-    """Collect the tokens whose bytes behind a terminal may follow: from the registers in scratch block 0, or,
+    """Collect the tokens whose bytes after a terminal may follow: from the registers in scratch block 0, or,
     where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
     whether something had to be asked."""
-    trie, has_questions = holder.tries[leftover.trie], False
-    nodes, starts, ids = nodes_of(holder, trie), slots_of(holder, trie), tokens_of(holder, trie)
+    trie = holder.tries[leftover.trie]
+    has_questions = False
+    nodes = nodes_of(holder, trie)
+    starts = slots_of(holder, trie)
+    ids = tokens_of(holder, trie)
     for part in range(trie.range_count):
         within = skip(holder.ranges.numbers, trie.ranges + RANGE_WORDS * part)
+        first, last, base = within[0], within[1], within[2]
         walk_mode = UNMARKED if skips_marked else PLAIN
         if vague:
-            defer_tokens(c, nodes, within[0], within[1], starts, ids)
-        elif walk_nodes(c, nodes, starts, ids, within[0], within[1], within[2], leftover.shift, walk_mode):
+            defer_tokens(c, nodes, first, last, starts, ids)
+        elif walk_nodes(c, nodes, starts, ids, first, last, base, leftover.shift, walk_mode):
             has_questions = True
     return has_questions
 
@@ -235,7 +244,8 @@ def walk_leftover(
 @jit
 def walk_node(c: JsonContext, node: int, depth: int, walk_mode: int) -> bool:
     """Collect the tokens at a node of the vocabulary's trie and below it (depth 1: below it alone) that may
-    follow from the registers in scratch block 0. Returns whether something had to be asked."""
+    follow from the registers in scratch block 0. Returns whether something had to be asked. For example
+    `walk_node(c, quote, 1, LISTED)` has the tokens that go on after an opening quote."""
     v = c.vocabulary
     end = end_of(v.trie[node])
     return walk_nodes(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, walk_mode)
@@ -248,11 +258,8 @@ def walk_all(c: JsonContext, walk_mode: int) -> bool:
     has_questions, byte = False, 0
     while byte < 256:
         byte = next_possible_byte(c, c.scratch[0], byte, walk_mode == LISTED)
-        if (
-            byte < 256
-            and c.vocabulary.first[byte] >= 0
-            and walk_node(c, c.vocabulary.first[byte], 0, walk_mode)
-        ):
+        node = c.vocabulary.first[byte]  # the byte 256 has an entry, too: no node
+        if byte < 256 and node >= 0 and walk_node(c, node, 0, walk_mode):
             has_questions = True
         byte += 1
     return has_questions
@@ -261,8 +268,7 @@ def walk_all(c: JsonContext, walk_mode: int) -> bool:
 @jit
 def emit_at(c: JsonContext, node: int) -> None:
     """Add the tokens that end at a node of the vocabulary."""
-    slot = slot_of(c.vocabulary.trie[node])
+    v = c.vocabulary
+    slot = slot_of(v.trie[node])
     if slot > 0:
-        emit_tokens(
-            c, c.vocabulary.slot_ids, c.vocabulary.slot_start[slot - 1], c.vocabulary.slot_start[slot]
-        )
+        emit_tokens(c, v.slot_ids, v.slot_start[slot - 1], v.slot_start[slot])

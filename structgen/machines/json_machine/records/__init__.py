@@ -1,8 +1,7 @@
-"""What tokens do inside a string, key, numeral or white space: records that grammars share.
+"""Records of the tokens inside a string, a key, a numeral or white space, which grammars share.
 
-`recorder` looks a terminal up by its content and installs what is known; else it has the vocabulary scanned,
-by what `masks.terminal_lexer` says of bytes, and `terminal_records` keeps the result.
-
-`string_tokens` divides a vocabulary into tokens that stand for themselves in strings, and those that close
-or escape.
+Read `recorder` first: it looks a terminal up by its content, and installs a known record. Else it has the
+vocabulary scanned, with the cells of `masks.terminal_lexer`, and `terminal_records` keeps the result.
+`length_table` has the records of strings of which only the length is bounded. `string_tokens` divides a
+vocabulary into tokens that stand for themselves in strings, and tokens with a quote or an escape.
 """

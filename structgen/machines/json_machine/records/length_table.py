@@ -1,7 +1,8 @@
-"""`LengthTable`: what tokens do in strings of which only the length is bounded, for all lengths at once.
+"""`LengthTable`: the tokens of strings of which only the length is bounded, for all lengths at once.
 
-What `maxLength` and `minLength` still ask is another number behind each character, and so each of them is a
-terminal of its own. Of a free string the tokens are known for all of them: each needs so many characters.
+The room that `maxLength` and `minLength` leave is another number after each character, and so each of these
+is a terminal of its own. Of a free string the tokens are known for all of them: each needs so many
+characters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from structgen.base.native.bit_rows import add_tokens
 
 
 class LengthTable(NamedTuple):
-    """What tokens do in one state of a free string, by the characters that the string must have room for."""
+    """The tokens of one state of a free string, by the characters that the string must have room for."""
 
     ends: npt.NDArray[np.int32]
     """Where in `tokens` those end that need as many characters as the index says."""
@@ -38,16 +39,17 @@ class LengthTable(NamedTuple):
         if not 0 <= max_length < len(self.ends):
             return self.row
         last = int(self.ends[max_length])
-        is_less = 2 * last < len(self.tokens)
+        # The smaller half is written: the tokens that fit, or else those that do not, which are taken away.
+        is_smaller_half = 2 * last < len(self.tokens)
         row = np.zeros_like(self.row)
-        add_tokens(row, self.tokens[:last] if is_less else self.tokens[last:])
-        return row if is_less else self.row & ~row
+        add_tokens(row, self.tokens[:last] if is_smaller_half else self.tokens[last:])
+        return row if is_smaller_half else self.row & ~row
 
     def nodes_that_close(self, min_length: int, max_length: int) -> npt.NDArray[np.int64]:
         """Return the nodes that close a string which must have `min_length` characters more, and has room for
         `max_length` (-1: for any number)."""
         nodes, needs, characters = self.closings.T
-        closing: npt.NDArray[np.int64] = nodes[
-            (characters >= min_length) & ((needs <= max_length) | (max_length < 0))
-        ]
+        is_long_enough = characters >= min_length
+        has_room = (needs <= max_length) | (max_length < 0)
+        closing: npt.NDArray[np.int64] = nodes[is_long_enough & has_room]
         return closing

@@ -1,4 +1,4 @@
-"""Finds what tokens do in terminals: a record that is known, by what the terminal is, or else a scan."""
+"""`Recorder` finds the record of a terminal: a known one, by the terminal's content, or else by a scan."""
 
 from __future__ import annotations
 
@@ -43,20 +43,22 @@ from structgen.tokens.vocabulary import Vocabulary
 _ESCAPING = 2
 """The number of the trie of tokens with a backslash before any quote."""
 _TRIE_ARRAYS = [word_of(JsonContext, name) + ADDRESS for name in ("trie_nodes", "trie_slots", "tokens")]
-_WRITTEN = frozenset((L.M_STRING, L.M_KEY))
-_MOVES, _SAFE, _ENDS = (
-    word_of(JsonContext, "moves"),
-    word_of(JsonContext, "hooks") + word_of(Hooks, "safe"),
-    word_of(JsonContext, "hooks") + word_of(Hooks, "ends"),
-)
+_TEXT_MODES = frozenset((L.M_STRING, L.M_KEY))
+# Words of the context that a scan reads, and that differ from scan to scan.
+_MOVES = word_of(JsonContext, "moves")
+_HOOKS = word_of(JsonContext, "hooks")
+_MISS = _HOOKS + word_of(Hooks, "miss")
+_SAFE = _HOOKS + word_of(Hooks, "safe")
+_ENDS = _HOOKS + word_of(Hooks, "ends")
 
 
 def content_key(identity: list[int], automaton: bytes, context: npt.NDArray[np.int64]) -> Hashable:
-    """Return what a terminal is (the leading words of its row, its automaton's state), without the grammar it
-    was met in."""
+    """Return the content of a terminal, which is the same in each grammar: of the leading words of its row
+    (`identity`) and the content of its automaton's state (`automaton`)."""
     mode, lexeme = identity[: L.TerminalKey.min_length]
     if mode == L.M_NUMBER:
         return mode, automaton
+    # The number of an automaton's state is a grammar's own: its content takes the place of the lower bits.
     escapes = int(context[L.JsonContext.escapes if mode == L.M_STRING else L.JsonContext.key_escapes])
     return mode, automaton, lexeme >> L.ESCAPE_SHIFT, *identity[L.TerminalKey.min_length :], escapes
 
@@ -74,7 +76,9 @@ class Recorder:
     ) -> None:
         """`string_tokens` returns the vocabulary inside strings that are held to grammars."""
         self._string_tokens = string_tokens
-        self._tables, self._expander, self._masks = tables, expander, masks
+        self._tables = tables
+        self._expander = expander
+        self._masks = masks
         self._vocabulary = vocabulary
         self._shared_records = TerminalRecords.shared(vocabulary, masks)
         self._own: TerminalRecords | None = None
@@ -86,11 +90,13 @@ class Recorder:
         return 0 if self._own is None else self._own.nbytes
 
     def install_terminal(self, terminal: int) -> None:
-        """Install what a terminal is, which a mask asks for."""
+        """Write the record of a terminal, which a mask asks for, into its row."""
         identity = self._tables.rows(L.T_TERMINAL)[terminal, : L.JsonTerminal.holder].tolist()
         key = self._record_key(identity)
         known_terminal = self._known_terminal(key)
         if known_terminal is None:
+            # Where a string is held to grammars, their masks are joined; lengths are read off one table; all
+            # else is scanned.
             live = self._live_record(identity)
             if live is not None:
                 known_terminal = self._join_records(key, identity, live)
@@ -98,13 +104,14 @@ class Recorder:
                 known_terminal = self._length_record(key, identity)
             else:
                 known_terminal = self._scan_record(key, identity, self._lexer_state(identity))
+        # Records have outcomes as sets of demands, which mean the same in each grammar; numbers do not.
         outcomes = tuple(map(self._expander.outcomes, known_terminal.outcomes))
-        at = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
+        outcomes_start = self._tables.extend(L.T_OUTCOME, outcomes, len(outcomes))
         row = self._tables.rows(L.T_TERMINAL)[terminal]
         # `record` says that the row is there; it is written with the rest
         row[L.JsonTerminal.holder : L.JsonTerminal.record + 1] = (
             known_terminal.holder,
-            at,
+            outcomes_start,
             known_terminal.number,
         )
 
@@ -113,8 +120,9 @@ class Recorder:
         self._expander.answer_questions(self.install_terminal)
 
     def _call_until_known(self, function: Callable[..., int], *arguments: int) -> int:
-        """Return what a compiled function answers once it asks nothing."""
+        """Return the answer of a compiled function, after all its questions are answered."""
         while True:
+            # Cells are a growing table: an answer may have moved them.
             self._tables.context[_MOVES] = self._tables.context[L.T_CELL + ADDRESS]
             code = function(self._tables.address, *arguments)
             if code != ASKED:
@@ -126,14 +134,20 @@ class Recorder:
         return self._call_until_known(terminal_lexer.state_of, *identity[: L.TerminalKey.is_quoted])
 
     def _known_terminal(self, key: Hashable) -> KnownTerminal | None:
-        return self._shared_records.get(key) or (None if self._own is None else self._own.get(key))
+        """Return the record of a terminal by its key, the store's or the grammar's own; None if there is
+        none."""
+        shared_terminal = self._shared_records.get(key)
+        if shared_terminal is not None or self._own is None:
+            return shared_terminal
+        return self._own.get(key)
 
     def _record_key(self, identity: list[int]) -> Hashable:
         """Return a terminal's key among all records."""
         mode, lexeme = identity[: L.TerminalKey.min_length]
         if mode == L.M_SPACE:
             return tuple(identity)
-        state, expander = lexeme & L.STATE_BITS, self._expander
+        state = lexeme & L.STATE_BITS
+        expander = self._expander
         automaton = b"the free string"
         if mode == L.M_NUMBER:
             automaton = expander.numbers.language_key(lexeme)
@@ -144,20 +158,21 @@ class Recorder:
     # --- scans ----------------------------------------------------------------------------------------------
 
     def _prepare_scan(self) -> None:
-        """Give compiled code what a scan needs, once."""
+        """Write the words of the context that every scan needs, once."""
         tables, context = self._tables, self._tables.context
         if not tables.count(L.T_TRIE):
             context[JsonContext.serial] = next(SERIALS)
-            context[word_of(JsonContext, "hooks") + word_of(Hooks, "miss")] = code_of(terminal_lexer.cell_of)
+            context[_MISS] = code_of(terminal_lexer.cell_of)
             put_trie(tables, 0, len(self._vocabulary.nodes), 0)
         if tables.count(L.T_TRIE) == 1:
             put_behind_quote(tables, self._vocabulary)
 
     def _scan_record(self, key: Hashable, identity: list[int], state: int) -> KnownTerminal:
         """Return the record of a state of the lexer, made by a scan, and kept for others if there is room."""
-        context, is_quoted = self._tables.context, identity[L.TerminalKey.is_quoted]
+        context = self._tables.context
+        is_quoted = identity[L.TerminalKey.is_quoted]
         like, like_state = None, -1
-        is_text = identity[L.TerminalKey.mode] in _WRITTEN
+        is_text = identity[L.TerminalKey.mode] in _TEXT_MODES
         if is_text and not is_quoted:
             like, like_state = self._similar_record(identity)
         self._prepare_scan()
@@ -168,9 +183,11 @@ class Recorder:
             count = self._scan_trie(is_quoted, state, like_state, is_text)
         row = None
         if like is not None:
+            # the tokens that both states treat alike, and those that this scan has found besides
             space: Workspace = self._masks.workspaces.space
             row = self._row_of_bits(like) & space.alike
             add_tokens(row, space.tokens[:count])
+        # The record of a live state is made of masks of its grammars, which go with this grammar.
         is_live = identity[L.TerminalKey.mode] == L.M_STRING and self._live_state(identity) is not None
         records = self._own_records() if is_live else self._records()
         return records.put_record(
@@ -179,7 +196,8 @@ class Recorder:
 
     def _row_of_bits(self, known_terminal: KnownTerminal) -> npt.NDArray[np.int32]:
         """Return the tokens inside of a record as a row of bits."""
-        records = self._shared_records if known_terminal.holder == self._shared_records.address else self._own
+        is_shared = known_terminal.holder == self._shared_records.address
+        records = self._shared_records if is_shared else self._own
         assert records is not None, "a record is the store's or the grammar's own"
         return records.row(known_terminal.number)
 
@@ -189,8 +207,10 @@ class Recorder:
         """Return whether a terminal is a free string but for its length."""
         mode, lexeme, min_length, max_length, _, is_quoted = identity
         is_free = mode == L.M_STRING and lexeme & L.STATE_BITS < PLACES and not is_quoted
+        is_bounded = min_length > 0 or max_length >= 0
         # where bytes are missing, a character that must follow may not be one that a token writes
-        return is_free and (min_length > 0 or max_length >= 0) and not self._tables.context[JsonContext.lacks]
+        lacks_bytes = bool(self._tables.context[JsonContext.lacks])
+        return is_free and is_bounded and not lacks_bytes
 
     def _length_record(self, key: Hashable, identity: list[int]) -> KnownTerminal:
         """Return the record of a string of which only the length is bounded."""
@@ -198,12 +218,14 @@ class Recorder:
         table = self._length_table(lexeme)
         nodes = table.nodes_that_close(min_length, max_length)
         self._prepare_scan()
+        # The crossings are written into the scratch memory of scans: a record is then made as of a scan.
         arrays = self._masks.workspaces.space.arrays
         crossings = arrays["crossings"].view(np.int64).reshape(-1, words_of(LexemeCrossing))
         crossings[: len(nodes)] = 0, 0, 0, 1  # the free string's outcome is 0
         crossings[: len(nodes), LexemeCrossing.node] = nodes
         arrays["scan"][Scan.crossing_count] = len(nodes)
-        row, outcomes = table.tokens_within(max_length), self._expander.outcomes.values
+        row = table.tokens_within(max_length)
+        outcomes = self._expander.outcomes.values
         return self._records().put_record(key, self._vocabulary, 0, 0, row, outcomes)
 
     def _records(self) -> TerminalRecords:
@@ -213,12 +235,13 @@ class Recorder:
         return self._shared_records
 
     def _own_records(self) -> TerminalRecords:
+        """Return the records that this grammar alone has, made when first needed."""
         self._own = self._own or TerminalRecords(self._vocabulary, self._masks)
         return self._own
 
     def _length_table(self, lexeme: int) -> LengthTable:
-        """Return what tokens do in a state of the free string, by the characters that they need. There is one
-        for each state that a string reaches, and policy of escapes, in the same memory as the records."""
+        """Return the table of lengths of a state of the free string. There is one for each state that a
+        string reaches, and policy of escapes, in the same memory as the records."""
         identity = [L.M_STRING, lexeme, 0, -1, 0, 0]
         key = self._record_key(identity)
         for records in (self._shared_records, self._own):
@@ -228,35 +251,42 @@ class Recorder:
         return self._records().length_tables.setdefault(key, table)
 
     def _measure_lengths(self, identity: list[int]) -> LengthTable:
+        """Return the table of lengths of a state of the free string. Cost: one walk of the vocabulary."""
         self._prepare_scan()
         context, vocabulary = self._tables.context, self._vocabulary
         needs = np.full(len(vocabulary.slot_len), -1, np.int32)
         max_characters = vocabulary.max_token_chars + 2
         tokens = np.empty(max_characters + len(vocabulary.slot_ids), np.int32)
         closings = np.empty(3 * len(vocabulary.nodes) + 1, np.int64)
-        quoted_before = int(context[JsonContext.is_quoted])
+        # The walk must see the string without bounds. The row of the string whose terminal was asked is put
+        # back, for whoever asks for the next.
+        asked_row = int(context[JsonContext.quoted_row])
         try:
-            context[JsonContext.is_quoted] = self._expander.string_row(Spec((TRUE,)))
+            context[JsonContext.quoted_row] = self._expander.string_row(Spec((TRUE,)))
             state = self._lexer_state(identity)
             addresses = [address_of(array) for array in (needs, tokens, closings)]
             self._call_until_known(terminal_lexer.measure_tokens, state, *addresses)
         finally:
-            context[JsonContext.is_quoted] = quoted_before
-        inside = tokens[max_characters : int(tokens[max_characters - 1])].copy()
-        nodes = closings[1 : 1 + 3 * int(closings[0])].reshape(-1, 3).copy()
-        return LengthTable(
-            tokens[:max_characters] - np.int32(max_characters), inside, nodes, self._masks.dense_row(inside)
-        )
+            context[JsonContext.quoted_row] = asked_row
+        # Copies: the arrays have room for every token and node, and most of it was not used. The first
+        # numbers of `tokens` say where those of each need end.
+        inside_end = int(tokens[max_characters - 1])
+        closing_count = int(closings[0])
+        inside = tokens[max_characters:inside_end].copy()
+        nodes = closings[1 : 1 + 3 * closing_count].reshape(-1, 3).copy()
+        ends = tokens[:max_characters] - np.int32(max_characters)
+        return LengthTable(ends, inside, nodes, self._masks.dense_row(inside))
 
     # --- strings that are texts of grammars ---
 
     def _live_state(self, identity: list[int]) -> LiveState | None:
+        """Return the live state of a string that is held to a grammar; None of other strings."""
         state = identity[L.TerminalKey.lexeme] & L.STATE_BITS
         return self._expander.strings.is_live(state)
 
     def _live_record(self, identity: list[int]) -> LiveState | None:
-        """Return what a terminal is inside a string that may be a text of a grammar, between two characters
-        or in one; None of others, of the quote that opens it, and of escapes."""
+        """Return the live state of a terminal inside a string that may be a text of a grammar, between two
+        characters or in one; None of others, of the quote that opens it, and of escapes."""
         mode, lexeme = identity[: L.TerminalKey.min_length]
         is_escape = mode == L.M_STRING and lexeme >> L.ESCAPE_SHIFT != 0
         if mode != L.M_STRING or is_escape or identity[L.TerminalKey.is_quoted]:
@@ -272,25 +302,34 @@ class Recorder:
             row |= way.reader.machine.bits(at)
         if live.regular >= 0:
             row |= self._row_of_bits(self._record_of(L.M_STRING, live.regular)[0])
+        # End tokens end a text of the grammar, and never the string in the document.
         ends = np.zeros_like(row)
         add_tokens(ends, np.array(self._string_tokens().plain.eos_token_ids, np.int32))
         row &= ~ends
-        closing_nodes, state = self._closing_nodes(identity, live), self._lexer_state(identity)
+        closing_nodes = self._closing_nodes(identity, live)
+        state = self._lexer_state(identity)
         self._prepare_scan()
-        tokens, context = self._string_tokens(), self._tables.context
+        tokens = self._string_tokens()
+        context = self._tables.context
         if self._tables.count(L.T_TRIE) == _ESCAPING:
             # the trie is read where it lies
-            of = tokens.escaping
-            context[_TRIE_ARRAYS] = [address_of(array) for array in (of.nodes, of.slot_start, of.slot_ids)]
-            put_trie(self._tables, 0, len(of.nodes), 0, own=True)
-        context[_ENDS], context[_SAFE] = 0, code_of(terminal_lexer.nothing_safe)
+            escaping = tokens.escaping
+            arrays = (escaping.nodes, escaping.slot_start, escaping.slot_ids)
+            context[_TRIE_ARRAYS] = [address_of(array) for array in arrays]
+            put_trie(self._tables, 0, len(escaping.nodes), 0, own=True)
+        context[_ENDS] = 0
+        context[_SAFE] = code_of(terminal_lexer.nothing_safe)
         token_count = self._call_until_known(scan_beside, _ESCAPING, state, -1)
         space = self._masks.workspaces.space
         add_tokens(row, space.tokens[:token_count])
-        scan, crossings = space.arrays["scan"], space.arrays["crossings"].view(np.int64)
+        scan = space.arrays["scan"]
+        crossings = space.arrays["crossings"].view(np.int64)
         crossings = crossings.reshape(-1, words_of(LexemeCrossing))
         count = int(scan[Scan.crossing_count])
-        crossings[:count, LexemeCrossing.node] = tokens.places[crossings[:count, LexemeCrossing.node]]
+        # The scan was of the trie of tokens with escapes. The record has that of all marked tokens: the nodes
+        # get their numbers there, and the quotes before any escape are added.
+        nodes = crossings[:count, LexemeCrossing.node]
+        crossings[:count, LexemeCrossing.node] = tokens.places[nodes]
         for node, outcome in closing_nodes.items():
             crossings[count] = node, outcome, 0, 1
             count += 1
@@ -304,7 +343,8 @@ class Recorder:
     def _closing_nodes(self, identity: list[int], live: LiveState) -> dict[int, int]:
         """Return the nodes of the trie of marked tokens that close a live state's string, before any escape,
         each with the outcome."""
-        tokens, strings = self._string_tokens(), self._expander.strings
+        tokens = self._string_tokens()
+        strings = self._expander.strings
         met: dict[int, set[int]] = {}
         for way, at in live.alive_ways():
             for node in way.reader.machine.ends_below(at, tokens.heads):
@@ -316,7 +356,7 @@ class Recorder:
                 return None if after < 0 else after
 
             def ends(state: int) -> bool:
-                states[:] = (state,)
+                states[:] = (state,)  # of the node that is yielded next, if the text may end in it
                 return bool(strings.outcome[state] >= 0)
 
             states: list[int] = []
@@ -324,15 +364,21 @@ class Recorder:
                 tokens.marked_vocabulary.nodes, tokens.heads.flags, live.regular, step, ends
             ):
                 met.setdefault(node, set()).update(strings.demands_met(states[0]))
-        outcomes = {tokens.quotes[node]: self._expander.outcomes(frozenset(of)) for node, of in met.items()}
-        own = int(strings.outcome[identity[L.TerminalKey.lexeme]])
-        if own >= 0 and ROOT in tokens.quotes:
-            outcomes[tokens.quotes[ROOT]] = own
+        outcomes = {
+            tokens.quotes[node]: self._expander.outcomes(frozenset(demands)) for node, demands in met.items()
+        }
+        # the token that is a quote, or begins with one: the text ends in the state itself
+        own_outcome = int(strings.outcome[identity[L.TerminalKey.lexeme]])
+        if own_outcome >= 0 and ROOT in tokens.quotes:
+            outcomes[tokens.quotes[ROOT]] = own_outcome
         return outcomes
 
     def _scan_trie(self, trie: int, state: int, like_state: int, is_text: bool) -> int:
         """Scan a trie until nothing is left to ask; return how many tokens stay inside, or FULL.
-        `like_state`: the state with which this one is compared, -1: none."""
+        `like_state`: the state with which this one is compared, -1: none. `is_text`: a string or a key, in
+        which classes of characters may be safe; `_scan_trie(0, state, -1, False)` scans all tokens in a
+        numeral."""
+        # Subtrees that are taken whole would not be compared.
         self._tables.context[_SAFE] = code_of(terminal_lexer.safe_in) if is_text and like_state < 0 else 0
         return self._call_until_known(scan_beside, trie, state, like_state)
 
@@ -340,11 +386,8 @@ class Recorder:
         """Return the record that has nearly all tokens of a string's or key's, and the state with which this
         one is compared for them; None and -1 where there is none."""
         mode, lexeme = identity[: L.TerminalKey.min_length]
-        begin = (
-            self._begin_state(mode)
-            if identity[L.TerminalKey.min_length : L.TerminalKey.policy] == [0, -1]
-            else -1
-        )
+        has_bounds = identity[L.TerminalKey.min_length : L.TerminalKey.policy] != [0, -1]
+        begin = -1 if has_bounds else self._begin_state(mode)
         is_banned = begin > StringPool.FREE and lexeme & L.STATE_BITS not in (StringPool.FREE, L.NO_STATE)
         if is_banned and self._expander.strings.may_end_anywhere(begin):
             # each state is a place in some of the banned texts: most bytes lead as from the beginning
@@ -356,11 +399,11 @@ class Recorder:
     def _begin_state(self, mode: int) -> int:
         """Return the state in which the automaton of the string, or of the object's extra keys, begins whose
         terminal was asked last; or -1."""
-        is_quoted = int(self._tables.context[JsonContext.is_quoted])
+        quoted_row = int(self._tables.context[JsonContext.quoted_row])
         if mode == L.M_KEY:
-            row = self._tables.rows(L.T_RES)[is_quoted]
+            row = self._tables.rows(L.T_RES)[quoted_row]
             return int(row[L.ResidueRow.extra]) if row[L.ResidueRow.status] else -1
-        row = self._tables.rows(L.T_STRING)[is_quoted]
+        row = self._tables.rows(L.T_STRING)[quoted_row]
         return int(row[StringRow.start]) if row[StringRow.kind] == 0 else -1
 
     def _record_of(self, mode: int, lexeme: int) -> tuple[KnownTerminal, int]:

@@ -1,4 +1,4 @@
-"""The records of terminals by what the terminals are, in tables of their own: those that grammars share."""
+"""The records of terminals by the content of the terminals, in tables that grammars share."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ from structgen.tokens.vocabulary import Vocabulary
 
 QUOTE: Final = 34
 _VOCABULARY = word_of(LexemeContext, "vocabulary")
-_TRIE_NODES, _TRIE_SLOTS = (word_of(LexemeContext, name) for name in ("trie_nodes", "trie_slots"))
+_TRIE_NODES = word_of(LexemeContext, "trie_nodes")
+_TRIE_SLOTS = word_of(LexemeContext, "trie_slots")
 _LARGEST: Final = 1 << 20
 """The most bytes that one record takes."""
 
@@ -54,10 +55,12 @@ class KnownTerminal(NamedTuple):
 
 
 def put_behind_quote(tables: GrowingTables, vocabulary: Vocabulary) -> int:
-    """Append the trie of what tokens have behind a first quote; return its number."""
-    first = int(vocabulary.first[QUOTE])
-    end = 0 if first < 0 else int(fields_of(int(vocabulary.nodes[first])).end)
-    return put_trie(tables, first + 1 if end else 0, end, 1)
+    """Append the trie of the bytes that tokens have after a first quote; return its number."""
+    quote_node = int(vocabulary.first[QUOTE])
+    if quote_node < 0:
+        return put_trie(tables, 0, 0, 1)  # no token begins with a quote: a trie without nodes
+    end = int(fields_of(int(vocabulary.nodes[quote_node])).end)
+    return put_trie(tables, quote_node + 1, end, 1)
 
 
 def put_copy(tables: GrowingTables, vocabulary: Vocabulary) -> int:
@@ -67,6 +70,7 @@ def put_copy(tables: GrowingTables, vocabulary: Vocabulary) -> int:
     slots = tables.extend(_TRIE_SLOTS, vocabulary.slot_start, len(vocabulary.slot_start))
     tokens = tables.extend(TOKENS, vocabulary.slot_ids, len(vocabulary.slot_ids))
     ranges = tables.extend(RANGES, (0, count, 0), RANGE_WORDS)
+    # in the order of `lexeme_layout.Trie`
     return tables.append(TRIES, (nodes, count, slots, tokens, ranges, int(count > 0)))
 
 
@@ -75,6 +79,7 @@ class TerminalRecords:
     vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary, store: VocabularyStore) -> None:
+        # Other threads read all tables while one of them grows: outgrown rows are kept.
         self._grown = grown = GrowingTables(Limits(), TERMINAL_TABLES, is_shared=True)
         pointers = vocabulary.pointers
         grown.context[_VOCABULARY : _VOCABULARY + len(pointers)] = pointers
@@ -85,6 +90,7 @@ class TerminalRecords:
         put_behind_quote(grown, vocabulary)
         self._by_key: dict[Hashable, KnownTerminal] = {}
         self._copy = -1
+        """The number of the copied trie; -1: none was copied."""
         self._sure = 0
         """So many more records are surely within the store's memory: to sum up all bytes takes 20 us."""
         self.length_tables: dict[Hashable, LengthTable] = {}
@@ -125,24 +131,29 @@ class TerminalRecords:
         row: npt.NDArray[np.int32] | None,
         sets: Sequence[frozenset[int]],
     ) -> KnownTerminal:
-        """Return the record of what was scanned last (as `RecordTables.add_record`). Of two threads that made
-        the same one, both get the first. `sets`: the outcomes by the scan's numbers."""
+        """Return the record of the last scan (the parameters are those of `RecordTables.add_record`). Of two
+        threads that made the same one, both get the first. `key`: the content of the terminal; `sets`: the
+        outcomes by the scan's numbers."""
         grown = self._grown
+        # The store's lock ranks above the grammar's, which the caller holds: the order is always this one.
         with self._store.lock:
             record = self._by_key.get(key)
             if record is None:
                 attach(self._store.workspaces, vocabulary, grown.context)
-                number = self._records.add_record(self._call_compiled, trie, grown.count(RECORDS), count, row)
-                bounds = [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
-                first, last = grown.rows(RECORDS)[number, bounds].tolist()
+                # States of the lexer are numbers of a grammar. In these tables each record has its own.
+                state = grown.count(RECORDS)
+                number = self._records.add_record(self._call_compiled, trie, state, count, row)
+                record_row = grown.rows(RECORDS)[number]
+                first = int(record_row[LexemeRecord.leftovers])
+                last = int(record_row[LexemeRecord.leftovers_end])
                 closing_terminals = grown.rows(LEFTOVERS)[first:last, Leftover.terminal].tolist()
-                record = self._by_key[key] = KnownTerminal(
-                    self.address, number, tuple([sets[outcome] for outcome in closing_terminals])
-                )
+                outcomes = tuple([sets[outcome] for outcome in closing_terminals])
+                record = self._by_key[key] = KnownTerminal(self.address, number, outcomes)
                 self._store.records_made += 1
         return record
 
     def _call_compiled(self, function: Callable[..., int], *arguments: int) -> int:
+        """Return what a compiled function answers; here it asks for room in the tables alone."""
         code = function(self.address, *arguments)
         while code == ASKED:
             self._grown.questions()
@@ -151,16 +162,20 @@ class TerminalRecords:
 
     def row(self, number: int) -> npt.NDArray[np.int32]:
         """Return the tokens inside of a record as a row of bits."""
+        # JSON's terminals have no classes of endings, so all tokens inside are one group.
         first = int(self._grown.rows(RECORDS)[number, LexemeRecord.groups])
         group = self._grown.rows(GROUPS)[first]
         if group[Group.dense_row] >= 0:
             row: npt.NDArray[np.int32] = self._store.rows[group[Group.dense_row]]
             return row
-        return self._store.dense_row(self._grown.rows(TOKENS)[group[Group.first] : group[Group.last]])
+        tokens = self._grown.rows(TOKENS)[group[Group.first] : group[Group.last]]
+        return self._store.dense_row(tokens)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the records, and of the tables of lengths."""
         grown = self._grown
-        records = sum(int(grown.rows(table)[: grown.count(table)].nbytes) for table in TERMINAL_TABLES.sizes)
-        return records + sum(table.nbytes for table in [*self.length_tables.values()])
+        rows_in_use = [grown.rows(table)[: grown.count(table)] for table in TERMINAL_TABLES.sizes]
+        record_bytes = sum(int(rows.nbytes) for rows in rows_in_use)
+        # a copy of the values: another thread may add one meanwhile
+        return record_bytes + sum(table.nbytes for table in [*self.length_tables.values()])

@@ -5,6 +5,10 @@ The text of JSON is a deterministic pushdown language, so a state is one set of 
 (`json_blocks.JsonState`) over a shared, hash-consed stack. Everything that the schema means has been asked of
 the network and lies in tables. A row that is not there yet is noted as a question (json_blocks.Q_*), and the
 step answers ASK.
+
+Names in all compiled modules of this room: `c` is the context of the grammar, `d` the registers that a
+function changes, `s` the registers before the byte. Bytes are numbers: 34 is a quote, 92 a backslash, 44 a
+comma, 58 a colon, 91 and 93 are brackets, 123 and 125 braces.
 """
 
 from __future__ import annotations
@@ -66,6 +70,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
     UNREAD,
     JsonContext,
     JsonState,
+    PlaceRow,
 )
 from structgen.machines.json_machine.tables.lookups import (
     extra_place,
@@ -90,6 +95,7 @@ def open_brackets(c: JsonContext, d: JsonState) -> int:
     mode = d.mode
     if mode == M_DOC or mode == M_END:
         return 0
+    # A frame stands under each value but the document: its depth counts the brackets around the container.
     frame = d.frame
     if frame < 0:
         return 1
@@ -99,17 +105,19 @@ def open_brackets(c: JsonContext, d: JsonState) -> int:
 @jit
 def deepest_after_token(c: JsonContext, d: JsonState) -> int:
     """Return the most brackets open after any token that may follow, -1 when that must be asked."""
-    mode, level = d.mode, open_brackets(c, d)
+    mode = d.mode
+    level = open_brackets(c, d)
     if mode == M_END:
         return 0
     if mode == M_COLON or mode == M_KEYS:
-        return level
+        return level  # a colon or a key comes, and neither opens nor closes anything
     may_begin = mode == M_ARRAY and c.residues[d.residue].item >= 0
     if mode == M_DOC or mode == M_VALUE or mode == M_NEXT or may_begin:
         deeper = holds_brackets(c, value_place(c, d))
         if deeper < 0:
             return -1
         return level + deeper
+    # after a member or an item: a comma, or else the bracket that closes
     another = may_continue(c, d)
     if another == ASK:
         return -1
@@ -118,16 +126,22 @@ def deepest_after_token(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def bounded_space(run_state: int, byte: int) -> int:
-    """Return what is written after one more byte of bounded white space, or -1 where neither form goes on.
+    """Return the run of white space after one more byte of it, or -1 where neither bounded form goes on.
 
     Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
     else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
     """
-    count, form, blanks = run_state & 15, (run_state >> 4) & 3, run_state >> 6
+    count = run_state & 15
+    form = (run_state >> 4) & 3
+    blanks = run_state >> 6
     if count < 9:
         count += 1
     if form == 0:
-        form = 2 if byte == 10 else (1 if byte == 13 else 3)
+        form = 3
+        if byte == 10:  # a line feed
+            form = 2
+        elif byte == 13:  # a carriage return
+            form = 1
     elif form == 1:
         form = 2 if byte == 10 else 3
     elif form == 2:
@@ -136,7 +150,7 @@ def bounded_space(run_state: int, byte: int) -> int:
         else:
             form = 3
     if form == 3:
-        blanks = 0
+        blanks = 0  # they make no difference any more: so states are fewer
         if count > 8:
             return -1
     return count | (form << 4) | (blanks << 6)
@@ -144,13 +158,14 @@ def bounded_space(run_state: int, byte: int) -> int:
 
 @jit
 def run_without_count(run_state: int) -> int:
-    """Return what is written without the count of its characters."""
+    """Return a run of white space without the count of its characters."""
     return run_state & ((1 << COUNT_SHIFT) - 1)
 
 
 @jit
 def is_bounded(run_state: int, level: int) -> bool:
-    """Return whether bounded white space may stand before what leaves so many brackets open."""
+    """Return whether bounded white space may stand before a token that leaves so many brackets open: up to
+    eight characters of any kind, or a line break and up to eight blanks for each bracket."""
     return run_state & 15 <= 8 or run_without_count(run_state) >> 6 <= 8 * level
 
 
@@ -171,6 +186,7 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
             run_state = bounded_space(run_state, byte)
             if run_state < 0:
                 return NO
+            # Only a long run depends on the brackets, which may have to be asked for.
             if run_state & 15 > 8:
                 max_brackets = deepest_after_token(c, d)
                 if max_brackets < 0:
@@ -182,6 +198,7 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if policy == SPACE_COMPACT:
         return NO
     if policy == SPACE_ONELINE:
+        # one blank after a colon and after a comma
         if byte == 32 and run_state == 0 and (mode == M_VALUE or mode == M_KEYS or mode == M_NEXT):
             d.position = 1
             return YES
@@ -194,12 +211,23 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
             d.position = 1
             return YES
         return NO
+    return indent_step(c, d, byte)
+
+
+@jit
+def indent_step(c: JsonContext, d: JsonState, byte: int) -> int:
+    """Take one byte of white space between the lines of json.dumps(indent=...)."""
+    mode = d.mode
+    run_state = d.position
+    # A line break and the indentation: of one level less before the bracket that closes. A comma stands
+    # directly after its item, so after an item only that bracket may come.
     level = open_brackets(c, d)
     if mode == M_MEMBER or mode == M_ITEM:
         level -= 1
         if c.residues[d.residue].close < 0:
             return NO
     elif mode == M_OBJECT or mode == M_ARRAY:
+        # json.dumps writes an empty container without white space.
         another = may_continue(c, d)
         if another != YES:
             return another
@@ -217,7 +245,8 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool:
-    """Return whether the white space written may stand before a token that leaves `after` brackets open."""
+    """Return whether the white space written may stand before a token that leaves `after` brackets open.
+    `closes`: the token is a bracket that closes, as in `space_allows(c, d, level - 1, True)`."""
     policy = c.space
     run_state = d.position
     mode = d.mode
@@ -227,11 +256,13 @@ def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool
         return run_state == (1 if mode == M_VALUE or mode == M_KEYS or mode == M_NEXT else 0)
     if policy == SPACE_BOUNDED:
         return is_bounded(run_state, after)
+    # json.dumps(indent=...): the white space must be whole, as `space_step` has it
     if mode == M_DOC or mode == M_END or mode == M_COLON:
         return run_state == 0
     if mode == M_VALUE:
         return run_state == 1
-    level, width = open_brackets(c, d), c.indent_length
+    level = open_brackets(c, d)
+    width = c.indent_length
     if mode == M_OBJECT or mode == M_ARRAY:
         return run_state == (0 if closes else 1 + width * level)
     if mode == M_MEMBER or mode == M_ITEM:
@@ -241,9 +272,10 @@ def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool
 
 @jit
 def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
-    """Leave a finished value: the registers become the state of what holds it."""
+    """Leave a finished value: the registers become the state of the object, array or document around it."""
     frame = d.frame
     if frame == SENTINEL:
+        # A terminal is looked at by itself: the outcome is handed back in a register.
         d.lexeme = outcome
         return OUT
     if frame == NO_FRAME:
@@ -263,6 +295,7 @@ def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
 @jit
 def number_step(c: JsonContext, state: int, byte: int) -> int:
     """Return the numeral's next state, or -1: none."""
+    # the columns of number automata: ten digits, then the signs - + . e E
     column = 15
     if byte >= 48 and byte <= 57:
         column = byte - 48
@@ -297,10 +330,50 @@ def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool
     t.key = d.lexeme if mode == M_VALUE else -1
     t.parent = d.frame
     t.depth = level
-    rest, tail = 1 if d.frame < 0 else c.frames[d.frame].rest, c.residues[d.residue].tail
-    t.place, t.rest = place, rest + tail - 1 if rest > 0 and tail > 0 else 0
+    # Both bounds stand with 1 added, 0 for unknown: so their sum has 1 too many, and one unknown makes it 0.
+    rest = 1 if d.frame < 0 else c.frames[d.frame].rest
+    tail = c.residues[d.residue].tail
+    t.place = place
+    t.rest = rest + tail - 1 if rest > 0 and tail > 0 else 0
+    # Five words are the key: depth and bounds follow from them, and equal stacks are one frame.
     frame = intern_row(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
+
+
+@jit
+def value_start(c: JsonContext, row: PlaceRow, byte: int, is_numeral: bool) -> int:
+    """Return how a value begins that may stand at a place, by its first byte: the row of a string or of a
+    residue, the state of a numeral, the outcome of a literal; -1 where none begins so. For example
+    `value_start(c, row, 123, False)` is the residue of an object of which nothing is written."""
+    if byte == 34:  # a quote
+        return row.string
+    if is_numeral:
+        return number_step(c, row.number, byte) if row.number >= 0 else -1
+    if byte == 123:  # {
+        return row.object
+    if byte == 91:  # [
+        return row.array
+    if byte == 116:  # true
+        return row.true
+    if byte == 102:  # false
+        return row.false
+    return row.null if byte == 110 else -1
+
+
+@jit
+def begin_string(c: JsonContext, d: JsonState, string: int, frame: int) -> None:
+    """Take the quote that opens a string with a row of `string_specs`, above a frame: for example
+    `begin_string(c, d, row.string, NO_FRAME)` at the beginning of a document."""
+    spec = c.string_specs[string]
+    if spec.kind == 0:
+        set_structural(d, M_STRING, string, 0, frame)
+        d.lexeme = spec.start
+        if spec.words >= 0:
+            words = c.word_lists[spec.words].count
+            d.side_node = prefix_of(0, words, 0)
+    else:
+        set_structural(d, M_WORDS, string, 0, frame)
+        d.position = prefix_of(0, c.word_lists[spec.start].count, 0)
 
 
 @jit
@@ -317,25 +390,9 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
     opens = byte == 123 or byte == 91
     if not space_allows(c, d, level + 1 if opens else level, False):
         return NO
-    digit = (byte >= 48 and byte <= 57) or byte == 45
-    word_index = -1
-    if byte == 34:
-        word_index = row.string
-    elif digit:
-        word_index = row.number
-        if word_index >= 0:
-            word_index = number_step(c, word_index, byte)
-    elif byte == 123:
-        word_index = row.object
-    elif byte == 91:
-        word_index = row.array
-    elif byte == 116:
-        word_index = row.true
-    elif byte == 102:
-        word_index = row.false
-    elif byte == 110:
-        word_index = row.null
-    if word_index < 0:
+    is_numeral = (byte >= 48 and byte <= 57) or byte == 45
+    start = value_start(c, row, byte, is_numeral)
+    if start < 0:
         return NO
     frame = push_frame(c, d, place, level, opens)
     if frame == -2:
@@ -344,36 +401,38 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
     if values != 0:
         d.text = d.text | CAPTURE | (UNREAD if values == 2 else 0)  # the log of an item; its frame is pushed
     if byte == 123:
-        set_structural(d, M_OBJECT, word_index, 0, frame)
-        return known_residue(c, word_index)
+        set_structural(d, M_OBJECT, start, 0, frame)
+        return known_residue(c, start)
     if byte == 91:
-        set_structural(d, M_ARRAY, word_index, 0, frame)
-        return known_residue(c, word_index)
+        set_structural(d, M_ARRAY, start, 0, frame)
+        return known_residue(c, start)
     if byte == 34:
-        spec = c.string_specs[word_index]
-        if spec.kind == 0:
-            set_structural(d, M_STRING, word_index, 0, frame)
-            d.lexeme = spec.start
-            if spec.words >= 0:
-                words = c.word_lists[spec.words].count
-                d.side_node = prefix_of(0, words, 0)
-        else:
-            set_structural(d, M_WORDS, word_index, 0, frame)
-            d.position = prefix_of(0, c.word_lists[spec.start].count, 0)
+        begin_string(c, d, start, frame)
         return YES
-    if digit:
+    if is_numeral:
         set_structural(d, M_NUMBER, 0, 0, frame)
-        d.lexeme = word_index
+        d.lexeme = start
         return YES
-    set_structural(d, M_LITERAL, word_index, 0, frame)
-    d.lexeme = ((0 if byte == 116 else (1 if byte == 102 else 2)) << 4) | 1
+    # true, false or null by its number, of which one byte is written
+    set_structural(d, M_LITERAL, start, 0, frame)
+    literal = 2
+    if byte == 116:
+        literal = 0
+    elif byte == 102:
+        literal = 1
+    d.lexeme = (literal << 4) | 1
     return YES
 
 
 @jit
-def literal_byte(which: int, position: int) -> int:
+def literal_byte(literal: int, position: int) -> int:
     """Return a byte of true, false or null; 0 past its end."""
-    text = 0x65757274 if which == 0 else (0x65736C6166 if which == 1 else 0x6C6C756E)
+    # the bytes of the words, the first of them lowest
+    text = 0x6C6C756E
+    if literal == 0:
+        text = 0x65757274
+    elif literal == 1:
+        text = 0x65736C6166
     return (text >> (8 * position)) & 255
 
 
@@ -383,6 +442,8 @@ def begin_key(c: JsonContext, d: JsonState) -> int:
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
     set_structural(d, M_KEY, residue, extras, d.frame)
+    # The key is read in up to three ways at once: by the automaton of extra keys, in the set of keys that the
+    # object holds, and in the list of names.
     extra = row.extra
     d.lexeme = extra if extra >= 0 else NO_STATE
     if extra >= 0:
@@ -393,13 +454,14 @@ def begin_key(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def close_string(c: JsonContext, d: JsonState) -> int:
-    """Take the quote that closes a string, a word or a key."""
+    """Take the quote that closes a string, a word or a key: YES, NO, ASK or OUT."""
     mode = d.mode
     if mode == M_STRING:
         spec = c.string_specs[d.residue]
         outcome = string_outcome(c, spec, d.lexeme & STATE_BITS, d.position)
         if outcome < 0 or d.position < spec.min_length:
             return NO
+        # A word of the list beside the automaton has an outcome of its own.
         if d.side_node > 0:
             list_outcome = listed_outcome(c, spec, d.side_node)
             if list_outcome == -1:
@@ -407,15 +469,21 @@ def close_string(c: JsonContext, d: JsonState) -> int:
             if list_outcome >= 0:
                 outcome = list_outcome
         return close_value(c, d, outcome)
-    prefix = d.position
     if mode == M_WORDS:
         spec = c.string_specs[d.residue]
-        word = word_at_prefix(c, spec.start, prefix)
+        word = word_at_prefix(c, spec.start, d.position)
         if word < 0:
             return NO
         return close_value(c, d, c.outcomes.numbers[spec.outcomes + word])
-    residue, extras = d.residue, d.extras
+    return close_key(c, d)
+
+
+@jit
+def close_key(c: JsonContext, d: JsonState) -> int:
+    """Take the quote that closes a key: YES, NO, ASK or OUT."""
+    prefix, residue, extras = d.position, d.residue, d.extras
     row = c.residues[residue]
+    # A key that is a name of the schema is never an extra one, also where that name may not come now.
     if prefix >= 0:
         word = word_at_prefix(c, row.words, prefix)
         if word >= 0:
@@ -444,6 +512,7 @@ def close_string(c: JsonContext, d: JsonState) -> int:
         if extras < 0:
             return ASK
     elif extras & BLUR:
+        # a second key whose text was not followed: they may be equal
         c.blur_level = 1
     else:
         extras |= BLUR
@@ -457,6 +526,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside a string, a word or a key."""
     escape = (d.lexeme >> ESCAPE_SHIFT) & 15
     if escape == 6:
+        # After a high surrogate: another escape, which may be the low one; or else it stands alone.
         if byte == 92:
             lex = d.lexeme
             with_escape(d, 7, 0, (lex >> 48) & 0x3FF)
@@ -469,6 +539,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if byte == 34:
         return close_string(c, d)
     if byte == 92:
+        # The character is counted here, and not when its escape is complete: a bound is kept from the start.
         code = count_character(c, d)
         if code != YES:
             return code
@@ -476,6 +547,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
         return escape_alive(c, d)
     if byte < 32 or byte >= LONE_BYTE or (byte >= 127 and escapes_of(c, d) == ESCAPES_ASCII):
         return NO
+    # All bytes of UTF-8 but continuation bytes begin a character.
     if byte & 0xC0 != 0x80:
         code = count_character(c, d)
         if code != YES:
@@ -507,7 +579,8 @@ def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
         if byte == 44 and space_allows(c, d, open_brackets(c, d), False):
             another = may_continue(c, d)
             if another == YES:
-                set_structural(d, M_KEYS if member else M_NEXT, d.residue, d.extras if member else 0, d.frame)
+                mode_after = M_KEYS if member else M_NEXT
+                set_structural(d, mode_after, d.residue, d.extras if member else 0, d.frame)
             return another
         return NO
     if mode == M_COLON:
@@ -547,6 +620,7 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
     mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
         code = text_step(c, d, byte)
+        # Where no token has some byte, a character or an escape may be begun that nothing can finish.
         may_lack_bytes = (
             c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
         )
@@ -557,6 +631,7 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
         if target >= 0:
             d.lexeme = target
             return YES
+        # A numeral has no last byte of its own: it ends before this byte, which is then read after it.
         outcome = c.number_outcomes[state]
         if outcome < 0:
             return NO
@@ -568,10 +643,10 @@ def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
         return structure_step(c, d, byte)
     if mode == M_LITERAL:
         at = d.lexeme
-        which, position = at >> 4, at & 15
-        if byte != literal_byte(which, position):
+        literal, position = at >> 4, at & 15
+        if byte != literal_byte(literal, position):
             return NO
-        if position + 1 == (5 if which == 1 else 4):
+        if position + 1 == (5 if literal == 1 else 4):  # `false` has five bytes
             return close_value(c, d, d.residue)
         d.lexeme = at + 1
         return YES

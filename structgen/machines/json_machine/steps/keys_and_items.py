@@ -1,4 +1,4 @@
-"""Keys, strings and items that depend on what was written before.
+"""Keys, strings and items that depend on the text before them.
 
 Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
 the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
@@ -6,7 +6,8 @@ Then nothing may come of the prefix, of the quote before it, or of the comma bef
 
 Strings of an automaton beside which stands a list of words with outcomes of their own (`StringRow.words`):
 what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
-other strings. `seen` is the prefix in the list while the string agrees with a word of it, 0 once it does not.
+other strings. `side_node` is the prefix in the list while the string agrees with a word of it, 0 once it does
+not.
 
 Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
 holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
@@ -54,6 +55,7 @@ from structgen.machines.json_machine.tables.json_blocks import (
     JsonContext,
     JsonState,
     StringRow,
+    TextsLevel,
 )
 from structgen.machines.json_machine.tables.lookups import (
     MIDDLES,
@@ -86,16 +88,29 @@ def listed_byte(column: int) -> int:
 def is_left(
     c: JsonContext, string: int, words: int, state: int, prefix: int, set_node: int, count: int
 ) -> bool:
-    """Return whether a text that ends here is one of those that `texts_left` counts."""
+    """Return whether a text that ends here is one of those that `texts_left` counts, which says what the
+    parameters are."""
     word = word_at_prefix(c, words, prefix) if prefix >= 0 else -1
     if set_node > 0 and c.sets[set_node].member != 0:
         return False
     if string < 0:
+        # a key: a name of the list is no extra key
         return word < 0 and c.string_outcomes[state] >= 0
     spec = c.string_specs[string]
     if string_outcome(c, spec, state, count) < 0:
         return False
     return count >= spec.min_length and (word < 0 or c.outcomes.numbers[spec.outcomes + word] >= 0)
+
+
+@jit
+def put_level(level: TextsLevel, state: int, prefix: int, set_node: int, count: int) -> None:
+    """Write the level of a text of which nothing is tried yet: `put_level(top, state, -1, 0, 0)` where
+    neither list nor set matters."""
+    level.state = state
+    level.prefix = prefix
+    level.set_node = set_node
+    level.count = count
+    level.column = -1
 
 
 @jit
@@ -115,14 +130,17 @@ def texts_left(
     keys; else the row of a string, of which `count` characters are written: its bounds hold, and its listed
     words count that have an outcome.
 
-    Cost: what list and set hold under `prefix` and `set_node`, times the width of the automaton.
+    For example `texts_left(c, -1, words, state, prefix, 0, 0, 1)` is 0 where each key that goes on from a
+    state is a name of the list. Cost: the size of list and set under `prefix` and `set_node`, times the width
+    of the automaton.
     """
-    max_length, policy = (
-        (c.string_specs[string].max_length, c.escapes) if string >= 0 else (-1, c.key_escapes)
-    )
-    last, texts, level = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256, 0, 0
-    top = c.levels[0]
-    top.state, top.prefix, top.set_node, top.count, top.column = state, prefix, set_node, count, -1
+    max_length, policy = -1, c.key_escapes
+    if string >= 0:
+        max_length, policy = c.string_specs[string].max_length, c.escapes
+    last = LONE_COLUMN + 1 if policy == ESCAPES_ANY else 256
+    texts = 0
+    level = 0
+    put_level(c.levels[0], state, prefix, set_node, count)
     while level >= 0:
         top = c.levels[level]
         if top.column < 0:
@@ -131,6 +149,7 @@ def texts_left(
                 texts += 1
         if texts >= needed_count:
             return needed_count
+        # depth first: a level has the next column to try, and is left after the last
         if top.column == last:
             level -= 1
             continue
@@ -140,33 +159,36 @@ def texts_left(
             note_question(c, Q_STRING, top.state, column, 0)
             return -1
         top.column = column + 1
-        then = top.count + (1 if byte & 0xC0 != 0x80 else 0)
-        if target < 0 or (max_length >= 0 and then > max_length):
+        count_after = top.count + (1 if byte & 0xC0 != 0x80 else 0)
+        if target < 0 or (max_length >= 0 and count_after > max_length):
             continue
-        if string >= 0 and not near_enough(c, c.string_specs[string], target, then):
+        if string >= 0 and not near_enough(c, c.string_specs[string], target, count_after):
             continue
-        here = narrow_prefix(c, words, top.prefix, byte) if top.prefix >= 0 else -1
-        held = set_step(c, top.set_node, byte) if top.set_node > 0 else 0
-        if here < 0 and held <= 0 and (texts + 1 >= needed_count or level >= _DEEP):
+        prefix_after = narrow_prefix(c, words, top.prefix, byte) if top.prefix >= 0 else -1
+        node_after = set_step(c, top.set_node, byte) if top.set_node > 0 else 0
+        # Outside list and set each text counts, and some text goes on from every state of the automaton. So
+        # one is found, without going on to its end.
+        if prefix_after < 0 and node_after <= 0 and (texts + 1 >= needed_count or level >= _DEEP):
             texts += 1
             continue
         level += 1
         if level == c.levels.capacity:
             ask_room(c, c.levels, level + 1)
             return -1
-        top = c.levels[level]
-        top.state, top.prefix, top.set_node, top.count, top.column = target, here, held, then, -1
+        put_level(c.levels[level], target, prefix_after, node_after, count_after)
     return texts
 
 
 @jit
 def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, set_node: int, extras: int) -> int:
     """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
-    object, which may be blurred; a walk that cannot tell then says so (`is_blurred`)."""
+    object, which may be blurred; a walk that cannot tell then says so (`JsonContext.blur_level`)."""
+    # Of a free key endlessly many texts are left. Outside list and set nothing is taken away.
     is_blurred = extras & BLUR != 0
     if state < MIDDLES or (prefix < 0 and set_node <= 0 and not is_blurred):
         return YES
     words = c.residues[residue].words
+    # A blurred set lacks one key of this walk: two texts are needed, of which one may be that key.
     texts = texts_left(c, -1, words, state, prefix, set_node, 0, 2 if is_blurred else 1)
     if texts < 0:
         return ASK
@@ -219,8 +241,11 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     if prefix < 0:
         return YES
     state = d.lexeme & STATE_BITS
+    # All that goes on may be excluded words: one text that is not must be left.
     texts = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
-    return ASK if texts < 0 else (YES if texts else NO)
+    if texts < 0:
+        return ASK
+    return YES if texts else NO
 
 
 @jit
@@ -262,19 +287,20 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
         return spec.max_length < 0 or d.position < spec.max_length
     if spec.phases >= 0:
         return False
-    list_prefix = d.side_node
-    return texts_left(c, -1, spec.words, state, list_prefix if list_prefix > 0 else -1, 0, 0, 2) >= 2
+    list_prefix = d.side_node if d.side_node > 0 else -1
+    return texts_left(c, -1, spec.words, state, list_prefix, 0, 0, 2) >= 2
 
 
 @jit
 def many_numbers(c: JsonContext, state: int) -> bool:
     """Return whether two digits other than 0 may come next in a numeral of which one character is written:
     they are two values, whatever follows."""
-    columns, strings = skip(c.numbers, 16 * state), 0
+    columns = skip(c.numbers, 16 * state)
+    digits = 0
     for digit in range(1, 10):
         if columns[digit] >= 0:
-            strings += 1
-    return strings >= 2
+            digits += 1
+    return digits >= 2
 
 
 @jit
@@ -306,13 +332,15 @@ def may_differ(c: JsonContext, residue: int) -> int:
 @jit
 def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
     """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
-    YES, ASK or VAGUE."""
+    YES, ASK or VAGUE. For example `follow_item(c, s, d, 44)` appends a comma between two items."""
     mode, mode_before = d.mode, s.mode
     if mode == M_KEY and mode_before == M_KEY:
-        return YES
+        return YES  # the bytes of keys were appended when they were decoded (`string_step.feed_byte`)
     if mode != M_STRING and mode != M_WORDS and is_space(byte):
         return YES
     if d.text & UNREAD != 0:
+        # The item before was not read. What is written of this one tells nothing only as long as at least two
+        # values go on with it: one of them may be excluded.
         if mode == M_STRING and many_strings(c, d):
             return YES
         if mode == M_NUMBER and mode_before != M_NUMBER:
@@ -328,11 +356,13 @@ def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
 
 @jit
 def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> int:
-    """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of that under it."""
+    """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of the frame under it,
+    as in `close_item(c, d, c.frames[d.frame], outcome)`."""
     outer_residue = frame.residue
     if c.residues[outer_residue].values == 2:
         return VAGUE
-    log, outer = d.text & LOG, frame.extras
+    log = d.text & LOG
+    outer = frame.extras
     if log == 0:
         residue = find_edge(c, outer_residue, UNREAD_TAG, outcome)
         if residue == -1:
@@ -341,10 +371,11 @@ def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> i
             note_question(c, Q_UNREAD, outer_residue, outcome, 0)
             return ASK
     else:
-        which = (log << 32) | (outer & LOG)
-        residue = find_edge(c, outer_residue, ITEM_TAG - outcome, which)
+        # the text of the item: where its log ends, and where it begins
+        item_key = (log << 32) | (outer & LOG)
+        residue = find_edge(c, outer_residue, ITEM_TAG - outcome, item_key)
         if residue < 0:
-            note_question(c, Q_ITEM, outer_residue, outcome, which)
+            note_question(c, Q_ITEM, outer_residue, outcome, item_key)
             return ASK
     set_structural(d, M_ITEM, residue, 0, frame.parent)
     d.text = 0 if outer == 0 else CAPTURE | log

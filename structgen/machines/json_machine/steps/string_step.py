@@ -43,7 +43,7 @@ from structgen.machines.json_machine.tables.lookups import (
 from structgen.machines.machine_core.interning import note_question
 from structgen.machines.machine_core.layout import ASK, NO, YES
 
-_BEGUN, _LEVELS = 9, 14
+_FIRST_BLOCK, _LEVELS = 9, 14
 """Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes
 that were tried last."""
 
@@ -52,19 +52,21 @@ that were tried last."""
 def can_complete_word(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
 
-    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE); what the terminal
-    of the automaton alone says of this state is then too much, and the walk is told (`blurred`).
+    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE). The record of the
+    automaton alone then has too many tokens, and the walk is told so (`JsonContext.blur_level`).
     """
     prefix = d.position
     if d.mode != M_KEY:
         return YES if prefix >= 0 else NO
-    residue, state = d.residue, d.lexeme & STATE_BITS
+    residue = d.residue
+    state = d.lexeme & STATE_BITS
     if state != NO_STATE:
         count_left = fresh_left(c, residue, state, prefix, d.side_node, d.extras)
         if count_left != NO:
             return count_left
         c.blur_level = 1
         d.lexeme = d.lexeme | NO_STATE
+    # only a name of the list can come of it now
     return YES if prefix >= 0 and is_name_offered(c, residue, prefix) else NO
 
 
@@ -74,6 +76,7 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
     if target == UNASKED:
+        # a text of a grammar: its states are made when a text reaches them
         note_question(c, Q_STRING, lex & STATE_BITS, column, 0)
         return ASK
     if target < 0 or not near_enough(c, c.string_specs[d.residue], target, d.position):
@@ -110,6 +113,7 @@ def feed_byte(c: JsonContext, d: JsonState, column: int) -> int:
             return NO
         d.position = prefix
         return YES
+    # A key: it goes on while either the automaton of extra keys or the list of names does.
     state = lex & STATE_BITS
     if state != NO_STATE:
         target = string_step(c, state, column)
@@ -125,7 +129,7 @@ def feed_byte(c: JsonContext, d: JsonState, column: int) -> int:
 
 @jit
 def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take a byte after which only a named key can come: forget what was kept for the sake of extra keys."""
+    """Take a byte after which only a named key can come: forget the registers that only extra keys need."""
     d.side_node = 0
     if d.text & CAPTURE != 0:
         return append_to_log(c, d, byte)
@@ -136,7 +140,11 @@ def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def utf8_size(point: int) -> int:
     """Return how many bytes UTF-8 has for a code point."""
-    return 1 if point < 0x80 else (2 if point < 0x800 else (3 if point < 0x10000 else 4))
+    if point < 0x80:
+        return 1
+    if point < 0x800:
+        return 2
+    return 3 if point < 0x10000 else 4
 
 
 @jit
@@ -145,8 +153,10 @@ def feed_point(c: JsonContext, d: JsonState, point: int, omitted_bytes: int) -> 
     `omitted_bytes` of them: YES, NO or ASK."""
     size = utf8_size(point)
     for at in range(size - omitted_bytes):
-        column = (point >> (6 * (size - 1 - at))) & 63 | 0x80
+        column = (point >> (6 * (size - 1 - at))) & 63 | 0x80  # a continuation byte: six bits
         if at == 0:
+            # The lead byte has as many leading ones as the character has bytes: 0xF00 >> 2 ends in 0xC0.
+            # UTF-8 has no lone surrogates: automata have a column for them.
             is_lone = point >= 0xD800 and point < 0xE000
             lead = (0xF00 >> size) & 0xFF if size > 1 else 0
             column = LONE_COLUMN if is_lone else lead | (point >> (6 * (size - 1)))
@@ -169,23 +179,29 @@ def count_character(c: JsonContext, d: JsonState) -> int:
             return NO
         d.position = count + 1
     elif count < spec.counted_to:
+        # Beyond that a count makes no difference, and states stay few.
         d.position = count + 1
     return YES
 
 
 @jit
 def with_escape(d: JsonState, escape: int, digits: int, high: int) -> None:
+    """Put the registers to a state of an escape (see the module), with the value of its digits so far, and
+    the ten bits of a high surrogate before: `with_escape(d, 0, 0, 0)` ends it."""
     d.lexeme = (d.lexeme & STATE_BITS) | (escape << ESCAPE_SHIFT) | (digits << 32) | (high << 48)
 
 
 @jit
 def escapes_of(c: JsonContext, d: JsonState) -> int:
+    """Return the policy of escapes (ESCAPES_...) for the string, key or word that is written."""
     return c.escapes if d.mode == M_STRING else c.key_escapes
 
 
 @jit
 def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
-    """Return YES, NO or ASK: may a code point of the aligned block of 64**size around `point` come next?"""
+    """Return YES, NO or ASK: may a code point of the aligned block of 64**size around `point` come next? Such
+    a block has all bytes of UTF-8 but the last `size` in common. For example `block_alive(c, d, 65, 0)` asks
+    for an A."""
     t = c.work.spare[1]
     copy_block(d, t)
     with_escape(t, 0, 0, 0)
@@ -194,7 +210,9 @@ def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
 
 @jit
 def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may a code point of low..high come next? They are all surrogates, or none is."""
+    """Return YES, NO or ASK: may a code point of low..high come next? They are all surrogates, or none is.
+    For example `range_alive(c, d, 0xDC00, 0xDFFF)` asks for a low surrogate."""
+    # The range is cut into blocks that are as large as possible: a large block that is dead needs one step.
     point = low
     while point <= high:
         is_lone = point >= 0xD800 and point < 0xE000
@@ -205,6 +223,7 @@ def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
                 last = min(last, 0xD7FF)
             # the first block of three or four bytes begins inside one
             begins = point & ((1 << (6 * size)) - 1) == 0 or point == 0x800 or point == 0x10000
+            # A live block that reaches beyond the range says nothing: it is cut smaller.
             code = block_alive(c, d, point, size)
             if code != YES or size == 0 or (last <= high and begins):
                 break
@@ -217,18 +236,25 @@ def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
 
 @jit
 def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next?"""
+    """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next? For example
+    `units_alive(c, d, 0, 0xFFFF)` asks for any escape with four digits."""
     lone = escapes_of(c, d) == ESCAPES_ANY
+    # below the surrogates; above them; high ones, which begin a pair; and those that stand alone
     for part in range(4):
-        first, last = low, min(high, 0xD7FF)
+        first = low
+        last = min(high, 0xD7FF)
         if part == 1:
-            first, last = max(low, 0xE000), high
-        elif part == 2:  # the characters of pairs
+            first = max(low, 0xE000)
+            last = high
+        elif part == 2:
             first, last = max(low, 0xD800), min(high, 0xDBFF)
             if first <= last:
-                first, last = 0x10000 + ((first - 0xD800) << 10), 0x103FF + ((last - 0xD800) << 10)
+                # all characters of which the high half is in the range
+                first = 0x10000 + ((first - 0xD800) << 10)
+                last = 0x103FF + ((last - 0xD800) << 10)
         elif part == 3:
-            first, last = max(low, 0xD800), min(high, 0xDFFF) if lone else 0
+            first = max(low, 0xD800)
+            last = min(high, 0xDFFF) if lone else 0
         code = range_alive(c, d, first, last)
         if code != NO:
             return code
@@ -268,7 +294,7 @@ def writes_as_dumps(policy: int) -> bool:
 @jit
 def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
     """Return YES, NO or ASK: may a character come of which json.dumps writes a 16-bit unit in low..high by
-    its number?"""
+    its number? Without `ensure_ascii` they are control characters: `number_alive(c, d, 0, 0xFF)` tries 27."""
     for point in range(low, min(high, 31) + 1):
         code = NO if short_escape_of(point) else block_alive(c, d, point, 0)
         if code != NO:
@@ -282,13 +308,17 @@ def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
 def escape_alive(c: JsonContext, d: JsonState) -> int:
     """Return YES, NO or ASK: can the escape that is being written be completed?"""
     lex = d.lexeme
-    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    escape = (lex >> ESCAPE_SHIFT) & 15
+    value = (lex >> 32) & 0xFFFF
+    high = (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
+    # The digits that are still to come may be any: the value so far is that of a range of units.
     if writes_as_dumps(policy) and escape < 6:
         missing_bits = 4 * (6 - max(escape, 2))
         answer = number_alive(c, d, value << missing_bits, ((value + 1) << missing_bits) - 1)
         if escape > 1:
             return answer
+        # after the backslash: also the two-character escapes that json.dumps writes
         for byte in (34, 92, 98, 102, 110, 114, 116):
             if answer != NO:
                 return answer
@@ -299,6 +329,7 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     if escape <= 5:
         missing_bits = 4 * (6 - escape)
         return units_alive(c, d, value << missing_bits, ((value + 1) << missing_bits) - 1)
+    # After a high surrogate: either the low one of its pair, or it stands alone and another unit follows.
     first, last = 0xDC00, 0xDFFF
     low, top = 0, 0xFFFF
     if escape >= 8:
@@ -346,8 +377,9 @@ def hex_value(byte: int, lower: bool) -> int:
 
 @jit
 def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
-    """Return the digits that matter: in a free string only what tells surrogates apart,
-    so that states are few."""
+    """Return the digits that matter, of the `value` of those so far: in a free string only what tells
+    surrogates apart, so that states are few. After `\\ud9` in a free string, for example, the value
+    0xD9 becomes 0xD8: both begin a high surrogate."""
     free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.side_node <= 0
     if not free or writes_as_dumps(escapes_of(c, d)):
         return value
@@ -356,7 +388,7 @@ def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
     if digit_count < 1:
         return value
     if digit_count == 1:
-        return value if value == 0xD else 0
+        return value if value == 0xD else 0  # surrogates begin with D
     bits = 4 * (digit_count - 2)
     prefix = value >> bits
     if prefix >= 0xD8 and prefix <= 0xDB:
@@ -378,7 +410,7 @@ def settle_lone(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def behind_lone(c: JsonContext, d: JsonState) -> int:
-    """Begin a character behind a high surrogate that stands alone: YES, NO or ASK."""
+    """Begin a character after a high surrogate that stands alone: YES, NO or ASK."""
     code = settle_lone(c, d)
     return count_character(c, d) if code == YES else code
 
@@ -390,7 +422,7 @@ def take_unit(c: JsonContext, d: JsonState, value: int) -> int:
     if value >= 0xD800 and value < 0xDC00:
         high = value - 0xD800
         if d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.side_node <= 0:
-            high = 0
+            high = 0  # which one it is makes no difference in a free string
         with_escape(d, 6, 0, high)
         return escape_alive(c, d)
     if value >= 0xDC00 and value < 0xE000 and escapes_of(c, d) != ESCAPES_ANY:
@@ -415,7 +447,9 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
 def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
     """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
     lex = d.lexeme
-    escape, value, high = (lex >> ESCAPE_SHIFT) & 15, (lex >> 32) & 0xFFFF, (lex >> 48) & 0x3FF
+    escape = (lex >> ESCAPE_SHIFT) & 15
+    value = (lex >> 32) & 0xFFFF
+    high = (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
     if escape == 1:
         return escape_begun(c, d, byte)
@@ -425,6 +459,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
             return escape_alive(c, d)
         code = behind_lone(c, d)
         return escape_begun(c, d, byte) if code == YES else code
+    # json.dumps writes small letters
     digit = hex_value(byte, writes_as_dumps(policy))
     if digit < 0:
         return NO
@@ -449,7 +484,9 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
     """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
-    state, answer = d.lexeme & STATE_BITS, NO
+    state = d.lexeme & STATE_BITS
+    answer = NO
+    # It does if some continuation byte may come. The automaton answers most of it without a copy.
     for byte in range(0x80, 0xC0):
         after = UNASKED if d.mode == M_WORDS or state == NO_STATE else c.strings[state * WIDTH + byte]
         if after == UNASKED:
@@ -469,12 +506,18 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
 
     Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
     """
-    spare, level, has_questions = c.work.spare, 0, False
-    copy_block(d, spare[_BEGUN])
-    last = spare[_BEGUN + _LEVELS]
+    spare = c.work.spare
+    level = 0
+    has_questions = False
+    copy_block(d, spare[_FIRST_BLOCK])
+    # By level: the registers, and in a block of its own the byte that was tried last. 33 is before all bytes
+    # of escapes, the first of which is a quote (34): it says that the level is new.
+    last = spare[_FIRST_BLOCK + _LEVELS]
     last.mode = 33
     while level >= 0:
-        s, t, last = spare[_BEGUN + level], spare[_BEGUN + level + 1], spare[_BEGUN + _LEVELS + level]
+        s = spare[_FIRST_BLOCK + level]
+        t = spare[_FIRST_BLOCK + level + 1]
+        last = spare[_FIRST_BLOCK + _LEVELS + level]
         escape = (s.lexeme >> ESCAPE_SHIFT) & 15
         if last.mode == 33 and escape == 0:
             code = is_inside(c, s, t)
@@ -488,7 +531,7 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
             has_questions = has_questions or code == ASK
         last.mode = max(last.mode + 1, 0 if escape != 0 else 0x80)
         byte = last.mode
-        if byte > 191:
+        if byte > 191:  # the last continuation byte
             level -= 1
             continue
         if c.absent[byte] != 0:
@@ -505,6 +548,6 @@ def can_finish(c: JsonContext, d: JsonState) -> int:
         has_questions = has_questions or code == ASK
         if code == YES:
             level += 1
-            last = spare[_BEGUN + _LEVELS + level]
+            last = spare[_FIRST_BLOCK + _LEVELS + level]
             last.mode = 33
     return ASK if has_questions else NO

@@ -89,7 +89,7 @@ class JsonNode(NodeRow):
 
 
 class FrameRow(Block):
-    """What holds a value that is open: an object or an array, and the frame below."""
+    """The object or array around a value that is open, and the frame below."""
 
     residue: int
     extras: int
@@ -119,7 +119,7 @@ class SetEntry(Block):
 
 
 class PlaceRow(Block):
-    """What may begin at a place: rows, states and outcomes, -1: nothing of that kind."""
+    """The values that may begin at a place: rows, states and outcomes, -1: none of that kind."""
 
     status: int
     object: int
@@ -172,7 +172,7 @@ class WordListRow(Block):
 
 
 class StringRow(Block):
-    """What a string must be."""
+    """The strings that may stand at a place."""
 
     kind: int
     """0: an automaton from `start`, with `min_length` to `max_length` characters; 1: the word list
@@ -226,7 +226,7 @@ class PlainObjectRow(Block):
 
 
 class TerminalKey(Block):
-    """What tells a terminal from others."""
+    """The words that tell a terminal from others."""
 
     mode: int
     lexeme: int
@@ -238,7 +238,7 @@ class TerminalKey(Block):
 
 
 class JsonTerminal(Block):
-    """A state of the lexer of terminals (`terminal_lexer`), and what tokens do in it."""
+    """A state of the lexer of terminals (`terminal_lexer`), and the record of its tokens."""
 
     key: TerminalKey
     holder: int
@@ -248,11 +248,11 @@ class JsonTerminal(Block):
     record: int
     """-1: it is not known."""
     safe: SafeRow
-    """What is safe in it; `known` is -1 before somebody asks."""
+    """The classes of characters that are safe in it; its `row` is -1 before somebody asks."""
 
 
 class TextsLevel(Block):
-    """A byte of a text that `keys_and_items.texts_left` counts: what is read before it, and the column that
+    """A byte of a text that `keys_and_items.texts_left` counts: the states before it, and the column that
     comes next (-1: the text may end here first)."""
 
     state: int
@@ -314,8 +314,8 @@ class JsonContext(LexemeContext):
     """How characters of free strings may be written; of keys and of listed strings."""
     key_escapes: int
     lacks: int
-    """What cannot be written for want of bytes, as bits: some escapes (LACKS_ESCAPES), some characters of
-    which the first byte can be (LACKS_TAILS)."""
+    """Parts of strings that cannot be written for want of bytes, as bits: some escapes (LACKS_ESCAPES), some
+    characters of which the first byte can be (LACKS_TAILS)."""
     absent: Bytes
     """uint8[256]: 1 for a byte that no token has; there where something lacks."""
     root: int
@@ -326,12 +326,12 @@ class JsonContext(LexemeContext):
     """1: follow the text of extra keys (commits do, masks need not)."""
     next_byte: Int32s
     """int32[16, 256]: -1 where a byte may come in a mode, else the next byte that may, or 256."""
-    is_quoted: int
+    quoted_row: int
     """The row of the string, or of the object of the key, whose terminal was asked last."""
     cells: Int32Table
     """256 cells of each terminal (`LexemeContext.moves`)."""
     bounding: int
-    """1: a walk bounds what is needed behind the tokens that it collects (`bound_noting`)."""
+    """1: a walk bounds what is needed after the tokens that it collects (`bound_noting`)."""
     bound: int
     """The most tokens that any state takes to which a collected token leads, and that token."""
     state_groups: Int64s
@@ -371,8 +371,8 @@ class JsonContext(LexemeContext):
 
 SPACE_BOUNDED, SPACE_COMPACT, SPACE_ONELINE, SPACE_ANY, SPACE_INDENT = range(5)
 COUNT_SHIFT = 32
-ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 # as json.dumps(ensure_ascii=False); all but lone surrogates; all; as json.dumps(ensure_ascii=True)
+ESCAPES_CANONICAL, ESCAPES_PAIRED, ESCAPES_ANY, ESCAPES_ASCII = range(4)
 LACKS_ESCAPES, LACKS_TAILS = 1, 2
 
 # --- bounds of the tokens that a rest takes -----------------------------------------------------------------
@@ -400,15 +400,16 @@ ESCAPE_SHIFT = 28
 STATE_BITS = (1 << ESCAPE_SHIFT) - 1
 NO_STATE = STATE_BITS
 """In `lexeme` of a key: no extra key can come of this prefix."""
-LOW_SHIFT, HIGH_SHIFT, HIGH_BITS, POSITION_BITS = 43, 22, (1 << 21) - 1, (1 << 22) - 1
+LOW_SHIFT, HIGH_SHIFT = 43, 22
+HIGH_BITS, POSITION_BITS = (1 << 21) - 1, (1 << 22) - 1
 """A prefix in a sorted word list: first word, word after the last, bytes written. So a list holds less than a
 million words, of less than four million bytes each."""
 BLUR = 1 << 40
 """In `extras`: one key written in this walk is not in the set, since its text was not followed."""
 EXTRA_TAG = -1_000_000_000
 WHOLE_WALK = 2
-"""A value of `blurred`: what the terminal says is too much, but the walk of all tokens can tell without
-texts. (1: it cannot.)"""
+"""A value of `blur_level`: the record of the terminal says too much, but the walk of all tokens can tell
+without texts. (1: it cannot.)"""
 
 CAPTURE, UNREAD, LOG = 1 << 40, 1 << 41, (1 << 31) - 1
 """In `text`: an item is written whose value matters, and the bits of LOG are its log, 0 where it is not

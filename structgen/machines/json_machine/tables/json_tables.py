@@ -21,7 +21,8 @@ from structgen.machines.machine_core.lexeme_layout import (
 def _possible_bytes() -> npt.NDArray[np.int32]:
     """Return, for each mode and byte, -1 where the byte may come at all, whatever the grammar; else the next
     byte that may (256: none)."""
-    space, digits = b" \t\r\n", b"-0123456789"
+    space = b" \t\r\n"
+    digits = b"-0123456789"
     value = space + digits + b'"{[tfn'
     after = {
         L.M_DOC: value,
@@ -39,24 +40,30 @@ def _possible_bytes() -> npt.NDArray[np.int32]:
     }
     table = np.full((16, 256), 256, np.int32)
     for mode in range(16):
+        # in strings and keys any byte may come: their automata decide
         possible = set(after.get(mode, b"" if mode == L.M_FINISHED else range(256)))
+        # backwards: the next byte that may come is the one after it, or the one that this has noted
         for byte in range(255, -1, -1):
-            later = 256 if byte == 255 else table[mode, byte + 1]
-            table[mode, byte] = -1 if byte in possible else (byte + 1 if later == -1 else later)
+            if byte in possible:
+                table[mode, byte] = -1
+            elif byte < 255:
+                later = table[mode, byte + 1]
+                table[mode, byte] = byte + 1 if later == -1 else later
     return table
 
 
 def _left_over() -> npt.NDArray[np.uint8]:
-    """Return what may stand behind a terminal at most, whatever the grammar (`LexemeContext.may_follow`):
-    white space, a sign of JSON, a value."""
+    """Return the automaton of the bytes that may follow a terminal at most, whatever the grammar
+    (`LexemeContext.may_follow`): white space, a sign of JSON, a value."""
     after_quote, anything = AFTER_END + 1, AFTER_END + 2
     signs = b" \t\r\n,:]}"
     literals = (b"true", b"false", b"null")
     table = np.zeros((anything + 1 + sum(map(len, literals)), 256), np.uint8)
     table[BEFORE_CLOSING, ord('"')] = after_quote
-    table[after_quote, list(signs)] = table[AFTER_END, list(signs + b'"{[-0123456789')] = table[anything] = (
-        anything
-    )
+    table[after_quote, list(signs)] = anything
+    table[AFTER_END, list(signs + b'"{[-0123456789')] = anything
+    table[anything] = anything
+    # a chain of states for each literal, of which the first byte stands directly after the end
     last = anything
     for literal in literals:
         first_state = AFTER_END
@@ -71,7 +78,7 @@ def _left_over() -> npt.NDArray[np.uint8]:
 CELLS: Final = 256
 """Cells of a state of the lexer of terminals: one for each byte."""
 _MOST_APART = 4096
-"""Nodes of the trie behind which two states differ, past which a scan by itself is cheaper."""
+"""Nodes of the trie after which two states differ, past which a scan by itself is cheaper."""
 _NEXT, _LEFT_OVER = _possible_bytes(), _left_over()
 JSON_TABLES = TablePlan(
     L.JsonContext,
@@ -100,6 +107,7 @@ JSON_TABLES = TablePlan(
         "levels": TableSizes(64),
     },
     {
+        # the other words of a new context are 0
         "precise": 1,
         "next_byte": address_of(_NEXT),
         "classes": BYTE_AT[0],

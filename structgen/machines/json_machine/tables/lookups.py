@@ -1,9 +1,9 @@
-"""What the tables say, read by compiled code: the network's answers, the automata, and lists of words.
+"""Look-ups of compiled code in the tables: the network's answers, the automata, and lists of words.
 
-What is not there yet is asked. A set of keys is hash-consed: equal sets are one number. Its rows are nodes
-(`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it; the next
-entry). Node and entry 0: empty. A prefix in a list of words is (low, high, position): the words low..high-1
-share their first `position` bytes.
+A row that is not there yet is asked for. A set of keys is hash-consed: equal sets are one number. Its rows
+are nodes (`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it;
+the next entry). Node and entry 0: empty. A prefix in a list of words is (low, high, position): the words
+low..high-1 share their first `position` bytes.
 """
 
 from __future__ import annotations
@@ -43,13 +43,15 @@ def is_space(byte: int) -> bool:
 
 @jit
 def set_structural(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> None:
-    """Put the registers to a structural state with nothing of the next token written; a log goes on."""
+    """Put the registers to a structural state with nothing of the next token written; a log goes on. For
+    example `set_structural(d, M_DOC, 0, 0, NO_FRAME)` is the state before a document."""
     d.mode = mode
     d.residue = residue
     d.extras = extras
     d.side_node = 0
     d.lexeme = 0
     d.position = 0
+    # Outside of an item whose value matters no text is kept between tokens, so that equal states are one.
     if d.text & CAPTURE == 0:
         d.text = 0
     d.frame = frame
@@ -69,6 +71,8 @@ def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
     arrays = skip(table, shape.arrays)
     is_required = arrays[2 * count + index]
     name_count = 0
+    # Names are sorted, and each has its position in the declared order, and the place of its value. A name
+    # before `index` is written or left out; one after the next required name must wait.
     for i in range(count):
         declared_place, place = arrays[2 * i], arrays[2 * i + 1]
         if declared_place < index or declared_place > is_required:
@@ -84,6 +88,7 @@ def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
     row.close = shape.close if is_required == count else -1
     row.extra_place = shape.extra_place if is_required == count else -1
     row.extra = FREE if row.extra_place >= 0 else -1
+    # The status comes last: only now is the row read.
     row.status = 1
     return True
 
@@ -114,7 +119,8 @@ def holds_brackets(c: JsonContext, place: int) -> int:
 
 @jit
 def find_edge(c: JsonContext, first: int, second: int, third: int) -> int:
-    """Return what is known of (residue, key, outcome), or -2."""
+    """Return the target of an edge (residue, key, outcome), or -2 where nobody has asked for it. For example
+    `find_edge(c, residue, 0, 0)` is the residue after the first name of the list."""
     number = find_row(c.edges, 3, edge_key(c, first, second, third))
     if number < 0:
         return -2
@@ -151,9 +157,11 @@ def value_place(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def residue_after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
-    """Return the residue after a value under a key, or -1 when that must be asked."""
+    """Return the residue after a value under a key, or -1 when that must be asked: `residue_after(c, residue,
+    -1, outcome)` after an item, which has no key."""
     row = c.residues[residue]
     plain = row.plain
+    # The residues of a plain object are rows side by side, by how many names are passed: no question.
     if plain >= 0 and outcome == 0:
         shape = c.plain_objects[plain]
         base = shape.base
@@ -191,20 +199,22 @@ def phase_at(c: JsonContext, string: StringRow, count: int) -> PhaseRow:
 
 @jit
 def near_enough(c: JsonContext, string: StringRow, state: int, count: int) -> bool:
-    """Return whether a string of so many characters can still end in time, from a state of its automaton."""
+    """Return whether a string of `count` characters can still end in time, from a state of its automaton.
+    Without phases, `StringRow.phases` below 0, it always can."""
     if string.phases < 0:
-        return (
-            True  # all states are alive; in a free string, which alone has a `most`, a text may end at once
-        )
+        # all states are alive; in a free string, which alone has a `max_length`, a text may end at once
+        return True
     phase = phase_at(c, string, count)
     count_left = phase.end - count
+    # Beyond the prelude the rows repeat: the last of them with the same remainder says the same.
     count_left = min(count_left, phase.prelude + (count_left - phase.prelude) % phase.period)
     return c.blob.numbers[phase.live + count_left * phase.states + state - string.start] != 0
 
 
 @jit
 def string_outcome(c: JsonContext, string: StringRow, state: int, count: int) -> int:
-    """Return the outcome of a string of so many characters that ends in a state of its automaton, or -1."""
+    """Return the outcome of a string of `count` characters that ends in a state of its automaton, or -1.
+    `string` is its row, as in `string_outcome(c, c.string_specs[d.residue], state, d.position)`."""
     if string.phases < 0:
         return c.string_outcomes[state]
     return c.outcomes.numbers[phase_at(c, string, count).outcomes + state - string.start]
@@ -215,18 +225,22 @@ def like_count(c: JsonContext, string: StringRow, count: int, far: int) -> tuple
     """Return whether the end of a phase is farther away than a token may lead, and a number of characters
     with which a string goes on alike within a token. `far`: it was farther away when the token began."""
     phase = phase_at(c, string, count)
-    near, count_left = phase.prelude + c.vocabulary.longest + 1, phase.end - count
-    if far == 0 and count_left < near + phase.period:
+    near_count = phase.prelude + c.vocabulary.longest + 1
+    count_left = phase.end - count
+    if far == 0 and count_left < near_count + phase.period:
         return 0, count
-    return 1, phase.end - near - (count_left - near) % phase.period
+    # So far away only the remainder by the period matters.
+    return 1, phase.end - near_count - (count_left - near_count) % phase.period
 
 
 @jit
-def set_row(c: JsonContext, tag: int, first: int, second: int) -> int:
+def set_row(c: JsonContext, label: int, member: int, child: int) -> int:
+    """Return the number of a row of a set, made if it is new (see the module for nodes and entries); -1 when
+    room must be made. For example `set_row(c, 0, 1, 0)` is a node where a member ends and no byte follows."""
     t = c.work.entry
-    t.label = tag
-    t.member = first
-    t.child = second
+    t.label = label
+    t.member = member
+    t.child = child
     t.sibling = 0
     return intern_row(c, c.sets, 4, t)
 
@@ -256,7 +270,9 @@ def next_held(c: JsonContext, node: int, byte: int) -> int:
 
 @jit
 def entry_insert(c: JsonContext, entry: int, byte: int, node: int, spare: Int64s) -> int:
-    """Return a list of entries with `byte` leading to `node`; `spare` holds up to 256 words."""
+    """Return a list of entries with `byte` leading to `node`; `spare` holds up to 256 words, as in
+    `entry_insert(c, entry, 65, node, spare)`. -1 when room must be made."""
+    # Rows never change, since other sets may share them: the entries before the new one are made again.
     count = 0
     while entry > 0:
         row = c.sets[entry]
@@ -288,6 +304,7 @@ def set_insert(c: JsonContext, root: int, text: int) -> int:
             break
         length += 1
         at = row.parent
+    # two words for each byte, and 256 for the siblings of one
     if 2 * length + 256 > c.stack.capacity:
         ask_room(c, c.stack, 2 * length + 256)
         return -1
@@ -308,25 +325,27 @@ def set_insert(c: JsonContext, root: int, text: int) -> int:
     head = 0
     if node > 0:
         head = c.sets[node].child
-    fresh = set_row(c, 0, 1, head)
-    if fresh < 0:
+    # From the end of the key to the root, the nodes on its path are made anew; all others are shared.
+    new_row = set_row(c, 0, 1, head)
+    if new_row < 0:
         return -1
     for i in range(length - 1, -1, -1):
         byte, parent_node = path[2 * i], path[2 * i + 1]
         member = c.sets[parent_node].member
         entry = c.sets[parent_node].child
-        fresh = entry_insert(c, entry, byte, fresh, skip(path, 2 * length))
-        if fresh < 0:
+        new_row = entry_insert(c, entry, byte, new_row, skip(path, 2 * length))
+        if new_row < 0:
             return -1
-        fresh = set_row(c, 0, member, fresh)
-        if fresh < 0:
+        new_row = set_row(c, 0, member, new_row)
+        if new_row < 0:
             return -1
-    return fresh
+    return new_row
 
 
 @jit
 def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
-    """Return the byte of a word at a position, or -1 at its end."""
+    """Return the byte of a word of a list at a position, or -1 at its end: `word_at(c, words, 0, 0)` is the
+    first byte of the first word."""
     row = c.word_lists[words]
     offsets = skip(c.offsets.numbers, row.start)
     start, end = offsets[index], offsets[index + 1]
@@ -337,6 +356,7 @@ def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
 
 @jit
 def prefix_of(low: int, high: int, position: int) -> int:
+    """Return a prefix (see the module) as one number."""
     return (low << LOW_SHIFT) | (high << HIGH_SHIFT) | position
 
 
@@ -373,8 +393,12 @@ def first_from(c: JsonContext, words: int, first: int, last: int, position: int,
 
 @jit
 def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
-    """Return the prefix after one more byte, or -1 where no word goes on with it. Cost: log of the list."""
-    low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
+    """Return the prefix after one more byte, or -1 where no word goes on with it: `narrow_prefix(c, words,
+    prefix_of(0, count, 0), 65)` has the words that begin with an A. Cost: log of the list."""
+    low = first_word(prefix)
+    high = words_end(prefix)
+    position = prefix_length(prefix)
+    # A single word is left, as mostly after a few bytes: the position counts up.
     if high - low == 1:
         return prefix + 1 if word_at(c, words, low, position) == byte else -1
     first = first_from(c, words, low, high, position, byte)
@@ -387,10 +411,12 @@ def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
 def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
     """Return the smallest byte from `byte` on with which a word with a prefix goes on, or 256.
     Cost: log of the list."""
-    low, high, position = first_word(prefix), words_end(prefix), prefix_length(prefix)
+    low = first_word(prefix)
+    high = words_end(prefix)
+    position = prefix_length(prefix)
     if high - low == 1:
-        only = word_at(c, words, low, position)
-        return only if only >= byte else 256
+        next_byte = word_at(c, words, low, position)
+        return next_byte if next_byte >= byte else 256
     first = first_from(c, words, low, high, position, byte)
     return word_at(c, words, first, position) if first < high else 256
 
@@ -400,7 +426,7 @@ def word_at_prefix(c: JsonContext, words: int, prefix: int) -> int:
     """Return the index of the word that a prefix is, or -1 (it sorts first among those
     that begin alike)."""
     low, position = first_word(prefix), prefix_length(prefix)
-    return low if word_at(c, words, low, position) < 0 else -1
+    return low if word_at(c, words, low, position) < 0 else -1  # -1 is the byte at the end of a word
 
 
 @jit
