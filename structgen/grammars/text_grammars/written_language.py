@@ -118,9 +118,9 @@ class WrittenText(CompiledText):
         return np.array(numbers, np.int64)[group]
 
     def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
-        """Return the configuration after each group of some tokens that the machine allows (None for no text),
-        and the group of each token. Of few tokens each is a group; of many, those in free strings and keys
-        share one."""
+        """Return the configuration after each group of some tokens that the machine allows (None: no text goes
+        on), and the group of each token. Of few tokens each is a group; of many, the tokens inside free
+        strings and keys share groups."""
         config = self._config_of(index)
         state = self._language.machine_state(config)
         is_special = self.vocabulary.token_slot[tokens] < 0
@@ -153,7 +153,7 @@ class WrittenText(CompiledText):
         kinds = np.zeros(len(tokens), np.int64)
         if is_free:
             kinds = self._free_kinds(machine)[tokens]
-        # a token that leaves the string for more than its end has the machine's own state as its number
+        # of all other tokens the number is the state of the machine, which is 0 or above
         others = kinds >= 0
         kinds[others] = machine.after_tokens(state, tokens[others])
         return kinds
