@@ -102,7 +102,7 @@ class TextPart(MaskedPlaces):
         return tuple(map(code_of, functions))
 
     def text_status(self, config: Config) -> int:
-        return self.compiled.standing(config)
+        return self.compiled.text_status(config)
 
     def goes_on(self, config: Config) -> bool:
         return self.text_status(config) <= stepping.WORD

@@ -118,8 +118,8 @@ class WrittenText(CompiledText):
         return np.array(numbers, np.int64)[group]
 
     def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
-        """Return the configuration after each group of some tokens that the machine allows (None: no text goes
-        on), and the group of each token. Of few tokens each is a group; of many, the tokens inside free
+        """Return the configuration after each group of some tokens that the machine allows (None: no text
+        goes on), and the group of each token. Of few tokens each is a group; of many, the tokens inside free
         strings and keys share groups."""
         config = self._config_of(index)
         state = self._language.machine_state(config)

@@ -41,16 +41,17 @@ class MaskedPart:
         """Return the fewest tokens that end the text; None where the part does not count tokens."""
         return self.compiled.cost(state) if self.counts else None
 
-    def too_long(self, state: int, tokens: Tokens, left: int) -> Tokens | None:
-        """Return those of some tokens that stay inside after which more than `left` tokens end the text; None
-        where the part does not count tokens."""
+    def too_long(self, state: int, tokens: Tokens, budget: int) -> Tokens | None:
+        """Return those of some tokens that stay inside after which more than `budget` tokens end the text;
+        None where the part does not count tokens."""
         if not self.counts:
             return None
-        if left < 0:
+        if budget < 0:
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
+            # with so many tokens every token is fine, and need not be examined
             sufficient = completions.sufficient(state)
-            if sufficient is not None and left >= sufficient:
+            if sufficient is not None and budget >= sufficient:
                 return tokens[:0]
-            return completions.too_long(state, tokens, left)
+            return completions.too_long(state, tokens, budget)
