@@ -60,9 +60,11 @@ class ArgumentStyle:
         return OptionError(fault, where=f"{type(self).__name__} {self.name}, {field}", cure=cure)
 
     def _check_member(self) -> None:
+        """Raise `OptionError` where a reader could not tell an argument's parts from one another."""
         for name, template in (("member", self.member), ("item", self.item or "$value")):
             kinds = [kind for kind, _ in template_pieces(template)]
-            if kinds.count("value") != 1 or (name == "member") != ("key" in kinds):
+            needs_key = name == "member"  # an item has no name
+            if kinds.count("value") != 1 or needs_key != ("key" in kinds):
                 raise self._style_error(
                     name, f"{template!r} has not the places it needs.", "See its docstring."
                 )
@@ -72,12 +74,15 @@ class ArgumentStyle:
             raise self._style_error(
                 "member", "Nothing says where an argument begins.", "Write a text before $key."
             )
-        if not self.quote and template_pieces(self.member)[-1][0] == "value":
+        last_kind, _ = template_pieces(self.member)[-1]
+        if not self.quote and last_kind == "value":
             raise self._style_error(
                 "member", "Nothing says where a raw string ends.", "Write a text after $value."
             )
-        end = self.quote or self.member.partition("$value")[2].partition("$")[0]
-        if any(end.startswith(end[at:]) for at in range(1, len(end))):
+        _, _, behind_value = self.member.partition("$value")
+        end = self.quote or behind_value.partition("$")[0]
+        # with the end `aa` a string `xa` would be written `xaaa`, and read as `x`
+        if any(end.startswith(end[start:]) for start in range(1, len(end))):
             raise self._style_error(
                 "quote" if self.quote else "member",
                 f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",
@@ -108,6 +113,7 @@ TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
 
 
 def _deepseek_style(blank: str) -> Mapping[str, Any]:
+    # versions of the model differ in a blank inside of the tags
     tag = f"｜DSML｜{blank}parameter"
     return {
         "member": f'<{tag} name="$key" string="$type">$value</{tag}>',
