@@ -31,6 +31,7 @@ def value_of(text: bytes, only_integers: Callable[[bytes], bool], most_digits: i
     json.loads(text)  # what follows reads JSON alone
 
     def replace_float(_place: object, start: int, end: int, value: Any) -> Any:
+        """Return the value of text[start:end], as an integer where it must be one: `1e2` is 100."""
         if value.__class__ is float:
             exact = _integer_value(text[start:end].decode(), most_digits)
             if exact is not None and only_integers(text[: start + 1]):
