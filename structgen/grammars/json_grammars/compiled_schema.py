@@ -90,7 +90,10 @@ def _writing_of(
 
 
 def compiled_schema(
-    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: StoreOption
+    grammar: SchemaSource,
+    tokenizer: Tokenizer,
+    limits: Limits,
+    store: StoreOption,
 ) -> CompiledSchema:
     """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
     still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.make_network`. Cost of one

@@ -96,7 +96,10 @@ class Ebnf:
 
 
 def parse_ebnf(
-    text: str, max_rules: int, most_letters: int, specials: Mapping[str, int] = MappingProxyType({})
+    text: str,
+    max_rules: int,
+    most_letters: int,
+    specials: Mapping[str, int] = MappingProxyType({}),
 ) -> Ebnf:
     """Return the rules of a text. Raises `GrammarError` with line and column, `LimitError` (grammar_rules)
     past `max_rules` rules; O(n). `most_letters`: as of `CountedRules`; `specials`: ids of tokens, by

@@ -361,7 +361,11 @@ class RegularGrammar(TextGrammar):
 
     @classmethod
     def join_grammars(
-        cls, parts: Sequence[RegularGrammar], description: str, *, one_of: bool
+        cls,
+        parts: Sequence[RegularGrammar],
+        description: str,
+        *,
+        one_of: bool,
     ) -> RegularGrammar | None:
         """Return the grammar of any of some grammars (`one_of`), or of all, one after another, as one
         pattern, which is not read again. None where one is no pattern, all have too many characters, or two
@@ -547,7 +551,10 @@ class JsonTexts(DerivedGrammar):
         return f"json {self.of.spelling}"
 
     def compiled_part(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
+        self,
+        tokenizer: Tokenizer,
+        limits: Limits | None,
+        store: StoreOption,
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
         with prefix_place(self.place or None):

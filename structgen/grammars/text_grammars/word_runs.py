@@ -161,7 +161,11 @@ def _to_next(stops: Numbers) -> Numbers:
 
 
 def runs_of(
-    text: str, *, words: int | None = None, of: str = "words", limits: Limits | None = None
+    text: str,
+    *,
+    words: int | None = None,
+    of: str = "words",
+    limits: Limits | None = None,
 ) -> WordRuns:
     """Return the grammar of the runs of a text: one or more of its words, sentences or lines that stand side
     by side, with what is between them. White space of the text is one blank in a run.

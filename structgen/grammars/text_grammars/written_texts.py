@@ -68,7 +68,10 @@ BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single byt
 
 
 def no_text_error(
-    grammar: TextGrammar, tokenizer: Tokenizer, where: str = "", cure: str = BYTES
+    grammar: TextGrammar,
+    tokenizer: Tokenizer,
+    where: str = "",
+    cure: str = BYTES,
 ) -> GrammarError | TokenizerError:
     """Return the error for a grammar without a text that tokens write, with the bytes that its shortest text
     needs, and their place; for a grammar without any text, its own error.

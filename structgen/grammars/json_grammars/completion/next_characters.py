@@ -50,7 +50,12 @@ def characters_after(machine: Inspection, index: int, low: int = 0, high: int = 
 
 
 def _unlike_points(
-    machine: Inspection, state: int, rests: set[str], low: int, high: int, missing: frozenset[int]
+    machine: Inspection,
+    state: int,
+    rests: set[str],
+    low: int,
+    high: int,
+    missing: frozenset[int],
 ) -> list[int]:
     """Return the listed points of low..high, and the smallest of the others for each state that they lead to;
     of those whose escapes have none of the missing digits.

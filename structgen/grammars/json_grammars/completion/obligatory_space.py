@@ -40,7 +40,11 @@ def _gap_between(indent: bytes | None, token_before: bytes, token_after: bytes, 
 
 
 def _with_space(
-    text: bytes, indent: bytes | None, token_before: bytes = b"", level: int = 0, written_count: int = 0
+    text: bytes,
+    indent: bytes | None,
+    token_before: bytes = b"",
+    level: int = 0,
+    written_count: int = 0,
 ) -> bytes:
     """Return compact text with its white space. `token_before`, `level`: the token and the open brackets
     before it; `written_count`: how much of the white space before it is there. For example, `{"a":1}` becomes

@@ -63,7 +63,11 @@ class Completer(TokenCounts):
     """
 
     def __init__(
-        self, machine: Inspection, vocabulary: Vocabulary, walker: MaskWalker, quoting: Quoting
+        self,
+        machine: Inspection,
+        vocabulary: Vocabulary,
+        walker: MaskWalker,
+        quoting: Quoting,
     ) -> None:
         """`machine`: the grammar's; `vocabulary`: its tokens; `walker`: the compiled grammar, which holds
         this, and is not kept alive; `quoting`: how strings are written. Example:
@@ -205,7 +209,10 @@ class Completer(TokenCounts):
         return states_after
 
     def _may_write_names(
-        self, registers: StateRegisters, tokens: Tokens, kinds: Tokens
+        self,
+        registers: StateRegisters,
+        tokens: Tokens,
+        kinds: Tokens,
     ) -> npt.NDArray[np.bool_]:
         """Return which tokens may write a part of a name or a value that was looked for; in a key or an item,
         only tokens that do not close it count."""

@@ -194,7 +194,11 @@ class _Writer:
         return sequence(brackets[opening], inside, brackets[opening + 1])
 
     def write_element(
-        self, template: str, member: KnownMember, where: str, key: str | None
+        self,
+        template: str,
+        member: KnownMember,
+        where: str,
+        key: str | None,
     ) -> TextGrammar | None:
         """Return the grammar of an argument or an item between its texts, None where no value can be written;
         `key` where it is an argument of the tool itself. For example, the template `<a=$key>$value</a>`."""
@@ -259,7 +263,11 @@ class _Writer:
             yield self.with_padding(grammar) if is_padded_key else grammar
 
     def value_grammars(
-        self, member: KnownMember, where: str, key: str | None, stops: tuple[str, ...]
+        self,
+        member: KnownMember,
+        where: str,
+        key: str | None,
+        stops: tuple[str, ...],
     ) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the grammars of a value, each with its type, and with the texts that may stand around it.
 

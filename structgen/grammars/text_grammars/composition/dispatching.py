@@ -55,7 +55,10 @@ def make_triggered_tags(
 
 
 def dispatch_grammar(
-    rules: Mapping[str, TextGrammar], place: str, avoided_texts: Sequence[str], max_bodies: int | None = None
+    rules: Mapping[str, TextGrammar],
+    place: str,
+    avoided_texts: Sequence[str],
+    max_bodies: int | None = None,
 ) -> TextGrammar:
     """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
 

@@ -56,7 +56,10 @@ def writes_as_json(style: ArgumentStyle) -> bool:
 
 
 def quoted_values(
-    schema: Mapping[str, Any], policies: Mapping[str, Any], style: ArgumentStyle, excludes: Sequence[str]
+    schema: Mapping[str, Any],
+    policies: Mapping[str, Any],
+    style: ArgumentStyle,
+    excludes: Sequence[str],
 ) -> TextGrammar:
     """Return the objects of a schema in a style that `writes_as_json`, with the white space of the policies
     where it is `padded`, and none elsewhere; no string and no key holds one of the texts in `excludes`.

@@ -125,7 +125,11 @@ class ContextFree(Language):
         )
 
     def _single_config(
-        self, terminal: int, nodes: Iterable[int], reading: Config | None, is_complete: bool = False
+        self,
+        terminal: int,
+        nodes: Iterable[int],
+        reading: Config | None,
+        is_complete: bool = False,
     ) -> Tops | None:
         """Return the configuration in which a terminal is being read on some stacks, and with `is_complete`
         has ended there too. `reading`: the terminal's own configuration; None: it is not being read. For

@@ -39,7 +39,13 @@ class Meet(Language):
     """
 
     def __init__(
-        self, of: Language, filter_: Language, limits: Limits, *, restarts: bool = False, haste: int = 1
+        self,
+        of: Language,
+        filter_: Language,
+        limits: Limits,
+        *,
+        restarts: bool = False,
+        haste: int = 1,
     ) -> None:
         """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
         Past 1 some short word is found in place of the shortest, and a search takes so many times fewer

@@ -129,7 +129,11 @@ class _Preparation:
             self.start = whole
 
     def _check_names(
-        self, rules: list[Rule], heads: set[str], terminals: Mapping[str, tuple[bool, bool]], start: str
+        self,
+        rules: list[Rule],
+        heads: set[str],
+        terminals: Mapping[str, tuple[bool, bool]],
+        start: str,
     ) -> None:
         """Raise `GrammarError` where a name has no meaning or two (`heads`: the left sides), for example
         where the start has no rule."""
@@ -151,7 +155,10 @@ class _Preparation:
             )
 
     def _add_stand_ins(
-        self, terminals: Mapping[str, tuple[bool, bool]], numbers: Mapping[str, int], space: int
+        self,
+        terminals: Mapping[str, tuple[bool, bool]],
+        numbers: Mapping[str, int],
+        space: int,
     ) -> dict[int, int]:
         """Return for a terminal the nonterminal that stands for it in rules: where ignored terminals follow
         it (`space`: their symbol, or -1), or where it has the empty word. A terminal itself then never has
@@ -354,7 +361,10 @@ class _Preparation:
         return new_rules
 
     def unit_closure(
-        self, symbol: int, group: set[int], rules: Mapping[int, Sequence[Right]]
+        self,
+        symbol: int,
+        group: set[int],
+        rules: Mapping[int, Sequence[Right]],
     ) -> Iterator[int]:
         """Yield a symbol, and the symbols of a group that it derives by unit rules."""
         visited = {symbol}

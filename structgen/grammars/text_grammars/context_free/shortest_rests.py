@@ -417,7 +417,10 @@ class Rests(RestSearch):
         return {state: self._make_rest(rest)} if rest else {}
 
     def _search_paths(
-        self, language: Language, filter_language: Language, start: tuple[Config, Config]
+        self,
+        language: Language,
+        filter_language: Language,
+        start: tuple[Config, Config],
     ) -> Reach:
         """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
         reach: Reach = {}
