@@ -86,7 +86,8 @@ def _writing_of(
         "lacks": lacks,
     }
     places = [word_of(L.JsonContext, name) for name in words]
-    return places, np.array([*words.values()]), (indent, absent)
+    values = np.array([*words.values()])
+    return places, values, (indent, absent)
 
 
 def compiled_schema(

@@ -47,6 +47,9 @@ def _integer_value(numeral: str, most_digits: int) -> Decimal | None:
         exact = Decimal(numeral)
     except InvalidOperation:  # of its exponent
         return None
-    if exact and (exact.adjusted() >= most_digits or exact != exact.to_integral_value()):
+    if not exact:  # zero, of any exponent
+        return exact
+    # the number of digits first: to write a huge number out would take its memory
+    if exact.adjusted() >= most_digits:
         return None
-    return exact
+    return exact if exact == exact.to_integral_value() else None

@@ -198,8 +198,11 @@ class OutlineWriter:
             if name:
                 place += name if name.startswith("[") else f".{name}"
         # one listed value tells the branch of a choice: `kind = "circle": ...`
-        constants = [part.enum[0] for part in parts if part.enum is not None and len(part.enum) == 1]
-        heading_parts = [place.removeprefix("."), *map(json_literal, constants[:1])]
+        heading_parts = [place.removeprefix(".")]
+        for part in parts:
+            if part.enum is not None and len(part.enum) == 1:
+                heading_parts.append(json_literal(part.enum[0]))
+                break
         heading = " = ".join(filter(None, heading_parts))
         line = ": ".join(filter(None, [heading, "; ".join(texts)]))
         self.lines.append(line)
@@ -244,7 +247,10 @@ def _outline_pieces(parts: _Demand) -> Iterator[_Piece]:
         first_list, *other_lists = value_lists
         other_texts = [set(map(write_canonical, values)) for values in other_lists]
         values = {write_canonical(value): value for value in first_list}
-        common = (value for text, value in values.items() if all(text in texts for texts in other_texts))
+        common: list[Json] = []
+        for text, value in values.items():
+            if all(text in texts for texts in other_texts):
+                common.append(value)
         yield "|".join(map(json_literal, common)) or "never"
         # the branches of choices only have descriptions to tell: the values are listed
         yield from (_Part((branch,), is_told=False) for branch in chain(*choices))
@@ -255,10 +261,12 @@ def _outline_pieces(parts: _Demand) -> Iterator[_Piece]:
         pieces += _join_groups(_pieces_by_type(parts, types), "|")
     for branches in choices:
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
-        if pieces and not all(any(map(_has_outline, conjuncts_of((branch,)))) for branch in branches):
+        says_something = (any(map(_has_outline, conjuncts_of((branch,)))) for branch in branches)
+        if pieces and not all(says_something):
             pieces += [_Part((branch,), is_told=False) for branch in branches]
             continue
-        alternatives = _join_groups([[_Part((branch,))] for branch in branches], "|")
+        groups: list[list[_Piece]] = [[_Part((branch,))] for branch in branches]
+        alternatives = _join_groups(groups, "|")
         stands_alone = not pieces and len(choices) == 1
         if pieces:
             pieces.append("&")
@@ -278,16 +286,19 @@ def json_literal(value: Json) -> str:
 
 def _has_outline(part: Schema) -> bool:
     """Tell whether one schema, without those that it joins, has something that an outline writes."""
-    return any(getattr(part, name) not in (None, {}, ()) for name in _TOLD + _CHOICES)
+    values = (getattr(part, name) for name in _TOLD + _CHOICES)
+    return any(value not in (None, {}, ()) for value in values)
 
 
 def _common_types(parts: _Demand) -> list[str] | None:
     """Return the types that all parts allow, in a fixed order; None where none of them says."""
     type_lists = [part.types for part in parts if part.types is not None]
     if type_lists:
-        shared_types = [
-            name for name in _TYPES if all(name in types or _WIDER.get(name) in types for types in type_lists)
-        ]
+        shared_types: list[str] = []
+        for name in _TYPES:
+            wider_type = _WIDER.get(name)
+            if all(name in types or wider_type in types for types in type_lists):
+                shared_types.append(name)
         # "number" tells of integers too
         return [name for name in shared_types if _WIDER.get(name) not in shared_types]
     # no keyword `type`: a keyword of one type tells that people mean this type

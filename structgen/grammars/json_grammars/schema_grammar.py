@@ -505,9 +505,10 @@ def json_schema(
         any_value,
         custom_formats,
     )
-    for name, choice, choices in (("draft", draft, DRAFTS), ("subset", subset, ("openai",))):
-        if choice is not None:
-            checks.ChoiceCheck(choices)(name, choice)
+    if draft is not None:
+        checks.ChoiceCheck(DRAFTS)("draft", draft)
+    if subset is not None:
+        checks.ChoiceCheck(("openai",))("subset", subset)
     check_resources(resources)
     limits = checks.check_limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
@@ -600,7 +601,8 @@ def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
         # a list, since the holder changes in the loop
         members = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
         for key, value in members:
-            if key == GRAMMAR and isinstance(value, dict) and isinstance(value.get("syntax"), str):
+            is_grammar = key == GRAMMAR and isinstance(value, dict)
+            if is_grammar and isinstance(value.get("syntax"), str):
                 del holder[key]
             elif isinstance(value, (dict, list)):
                 # a copy of one level: its members are copied in their turn

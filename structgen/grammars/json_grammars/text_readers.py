@@ -126,15 +126,13 @@ class TextReaders:
 
     def _writable_grammar(self, grammar: Any) -> Grammar:
         """Return the grammar of those texts that can be written in a string."""
-        if self._quoting is None:
-            writable: Grammar = grammar
-            return writable
-        unwritable_bytes, pattern = self._quoting.unwritable_characters
-        if unwritable_bytes:
-            grammar = grammar.without_bytes(unwritable_bytes)
-        if pattern is not None:
-            grammar = grammar.narrowed(Pattern(pattern))
-        writable = grammar
+        if self._quoting is not None:
+            unwritable_bytes, pattern = self._quoting.unwritable_characters
+            if unwritable_bytes:
+                grammar = grammar.without_bytes(unwritable_bytes)
+            if pattern is not None:
+                grammar = grammar.narrowed(Pattern(pattern))
+        writable: Grammar = grammar
         return writable
 
     def _compile_grammar(self, grammar: Grammar) -> CompiledGrammar:

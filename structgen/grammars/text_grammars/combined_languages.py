@@ -251,7 +251,8 @@ class Union(Parts):
     """Union: a word of any part."""
 
     def _places_before(self) -> Behind:
-        return frozenset((number, part.start()) for number, part in enumerate(self.parts)), False
+        places = frozenset((number, part.start()) for number, part in enumerate(self.parts))
+        return places, False
 
     def _places_after(self, number: int) -> Behind:
         return frozenset(), True

@@ -93,10 +93,13 @@ class SpanFree(TextFilter):
     def refusal_error(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
         spans = self.copied(text)
-        first_run = repr(text[spans[0].start : spans[0].end]) if spans else "one"
+        shown_run = "one"
+        if spans:
+            first = spans[0]
+            shown_run = repr(text[first.start : first.end])
         return GrammarError(
             f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
-            f"corpus, such as {first_run}.",
+            f"corpus, such as {shown_run}.",
             where="grammar",
             cure="Raise longest, or ask for something else.",
         )

@@ -293,7 +293,8 @@ class _Reader(CountedRules):
         text, start = self.text, self.offset
         char = text[start]
         if char in "\"'":
-            letters = [CharacterClass(((ord(letter), ord(letter)),)) for letter in self.read_literal()]
+            points = map(ord, self.read_literal())
+            letters = [CharacterClass(((point, point),)) for point in points]
             return letters[0] if len(letters) == 1 else Concatenation(tuple(letters))
         if char == "[":
             return CharacterClass(self.read_class())

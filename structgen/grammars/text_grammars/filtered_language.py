@@ -82,4 +82,5 @@ class FilteredText(WrittenText):
             symbols = vocabulary.token_data[begins[unread] + offset]
             filter_states[unread] = self._language.filter.after_each(filter_states[unread], symbols)
         # one number of both states: the machine's in the upper half
-        return (self._language.inner.after_tokens(state, tokens) << 32) + filter_states
+        inner_states = self._language.inner.after_tokens(state, tokens)
+        return (inner_states << 32) + filter_states

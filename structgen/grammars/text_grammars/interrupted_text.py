@@ -56,8 +56,11 @@ class TextBeforeLanguage(RegularLanguage):
         return () if self.accepts(config) else super().shortest_rest(config)
 
     def expected_items(self, config: Config) -> list[Expected]:
-        steps = [(byte, self.step(config, byte)) for byte in range(256)]
-        outcomes = [(byte, self.outcome_of(after)) for byte, after in steps if after is not None]
+        outcomes: list[tuple[int, int]] = []
+        for byte in range(256):
+            after = self.step(config, byte)
+            if after is not None:
+                outcomes.append((byte, self.outcome_of(after)))
         items: list[Expected] = []
         # the free text comes last, with a number that no word has
         for number, description in enumerate((*self._word_descriptions, self.description), 1):
@@ -75,7 +78,9 @@ def text_part(of: LanguageGrammar, limits: Limits, target: CompileTarget) -> Tex
     recent_texts = cast("OrderedDict[Any, CompiledText]", held_grammars.texts)
     key = of.spelling, limits, target.tokenizer.eos_token_ids
     # taken out and put in again: the text that was used last stands last, and the first one goes
-    text = recent_texts.pop(key, None) or CompiledText(of, target.tokenizer, limits, target.store)
+    text = recent_texts.pop(key, None)
+    if text is None:
+        text = CompiledText(of, target.tokenizer, limits, target.store)
     text = text.fresh()
     recent_texts[key] = text
     if len(recent_texts) > 16:

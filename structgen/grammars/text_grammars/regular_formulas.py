@@ -60,7 +60,8 @@ def any_of(words: Collection[str]) -> str:
     """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
     for word in words:
         checks.check_encodable("texts", word)
-    return "|".join("".join(map(_escape_text, word)) for word in sorted(words))
+    patterns = ["".join(map(_escape_text, word)) for word in sorted(words)]
+    return "|".join(patterns)
 
 
 def _escape_text(char: str) -> str:
@@ -141,7 +142,9 @@ def written_out(node: Node) -> int:
     """Return how many characters a pattern has once its counts are written out."""
     if isinstance(node, Repetition):
         return written_out(node.of) * max(node.min_count, node.max_count or 1)
-    return sum(map(written_out, node.parts)) if isinstance(node, (Concatenation, Alternation)) else 1
+    if isinstance(node, (Concatenation, Alternation)):
+        return sum(map(written_out, node.parts))
+    return 1
 
 
 def has_assertion(node: Node) -> bool:

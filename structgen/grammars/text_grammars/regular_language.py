@@ -125,7 +125,10 @@ class WordsLanguage(Language):
         if len(self._texts) != 1:  # of several texts few are read to their ends
             return None
         rest = self.shortest_rest(config)
-        return (rest, (0, 1, len(self._texts[0]))) if rest else None
+        if not rest:
+            return None
+        (text,) = self._texts
+        return rest, (0, 1, len(text))
 
     def accepts(self, config: Config) -> bool:
         low, _, offset = config

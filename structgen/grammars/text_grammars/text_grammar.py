@@ -388,7 +388,8 @@ class RegularGrammar(TextGrammar):
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         formula: Formula
         if isinstance(self.formula, Words):
-            formula = Words(frozenset(word for word in self.formula.of if missing.isdisjoint(word.encode())))
+            writable_words = (word for word in self.formula.of if missing.isdisjoint(word.encode()))
+            formula = Words(frozenset(writable_words))
             return RegularGrammar(formula, self.description, limits=self.limits)
         grammar_of_parts = self.as_parts()
         if grammar_of_parts is not self:
@@ -438,7 +439,8 @@ class RegularGrammar(TextGrammar):
     def narrowed(self, formula: Formula) -> TextGrammar:
         if self.letters > MOST_LETTERS:
             return super().narrowed(formula)
-        return RegularGrammar(All((self.formula, formula)), self.description, limits=self.limits)
+        both = All((self.formula, formula))
+        return RegularGrammar(both, self.description, limits=self.limits)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
@@ -660,7 +662,8 @@ class ComposedGrammar(TextGrammar):
     @property
     def _is_narrowed(self) -> bool:
         """Whether a regular expression narrows a grammar with masks of its own."""
-        return self.operation is Operation.MEET and self.formula is not None and self.parts[0].has_masks
+        has_formula = self.operation is Operation.MEET and self.formula is not None
+        return has_formula and self.parts[0].has_masks
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None or not self._is_narrowed:
@@ -785,7 +788,8 @@ class PartLanguages:
 
         match grammar.operation:
             case Operation.EITHER:
-                alternatives = list(filter(None, [self.if_any(part, is_last) for part in grammar.parts]))
+                languages = [self.if_any(part, is_last) for part in grammar.parts]
+                alternatives = [language for language in languages if language is not None]
                 if not alternatives:
                     raise GrammarError(
                         "None of the alternatives has a text.", where="grammar", cure="Give one that has."
@@ -805,7 +809,8 @@ class PartLanguages:
             case Operation.MEET | Operation.BAN:
                 return self._intersection(grammar)
         *first_parts, last = grammar.parts
-        return combined.Chain([*map(self.language_of, first_parts), self.language_of(last, is_last)])
+        first_languages = [self.language_of(part) for part in first_parts]
+        return combined.Chain([*first_languages, self.language_of(last, is_last)])
 
     def _any_order_language(self, grammar: ComposedGrammar) -> Language:
         # start-up time
@@ -828,7 +833,8 @@ class PartLanguages:
         from structgen.grammars.text_grammars.interrupted_text import InterruptedText, text_part
 
         text = cast(TextBefore, grammar.parts[0])
-        languages_after = dict(zip(text.words, map(self.if_any, grammar.parts[1:]), strict=True))
+        _, *body_grammars = grammar.parts
+        languages_after = dict(zip(text.words, map(self.if_any, body_grammars), strict=True))
         bodies = {word: body for word, body in languages_after.items() if body is not None}
         if len(bodies) < len(languages_after):
             # after such a word no text exists, so the free text must not contain the word

@@ -150,7 +150,8 @@ def _pieces_of(of: str, text: str) -> QuoteBorders:
 def _with_one_accent(text: str) -> str:
     """Return a text with one and the same mark for each that changes the character before it."""
     # one character for one, so that places in the result are places in the text
-    return text.translate({ord(char): _MARK for char in set(text) if category(char)[0] == "M"})
+    marks = (char for char in set(text) if category(char).startswith("M"))
+    return text.translate({ord(mark): _MARK for mark in marks})
 
 
 def _to_next(stops: Numbers) -> Numbers:
@@ -196,7 +197,8 @@ class WordRuns(TextGrammar):
         self.limits = limits
         blank = 32
         # a blank before the text, too: blanks at its beginning are left out like all that follow a blank
-        data = np.frombuffer(b" %b " % re.sub(r"\s", " ", text).encode(), np.uint8)
+        with_blanks = re.sub(r"\s", " ", text).encode()
+        data = np.frombuffer(b" %b " % with_blanks, np.uint8)
         previous, current = data[:-1], data[1:]
         stays = (current != blank) | (previous != blank)
         self.folded_text: bytes = current[stays].tobytes()
@@ -204,7 +206,8 @@ class WordRuns(TextGrammar):
         # of each character of the text, and its end, the byte of `folded_text` at which it stands
         is_first_byte = current & 0xC0 != 0x80
         byte_places = (stays.cumsum() - stays)[is_first_byte]
-        begins, ends, pieces = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
+        borders = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
+        begins, ends, pieces = borders
         if not len(pieces):
             cure = "Give a text that has some."
             raise GrammarError(f"The text has no {members.of}.", where="text", cure=cure)

@@ -75,7 +75,8 @@ class WrittenText(CompiledText):
         inner = self._language.inner
         mask_parts = inner.mask_parts(state)
         bits = inner.bits(state)
-        tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
+        is_allowed = np.unpackbits(bits.view(np.uint8), bitorder="little")
+        tokens = np.flatnonzero(is_allowed)
         tokens = tokens[~np.isin(tokens, self._end_ids)]  # end tokens write nothing
         configs_after, group = self._after_each(index, tokens)
         is_group_alive = np.array([config is not None for config in configs_after], np.bool_)
@@ -349,7 +350,8 @@ def _unit_tokens(tokens: Iterable[bytes]) -> set[bytes]:
         # is_reachable[n]: units write the first n bytes
         is_reachable = [True] + [False] * len(token)
         for end in range(1, len(token) + 1):
-            is_reachable[end] = any(is_reachable[start] and token[start:end] in units for start in range(end))
+            starts = (start for start in range(end) if is_reachable[start])
+            is_reachable[end] = any(token[start:end] in units for start in starts)
         if not is_reachable[-1]:
             units.add(token)
     return units

@@ -21,8 +21,16 @@ _SHORT = b'"\\/bfnrt'
 _HIGH, _LOW, _BEHIND = 0xD800, 0xDC00, 0xE000
 """The first high surrogate, the first low one, and the first point behind them."""
 _EVEN = (
-    *((0, 7), (8, 10), (11, 11), (12, 13), (14, 31), (32, 126), (127, _HIGH - 1)),
-    *((_HIGH, _LOW - 1), (_LOW, _BEHIND - 1), (_BEHIND, 0xFFFF)),
+    (0, 7),
+    (8, 10),
+    (11, 11),
+    (12, 13),
+    (14, 31),
+    (32, 126),
+    (127, _HIGH - 1),
+    (_HIGH, _LOW - 1),
+    (_LOW, _BEHIND - 1),
+    (_BEHIND, 0xFFFF),
 )
 """Ranges of points whose escapes of six characters a policy allows or refuses alike."""
 QUOTED = (L.M_STRING, L.M_KEY, L.M_WORDS)
@@ -140,12 +148,15 @@ def escape_rests(machine: Inspection, index: int, missing: frozenset[int]) -> It
                 if byte != ord("\\"):
                     yield bytes((byte,))
         state = machine.after_character(state, high_surrogate)
-        rests = {rest[1:] for rest in rests if ord(rest[0]) == high_surrogate and len(rest) > 1}
+        # the listed rests that have the surrogate, behind it
+        rests = {rest[1:] for rest in rests if rest[0] == chr(high_surrogate) and len(rest) > 1}
     if len(head) + 2 > escape:  # no more than the backslash is written
         for byte in _SHORT:
             yield (head + b"\\" + bytes((byte,)))[escape:]
     for first, last in _EVEN:
-        for point in _unlike_points(machine, state, rests, max(first, low), min(last, high), missing):
+        first = max(first, low)
+        last = min(last, high)
+        for point in _unlike_points(machine, state, rests, first, last, missing):
             yield (head + _escape_unit(point))[escape:]
     # a high surrogate that becomes the first half of a pair
     first = max(low, _HIGH)

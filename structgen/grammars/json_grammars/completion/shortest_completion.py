@@ -218,7 +218,8 @@ class ShortestCompletions:
         machine = self._machine
         registers = machine.registers(index)
         # asked in every mode: the network looks for names of extra keys, which other states depend on
-        whole = machine.network.finish(residue, self._names.extra_keys(registers.extras))
+        extra_keys = self._names.extra_keys(registers.extras)
+        whole = machine.network.finish(residue, extra_keys)
         if mode == L.M_NEXT:
             return self._item_rests(index, residue)
         if mode not in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
@@ -293,5 +294,6 @@ class ShortestCompletions:
             byte, after = machine.after_each(index, present)[0]
             return bytes((byte,)) + self.completion_text(after)
         # of the rests that lead to one state only the least counts
-        texts = [min(rests, key=text_order) + self.completion_text(after) for after, rests in ways.items()]
+        least_rests = {after: min(rests, key=text_order) for after, rests in ways.items()}
+        texts = (rest + self.completion_text(after) for after, rest in least_rests.items())
         return min(texts, key=text_order)

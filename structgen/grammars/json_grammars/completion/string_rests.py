@@ -112,7 +112,7 @@ class ExtraNames:
         rests = rests_by_text[text]
         for text, byte in reversed(path):
             first = bytes((byte,))
-            rests = frozenset(rest[1:] for rest in rests if rest[:1] == first)
+            rests = frozenset(rest.removeprefix(first) for rest in rests if rest.startswith(first))
             rests_by_text[text] = rests
         return rests
 
@@ -126,9 +126,11 @@ class QuotedRests:
         self._names = names
         self._quoting = quoting
         self._literal = quoting.write_literal
-        self._escaped_ranges: Sequence[tuple[int, int]] = _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
+        self._escaped_ranges: Sequence[tuple[int, int]] = _ESCAPED
         if quoting.missing:
             self._escaped_ranges = _ANY
+        elif quoting.is_ascii:
+            self._escaped_ranges = _ESCAPED_ASCII
         self._key_rests: dict[int, Demands] = {}
 
     def clear_rests(self) -> None:
@@ -158,14 +160,16 @@ class QuotedRests:
             else:
                 # the string may end here, unless it is a listed word then
                 prefix_after = registers_after.side_node
-                words = machine.words_with_prefix(row[StringRow.words], prefix_after)
-                is_word = any(len(word) == prefix_after & L.POSITION_BITS for _, word in words)
+                length = prefix_after & L.POSITION_BITS
+                longer_words = machine.words_with_prefix(row[StringRow.words], prefix_after)
+                is_word = any(len(word) == length for _, word in longer_words)
                 if not is_word and machine.state_after(node, b'"') >= 0:
                     candidates = [text]
             if shortest_other is not None:
                 candidates.append(shortest_other)
             shortest_other = min(candidates, key=text_order, default=None)
-        best = self._listed_rests(row[StringRow.words], prefix, row[StringRow.outcomes])
+        words = row[StringRow.words]
+        best = self._listed_rests(words, prefix, row[StringRow.outcomes])
         if shortest_other is None:
             return best
         return lesser_texts(best, {0: shortest_other + b'"'})
@@ -204,7 +208,10 @@ class QuotedRests:
         missing = self._quoting.missing
         plain_bytes = bytes(byte for byte in _PLAIN_BYTES if byte not in missing)
         states_after = machine.after_each(index, plain_bytes)
-        steps = [(bytes((byte,)), bytes((byte,)), after) for byte, after in states_after]
+        steps: list[tuple[bytes, bytes, int]] = []
+        for byte, after in states_after:
+            character = bytes((byte,))
+            steps.append((character, character, after))
         if any(0x80 <= byte < 0xC0 for byte, _ in states_after):
             return steps  # inside a character
         for low, high in self._escaped_ranges:
@@ -222,10 +229,13 @@ class QuotedRests:
         row = machine.string_row(registers.residue)
         count = registers.position
         # the automaton does not count: characters that minLength asks for stand before the quote
-        padding = self._quoting.blank * max(0, row[StringRow.min_length] - count)
+        missing_count = max(0, row[StringRow.min_length] - count)
+        padding = self._quoting.blank * missing_count
         character_count = count if row[StringRow.phases] >= 0 else 0
-        rests = machine.strings.shortest_rests(registers.lexeme & L.STATE_BITS, character_count)
-        return {demand: self.write_rest(text) + padding + b'"' for demand, text in rests.items()}
+        state = registers.lexeme & L.STATE_BITS
+        rests = machine.strings.shortest_rests(state, character_count)
+        ending = padding + b'"'
+        return {demand: self.write_rest(text) + ending for demand, text in rests.items()}
 
     def rests_of_word(self, registers: StateRegisters) -> Demands:
         """Return the rest of a string that is in a list."""
@@ -274,9 +284,11 @@ class QuotedRests:
         named_places = network.menu(residue).names
         heads: dict[str, bytes] = {}
         """Key -> the rest of its text, with the quote and the colon."""
-        for _, word in machine.words_with_prefix(machine.key_list(registers.residue), prefix):
+        key_list = machine.key_list(registers.residue)
+        for _, word in machine.words_with_prefix(key_list, prefix):
             key = decode_text(word)
-            head = self.write_rest(word[prefix & L.POSITION_BITS :]) + b'":'
+            rest = word[prefix & L.POSITION_BITS :]
+            head = self.write_rest(rest) + b'":'
             if key in named_places and self._quoting.missing.isdisjoint(head):
                 heads[key] = head
         best: Demands = {}

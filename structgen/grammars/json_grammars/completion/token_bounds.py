@@ -256,7 +256,8 @@ class TokenBounds:
                 shortest = min(texts, key=len)
                 rest += head_bound + self._text_bound(add_space(shortest))
         if simple.extra >= 0:
-            value_bound = self._spaced_bound(b":" + text for text in self._texts_of(simple.extra))
+            texts = self._texts_of(simple.extra)
+            value_bound = self._spaced_bound(b":" + text for text in texts)
             largest = max(largest, _ESCAPED + self._key_bound(StringPool.FREE) + value_bound)
         return largest + rest, rest
 

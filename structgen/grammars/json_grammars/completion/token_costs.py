@@ -159,7 +159,8 @@ class Completer(TokenCounts):
             after[is_single] = self._after_closing(index, base, tokens[is_single])
             index = base
         else:
-            after[is_single] = [machine.after_token(index, token) for token in tokens[is_single].tolist()]
+            single_tokens = tokens[is_single].tolist()
+            after[is_single] = [machine.after_token(index, token) for token in single_tokens]
         # then the others; `group` says for each token at which index the token stands that it goes with
         rest = np.flatnonzero(~is_single)
         group = np.arange(len(tokens))
@@ -220,8 +221,10 @@ class Completer(TokenCounts):
         mode = registers.mode
         rests = shortest.names_begun(registers.text) if mode == L.M_KEY else frozenset()
         near = shortest.near_rests(registers.text, registers.frame)
-        if near is not None and (mode not in QUOTED or shortest.wants_again(registers.frame)):
-            return np.ones(len(tokens), np.bool_)
+        if near is not None:
+            # outside of a string, or where the item may come again, any token may write a part
+            if mode not in QUOTED or shortest.wants_again(registers.frame):
+                return np.ones(len(tokens), np.bool_)
         is_captured = registers.text & L.CAPTURE
         if mode not in QUOTED or not (is_captured or mode == L.M_KEY):
             return (kinds < 0) & (shortest.names_asked > 0)
@@ -303,10 +306,14 @@ class Completer(TokenCounts):
         first_number = self._costs.next
         for number, state in enumerate(reversed(steps), first_number):
             new_numbers[state] = number
-        self._costs.enter_states(
-            [(byte, new_numbers[after] if after in new_numbers else numbers[after]) for byte, after in chosen]
-            for chosen in reversed(steps.values())
-        )
+        rows: list[list[tuple[int, int]]] = []
+        for chosen in reversed(steps.values()):
+            row: list[tuple[int, int]] = []
+            for byte, after in chosen:
+                number = new_numbers[after] if after in new_numbers else numbers[after]
+                row.append((byte, number))
+            rows.append(row)
+        self._costs.enter_states(rows)
         numbers.update((state, new_numbers[state]) for state in steps)
         return numbers[start]
 
@@ -323,7 +330,8 @@ class Completer(TokenCounts):
             shortest.remember_text(state_after, text, start + 1)
         registers = machine.registers(state)
         candidate_bytes = _CHOICES.get(registers.mode)
-        if candidate_bytes is None or registers.text & L.CAPTURE or machine.live(registers) is not None:
+        is_captured = registers.text & L.CAPTURE
+        if candidate_bytes is None or is_captured or machine.live(registers) is not None:
             # where items are compared, the values that another text writes were not looked for; in a text of
             # a grammar steps over bytes cost too much
             return [step]

@@ -270,7 +270,8 @@ class ArgumentPlan:
         around = copy_shared_keywords(self.schema)
         base = ""
         if not can_copy:  # references begin at the root of the whole schema, which an identifier says
-            base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
+            identifiers = (self.schema[key] for key in ("$id", "id") if key in self.schema)
+            base = next(identifiers, "arguments:")
             whole = {**dict.fromkeys(("id", "$id"), base), **self.schema}
             around = copy_shared_keywords(self.schema, ("$schema",))
             around["definitions"] = {"arguments": whole}

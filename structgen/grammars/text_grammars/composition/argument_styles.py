@@ -82,7 +82,8 @@ class ArgumentStyle:
         _, _, behind_value = self.member.partition("$value")
         end = self.quote or behind_value.partition("$")[0]
         # with the end `aa` a string `xa` would be written `xaaa`, and read as `x`
-        if any(end.startswith(end[start:]) for start in range(1, len(end))):
+        tails = (end[start:] for start in range(1, len(end)))
+        if any(end.startswith(tail) for tail in tails):
             raise self._style_error(
                 "quote" if self.quote else "member",
                 f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",

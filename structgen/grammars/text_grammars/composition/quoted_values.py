@@ -80,7 +80,8 @@ def quoted_values(
         "escapes": "utf8",
     }
     whole_schema = _with_writable_keys(schema, style)
-    grammar = without(json_schema(whole_schema, **text_policies), (style.quote, *style.ends, *excludes))
+    json_texts = json_schema(whole_schema, **text_policies)
+    grammar = without(json_texts, (style.quote, *style.ends, *excludes))
     assert isinstance(grammar, JsonSchemaGrammar)
     try:
         network_of(grammar.document())

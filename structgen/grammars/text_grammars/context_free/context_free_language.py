@@ -96,7 +96,8 @@ class ContextFree(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         _, tops = config
-        return self._after_symbol((node, self.scanner.bundle_after(bundle, symbol)) for node, bundle in tops)
+        after = ((node, self.scanner.bundle_after(bundle, symbol)) for node, bundle in tops)
+        return self._after_symbol(after)
 
     def _after_symbol(self, tops: Iterable[tuple[int, tuple[int, Iterable[int]]]]) -> Tops | None:
         """Return the configuration of some stacks, each with the bundle that goes on on top of it, and the
@@ -172,9 +173,8 @@ class ContextFree(Language):
         # a part at whose end the text may end says so itself: the other places need not say it again
         is_end_inside = any(inside.ends and inside.part.may_end(inside.state) for inside in parts)
         ends = is_word and not is_end_inside
-        outside = self._after_symbol(
-            (node, (self.scanner.intern_bundle(bundle), ())) for node, bundle in others.items()
-        )
+        other_bundles = ((node, self.scanner.intern_bundle(readings)) for node, readings in others.items())
+        outside = self._after_symbol((node, (bundle, ())) for node, bundle in other_bundles)
         if not ends and not outside:
             return tuple(parts), None
         _, tops = outside or (False, ())
@@ -189,7 +189,8 @@ class ContextFree(Language):
 
     def after_inside(self, config: Config, state: int) -> Config:
         _, tops = config
-        return self._after_symbol((node, self.scanner.after_inside(bundle, state)) for node, bundle in tops)
+        after = ((node, self.scanner.after_inside(bundle, state)) for node, bundle in tops)
+        return self._after_symbol(after)
 
     def make_config(self, reading: Mapping[int, int], shifted_nodes: Iterable[int]) -> Tops:
         """Return the configuration of some stacks: on those of `reading` a terminal is being read, on those
@@ -208,11 +209,13 @@ class ContextFree(Language):
                 node = self.stacks.merge_nodes(merged_nodes[key], node)
             merged_nodes[key] = node
         # sorted, so that equal sets of stacks are equal values
-        return complete, tuple(sorted((node, bundle) for (_, bundle), node in merged_nodes.items()))
+        merged_tops = [(node, bundle) for (_, bundle), node in merged_nodes.items()]
+        return complete, tuple(sorted(merged_tops))
 
     def height(self, config: Config) -> int:
         _, tops = config
-        return max((self.stacks.stack_height(node) for node, _ in tops), default=0)
+        heights = (self.stacks.stack_height(node) for node, _ in tops)
+        return max(heights, default=0)
 
     def accepts(self, config: Config) -> bool:
         is_word, _ = config
@@ -278,7 +281,8 @@ def _describe_terminal(name: str, tree: Node) -> str:
     ]
     # a literal: each part is a class of one character
     if len(bounds) == len(parts) and all(lowest == highest for lowest, highest in bounds):
-        return json.dumps("".join(chr(character) for character, _ in bounds), ensure_ascii=False)
+        literal = "".join(chr(character) for character, _ in bounds)
+        return json.dumps(literal, ensure_ascii=False)
     if name.strip() == name:
         return name
     # a name with a blank is one that we made (`counted_rules`): the pattern says more

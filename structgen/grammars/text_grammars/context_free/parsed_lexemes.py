@@ -31,7 +31,8 @@ class ParsedLexemes:
         neighbours = {pair for _, rhs in rules for pair in pairwise(rhs)}
         self._next = group_by_first(neighbours)
         """Symbol -> the symbols that stand behind it in some rule."""
-        self._outer = group_by_first({(rhs[-1], lhs) for lhs, rhs in rules})
+        last_symbols = {(rhs[-1], lhs) for lhs, rhs in rules}
+        self._outer = group_by_first(last_symbols)
         """Symbol -> the symbols of which some rule ends with it."""
         self._states = Numbered[tuple[int, tuple[int, ...]]]()
         """The states of the lexer by number: a bundle, and the terminals that may end."""
@@ -47,7 +48,11 @@ class ParsedLexemes:
     def readings(self, config: Config) -> list[tuple[int, int]]:
         """Return the places and the states of the lexer of a configuration, which together say all."""
         _, tops = config
-        return [(self._intern_place([node]), self._lexer_state(bundle)) for node, bundle in tops]
+        readings: list[tuple[int, int]] = []
+        for node, bundle in tops:
+            place = self._intern_place([node])
+            readings.append((place, self._lexer_state(bundle)))
+        return readings
 
     def states_by_class(self, state: int) -> list[int]:
         """Return the states after a byte of each class, -1 where there is none."""
@@ -86,7 +91,8 @@ class ParsedLexemes:
             terminals.update(self._items.next_terminals(parser_state))
         if not terminals:
             return -1
-        return self._lexer_state(self._scanner.initial_bundle(tuple(sorted(terminals))))
+        bundle = self._scanner.initial_bundle(tuple(sorted(terminals)))
+        return self._lexer_state(bundle)
 
     def states_after_terminal(self, terminal: int) -> Iterable[int]:
         """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
@@ -109,4 +115,5 @@ class ParsedLexemes:
         first_symbols = ((lhs, rhs[:1]) for lhs, rhs in self._items.rules.rules)
         reachable = reachable_symbols(first_symbols, symbols)
         terminals = (symbol for symbol in reachable if symbol < self.terminals)
-        return tuple(self._lexer_state(self._scanner.initial_bundle((terminal,))) for terminal in terminals)
+        bundles = (self._scanner.initial_bundle((terminal,)) for terminal in terminals)
+        return tuple(self._lexer_state(bundle) for bundle in bundles)

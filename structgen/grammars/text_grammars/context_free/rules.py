@@ -202,7 +202,8 @@ class _Preparation:
             right = tuple(new_numbers[symbol] for symbol in rhs)
             numbered_rules.append((new_numbers[lhs], right))
         names = tuple(self.names[old] for old in order)
-        return Rules(names, terminals, new_numbers.get(self.start, -1), empty, tuple(numbered_rules))
+        start = new_numbers.get(self.start, -1)
+        return Rules(names, terminals, start, empty, tuple(numbered_rules))
 
     def keep_useful(self) -> None:
         """Keep the rules whose symbols are all productive and reachable."""
@@ -211,7 +212,8 @@ class _Preparation:
         # in this order: without unproductive rules fewer symbols are reachable
         rules = [(lhs, rhs) for lhs, rhs in self.rules if productive.issuperset(rhs)]
         reachable = reachable_symbols(rules, [self.start])
-        self.rules = list(dict.fromkeys((lhs, rhs) for lhs, rhs in rules if lhs in reachable))
+        useful_rules = ((lhs, rhs) for lhs, rhs in rules if lhs in reachable)
+        self.rules = list(dict.fromkeys(useful_rules))
 
     def without_empty(self) -> bool:
         """Add a rule for every way to leave out nullable symbols; return whether the start is nullable."""
@@ -306,7 +308,9 @@ class _Preparation:
                 for symbol in members:
                     del rules[symbol]
                 rules.update(turned_rules)
-        self.rules = [(lhs, rhs) for lhs, rights in rules.items() for rhs in dict.fromkeys(rights)]
+        self.rules = []
+        for lhs, rights in rules.items():
+            self.rules += [(lhs, rhs) for rhs in dict.fromkeys(rights)]
 
     def turn_rules(
         self,

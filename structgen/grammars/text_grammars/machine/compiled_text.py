@@ -233,7 +233,8 @@ class CompiledText(NumberedText):
         Returns as `_compute_mask`."""
         # masks of parts may have end tokens where the part ends; only the end of the whole text counts
         bits &= ~self._masks.dense_row(self._end_ids)
-        bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
+        special_tokens = np.array(self.special_tokens(index), np.int32)
+        bits |= self._masks.dense_row(special_tokens)
         if self.may_end(index):
             bits |= self._masks.dense_row(self._end_ids)
         token_count = np.count_nonzero(np.unpackbits(bits.view(np.uint8)))

@@ -64,7 +64,9 @@ class MaskedPlaces(CompiledLanguage, MaskedPart):
         return bool(self.cheap_next_bytes(config))
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
-        return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))
+        if self.accepts(config):
+            return b""
+        return self.compiled.completion(State(self.compiled, config))
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         return (InsidePart(self, config, None, True),), None
