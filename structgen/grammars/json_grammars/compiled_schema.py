@@ -62,8 +62,8 @@ _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 def _writing_of(
     space: tuple[str, str, int | None], escapes: str, missing: frozenset[int]
 ) -> tuple[list[int], npt.NDArray[np.int64], object]:
-    """Return the words of the context that say how texts are written, what stands there, and the arrays whose
-    addresses are among that: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
+    """Return the words of the context that say how texts are written, their values, and the arrays whose
+    addresses are among these: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
     kind, blanks, max_blanks = space
     string_escapes, key_escapes = _ESCAPES[escapes]
     # a copy, since the bytes of a constant would be read-only; at least one, since an array has an address
@@ -106,7 +106,7 @@ def compiled_schema(
         vocabulary = Vocabulary.of_tokenizer(tokenizer)  # held: the store's part goes with it
         store = store or default_store()
         recent = store.of(vocabulary).recent
-        # what is found holds the tokenizer: no other has its id
+        # a compiled grammar in the store holds its tokenizer: no other one gets the id meanwhile
         key = grammar.spelling, id(tokenizer), None if limits == grammar.limits else limits
         compiled_grammar = recent.get(key)
     if compiled_grammar is not None:

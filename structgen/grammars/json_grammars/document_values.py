@@ -15,7 +15,7 @@ from typing import Any
 from structgen.base.json_text.growing_json import value_of as json_value
 
 _SUSPECT = re.compile(rb"[0-9](?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE])")
-"""What each integer has that is not written as digits alone (and some texts that are none)."""
+"""Found in each integer that is not written as digits alone (and in some texts that are no integers)."""
 
 
 def value_of(text: bytes, only_integers: Callable[[bytes], bool], most_digits: int) -> Any:

@@ -70,11 +70,11 @@ Outlines: TypeAlias = Callable[..., str]
 
 
 def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple[str, str]]:
-    """Yield the outlines of a schema, each with what it tells of the schema: the whole one (""), then the
+    """Yield the outlines of a schema, each with its scope in words: the whole one (""), then the
     same without descriptions, then shallower ones, at last the type of the whole. Those that are no shorter
     than the one before, or longer than MOST_OUTLINE, are left out. `descriptions`: whether any has them."""
     forms: list[tuple[int | None, bool, str]] = [(None, False, "")]
-    """Depth, whether with descriptions, and what the outline then tells."""
+    """Depth, whether with descriptions, and the scope of such an outline in words."""
     if descriptions:
         forms = [(None, True, ""), (None, False, "no descriptions")]
     forms += [(depth, False, scope_text) for depth, scope_text in _LEVELS.items()]
@@ -237,7 +237,7 @@ def short_description(description: object) -> str:
 
 
 def _outline_pieces(parts: _Demand) -> Iterator[_Piece]:
-    """Yield the texts and the inner values that tell what a value is."""
+    """Yield the texts and the inner values that describe a value, such as "[", a part and "]"."""
     if any(part.verdict is False for part in parts):
         yield "never"
         return

@@ -109,7 +109,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         missing: frozenset[int] = frozenset(),
         grammars: HeldGrammars = None,
     ) -> None:
-        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
+        """Read the schema `value` (exact JSON that nobody changes), which was read from `text`.
 
         Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
         hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
@@ -257,7 +257,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return self._copy_with(document, _missing=missing)
 
     def _copy_with(self, document: Document | None = None, **others: Any) -> JsonSchemaGrammar:
-        """Return a grammar that differs in some attributes; `document`: what was read of its schema."""
+        """Return a grammar that differs in some attributes; `document`: of its schema, if it was read."""
         new_grammar = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
         for name in self.__slots__:
             setattr(new_grammar, name, others.get(name, getattr(self, name)))
@@ -288,7 +288,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     @property
     def report(self) -> KeywordReport:
-        """What is enforced, what is annotation, what was refused; worked out anew when asked.
+        """The report of the keywords that are enforced, annotations, and refused; worked out anew when asked.
 
         `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.
         """
@@ -303,8 +303,8 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         return report_of(self.document(), self._reading_notes(), flagged_places)
 
     def suspects(self) -> tuple[Suspect, ...]:
-        """Return what of the schema looks misspelt or misplaced; see `suspect_keywords`. For a grammar that
-        was just made."""
+        """Return the places of the schema that look misspelt or misplaced (`suspect_keywords`). For a grammar
+        that was just made."""
         document = self._spare[0]
         # a quick look first: most schemas have none of these
         suspect_parts = (

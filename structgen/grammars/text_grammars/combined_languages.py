@@ -21,7 +21,7 @@ from structgen.grammars.text_grammars.machine.scanning import common_classes
 from structgen.grammars.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
-"""A number, which says what part it is and what was read before, and the configuration of the part's
+"""A number, by which a language knows the part and the parts read before, and the configuration of the part's
 language."""
 Behind: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places behind a part, and whether the whole text may end there."""
@@ -55,7 +55,7 @@ class Parts(Language):
 
     @abstractmethod
     def _places_after(self, number: int) -> Behind:
-        """Return what is behind the part of a place."""
+        """Return the places behind the part of a place, and whether the whole text may end there."""
 
     def start(self) -> Config:
         return self._with_end(*self._places_before())
@@ -330,7 +330,7 @@ class AnyOrder(Parts):
         return self._after_words(words_read | 1 << word)
 
     def _after_words(self, words_read: int) -> Behind:
-        """Return what is behind some words."""
+        """Return the places behind some words (a bit for each), and whether the whole text may end there."""
         may_end = not self._needed_words & ~words_read
         unread = (word for word in range(self._count) if not words_read >> word & 1)
         numbers = (words_read * self._count + word for word in unread)

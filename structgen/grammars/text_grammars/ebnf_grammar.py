@@ -31,9 +31,9 @@ def ebnf(
     The form is that of llama.cpp's GBNF and of XGrammar, with its macros (`text_grammars.ebnf_reader`).
     `specials`: the ids of special tokens by their texts, for tokens that the text names (`<think>`). All
     rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the later
-    one counts, with a `GrammarWarning`; what has no effect has one, too. Raises `GrammarError` with line and
-    column, and the errors of regular expressions in it; `LimitError` past `limits.grammar_rules` rules. Cost:
-    linear in the text.
+    one counts, with a `GrammarWarning`; a construct without effect has one, too. Raises `GrammarError` with
+    line and column, and the errors of regular expressions in it; `LimitError` past `limits.grammar_rules`
+    rules. Cost: linear in the text.
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))

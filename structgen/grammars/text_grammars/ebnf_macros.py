@@ -155,7 +155,8 @@ def _shape_pattern(of: str) -> str:
 
 
 def value_shape(value: object) -> str:
-    """Return what a value is: a text, an empty text, an id, a rule, a flag, or a tuple of these."""
+    """Return the kind of a value as a word: `text`, `empty` (a text), `id`, `rule` or `flag`; of a tuple the
+    kinds of its values, in parentheses."""
     if isinstance(value, tuple):
         return f"({', '.join(map(value_shape, value))})"
     # by the exact type: a bool is an int too, and the name of a rule is a str
@@ -209,7 +210,7 @@ def check_macro(name: str) -> None:
 
 
 def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArguments) -> Iterable[Way]:
-    """Return what a macro derives. Raises `GrammarError` for wrong arguments."""
+    """Return the right sides of a macro. Raises `GrammarError` for wrong arguments."""
     macro = _MACROS[name]
     shapes = [value_shape(value) for value in arguments]
     named_shapes = {argument: value_shape(value) for argument, value in named_arguments.items()}
@@ -227,5 +228,5 @@ def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArg
 
 
 def ways_of_token(token: int, is_negated: bool) -> Iterable[Way]:
-    """Return what GBNF's `<[token]>` derives, and `!<[token]>`."""
+    """Return the right sides of GBNF's `<[token]>`, or of `!<[token]>`."""
     return (_exclude_token if is_negated else _token_macro)((token,))

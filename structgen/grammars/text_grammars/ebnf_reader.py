@@ -7,8 +7,8 @@ character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a ma
 (`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` behind,
 with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes are \\n
 \\r \\t \\b \\f \\a \\v \\e \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of
-other notations are refused by name. What says nothing of texts is told in a warning: look-aheads `(= ...)`,
-which only help XGrammar to make masks, and options of rules such as `name[capture] ::=`. Sources:
+other notations are refused by name. A warning names constructs that have no effect on texts: look-aheads
+`(= ...)`, which only help XGrammar to make masks, and options of rules such as `name[capture] ::=`. Sources:
 grammars/README.md and src/llama-grammar.cpp of llama.cpp; XGrammar's documentation of EBNF.
 """
 
@@ -92,7 +92,7 @@ class Ebnf:
     bound: dict[str, TextGrammar]
     """The symbols that are grammars."""
     ineffective: list[str]
-    """What says nothing of texts: `The look-ahead of line 2`."""
+    """Constructs that have no effect on texts: `The look-ahead of line 2`."""
 
 
 def parse_ebnf(
@@ -249,7 +249,7 @@ class _Reader(CountedRules):
         return name not in self.heads
 
     def read_pattern(self, pattern: re.Pattern[str]) -> str:
-        """Read what a pattern matches here; "" where there is nothing."""
+        """Read the text that a pattern matches here; "" where it matches nothing."""
         match = pattern.match(self.text, self.offset)
         text = match[0] if match else ""
         self.offset += len(text)

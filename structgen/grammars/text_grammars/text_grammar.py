@@ -621,7 +621,7 @@ class ComposedGrammar(TextGrammar):
     maximum: int | None = None
     formula: Formula | None = None
     repeats: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
-    """Tells in words what a text so far says again, so that an engine ends it there; "": nothing."""
+    """Returns in words the part that a text so far repeats, so that an engine ends it there; "": none."""
     source = "a composed grammar"
 
     @property

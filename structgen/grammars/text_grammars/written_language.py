@@ -39,12 +39,12 @@ _Nodes: TypeAlias = "frozenset[int]"
 _ROOT: Final = 0
 """The node between two tokens."""
 _HASTE: Final = 16
-"""What a text still needs is a poor bound where it must be written in another way, or with other keys: a
-search for the shortest would try all texts that are shorter."""
+"""The length of a shortest rest is a poor bound where the rest must be written in another way, or with other
+keys: a search for the shortest would try all texts that are shorter."""
 _SINGLE_TOKENS: Final = 512
 """Up to so many tokens are asked one by one; of more, one for all that the machine does not tell apart."""
 _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
-"""What may not do inside a string, or begin an escape."""
+"""A byte that may not stand inside a string as it is, or begins an escape."""
 
 
 class WrittenText(CompiledText):

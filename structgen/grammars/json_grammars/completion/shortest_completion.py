@@ -46,7 +46,7 @@ class ShortestCompletions:
 
     def names_begun(self, text: int) -> frozenset[bytes]:
         """Return how names go on that were looked for and begin with the text of a key
-        (`Names.begun_rests`)."""
+        (`ExtraNames.begun_rests`)."""
         return self._names.begun_rests(text)
 
     def clear_completions(self) -> None:

@@ -1,4 +1,4 @@
-"""Shortest texts by demand: the least of some, and what stands before them."""
+"""Shortest texts by demand: the least of several, and texts with another one before them."""
 
 from __future__ import annotations
 

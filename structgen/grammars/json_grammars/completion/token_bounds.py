@@ -55,8 +55,8 @@ class TokenBounds:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
     def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting) -> None:
-        """`costs`: counts tokens, unless it is full. What is found out is written into the rows of the
-        machine, where walks find it."""
+        """`costs`: counts tokens, unless it is full. Bounds are written into the rows of the machine, where
+        walks find them."""
         self._machine = machine
         self._costs = costs
         self._quoting = quoting

@@ -133,7 +133,7 @@ class Completer(TokenCounts):
 
         Cost: 0.1 us a token, the length of the completion of each state that they lead to
         (5 us; 30 us near the end), and `tokens` of those where it says nothing. They are as many as there are
-        classes of tokens, whatever the text so far (`Shortest.stand_in`)."""
+        classes of tokens, whatever the text so far (`ShortestCompletions.stand_in`)."""
         # again as long as answers look for new names: the groups of tokens depend on these
         names_before = -1
         while names_before != self._shortest.names_asked:

@@ -1,7 +1,7 @@
-"""The arguments of one tool, in a format that writes them one by one: which there are, and what each may be.
+"""The arguments of one tool, in a format that writes them one by one: their names and their values.
 
-That is asked of the schema's network, so that a keyword means here what it means in JSON. Where a schema says
-more than which arguments there are and what each may be, it is refused, with its place.
+Both are asked of the schema's network, so that a keyword has the same meaning as in JSON. A schema that says
+more than the names and the values of arguments is refused, with its place.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ class ArgumentPlan:
             raise self.dependence_error(fault)
 
     def value_menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
-        """Return what a value may be that has one of some outcomes; None: any. Raises `UnsupportedError`
-        where the outcome of an object or an array matters."""
+        """Return the kinds of values of a place that have one of some outcomes (None: any). Raises
+        `UnsupportedError` where the outcome of an object or an array matters."""
         menu = self.network.entry(place)
         if len(self.network.tables.places[place]) == 1:  # one demand, and each value meets it
             return menu
@@ -219,7 +219,7 @@ class ArgumentPlan:
         return bool(self.network.scalars.numbers.shortest(menu.number))
 
     def schema_place(self, place: int, otherwise: str) -> str:
-        """Return the place in the schema of what is said of a value first, `otherwise` where nothing is."""
+        """Return the place in the schema of the first statement about a value; without one, `otherwise`."""
         return next(iter(self.network.sources(place)), otherwise)
 
     def object_members(self, residue: int, where: str, *, is_root: bool = False) -> Row:

@@ -1,4 +1,4 @@
-"""What a schema says of arguments at its root: the objects that it accepts, and the keys that it names."""
+"""The root of the schema of arguments: the objects that the schema accepts, and the keys that it names."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ class ArgumentStyle:
     """One item of an array. With it, or with `brackets`, arrays and objects inside arguments are written in
     the same way; without, they are JSON."""
     brackets: tuple[str, str, str, str] | tuple[()] = ()
-    """What stands around an object and around an array."""
+    """The texts around an object and around an array."""
     between: str = "\n"
-    """What is written between arguments; any white space may stand there if this is white space, or none."""
+    """The text between arguments; if it is white space, any white space may stand there, or none."""
     quote: str = ""
-    """What stands around strings; "": strings stand raw, up to what follows `$value`."""
+    """The text around strings; "": strings stand raw, up to the text behind `$value`."""
     stops: tuple[str, ...] = ()
     """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
     `$value`, a quoted one not `quote`."""
@@ -40,7 +40,7 @@ class ArgumentStyle:
     """Marks that show that an argument is over, though what closes it is missing: the beginning of another
     one, the end of the call. No string that is not JSON holds one."""
     frame: str = ""
-    """What is usually written on both sides of a value, and belongs to no string."""
+    """The text that is usually written on both sides of a value, and belongs to no string."""
     blanks: bool = True
     """White space may stand around values that are no strings; with `brackets`, around strings and keys
     too."""

@@ -24,8 +24,8 @@ from structgen.grammars.text_grammars.machine.language import CompileTarget, Con
 from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
-"""The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was
-read of a quote or a key and is not in the JSON text."""
+"""The configuration of the JSON text, the mode (below), the brackets that are open, and the bytes that were
+read of a quote and are not in the JSON text."""
 _VALUE: Final = "value"
 _OBJECT: Final = "object"
 """Where a key or the end of an object stands."""

@@ -12,7 +12,7 @@ Piece: TypeAlias = "tuple[str, str]"
 
 TEXT: Final = "text"
 BLANK: Final = " \t\n\r"
-"""What a format may leave between its parts: JSON's white space."""
+"""The characters that a format may leave between its parts: JSON's white space."""
 _PLACE: Final = re.compile(r"\$(name|id|index|arguments|quoted|gap|line|key|type|value)")
 
 

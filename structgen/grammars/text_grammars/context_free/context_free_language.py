@@ -119,7 +119,7 @@ class ContextFree(Language):
         reading[node] = bundle
 
     def _terminal_readings(self, config: Config) -> dict[tuple[int, Config], list[int]]:
-        """Return what is being read, a terminal and its configuration, with the stacks on which it is."""
+        """Return the terminals that are being read, each with its configuration, and their stacks."""
         _, tops = config
         return group_by_first(
             (reading, node) for node, bundle in tops for reading in self.scanner.bundles[bundle]

@@ -14,9 +14,9 @@ from structgen.grammars.text_grammars.machine.scanning import Scanner
 
 
 class ParsedLexemes:
-    """What a language says of its texts where a parser reads lexemes: masks are then made of what tokens do
-    inside a lexeme, which is found once for all places of the parser. Places and states of the lexer are
-    numbers; after each of them some word goes on.
+    """The facts about a language whose parser reads lexemes: masks are then made of records of what tokens do
+    inside a lexeme, which serve all places of the parser. Places and states of the lexer are numbers; after
+    each of them some word goes on.
 
     A place is a set of stacks; a state of the lexer is a bundle of terminals that are being read, and the
     terminals that may end there."""

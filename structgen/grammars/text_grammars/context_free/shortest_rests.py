@@ -150,7 +150,7 @@ Reach: TypeAlias = "dict[Config, Word]"
 
 class RestSearch(ABC):
     """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once. A
-    subclass says what its stacks are, and what the words of a terminal do to the automaton.
+    subclass has the stacks, and the states to which the words of a terminal lead.
 
     Cost: the words of all symbols that a state meets, with the first; for a stack, a search that ends at
     stacks whose rests are known.

@@ -81,7 +81,7 @@ class Language(ABC):
     parts: Sequence[Language] = ()
     """The languages that it is made of."""
     description: str = "a text"
-    """What may come next in any configuration, in words; `expected_items` may tell it better."""
+    """The text that may come next in any configuration, in words; `expected_items` may tell more."""
 
     def height(self, config: Config) -> int:
         """Return the places of the parser's stack, or the open brackets of a JSON text: the most of all

@@ -1,4 +1,4 @@
-"""`MaskedPart`: what a composed grammar asks of a part with masks of its own."""
+"""`MaskedPart`: the questions of a composed grammar to a part with masks of its own."""
 
 from __future__ import annotations
 

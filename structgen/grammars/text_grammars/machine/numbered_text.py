@@ -292,7 +292,7 @@ class NumberedText(RestMachine):
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         first_error: StructgenError | None = None
         answered_states: dict[int, bool] = {}
-        """State -> whether its language tells what may come, so that its row is filled."""
+        """State -> whether its language lists the next bytes, so that its row is filled."""
         for number, column in questions:
             if answered_states.get(number) or self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect

@@ -38,7 +38,7 @@ def text_status(context: int, index: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def find_crossings(context: int, index: int, wanted_address: int, end: int, target_address: int) -> int:
-    """Write to `target` (int32) those of some nodes (`WantedNodes.trie`) whose bytes lead from a state to one
+    """Write to `target` (int32) those of some nodes (`TargetNodes.trie`) whose bytes lead from a state to one
     in which the text ends, and does not go on (`end`: of no use). Returns how many, or ASKED; nothing is
     noted, and no lock is needed. Memory for a walk lies behind the target."""
     c = TextContext(context)

@@ -7,7 +7,7 @@ import random
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
 _REST = 4
-"""What no rule asks for (what is ignored) is written one time in so many that it may be."""
+"""A text that no rule asks for (an ignored terminal) is written one time in so many that it may be."""
 _STOP = 8
 """A word that may end does so one time in so many."""
 _PRINTABLE = range(0x20, 0x7F)

@@ -1,8 +1,9 @@
 """`RestCompletions`: completions and token costs of a machine that knows a shortest rest for each state.
 
-A *rest* is the symbols that complete the text from a state. A state costs one token more than the state that
-the first of the fewest tokens leads to which write its rest; what they have left is the rest of that state,
-unless its own is known. Therefore some allowed token always leads to a state that costs one token less.
+A *rest* is the symbols that complete the text from a state. The fewest tokens that write it are asked for. A
+state costs one token more than the state behind the first of these tokens; the rest of the state there is the
+end of this rest, unless its own is known. Therefore some allowed token always leads to a state that costs one
+token less.
 """
 
 from __future__ import annotations

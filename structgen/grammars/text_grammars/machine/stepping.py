@@ -37,14 +37,16 @@ BOUNDARY = -1
 ENDS = 4 * (DEEPEST + 4) + BELOW
 """Where in the scratch memory (int32) the ends of a part are noted, behind what a part's walk needs."""
 MOVE, READ, BEGUN, READINGS = range(4)
-"""What an edge tells: the state after a token that is not read byte by byte; of a place of a language with
-lexemes, the place behind a terminal, and the lexer's state; and where the readings of a state are."""
+"""The kinds of edges, by their targets: MOVE, the state after a token that is not read byte by byte; of a
+place of a language with lexemes READ, the place behind a terminal, and BEGUN, the lexer's state; READINGS,
+the index of a state's readings."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
 """Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
 both."""
 NEVER, STOPS, WORD = 0, 1, 2
-"""How a part's text stands: it may not end here; it may, and what is behind the part follows; the whole text
-may end here, and the part goes on. Larger numbers are as STOPS, and say what follows."""
+"""How a part's text stands. NEVER: it may not end here; STOPS: it may, and the text behind the part follows;
+WORD: the whole text may end here, and the part goes on. Larger numbers are as STOPS, and tell which text
+follows."""
 
 
 class TextState(Registers):
@@ -53,7 +55,7 @@ class TextState(Registers):
     number: int
     """The state's own number, so that no two states are equal; of a state in one part 0."""
     visit: int
-    """Of a state in one part: which one, and what follows it."""
+    """Of a state in one part: the number of the part with its place in the grammar (`Visit`)."""
     state: int
     """The part's state."""
 
@@ -70,7 +72,7 @@ class Visit(Block):
     ends_below: int
     """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
     targets: int
-    """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
+    """The nodes to examine for that (`TargetNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
     """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
     state_after: int
