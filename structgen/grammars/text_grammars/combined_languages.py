@@ -23,7 +23,7 @@ from structgen.grammars.text_grammars.regular_language import WordsLanguage
 Place: TypeAlias = "tuple[int, Config]"
 """A number, by which a language knows the part and the parts read before, and the configuration of the part's
 language."""
-Behind: TypeAlias = "tuple[frozenset[Place], bool]"
+NextPlaces: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places behind a part, and whether the whole text may end there."""
 _END: Final[Place] = -1, (0, 1, 0)
 """The end of the whole text."""
@@ -50,11 +50,11 @@ class Parts(Language):
         return self.parts[number]
 
     @abstractmethod
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         """Return the places before the first part, and whether the whole text may be empty."""
 
     @abstractmethod
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         """Return the places behind the part of a place, and whether the whole text may end there."""
 
     def start(self) -> Config:
@@ -225,7 +225,7 @@ class Chain(Parts):
 
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
-        self._places_by_part: list[Behind] = [(frozenset(), True)]
+        self._places_by_part: list[NextPlaces] = [(frozenset(), True)]
         """The places before each part, and those behind the last part."""
         # backwards: a part that may be empty begins where the next part begins, too
         for number, part in reversed(list(enumerate(parts))):
@@ -237,10 +237,10 @@ class Chain(Parts):
                 here |= places
             self._places_by_part.insert(0, (here, ends and may_be_empty))
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return self._places_by_part[0]
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         return self._places_by_part[number + 1]
 
     def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
@@ -250,11 +250,11 @@ class Chain(Parts):
 class Union(Parts):
     """Union: a word of any part."""
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         places = frozenset((number, part.start()) for number, part in enumerate(self.parts))
         return places, False
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         return frozenset(), True
 
 
@@ -273,10 +273,10 @@ class RepeatedLanguage(Parts):
     def _make_part(self, number: int) -> Language:
         return self.of
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return self._places_after(-1)
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         read_count = number + 1
         may_end = read_count >= self.minimum
         if read_count == self.maximum:
@@ -322,14 +322,14 @@ class AnyOrder(Parts):
         words_read, word = divmod(number, self._count)
         return self.parts[word + self._count * bool(words_read)]
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return self._after_words(0)
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         words_read, word = divmod(number, self._count)
         return self._after_words(words_read | 1 << word)
 
-    def _after_words(self, words_read: int) -> Behind:
+    def _after_words(self, words_read: int) -> NextPlaces:
         """Return the places behind some words (a bit for each), and whether the whole text may end there."""
         may_end = not self._needed_words & ~words_read
         unread = (word for word in range(self._count) if not words_read >> word & 1)

@@ -16,7 +16,7 @@ from structgen.base.language.ir import Formula
 from structgen.base.language.remembering import remember_answers
 from structgen.base.limits import Limits
 from structgen.base.native.jit import code_of
-from structgen.grammars.text_grammars.combined_languages import Behind, Parts, Place
+from structgen.grammars.text_grammars.combined_languages import NextPlaces, Parts, Place
 from structgen.grammars.text_grammars.machine import part_reading, stepping
 from structgen.grammars.text_grammars.machine.compiled_text import CompiledText
 from structgen.grammars.text_grammars.machine.language import (
@@ -119,8 +119,8 @@ class TextPart(MaskedPlaces):
         with self.compiled.lock:
             return self.compiled.shortest_rest(config)
 
-    def ends_below(self, state: int, wanted: TargetNodes) -> list[int]:
-        return self.compiled.ends_below(state, wanted, self._end)
+    def ends_below(self, state: int, targets: TargetNodes) -> list[int]:
+        return self.compiled.ends_below(state, targets, self._end)
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         # only where the whole may end (`self`) is the text a word; `InterruptedText` says what follows a view
@@ -152,7 +152,7 @@ class InterruptedText(Parts):
     def _make_part(self, number: int) -> Language:
         return self.parts[number % len(self.parts)]
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return frozenset({(0, self._text.start())}), False
 
     def _after_part(self, number: int, part: Language, after: Config) -> frozenset[Place]:
@@ -175,7 +175,7 @@ class InterruptedText(Parts):
             places |= places_after
         return places
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         width = len(self.parts)
         read_count, part = divmod(number, width)
         if part == 0:  # the free text may end, and goes on by itself

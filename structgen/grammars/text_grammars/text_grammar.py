@@ -893,9 +893,10 @@ def pattern_as_rules(tree: Node, limits: Limits) -> TextGrammar | None:
     if not nodes_before and not nodes_after:
         return rules
     # rules assert nothing: an automaton checks the look-arounds at both ends
-    before = ecma_text(Concatenation(nodes_before))
-    after = ecma_text(Concatenation(nodes_after))
-    return ComposedGrammar(Operation.MEET, (rules,), formula=Pattern(f"^{before}{ANY}{after}$"))
+    first_assertions = ecma_text(Concatenation(nodes_before))
+    last_assertions = ecma_text(Concatenation(nodes_after))
+    formula = Pattern(f"^{first_assertions}{ANY}{last_assertions}$")
+    return ComposedGrammar(Operation.MEET, (rules,), formula=formula)
 
 
 def _limits_of(parts: Sequence[TextGrammar]) -> Limits:

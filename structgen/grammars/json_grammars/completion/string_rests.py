@@ -217,10 +217,10 @@ class QuotedRests:
         for low, high in self._escaped_ranges:
             for point in characters_after(machine, index, low, high):
                 character = encode_text(chr(point))
-                written = self._literal(chr(point))[1:-1]  # without its quotes
-                after = machine.state_after(index, written)
-                if after >= 0 and missing.isdisjoint(written):
-                    steps.append((character, written, after))
+                spelling = self._literal(chr(point))[1:-1]  # without its quotes
+                after = machine.state_after(index, spelling)
+                if after >= 0 and missing.isdisjoint(spelling):
+                    steps.append((character, spelling, after))
         return sorted(steps, key=lambda step: text_order(step[1]))
 
     def _unlisted_rests(self, registers: StateRegisters) -> Demands:

@@ -164,8 +164,8 @@ class _Writer:
         first = self.empty_text()
         later: TextGrammar = literal("")
         for part, is_required in reversed(parts):
-            begun = part + later
-            first = begun if is_required else begun | first
+            row = part + later
+            first = row if is_required else row | first
             another = sequence(self.style.between, part)
             later = (another if is_required else another.optional()) + later
         return first

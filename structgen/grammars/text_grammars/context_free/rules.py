@@ -246,10 +246,10 @@ class _Preparation:
         stand_ins = {symbol: group[0] for group in components(unit_rules) for symbol in group}
         rules: dict[NumberedRule, None] = {}
         for lhs, rhs in self.rules:
-            left = stand_ins.get(lhs, lhs)
-            right = tuple(stand_ins.get(symbol, symbol) for symbol in rhs)
-            if right != (left,):  # a rule of the cycle itself derives nothing new
-                rules[left, right] = None
+            new_lhs = stand_ins.get(lhs, lhs)
+            new_rhs = tuple(stand_ins.get(symbol, symbol) for symbol in rhs)
+            if new_rhs != (new_lhs,):  # a rule of the cycle itself derives nothing new
+                rules[new_lhs, new_rhs] = None
         self.rules = list(rules)
         self.start = stand_ins.get(self.start, self.start)
 
@@ -270,9 +270,9 @@ class _Preparation:
             base = self.new_symbol()  # the words `c`: those of rules that do not begin with the symbol
             rules.append((lhs, (base,)))
             for rhs in rights:
-                new_left = lhs if rhs[0] == lhs else base
-                new_right = (*rhs[:-1], base) if rhs[-1] == lhs else rhs
-                rules.append((new_left, new_right))
+                new_lhs = lhs if rhs[0] == lhs else base
+                new_rhs = (*rhs[:-1], base) if rhs[-1] == lhs else rhs
+                rules.append((new_lhs, new_rhs))
         self.rules = list(dict.fromkeys(rules))
 
     def without_tails(self) -> None:

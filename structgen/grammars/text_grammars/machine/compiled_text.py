@@ -23,7 +23,7 @@ from structgen.base.native.raw_memory import address_of
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine import stepping, text_masks
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
-from structgen.grammars.text_grammars.machine.numbered_text import BEHIND, NumberedText
+from structgen.grammars.text_grammars.machine.numbered_text import STATE_AFTER, NumberedText
 from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.machines.core.compiled import REMEMBERED, Bits, TokenList, Tokens
 from structgen.machines.core.dfa import Dfa, explicit_of_parser
@@ -149,7 +149,7 @@ class CompiledText(NumberedText):
         part = self._open_visit(visit)[0].part if visit else None
         code = self._compiled_mask(index, target)
         if part is not None:
-            has_state_behind = self._visit_rows[visit, BEHIND] >= 0
+            has_state_behind = self._visit_rows[visit, STATE_AFTER] >= 0
             if code == stepping.UNKNOWN and has_state_behind and any(part.compiled_calls):
                 # the part's questions, which compiled code of this grammar cannot answer, are answered here
                 part.ends_below(part_state, self._ends_maps[visit].targets)

@@ -33,9 +33,9 @@ class MaskedPart:
         """Return whether the part's text may end."""
         return self.compiled.may_end(state)
 
-    def ends_below(self, state: int, wanted: TargetNodes) -> list[int]:
+    def ends_below(self, state: int, targets: TargetNodes) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""
-        return self.compiled.ends_below(state, wanted)
+        return self.compiled.ends_below(state, targets)
 
     def cost(self, state: int) -> int | None:
         """Return the fewest tokens that end the text; None where the part does not count tokens."""

@@ -41,7 +41,7 @@ from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
-_TARGETS, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("targets", "leaving", "state_after"))
+_TARGETS, _LEAVING, STATE_AFTER = (word_of(Visit, name) for name in ("targets", "leaving", "state_after"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
 
 
@@ -194,7 +194,10 @@ class NumberedText(RestMachine):
                 targets = address_of(ends.targets.trie) if ends.targets.max_nodes else 0
                 leaving = address_of(ends.slots)
             # one statement: the arrays whose addresses compiled code reads stay alive in the map
-            self._ends_maps[visit], row[[BEHIND, _TARGETS, _LEAVING]] = ends, (state_after, targets, leaving)
+            self._ends_maps[visit], row[[STATE_AFTER, _TARGETS, _LEAVING]] = (
+                ends,
+                (state_after, targets, leaving),
+            )
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
