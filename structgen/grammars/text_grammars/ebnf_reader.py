@@ -290,7 +290,8 @@ class _Reader(CountedRules):
 
     def read_item(self) -> str | Node:
         """Read one item: the name of a symbol, or a pattern."""
-        text, start = self.text, self.offset
+        text = self.text
+        start = self.offset
         char = text[start]
         if char in "\"'":
             points = map(ord, self.read_literal())
@@ -340,7 +341,8 @@ class _Reader(CountedRules):
 
     def read_literal(self) -> str:
         """Read a text in quotation marks."""
-        start, mark = self.offset, self.next_character
+        start = self.offset
+        mark = self.next_character
         self.offset += 1
         text = ""
         while self.next_character not in (mark, "\n", ""):
@@ -442,7 +444,8 @@ class _Reader(CountedRules):
 
     def read_character(self) -> int:
         """Read one character of a string or a class, or an escape."""
-        text, start = self.text, self.offset
+        text = self.text
+        start = self.offset
         char = text[start]
         self.offset += 1
         if char != "\\":
@@ -473,7 +476,8 @@ class _Reader(CountedRules):
 
     def read_class(self) -> Ranges:
         """Read a class in brackets; return its code points."""
-        text, start = self.text, self.offset
+        text = self.text
+        start = self.offset
         self.offset += 1
         is_negated = self.next_character == "^"
         self.offset += is_negated

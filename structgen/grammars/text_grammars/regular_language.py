@@ -82,7 +82,8 @@ class WordsLanguage(Language):
     symbols read so far, and how many symbols these are. Nothing is made ahead but the order of the texts."""
 
     def __init__(self, texts: Iterable[bytes], description: str) -> None:
-        self._texts, self.description = sorted(texts), description
+        self._texts = sorted(texts)
+        self.description = description
         if not self._texts:
             raise _no_text(description)
         self._sizes = np.fromiter(map(len, self._texts), np.int64)

@@ -199,7 +199,8 @@ class WordRuns(TextGrammar):
         # a blank before the text, too: blanks at its beginning are left out like all that follow a blank
         with_blanks = re.sub(r"\s", " ", text).encode()
         data = np.frombuffer(b" %b " % with_blanks, np.uint8)
-        previous, current = data[:-1], data[1:]
+        previous = data[:-1]
+        current = data[1:]
         stays = (current != blank) | (previous != blank)
         self.folded_text: bytes = current[stays].tobytes()
         """The text with one blank for each run of white space, and a blank behind it."""

@@ -85,7 +85,8 @@ def with_obligatory_space(machine: Inspection, text: bytes, index: int) -> bytes
     if kind not in _OBLIGING:
         return text
     registers = machine.registers(index)
-    string_rest, token_before = b"", b""
+    string_rest = b""
+    token_before = b""
     written_count = 0
     if registers.mode in QUOTED:
         # the text begins inside a string, where `:` and `,` are characters

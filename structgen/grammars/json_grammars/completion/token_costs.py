@@ -199,7 +199,8 @@ class Completer(TokenCounts):
             piece = self._token_bytes(token)
             match = None if is_in_escape else _INSIDE_QUOTES.match(piece)
             size = len(piece) if match is None else match.end()
-            head, tail = piece[:size], piece[size:]
+            head = piece[:size]
+            tail = piece[size:]
             # behind another item or key the text that is written counts: no stand-in will do
             needs_text = b"," in head if is_in_escape else _GOING_ON.search(tail) is not None
             if needs_text:

@@ -189,15 +189,14 @@ class NumberedText(RestMachine):
                 state_after = self._number_of_part(places_with_end[0].after_end)
             ends = self._ends_map(places_with_end)
             row = self._visit_rows[visit]
-            targets, leaving = row[_TARGETS], row[_LEAVING]
+            targets = row[_TARGETS]
+            leaving = row[_LEAVING]
             if ends.targets.max_nodes <= BELOW:  # compiled code has room for so many
                 targets = address_of(ends.targets.trie) if ends.targets.max_nodes else 0
                 leaving = address_of(ends.slots)
+            fields = state_after, targets, leaving
             # one statement: the arrays whose addresses compiled code reads stay alive in the map
-            self._ends_maps[visit], row[[STATE_AFTER, _TARGETS, _LEAVING]] = (
-                ends,
-                (state_after, targets, leaving),
-            )
+            self._ends_maps[visit], row[[STATE_AFTER, _TARGETS, _LEAVING]] = ends, fields
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
