@@ -62,30 +62,39 @@ _IN_ESCAPES = b'"\\/bfnrtu0123456789abcdefABCDEF'
 def _writing_of(
     space: tuple[str, str, int | None], escapes: str, missing: frozenset[int]
 ) -> tuple[list[int], npt.NDArray[np.int64], object]:
-    """Return the words of the context that say how texts are written, what stands there, and the arrays whose
-    addresses are among that: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
+    """Return the words of the context that say how texts are written, their values, and the arrays whose
+    addresses are among these: by `Policies.space`, `Policies.escapes`, and the bytes that no text has."""
     kind, blanks, max_blanks = space
+    string_escapes, key_escapes = _ESCAPES[escapes]
+    # a copy, since the bytes of a constant would be read-only; at least one, since an array has an address
     indent = np.frombuffer(blanks.encode() or b" ", np.uint8).copy()
     absent = np.zeros(256, np.uint8)
     absent[[*missing]] = 1
-    lacks = L.LACKS_ESCAPES * (not missing.isdisjoint(_IN_ESCAPES))
-    lacks |= L.LACKS_TAILS * (not missing.isdisjoint(range(0x80, 0xC0)))
+    lacks = 0
+    if not missing.isdisjoint(_IN_ESCAPES):
+        lacks |= L.LACKS_ESCAPES
+    if not missing.isdisjoint(range(0x80, 0xC0)):
+        lacks |= L.LACKS_TAILS
     words = {
         "space": _SPACE[kind],
         "most_space": -1 if max_blanks is None else min(max_blanks, L.UNBOUNDED),
         "indent": address_of(indent),
         "indent_length": len(blanks),
-        "escapes": _ESCAPES[escapes][0],
-        "key_escapes": _ESCAPES[escapes][1],
+        "escapes": string_escapes,
+        "key_escapes": key_escapes,
         "absent": address_of(absent),
         "lacks": lacks,
     }
     places = [word_of(L.JsonContext, name) for name in words]
-    return places, np.array([*words.values()]), (indent, absent)
+    values = np.array([*words.values()])
+    return places, values, (indent, absent)
 
 
 def compiled_schema(
-    grammar: SchemaSource, tokenizer: Tokenizer, limits: Limits, store: StoreOption
+    grammar: SchemaSource,
+    tokenizer: Tokenizer,
+    limits: Limits,
+    store: StoreOption,
 ) -> CompiledSchema:
     """Return a grammar compiled against a tokenizer, or the compiled grammar of an equal one that the store
     still has. `store`: as `sg.compile` takes it. Errors: those of `SchemaSource.make_network`. Cost of one
@@ -93,14 +102,15 @@ def compiled_schema(
     if limits.liveness == "flag":  # each grammar is flagged with the places that the oracle leaves undecided
         return CompiledSchema(grammar, tokenizer, limits, store)
     recent = key = compiled_grammar = None
-    if store is not False:
+    if store is not False:  # False: nothing is shared with other grammars
         vocabulary = Vocabulary.of_tokenizer(tokenizer)  # held: the store's part goes with it
         store = store or default_store()
         recent = store.of(vocabulary).recent
-        # what is found holds the tokenizer: no other has its id
+        # a compiled grammar in the store holds its tokenizer: no other one gets the id meanwhile
         key = grammar.spelling, id(tokenizer), None if limits == grammar.limits else limits
         compiled_grammar = recent.get(key)
     if compiled_grammar is not None:
+        # it may have been compiled anew since it was put there
         compiled_grammar = compiled_grammar.generation.newest(compiled_grammar)
     if compiled_grammar is None or compiled_grammar.used > 1:
         with THIS_CALL.begin_call(limits):
@@ -131,10 +141,10 @@ class CompiledSchema(CompiledGrammar):
         store: StoreOption = None,
     ) -> None:
         super().__init__(grammar, tokenizer, limits, store)
-        policies, missing = grammar.policies, grammar.quoting.missing
-        space = policies.space
-        self._space = _SPACE[space[0]], space[1].encode()
-        words, values, self._arrays = _writing_of(space, policies.escapes, missing)
+        policies = grammar.policies
+        kind, blanks, _ = policies.space
+        self._space = _SPACE[kind], blanks.encode()
+        words, values, self._arrays = _writing_of(policies.space, policies.escapes, grammar.quoting.missing)
         self._tables.context[words] = values
         self._tables.context[L.JsonContext.depth_limit] = self.limits.depth
         # Nothing that this holds may refer to it: a grammar is gone when it is dropped, not when garbage is
@@ -142,29 +152,33 @@ class CompiledSchema(CompiledGrammar):
         lacks_tails = bool(self._tables.context[L.JsonContext.lacks] & L.LACKS_TAILS)
         tokens = partial(string_tokens, tokenizer, grammar.quoting.is_ascii, lacks_tails)
         self._texts = TextReaders(lambda: tokens().plain, self.limits, self.store, grammar.quoting)
-        self._expander = expander = expander_of(grammar, self.limits, self._tables, self._texts)
+        self._expander = expander_of(grammar, self.limits, self._tables, self._texts)
         if self._texts.compiled_grammars:
+            # the locks of grammars inside strings are taken while this one's is held
             self.height = 1 + max(text_grammar.height for text_grammar in self._texts.compiled_grammars)
             self.lock = new_lock(GRAMMARS, self.height)
-        self._recorder = recorder = Recorder(self._tables, expander, self.vocabulary, self._masks, tokens)
-        answer = recorder.answer_questions
-        self._call_until_answered = retry = partial(
-            call_answered, self.lock, self._begin_call, answer, self.address
+        self._recorder = Recorder(self._tables, self._expander, self.vocabulary, self._masks, tokens)
+        self._call_until_answered = partial(
+            call_answered, self.lock, self._begin_call, self._recorder.answer_questions, self.address
         )
-        self._machine = Inspection(expander, self._tables, self._space, retry)
-        self._start = retry(state_walk.start_node)
+        self._machine = Inspection(self._expander, self._tables, self._space, self._call_until_answered)
+        self._start = self._call_until_answered(state_walk.start_node)
 
     @property
     def used(self) -> float:
         """How much of what its limits allow it holds, from all documents; above 1 it is time for `fresh`."""
-        tables, limits = self._tables, self.limits
+        tables = self._tables
+        limits = self.limits
         size = self.nbytes + self._recorder.nbytes + ENTRY_BYTES * tables.count(L.T_RES)
-        automaton_share = (
-            max(self._expander.strings.count, self._expander.numbers.count) / limits.automaton_states
-        )
-        rows = tables.most_interned / limits.parser_states
-        texts = [text_grammar.used for text_grammar in self._texts.compiled_grammars]
-        return max(size / limits.grammar_memory, 2 * automaton_share, 2 * rows, *texts)
+        automaton_states = max(self._expander.strings.count, self._expander.numbers.count)
+        shares = [
+            size / limits.grammar_memory,
+            # half of the states that are allowed count as all of them
+            2 * automaton_states / limits.automaton_states,
+            2 * tables.most_interned / limits.parser_states,
+        ]
+        shares += [text_grammar.used for text_grammar in self._texts.compiled_grammars]
+        return max(shares)
 
     @property
     def network(self) -> Network:
@@ -243,14 +257,12 @@ class CompiledSchema(CompiledGrammar):
     def depth_of(self, index: int) -> int:
         """Return how many brackets are open in a state, and how deep the text of a grammar is in it."""
         with self.lock:
-            regs = self._machine.registers(index)
-            live = self._machine.live(regs)
-            depths = (
-                [way.reader.machine.depth_of(state) for way, state in live.alive_ways()]
-                if live is not None
-                else []
-            )
-            return self._machine.brackets(regs) + max(depths, default=0)
+            registers = self._machine.registers(index)
+            live = self._machine.live(registers)
+            depths: list[int] = []
+            if live is not None:
+                depths = [way.reader.machine.depth_of(state) for way, state in live.alive_ways()]
+            return self._machine.brackets(registers) + max(depths, default=0)
 
     # --- completion -----------------------------------------------------------------------------------------
 
@@ -263,9 +275,8 @@ class CompiledSchema(CompiledGrammar):
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables: states, masks as lists, automata;
         not the store's nor the vocabulary's."""
-        return int(
-            self._tables.nbytes() + self._expander.strings.trans.nbytes + self._expander.numbers.trans.nbytes
-        )
+        automata = self._expander.strings.trans.nbytes + self._expander.numbers.trans.nbytes
+        return int(self._tables.nbytes() + automata)
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -15,7 +15,7 @@ from typing import Any
 from structgen.base.json_text.growing_json import value_of as json_value
 
 _SUSPECT = re.compile(rb"[0-9](?:\.0+(?![0-9])|(?:\.[0-9]+)?[eE])")
-"""What each integer has that is not written as digits alone (and some texts that are none)."""
+"""Found in each integer that is not written as digits alone (and in some texts that are no integers)."""
 
 
 def value_of(text: bytes, only_integers: Callable[[bytes], bool], most_digits: int) -> Any:
@@ -31,6 +31,7 @@ def value_of(text: bytes, only_integers: Callable[[bytes], bool], most_digits: i
     json.loads(text)  # what follows reads JSON alone
 
     def replace_float(_place: object, start: int, end: int, value: Any) -> Any:
+        """Return the value of text[start:end], as an integer where it must be one: `1e2` is 100."""
         if value.__class__ is float:
             exact = _integer_value(text[start:end].decode(), most_digits)
             if exact is not None and only_integers(text[: start + 1]):
@@ -46,6 +47,9 @@ def _integer_value(numeral: str, most_digits: int) -> Decimal | None:
         exact = Decimal(numeral)
     except InvalidOperation:  # of its exponent
         return None
-    if exact and (exact.adjusted() >= most_digits or exact != exact.to_integral_value()):
+    if not exact:  # zero, of any exponent
+        return exact
+    # the number of digits first: to write a huge number out would take its memory
+    if exact.adjusted() >= most_digits:
         return None
-    return exact
+    return exact if exact == exact.to_integral_value() else None

@@ -25,7 +25,7 @@ _UNTOLD = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 """Control characters, and halves of characters, which no encoding has."""
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 _TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
-_MORE: Final[Mapping[str, str]] = MappingProxyType({"integer": "number"})
+_WIDER: Final[Mapping[str, str]] = MappingProxyType({"integer": "number"})
 """Type -> the type that has all of its values too."""
 
 _Demand: TypeAlias = tuple[Schema, ...]
@@ -70,12 +70,15 @@ Outlines: TypeAlias = Callable[..., str]
 
 
 def shorter_outlines(outline: Outlines, *, descriptions: bool) -> Iterator[tuple[str, str]]:
-    """Yield the outlines of a schema, each with what it tells of the schema: the whole one (""), then the
+    """Yield the outlines of a schema, each with its scope in words: the whole one (""), then the
     same without descriptions, then shallower ones, at last the type of the whole. Those that are no shorter
     than the one before, or longer than MOST_OUTLINE, are left out. `descriptions`: whether any has them."""
+    forms: list[tuple[int | None, bool, str]] = [(None, False, "")]
+    """Depth, whether with descriptions, and the scope of such an outline in words."""
+    if descriptions:
+        forms = [(None, True, ""), (None, False, "no descriptions")]
+    forms += [(depth, False, scope_text) for depth, scope_text in _LEVELS.items()]
     last_outline: str | None = None
-    whole = [(None, True, ""), (None, False, "no descriptions")] if descriptions else [(None, False, "")]
-    forms = [*whole, *((depth, False, told) for depth, told in _LEVELS.items())]
     for depth, has_descriptions, scope_text in forms:
         try:
             shorter = outline(depth=depth, descriptions=has_descriptions)
@@ -98,22 +101,27 @@ def extraction_prompt_under(outline: str, text: str) -> ModelPrompt:
 
 
 class OutlineWriter:
-    """Writes one outline. What is still to be written lies on a stack of its own."""
+    """Writes one outline. The values that are still to be written lie on a stack of its own, since schemas
+    are nested deeper than Python's calls may be."""
 
     def __init__(self, depth: int | None, descriptions: bool) -> None:
-        self.depth, self.descriptions = depth, descriptions
+        """`depth`, `descriptions`: as of `prompting.schema_outline`."""
+        self.depth = depth
+        self.descriptions = descriptions
         self.described_ids: set[int] = set()
         """The subschemas whose descriptions are written, by `id` of their JSON."""
         self.pieces: list[str] = []
         self.length = 0
         self.piece_numbers: dict[tuple[int, ...], int] = {}
-        """Where the text began of each demand that is written, or being written."""
+        """Demand, by the ids of its schemas -> the piece at which its text began, if it is written or being
+        written."""
         self.sizes: dict[tuple[int, ...], int] = {}
         """The characters of each demand that is written, and not being written again."""
         self.names: dict[tuple[int, ...], str] = {}
+        """The name of each demand that is called by one."""
         self.stack: list[tuple[Iterator[_Piece], tuple[int, ...], int, str]] = []
-        """What is left of the demands that are being written, their keys, the characters before, and their
-        labels."""
+        """The demands that are being written: their pieces, of which some were written, their keys, the
+        characters before, and their labels."""
         self.lines: list[str] = []
         """The descriptions."""
 
@@ -147,6 +155,7 @@ class OutlineWriter:
             )
 
     def _enter_part(self, part: _Part) -> None:
+        """Begin to write a part, or write it whole where it has a name or is too deep."""
         parts = tuple(conjuncts_of(part.demand))
         self._add_descriptions(parts, part.label)
         if not part.is_told:
@@ -154,7 +163,9 @@ class OutlineWriter:
         # One that only refers says nothing of its own; without it, two references to one place are equal.
         parts = tuple(part for part in parts if part.ref is None or _has_outline(part)) or parts
         key = tuple(part.id for part in parts)
-        if key in self.piece_numbers and self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION:
+        # a demand that is being written has no size yet: it holds itself, and needs a name
+        is_long = self.sizes.get(key, MOST_OUTLINE) > MOST_DESCRIPTION
+        if key in self.piece_numbers and is_long:
             if key not in self.names:
                 self.names[key] = self._fresh_name(parts)
                 self.pieces[self.piece_numbers[key]] = f"{self.names[key]}="
@@ -169,29 +180,45 @@ class OutlineWriter:
 
     def _add_descriptions(self, parts: _Demand, label: str) -> None:
         """List the descriptions of a value that are not listed yet, behind its place."""
+        if not self.descriptions:
+            return
         texts: dict[str, None] = {}
-        for part in parts if self.descriptions else ():
+        for part in parts:
             raw = part.raw
+            # by `id`: one definition has one description, however many references lead to it
             if isinstance(raw, dict) and id(raw) not in self.described_ids:
                 self.described_ids.add(id(raw))
-                if text := short_description(raw.get("description")):
+                text = short_description(raw.get("description"))
+                if text:
                     texts[text] = None
         if not texts:
             return
-        labels = filter(None, [*(entry[-1] for entry in self.stack), label])
-        place = "".join(name if name.startswith("[") else f".{name}" for name in labels).removeprefix(".")
-        values = [part.enum[0] for part in parts if part.enum is not None and len(part.enum) == 1]
-        heading = " = ".join(filter(None, [place, *map(json_literal, values[:1])]))
-        self.lines.append(": ".join(filter(None, [heading, "; ".join(texts)])))
-        self._count_characters(len(self.lines[-1]) + 1)
+        place = ""
+        for name in (*(entry_label for *_, entry_label in self.stack), label):
+            if name:
+                place += name if name.startswith("[") else f".{name}"
+        # one listed value tells the branch of a choice: `kind = "circle": ...`
+        heading_parts = [place.removeprefix(".")]
+        for part in parts:
+            if part.enum is not None and len(part.enum) == 1:
+                heading_parts.append(json_literal(part.enum[0]))
+                break
+        heading = " = ".join(filter(None, heading_parts))
+        line = ": ".join(filter(None, [heading, "; ".join(texts)]))
+        self.lines.append(line)
+        self._count_characters(len(line) + 1)
 
     def _fresh_name(self, parts: _Demand) -> str:
-        last = parts[-1].pointer.rsplit("/", 1)[-1]
-        plain = re.sub(r"\W+", "_", last.replace("~1", "_").replace("~0", "_")).strip("_") or "Root"
-        name, count = plain, 1
+        """Return a new name for a demand: the last word of its place in the schema, with a number if it is
+        taken."""
+        last_step = parts[-1].pointer.rsplit("/", 1)[-1]
+        unescaped = last_step.replace("~1", "_").replace("~0", "_")
+        word = re.sub(r"\W+", "_", unescaped).strip("_") or "Root"
+        name = word
+        count = 1
         while name in self.names.values():
             count += 1
-            name = f"{plain}{count}"
+            name = f"{word}{count}"
         return name
 
 
@@ -204,35 +231,49 @@ def short_description(description: object) -> str:
     text = " ".join(words)
     if len(text) <= MOST_DESCRIPTION:
         return text
-    cut = text[: MOST_DESCRIPTION - 3]
-    return f"{cut.rpartition(' ')[0] or cut}..."
+    cut = text[: MOST_DESCRIPTION - len("...")]
+    whole_words, _, _ = cut.rpartition(" ")
+    return f"{whole_words or cut}..."
 
 
 def _outline_pieces(parts: _Demand) -> Iterator[_Piece]:
-    """Yield the texts and the inner values that tell what a value is."""
+    """Yield the texts and the inner values that describe a value, such as "[", a part and "]"."""
     if any(part.verdict is False for part in parts):
         yield "never"
         return
     value_lists = [part.enum for part in parts if part.enum is not None]
     choices = [branches for part in parts for branches in (part.any_of, part.one_of) if branches]
     if value_lists:
-        other_texts = [set(map(write_canonical, values)) for values in value_lists[1:]]
-        values = {write_canonical(value): value for value in value_lists[0]}
-        common = (value for text, value in values.items() if all(text in others for others in other_texts))
+        first_list, *other_lists = value_lists
+        other_texts = [set(map(write_canonical, values)) for values in other_lists]
+        values = {write_canonical(value): value for value in first_list}
+        common: list[Json] = []
+        for text, value in values.items():
+            if all(text in texts for texts in other_texts):
+                common.append(value)
         yield "|".join(map(json_literal, common)) or "never"
+        # the branches of choices only have descriptions to tell: the values are listed
         yield from (_Part((branch,), is_told=False) for branch in chain(*choices))
         return
     types = _common_types(parts)
-    pieces = [] if types is None and choices else list(_join_groups(_pieces_by_type(parts, types), "|"))
-    for at, branches in enumerate(choices):
+    pieces: list[_Piece] = []
+    if types is not None or not choices:
+        pieces += _join_groups(_pieces_by_type(parts, types), "|")
+    for branches in choices:
         # `anyOf: [{required: [a]}, ...]` and the like say nothing that the outline writes.
-        if pieces and not all(any(map(_has_outline, conjuncts_of((branch,)))) for branch in branches):
-            pieces.extend(_Part((branch,), is_told=False) for branch in branches)
+        says_something = (any(map(_has_outline, conjuncts_of((branch,)))) for branch in branches)
+        if pieces and not all(says_something):
+            pieces += [_Part((branch,), is_told=False) for branch in branches]
             continue
-        many = len(branches) > 1 and (bool(pieces) or len(choices) > at + 1 or at > 0)
-        pieces.extend(["&"] * bool(pieces) + ["("] * many)
-        pieces.extend(_join_groups([[_Part((branch,))] for branch in branches], "|"))
-        pieces.extend([")"] * many)
+        groups: list[list[_Piece]] = [[_Part((branch,))] for branch in branches]
+        alternatives = _join_groups(groups, "|")
+        stands_alone = not pieces and len(choices) == 1
+        if pieces:
+            pieces.append("&")
+        if len(branches) > 1 and not stands_alone:
+            pieces += ["(", *alternatives, ")"]
+        else:
+            pieces += alternatives
     yield from pieces or ["any"]
 
 
@@ -245,17 +286,22 @@ def json_literal(value: Json) -> str:
 
 def _has_outline(part: Schema) -> bool:
     """Tell whether one schema, without those that it joins, has something that an outline writes."""
-    return any(getattr(part, name) not in (None, {}, ()) for name in _TOLD + _CHOICES)
+    values = (getattr(part, name) for name in _TOLD + _CHOICES)
+    return any(value not in (None, {}, ()) for value in values)
 
 
 def _common_types(parts: _Demand) -> list[str] | None:
     """Return the types that all parts allow, in a fixed order; None where none of them says."""
     type_lists = [part.types for part in parts if part.types is not None]
     if type_lists:
-        shared_types = [
-            name for name in _TYPES if all(name in types or _MORE.get(name) in types for types in type_lists)
-        ]
-        return [name for name in shared_types if _MORE.get(name) not in shared_types]
+        shared_types: list[str] = []
+        for name in _TYPES:
+            wider_type = _WIDER.get(name)
+            if all(name in types or wider_type in types for types in type_lists):
+                shared_types.append(name)
+        # "number" tells of integers too
+        return [name for name in shared_types if _WIDER.get(name) not in shared_types]
+    # no keyword `type`: a keyword of one type tells that people mean this type
     if any(part.properties or part.additional or part.pattern_properties for part in parts):
         return ["object"]
     if any(part.items is not None or part.prefix for part in parts):
@@ -272,22 +318,28 @@ def _pieces_by_type(parts: _Demand, types: list[str] | None) -> Iterator[list[_P
         elif name == "array":
             yield list(_array_pieces(parts))
         else:
-            formats = (part.format for part in parts if part.format and name == "string")
-            texts = [part for part in parts if part.grammar is not None and name == "string"]
-            yield [next(formats, name), *map(_describe_grammar, texts[:1])]
+            description: list[_Piece] = [name]
+            if name == "string":
+                formats = (part.format for part in parts if part.format)
+                description = [next(formats, name)]
+                held_parts = [part for part in parts if part.grammar is not None]
+                description += map(_describe_grammar, held_parts[:1])
+            yield description
     if types == []:
         yield ["never"]
 
 
 def _describe_grammar(part: Schema) -> str:
-    """Return what is told of a string's grammar: its name, and a shortest text if there is a short one."""
+    """Return a string's grammar in words: its name, and a shortest text if there is a short one."""
     grammar = part.grammar
     if part.min_length or part.max_length is not None or part.pattern is not None:
+        # the example must be a value of the whole schema
         length = Length(part.min_length, part.max_length)
         grammar = grammar.narrowed(All((length, Pattern(part.pattern or ""))))
     example = _shortest_text(grammar)
-    example_text = f", such as {json_literal(example)}" if example is not None else ""
-    return f" ({grammar.texts_named}{example_text})"
+    if example is None:
+        return f" ({grammar.texts_named})"
+    return f" ({grammar.texts_named}, such as {json_literal(example)})"
 
 
 def _shortest_text(grammar: Grammar) -> str | None:
@@ -301,45 +353,58 @@ def _shortest_text(grammar: Grammar) -> str | None:
 
 
 def _object_pieces(parts: _Demand) -> Iterator[_Piece]:
+    """Yield the pieces of an object: `{a: string, b?: integer}`."""
     required_keys = {key for part in parts for key in part.required}
     properties: dict[str, list[Schema]] = {}
     for part in parts:
         for key, schema in part.properties.items():
             properties.setdefault(key, []).append(schema)
-    for key in sorted(required_keys - properties.keys()):
+    for key in sorted(required_keys - properties.keys()):  # required, and nothing is said of the value
         properties[key] = []
     members: list[list[_Piece]] = []
     for key, schemas in properties.items():
-        if all(schema.verdict is not False for schema in schemas):
-            name = key if _PLAIN_KEY.fullmatch(key) else write_canonical(key)
-            members.append([name + "?" * (key not in required_keys) + ": ", _Part(tuple(schemas), name)])
-    pattern_members = [
-        (f"/{pattern}/", schema) for part in parts for pattern, schema in part.pattern_properties
-    ]
+        if any(schema.verdict is False for schema in schemas):  # no value is allowed: the key never stands
+            continue
+        name = key if _PLAIN_KEY.fullmatch(key) else write_canonical(key)
+        mark = "" if key in required_keys else "?"
+        members.append([f"{name}{mark}: ", _Part(tuple(schemas), name)])
     others = [part.additional for part in parts if part.additional is not None]
+    pattern_members: list[tuple[str, Schema]] = []
+    for part in parts:
+        pattern_members += [(f"/{pattern}/", schema) for pattern, schema in part.pattern_properties]
     pattern_members += [("...", schema) for schema in others if schema.verdict is None]
     members += [[f"{name}: ", _Part((schema,), name)] for name, schema in pattern_members]
-    if not members:
-        yield "{}" if any(schema.verdict is False for schema in others) else "object"
-    else:
+    if members:
         yield from ("{", *_join_groups(members, ", "), "}")
+    elif any(schema.verdict is False for schema in others):
+        yield "{}"
+    else:
+        yield "object"
+    # their descriptions are listed, even where the outline has no `...`
     yield from (_Part((schema,), "...", is_told=False) for schema in others)
 
 
 def _array_pieces(parts: _Demand) -> Iterator[_Piece]:
+    """Yield the pieces of an array: `[string]`, or `[integer, ...string]` with items by their places."""
     prefix = next((part.prefix for part in parts if part.prefix), ())
     items = next((part.items for part in parts if part.items is not None), None)
     if not prefix and (items is None or items.verdict is True):
         yield "array"
     else:
-        members: list[list[_Piece]] = [[_Part((schema,), f"[{at}]")] for at, schema in enumerate(prefix)]
+        members: list[list[_Piece]] = []
+        for index, schema in enumerate(prefix):
+            members.append([_Part((schema,), f"[{index}]")])
         if items is not None and items.verdict is None:
-            members.append([*["..."] * bool(prefix), _Part((items,), "[]")])
+            further_items = _Part((items,), "[]")
+            members.append(["...", further_items] if prefix else [further_items])
         yield from ("[", *_join_groups(members, ", "), "]")
     if items is not None:
         yield _Part((items,), "[]", is_told=False)
 
 
 def _join_groups(groups: Iterable[list[_Piece]], mark: str) -> Iterator[_Piece]:
-    for at, group in enumerate(groups):
-        yield from [*[mark] * (at > 0), *group]
+    """Yield the pieces of some groups, with a mark between two."""
+    for number, group in enumerate(groups):
+        if number > 0:
+            yield mark
+        yield from group

@@ -14,9 +14,13 @@ from structgen.schema.recogniser.schema_network import SchemaNetwork
 def network_of(document: Document) -> SchemaNetwork:
     """Return the network of a document that no machine runs, with automata of its own. It is a public call of
     its own, or a part of the one that asks: the steps to find a document are counted."""
-    limits, policies = document.limits, document.policies
-    pool = StringPool(limits, lone=policies.escapes == "any", texts=TextReaders(None, limits, None))
+    limits = document.limits
+    policies = document.policies
+    # only escapes of every kind can write a surrogate that stands alone
+    readers = TextReaders(None, limits, None)
+    pool = StringPool(limits, lone=policies.escapes == "any", texts=readers)
     strings = Strings(pool, document.quoting.write_literal)
-    numbers = NumberPool(policies.numbers, limits, document.missing)
+    number_pool = NumberPool(policies.numbers, limits, document.missing)
+    numbers = Numbers(number_pool, strings.outcomes)
     with THIS_CALL.begin_call(limits):
-        return SchemaNetwork(document, strings, Numbers(numbers, strings.outcomes))
+        return SchemaNetwork(document, strings, numbers)

@@ -109,28 +109,36 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         missing: frozenset[int] = frozenset(),
         grammars: HeldGrammars = None,
     ) -> None:
-        """Read the schema `value` (exact JSON that nobody changes); `text` is what it was read from.
+        """Read the schema `value` (exact JSON that nobody changes), which was read from `text`.
 
         Of the `remotes`, those that references lead to become part of the grammar. No string and no key may
         hold one of the texts in `banned`. Of texts with a byte in `missing` some are left out, as
         `without_bytes` says. `grammars`: those that the schema names, and now holds (`Document`).
         """
-        self.schema, self._text, self._notes = value, text, notes
+        self.schema = value
+        self._text = text
+        self._notes = notes
         self.told: JsonSchemaGrammar | None = None
         """The grammar whose outline prompts tell, where this one is a narrower form of it."""
         self.reader: Callable[[str], Any] | None = None
         """What makes a value of a document: a type's reader, where the schema is that of a type. None: the
         value is that of the JSON. The language does not depend on it."""
-        self._draft, self.policies, self.limits = draft, policies, limits
-        self.banned, self._missing, self._grammars = banned, missing, grammars
+        self._draft = draft
+        self.policies = policies
+        self.limits = limits
+        self.banned = banned
+        self._missing = missing
+        self._grammars = grammars
         self._file: str | None = None  # that the schema was read from, for errors
-        remotes = remotes if remotes is not None else Remotes()
+        if remotes is None:
+            remotes = Remotes()
         self._take_over(self.document(remotes=remotes))
+        # after the reading, which marks the resources that it follows references to
         self._resources = remotes.used
 
     def _take_over(self, document: Document) -> None:
-        """Note what was read of the schema. Reading is its check; the first network takes the document
-        over."""
+        """Note the facts of a document that was read: reading is the check of a schema. The first network
+        takes the document over."""
         self._canonical = self._spelling = ""
         self._networks: list[ref[SchemaNetwork]] = []
         self._spare = [document]  # documents that were read already, one use each
@@ -144,15 +152,13 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
     def canonical(self) -> str:
         """The options and the schema as one JSON text, the schema's members in their order."""
         if not self._canonical:
-            formats = self.policies.custom_formats
-            own: dict[str, Json] = {
-                name: definition if isinstance(definition, str) else dict(definition)
-                for name, definition in formats
-            }
+            custom_formats: dict[str, Json] = {}
+            for name, definition in self.policies.custom_formats:
+                custom_formats[name] = definition if isinstance(definition, str) else dict(definition)
             options: dict[str, Json] = {
                 "kind": "json_schema 1",
                 "draft": self._read_as,
-                "policies": {**asdict(self.policies), "custom_formats": own},
+                "policies": {**asdict(self.policies), "custom_formats": custom_formats},
                 "limits": dict(asdict(self.limits)),
             }
             if self._resources:
@@ -171,11 +177,13 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
             try:
                 schema = self._text if self._text is not None else repr(self.schema)
                 resources = repr(sorted(self._resources.items())) if self._resources else ""
-            except RecursionError:
+            except RecursionError:  # `canonical` writes values of any depth
                 return self.canonical
-            options = schema, self._read_as, _text_of(self.policies), _text_of(self.limits), resources
+            parts = [schema, self._read_as, _text_of(self.policies), _text_of(self.limits), resources]
             rare_options = self.banned, sorted(self._missing)
-            self._spelling = "\0".join((*options, repr(rare_options)) if any(rare_options) else options)
+            if any(rare_options):
+                parts.append(repr(rare_options))
+            self._spelling = "\0".join(parts)
         return self._spelling
 
     @property
@@ -202,6 +210,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 where="#/$schema",
                 cure="Write it in draft 4 or a later one.",
             )
+        # the draft is that of this grammar: else a schema without `$schema` would be read as the newest
         if isinstance(schema, dict) and isinstance(self.schema, dict) and "$schema" in self.schema:
             schema = {"$schema": self.schema["$schema"], **schema}
         held_grammars = dict(self._grammars or {})
@@ -220,31 +229,35 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         grammars_by_pointer: dict[str, Grammar] = {}
         for pointer, part in grammars.items():
             with prefix_place(f"grammars, {pointer}"):
+                # `sg.sequence` makes a grammar of a text that stands for itself
                 grammars_by_pointer[pointer] = public_name("sequence")(part)
-        both = "extends" if self._read_as.startswith("3") else "allOf"
-        new_schema, places = with_grammars(self.schema, grammars_by_pointer, both)
+        all_of_keyword = "extends" if self._read_as.startswith("3") else "allOf"
+        new_schema, places = with_grammars(self.schema, grammars_by_pointer, all_of_keyword)
         new_grammar = self._copy_with(schema=new_schema, _text=None, _notes=self._reading_notes())
         # under a cap (max_string) a redundant grammar counts as enforced: ask under the default policies
         report = report_of(new_grammar.document(policies=Policies()))
-        idle = {finding.pointer: finding.why for finding in report.findings if finding.keyword == GRAMMAR}
+        findings = [finding for finding in report.findings if finding.keyword == GRAMMAR]
+        reasons = {finding.pointer: finding.why for finding in findings}
         for place in places:
-            if why := idle.get(place, "no value is held to it"):
+            why = reasons.get(place, "no value is held to it")
+            if why:  # "": the grammar is enforced there
                 raise pointer_error(f"A grammar says nothing at {place}: {why}.")
         return new_grammar
 
     def without_bytes(self, missing: frozenset[int]) -> JsonSchemaGrammar:
-        """Return the grammar of those texts of this one that have none of some bytes. That there are none is
-        said when it is compiled. It takes over what was read of the schema."""
+        """Return the grammar of those texts of this one that contain none of the bytes `missing`. Where no
+        text is left, compiling it raises. It takes over the document that was read of the schema."""
         if missing <= self._missing:
             return self
         missing |= self._missing
+        # an unused document is changed in place: a schema of many tools is not read once more
         document = self._spare.pop() if self._spare else None
         if document is not None:
             document.lose_bytes(missing)
         return self._copy_with(document, _missing=missing)
 
     def _copy_with(self, document: Document | None = None, **others: Any) -> JsonSchemaGrammar:
-        """Return a grammar that differs in some attributes; `document`: what was read of its schema."""
+        """Return a grammar that differs in some attributes; `document`: of its schema, if it was read."""
         new_grammar = JsonSchemaGrammar.__new__(JsonSchemaGrammar)
         for name in self.__slots__:
             setattr(new_grammar, name, others.get(name, getattr(self, name)))
@@ -260,12 +273,13 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         # start-up: not every schema is in a prompt
         from structgen.grammars.json_grammars.outline_writer import OutlineWriter
 
-        # a format that the caller defined himself is read as a pattern, and the outline says its name
-        own_policies, outlined = self.policies, self.told or self
-        policies = replace(own_policies, custom_formats=()) if own_policies.custom_formats else own_policies
-        return OutlineWriter(depth, descriptions).write_outline(
-            (outlined.document(policies=policies).text_root,)
-        )
+        policies = self.policies
+        if policies.custom_formats:
+            # a format that the caller defined himself is read as a pattern, and the outline says its name
+            policies = replace(policies, custom_formats=())
+        outlined = self.told or self
+        document = outlined.document(policies=policies)
+        return OutlineWriter(depth, descriptions).write_outline((document.text_root,))
 
     @property
     def quoting(self) -> Quoting:
@@ -274,23 +288,25 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
 
     @property
     def report(self) -> KeywordReport:
-        """What is enforced, what is annotation, what was refused; worked out anew when asked.
+        """The report of the keywords that are enforced, annotations, and refused; worked out anew when asked.
 
         `may_dead_end` lists the places that its compiled forms, while they live, have flagged so far.
         """
         # start-up: the report is worked out when asked
         from structgen.schema.explaining.keyword_report import report_of
 
-        networks = [
-            network for network in (reference() for reference in self._networks) if network is not None
-        ]
-        flagged_places = dict.fromkeys(pointer for network in networks for pointer in network.may_dead_end)
+        flagged_places: dict[str, None] = {}
+        for reference in self._networks:
+            network = reference()
+            if network is not None:  # its compiled grammar still lives
+                flagged_places.update(dict.fromkeys(network.may_dead_end))
         return report_of(self.document(), self._reading_notes(), flagged_places)
 
     def suspects(self) -> tuple[Suspect, ...]:
-        """Return what of the schema looks misspelt or misplaced; see `suspect_keywords`. For a grammar that
-        was just made."""
+        """Return the places of the schema that look misspelt or misplaced (`suspect_keywords`). For a grammar
+        that was just made."""
         document = self._spare[0]
+        # a quick look first: most schemas have none of these
         suspect_parts = (
             document.unknown,
             document.patterns,
@@ -309,11 +325,12 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         `strict` they are a `SchemaError` that names the first."""
         suspects = self.suspects()
         if strict and suspects:
-            others = f" {len(suspects) - 1} more such places." if len(suspects) > 1 else ""
+            first, *others = suspects
+            count_text = f" {len(others)} more such places." if others else ""
             raise SchemaError(
-                f"{suspects[0].fault}{others}",
-                where=suspects[0].where,
-                cure=f"{suspects[0].cure} (strict=True refuses it.)",
+                f"{first.fault}{count_text}",
+                where=first.where,
+                cure=f"{first.cure} (strict=True refuses it.)",
             )
         remarks = SCHEMA_REMARKS.get()
         level = warning_level() if suspects and remarks is None else 0
@@ -349,9 +366,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         # start-up: who only reads schemas needs no network
         from structgen.schema.recogniser.schema_network import SchemaNetwork
 
-        document = (
-            self._take_document() if limits is None or limits == self.limits else self.document(limits=limits)
-        )
+        # a document is read under limits: the one that was read serves only the grammar's own
+        has_own_limits = limits is None or limits == self.limits
+        document = self._take_document() if has_own_limits else self.document(limits=limits)
         with prefix_place(self._file, ", "):
             document.require_handled()
             network = SchemaNetwork(document, strings, numbers, widest=widest)
@@ -360,6 +377,7 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
                 from structgen.schema.recogniser.early_refusals import refuse_early
 
                 refuse_early(network)
+        # weak references: a network goes with its compiled grammar
         self._networks[:] = [reference for reference in self._networks if reference() is not None]
         self._networks.append(ref(network))
         return network
@@ -379,8 +397,9 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         limits: Limits | None = None,
         remotes: Remotes | None = None,
     ) -> Document:
-        """Return the schema read anew, for those who tell of it, or another one under the same draft and
-        resources; the caller owns it. `policies`, `limits`, `remotes` stand for the grammar's own."""
+        """Return the schema read anew, or the schema `value` under the same draft and resources; the caller
+        owns it. `policies`, `limits`, `remotes` stand for the grammar's own. Cost: some 2 us for each
+        subschema. Example: `grammar.document(policies=Policies())`."""
         return Document(
             self.schema if value is None else value,
             draft=self._draft,
@@ -393,15 +412,16 @@ class JsonSchemaGrammar(Grammar, SchemaSource):
         )
 
     def _reading_notes(self) -> tuple[str, ...]:
+        """Return the remarks on the text of the schema."""
         if self._text is None:
             return self._notes
-        return tuple(
-            f"{place} is given more than once; the last one counts." for place in repeated_members(self._text)
-        )
+        places = repeated_members(self._text)
+        return tuple(f"{place} is given more than once; the last one counts." for place in places)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        rest = self._reading_notes(), self.reader, self._grammars, self.told
-        return _restore_grammar, (self.canonical, self._draft, *rest)
+        # the notes, since the text that they are made of is not pickled
+        arguments = self.canonical, self._draft, self._reading_notes(), self.reader, self._grammars, self.told
+        return _restore_grammar, arguments
 
 
 @options_named(
@@ -485,9 +505,10 @@ def json_schema(
         any_value,
         custom_formats,
     )
-    for name, choice, choices in (("draft", draft, DRAFTS), ("subset", subset, ("openai",))):
-        if choice is not None:
-            checks.ChoiceCheck(choices)(name, choice)
+    if draft is not None:
+        checks.ChoiceCheck(DRAFTS)("draft", draft)
+    if subset is not None:
+        checks.ChoiceCheck(("openai",))("subset", subset)
     check_resources(resources)
     limits = checks.check_limits(limits)
     file = str(schema) if isinstance(schema, Path) else None
@@ -521,23 +542,28 @@ def _given_schema(schema: dict[str, Any] | bool | str | Path) -> tuple[Json, str
     if isinstance(schema, (dict, bool)):
         return exact_copy(schema), None
     if not isinstance(schema, (str, Path)):
-        raise OptionError(
-            f"A schema is not given as a {type(schema).__name__}.",
-            where="schema",
-            cure="Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
-            if isinstance(schema, type)
-            else "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file.",
-        )
+        raise _schema_type_error(schema)
     text = schema if isinstance(schema, str) else read_text(schema, SchemaError)
     try:
         return read_exact(text), text
     except SchemaError as error:
-        cure, where = error.cure, error.where
+        cure = error.cure
+        where = error.where
         if isinstance(schema, Path):
-            cure, where = "Mend the file.", f"{schema}, {where}"
+            cure = "Mend the file."
+            where = f"{schema}, {where}"
         elif _names_file(text):
             cure = f"To read a file: sg.json_schema(pathlib.Path({text!r}))."
         raise SchemaError(error.what, where=where, cure=cure) from None
+
+
+def _schema_type_error(schema: object) -> OptionError:
+    """Return the error for a value that is no schema; a Python type is often one that has a schema."""
+    if isinstance(schema, type):
+        cure = "Pass its schema (with pydantic: T.model_json_schema()); sg.generate and sg.run take types."
+    else:
+        cure = "Pass a dict, a boolean, a JSON text, or the pathlib.Path of a file."
+    return OptionError(f"A schema is not given as a {type(schema).__name__}.", where="schema", cure=cure)
 
 
 def _names_file(text: str) -> bool:
@@ -568,17 +594,21 @@ def unwarned_schema(schema: dict[str, Any] | bool | str | Path, **options: Any) 
 def without_grammars(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a copy of a schema without `x-grammar`, for those who refuse keywords that they do not know.
     Patterns beside it stay."""
-    top: Any = {"": schema}
-    stack: list[Any] = [top]
-    while stack:
-        holder = stack.pop()
-        for key, value in list(holder.items() if isinstance(holder, dict) else enumerate(holder)):
-            if key == GRAMMAR and isinstance(value, dict) and isinstance(value.get("syntax"), str):
+    holder_of_root: Any = {"": schema}
+    pending: list[Any] = [holder_of_root]
+    while pending:
+        holder = pending.pop()
+        # a list, since the holder changes in the loop
+        members = list(holder.items() if isinstance(holder, dict) else enumerate(holder))
+        for key, value in members:
+            is_grammar = key == GRAMMAR and isinstance(value, dict)
+            if is_grammar and isinstance(value.get("syntax"), str):
                 del holder[key]
             elif isinstance(value, (dict, list)):
+                # a copy of one level: its members are copied in their turn
                 holder[key] = copy(value)
-                stack.append(holder[key])
-    return cast("dict[str, Any]", top[""])
+                pending.append(holder[key])
+    return cast("dict[str, Any]", holder_of_root[""])
 
 
 def _restore_grammar(
@@ -589,19 +619,22 @@ def _restore_grammar(
     grammars: HeldGrammars = None,
     outlined: JsonSchemaGrammar | None = None,
 ) -> JsonSchemaGrammar:
-    """Return a pickled grammar again; fields of `Limits` that this version does not know are left out."""
+    """Return a pickled grammar again; fields of `Limits` that this version does not know are left out. The
+    parameters are those of `__reduce__`: `pickle.loads` calls this."""
     options, value = cast("tuple[dict[str, Any], Json]", read_exact(canonical))
     limit_names = {field.name for field in fields(Limits)}
+    known_limits = {name: limit for name, limit in options["limits"].items() if name in limit_names}
     grammar = JsonSchemaGrammar(
         value,
         draft=draft,
         policies=Policies(**options["policies"]),
-        limits=Limits(**{name: value for name, value in options["limits"].items() if name in limit_names}),
+        limits=Limits(**known_limits),
         notes=notes,
         remotes=Remotes.from_used(options.get("resources", {})),
         banned=tuple(options.get("banned", ())),
         missing=frozenset(options.get("missing", ())),
         grammars=grammars,
     )
-    grammar.reader, grammar.told = reader, outlined
+    grammar.reader = reader
+    grammar.told = outlined
     return grammar

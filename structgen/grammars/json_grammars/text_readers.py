@@ -30,8 +30,9 @@ class CompiledTexts:
     """A compiled grammar, read byte by byte. The lock of the schema is held by the caller."""
 
     def __init__(self, compiled_grammar: CompiledGrammar) -> None:
-        self.machine, self.start = compiled_grammar, compiled_grammar.start.index
-        self._ways: dict[int, tuple[int, int]] = {}
+        self.machine = compiled_grammar
+        self.start = compiled_grammar.start.index
+        self._next_steps: dict[int, tuple[int, int]] = {}
         """State -> the next byte of its shortest rest, and the state after that."""
 
     def step(self, state: int, byte: int) -> int:
@@ -41,9 +42,10 @@ class CompiledTexts:
 
     def after_tokens(self, state: int, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the states after each of some tokens, below 0 where none goes on."""
-        plain = self.machine.vocabulary.token_slot[tokens] >= 0
+        # a special token has no text, and so no slot
+        has_text = self.machine.vocabulary.token_slot[tokens] >= 0
         states = np.full(len(tokens), -1, np.int64)
-        states[plain] = self.machine.after_tokens(state, tokens[plain])
+        states[has_text] = self.machine.after_tokens(state, tokens[has_text])
         return states
 
     def alike(self, state: int) -> int:
@@ -52,33 +54,35 @@ class CompiledTexts:
             return self.machine.completions.alike(state)
 
     def expected(self, state: int) -> list[Expected]:
-        """Return what may follow, in words that name the grammar."""
+        """Return the items that may follow, in words that name the grammar."""
         grammar = self.machine.grammar.texts_named
         following = self.machine.expected(State(self.machine, state))
         return [replace(item, what=f"{item.what} in {grammar}") for item in following]
 
     def rest(self, state: int) -> bytes:
-        """Return a shortest rest of the text. The rest of each state on the way is what is left of it: each
-        is remembered with the first that goes through it."""
+        """Return a shortest rest of the text. The rest of each state on the way is an end of this rest: it is
+        remembered with the first rest that goes through the state."""
         rest = bytearray()
         while not self.machine.may_end(state):
-            if state not in self._ways:
+            if state not in self._next_steps:
                 self._learn_rest(state)
-            byte, state = self._ways[state]
+            byte, state = self._next_steps[state]
             rest.append(byte)
         return bytes(rest)
 
     def _learn_rest(self, state: int) -> None:
+        """Note the steps of a shortest rest, as far as a state whose rest is known."""
         with self.machine.lock:
             text = self.machine.completions.text(state)
         path: list[tuple[int, int]] = []
         for byte in text:
-            if state in self._ways or self.machine.may_end(state):
+            if state in self._next_steps or self.machine.may_end(state):
                 break
             path.append((state, byte))
             state = self.step(state, byte)
+        # backwards: an interrupted call leaves no step that leads to a state without one
         for state_before, byte in reversed(path):
-            self._ways[state_before] = byte, state
+            self._next_steps[state_before] = byte, state
             state = state_before
 
 
@@ -95,7 +99,8 @@ class TextReaders:
         """`quoting`: how characters are written; None: as they are."""
         self._quoting = quoting
         self._tokenizer = tokenizer or _one_byte_each
-        self._limits, self._store = limits, store
+        self._limits = limits
+        self._store = store
         self.compiled_grammars: list[CompiledGrammar] = []
         """The compiled grammars of the readers."""
 
@@ -121,11 +126,13 @@ class TextReaders:
 
     def _writable_grammar(self, grammar: Any) -> Grammar:
         """Return the grammar of those texts that can be written in a string."""
-        bytes_lost, pattern = (
-            self._quoting.unwritable_characters if self._quoting is not None else (frozenset(), None)
-        )
-        part = grammar.without_bytes(bytes_lost) if bytes_lost else grammar
-        writable: Grammar = part.narrowed(Pattern(pattern)) if pattern is not None else part
+        if self._quoting is not None:
+            unwritable_bytes, pattern = self._quoting.unwritable_characters
+            if unwritable_bytes:
+                grammar = grammar.without_bytes(unwritable_bytes)
+            if pattern is not None:
+                grammar = grammar.narrowed(Pattern(pattern))
+        writable: Grammar = grammar
         return writable
 
     def _compile_grammar(self, grammar: Grammar) -> CompiledGrammar:

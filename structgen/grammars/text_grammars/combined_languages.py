@@ -21,9 +21,9 @@ from structgen.grammars.text_grammars.machine.scanning import common_classes
 from structgen.grammars.text_grammars.regular_language import WordsLanguage
 
 Place: TypeAlias = "tuple[int, Config]"
-"""A number, which says what part it is and what was read before, and the configuration of the part's
+"""A number, by which a language knows the part and the parts read before, and the configuration of the part's
 language."""
-Behind: TypeAlias = "tuple[frozenset[Place], bool]"
+NextPlaces: TypeAlias = "tuple[frozenset[Place], bool]"
 """The places behind a part, and whether the whole text may end there."""
 _END: Final[Place] = -1, (0, 1, 0)
 """The end of the whole text."""
@@ -50,12 +50,12 @@ class Parts(Language):
         return self.parts[number]
 
     @abstractmethod
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         """Return the places before the first part, and whether the whole text may be empty."""
 
     @abstractmethod
-    def _places_after(self, number: int) -> Behind:
-        """Return what is behind the part of a place."""
+    def _places_after(self, number: int) -> NextPlaces:
+        """Return the places behind the part of a place, and whether the whole text may end there."""
 
     def start(self) -> Config:
         return self._with_end(*self._places_before())
@@ -65,10 +65,14 @@ class Parts(Language):
         return places | {_END} if ends and not self.accepts(places) else places
 
     def accepts(self, config: Config) -> bool:
-        return any(
-            number < 0 or (self.part(number).accepts(at) and self._places_after(number)[1])
-            for number, at in config
-        )
+        for number, part_config in config:
+            if number < 0:  # the end of the whole text
+                return True
+            if self.part(number).accepts(part_config):
+                _, ends = self._places_after(number)
+                if ends:
+                    return True
+        return False
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
@@ -79,21 +83,23 @@ class Parts(Language):
         return common_classes(part.outer_classes or part.classes for part in self.parts)
 
     def height(self, config: Config) -> int:
-        return max(self.part(number).height(at) for number, at in config)
+        return max(self.part(number).height(part_config) for number, part_config in config)
 
     def expected_items(self, config: Config) -> list[Expected]:
+        # in the order of the parts, so that messages are the same in every process; a set has no order
         places = sorted(config, key=lambda place: place[0])
-        return list(
-            dict.fromkeys(item for number, at in places for item in self.part(number).expected_items(at))
-        )
+        items: list[Expected] = []
+        for number, part_config in places:
+            items += self.part(number).expected_items(part_config)
+        return list(dict.fromkeys(items))
 
     def step(self, config: Config, symbol: int) -> Config | None:
         new_places: set[Place] = set()
         if steps := len(config) // 8:  # a place takes some 2 us
             THIS_CALL.count_work(steps * NUMBERS)
-        for number, at in config:
+        for number, part_config in config:
             part = self.part(number)
-            after = part.step(at, symbol)
+            after = part.step(part_config, symbol)
             if after is not None:
                 new_places |= self._after_part(number, part, after)
         return frozenset(new_places) or None
@@ -102,11 +108,15 @@ class Parts(Language):
         if self.accepts(config):
             return (config,)
         # where a part may end and the whole may not, the place behind the part is there too
-        open_places = ((number, at) for number, at in config if not self.part(number).accepts(at))
+        open_places = (
+            (number, part_config)
+            for number, part_config in config
+            if not self.part(number).accepts(part_config)
+        )
         return (
-            frozenset({(number, config)})
-            for number, at in open_places
-            for config in self.part(number).single_configs(at)
+            frozenset({(number, single)})
+            for number, part_config in open_places
+            for single in self.part(number).single_configs(part_config)
         )
 
     def _after_part(self, number: int, part: Language, after: Config) -> frozenset[Place]:
@@ -117,8 +127,9 @@ class Parts(Language):
             return here
         places, ends = self._places_after(number)
         if not places:
-            return here
+            return here  # the place itself tells that the whole text may end
         places_after = self._with_end(places, ends)
+        # a place where nothing can follow would be a dead end beside the places behind the part
         return here | places_after if self._goes_on(part, after) else places_after
 
     @remember_answers
@@ -127,27 +138,32 @@ class Parts(Language):
         return part.goes_on(config)
 
     def cheap_next_bytes(self, config: Config) -> bytes | None:
-        firsts = [
-            next_bytes
-            for number, at in config
-            if (next_bytes := self.part(number).cheap_next_bytes(at)) is not None
-        ]
-        return bytes(sorted(set(b"".join(firsts)))) if len(firsts) == len(config) else None
+        next_bytes: set[int] = set()
+        for number, part_config in config:
+            part_bytes = self.part(number).cheap_next_bytes(part_config)
+            if part_bytes is None:  # one part alone makes the question expensive
+                return None
+            next_bytes.update(part_bytes)
+        return bytes(sorted(next_bytes))
 
     def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
         if len(config) != 1:
             return None
-        ((number, at),) = config
+        ((number, part_config),) = config
         part = self.part(number)
-        run = part.forced_run(at)
-        return None if run is None else (run[0], self._after_part(number, part, run[1]))
+        run = part.forced_run(part_config)
+        if run is None:
+            return None
+        text, after = run
+        return text, self._after_part(number, part, after)
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         parts: list[InsidePart] = []
         others: set[Place] = set()
-        for number, at in config:
-            insides, other_config = self.part(number).inside_parts(at)
+        for number, part_config in config:
+            insides, other_config = self.part(number).inside_parts(part_config)
             parts += [self._lift_place(number, inside) for inside in insides]
+            # without a place inside, the whole configuration of the part is outside, even if it is None
             if other_config is not None or not insides:
                 others.add((number, other_config))
         return tuple(parts), frozenset(others) or None
@@ -155,18 +171,20 @@ class Parts(Language):
     def _lift_place(self, number: int, inside: InsidePart) -> InsidePart:
         """Return a place inside a part of this language's part, as a place of this language. `number`: of
         the place."""
-        places_after: set[Place] = set() if inside.after_end is None else {(number, inside.after_end)}
+        places_after: set[Place] = set()
+        if inside.after_end is not None:
+            places_after.add((number, inside.after_end))
         ends = False
-        if inside.ends:
+        if inside.ends:  # a word of the inner part ends a word of this language's part too
             places, ends = self._places_after(number)
             places_after |= places
         return inside._replace(after_end=frozenset(places_after) or None, ends=ends)
 
     def after_inside(self, config: Config, state: int) -> Config:
         after: set[Place] = set()
-        for number, at in config:
+        for number, part_config in config:
             part = self.part(number)
-            after |= self._after_part(number, part, part.after_inside(at, state))
+            after |= self._after_part(number, part, part.after_inside(part_config, state))
         return frozenset(after)
 
     def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
@@ -174,26 +192,32 @@ class Parts(Language):
         return ()
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
+        # for each place: its size, the rest of its part, and the words that must follow with their counts
         ways: list[tuple[int, tuple[int, ...], list[tuple[tuple[int, ...], int]]]] = []
-        for number, at in config:
-            rest = tuple(self.part(number).shortest_rest(at))
-            words = [
-                (self._least_word(part), count) for part, count in self._needed_parts(number) if number >= 0
-            ]
-            ways.append((len(rest) + sum(len(word) * count for word, count in words), rest, words))
+        for number, part_config in config:
+            rest = tuple(self.part(number).shortest_rest(part_config))
+            needed = self._needed_parts(number) if number >= 0 else ()
+            words = [(self._shortest_word(part), count) for part, count in needed]
+            size = len(rest) + sum(len(word) * count for word, count in words)
+            ways.append((size, rest, words))
+        # between equal sizes the symbols decide, so that the answer is the same in every process
         size, rest, words = min(ways)
         if steps := size // 400:  # what is made of a rest takes some 50 ns a symbol
             THIS_CALL.count_work(steps * NUMBERS)
         return [*rest, *chain.from_iterable(word * count for word, count in words)]
 
     @remember_answers
-    def _least_word(self, part: Language) -> tuple[int, ...]:
+    def _shortest_word(self, part: Language) -> tuple[int, ...]:
         """Return the shortest word of a part."""
         return tuple(part.shortest_rest(part.start()))
 
     def after_token_end(self, config: Config) -> Config | None:
-        every = ((number, self.part(number).after_token_end(at)) for number, at in config)
-        return frozenset(place for place in every if place[1] is not None) or None
+        places: set[Place] = set()
+        for number, part_config in config:
+            after = self.part(number).after_token_end(part_config)
+            if after is not None:
+                places.add((number, after))
+        return frozenset(places) or None
 
 
 class Chain(Parts):
@@ -201,19 +225,22 @@ class Chain(Parts):
 
     def __init__(self, parts: Sequence[Language]) -> None:
         super().__init__(parts)
-        self._places_by_part: list[Behind] = [(frozenset(), True)]
-        """What is before each part, and behind the last."""
+        self._places_by_part: list[NextPlaces] = [(frozenset(), True)]
+        """The places before each part, and those behind the last part."""
+        # backwards: a part that may be empty begins where the next part begins, too
         for number, part in reversed(list(enumerate(parts))):
             places, ends = self._places_by_part[0]
             start = part.start()
+            here: frozenset[Place] = frozenset({(number, start)})
             may_be_empty = part.accepts(start)
-            here = frozenset({(number, start), *(places if may_be_empty else ())})
+            if may_be_empty:
+                here |= places
             self._places_by_part.insert(0, (here, ends and may_be_empty))
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return self._places_by_part[0]
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         return self._places_by_part[number + 1]
 
     def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
@@ -223,10 +250,11 @@ class Chain(Parts):
 class Union(Parts):
     """Union: a word of any part."""
 
-    def _places_before(self) -> Behind:
-        return frozenset((number, part.start()) for number, part in enumerate(self.parts)), False
+    def _places_before(self) -> NextPlaces:
+        places = frozenset((number, part.start()) for number, part in enumerate(self.parts))
+        return places, False
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         return frozenset(), True
 
 
@@ -236,7 +264,8 @@ class RepeatedLanguage(Parts):
 
     def __init__(self, of: Language, minimum: int, maximum: int | None) -> None:
         super().__init__((of,))
-        self.of, self.maximum = of, maximum
+        self.of = of
+        self.maximum = maximum
         self._first = of.start()
         # empty copies may make up the number
         self.minimum = 0 if of.accepts(self._first) else minimum
@@ -244,63 +273,73 @@ class RepeatedLanguage(Parts):
     def _make_part(self, number: int) -> Language:
         return self.of
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return self._places_after(-1)
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         read_count = number + 1
-        place = min(read_count, self.minimum) if self.maximum is None else read_count, self._first
-        return frozenset(() if read_count == self.maximum else (place,)), read_count >= self.minimum
+        may_end = read_count >= self.minimum
+        if read_count == self.maximum:
+            return frozenset(), may_end
+        # without a bound above, counts from the minimum on say the same: the configurations stay few
+        next_number = min(read_count, self.minimum) if self.maximum is None else read_count
+        return frozenset({(next_number, self._first)}), may_end
 
     def step(self, config: Config, symbol: int) -> Config | None:
         places = super().step(config, symbol) or ()
         # once enough copies were read, fewer leave more to come: only the fewest count
         fewest: dict[Config, int] = {}
-        for number, at in places:
+        for number, part_config in places:
             if number >= self.minimum:
-                fewest[at] = min(number, fewest.get(at, number))
-        return frozenset(place for place in places if place[0] <= fewest.get(place[1], place[0])) or None
+                fewest[part_config] = min(number, fewest.get(part_config, number))
+        remaining = (
+            (number, part_config)
+            for number, part_config in places
+            if number <= fewest.get(part_config, number)
+        )
+        return frozenset(remaining) or None
 
     def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
         return ((self.of, max(0, self.minimum - number - 1)),)
 
 
 class AnyOrder(Parts):
-    """A word of each of some languages, in any order, with a word of `between` between two. Those behind the
-    first `needed` may be absent.
+    """A word of each of some languages, in any order, with a word of `separator` between two. The languages
+    behind the first `needed_count` may be absent.
 
     The number of a place says which words were read before, a bit each, and which language is being read.
     """
 
     def __init__(self, of: Sequence[Language], needed_count: int, separator: Language) -> None:
-        later = (
-            list(of)
-            if not separator.goes_on(separator.start())
-            else [Chain((separator, word)) for word in of]
-        )
+        # each language stands twice: as the first word, and behind another one with the separator before it
+        is_separated = separator.goes_on(separator.start())
+        later = [Chain((separator, word)) for word in of] if is_separated else of
         super().__init__((*of, *later))
-        self._count, self._needs = len(of), (1 << needed_count) - 1
+        self._count = len(of)
+        self._needed_words = (1 << needed_count) - 1  # a bit for each word, the first ones
 
     def _make_part(self, number: int) -> Language:
         words_read, word = divmod(number, self._count)
         return self.parts[word + self._count * bool(words_read)]
 
-    def _places_before(self) -> Behind:
+    def _places_before(self) -> NextPlaces:
         return self._after_words(0)
 
-    def _places_after(self, number: int) -> Behind:
+    def _places_after(self, number: int) -> NextPlaces:
         words_read, word = divmod(number, self._count)
         return self._after_words(words_read | 1 << word)
 
-    def _after_words(self, words_read: int) -> Behind:
-        """Return what is behind some words."""
-        ready = (words_read * self._count + word for word in range(self._count) if not words_read >> word & 1)
-        return frozenset(
-            (place, self._make_part(place).start()) for place in ready
-        ), not self._needs & ~words_read
+    def _after_words(self, words_read: int) -> NextPlaces:
+        """Return the places behind some words (a bit for each), and whether the whole text may end there."""
+        may_end = not self._needed_words & ~words_read
+        unread = (word for word in range(self._count) if not words_read >> word & 1)
+        numbers = (words_read * self._count + word for word in unread)
+        places = frozenset((number, self._make_part(number).start()) for number in numbers)
+        return places, may_end
 
     def _needed_parts(self, number: int) -> Iterable[tuple[Language, int]]:
         words_read, word = divmod(number, self._count)
         words_read |= 1 << word
-        missing = (word for word in range(self._count) if self._needs & ~words_read & 1 << word)
-        return ((self.parts[word + self._count], 1) for word in missing)
+        missing = self._needed_words & ~words_read
+        missing_words = (word for word in range(self._count) if missing >> word & 1)
+        return ((self.parts[word + self._count], 1) for word in missing_words)

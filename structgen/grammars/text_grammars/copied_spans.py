@@ -70,7 +70,8 @@ class SpanFree(TextFilter):
     """Texts that copy no long run. Made by `without_spans_of`."""
 
     def __init__(self, corpus: str, longest: int) -> None:
-        self.corpus, self.longest = corpus, longest
+        self.corpus = corpus
+        self.longest = longest
         digest = blake2b(corpus.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self._name = f"without spans of {digest} {longest}"
 
@@ -92,10 +93,13 @@ class SpanFree(TextFilter):
     def refusal_error(self, text: str) -> GrammarError:
         """Return the error for a grammar of which no text passes: the shortest one's run stands in it."""
         spans = self.copied(text)
-        first_run = repr(text[spans[0].start : spans[0].end]) if spans else "one"
+        shown_run = "one"
+        if spans:
+            first = spans[0]
+            shown_run = repr(text[first.start : first.end])
         return GrammarError(
             f"Each text of the grammar has a run of more than {self.longest} characters that stands in the "
-            f"corpus, such as {first_run}.",
+            f"corpus, such as {shown_run}.",
             where="grammar",
             cure="Raise longest, or ask for something else.",
         )
@@ -105,17 +109,22 @@ class SpanFree(TextFilter):
         first place in the sorted order; they may overlap by `longest` characters. Cost: some microseconds a
         character."""
         spans: list[CopiedSpan] = []
-        at, size = 0, self.longest + 1
-        while at + size <= len(text):
-            place = self.corpus_index.place_of(text[at : at + size])
+        start = 0
+        size = self.longest + 1
+        while start + size <= len(text):
+            place = self.corpus_index.place_of(text[start : start + size])
             if place is None:
-                at += 1
+                start += 1
                 continue
-            end = at + size
-            while end < len(text) and self.corpus[place + end - at : place + end - at + 1] == text[end]:
+            # the run goes on at this place, as far as the corpus agrees; a slice is "" behind its end
+            end = start + size
+            corpus_end = place + size
+            while end < len(text) and self.corpus[corpus_end : corpus_end + 1] == text[end]:
                 end += 1
-            spans.append(CopiedSpan(at, end, place))
-            at = end - self.longest
+                corpus_end += 1
+            spans.append(CopiedSpan(start, end, place))
+            # the first run behind this one that is not a part of it
+            start = end - self.longest
         return spans
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -126,17 +135,19 @@ class CorpusIndex:
     """Where texts of at most `reach` characters stand in a corpus."""
 
     def __init__(self, corpus: str, reach: int) -> None:
-        self.corpus, self.characters = corpus, frozenset(corpus)
+        self.corpus = corpus
+        self.characters = frozenset(corpus)
         self._places = sorted_places(corpus, reach)
         self._answers: dict[str, bool] = {}
 
     def place_of(self, text: str) -> int | None:
         """Return a place of a text that is not longer than the reach; None where it does not stand."""
         size = len(text)
-        at = bisect_left(self._places, text, key=lambda place: self.corpus[place : place + size])
-        if at == len(self._places):
+        # places in the order of longer texts are in the order of their beginnings too
+        row = bisect_left(self._places, text, key=lambda place: self.corpus[place : place + size])
+        if row == len(self._places):
             return None
-        place = int(self._places[at])
+        place = int(self._places[row])
         return place if self.corpus.startswith(text, place) else None
 
     def has_text(self, text: str) -> bool:
@@ -144,22 +155,27 @@ class CorpusIndex:
         answer = self._answers.get(text)
         if answer is None:
             if len(self._answers) >= REMEMBERED:
-                self._answers.clear()
-            answer = self._answers[text] = self.place_of(text) is not None
+                self._answers.clear()  # bounded memory; texts of the moment come again at once
+            answer = self.place_of(text) is not None
+            self._answers[text] = answer
         return answer
 
 
 def sorted_places(corpus: str, reach: int) -> npt.NDArray[np.int32]:
     """Return the places of a corpus sorted by their next `reach` characters, or more: prefix doubling (Manber
     and Myers, "Suffix arrays", 1990)."""
-    ranks = np.frombuffer(corpus.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64) + 1
+    code_points = np.frombuffer(corpus.encode("utf-32-le", "surrogatepass"), np.uint32)
+    # a rank is from 1 on: 0 is the rank of the text behind the end, which is before all others
+    ranks = code_points.astype(np.int64) + 1
     order = np.argsort(ranks, kind="stable")
     size = 1
     while size < reach and len(order):
+        # the key of 2 * size characters: the rank of the first half, then that of the second half
         keys = ranks * (int(ranks.max()) + 1)
         keys[:-size] += ranks[size:]
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
+        # equal keys have the same rank; each new key adds one
         steps = np.empty(len(keys), np.int64)
         steps[0] = 1
         np.not_equal(keys[1:], keys[:-1], out=steps[1:], casting="unsafe")
@@ -174,16 +190,16 @@ class SpanFreeLanguage(Language):
     description = "a text without spans of the corpus"
 
     def __init__(self, index: CorpusIndex, longest: int) -> None:
-        self._index, self._longest = index, longest
+        self._index = index
+        self._longest = longest
         corpus_bytes = set("".join(index.characters).encode("utf-8", "surrogatepass"))
-        kinds: dict[int, int] = {}
-        self.classes = bytes(
-            # bytes that the corpus lacks differ by what they are in UTF-8 alone
-            kinds.setdefault(
-                byte if byte in corpus_bytes else -bisect_right(_UTF8_CUTS, byte) - 1, len(kinds)
-            )
-            for byte in range(256)
-        )
+        class_numbers: dict[int, int] = {}
+        classes = bytearray()
+        for byte in range(256):
+            # bytes that the corpus lacks differ by what they are in UTF-8 alone, which is a number below 0
+            kind = byte if byte in corpus_bytes else -1 - bisect_right(_UTF8_CUTS, byte)
+            classes.append(class_numbers.setdefault(kind, len(class_numbers)))
+        self.classes = bytes(classes)
 
     def start(self) -> Config:
         return "", b""
@@ -196,6 +212,7 @@ class SpanFreeLanguage(Language):
         try:
             char = partial.decode()
         except UnicodeDecodeError:
+            # inside a character: some character must be possible, else this would be a dead end
             return None if self._complete_character(suffix, partial) is None else (suffix, partial)
         after = self._suffix_after(suffix, char)
         return None if after is None else (after, b"")
@@ -206,8 +223,9 @@ class SpanFreeLanguage(Language):
         if char not in self._index.characters:
             return ""
         text = suffix + char
-        # an end of what stands there stands there too
-        low, high = 0, len(text) - 1
+        # binary search: if an end of the text stands in the corpus, so does each shorter end
+        low = 0
+        high = len(text) - 1
         while low < high:
             middle = (low + high) // 2
             if self._index.has_text(text[middle:]):
@@ -218,15 +236,15 @@ class SpanFreeLanguage(Language):
 
     def _complete_character(self, suffix: str, partial: bytes) -> bytes | None:
         """Return bytes that complete a character which may stand there; None where there are none."""
-        rest = _first_rest(partial)
-        if rest is None or self._suffix_after(suffix, (partial + rest).decode()) is not None:
-            return rest
-        others = (
-            rest
-            for rest in _character_rests(partial)
-            if self._suffix_after(suffix, (partial + rest).decode()) is not None
-        )
-        return next(others, None)
+        # the first completion is remembered, and is mostly allowed
+        first_rest = _first_rest(partial)
+        if first_rest is None or self._suffix_after(suffix, (partial + first_rest).decode()) is not None:
+            return first_rest
+        for rest in _character_rests(partial):
+            char = (partial + rest).decode()
+            if self._suffix_after(suffix, char) is not None:
+                return rest
+        return None
 
     def accepts(self, config: Config) -> bool:
         return not config[1]
@@ -259,4 +277,6 @@ def _character_rests(partial: bytes) -> Iterator[bytes]:
         if node is DONE:
             yield rest
         elif node is not None:
-            todo += [(rest + bytes((byte,)), node.after[byte]) for byte in range(0xBF, 0x7F, -1)]
+            # downwards, since the last of the list is taken first: the rests come in ascending order
+            continuation_bytes = range(0xBF, 0x7F, -1)
+            todo += [(rest + bytes((byte,)), node.after[byte]) for byte in continuation_bytes]

@@ -31,16 +31,15 @@ def ebnf(
     The form is that of llama.cpp's GBNF and of XGrammar, with its macros (`text_grammars.ebnf_reader`).
     `specials`: the ids of special tokens by their texts, for tokens that the text names (`<think>`). All
     rules are allowed: ambiguous, left-recursive, nullable, cyclic ones. Of two rules of one name the later
-    one counts, with a `GrammarWarning`; what has no effect has one, too. Raises `GrammarError` with line and
-    column, and the errors of regular expressions in it; `LimitError` past `limits.grammar_rules` rules. Cost:
-    linear in the text.
+    one counts, with a `GrammarWarning`; a construct without effect has one, too. Raises `GrammarError` with
+    line and column, and the errors of regular expressions in it; `LimitError` past `limits.grammar_rules`
+    rules. Cost: linear in the text.
     """
     source, file = grammar_text(text, "sg.ebnf", "Write sg.ebnf('root ::= \"a\"').")
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(source))
     bounds = checks.check_limits(limits)
-    special_tokens = checks.InstanceCheck(Mapping, 'Write specials={"<think>": 7}.')(
-        "specials", specials or {}
-    )
+    check_mapping = checks.InstanceCheck(Mapping, 'Write specials={"<think>": 7}.')
+    special_tokens = check_mapping("specials", specials or {})
     with prefix_place(file, ", "):
         parsed = parse_ebnf(source, bounds.grammar_rules, MOST_LETTERS, special_tokens)
         if start not in parsed.lines:
@@ -49,17 +48,19 @@ def ebnf(
                 where="start",
                 cure=f"Name one of {', '.join(list(parsed.lines)[:8])}.",
             )
-    cure = "is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
-    notes = [f"{rule} {cure}" for rule in parsed.replaced_rules]
-    notes += [
-        f"{construct} says nothing of texts, and has no effect. Take it out." for construct in parsed.idle
-    ]
+    redefinition = "is defined again: as in llama.cpp, the later rule alone counts. Join the two with |."
+    no_effect = "says nothing of texts, and has no effect. Take it out."
+    notes = [f"{rule} {redefinition}" for rule in parsed.replaced_rules]
+    notes += [f"{construct} {no_effect}" for construct in parsed.ineffective]
     for note in notes:
         warnings.warn(GrammarWarning(note), stacklevel=warning_level())
-    unused = set(parsed.lines).difference(reachable_symbols(parsed.rules, [start]))
-    remarks = Remarks(unused_rules=(*parsed.replaced_rules, *sorted(unused)))
-    # it is warned once; and the text of a grammar that stands in a schema names no tokens
-    keyword_value = None if notes or specials else {"syntax": "ebnf", "definition": source, "start": start}
+    unused_rules = set(parsed.lines).difference(reachable_symbols(parsed.rules, [start]))
+    remarks = Remarks(unused_rules=(*parsed.replaced_rules, *sorted(unused_rules)))
+    # A schema reads the text of a grammar in it once more: it would warn a second time, and it has no place
+    # for the ids of special tokens. In both cases the grammar stands there by itself.
+    keyword_value = None
+    if not notes and not specials:
+        keyword_value = {"syntax": "ebnf", "definition": source, "start": start}
     return RulesGrammar(
         parsed.rules,
         parsed.terminals,

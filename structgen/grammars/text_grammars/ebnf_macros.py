@@ -65,9 +65,12 @@ _IN_STRINGS: Final = r'[^"\\\x00-\x1f]*'
 
 
 def _respell_escape(match: re.Match[str]) -> str:
+    """Return a part of a pattern of ECMAScript as Python writes it."""
     point, control = match.groups()
-    if point or control:
-        return f"\\U{int(point, 16) if point else ord(control) & 31:08x}"
+    if point:
+        return f"\\U{int(point, 16):08x}"
+    if control:  # `\\cA` is the character 1: the lower five bits of the letter
+        return f"\\U{ord(control) & 31:08x}"
     return "(?P<" if match[0] == "(?<" else match[0]
 
 
@@ -81,16 +84,18 @@ def _regex_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> I
     flags = re.ASCII
     for letter in letters:
         flags |= _FLAGS[letter]
-    grammar = regex(_SPELLED.sub(_respell_escape, arguments[0]), flags=flags)
-    yield (
-        intersect_grammars(grammar, regex(_IN_STRINGS)) if named_arguments.get("json_string") else grammar,
-    )
+    (source,) = arguments
+    grammar: TextGrammar = regex(_SPELLED.sub(_respell_escape, source), flags=flags)
+    if named_arguments.get("json_string"):
+        grammar = intersect_grammars(grammar, regex(_IN_STRINGS))
+    yield (grammar,)
 
 
 def _substring_macro(arguments: Sequence[str], named_arguments: NamedArguments) -> Iterator[Way]:
-    yield ()
+    yield ()  # a macro has the empty text too, which a span never is
     if any(arguments):
-        yield (Spans("".join(arguments), DEFAULT, tuple(map(len, arguments))),)
+        pieces = tuple(map(len, arguments))
+        yield (Spans("".join(arguments), DEFAULT, pieces),)
 
 
 def _token_macro(
@@ -102,17 +107,18 @@ def _token_macro(
 def _exclude_token(
     arguments: Sequence[int], named_arguments: NamedArguments = MappingProxyType({})
 ) -> Iterator[Way]:
-    yield (
-        PlainText(intersect_grammars(text(max_tokens=1), regex(r"[\s\S]+")), tuple(sorted(set(arguments)))),
-    )
+    one_token = intersect_grammars(text(max_tokens=1), regex(r"[\s\S]+"))
+    yield (PlainText(one_token, tuple(sorted(set(arguments)))),)
 
 
 def _tag_dispatch(arguments: Sequence[tuple[str, str]], named_arguments: NamedArguments) -> Iterator[Way]:
-    words, avoided_texts = tuple(word for word, _ in arguments), named_arguments.get("excludes", ())
+    words = tuple(word for word, _ in arguments)
+    avoided_texts = named_arguments.get("excludes", ())
     text_before = TextBefore(words, avoided_texts)
     text_before.check_words()
-    every = (*words, *avoided_texts)
-    description = f"any text without {show_words(every)}" if every else "any text"
+    stops = (*words, *avoided_texts)
+    description = f"any text without {show_words(stops)}" if stops else "any text"
+    # the text may have no trigger at all, or goes up to one, behind which its rule follows
     free, *ends = text_before.word_formulas
     yield (RegularGrammar(free, description),)
     for (word, rule), end in zip(arguments, ends, strict=True):
@@ -123,7 +129,8 @@ def _token_tag_dispatch(
     arguments: Sequence[tuple[int, str]], named_arguments: NamedArguments
 ) -> Iterator[Way]:
     avoided_tokens = named_arguments.get("excludes", ())
-    both = set(avoided_tokens).intersection(token for token, _ in arguments)
+    triggers = (token for token, _ in arguments)
+    both = set(avoided_tokens).intersection(triggers)
     if both:
         raise GrammarError(
             f"The token {min(both)} is a trigger, and excluded.", where="excludes", cure="Leave one out."
@@ -135,6 +142,7 @@ def _token_tag_dispatch(
 
 
 def _rules_after_tag(named_arguments: NamedArguments) -> tuple[str, ...]:
+    """Return the symbols behind the rule of a tag: the macro again, or none."""
     return (AGAIN,) if named_arguments.get("loop_after_dispatch", True) else ()
 
 
@@ -147,20 +155,23 @@ def _shape_pattern(of: str) -> str:
 
 
 def value_shape(value: object) -> str:
-    """Return what a value is: a text, an empty text, an id, a rule, a flag, or a tuple of these."""
+    """Return the kind of a value as a word: `text`, `empty` (a text), `id`, `rule` or `flag`; of a tuple the
+    kinds of its values, in parentheses."""
     if isinstance(value, tuple):
         return f"({', '.join(map(value_shape, value))})"
-    kinds = {bool: "flag", int: "id", RuleName: "rule"}
-    return kinds.get(type(value), "text" if value else "empty")
+    # by the exact type: a bool is an int too, and the name of a rule is a str
+    shapes = {bool: "flag", int: "id", RuleName: "rule"}
+    return shapes.get(type(value), "text" if value else "empty")
 
 
 class _Macro(NamedTuple):
-    given: str
-    """A pattern of the shapes of its arguments."""
-    named: Mapping[str, str]
-    """Of those that have names."""
+    argument_shapes: str
+    """A pattern of the shapes of its arguments without names, joined by commas."""
+    named_shapes: Mapping[str, str]
+    """For each argument with a name, a pattern of its shape."""
     example: str
     ways: Callable[[Sequence[Any], NamedArguments], Iterable[Way]]
+    """The function that returns the right sides."""
 
 
 _TEXT: Final = "(?:text|empty)"
@@ -199,25 +210,23 @@ def check_macro(name: str) -> None:
 
 
 def ways_of_macro(name: str, arguments: Sequence[Any], named_arguments: NamedArguments) -> Iterable[Way]:
-    """Return what a macro derives. Raises `GrammarError` for wrong arguments."""
+    """Return the right sides of a macro. Raises `GrammarError` for wrong arguments."""
     macro = _MACROS[name]
-    call_shape = ", ".join(
-        [
-            *map(value_shape, arguments),
-            *(f"{name}={value_shape(value)}" for name, value in named_arguments.items()),
-        ]
-    )
-    fits = re.fullmatch(macro.given, ", ".join(map(value_shape, arguments))) and all(
-        re.fullmatch(macro.named.get(name, "(?!)"), value_shape(value))
-        for name, value in named_arguments.items()
+    shapes = [value_shape(value) for value in arguments]
+    named_shapes = {argument: value_shape(value) for argument, value in named_arguments.items()}
+    fits = re.fullmatch(macro.argument_shapes, ", ".join(shapes)) and all(
+        # `(?!)` matches nothing: an unknown name never fits
+        re.fullmatch(macro.named_shapes.get(argument, "(?!)"), shape)
+        for argument, shape in named_shapes.items()
     )
     if not fits:
+        shapes += [f"{argument}={shape}" for argument, shape in named_shapes.items()]
         raise GrammarError(
-            f"{name} takes other arguments than ({call_shape}).", cure=f"Write {macro.example}."
+            f"{name} takes other arguments than ({', '.join(shapes)}).", cure=f"Write {macro.example}."
         )
     return macro.ways(arguments, named_arguments)
 
 
 def ways_of_token(token: int, is_negated: bool) -> Iterable[Way]:
-    """Return what GBNF's `<[token]>` derives, and `!<[token]>`."""
+    """Return the right sides of GBNF's `<[token]>`, or of `!<[token]>`."""
     return (_exclude_token if is_negated else _token_macro)((token,))

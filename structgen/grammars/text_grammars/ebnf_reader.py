@@ -7,8 +7,8 @@ character), a name, a token (`<name>`, `<[7]>`, and all others: `!<name>`), a ma
 (`ebnf_macros`), or alternatives in parentheses, with `*`, `+`, `?`, `{m}`, `{m,}`, `{,n}` or `{m,n}` behind,
 with or without blanks between. A rule ends where the next one begins (a name before `::=`). Escapes are \\n
 \\r \\t \\b \\f \\a \\v \\e \\0 \\xHH \\uHHHH \\UHHHHHHHH, and the backslash before a mark. Constructs of
-other notations are refused by name. What says nothing of texts is told in a warning: look-aheads `(= ...)`,
-which only help XGrammar to make masks, and options of rules such as `name[capture] ::=`. Sources:
+other notations are refused by name. A warning names constructs that have no effect on texts: look-aheads
+`(= ...)`, which only help XGrammar to make masks, and options of rules such as `name[capture] ::=`. Sources:
 grammars/README.md and src/llama-grammar.cpp of llama.cpp; XGrammar's documentation of EBNF.
 """
 
@@ -91,118 +91,147 @@ class Ebnf:
     """Rules that a later one of the same name replaces: `The rule a of line 2`."""
     bound: dict[str, TextGrammar]
     """The symbols that are grammars."""
-    idle: list[str]
-    """What says nothing of texts: `The look-ahead of line 2`."""
+    ineffective: list[str]
+    """Constructs that have no effect on texts: `The look-ahead of line 2`."""
 
 
 def parse_ebnf(
-    text: str, max_rules: int, most_letters: int, specials: Mapping[str, int] = MappingProxyType({})
+    text: str,
+    max_rules: int,
+    most_letters: int,
+    specials: Mapping[str, int] = MappingProxyType({}),
 ) -> Ebnf:
     """Return the rules of a text. Raises `GrammarError` with line and column, `LimitError` (grammar_rules)
     past `max_rules` rules; O(n). `most_letters`: as of `CountedRules`; `specials`: ids of tokens, by
-    texts."""
+    texts. Example: `parse_ebnf('root ::= "a"', 1000, 100)`."""
     return _Reader(text, max_rules, most_letters, specials).read_rules()
 
 
 class _Reader(CountedRules):
     def __init__(self, text: str, max_rules: int, most_letters: int, specials: Mapping[str, int]) -> None:
         super().__init__(most_letters)
-        self.text, self.max_rules, self.at, self.depth = text, max_rules, 0, 0
+        self.text = text
+        self.max_rules = max_rules
         self.specials = specials
+        self.offset = 0
+        """The place of the character that is read next."""
+        self.depth = 0
+        """How many parentheses are open."""
         self.grammars: dict[str, tuple[str, TextGrammar]] = {}
         """The symbol and the grammar of each spelling."""
-        self.idle: list[str] = []
+        self.ineffective: list[str] = []
         self.lines: dict[str, int] = {}
         self.replaced_rules: list[str] = []
-        self.starts: dict[str, int] = {}
-        """Where the alternatives of a rule, the last of its name, begin among all."""
+        self.rule_starts: dict[str, int] = {}
+        """The index in `rules` at which the alternatives of the last rule of a name begin."""
         self.used: dict[str, int] = {}
+        """For each name in a right side, its first place in the text."""
         self.heads: frozenset[str] | None = None
         """The names of all rules: those before a `::=`."""
 
     @property
     def next_character(self) -> str:
         """The character that is read next; "" at the end."""
-        return self.text[self.at : self.at + 1]
+        return self.text[self.offset : self.offset + 1]
 
-    def place_text(self, at: int) -> str:
-        column = at - (self.text.rfind("\n", 0, at) + 1) + 1
-        return f"line {self.skip_to_line(at)}, column {column}"
+    def place_text(self, offset: int) -> str:
+        line_start = self.text.rfind("\n", 0, offset) + 1  # 0 in the first line, where rfind returns -1
+        column = offset - line_start + 1
+        return f"line {self.line_number(offset)}, column {column}"
 
-    def skip_to_line(self, at: int) -> int:
-        return self.text.count("\n", 0, at) + 1
+    def line_number(self, offset: int) -> int:
+        return self.text.count("\n", 0, offset) + 1
 
-    def raise_error(self, fault: str, cure: str, at: int | None = None) -> NoReturn:
-        raise GrammarError(fault, where=self.place_text(self.at if at is None else at), cure=cure)
+    def raise_error(self, fault: str, cure: str, offset: int | None = None) -> NoReturn:
+        """Raise `GrammarError` with the line and column of a place, by default of the next character."""
+        place = self.place_text(self.offset if offset is None else offset)
+        raise GrammarError(fault, where=place, cure=cure)
 
     def refuse_notation(self) -> None:
         """Raise for a construct of another notation."""
         construct = _FOREIGN.get(self.next_character)
         if construct is not None:
-            self.raise_error(f"not supported: {construct[0]}.", construct[1])
+            construct_name, replacement = construct
+            self.raise_error(f"not supported: {construct_name}.", replacement)
 
     def read_rules(self) -> Ebnf:
+        """Read the whole text."""
         self.read_pattern(_SPACE)
-        while self.at < len(self.text):
-            at = self.at
-            name = self.read_pattern(_NAME)
-            if not name:
-                self.refuse_notation()
-                self.raise_error("Here a rule should begin.", "Write a name and ::=.")
-            self.read_options(name)
-            self.read_pattern(_SPACE)
-            if not self.text.startswith("::=", self.at):
-                self.no_rule(name)
-            if name in self.lines:
-                self.replaced_rules.append(f"The rule {name} of line {self.lines[name]}")
-            self.starts[name] = len(self.rules)
-            self.lines[name] = self.skip_to_line(at)
-            self.at += 3
-            self.read_pattern(_SPACE)
-            self.read_alternatives(name)
-            if self.text.startswith("(=", self.at):
-                self.idle.append(f"The look-ahead of line {self.skip_to_line(self.at)}")
-                self.at += 1  # what is left is read as an item, and is in no rule
-                self.in_parentheses(self.at - 1)
-                self.read_pattern(_SPACE)
+        while self.offset < len(self.text):
+            self.read_rule()
         if not self.lines:
             self.raise_error("There is no rule.", 'Write at least root ::= "...".')
-        for name, at in self.used.items():
+        # only now: a rule may be used before its definition
+        for name, offset in self.used.items():
             if name not in self.lines:
-                if self.text[max(at - 1, 0)] in "\"']":
-                    self.raise_error(
-                        f"not supported: {name} right behind a string or a class (flags of Lark).",
-                        f"Write [aA] for a letter in either case; if {name} is a rule, define it.",
-                        at,
-                    )
-                self.raise_error(f"The rule {name} is not defined.", f"Write {name} ::= ...", at)
-        starts, rules = self.starts, enumerate(self.rules)
-        last_rules = tuple(rule for at, rule in rules if at >= starts.get(rule[0], 0))
+                self.raise_undefined(name, offset)
+        # of a name the last rule counts; symbols without a start are made here, for parts of rules
+        last_rules = tuple(
+            (name, right)
+            for index, (name, right) in enumerate(self.rules)
+            if index >= self.rule_starts.get(name, 0)
+        )
         bound = dict(self.grammars.values())
-        return Ebnf(last_rules, self.terminals, self.lines, self.replaced_rules, bound, self.idle)
+        return Ebnf(last_rules, self.terminals, self.lines, self.replaced_rules, bound, self.ineffective)
+
+    def read_rule(self) -> None:
+        """Read a rule with its name and alternatives, up to the next rule."""
+        start = self.offset
+        name = self.read_pattern(_NAME)
+        if not name:
+            self.refuse_notation()
+            self.raise_error("Here a rule should begin.", "Write a name and ::=.")
+        self.read_options(name)
+        self.read_pattern(_SPACE)
+        if not self.text.startswith("::=", self.offset):
+            self.raise_missing_definition(name)
+        if name in self.lines:
+            self.replaced_rules.append(f"The rule {name} of line {self.lines[name]}")
+        self.rule_starts[name] = len(self.rules)
+        self.lines[name] = self.line_number(start)
+        self.offset += len("::=")
+        self.read_pattern(_SPACE)
+        self.read_alternatives(name)
+        if self.text.startswith("(=", self.offset):
+            self.ineffective.append(f"The look-ahead of line {self.line_number(self.offset)}")
+            # it is read as parentheses, so that its faults are told, and its symbol is in no rule
+            self.offset += 1
+            self.read_parentheses(self.offset - 1)
+            self.read_pattern(_SPACE)
+
+    def raise_undefined(self, name: str, offset: int) -> NoReturn:
+        """Raise for a name without a rule, whose first use is at a place."""
+        if self.text[max(offset - 1, 0)] in "\"']":
+            self.raise_error(
+                f"not supported: {name} right behind a string or a class (flags of Lark).",
+                f"Write [aA] for a letter in either case; if {name} is a rule, define it.",
+                offset,
+            )
+        self.raise_error(f"The rule {name} is not defined.", f"Write {name} ::= ...", offset)
 
     def read_options(self, name: str) -> None:
         """Read the options of a rule, in brackets behind its name. Raises for one that bounds texts."""
-        at = self.at
-        options = self.read_pattern(_OPTIONS)
-        for option in filter(None, map(str.strip, options[1:-1].split(","))):
+        start = self.offset
+        bracketed = self.read_pattern(_OPTIONS)
+        options = [option.strip() for option in bracketed[1:-1].split(",")]
+        for option in filter(None, options):
             if not _NO_TEXTS.match(option):
                 self.raise_error(
                     f"not supported: {option} (an option of a rule).",
                     "Write it as a count, such as [^]{0,80}; sg.text counts tokens.",
-                    at,
+                    start,
                 )
-            self.idle.append(f"The option {option} of line {self.skip_to_line(at)}")
+            self.ineffective.append(f"The option {option} of line {self.line_number(start)}")
 
-    def no_rule(self, name: str) -> NoReturn:
+    def raise_missing_definition(self, name: str) -> NoReturn:
         """Raise where the name of a rule is not followed by `::=`."""
-        if self.text.startswith("(", self.at):
+        if self.text.startswith("(", self.offset):
             self.raise_error(
                 f"not supported: {name}(...) (rules with parameters).",
                 "Write a rule for each of their values.",
             )
         for mark in (":=", "->", "\u2192"):
-            if self.text.startswith(mark, self.at):
+            if self.text.startswith(mark, self.offset):
                 self.raise_error(
                     f"not supported: {mark} behind a rule's name.", "Write a rule as name ::= items."
                 )
@@ -211,30 +240,33 @@ class _Reader(CountedRules):
 
     def is_macro(self, name: str) -> bool:
         """Return whether a name that no rule has is followed at once by a parenthesis."""
-        if not self.text.startswith("(", self.at):
+        if not self.text.startswith("(", self.offset):
             return False
+        # `a (b)` and `a(b)` are the same of a rule `a`, so that a macro is a name without a rule; the names
+        # of all rules are looked for once, and only in texts with such a call
         if self.heads is None:
             self.heads = frozenset(_HEAD.findall(self.text))
         return name not in self.heads
 
     def read_pattern(self, pattern: re.Pattern[str]) -> str:
-        """Read what a pattern matches here; "" where there is nothing."""
-        match = pattern.match(self.text, self.at)
+        """Read the text that a pattern matches here; "" where it matches nothing."""
+        match = pattern.match(self.text, self.offset)
         text = match[0] if match else ""
-        self.at += len(text)
+        self.offset += len(text)
         return text
 
     def read_alternatives(self, name: str) -> None:
         """Read alternatives, behind `::=` or a parenthesis, as rules of `name`."""
         while True:
             self.rules.append((name, tuple(self.read_sequence())))
-            self.is_bound()
+            self.check_rule_count()
             if self.next_character != "|":
                 return
-            self.at += 1
+            self.offset += 1
             self.read_pattern(_SPACE)
 
-    def is_bound(self) -> None:
+    def check_rule_count(self) -> None:
+        """Raise `LimitError` where there are too many rules."""
         if len(self.rules) > self.max_rules:
             raise LimitError(
                 f"The grammar comes to more than {self.max_rules:,} rules.",
@@ -243,34 +275,37 @@ class _Reader(CountedRules):
             )
 
     def read_sequence(self) -> Iterator[str]:
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if not self.depth and self.text.startswith("(=", self.at):
+        """Yield the symbols of one alternative."""
+        while self.offset < len(self.text):
+            char = self.text[self.offset]
+            if not self.depth and self.text.startswith("(=", self.offset):  # a look-ahead ends the rule
                 return
             if char in "|)":
                 if char == ")" and not self.depth:
                     self.raise_error("There is no parenthesis to close.", "Take it out.")
                 return
-            if _RULE.match(self.text, self.at):
+            if _RULE.match(self.text, self.offset):  # nothing marks the end of a rule but the next one
                 return
             yield self.read_quantifiers(self.read_item())
 
     def read_item(self) -> str | Node:
         """Read one item: the name of a symbol, or a pattern."""
-        text, start = self.text, self.at
+        text = self.text
+        start = self.offset
         char = text[start]
         if char in "\"'":
-            points = [CharacterClass(((ord(letter), ord(letter)),)) for letter in self.read_literal()]
-            return points[0] if len(points) == 1 else Concatenation(tuple(points))
+            points = map(ord, self.read_literal())
+            letters = [CharacterClass(((point, point),)) for point in points]
+            return letters[0] if len(letters) == 1 else Concatenation(tuple(letters))
         if char == "[":
             return CharacterClass(self.read_class())
         if char == ".":
-            self.at += 1
+            self.offset += 1
             return CharacterClass(ANY)
         if char == "(":
             if text.startswith("(=", start):
                 self.raise_error("A look-ahead stands in parentheses.", "Write it at the end of a rule.")
-            return self.in_parentheses(start)
+            return self.read_parentheses(start)
         token = _TOKEN.match(text, start)
         if token is not None:
             return self.read_token(token)
@@ -284,12 +319,7 @@ class _Reader(CountedRules):
                 'Write a string in "", a class in [], a name, or alternatives in ().',
             )
         if self.is_macro(name):
-            with prefix_place(self.place_text(start)):
-                check_macro(name)
-            named_arguments: dict[str, Any] = {}
-            arguments = self.read_values(named_arguments)
-            with prefix_place(self.place_text(start)):
-                return self.bind_symbol(ways_of_macro(name, arguments, named_arguments))
+            return self.read_macro(name, start)
         if name.startswith("-"):
             self.raise_error(
                 "not supported: - (exceptions of ISO's and W3C's EBNF).",
@@ -299,30 +329,41 @@ class _Reader(CountedRules):
         self.used.setdefault(name, start)
         return name
 
+    def read_macro(self, name: str, start: int) -> str:
+        """Read the arguments of a macro, whose name begins at `start`; return its symbol."""
+        # the name is checked first: the arguments of an unknown macro may have any form
+        with prefix_place(self.place_text(start)):
+            check_macro(name)
+        named_arguments: dict[str, Any] = {}
+        arguments = self.read_values(named_arguments)
+        with prefix_place(self.place_text(start)):
+            return self.bind_symbol(ways_of_macro(name, arguments, named_arguments))
+
     def read_literal(self) -> str:
         """Read a text in quotation marks."""
-        start, mark = self.at, self.next_character
-        self.at += 1
+        start = self.offset
+        mark = self.next_character
+        self.offset += 1
         text = ""
         while self.next_character not in (mark, "\n", ""):
             text += chr(self.read_character())
         if self.next_character != mark:
             self.raise_error("The string does not end in its line.", f"Write {mark} behind it.", start)
-        self.at += 1
+        self.offset += 1
         return text
 
-    def in_parentheses(self, start: int) -> str:
+    def read_parentheses(self, start: int) -> str:
         """Read alternatives behind a parenthesis, or a mark, as rules; return their symbol."""
         self.depth += 1
         if self.depth > DEPTH:
             self.raise_error(f"Parentheses are nested deeper than {DEPTH}.", "Give the inner ones a rule.")
-        self.at += 1
+        self.offset += 1
         self.read_pattern(_SPACE)
         name = self.new_symbol()
         self.read_alternatives(name)
         if self.next_character != ")":
             self.raise_error("The parenthesis is not closed.", "Write ) where the alternatives end.", start)
-        self.at += 1
+        self.offset += 1
         self.depth -= 1
         return name
 
@@ -335,31 +376,37 @@ class _Reader(CountedRules):
                 f'Pass specials={{"<{text}>": its id}}, or write <[id]>; the name of a rule has no brackets.',
             )
         token = int(number) if number else self.specials[f"<{text}>"]
-        with prefix_place(self.place_text(self.at)):
-            self.at = match.end()
+        with prefix_place(self.place_text(self.offset)):
+            self.offset = match.end()
             return self.bind_symbol(ways_of_token(token, bool(negation)))
 
     def bind_symbol(self, ways: Iterable[Way]) -> str:
         """Return a new symbol with these right sides."""
         new_symbol = self.new_symbol()
         for way in ways:
-            self.rules.append((new_symbol, tuple(self.symbol_of(symbol) or new_symbol for symbol in way)))
-        self.is_bound()
+            # the empty name (`ebnf_macros.AGAIN`) stands for the macro itself
+            right = tuple(self.symbol_of(part) or new_symbol for part in way)
+            self.rules.append((new_symbol, right))
+        self.check_rule_count()
         return new_symbol
 
     def symbol_of(self, part: TextGrammar | str) -> str:
+        """Return the name of a rule itself; of a grammar its symbol, which equal grammars share."""
         if isinstance(part, str):
             return part
-        return self.grammars.setdefault(part.spelling, (self.new_symbol(), part))[0]
+        symbol, _ = self.grammars.setdefault(part.spelling, (self.new_symbol(), part))
+        return symbol
 
     def read_values(self, named_arguments: dict[str, Any] | None = None) -> tuple[Any, ...]:
         """Read values in parentheses; those that have a name go into `named_arguments`, where it is given."""
         values: list[Any] = []
-        self.at += 1
+        self.offset += 1
         self.read_pattern(_SPACE)
         while self.next_character != ")":
-            start = self.at
-            name = self.read_pattern(_NAMED).rstrip("= \t\r\n") if named_arguments is not None else ""
+            start = self.offset
+            name = ""
+            if named_arguments is not None:  # inside a tuple no value has a name
+                name = self.read_pattern(_NAMED).rstrip("= \t\r\n")
             value = self.read_value(named_arguments is not None)
             if named_arguments is not None and name:
                 if name in named_arguments:
@@ -369,16 +416,16 @@ class _Reader(CountedRules):
                 values.append(value)
             self.read_pattern(_SPACE)
             if self.next_character == ",":
-                self.at += 1
+                self.offset += 1
                 self.read_pattern(_SPACE)
             elif self.next_character != ")":
                 self.raise_error("Here a comma or ) should stand.", "Write the arguments with commas, and ).")
-        self.at += 1
+        self.offset += 1
         return tuple(values)
 
     def read_value(self, may_nest: bool) -> Any:
         """Read an argument of a macro."""
-        start = self.at
+        start = self.offset
         if self.next_character and self.next_character in "\"'":
             return self.read_literal()
         if may_nest and self.next_character == "(":
@@ -390,58 +437,64 @@ class _Reader(CountedRules):
             )
         if word in ("true", "false"):
             return word == "true"
-        if word.isdecimal() and len(word) <= 15:
+        if word.isdecimal() and len(word) <= 15:  # a longer one is no id of a token
             return int(word)
         self.used.setdefault(word, start)
         return RuleName(word)
 
     def read_character(self) -> int:
         """Read one character of a string or a class, or an escape."""
-        text, start = self.text, self.at
+        text = self.text
+        start = self.offset
         char = text[start]
-        self.at += 1
+        self.offset += 1
         if char != "\\":
-            return self.read_scalar(ord(char), start)
+            return self.check_scalar(ord(char), start)
         char = self.next_character
-        self.at += 1
+        self.offset += 1
         if char in _CONTROL:
             return ord(_CONTROL[char])
         if char and char in _PLAIN:
             return ord(char)
         size = _DIGITS.get(char, 0)
-        digits = text[self.at : self.at + size]
-        if size and len(digits) == size and _HEX.issuperset(digits) and int(digits, 16) <= 0x10FFFF:
-            self.at += size
-            return self.read_scalar(int(digits, 16), start)
+        digits = text[self.offset : self.offset + size]
+        has_digits = size > 0 and len(digits) == size and _HEX.issuperset(digits)
+        if has_digits and int(digits, 16) <= 0x10FFFF:
+            self.offset += size
+            return self.check_scalar(int(digits, 16), start)
         self.raise_error(
             f"\\{char} is no escape.", "Write \\\\ for a backslash, \\xHH, \\uHHHH or \\UHHHHHHHH.", start
         )
 
-    def read_scalar(self, point: int, at: int) -> int:
+    def check_scalar(self, point: int, offset: int) -> int:
+        """Return a code point. Raises for a surrogate, which is no character."""
         if 0xD800 <= point < 0xE000:
             self.raise_error(
-                "A lone surrogate cannot be written in UTF-8.", "Write the character as \\UHHHHHHHH.", at
+                "A lone surrogate cannot be written in UTF-8.", "Write the character as \\UHHHHHHHH.", offset
             )
         return point
 
     def read_class(self) -> Ranges:
-        text, start = self.text, self.at
-        self.at += 1
+        """Read a class in brackets; return its code points."""
+        text = self.text
+        start = self.offset
+        self.offset += 1
         is_negated = self.next_character == "^"
-        self.at += is_negated
+        self.offset += is_negated
         ranges: list[tuple[int, int]] = []
         while self.next_character not in ("]", ""):
-            at = self.at
+            range_start = self.offset
             low = high = self.read_character()
-            if self.next_character == "-" and text[self.at + 1 : self.at + 2] not in ("]", ""):
-                self.at += 1
+            character_after = text[self.offset + 1 : self.offset + 2]
+            if self.next_character == "-" and character_after not in ("]", ""):  # `-` at the end is itself
+                self.offset += 1
                 high = self.read_character()
                 if high < low:
-                    self.raise_error("The range is empty.", "Write the smaller character first.", at)
+                    self.raise_error("The range is empty.", "Write the smaller character first.", range_start)
             ranges.append((low, high))
-        if self.at >= len(text):
+        if self.offset >= len(text):
             self.raise_error("The class is not closed.", "Write ] where it ends.", start)
-        self.at += 1
+        self.offset += 1
         return complement(union(ranges)) if is_negated else union(ranges)
 
     def read_quantifiers(self, item: str | Node) -> str:
@@ -450,20 +503,23 @@ class _Reader(CountedRules):
             self.read_pattern(_SPACE)  # llama.cpp has blanks before a quantifier
             char = self.next_character
             if char in _COUNTS:
-                (minimum, maximum), self.at = _COUNTS[char], self.at + 1
+                minimum, maximum = _COUNTS[char]
+                self.offset += 1
             elif char == "{":
                 minimum, maximum = self.read_counts()
             else:
                 break
+            # a pattern stays one, so that its terminal reads the copies; copies of a symbol need rules
             if isinstance(item, str):
                 item = self.repeat_symbol(item, minimum, maximum)
-                self.is_bound()
+                self.check_rule_count()
             else:
                 item = Repetition(item, minimum, maximum, True)
         return item if isinstance(item, str) else self.pattern_symbol(item)
 
     def read_counts(self) -> tuple[int, int | None]:
-        start = self.at
+        """Read a count in braces; return its bounds."""
+        start = self.offset
         match = _COUNT.match(self.text, start)
         low, comma, high = match.groups("") if match else ("", "", "")
         if match is None or not (low or high):
@@ -472,9 +528,13 @@ class _Reader(CountedRules):
                 "Write it so; a repetition without one is (...)*.",
                 start,
             )
-        self.at = match.end()
+        self.offset = match.end()
         minimum = int(low or 0)
-        maximum = minimum if not comma else int(high) if high not in ("", "-1") else None
+        maximum: int | None
+        if not comma:
+            maximum = minimum
+        else:
+            maximum = None if high in ("", "-1") else int(high)
         if maximum is not None and maximum < minimum:
             self.raise_error(
                 f"At least {minimum} and at most {maximum} are never both.",

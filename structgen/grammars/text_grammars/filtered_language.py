@@ -36,35 +36,51 @@ class FilteredText(WrittenText):
     _language: FilteredMeet
 
     def _config_after(self, config: Config, token: int) -> Config | None:
-        language, data = self._language, self.tokenizer.token_bytes[token]
-        if data is None:
+        language = self._language
+        token_bytes = self.tokenizer.token_bytes[token]
+        if token_bytes is None:
             return language.step(config, TOKEN + token)
         inner_state = language.inner.next_index(language.machine_state(config), token)
-        right = None if inner_state < 0 else language.filter.config_after(config[1], data)
-        if right is None:
+        if inner_state < 0:
             return None
-        pair = language.config_of_state(inner_state)[0], right
+        _, filter_config = config
+        filter_after = language.filter.config_after(filter_config, token_bytes)
+        if filter_after is None:
+            return None
+        text_config, _ = language.config_of_state(inner_state)
+        pair = text_config, filter_after
+        # each of the two goes on, but perhaps with no text in common
         return pair if language.is_live(pair) else None
 
     def after_ascii(self, index: int) -> Tokens:
-        language, (text_config, filter_config) = self._language, self._config_of(index)
+        language = self._language
+        text_config, filter_config = self._config_of(index)
         states = np.full(128, -1, np.int64)
         with self.lock, self._begin_call():
-            after = language.inner.after_ascii(language.number_of(text_config))
-            filter_states = language.filter.after_each(
-                np.full(128, filter_config), np.arange(128, dtype=np.uint8)
-            )
-            for byte in np.flatnonzero((after >= 0) & (filter_states >= 0)).tolist():
-                pair = language.config_of_state(int(after[byte]))[0], int(filter_states[byte])
+            inner_states = language.inner.after_ascii(language.number_of(text_config))
+            all_ascii = np.arange(128, dtype=np.uint8)
+            filter_states = language.filter.after_each(np.full(128, filter_config), all_ascii)
+            # the search of a common text is dear: only for bytes with which both go on
+            common = np.flatnonzero((inner_states >= 0) & (filter_states >= 0))
+            for byte in common.tolist():
+                text_after, _ = language.config_of_state(int(inner_states[byte]))
+                pair = text_after, int(filter_states[byte])
                 if language.is_live(pair):
                     states[byte] = self._number_of(pair)
         return states
 
     def _group_tokens(self, config: Config, state: int, tokens: Tokens) -> Tokens:
         vocabulary = self.vocabulary
-        right = np.full(len(tokens), config[1], np.int64)
-        first, last = vocabulary.token_offset[tokens], vocabulary.token_offset[tokens + 1]
-        for at in range(int((last - first).max(initial=0))):
-            on = np.flatnonzero((first + at < last) & (right >= 0))
-            right[on] = self._language.filter.after_each(right[on], vocabulary.token_data[first[on] + at])
-        return (self._language.inner.after_tokens(state, tokens) << 32) + right
+        _, filter_config = config
+        filter_states = np.full(len(tokens), filter_config, np.int64)
+        begins = vocabulary.token_offset[tokens]
+        ends = vocabulary.token_offset[tokens + 1]
+        longest = int((ends - begins).max(initial=0))
+        # one byte of all tokens at a time: so the expression takes a step for each byte, in one call
+        for offset in range(longest):
+            unread = np.flatnonzero((begins + offset < ends) & (filter_states >= 0))
+            symbols = vocabulary.token_data[begins[unread] + offset]
+            filter_states[unread] = self._language.filter.after_each(filter_states[unread], symbols)
+        # one number of both states: the machine's in the upper half
+        inner_states = self._language.inner.after_tokens(state, tokens)
+        return (inner_states << 32) + filter_states

@@ -56,9 +56,12 @@ class FreeText(TextGrammar):
         """The formula of the texts, where tokens are not counted."""
         if self.until is None:
             return TRUE
+        if not self.included:
+            return Not(containing_words((self.until,)))
         end = any_of((self.until,))
-        first = Pattern(f"^{ANY}(?:{end})$"), Not(Pattern(rf"^{ANY}(?:{end})[\s\S]+$"))
-        return All(first) if self.included else Not(containing_words((self.until,)))
+        ends_with_it = Pattern(f"^{ANY}(?:{end})$")
+        continues_after_it = Pattern(rf"^{ANY}(?:{end})[\s\S]+$")
+        return All((ends_with_it, Not(continues_after_it)))
 
     @property
     def strings(self) -> Formula:
@@ -69,54 +72,65 @@ class FreeText(TextGrammar):
 
 
 class TextLanguage(Language):
-    """Any text up to a text, counting tokens."""
+    """Any text up to a text, counting tokens.
+
+    A configuration is (state, tokens left, whether this token has bytes of the text). The state is that of
+    the automaton; the tokens left are -1 where none are counted.
+    """
 
     def __init__(self, of: FreeText, limits: Limits) -> None:
         # start-up time
         from structgen.grammars.text_grammars.regular_language import RegularLanguage
 
-        until = of.until
-        self._has_end, self._includes_end = until is not None, of.included and until is not None
+        self._has_end = of.until is not None
+        self._includes_end = of.included and self._has_end
         self._max_tokens = -1 if of.max_tokens is None else of.max_tokens
         self.counts_tokens = self._max_tokens >= 0
-        self._end_text = repr(until)
-        self._of = RegularLanguage(of.text_formula, "any text", limits)
-        self.classes = self._of.classes
+        self._end_text = repr(of.until)
+        self._automaton = RegularLanguage(of.text_formula, "any text", limits)
+        self.classes = self._automaton.classes
 
     def start(self) -> Config:
-        return self._of.start(), self._max_tokens, False
+        return self._automaton.start(), self._max_tokens, False
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, tokens_left, _ = config
+        state, tokens_left, _ = config
         if tokens_left == 0 and symbol < 256:
             # a character that is begun is completed; then the end alone may come, if it is part of the text
-            rest = self._of.shortest_rest(at)
-            is_begun = len(rest) > 0 and 0x80 <= rest[0] < 0xC0
-            if not is_begun and (not self._includes_end or symbol != rest[0]):
+            rest = self._automaton.shortest_rest(state)
+            is_inside_character = len(rest) > 0 and 0x80 <= rest[0] < 0xC0
+            if not is_inside_character and (not self._includes_end or symbol != rest[0]):
                 return None
-        after = self._of.step(at, symbol)
+        after = self._automaton.step(state, symbol)
         if after is None:
             return None
-        if self._includes_end and self._of.accepts(after):
-            return after, -1, False
+        if self._includes_end and self._automaton.accepts(after):
+            return after, -1, False  # the text is complete: one configuration for every count
         return after, tokens_left, tokens_left > 0
 
     def accepts(self, config: Config) -> bool:
-        return self._of.accepts(config[0])
+        state, _, _ = config
+        return self._automaton.accepts(state)
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
-        return self._of.shortest_rest(config[0])
+        state, _, _ = config
+        return self._automaton.shortest_rest(state)
 
     def expected_items(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         if not first:
             return []
-        tokens_left = config[1]
-        what = "the rest of " + self._end_text if tokens_left == 0 and self._includes_end else "any text"
-        if tokens_left != 0 and self._has_end:
-            what += f" up to {self._end_text}" if self._includes_end else f" without {self._end_text}"
-        return [Expected(what, (), first)]
+        _, tokens_left, _ = config
+        description = "any text"
+        if tokens_left == 0:
+            if self._includes_end:
+                description = "the rest of " + self._end_text
+        elif self._has_end:
+            description += " up to " if self._includes_end else " without "
+            description += self._end_text
+        return [Expected(description, (), first)]
 
     def after_token_end(self, config: Config) -> Config | None:
-        at, tokens_left, has_read = config
-        return (at, tokens_left - 1, False) if has_read else config
+        state, tokens_left, has_read = config
+        # a token without bytes of the text, such as one that ends a part before it, does not count
+        return (state, tokens_left - 1, False) if has_read else config

@@ -51,13 +51,16 @@ def regex(
     is_compiled = isinstance(pattern, re.Pattern)
     if isinstance(pattern, re.Pattern):
         flags |= pattern.flags
-        pattern = pattern.pattern
+        pattern = pattern.pattern  # bytes are refused by the next check
     checks.InstanceCheck(str, 'Write sg.regex(r"[0-9]+").')("pattern", pattern)
     assert isinstance(pattern, str)
     THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(pattern))
     if dialect == "python":
-        if is_compiled and flags & re.UNICODE and parse_form(pattern, flags & ~re.UNICODE)[1]:
-            warnings.warn(PatternWarning(checks.show_value(pattern)), stacklevel=warning_level())
+        # `re` sets UNICODE by itself: a pattern whose meaning depends on it did not ask for it
+        if is_compiled and flags & re.UNICODE:
+            _, has_ascii_classes = parse_form(pattern, flags & ~re.UNICODE)
+            if has_ascii_classes:
+                warnings.warn(PatternWarning(checks.show_value(pattern)), stacklevel=warning_level())
         source = ecma_of_form(pattern, flags)
     else:
         if flags:

@@ -44,18 +44,24 @@ def only_writable(missing: frozenset[int]) -> Formula:
 
     characters = characters_without(missing)  # a flag for each code point: True where it may stand
     # the code points at which a range begins or has ended
-    return Pattern(pattern_of_characters(np.flatnonzero(np.diff(characters, prepend=False, append=False))))
+    changes = np.diff(characters, prepend=False, append=False)
+    return Pattern(pattern_of_characters(np.flatnonzero(changes)))
 
 
 def show_words(words: Sequence[str]) -> str:
-    return ", ".join(map(repr, words[:4])) + (", ..." if len(words) > 4 else "")
+    """Return the first four words for a message."""
+    shown_words = [repr(word) for word in words[:4]]
+    if len(words) > 4:
+        shown_words.append("...")
+    return ", ".join(shown_words)
 
 
 def any_of(words: Collection[str]) -> str:
     """Return a pattern of some words. Raises `OptionError` where one cannot be written in UTF-8."""
     for word in words:
         checks.check_encodable("texts", word)
-    return "|".join("".join(map(_escape_text, word)) for word in sorted(words))
+    patterns = ["".join(map(_escape_text, word)) for word in sorted(words)]
+    return "|".join(patterns)
 
 
 def _escape_text(char: str) -> str:
@@ -84,12 +90,14 @@ def spell_formula(formula: Formula) -> str:
 def body_of(formula: Formula) -> tuple[str | None, int]:
     """Return a pattern of the same texts whose meaning does not depend on the text around it, and how many
     characters it has once its counts are written out; (None, 0) where there is none."""
-    if isinstance(formula, Pattern) and formula.source.startswith("^(?:") and formula.source.endswith(")$"):
-        body = formula.source[4:-2]
-        tree = ecma_syntax.parse_ecma(f"(?:{body})")
-        if not has_assertion(tree):
-            return body, written_out(tree)
-    return None, 0
+    if not isinstance(formula, Pattern):
+        return None, 0
+    opening, closing = "^(?:", ")$"
+    if not (formula.source.startswith(opening) and formula.source.endswith(closing)):
+        return None, 0
+    body = formula.source[len(opening) : -len(closing)]
+    tree = ecma_syntax.parse_ecma(f"(?:{body})")
+    return (None, 0) if has_assertion(tree) else (body, written_out(tree))
 
 
 def wrap_pattern(body: str) -> str:
@@ -102,15 +110,18 @@ def asserted_at_ends(tree: Node) -> tuple[tuple[Node, ...], Node, tuple[Node, ..
     """Return a pattern of whole texts in three parts: the look-arounds before the first node that reads (but
     `^`), the nodes that read, and the look-arounds behind the last one (but Python's `$`)."""
     parts = [tree]
-    for _ in range(2):  # what stands between `^(?:` and `)$` may be several parts
-        parts = [
-            node for part in parts for node in (part.parts if isinstance(part, Concatenation) else (part,))
-        ]
-    reading = [at for at, part in enumerate(parts) if not _is_assertion(part)]
-    first, last = (reading[0], reading[-1] + 1) if reading else (0, 0)
+    for _ in range(2):  # twice: the text between `^(?:` and `)$` may be several parts itself
+        flat: list[Node] = []
+        for part in parts:
+            flat += part.parts if isinstance(part, Concatenation) else (part,)
+        parts = flat
+    # the parts from the first to the last that read a character; assertions between them stay there
+    reading = [index for index, part in enumerate(parts) if not _is_assertion(part)]
+    first = reading[0] if reading else 0
+    end = reading[-1] + 1 if reading else 0
     nodes_before = tuple(node for node in parts[:first] if not _asserts_end(node, TextStart))
-    nodes_after = tuple(node for node in parts[last:] if not _asserts_end(node, TextEnd))
-    return nodes_before, Concatenation(tuple(parts[first:last])), nodes_after
+    nodes_after = tuple(node for node in parts[end:] if not _asserts_end(node, TextEnd))
+    return nodes_before, Concatenation(tuple(parts[first:end])), nodes_after
 
 
 def _is_assertion(node: Node) -> bool:
@@ -121,7 +132,9 @@ def _is_assertion(node: Node) -> bool:
 
 
 def _asserts_end(node: Node, end: type[Node]) -> bool:
-    kinds = set(map(type, node.parts if isinstance(node, Alternation) else (node,)))
+    """Return whether a node asserts an end of the text, alone or beside look-arounds (Python's `$`)."""
+    alternatives = node.parts if isinstance(node, Alternation) else (node,)
+    kinds = set(map(type, alternatives))
     return end in kinds and kinds <= {end, LookAround}
 
 
@@ -129,7 +142,9 @@ def written_out(node: Node) -> int:
     """Return how many characters a pattern has once its counts are written out."""
     if isinstance(node, Repetition):
         return written_out(node.of) * max(node.min_count, node.max_count or 1)
-    return sum(map(written_out, node.parts)) if isinstance(node, (Concatenation, Alternation)) else 1
+    if isinstance(node, (Concatenation, Alternation)):
+        return sum(map(written_out, node.parts))
+    return 1
 
 
 def has_assertion(node: Node) -> bool:

@@ -16,7 +16,7 @@ from structgen.base.errors import GrammarError
 from structgen.base.language.ir import DEAD, Formula, Spec
 from structgen.base.limits import Limits
 from structgen.base.system.public_calls import THIS_CALL
-from structgen.grammars.text_grammars.machine.language import ALL_BYTES, Config, Language
+from structgen.grammars.text_grammars.machine.language import Config, Language
 
 
 def _no_text(description: str) -> GrammarError:
@@ -54,7 +54,7 @@ class RegularLanguage(Language):
         if symbol > 255:
             return None
         after = int(self._pool.trans[config, symbol])
-        return None if after < 0 else after
+        return None if after < 0 else after  # below 0: the automaton's state without a text
 
     def after_each(
         self, configs: npt.NDArray[np.int64], symbols: npt.NDArray[np.uint8]
@@ -78,11 +78,12 @@ class RegularLanguage(Language):
 
 
 class WordsLanguage(Language):
-    """Some texts; a configuration is the range of those that begin as the symbols read so far, in the order
-    of their bytes, and how many symbols these are. Nothing is made ahead but this order."""
+    """Some texts. A configuration is (low, high, offset): the range of the sorted texts that begin with the
+    symbols read so far, and how many symbols these are. Nothing is made ahead but the order of the texts."""
 
     def __init__(self, texts: Iterable[bytes], description: str) -> None:
-        self._texts, self.description = sorted(texts), description
+        self._texts = sorted(texts)
+        self.description = description
         if not self._texts:
             raise _no_text(description)
         self._sizes = np.fromiter(map(len, self._texts), np.int64)
@@ -90,43 +91,52 @@ class WordsLanguage(Language):
 
     @cached_property
     def classes(self) -> bytes:  # type: ignore[override]
+        # a class for each byte of the texts; all other bytes share class 0
         classes = bytearray(256)
         for number, byte in enumerate(dict.fromkeys(b"".join(self._texts)), 1):
-            classes[byte] = number & 255
-        return bytes(classes) if 0 in classes else ALL_BYTES
+            classes[byte] = number & 255  # where the texts have all 256 bytes, class 0 is free for the last
+        return bytes(classes)
 
     def start(self) -> Config:
         return 0, len(self._texts), 0
 
     def _going_on(self, config: Config) -> tuple[int, int, int]:
-        """Return a configuration without the text that ends there, which is the first."""
-        low, high, at = config
-        return low + (len(self._texts[low]) == at), high, at
+        """Return a configuration without the text that ends there: in the order of bytes it is the first."""
+        low, high, offset = config
+        ends_here = len(self._texts[low]) == offset
+        return low + ends_here, high, offset
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        low, high, at = self._going_on(config)
-        first = bisect_left(self._texts, symbol, low, high, key=itemgetter(at))
-        last = bisect_right(self._texts, symbol, first, high, key=itemgetter(at))
-        return (first, last, at + 1) if first < last else None
+        low, high, offset = self._going_on(config)
+        # all texts of the range agree before the offset, so their bytes there ascend
+        first = bisect_left(self._texts, symbol, low, high, key=itemgetter(offset))
+        end = bisect_right(self._texts, symbol, first, high, key=itemgetter(offset))
+        return (first, end, offset + 1) if first < end else None
 
     def cheap_next_bytes(self, config: Config) -> bytes:
-        low, high, at = self._going_on(config)
-        following = bytearray()
+        low, high, offset = self._going_on(config)
+        next_bytes = bytearray()
         while low < high:
-            following.append(self._texts[low][at])
-            low = bisect_right(self._texts, following[-1], low, high, key=itemgetter(at))
-        return bytes(following)
+            next_bytes.append(self._texts[low][offset])
+            # on to the first text with another byte
+            low = bisect_right(self._texts, next_bytes[-1], low, high, key=itemgetter(offset))
+        return bytes(next_bytes)
 
     def forced_run(self, config: Config) -> tuple[bytes, Config] | None:
-        # of several texts few are read to their ends
-        rest = self.shortest_rest(config) if len(self._texts) == 1 else b""
-        return (rest, (0, 1, len(self._texts[0]))) if rest else None
+        if len(self._texts) != 1:  # of several texts few are read to their ends
+            return None
+        rest = self.shortest_rest(config)
+        if not rest:
+            return None
+        (text,) = self._texts
+        return rest, (0, 1, len(text))
 
     def accepts(self, config: Config) -> bool:
-        low, _, at = config
-        return len(self._texts[low]) == int(at)
+        low, _, offset = config
+        return len(self._texts[low]) == int(offset)
 
     def shortest_rest(self, config: Config) -> bytes:
-        low, high, at = config
-        text: bytes = self._texts[low + int(self._sizes[low:high].argmin())]
-        return text[at:]
+        low, high, offset = config
+        shortest = low + int(self._sizes[low:high].argmin())
+        text: bytes = self._texts[shortest]
+        return text[offset:]

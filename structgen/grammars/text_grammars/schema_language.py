@@ -32,13 +32,10 @@ def schema_language(of: JsonSchemaGrammar, limits: Limits, target: CompileTarget
     """Return the language of a schema's JSON texts: compiled against the target's tokenizer, or, without a
     target, against single bytes. Raises the errors of `CompiledSchema`."""
     language = JsonText(of, limits, target)
-    if (
-        target is None
-        or not target.is_one_of_many
-        or limits.liveness == "flag"
-        or not _has_documents(of, limits)
-    ):
-        language.locks = 1 + language.compiled.height  # with its errors
+    may_wait = target is not None and target.is_one_of_many and limits.liveness != "flag"
+    if not may_wait or not _has_documents(of, limits):
+        # compiled now, so that its errors are those of this call
+        language.locks = 1 + language.compiled.height
     return language
 
 
@@ -50,7 +47,7 @@ def _has_documents(of: JsonSchemaGrammar, limits: Limits) -> bool:
         if any(place.grammar is not None for place in document.schemas):
             return False
         document.require_handled()
-        network_of(document)
+        network_of(document)  # raises where the schema has no document
     except StructgenError:
         return False
     return True
@@ -61,16 +58,21 @@ class JsonText(MaskedPlaces):
     are called."""
 
     def __init__(self, of: JsonSchemaGrammar, limits: Limits, target: CompileTarget | None) -> None:
-        self._of, self._limits, self._target = of, limits, target
-        self.last = bytes(sorted({byte for kind in (of.root_types or _LAST) for byte in _LAST[kind]}))
+        self._of = of
+        self._limits = limits
+        self._target = target
+        last_bytes = {byte for kind in (of.root_types or _LAST) for byte in _LAST[kind]}
+        self.last = bytes(sorted(last_bytes))
         self.space = b"" if of.policies.whitespace in ("compact", "any:0") else _SPACE
-        self.has_stack, self.locks = True, 1
+        self.has_stack = True
+        self.locks = 1
 
     @cached_property
     def compiled(self) -> CompiledSchema:  # type: ignore[override]
         if self._target is None:
             return CompiledSchema(self._of, _byte_tokenizer(), self._limits, store=False)
         grammar = CompiledSchema(self._of, self._target.tokenizer, self._limits, self._target.store)
+        # `start` answers without compiling, by a number that every schema has
         assert grammar.start.index == _START
         return grammar
 
@@ -82,6 +84,7 @@ class JsonText(MaskedPlaces):
 
     @property
     def sizes(self) -> dict[str, int]:
+        # to ask for sizes must not compile: the cached property stands in the dict once it was made
         return super().sizes if "compiled" in self.__dict__ else {}
 
     @property

@@ -35,7 +35,7 @@ class SpecialToken(TextGrammar):
         return f"special {self.token}"
 
     def without_bytes(self, missing: frozenset[int]) -> SpecialToken:
-        return self
+        return self  # a special token has no bytes
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         return _SingleToken(self.token)
@@ -44,7 +44,7 @@ class SpecialToken(TextGrammar):
 class _SingleToken(Language):
     """A configuration is True once the token was read."""
 
-    classes = bytes(256)
+    classes = bytes(256)  # one class: no byte ever follows
 
     def __init__(self, token: int) -> None:
         self._token = token
@@ -54,7 +54,8 @@ class _SingleToken(Language):
         return False
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        return True if not config and symbol == TOKEN + self._token else None
+        is_the_token = symbol == TOKEN + self._token
+        return True if is_the_token and not config else None
 
     def accepts(self, config: Config) -> bool:
         return bool(config)

@@ -93,34 +93,32 @@ def as_text(operand: Operand) -> TextGrammar:
 
 def sequence(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of each part, one after another; of none, the empty text."""
-    flat = _flatten_operands(Operation.SEQUENCE, parts)
-    parts_merged: list[TextGrammar] = []
-    for part in flat:
-        last, last_two = parts_merged[-1] if parts_merged else None, None
+    merged_parts: list[TextGrammar] = []
+    for part in _flatten_operands(Operation.SEQUENCE, parts):
+        last = merged_parts[-1] if merged_parts else None
+        joined = None
+        # neighbours that are regular become one pattern, so that one automaton reads them
         if isinstance(last, RegularGrammar) and isinstance(part, RegularGrammar):
-            description = (
-                last.description
-                if part.description == last.description
-                else f"{last.description} and then {part.description}"
-            )
-            last_two = RegularGrammar.join_grammars((last, part), description, one_of=False)
-        if last_two is None:
-            parts_merged.append(part)
+            description = last.description
+            if part.description != description:
+                description = f"{description} and then {part.description}"
+            joined = RegularGrammar.join_grammars((last, part), description, one_of=False)
+        if joined is None:
+            merged_parts.append(part)
         else:
-            parts_merged[-1] = last_two
-    if not parts_merged:
+            merged_parts[-1] = joined
+    if not merged_parts:
         return RegularGrammar.of_texts(("",))
-    return (
-        parts_merged[0]
-        if len(parts_merged) == 1
-        else ComposedGrammar(Operation.SEQUENCE, tuple(parts_merged))
-    )
+    if len(merged_parts) == 1:
+        return merged_parts[0]
+    return ComposedGrammar(Operation.SEQUENCE, tuple(merged_parts))
 
 
 def either(*parts: Operand) -> TextGrammar:
     """Return the grammar of a text of any part. Raises `OptionError` where there is none."""
     flat = _flatten_operands(Operation.EITHER, parts)
     if len(flat) > 1:
+        # equal alternatives say the same: the spelling of a grammar tells
         flat = list({part.spelling: part for part in flat}.values())
     if not flat:
         raise OptionError("There are no alternatives.", where="sg.either", cure="Give one grammar at least.")
@@ -128,16 +126,16 @@ def either(*parts: Operand) -> TextGrammar:
         return flat[0]
     if all(isinstance(part, RegularGrammar) for part in flat):
         regular = cast("list[RegularGrammar]", flat)
-        description = " or ".join(part.description for part in regular[:4]) + (
-            " or ..." if len(flat) > 4 else ""
-        )
+        description = " or ".join(part.description for part in regular[:4])
+        if len(flat) > 4:
+            description += " or ..."
         whole = RegularGrammar.join_grammars(regular, description, one_of=True)
         if whole is not None:
             return whole
+        # one of them is no pattern, but a formula still makes one automaton of all
         if sum(part.letters for part in regular) <= MOST_LETTERS:
-            return RegularGrammar(
-                Any_(tuple(part.formula for part in regular)), description, limits=_limits_of(flat)
-            )
+            formula = Any_(tuple(part.formula for part in regular))
+            return RegularGrammar(formula, description, limits=_limits_of(flat))
     return ComposedGrammar(Operation.EITHER, tuple(flat))
 
 
@@ -151,12 +149,12 @@ def repeat_grammar(of: Operand, minimum: int = 0, maximum: int | None = None) ->
     if (minimum, maximum) == (1, 1):
         return grammar
     if isinstance(grammar, RegularGrammar) and (body := grammar.body) is not None:
-        count = f"{{{minimum},{'' if maximum is None else maximum}}}"
-        description = (
-            f"{grammar.description}, {minimum} times or more"
-            if maximum is None
-            else f"{grammar.description}, repeated"
-        )
+        if maximum is None:
+            count = f"{{{minimum},}}"
+            description = f"{grammar.description}, {minimum} times or more"
+        else:
+            count = f"{{{minimum},{maximum}}}"
+            description = f"{grammar.description}, repeated"
         whole = RegularGrammar.of_body(f"(?:{body}){count}", description, grammar.limits)
         if whole is not None:
             return whole
@@ -171,37 +169,41 @@ def in_any_order(
     part with masks of its own. Cost: a state for each set of parts that were read."""
     first = [as_text(part) for part in required]
     parts = (*first, *map(as_text, others), as_text(separator))
-    return sequence() if len(parts) == 1 else ComposedGrammar(Operation.ANY_ORDER, parts, len(first))
+    if len(parts) == 1:  # the separator alone: the empty text
+        return sequence()
+    return ComposedGrammar(Operation.ANY_ORDER, parts, len(first))
 
 
 def intersect_grammars(first: Operand, second: Operand, *, complement: bool = False) -> TextGrammar:
     """Return the grammar of the texts of both, or with `complement` of the first that are none of the
     second's. One of them must be regular (`sg.regex`, `sg.literal`, `sg.choice` and what is made of them by
     `&`, `|`, `-`, `~`); of a difference the second. Raises `OptionError`."""
-    a, b = as_text(first), as_text(second)
-    if not complement and isinstance(a, TextFilter):
-        a, b = b, a
-    if not complement and isinstance(b, TextFilter):
-        return ComposedGrammar(Operation.MEET, (a, b))
-    if not complement and not isinstance(b, RegularGrammar):
-        a, b = b, a
-    if not isinstance(b, RegularGrammar):
+    grammar, regular = as_text(first), as_text(second)
+    if not complement:  # the order of the operands of `&` is free
+        if isinstance(grammar, TextFilter):
+            grammar, regular = regular, grammar
+        if isinstance(regular, TextFilter):
+            return ComposedGrammar(Operation.MEET, (grammar, regular))
+        if not isinstance(regular, RegularGrammar):
+            grammar, regular = regular, grammar
+    if not isinstance(regular, RegularGrammar):
         raise OptionError(
             "A regular grammar must stand on one side of &, and on the right of -.",
             where="grammar",
             cure="Intersect with a regular expression.",
         )
-    formula = Not(b.formula) if complement else b.formula
-    description = f"no {b.description}" if complement else b.description
-    if isinstance(a, RegularGrammar) and max(a.letters, b.letters) <= MOST_LETTERS:
-        return RegularGrammar(
-            All((a.formula, formula)), f"{a.description} and {description}", limits=a.limits
-        )
-    return ComposedGrammar(Operation.MEET, (a,), formula=formula)
+    formula, description = regular.formula, regular.description
+    if complement:
+        formula, description = Not(formula), f"no {description}"
+    if isinstance(grammar, RegularGrammar) and max(grammar.letters, regular.letters) <= MOST_LETTERS:
+        both = All((grammar.formula, formula))
+        return RegularGrammar(both, f"{grammar.description} and {description}", limits=grammar.limits)
+    return ComposedGrammar(Operation.MEET, (grammar,), formula=formula)
 
 
 def ban_texts(of: Operand, texts: tuple[str, ...]) -> TextGrammar:
-    """Return the grammar of the texts of a grammar in which none of `texts` stands, which hold no other."""
+    """Return the grammar of the texts of a grammar that contain none of `texts`. No text of `texts` contains
+    another one."""
     grammar = as_text(of)
     formula = Not(Pattern(pattern_of(texts)))
     if isinstance(grammar, RegularGrammar) and grammar.letters <= MOST_LETTERS:
@@ -240,8 +242,8 @@ class TextGrammar(LanguageGrammar):
             return CompiledText(self, tokenizer, limits, store)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        """Return the grammar of those texts of this one that have none of some bytes. That there are none is
-        said by its `language`."""
+        """Return the grammar of those texts of this one that contain none of the bytes `missing`. Where no
+        text is left, its `language` raises."""
         return ComposedGrammar(Operation.MEET, (self,), formula=only_writable(missing))
 
     @property
@@ -299,8 +301,10 @@ class RegularGrammar(TextGrammar):
         limits: Limits | None = None,
         pattern_size: tuple[str, int] | None = None,
     ) -> None:
-        """`pattern_size`: what `body_of` says of the formula, where the caller knows it."""
-        self.formula, self.description = formula, description
+        """`pattern_size`: the answer of `body_of` for the formula, where the caller knows it: else the
+        pattern is read here."""
+        self.formula = formula
+        self.description = description
         self.limits = checks.check_limits(limits)
         self._body, self._letters = pattern_size or body_of(formula)
         self._part: str | None = None
@@ -330,6 +334,7 @@ class RegularGrammar(TextGrammar):
     def of_texts(cls, texts: Iterable[str], limits: Limits | None = None) -> RegularGrammar:
         """Return the grammar of some texts. Raises `OptionError` where there is none, or one cannot be
         written in UTF-8."""
+        # a string is one text here, not a list of its characters
         words = [texts] if isinstance(texts, str) else list(texts)
         for word in words:
             checks.check_encodable("texts", word)
@@ -338,52 +343,65 @@ class RegularGrammar(TextGrammar):
                 "There is nothing to choose from.", where="texts", cure="Give one text at least."
             )
         chosen = frozenset(words)
-        first_texts = ", ".join(_quote(checks.shorten_text(word)) for word in nsmallest(4, chosen))
-        description = f"{first_texts}, ..." if len(chosen) > 4 else first_texts
-        return cls(Words(chosen), description, limits=limits)
+        # nsmallest, so that a large vocabulary of words is not sorted for four of them
+        shown_words = [_quote(checks.shorten_text(word)) for word in nsmallest(4, chosen)]
+        if len(chosen) > 4:
+            shown_words.append("...")
+        return cls(Words(chosen), ", ".join(shown_words), limits=limits)
 
     @classmethod
     def of_body(cls, body: str, description: str, limits: Limits) -> RegularGrammar | None:
         """Return the grammar of a pattern without assertions; None where its groups nest too deep."""
+        source = f"^(?:{body})$"
         try:
-            ecma_syntax.parse_ecma(f"^(?:{body})$")
+            ecma_syntax.parse_ecma(source)
         except RegexError:
-            return None
-        return cls(Pattern(f"^(?:{body})$"), description, limits=limits)
+            return None  # the caller then composes the parts, each with its own pattern
+        return cls(Pattern(source), description, limits=limits)
 
     @classmethod
     def join_grammars(
-        cls, parts: Sequence[RegularGrammar], description: str, *, one_of: bool
+        cls,
+        parts: Sequence[RegularGrammar],
+        description: str,
+        *,
+        one_of: bool,
     ) -> RegularGrammar | None:
         """Return the grammar of any of some grammars (`one_of`), or of all, one after another, as one
         pattern, which is not read again. None where one is no pattern, all have too many characters, or two
         groups have the same name."""
         letters = sum(part.letters for part in parts)
-        bodies = [part.body if one_of else part.part for part in parts] if letters <= MOST_LETTERS else [None]
+        if letters > MOST_LETTERS:
+            return None
+        bodies = [part.body if one_of else part.part for part in parts]
         if None in bodies:
             return None
-        body, limits = ("|" if one_of else "").join(cast("list[str]", bodies)), _limits_of(parts)
-        if "(?<" in body:
+        body = ("|" if one_of else "").join(cast("list[str]", bodies))
+        limits = _limits_of(parts)
+        if "(?<" in body:  # groups with names: reading the whole tells whether two have the same one
             return cls.of_body(body, description, limits)
         whole = cls(Pattern(f"^(?:{body})$"), description, limits=limits, pattern_size=(body, letters))
-        whole._part = None if one_of else body
+        if not one_of:  # a concatenation needs no brackets inside a longer one
+            whole._part = body
         return whole
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
+        formula: Formula
         if isinstance(self.formula, Words):
-            words = Words(frozenset(word for word in self.formula.of if missing.isdisjoint(word.encode())))
-            return RegularGrammar(words, self.description, limits=self.limits)
+            writable_words = (word for word in self.formula.of if missing.isdisjoint(word.encode()))
+            formula = Words(frozenset(writable_words))
+            return RegularGrammar(formula, self.description, limits=self.limits)
         grammar_of_parts = self.as_parts()
         if grammar_of_parts is not self:
             return grammar_of_parts.without_bytes(missing)
-        return RegularGrammar(
-            All((self.formula, only_writable(missing))), self.description, limits=self.limits
-        )
+        formula = All((self.formula, only_writable(missing)))
+        return RegularGrammar(formula, self.description, limits=self.limits)
 
     def as_parts(self) -> TextGrammar:
         """Return the grammar as one of parts where the counts of its pattern come to more states than an
         automaton has (`pattern_as_rules`); if not, itself."""
         source = self.formula.source if isinstance(self.formula, Pattern) else ""
+        # a pattern without a count has as many states as characters: it need not be read
         if "{" not in source or not source.startswith("^(?:") or len(source) > MOST_LETTERS:
             return self
         return pattern_as_rules(ecma_syntax.parse_ecma(source), self.limits) or self
@@ -421,7 +439,8 @@ class RegularGrammar(TextGrammar):
     def narrowed(self, formula: Formula) -> TextGrammar:
         if self.letters > MOST_LETTERS:
             return super().narrowed(formula)
-        return RegularGrammar(All((self.formula, formula)), self.description, limits=self.limits)
+        both = All((self.formula, formula))
+        return RegularGrammar(both, self.description, limits=self.limits)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
@@ -479,11 +498,9 @@ class TextBefore(TextGrammar):
 
     def check_words(self, place: str = "") -> None:
         """Raise `OptionError` where a word contains another one, or a text that is avoided."""
+        texts = (*self.words, *self.avoided_texts)
         for word in self.words:
-            contained = next(
-                (inner for inner in (*self.words, *self.avoided_texts) if inner != word and inner in word),
-                None,
-            )
+            contained = next((inner for inner in texts if inner != word and inner in word), None)
             if contained is not None or word in self.avoided_texts:
                 raise OptionError(
                     f"{word!r} contains {contained or word!r}, which comes first.",
@@ -494,12 +511,15 @@ class TextBefore(TextGrammar):
     @property
     def word_formulas(self) -> list[Formula]:
         """The texts without any of the words, and for each word those up to it."""
-        every = (*self.words, *self.avoided_texts)
-        later = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
-        never = (Not(containing_words(self.avoided_texts)),) if self.avoided_texts else ()
+        stops = (*self.words, *self.avoided_texts)
+        free = Not(containing_words(stops)) if stops else TRUE
+        # no word is followed by anything, so that the first word ends the text
+        ends_at_first_word = Not(Pattern(rf"^{ANY}(?:{any_of(self.words)})[\s\S]+$"))
+        conditions: list[Formula] = [ends_at_first_word]
+        if self.avoided_texts:
+            conditions.append(Not(containing_words(self.avoided_texts)))
         ends = (Pattern(f"^{ANY}(?:{any_of((word,))})$") for word in self.words)
-        free = Not(containing_words(every)) if every else TRUE
-        return [free, *(All((end, later, *never)) for end in ends)]
+        return [free, *(All((end, *conditions)) for end in ends)]
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         # start-up time
@@ -533,7 +553,10 @@ class JsonTexts(DerivedGrammar):
         return f"json {self.of.spelling}"
 
     def compiled_part(
-        self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
+        self,
+        tokenizer: Tokenizer,
+        limits: Limits | None,
+        store: StoreOption,
     ) -> CompiledGrammar:
         """Return the schema's own machine."""
         with prefix_place(self.place or None):
@@ -549,6 +572,7 @@ class JsonTexts(DerivedGrammar):
         from structgen.tokens.tokenizer import byte_tokenizer
 
         for part in self.of.grammars:
+            # with a tokenizer of bytes the vocabulary is never the reason; nothing goes into a store
             part.compiled(byte_tokenizer(), self.limits, False)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
@@ -579,7 +603,7 @@ class Operation(Enum):
     EITHER = "either"
     REPEAT = "repeat"
     ANY_ORDER = "any order"
-    """The last part separates the others; `least` of these, the first, must all be there."""
+    """The last part separates the others; of these the first `minimum` must all be there."""
     MEET = "meet"
     BAN = "ban"
     """Each run of bytes between special tokens meets the formula."""
@@ -597,13 +621,14 @@ class ComposedGrammar(TextGrammar):
     maximum: int | None = None
     formula: Formula | None = None
     repeats: Callable[[str], str] | None = field(default=None, compare=False, repr=False)
-    """Tells in words what a text so far says again, so that an engine ends it there; "": nothing."""
+    """Returns in words the part that a text so far repeats, so that an engine ends it there; "": none."""
     source = "a composed grammar"
 
     @property
     def texts_named(self) -> str:
-        # of one that is narrowed, for people it is that one
-        return f"a text of {self.source}" if self.formula is None else self.parts[0].texts_named
+        if self.formula is None:
+            return f"a text of {self.source}"
+        return self.parts[0].texts_named  # for people, a grammar that is narrowed stays the same grammar
 
     @property
     def canonical(self) -> str:
@@ -614,32 +639,36 @@ class ComposedGrammar(TextGrammar):
         return self._spell_parts([part.spelling for part in self.parts])
 
     def _spell_parts(self, parts: list[str]) -> str:
-        part_texts = ",".join(parts)
+        arguments = ",".join(parts)
+        # the other operations have no counts
         if self.operation in (Operation.REPEAT, Operation.ANY_ORDER, Operation.INTERRUPT):
-            part_texts += f",{self.minimum},{self.maximum}"
+            arguments += f",{self.minimum},{self.maximum}"
         if self.formula is not None:
-            part_texts += "," + RegularGrammar(self.formula, "").canonical
-        return f"{self.operation.value}({part_texts})"
+            arguments += "," + RegularGrammar(self.formula, "").canonical
+        return f"{self.operation.value}({arguments})"
 
     @property
     def limits(self) -> Limits:
         return _limits_of(self.parts)
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        # a filter has what the grammar has that it filters
-        parts = tuple(
-            part if isinstance(part, TextFilter) else part.without_bytes(missing) for part in self.parts
-        )
-        return ComposedGrammar(self.operation, parts, self.minimum, self.maximum, self.formula)
+        parts: list[TextGrammar] = []
+        for part in self.parts:
+            # a filter reads only bytes that the filtered grammar has
+            is_filter = isinstance(part, TextFilter)
+            parts.append(part if is_filter else part.without_bytes(missing))
+        return ComposedGrammar(self.operation, tuple(parts), self.minimum, self.maximum, self.formula)
 
     @property
     def _is_narrowed(self) -> bool:
         """Whether a regular expression narrows a grammar with masks of its own."""
-        return self.operation is Operation.MEET and self.formula is not None and self.parts[0].has_masks
+        has_formula = self.operation is Operation.MEET and self.formula is not None
+        return has_formula and self.parts[0].has_masks
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
         if target is None or not self._is_narrowed:
             return PartLanguages(limits, target).language_of(self, is_last=True)
+        # The part has masks of its own: the regular expression filters them, instead of a byte-wise product.
         # start-up time
         from structgen.grammars.text_grammars.filtered_language import FilteredMeet
         from structgen.grammars.text_grammars.regular_language import RegularLanguage
@@ -681,15 +710,19 @@ class RulesGrammar(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        patterns = {name: ecma_text(tree) for name, tree in self.terminals.items()}
-        rules_text = f"rules {sorted(self.rules)!r} {sorted(patterns.items())!r} {self.start}"
-        rules_text += f" {self.ignored_terminals!r}"
-        parts = ", ".join(f"{name}={self.bound[name].canonical}" for name in sorted(self.bound))
-        rules_text = f"{rules_text} where {parts}" if parts else rules_text
-        return f"{rules_text} without bytes {sorted(self.missing)}" if self.missing else rules_text
+        # sorted, so that the order in which rules and terminals were read does not change the digest
+        patterns = sorted((name, ecma_text(tree)) for name, tree in self.terminals.items())
+        text = f"rules {sorted(self.rules)!r} {patterns!r} {self.start} {self.ignored_terminals!r}"
+        parts = [f"{name}={self.bound[name].canonical}" for name in sorted(self.bound)]
+        if parts:
+            text += f" where {', '.join(parts)}"
+        if self.missing:
+            text += f" without bytes {sorted(self.missing)}"
+        return text
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
-        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
+        bound = {name: grammar.without_bytes(missing) for name, grammar in self.bound.items()}
+        # `written` describes all texts, hence not the remaining ones
         return replace(self, bound=bound, written=None, missing=self.missing | missing)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
@@ -697,8 +730,9 @@ class RulesGrammar(TextGrammar):
         from structgen.grammars.text_grammars.context_free.context_free_language import ContextFree
 
         parts = PartLanguages(limits, target)
+        # without some bytes a bound grammar may lose all texts: then its terminal alone is impossible
         language_of = parts.if_any if self.missing else parts.language_of
-        bound = {name: language_of(of) for name, of in self.bound.items()}
+        bound = {name: language_of(grammar) for name, grammar in self.bound.items()}
         terminals: dict[str, Language | Node | None] = {**self.terminals, **bound}
         beside = only_writable(self.missing) if self.missing else TRUE
         return ContextFree(
@@ -719,7 +753,9 @@ class PartLanguages:
         languages: dict[str, Language] | None = None,
     ) -> None:
         """`languages`: the languages that were made, by the spelling of their grammars."""
-        self.limits, self.target = limits, target
+        self.limits = limits
+        self.target = target
+        # an empty dict is shared too: `languages or {}` would make another one
         self.languages: dict[str, Language] = {} if languages is None else languages
 
     def language_of(self, grammar: TextGrammar, is_last: bool = False) -> Language:
@@ -729,8 +765,8 @@ class PartLanguages:
             if name not in self.languages:
                 self.languages[name] = grammar.language(self.limits, self.target)
             return self.languages[name]
-        many = (Operation.EITHER, Operation.INTERRUPT)
-        if self.target and len(grammar.parts) > _MANY and grammar.operation in many:
+        is_choice = grammar.operation in (Operation.EITHER, Operation.INTERRUPT)
+        if self.target and len(grammar.parts) > _MANY and is_choice:
             target = self.target._replace(is_one_of_many=True)
             return PartLanguages(self.limits, target, self.languages)._composed_language(grammar, is_last)
         return self._composed_language(grammar, is_last)
@@ -742,7 +778,7 @@ class PartLanguages:
             language.start()
             return language
         except GrammarError as error:
-            if type(error) is not GrammarError:
+            if type(error) is not GrammarError:  # its subclasses say something else, such as a limit
                 raise
             return None
 
@@ -752,44 +788,58 @@ class PartLanguages:
 
         match grammar.operation:
             case Operation.EITHER:
-                alternatives = list(filter(None, [self.if_any(part, is_last) for part in grammar.parts]))
+                languages = [self.if_any(part, is_last) for part in grammar.parts]
+                alternatives = [language for language in languages if language is not None]
                 if not alternatives:
                     raise GrammarError(
                         "None of the alternatives has a text.", where="grammar", cure="Give one that has."
                     )
                 return combined.Union(alternatives)
             case Operation.REPEAT:
-                copy = (self.language_of if grammar.minimum else self.if_any)(grammar.parts[0])
+                # no copy at all is allowed: a grammar without a text then leaves the empty text
+                may_be_absent = not grammar.minimum
+                copy = (self.if_any if may_be_absent else self.language_of)(grammar.parts[0])
                 if copy is None:
                     return RegularGrammar.of_texts(("",)).language(self.limits)
                 return combined.RepeatedLanguage(copy, grammar.minimum, grammar.maximum)
             case Operation.ANY_ORDER:
-                required = list(map(self.language_of, grammar.parts[: grammar.minimum]))
-                *others, separator = map(self.if_any, grammar.parts[grammar.minimum :])
-                words = [*required, *filter(None, others)]
-                if separator is not None:
-                    return combined.AnyOrder(words, grammar.minimum, separator)
-                # nothing separates two words
-                if grammar.minimum > 1:
-                    return self.language_of(grammar.parts[-1])
-                return required[0] if required else combined.RepeatedLanguage(combined.Union(words), 0, 1)
+                return self._any_order_language(grammar)
             case Operation.INTERRUPT:
                 return self._interrupted_language(grammar, is_last)
             case Operation.MEET | Operation.BAN:
                 return self._intersection(grammar)
         *first_parts, last = grammar.parts
-        return combined.Chain([*map(self.language_of, first_parts), self.language_of(last, is_last)])
+        first_languages = [self.language_of(part) for part in first_parts]
+        return combined.Chain([*first_languages, self.language_of(last, is_last)])
+
+    def _any_order_language(self, grammar: ComposedGrammar) -> Language:
+        # start-up time
+        from structgen.grammars.text_grammars import combined_languages as combined
+
+        required = list(map(self.language_of, grammar.parts[: grammar.minimum]))
+        *others, separator = map(self.if_any, grammar.parts[grammar.minimum :])
+        words = [*required, *filter(None, others)]
+        if separator is not None:
+            return combined.AnyOrder(words, grammar.minimum, separator)
+        # The separator has no text, so a text has one word at most.
+        if grammar.minimum > 1:
+            return self.language_of(grammar.parts[-1])  # raises its error, here or at its start
+        if required:
+            return required[0]
+        return combined.RepeatedLanguage(combined.Union(words), 0, 1)
 
     def _interrupted_language(self, grammar: ComposedGrammar, is_last: bool) -> Language:
         # start-up time
         from structgen.grammars.text_grammars.interrupted_text import InterruptedText, text_part
 
         text = cast(TextBefore, grammar.parts[0])
-        languages_after = dict(zip(text.words, map(self.if_any, grammar.parts[1:]), strict=True))
+        _, *body_grammars = grammar.parts
+        languages_after = dict(zip(text.words, map(self.if_any, body_grammars), strict=True))
         bodies = {word: body for word, body in languages_after.items() if body is not None}
         if len(bodies) < len(languages_after):
-            without = (word for word in languages_after if word not in bodies)
-            text = TextBefore(tuple(bodies), (*text.avoided_texts, *without))
+            # after such a word no text exists, so the free text must not contain the word
+            impossible_words = [word for word in languages_after if word not in bodies]
+            text = TextBefore(tuple(bodies), (*text.avoided_texts, *impossible_words))
         # where something follows, most states are at an end: its masks would save nothing
         part = self.target if is_last else None
         whole = text_part(text, self.limits, part) if part else text.language(self.limits)
@@ -800,16 +850,19 @@ class PartLanguages:
         from structgen.grammars.text_grammars.context_free.regular_intersection import Meet
 
         # the product with an automaton needs every byte, so the parts are not compiled by themselves
-        of, limits = PartLanguages(self.limits).language_of(grammar.parts[0]), self.limits
+        language = PartLanguages(self.limits).language_of(grammar.parts[0])
         if grammar.formula is not None:
-            by = RegularGrammar(grammar.formula, "a text that the regular expression takes").language(limits)
-            return Meet(of, by, limits, restarts=grammar.operation is Operation.BAN)
+            regular = RegularGrammar(grammar.formula, "a text that the regular expression takes")
+            automaton = regular.language(self.limits)
+            return Meet(language, automaton, self.limits, restarts=grammar.operation is Operation.BAN)
         text_filter = cast(TextFilter, grammar.parts[1])
         try:
             # most texts pass, so that the shortest rest mostly is that of the language itself
-            return Meet(of, text_filter.language(limits), limits, haste=2)
+            return Meet(language, text_filter.language(self.limits), self.limits, haste=2)
         except GrammarError as error:
-            shortest_text = bytes(symbol for symbol in of.shortest_rest(of.start()) if symbol < 256)
+            # special tokens have no text: the message shows the bytes alone
+            symbols = language.shortest_rest(language.start())
+            shortest_text = bytes(symbol for symbol in symbols if symbol < 256)
             raise text_filter.refusal_error(shortest_text.decode("utf-8", "replace")) from error
 
 
@@ -817,8 +870,10 @@ def _flatten_operands(operation: Operation, parts: tuple[Operand, ...]) -> list[
     """Return the operands as text grammars; an operand of the same operation is replaced by its parts."""
     grammars: list[TextGrammar] = []
     for part in map(as_text, parts):
-        is_same_operation = isinstance(part, ComposedGrammar) and part.operation is operation
-        grammars += cast(ComposedGrammar, part).parts if is_same_operation else (part,)
+        if isinstance(part, ComposedGrammar) and part.operation is operation:
+            grammars += part.parts
+        else:
+            grammars.append(part)
     return grammars
 
 
@@ -837,10 +892,11 @@ def pattern_as_rules(tree: Node, limits: Limits) -> TextGrammar | None:
     rules = RulesGrammar(rule_rows.rules, rule_rows.terminals, start, limits=limits)
     if not nodes_before and not nodes_after:
         return rules
-    assertion_pattern = Pattern(
-        f"^{ecma_text(Concatenation(nodes_before))}{ANY}{ecma_text(Concatenation(nodes_after))}$"
-    )
-    return ComposedGrammar(Operation.MEET, (rules,), formula=assertion_pattern)
+    # rules assert nothing: an automaton checks the look-arounds at both ends
+    first_assertions = ecma_text(Concatenation(nodes_before))
+    last_assertions = ecma_text(Concatenation(nodes_after))
+    formula = Pattern(f"^{first_assertions}{ANY}{last_assertions}$")
+    return ComposedGrammar(Operation.MEET, (rules,), formula=formula)
 
 
 def _limits_of(parts: Sequence[TextGrammar]) -> Limits:

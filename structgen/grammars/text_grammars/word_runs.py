@@ -73,19 +73,26 @@ def borders_of(text: str) -> QuoteBorders:
     """
     spans = (match.regs for match in _TOKEN.finditer(_with_one_accent(text)))
     flat = chain.from_iterable(chain.from_iterable(spans))
+    # of each word or mark: its start and end, and the start of its group of words, which is -1 for a mark
     starts, stops, word_starts, _ = np.fromiter(flat, np.int64).reshape(-1, 4).T
-    at, count = np.arange(len(starts)), len(starts)
-    words, gaps = (word_starts >= 0).nonzero()[0], (starts[1:] != stops[:-1]).nonzero()[0]
-    word, gap = np.array([-1, *words, count]), np.array([-1, *gaps, count])
-    # the next word and the blank before it, the last word and the blank behind it: all as numbers of tokens
-    after, blank = word[word.searchsorted(at)], gap[gap.searchsorted(at)]
-    word_before, gap_after = word[word.searchsorted(at, "right") - 1], gap[gap.searchsorted(at) - 1]
-    touches_next, touches_last = (
-        (after < count) & (after <= blank),
-        (word_before >= 0) & (word_before > gap_after),
-    )
-    begins = (after < count) & (touches_next | ~touches_last)
-    ends = (word_before >= 0) & (touches_last | ~touches_next)
+    count = len(starts)
+    numbers = np.arange(count)
+    # From here on, places are numbers of words and marks; -1 and `count` stand before and behind all.
+    words = (word_starts >= 0).nonzero()[0]
+    word_numbers = np.array([-1, *words, count])
+    gaps = (starts[1:] != stops[:-1]).nonzero()[0]  # white space follows these
+    gap_numbers = np.array([-1, *gaps, count])
+    next_word = word_numbers[word_numbers.searchsorted(numbers)]
+    next_gap = gap_numbers[gap_numbers.searchsorted(numbers)]
+    last_word = word_numbers[word_numbers.searchsorted(numbers, "right") - 1]
+    last_gap = gap_numbers[gap_numbers.searchsorted(numbers) - 1]
+    has_next = next_word < count
+    has_last = last_word >= 0
+    # a word or mark touches a word where no white space stands between
+    touches_next = has_next & (next_word <= next_gap)
+    touches_last = has_last & (last_word > last_gap)
+    begins = has_next & (touches_next | ~touches_last)
+    ends = has_last & (touches_last | ~touches_next)
     return QuoteBorders(starts[begins], stops[ends], starts[words])
 
 
@@ -114,40 +121,52 @@ class Spans(TextGrammar):
     @property
     def canonical(self) -> str:
         digest = blake2b(self.document.encode(), digest_size=16).hexdigest()
-        spans_text = f"spans {digest} {len(self.document)}"
-        return f"{spans_text} {self.pieces}" if self.pieces else spans_text
+        spelling = f"spans {digest} {len(self.document)}"
+        return f"{spelling} {self.pieces}" if self.pieces else spelling
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
+        # a blank behind the text, so that its end is the beginning of a character too
         text = b"%b " % self.document.encode()
-        begins = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
-        what = "a run of the pieces" if self.pieces else "a span of the document"
+        # bytes 0x80 to 0xBF go on with a character of UTF-8; all others begin one
+        borders = (np.frombuffer(text, np.uint8) & 0xC0 != 0x80).nonzero()[0]
+        description = "a span of the document"
         if self.pieces:
-            begins = begins[np.unique(np.cumsum((0, *self.pieces)))]
-        last = np.full_like(begins[1:], begins[-1])
-        return RunLanguage(what, text, begins[:-1], begins[:-1] + 1, last, _to_next(begins))
+            description = "a run of the pieces"
+            borders = borders[np.unique(np.cumsum((0, *self.pieces)))]
+        first = borders[:-1]
+        shortest_ends = first + 1
+        last = np.full_like(first, borders[-1])
+        return RunLanguage(description, text, first, shortest_ends, last, _to_next(borders))
 
 
 def _pieces_of(of: str, text: str) -> QuoteBorders:
     """Return where the words, sentences or lines of a text begin and end."""
-    spans = chain.from_iterable(match.span() for match in re.finditer(_PIECES[of], _with_one_accent(text)))
-    begins, ends = np.fromiter(spans, np.int64).reshape(-1, 2).T
+    matches = re.finditer(_PIECES[of], _with_one_accent(text))
+    flat = chain.from_iterable(match.span() for match in matches)
+    begins, ends = np.fromiter(flat, np.int64).reshape(-1, 2).T
     return QuoteBorders(begins, ends, begins)
 
 
 def _with_one_accent(text: str) -> str:
     """Return a text with one and the same mark for each that changes the character before it."""
-    return text.translate({ord(char): _MARK for char in set(text) if category(char)[0] == "M"})
+    # one character for one, so that places in the result are places in the text
+    marks = (char for char in set(text) if category(char).startswith("M"))
+    return text.translate({ord(mark): _MARK for mark in marks})
 
 
 def _to_next(stops: Numbers) -> Numbers:
     """Return of each byte how many there are to the next of some places in ascending order."""
-    every = np.arange(stops[-1] + 1)
-    distances: Numbers = stops[stops.searchsorted(every)] - every
+    all_bytes = np.arange(stops[-1] + 1)
+    distances: Numbers = stops[stops.searchsorted(all_bytes)] - all_bytes
     return distances
 
 
 def runs_of(
-    text: str, *, words: int | None = None, of: str = "words", limits: Limits | None = None
+    text: str,
+    *,
+    words: int | None = None,
+    of: str = "words",
+    limits: Limits | None = None,
 ) -> WordRuns:
     """Return the grammar of the runs of a text: one or more of its words, sentences or lines that stand side
     by side, with what is between them. White space of the text is one blank in a run.
@@ -173,31 +192,42 @@ class WordRuns(TextGrammar):
     source = "the runs of a text"
 
     def __init__(self, text: str, members: QuoteMembers, limits: Limits) -> None:
-        self.text, self.members, self.limits = text, members, limits
-        data = np.frombuffer(b" %b " % re.sub(r"\s", " ", text).encode(), np.uint8)
-        stays = (data[1:] != 32) | (data[:-1] != 32)
-        self.folded_text: bytes = data[1:][stays].tobytes()
+        self.text = text
+        self.members = members
+        self.limits = limits
+        blank = 32
+        # a blank before the text, too: blanks at its beginning are left out like all that follow a blank
+        with_blanks = re.sub(r"\s", " ", text).encode()
+        data = np.frombuffer(b" %b " % with_blanks, np.uint8)
+        previous = data[:-1]
+        current = data[1:]
+        stays = (current != blank) | (previous != blank)
+        self.folded_text: bytes = current[stays].tobytes()
         """The text with one blank for each run of white space, and a blank behind it."""
         # of each character of the text, and its end, the byte of `folded_text` at which it stands
-        stands = (stays.cumsum() - stays)[data[1:] & 0xC0 != 0x80]
-        begins, ends, pieces = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
+        is_first_byte = current & 0xC0 != 0x80
+        byte_places = (stays.cumsum() - stays)[is_first_byte]
+        borders = borders_of(text) if members.of == "words" else _pieces_of(members.of, text)
+        begins, ends, pieces = borders
         if not len(pieces):
             cure = "Give a text that has some."
             raise GrammarError(f"The text has no {members.of}.", where="text", cure=cure)
-        self.first: Numbers = stands[begins]
+        self.first: Numbers = byte_places[begins]
         """The bytes at which a run may begin, ascending."""
-        following = pieces[pieces.searchsorted(begins)]
-        self.shortest_ends: Numbers = stands[following] + 1
-        """Of each of them the byte behind which a run ends: the first one of a word."""
-        self.last: Numbers = np.full_like(begins, stands[ends[-1]])
-        """Of each of them the byte before which a run that begins there ends at the latest."""
+        first_pieces = pieces[pieces.searchsorted(begins)]
+        self.shortest_ends: Numbers = byte_places[first_pieces] + 1
+        """For each of these, the byte behind which a run may end: the first byte of a word."""
+        self.last: Numbers = np.full_like(begins, byte_places[ends[-1]])
+        """For each of these, the byte before which a run that begins there ends at the latest."""
         if members.words:
             word_starts = _pieces_of("words", text).begins
-            next_one = word_starts.searchsorted(following, "right") - 1 + members.words
-            word_ends = np.append(word_starts, ends[-1])[np.minimum(next_one, len(word_starts))]
-            self.last = stands[ends[ends.searchsorted(word_ends, "right") - 1]]
-        self.bytes_left = _to_next(np.unique(stands[ends]))
-        """Of each byte how many there are to the next end of a piece."""
+            # the first word that a run does not have any more, and the last border before it
+            excluded_word = word_starts.searchsorted(first_pieces, "right") - 1 + members.words
+            bounds = np.append(word_starts, ends[-1])
+            latest = bounds[np.minimum(excluded_word, len(word_starts))]
+            self.last = byte_places[ends[ends.searchsorted(latest, "right") - 1]]
+        self.bytes_left = _to_next(np.unique(byte_places[ends]))
+        """For each byte, how many bytes there are to the next end of a piece."""
 
     @property
     def canonical(self) -> str:
@@ -217,7 +247,7 @@ class RunLanguage(Language):
 
     def __init__(
         self,
-        what: str,
+        description: str,
         text: bytes,
         first: Numbers,
         shortest_ends: Numbers,
@@ -225,13 +255,22 @@ class RunLanguage(Language):
         bytes_left: Numbers,
     ) -> None:
         """Read the runs of a text that begin at the bytes `first`, end at the earliest before the bytes
-        `shortest_ends`, at the latest before the bytes `last`, and where no byte is `bytes_left`. Behind the
-        last end there is one byte more."""
-        self.description, self._text, self._bytes_left = what, text, bytes_left
-        self._first, self._shortest_ends, self._last = first.copy(), shortest_ends.copy(), last.copy()
+        `shortest_ends`, at the latest before the bytes `last`, and only at a byte of which `bytes_left` is 0.
+        Behind the last end the text has one byte more. `description`: a run, in words.
+
+        For example, the runs of whole words of "to be": `text` b"to be ", `first` [0, 3], `shortest_ends`
+        [1, 4], `last` [5, 5], `bytes_left` [2, 1, 0, 2, 1, 0].
+        """
+        self.description = description
+        self._text = text
+        self._bytes_left = bytes_left
+        # copies: `_configs_by_byte` puts ranges of these three in another order
+        self._first = first.copy()
+        self._shortest_ends = shortest_ends.copy()
+        self._last = last.copy()
         self._data = np.frombuffer(text, np.uint8)
-        self._alone: dict[tuple[int, int, int], Config] = {}
-        """By a place and the bounds of its end the first configuration that has no other place."""
+        self._single_configs: dict[tuple[int, int, int], Config] = {}
+        """For a place and the bounds of its end, the first configuration that has no other place."""
 
     def start(self) -> Config:
         return 0, 0, len(self._first)
@@ -239,29 +278,33 @@ class RunLanguage(Language):
     @remember_answers
     def _configs_by_byte(self, config: Config) -> dict[int, Config]:
         """Return the configuration after each byte that may come next."""
-        moves: dict[int, Config] = {}
+        configs: dict[int, Config] = {}
         read_count, low, high = config
-        first, shortest_ends, last = (
-            self._first[low:high],
-            self._shortest_ends[low:high],
-            self._last[low:high],
-        )
+        # views of the three arrays, so that they are sorted in place
+        first = self._first[low:high]
+        shortest_ends = self._shortest_ends[low:high]
+        last = self._last[low:high]
         # one more than the next byte, which is no 255 in UTF-8; 0 where no run goes on
-        after = (self._data[first + read_count] + 1) * (first + read_count < last)
-        order = after.argsort(kind="stable")
-        first[:], shortest_ends[:], last[:] = first[order], shortest_ends[order], last[order]
-        counts = np.bincount(after)
-        for byte in counts.nonzero()[0].tolist():
-            count = int(counts[byte])
-            following = read_count + 1, low, low + count
+        next_keys = (self._data[first + read_count] + 1) * (first + read_count < last)
+        order = next_keys.argsort(kind="stable")
+        first[:] = first[order]
+        shortest_ends[:] = shortest_ends[order]
+        last[:] = last[order]
+        # the places with the same next byte are one range now
+        counts = np.bincount(next_keys)
+        for next_key in counts.nonzero()[0].tolist():
+            count = int(counts[next_key])
+            after = read_count + 1, low, low + count
             if count == 1:
+                # a single place: the bytes that a run has before it change nothing any more
                 place = int(self._first[low]) + read_count
-                key = place, max(place, int(self._shortest_ends[low])), int(self._last[low])
-                following = self._alone.setdefault(key, following)
-            if byte:
-                moves[byte - 1] = following
+                earliest_end = max(place, int(self._shortest_ends[low]))
+                single_key = place, earliest_end, int(self._last[low])
+                after = self._single_configs.setdefault(single_key, after)
+            if next_key:
+                configs[next_key - 1] = after
             low += count
-        return moves
+        return configs
 
     def cheap_next_bytes(self, config: Config) -> bytes:
         return bytes(sorted(self._configs_by_byte(config)))
@@ -278,9 +321,11 @@ class RunLanguage(Language):
         return places, earliest - places + self._bytes_left[earliest]
 
     def accepts(self, config: Config) -> bool:
-        return not self._standing_places(config)[1].all()
+        _, bytes_left = self._standing_places(config)
+        return not bytes_left.all()
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
         places, bytes_left = self._standing_places(config)
         size = int(bytes_left.min())
-        return min(self._text[at : at + size] for at in places[bytes_left == size].tolist())
+        nearest_places = places[bytes_left == size].tolist()
+        return min(self._text[place : place + size] for place in nearest_places)

@@ -39,12 +39,12 @@ _Nodes: TypeAlias = "frozenset[int]"
 _ROOT: Final = 0
 """The node between two tokens."""
 _HASTE: Final = 16
-"""What a text still needs is a poor bound where it must be written in another way, or with other keys: a
-search for the shortest would try all texts that are shorter."""
-_TOLD_APART: Final = 512
+"""The length of a shortest rest is a poor bound where the rest must be written in another way, or with other
+keys: a search for the shortest would try all texts that are shorter."""
+_SINGLE_TOKENS: Final = 512
 """Up to so many tokens are asked one by one; of more, one for all that the machine does not tell apart."""
 _BROKEN: Final = re.compile(rb"[\x00-\x1f\\\x80-\xff]")
-"""What may not do inside a string, or begin an escape."""
+"""A byte that may not stand inside a string as it is, or begins an escape."""
 
 
 class WrittenText(CompiledText):
@@ -56,6 +56,7 @@ class WrittenText(CompiledText):
     """
 
     _language: WrittenMeet
+    # the last two steps read a whole token in compiled code, which knows nothing of the pairs
     byte_steps = (*stepping.BYTE_STEPS[:-2], left_to_python, left_to_python)
 
     def compute(self, index: int, target: int = 0) -> bool:
@@ -64,27 +65,32 @@ class WrittenText(CompiledText):
 
     def _compute_mask(self, index: int, target: int) -> int:
         self._bits = None
-        if fill_mask(self.address, index, target) == 0:
+        if fill_mask(self.address, index, target) == 0:  # the mask is known already
             return 0
-        state = -1 if index == self._finished_state else self._language.machine_state(self._config_of(index))
-        if state < 0:
+        state = -1
+        if index != self._finished_state:
+            state = self._language.machine_state(self._config_of(index))
+        if state < 0:  # inside a token, or at the end: the machine has no mask for it
             return super()._compute_mask(index, target)
         inner = self._language.inner
-        parts, bits = inner.mask_parts(state), inner.bits(state)
-        tokens = np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little"))
-        tokens = tokens[~np.isin(tokens, self._end_ids)]
-        after, which = self._after_each(index, tokens)
-        denied_tokens = tokens[
-            ~np.array([config_after is not None for config_after in after], np.bool_)[which]
-        ]
-        if not len(denied_tokens) and parts is not None:
-            self._memoise_mask(index, *parts, target)
+        mask_parts = inner.mask_parts(state)
+        bits = inner.bits(state)
+        is_allowed = np.unpackbits(bits.view(np.uint8), bitorder="little")
+        tokens = np.flatnonzero(is_allowed)
+        tokens = tokens[~np.isin(tokens, self._end_ids)]  # end tokens write nothing
+        configs_after, group = self._after_each(index, tokens)
+        is_group_alive = np.array([config is not None for config in configs_after], np.bool_)
+        denied_tokens = tokens[~is_group_alive[group]]
+        if not len(denied_tokens) and mask_parts is not None:
+            # nothing is taken out: the machine's own parts serve, and take no room of their own
+            self._memoise_mask(index, *mask_parts, target)
             return 0
         self._bits = bits & ~self._masks.dense_row(denied_tokens.astype(np.int32))
         return LARGE
 
     def _after_token(self, index: int, token: int) -> int:
         with self.lock:
+            # a slot below 0: a special token, which has no text
             if index == self._finished_state or self.vocabulary.token_slot[token] < 0:
                 return super()._after_token(index, token)
             after = self._config_after(self._config_of(index), token)
@@ -92,35 +98,42 @@ class WrittenText(CompiledText):
 
     def _config_after(self, config: Config, token: int) -> Config | None:
         """Return the configuration after a token; None where no text has it."""
-        language, data = self._language, self.tokenizer.token_bytes[token]
+        language = self._language
+        token_bytes = self.tokenizer.token_bytes[token]
         state = language.machine_state(config)
-        if data is None:
+        if token_bytes is None:
             return language.step(config, TOKEN + token)
-        if state >= 0:
+        if state >= 0:  # between two tokens: the machine reads the whole token in compiled code
             inner_state = language.inner.next_index(state, token)
-            pair = language.config_of_state(inner_state) if inner_state >= 0 else None
-            return pair if pair is not None and language.is_live(pair) else None
-        after = language.config_after(config, data)
+            if inner_state < 0:
+                return None
+            pair = language.config_of_state(inner_state)
+            return pair if language.is_live(pair) else None
+        after = language.config_after(config, token_bytes)
         return None if after is None else language.after_token_end(after)
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
         """Return the states after some allowed tokens, or states like these."""
-        after, which = self._after_each(index, tokens)
-        return np.array(
-            [-1 if config_after is None else self._number_of(config_after) for config_after in after],
-            np.int64,
-        )[which]
+        configs_after, group = self._after_each(index, tokens)
+        numbers = [-1 if config is None else self._number_of(config) for config in configs_after]
+        return np.array(numbers, np.int64)[group]
 
     def _after_each(self, index: int, tokens: Tokens) -> tuple[list[Config | None], Tokens]:
-        """Return configurations after some tokens that the machine allows, None for no text, and for each
-        token which of them is like its own: of many tokens, free strings and keys are not told apart."""
+        """Return the configuration after each group of some tokens that the machine allows (None: no text
+        goes on), and the group of each token. Of few tokens each is a group; of many, the tokens inside free
+        strings and keys share groups."""
         config = self._config_of(index)
-        state, special = self._language.machine_state(config), self.vocabulary.token_slot[tokens] < 0
-        if state < 0 or special.any() or len(tokens) <= _TOLD_APART:
-            return [self._config_after(config, token) for token in tokens.tolist()], np.arange(len(tokens))
-        alike = self._group_tokens(config, state, tokens)
-        _, first, which = np.unique(alike, return_index=True, return_inverse=True)
-        return [self._config_after(config, token) for token in tokens[first].tolist()], which
+        state = self._language.machine_state(config)
+        is_special = self.vocabulary.token_slot[tokens] < 0
+        if state < 0 or is_special.any() or len(tokens) <= _SINGLE_TOKENS:
+            group = np.arange(len(tokens))
+            first_tokens = tokens
+        else:
+            kinds = self._group_tokens(config, state, tokens)
+            _, first, group = np.unique(kinds, return_index=True, return_inverse=True)
+            first_tokens = tokens[first]
+        # one token of each group answers for the others
+        return [self._config_after(config, token) for token in first_tokens.tolist()], group
 
     def _group_tokens(self, config: Config, state: int, tokens: Tokens) -> Tokens:
         """Return a number for each of some tokens, the same for those that lead to like configurations from
@@ -128,37 +141,41 @@ class WrittenText(CompiledText):
         inner = self._language.inner
         if not isinstance(inner, CompiledSchema):
             return inner.after_tokens(state, tokens)
-        machine, alike = inner._machine, np.zeros(len(tokens), np.int64)
-        regs = machine.registers(state)
-        mode, at = regs.mode, regs.position
-        is_free = regs.lexeme == StringPool.FREE and regs.side_node <= 0
-        if mode == L.M_STRING:
+        machine = inner._machine
+        registers = machine.registers(state)
+        is_free = registers.lexeme == StringPool.FREE and registers.side_node <= 0
+        if registers.mode == L.M_STRING:
             # where characters are counted, what tokens need depends on how many they have
-            spec = machine.string_row(regs.residue)
-            is_free &= spec[StringRow.max_length] < 0 and at >= spec[StringRow.min_length]
+            spec = machine.string_row(registers.residue)
+            is_bounded = spec[StringRow.max_length] >= 0 or registers.position < spec[StringRow.min_length]
+            is_free = is_free and not is_bounded
         else:
-            is_free &= mode == L.M_KEY and at < 0
-        free = np.zeros(len(tokens), np.bool_)
+            is_free = is_free and registers.mode == L.M_KEY and registers.position < 0
+        kinds = np.zeros(len(tokens), np.int64)
         if is_free:
-            alike = self._free_kinds(machine)[tokens]
-            free = alike < 0
-        alike[~free] = machine.after_tokens(state, tokens[~free])
-        return alike
+            kinds = self._free_kinds(machine)[tokens]
+        # of all other tokens the number is the state of the machine, which is 0 or above
+        others = kinds >= 0
+        kinds[others] = machine.after_tokens(state, tokens[others])
+        return kinds
 
     def _free_kinds(self, machine: Inspection) -> Tokens:
         """Return a number below 0 for each token that goes on with a free string or ends it, the same for
         those whose texts differ in what the string holds alone."""
         texts = cast(TokenTexts, self._language.filter)
         if texts.free_kinds is None:
-            kinds = machine.text_kinds(self.vocab_size)
+            text_kinds = machine.text_kinds(self.vocab_size)
+            # tokens that stay inside the string have the numbers -1, -2, ... of their kinds
+            free_kinds = np.where(text_kinds >= 0, -1 - text_kinds, 0)
+            first_closing = int(free_kinds.min(initial=0)) - 1
+            # below them, a number for each text that may follow the closing quote in a token
             numbers: dict[bytes, int] = {}
-            alike = np.where(kinds >= 0, -1 - kinds, 0)
-            closing = int(alike.min(initial=0)) - 1
-            for token in np.flatnonzero(kinds < 0).tolist():
-                text, quote, rest = (self.tokenizer.token_bytes[token] or b"").partition(b'"')
+            for token in np.flatnonzero(text_kinds < 0).tolist():
+                token_bytes = self.tokenizer.token_bytes[token] or b""
+                text, quote, rest = token_bytes.partition(b'"')
                 if quote and not _BROKEN.search(text):
-                    alike[token] = closing - numbers.setdefault(rest, len(numbers))
-            texts.free_kinds = alike
+                    free_kinds[token] = first_closing - numbers.setdefault(rest, len(numbers))
+            texts.free_kinds = free_kinds
         return texts.free_kinds
 
 
@@ -174,12 +191,14 @@ class WrittenMeet(Meet):
         restarts: bool = True,
         haste: int = _HASTE,
     ) -> None:
-        """`by`: the texts of tokens; the others are as of `Meet`."""
+        """`inner`: the compiled grammar; `by`: the texts of tokens; the other parameters are those of
+        `Meet`."""
         self.inner = inner
         self._loose: Meet | None = None
         """The same for a language of more words, whose configurations are fewer."""
         if isinstance(inner, CompiledSchema):
             self._loose = Meet(_LooseText(inner), by, limits, haste=haste)
+        # a compiled text has a language of its own; of other machines the states are the configurations
         language = inner._language if isinstance(inner, CompiledText) else MaskedPlaces(inner)
         super().__init__(language, by, limits, restarts=restarts, haste=haste)
         self.locks = 1 + inner.height
@@ -202,7 +221,8 @@ class WrittenMeet(Meet):
     def config_of_state(self, state: int) -> Pair:
         """Return the configuration between two tokens in a state of the machine."""
         inner = self.inner
-        return inner._config_of(state) if isinstance(inner, CompiledText) else state, self.filter.start()
+        text_config = inner._config_of(state) if isinstance(inner, CompiledText) else state
+        return text_config, self.filter.start()
 
     def _completes_text(self, text_config: Config, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a text of the grammar: by one compiled call where there is one."""
@@ -213,8 +233,10 @@ class WrittenMeet(Meet):
 
     def _search_rest(self, start: Pair) -> None:
         if self._loose is not None:
+            # no rest among more words: none here; a rest is one here if the strict machine takes it
             rest = self._loose._shortest_rest(start)
-            if rest is None or self._completes_text(start[0], rest):
+            text_config, _ = start
+            if rest is None or self._completes_text(text_config, rest):
                 self._rests[start] = rest
                 return
         super()._search_rest(start)
@@ -247,7 +269,8 @@ class TokenTexts(Language):
         """Return those of a vocabulary, made once."""
         texts = _TEXTS.get(tokenizer)
         if texts is None:
-            texts = _TEXTS[tokenizer] = cls(token for token in tokenizer.token_bytes if token)
+            texts = cls(token for token in tokenizer.token_bytes if token)
+            _TEXTS[tokenizer] = texts
         return texts
 
     def __init__(self, tokens: Iterable[bytes]) -> None:
@@ -257,23 +280,28 @@ class TokenTexts(Language):
         self._ends: set[int] = set()
         self._rests: list[bytes | None] = [None]
         """For each node, the shortest way to the end of a token, of these the smallest."""
+        # the shortest first: the first unit that passes a node is its shortest way to an end
         for unit in sorted(units, key=lambda unit: (len(unit), unit)):
             node = _ROOT
-            for at, byte in enumerate(unit):
+            for offset, byte in enumerate(unit):
                 if self._rests[node] is None:
-                    self._rests[node] = unit[at:]
-                node = self._below[node].setdefault(byte, len(self._below))
-                if node == len(self._below):
+                    self._rests[node] = unit[offset:]
+                new_node = len(self._below)
+                node = self._below[node].setdefault(byte, new_node)
+                if node == new_node:
                     self._below.append({})
                     self._rests.append(None)
             self._ends.add(node)
         self._start: _Nodes = frozenset((_ROOT,))
         self.free_kinds: Tokens | None = None
-        """What `WrittenText` knows of the tokens inside free strings."""
-        self.counts_tokens = any(len(unit) > 1 for unit in units)
-        inner = {byte for unit in units if len(unit) > 1 for byte in unit}
+        """The kinds of the tokens inside free strings (`WrittenText._free_kinds`)."""
+        long_units = [unit for unit in units if len(unit) > 1]
+        self.counts_tokens = bool(long_units)
         single = {unit[0] for unit in units if len(unit) == 1}
-        numbers = {byte: number for number, byte in enumerate(sorted(inner), 2)}
+        # Class 0: bytes of no token; 1: bytes that are tokens alone; then one for each byte of a long unit,
+        # since only these may lead inside a token.
+        inner_bytes = set(b"".join(long_units))
+        numbers = {byte: number for number, byte in enumerate(sorted(inner_bytes), 2)}
         self.classes = bytes(numbers.get(byte, byte in single) for byte in range(256))
 
     def start(self) -> Config:
@@ -285,6 +313,7 @@ class TokenTexts(Language):
             after = self._below[node].get(symbol)
             if after is None:
                 continue
+            # the token may end here, and the next one begins; a longer one may go on: both are possible
             if after in self._ends:
                 nodes.add(_ROOT)
             if self._below[after]:
@@ -297,8 +326,9 @@ class TokenTexts(Language):
     def shortest_rest(self, config: Config) -> Sequence[int]:
         if self.accepts(config):
             return b""
-        rests = [self._rests[node] for node in config]
-        return min((rest for rest in rests if rest is not None), key=lambda rest: (len(rest), rest))
+        rests = [rest for node in config if (rest := self._rests[node]) is not None]
+        # between rests of one length the bytes decide, so that the answer is the same in every process
+        return min(rests, key=lambda rest: (len(rest), rest))
 
     def after_token_end(self, config: Config) -> Config | None:
         return self._start if self.accepts(config) else None
@@ -309,16 +339,19 @@ _TEXTS: Final[WeakKeyDictionary[Tokenizer, TokenTexts]] = WeakKeyDictionary()
 
 
 def _unit_tokens(tokens: Iterable[bytes]) -> set[bytes]:
-    """Return the tokens that are no others one after another: they write the same texts."""
+    """Return the tokens that are not a sequence of other tokens: they write the same texts as all."""
     shortest_first = sorted(set(tokens), key=len)
     single = frozenset(token[0] for token in shortest_first if len(token) == 1)
     units: set[bytes] = set()
     for token in shortest_first:
+        # mostly all bytes are tokens, and this quick test takes out every longer token
         if len(token) > 1 and single.issuperset(token):
             continue
+        # is_reachable[n]: units write the first n bytes
         is_reachable = [True] + [False] * len(token)
         for end in range(1, len(token) + 1):
-            is_reachable[end] = any(is_reachable[at] and token[at:end] in units for at in range(end))
+            starts = (start for start in range(end) if is_reachable[start])
+            is_reachable[end] = any(token[start:end] in units for start in starts)
         if not is_reachable[-1]:
             units.add(token)
     return units

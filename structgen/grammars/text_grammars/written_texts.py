@@ -43,20 +43,22 @@ class WrittenTexts(DerivedGrammar):
 
     def _without_missing_bytes(self, tokenizer: Tokenizer) -> Any:
         """Return the grammar without the bytes that stand in no token."""
+        # bytes that UTF-8 never has are in no text anyway
         absent = UTF8_BYTES.intersection(tokenizer.absent_bytes)
         grammar = self.of.without_bytes(absent) if absent else self.of
+        # a schema's own machine is faster than its texts as a part
         return grammar.of if isinstance(grammar, JsonTexts) else grammar
 
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; where no byte stands only inside longer tokens, by
         its own machine. Raises `TokenizerError` where no text can be written."""
-        inside = UTF8_BYTES.intersection(tokenizer.missing_bytes).difference(tokenizer.absent_bytes)
+        no_single_token = UTF8_BYTES.intersection(tokenizer.missing_bytes)
+        only_inside = no_single_token.difference(tokenizer.absent_bytes)
         try:
-            if inside:
+            if only_inside:
                 return WrittenText(self, tokenizer, limits, store)
-            compiled: CompiledGrammar = self._without_missing_bytes(tokenizer).compiled(
-                tokenizer, limits, store
-            )
+            grammar = self._without_missing_bytes(tokenizer)
+            compiled: CompiledGrammar = grammar.compiled(tokenizer, limits, store)
             return compiled
         except GrammarError as error:
             raise no_text_error(self.of, tokenizer) from error
@@ -66,29 +68,37 @@ BYTES: Final = "Use a tokenizer with byte fallback, or add tokens for single byt
 
 
 def no_text_error(
-    grammar: TextGrammar, tokenizer: Tokenizer, where: str = "", cure: str = BYTES
+    grammar: TextGrammar,
+    tokenizer: Tokenizer,
+    where: str = "",
+    cure: str = BYTES,
 ) -> GrammarError | TokenizerError:
     """Return the error for a grammar without a text that tokens write, with the bytes that its shortest text
-    needs, and their place; for a grammar without any text, its own error."""
+    needs, and their place; for a grammar without any text, its own error.
+
+    `where`: the place of the error; "": the tokenizer. `cure`: the sentence that says how to mend it. For
+    example, `raise no_text_error(sg.literal("é"), tokenizer)`.
+    """
     try:
-        whole = grammar.language(grammar.limits)
-        config: Config | None = whole.start()
-        rest = whole.shortest_rest(config)
-    except GrammarError as own:
-        return own
+        language = grammar.language(grammar.limits)
+        config: Config | None = language.start()
+        rest = language.shortest_rest(config)
+    except GrammarError as own_error:
+        return own_error
     needed_bytes = {byte for byte in rest if byte in tokenizer.missing_bytes}
+    # the place is told by the items that are expected where the first of these bytes stands
     place = ""
     for byte in rest:
         if byte in needed_bytes and config is not None:
-            place = " or ".join(told.what for told in whole.expected_items(config) if byte in told.first)
+            items = language.expected_items(config)
+            place = " or ".join(item.what for item in items if byte in item.first)
             break
-        config = None if config is None else whole.step(config, byte)
-    item = (
-        f": no token writes these single bytes of the shortest: {named_bytes(needed_bytes)}"
-        if needed_bytes
-        else ""
-    )
-    item += f", of {place}" if place else ""
+        config = None if config is None else language.step(config, byte)
+    reason = ""
+    if needed_bytes:
+        reason = f": no token writes these single bytes of the shortest: {named_bytes(needed_bytes)}"
+    if place:
+        reason += f", of {place}"
     return TokenizerError(
-        f"The vocabulary can write no text of the grammar{item}.", where=where or "tokenizer", cure=cure
+        f"The vocabulary can write no text of the grammar{reason}.", where=where or "tokenizer", cure=cure
     )

@@ -33,7 +33,8 @@ class BegunValues:
     def clear_values(self) -> None:
         """Forget what was remembered."""
         self._values: list[Counter[bytes]] = []
-        self._apart: set[tuple[int, int]] = set()
+        """The parts of each value that is looked for."""
+        self._impossible: set[tuple[int, int]] = set()
         """Logs, each with where its item begins, that can become none of the values."""
 
     @property
@@ -47,21 +48,23 @@ class BegunValues:
 
         Cost: the bytes since a log of which it is known that it cannot; else 5 us a value.
         """
-        if len(self._values) != self.count:
+        if len(self._values) != self.count:  # with a new value, the old answers are void
             self.clear_values()
-            texts = self._machine.network.looked_for
-            self._values = [Counter(part for part, _ in parts_of(text)) for text in texts]
-        at = log
-        while at != begin and at:
-            if (at, begin) in self._apart:
-                self._apart.add((log, begin))
+            for value_text in self._machine.network.looked_for:
+                self._values.append(Counter(part for part, _ in parts_of(value_text)))
+        # once a beginning of the item can become none of the values, no continuation of it can
+        log_before = log
+        while log_before != begin and log_before:
+            if (log_before, begin) in self._impossible:
+                self._impossible.add((log, begin))
                 return None
-            at = self._machine.text_before(at)[0]
+            log_before, _ = self._machine.text_before(log_before)
         text = self._machine.expander.item_text(log, begin)
-        possible = [rests for value in self._values if (rests := may_become(text, value)) is not None]
+        answers = [may_become(text, value) for value in self._values]
+        possible = [rests for rests in answers if rests is not None]
         if possible:
             return frozenset().union(*possible)
-        self._apart.add((log, begin))
+        self._impossible.add((log, begin))
         return None
 
 
@@ -75,10 +78,13 @@ def may_become(text: bytes, value: Counter[bytes]) -> frozenset[bytes] | None:
     remaining = Counter(value)
     for part, is_open in parts_of(text):
         if is_open:
-            rests = frozenset(
-                rest[len(part) :] for rest in remaining if remaining[rest] and rest.startswith(part)
-            )
-            return None if not rests else rests if part.startswith(b'"') else frozenset()
+            # the last part: it is the beginning of some parts that are left
+            wholes = [whole for whole in remaining if remaining[whole] and whole.startswith(part)]
+            if not wholes:
+                return None
+            if not part.startswith(b'"'):  # a number or a literal: no string that goes on
+                return frozenset()
+            return frozenset(whole[len(part) :] for whole in wholes)
         if not remaining[part]:
             return None
         remaining[part] -= 1
@@ -93,15 +99,20 @@ def parts_of(text: bytes) -> Iterator[tuple[bytes, bool]]:
         is_open = token.end() == len(text) and not quote
         if raw is not None:
             if b"\\" in raw:
-                raw = _ESCAPES.sub(_decode_escapes, _UNDONE.sub(b"", raw) if is_open else raw)
+                if is_open:  # an escape that is not complete is no character yet
+                    raw = _UNDONE.sub(b"", raw)
+                raw = _ESCAPES.sub(_decode_escapes, raw)
             yield b'"' + raw, is_open
         elif number is not None:
-            digits = number.lower().partition(b"e")[0].replace(b".", b"").strip(b"-0")
+            mantissa, _, _ = number.lower().partition(b"e")
+            digits = mantissa.replace(b".", b"").strip(b"-0")
             if len(digits) > 15:  # rounded, for others may be the same double
-                digits = (b"%d" % ((int(digits[:16]) + 5) // 10)).rstrip(b"0")
+                rounded = (int(digits[:16]) + 5) // 10
+                digits = (b"%d" % rounded).rstrip(b"0")
             yield b"0" + digits, is_open
         else:
-            yield token[0], is_open and token[0].isalpha()
+            word = token[0]
+            yield word, is_open and word.isalpha()  # a bracket is complete
 
 
 def _decode_escapes(escapes: re.Match[bytes]) -> bytes:

@@ -26,68 +26,88 @@ _BEFORE: Final[Mapping[int, bytes]] = {
 
 def _gap_between(indent: bytes | None, token_before: bytes, token_after: bytes, level: int) -> bytes:
     """Return the white space between two tokens; `indent`: None for one line, `level`: the open brackets
-    before it."""
+    before it. For example, b"\\n  " between b"{" and a key at level 1."""
     if token_before == b":":
         return b" "
     if token_before == b",":
         return b" " if indent is None else b"\n" + indent * level
-    opens, closes = token_before in (b"{", b"["), token_after in (b"}", b"]")
-    return b"" if indent is None or opens == closes else b"\n" + indent * (level - closes)
+    opens = token_before in (b"{", b"[")
+    closes = token_after in (b"}", b"]")
+    # both: an empty object or array; neither: inside a member
+    if indent is None or opens == closes:
+        return b""
+    return b"\n" + indent * (level - closes)
 
 
 def _with_space(
-    text: bytes, indent: bytes | None, token_before: bytes = b"", level: int = 0, written_count: int = 0
+    text: bytes,
+    indent: bytes | None,
+    token_before: bytes = b"",
+    level: int = 0,
+    written_count: int = 0,
 ) -> bytes:
-    """Return compact text with its white space; `written_count`: how much of that before it is there."""
-    out = []
+    """Return compact text with its white space. `token_before`, `level`: the token and the open brackets
+    before it; `written_count`: how much of the white space before it is there. For example, `{"a":1}` becomes
+    `{"a": 1}` on one line."""
+    spaced: list[bytes] = []
     for token in _PARTS.findall(text):
-        out += [_gap_between(indent, token_before, token, level)[written_count:], token]
-        level += (token in (b"{", b"[")) - (token in (b"}", b"]"))
-        token_before, written_count = token, 0
-    return b"".join(out)
+        gap = _gap_between(indent, token_before, token, level)
+        spaced += [gap[written_count:], token]
+        if token in (b"{", b"["):
+            level += 1
+        elif token in (b"}", b"]"):
+            level -= 1
+        token_before = token
+        written_count = 0  # only of the first gap something is written
+    return b"".join(spaced)
 
 
 def state_after_space(machine: Inspection, index: int) -> int:
     """Return the state after the white space that the policy makes obligatory. Where the next JSON token
     decides whether there is any, it is written only if some of it is there."""
-    regs = machine.registers(index)
-    mode, written_count = regs.mode, regs.position
-    token_before = _BEFORE.get(mode)
-    if (
-        machine.space[0] not in _OBLIGING
-        or token_before is None
-        or not (written_count or token_before in (b":", b","))
-    ):
+    kind, _ = machine.space
+    registers = machine.registers(index)
+    written_count = registers.position
+    token_before = _BEFORE.get(registers.mode)
+    if kind not in _OBLIGING or token_before is None:
         return index
-    token_after = b"}" if mode in (L.M_MEMBER, L.M_ITEM) else b""
-    return machine.state_after(
-        index,
-        _gap_between(_indent_of(machine), token_before, token_after, machine.brackets(regs))[written_count:],
-    )
+    if not written_count and token_before not in (b":", b","):
+        return index
+    token_after = b"}" if registers.mode in (L.M_MEMBER, L.M_ITEM) else b""
+    gap = _gap_between(_indent_of(machine), token_before, token_after, machine.brackets(registers))
+    return machine.state_after(index, gap[written_count:])
 
 
 def with_obligatory_space(machine: Inspection, text: bytes, index: int) -> bytes:
     """Return the completion of a state outside of escapes, a compact text, with the white space that the
     policy makes obligatory."""
-    if machine.space[0] not in _OBLIGING:
+    kind, _ = machine.space
+    if kind not in _OBLIGING:
         return text
-    regs = machine.registers(index)
-    mode, string_rest, token_before, written_count = regs.mode, b"", b"", 0
-    if mode in QUOTED:
+    registers = machine.registers(index)
+    string_rest = b""
+    token_before = b""
+    written_count = 0
+    if registers.mode in QUOTED:
+        # the text begins inside a string, where `:` and `,` are characters
         string_match = _IN_QUOTES.match(text)
         string_rest = b"" if string_match is None else string_match[0]
-    elif mode in _BEFORE:
-        token_before, written_count = _BEFORE[mode], regs.position
+    elif registers.mode in _BEFORE:
+        token_before = _BEFORE[registers.mode]
+        written_count = registers.position
     rest = text[len(string_rest) :]
-    return string_rest + _with_space(
-        rest, _indent_of(machine), token_before, machine.brackets(regs), written_count
-    )
+    level = machine.brackets(registers)
+    return string_rest + _with_space(rest, _indent_of(machine), token_before, level, written_count)
 
 
 def one_line(text: bytes) -> bytes:
     """Return compact text, from outside of strings on, with the blanks of the policy "oneline"."""
-    return _with_space(text, None) if b"," in text or b":" in text else text
+    if b"," not in text and b":" not in text:
+        return text
+    return _with_space(text, None)
 
 
 def _indent_of(machine: Inspection) -> bytes | None:
-    return machine.space[1] if machine.space[0] == L.SPACE_INDENT else None
+    """Return the indent of one level; None where the policy writes one line."""
+    kind, indent = machine.space
+    return indent if kind == L.SPACE_INDENT else None

@@ -29,11 +29,13 @@ class ShortestCompletions:
 
     def __init__(self, machine: Inspection, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
-        self._machine, self._quoting = machine, quoting
+        self._machine = machine
+        self._quoting = quoting
         self._names = ExtraNames(machine)
         self._begun_values = BegunValues(machine)
         self._quoted_rests = QuotedRests(machine, self._names, quoting)
         self._texts: dict[int, tuple[bytes, int]] = {}
+        """State -> its completion, as a text that states share and where in it the completion begins."""
         self.clear_completions()
 
     @property
@@ -44,18 +46,21 @@ class ShortestCompletions:
 
     def names_begun(self, text: int) -> frozenset[bytes]:
         """Return how names go on that were looked for and begin with the text of a key
-        (`Names.begun_rests`)."""
+        (`ExtraNames.begun_rests`)."""
         return self._names.begun_rests(text)
 
     def clear_completions(self) -> None:
         """Forget what was remembered."""
         self._asked_states: set[int] = set()
+        """States whose completions were worked out, and not shown by another state's."""
         self._alike: dict[tuple[int, ...], int] = {}
+        """The registers that count -> the first state with them (`stand_in`)."""
         self._texts.clear()
         self._quoted_rests.clear_rests()
         self._names.clear_names()
         self._begun_values.clear_values()
-        self._names_told = 0
+        self._names_of_alike = 0
+        """How many names were looked for when `_alike` was begun."""
 
     def completion_text(self, index: int) -> bytes:
         """Return the completion of a state; empty where the document is complete."""
@@ -82,9 +87,11 @@ class ShortestCompletions:
     def find_completion(self, index: int) -> tuple[bytes, int]:
         """Return the completion of a state as a text and where in it it begins."""
         while (completion := self._texts.get(index)) is None:
-            like, names = self.stand_in(index), self.names_asked
+            like = self.stand_in(index)
+            names_before = self.names_asked
             self.look_for_names(like)
-            if names == self.names_asked:
+            # with a new name the state may stand for fewer others: then another one is looked for
+            if names_before == self.names_asked:
                 self._texts[index] = self._texts[like]
         return completion
 
@@ -97,15 +104,15 @@ class ShortestCompletions:
 
     def stand_in(self, index: int) -> int:
         """Return the state that stands for all that differ from this one in the text of a key or an item
-        alone, of which none may become a name or a value that was looked for. What they have left is the
-        same, byte for byte, unless a completion looks for one more, and the same tokens may come in them. So
-        the text so far, however long, is none of its costs."""
-        if self._names_told != self.names_asked:
+        alone, of which none may become a name or a value that was looked for. Their completions are the same,
+        byte for byte, unless a completion looks for one more, and the same tokens may come in them. So the
+        text so far, however long, adds nothing to the cost."""
+        if self._names_of_alike != self.names_asked:
             self._alike.clear()
-            self._names_told = self.names_asked
-        regs = self._machine.registers(index)
-        *key, text, frame = regs
-        is_begun_name = regs.mode == L.M_KEY and self._names.begun_rests(text)
+            self._names_of_alike = self.names_asked
+        registers = self._machine.registers(index)
+        *key, text, frame = registers
+        is_begun_name = registers.mode == L.M_KEY and self._names.begun_rests(text)
         if not text or is_begun_name or self.near_rests(text, frame) is not None:
             return index
         return self._alike.setdefault((*key, text & L.CAPTURE, frame), index)
@@ -117,8 +124,10 @@ class ShortestCompletions:
         log = text & L.LOG if text & L.CAPTURE else 0
         if not log:
             return None
-        near = frozenset[bytes]() if self.wants_again(frame) else None
-        for _residue, begin in self._comparing_frames(frame):
+        near: frozenset[bytes] | None = None
+        if self.wants_again(frame):
+            near = frozenset()
+        for _, begin in self._comparing_frames(frame):
             rests = self._begun_values.rests_of_item(log, begin)
             if rests is not None:
                 near = rests.union(near or ())
@@ -126,12 +135,8 @@ class ShortestCompletions:
 
     def wants_again(self, frame: int) -> bool:
         """Return whether, around a frame, the rest of an array may be the item that is being written."""
-        return any(
-            map(
-                self._machine.network.wants_again,
-                (residue for residue, _begin in self._comparing_frames(frame)),
-            )
-        )
+        network = self._machine.network
+        return any(network.wants_again(residue) for residue, _ in self._comparing_frames(frame))
 
     # --- one state ------------------------------------------------------------------------------------------
 
@@ -139,11 +144,13 @@ class ShortestCompletions:
         machine = self._machine
         if machine.may_end(index):
             return b""
-        regs = machine.registers(index)
-        if escape_of(regs) != 0:
+        registers = machine.registers(index)
+        if escape_of(registers) != 0:
             return self._complete_escape(index)
-        demands = self._innermost_rests(state_after_space(machine, index))
-        return with_obligatory_space(machine, self._outer_rest(regs.frame, demands, machine.log(regs)), index)
+        # a compact text first, from the innermost value outwards; then its white space
+        rests = self._innermost_rests(state_after_space(machine, index))
+        text = self._outer_rest(registers.frame, rests, machine.log(registers))
+        return with_obligatory_space(machine, text, index)
 
     def _outer_rest(self, frame: int, demands: Demands, log: int) -> bytes:
         """Return the shortest rest of the document, given those of the innermost value or container.
@@ -152,6 +159,7 @@ class ShortestCompletions:
         while frame >= 0:
             residue, extras, key, frame = machine.frame(frame)
             if self._depends_on_item(residue, key):
+                # of such a frame the register `extras` says where in the log the item begins
                 item = machine.expander.item_text(log, extras)
                 demands = machine.network.finish_with(
                     machine.residue(residue), None, demands, text_so_far=item
@@ -176,59 +184,61 @@ class ShortestCompletions:
     def _innermost_rests(self, index: int) -> Demands:
         """Return the shortest rest of the innermost value or container, for each of its demands."""
         machine = self._machine
-        regs = machine.registers(index)
-        mode = regs.mode
+        registers = machine.registers(index)
+        mode = registers.mode
         if mode == L.M_STRING:
             return self._quoted_rests.rests_of_string(index)
         if mode == L.M_WORDS:
-            return self._quoted_rests.rests_of_word(regs)
+            return self._quoted_rests.rests_of_word(registers)
         if mode == L.M_NUMBER:
-            return machine.numbers.shortest_rests(regs.lexeme)
+            return machine.numbers.shortest_rests(registers.lexeme)
         if mode == L.M_LITERAL:
-            which, at = regs.lexeme >> 4, regs.lexeme & 15
-            rest = (b"true", b"false", b"null")[which][at:]
-            return dict.fromkeys(machine.network.outcomes.values[regs.residue], rest)
+            # the lexeme is the number of the word and how much of it is written
+            word = (b"true", b"false", b"null")[registers.lexeme >> 4]
+            rest = word[registers.lexeme & 15 :]
+            return dict.fromkeys(machine.network.outcomes.values[registers.residue], rest)
         if mode == L.M_DOC:
             return self._shortest_values(machine.network.root, index)
         if mode == L.M_KEY:
             return self._quoted_rests.rests_of_key(index)
-        row, lexeme = regs.residue, regs.lexeme
+        row = registers.residue
         residue = machine.residue(row)
         if mode in (L.M_COLON, L.M_VALUE):
-            key, place = machine.expander.network_key(row, lexeme), machine.child_place(row, lexeme)
-            value = self._shortest_values(place, index if mode == L.M_VALUE else None)
-            rests = machine.network.finish_with(residue, key, value, self._names.extra_keys(regs.extras))
+            # the key is written: of these modes the lexeme is its number
+            key = machine.expander.network_key(row, registers.lexeme)
+            place = machine.child_place(row, registers.lexeme)
+            values = self._shortest_values(place, index if mode == L.M_VALUE else None)
+            extra_keys = self._names.extra_keys(registers.extras)
+            rests = machine.network.finish_with(residue, key, values, extra_keys)
             return with_head(b":", rests) if mode == L.M_COLON else rests
         return self._container_rests(index, mode, residue)
 
     def _container_rests(self, index: int, mode: int, residue: int) -> Demands:
         """Return the rest of an object or array, from between its tokens."""
         machine = self._machine
-        regs = machine.registers(index)
-        extra_keys = self._names.extra_keys(regs.extras)
+        registers = machine.registers(index)
+        # asked in every mode: the network looks for names of extra keys, which other states depend on
+        extra_keys = self._names.extra_keys(registers.extras)
         whole = machine.network.finish(residue, extra_keys)
-        if mode in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
-            if regs.position == 0:
-                return whole
-            # white space was written, after which not every token may stand
-            possible = machine.next_bytes(index)
-            close = b"}" if mode in (L.M_OBJECT, L.M_MEMBER) else b"]"
-            options: dict[int, bytes] = {}
-            if close[0] in possible:
-                options = {j: text for j, text in whole.items() if text == close}
-            comma = b"," if mode in (L.M_MEMBER, L.M_ITEM) else b""
-            if comma and comma[0] not in possible:
-                return options
-            after = machine.state_after(index, comma) if comma else index
-            going_on = (
-                self._item_rests(after, residue)
-                if mode in (L.M_ARRAY, L.M_ITEM)
-                else self._member_rests(after)
-            )
-            return lesser_texts(options, with_head(comma, going_on))
         if mode == L.M_NEXT:
             return self._item_rests(index, residue)
-        return self._member_rests(index)
+        if mode not in (L.M_OBJECT, L.M_MEMBER, L.M_ARRAY, L.M_ITEM):
+            return self._member_rests(index)
+        if registers.position == 0:
+            return whole
+        # white space was written, after which not every token may stand
+        possible = machine.next_bytes(index)
+        is_array = mode in (L.M_ARRAY, L.M_ITEM)
+        close = b"]" if is_array else b"}"
+        closing: dict[int, bytes] = {}
+        if close[0] in possible:
+            closing = {demand: text for demand, text in whole.items() if text == close}
+        comma = b"," if mode in (L.M_MEMBER, L.M_ITEM) else b""
+        if comma and comma[0] not in possible:
+            return closing
+        after = machine.state_after(index, comma) if comma else index
+        going_on = self._item_rests(after, residue) if is_array else self._member_rests(after)
+        return lesser_texts(closing, with_head(comma, going_on))
 
     def _item_rests(self, index: int, residue: int) -> Demands:
         """Return the rest of an array that goes on with an item."""
@@ -244,7 +254,9 @@ class ShortestCompletions:
     def _member_rests(self, index: int) -> Demands:
         """Return the rest of an object that goes on with a member."""
         after = self._machine.state_after(index, b'"')
-        return {} if after < 0 else with_head(b'"', self._quoted_rests.rests_of_key(after))
+        if after < 0:
+            return {}
+        return with_head(b'"', self._quoted_rests.rests_of_key(after))
 
     def _shortest_values(self, place: int, index: int | None) -> Demands:
         """Return the shortest values of a place; `index`: the state,
@@ -273,11 +285,15 @@ class ShortestCompletions:
                     break
         if escape_of(machine.registers(index)) == 6:
             # behind a high surrogate another one only where nothing else may come: that could go on for ever
-            ways = {state: r for state, r in ways.items() if escape_of(machine.registers(state)) == 0} or ways
-        if not ways:  # what is alike has other digits: the first bytes that may come do
+            finished = {
+                state: rests for state, rests in ways.items() if escape_of(machine.registers(state)) == 0
+            }
+            ways = finished or ways
+        if not ways:  # the characters that stand for others have other digits: the first byte that may come
             present = bytes({*range(128)}.difference(self._quoting.missing))
             byte, after = machine.after_each(index, present)[0]
             return bytes((byte,)) + self.completion_text(after)
-        return min(
-            (min(ways[after], key=text_order) + self.completion_text(after) for after in ways), key=text_order
-        )
+        # of the rests that lead to one state only the least counts
+        least_rests = {after: min(rests, key=text_order) for after, rests in ways.items()}
+        texts = (rest + self.completion_text(after) for after, rest in least_rests.items())
+        return min(texts, key=text_order)

@@ -1,4 +1,4 @@
-"""Shortest texts by demand: the least of some, and what stands before them."""
+"""Shortest texts by demand: the least of several, and texts with another one before them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ def text_order(text: bytes) -> tuple[int, bytes]:
 
 def with_head(head: bytes, rests: Mapping[int, bytes]) -> Demands:
     """Return texts with another one before each."""
-    return {j: head + rest for j, rest in rests.items()} if head else dict(rests)
+    return {demand: head + rest for demand, rest in rests.items()}
 
 
 def lesser_texts(texts: Mapping[int, bytes], other_texts: Mapping[int, bytes]) -> Demands:
     """Return for each demand the lesser of two texts."""
     best = dict(texts)
-    for j, text in other_texts.items():
-        if j not in best or text_order(text) < text_order(best[j]):
-            best[j] = text
+    for demand, text in other_texts.items():
+        # a demand that only one of the two knows keeps its text
+        if demand not in best or text_order(text) < text_order(best[demand]):
+            best[demand] = text
     return best

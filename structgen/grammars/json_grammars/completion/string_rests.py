@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from heapq import heappop, heappush
 
 from structgen.automata.unicode.charsets import LAST, SURROGATES
@@ -15,7 +15,7 @@ from structgen.machines.json_machine.tables import json_blocks as L
 from structgen.machines.json_machine.tables.json_blocks import StringRow
 from structgen.schema.reading.missing_bytes import Quoting
 
-_KEYS = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
+_PLAIN_BYTES = bytes(byte for byte in range(32, 256) if byte not in b'"\\\x7f')
 """Bytes that strings write as they are, where a policy has no other way."""
 _ESCAPED = (0, 31), (34, 34), (92, 92), (127, 127), SURROGATES
 _ESCAPED_ASCII = (*_ESCAPED[:-2], (127, 0xD7FF), SURROGATES, (0xE000, LAST))
@@ -28,7 +28,8 @@ class _ExtraKeys(Collection[str]):
     """The extra keys that an object holds; those that are looked for are noted."""
 
     def __init__(self, names: ExtraNames, root: int) -> None:
-        self._names, self._root = names, root
+        self._names = names
+        self._root = root
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -57,6 +58,7 @@ class ExtraNames:
 
     def _set_names(self, bytes_by_name: dict[str, bytes]) -> None:
         """Have these be the names, and forget what was worked out of others."""
+        # one statement: an interrupted call leaves no rests of other names
         rests_by_text = {0: frozenset(bytes_by_name.values())}
         self._bytes_by_name, self._rests_by_text = bytes_by_name, rests_by_text
 
@@ -76,24 +78,30 @@ class ExtraNames:
 
     def all_names(self, root: int) -> frozenset[str]:
         """Look for all names of a set."""
-        names = frozenset(map(decode_text, self._machine.steps_of_set(root))) if root else frozenset()
+        names: frozenset[str] = frozenset()
+        if root:
+            names = frozenset(map(decode_text, self._machine.steps_of_set(root)))
         self._note_names(names)
         return names
 
     def look_for(self, keys: Iterable[bytes]) -> None:
         """Note names by their bytes, unless they begin inside a character."""
-        self._note_names(decode_text(key) for key in keys if key[:1] < b"\x80" or key[:1] >= b"\xc0")
+        whole_keys = (key for key in keys if not b"\x80" <= key[:1] < b"\xc0")
+        self._note_names(map(decode_text, whole_keys))
 
     def _note_names(self, keys: Iterable[str]) -> None:
-        new = {key: encode_text(key) for key in keys if key not in self._bytes_by_name}
-        if new:
-            self._set_names(self._bytes_by_name | new)
+        """Add names to those that were looked for."""
+        new_names = {key: encode_text(key) for key in keys if key not in self._bytes_by_name}
+        if new_names:
+            self._set_names(self._bytes_by_name | new_names)
 
     def begun_rests(self, text: int) -> frozenset[bytes]:
         """Return how those of the names go on that begin with what is written of a key, its register `text`.
         Cost: its bytes that are new."""
-        rests_by_text, path = self._rests_by_text, []
+        rests_by_text = self._rests_by_text
         text &= L.LOG
+        # back along the text, as far as a beginning whose answer is known
+        path: list[tuple[int, int]] = []
         while text not in rests_by_text:
             parent_text, byte = self._machine.text_before(text)
             if byte == L.KEY_BEGINS:
@@ -103,7 +111,9 @@ class ExtraNames:
             text = parent_text
         rests = rests_by_text[text]
         for text, byte in reversed(path):
-            rests = rests_by_text[text] = frozenset(rest[1:] for rest in rests if rest[:1] == bytes((byte,)))
+            first = bytes((byte,))
+            rests = frozenset(rest.removeprefix(first) for rest in rests if rest.startswith(first))
+            rests_by_text[text] = rests
         return rests
 
 
@@ -112,40 +122,57 @@ class QuotedRests:
 
     def __init__(self, machine: Inspection, names: ExtraNames, quoting: Quoting) -> None:
         """`quoting`: how strings are written."""
-        self._machine, self._names, self._quoting = machine, names, quoting
+        self._machine = machine
+        self._names = names
+        self._quoting = quoting
         self._literal = quoting.write_literal
-        self._escaped_ranges = _ANY if quoting.missing else _ESCAPED_ASCII if quoting.is_ascii else _ESCAPED
-        self._keys: dict[int, Demands] = {}
+        self._escaped_ranges: Sequence[tuple[int, int]] = _ESCAPED
+        if quoting.missing:
+            self._escaped_ranges = _ANY
+        elif quoting.is_ascii:
+            self._escaped_ranges = _ESCAPED_ASCII
+        self._key_rests: dict[int, Demands] = {}
 
     def clear_rests(self) -> None:
         """Forget what was remembered."""
-        self._keys.clear()
+        self._key_rests.clear()
 
     def rests_of_string(self, index: int) -> Demands:
-        """Return the rest of a string; where it agrees with a list beside its automaton, of that too."""
+        """Return the rest of a string. Where its text is the beginning of a listed word, the word's rest
+        counts too."""
         machine = self._machine
-        regs = machine.registers(index)
-        prefix = regs.side_node
+        registers = machine.registers(index)
+        prefix = registers.side_node
         if prefix <= 0:
-            return self._unlisted_rests(regs)
-        row = machine.string_row(regs.residue)
+            return self._unlisted_rests(registers)
+        row = machine.string_row(registers.residue)
         shortest_other: bytes | None = None
-        for text, _characters, node, agrees in self._find_ways(index):
-            then = machine.registers(node)
+        """The shortest rest, without its quote, that makes no listed word of the string."""
+        for text, _, node, agrees in self._find_ways(index):
+            registers_after = machine.registers(node)
+            candidates: list[bytes] = []
             if not agrees:
-                rests = [text + rest[:-1] for rest in self._unlisted_rests(then).values()]
+                # without the quote, which is put behind the shortest of all
+                rests = self._unlisted_rests(registers_after).values()
+                candidates = [text + rest.removesuffix(b'"') for rest in rests]
             elif shortest_other is not None and len(shortest_other) <= len(text):
-                break
+                break  # ways that agree come by their length: no later one is shorter
             else:
-                here = then.side_node
-                words = machine.words_with_prefix(row[StringRow.words], here)
-                ends = any(len(word) == here & L.POSITION_BITS for _, word in words)
-                rests = [] if ends or machine.state_after(node, b'"') < 0 else [text]
-            shortest_other = min(
-                rests if shortest_other is None else [*rests, shortest_other], key=text_order, default=None
-            )
-        best = self._listed_rests(row[StringRow.words], prefix, row[StringRow.outcomes])
-        return best if shortest_other is None else lesser_texts(best, {0: shortest_other + b'"'})
+                # the string may end here, unless it is a listed word then
+                prefix_after = registers_after.side_node
+                length = prefix_after & L.POSITION_BITS
+                longer_words = machine.words_with_prefix(row[StringRow.words], prefix_after)
+                is_word = any(len(word) == length for _, word in longer_words)
+                if not is_word and machine.state_after(node, b'"') >= 0:
+                    candidates = [text]
+            if shortest_other is not None:
+                candidates.append(shortest_other)
+            shortest_other = min(candidates, key=text_order, default=None)
+        words = row[StringRow.words]
+        best = self._listed_rests(words, prefix, row[StringRow.outcomes])
+        if shortest_other is None:
+            return best
+        return lesser_texts(best, {0: shortest_other + b'"'})
 
     def _find_ways(self, index: int) -> Iterator[tuple[bytes, bytes, int, bool]]:
         """Yield texts that a string or a key may go on with, also decoded, with the state behind each and
@@ -156,19 +183,22 @@ class QuotedRests:
         while heap:
             _, text, characters, node = heappop(heap)
             yield text, characters, node, True
-            met: set[tuple[int, int]] = set()
+            met_kinds: set[tuple[int, int]] = set()
             for step_characters, step_text, after in self._find_steps(node):
-                regs, longer = self._machine.registers(after), text + step_text
-                is_key = regs.mode == L.M_KEY
-                lex, position = regs.lexeme & L.STATE_BITS, regs.position
-                kind = lex, 0 if is_key else position
-                if lex == L.NO_STATE or kind in met:
-                    continue  # what is in no list goes on as well
-                if regs.side_node > 0 or (is_key and position >= 0):
-                    heappush(heap, (len(longer), longer, characters + step_characters, after))
+                registers = self._machine.registers(after)
+                text_after = text + step_text
+                characters_after_step = characters + step_characters
+                is_key = registers.mode == L.M_KEY
+                state = registers.lexeme & L.STATE_BITS
+                position = registers.position
+                kind = state, 0 if is_key else position
+                if state == L.NO_STATE or kind in met_kinds:
+                    continue  # another way of the same kind goes on as well as this one
+                if registers.side_node > 0 or (is_key and position >= 0):
+                    heappush(heap, (len(text_after), text_after, characters_after_step, after))
                 else:
-                    met.add(kind)
-                    yield longer, characters + step_characters, after, False
+                    met_kinds.add(kind)
+                    yield text_after, characters_after_step, after, False
 
     def _find_steps(self, index: int) -> list[tuple[bytes, bytes, int]]:
         """Return steps in a string or a key: decoded bytes, as they are written, and the state after them. A
@@ -176,89 +206,117 @@ class QuotedRests:
         alike. The shortest come first."""
         machine = self._machine
         missing = self._quoting.missing
-        bytewise = machine.after_each(index, bytes(byte for byte in _KEYS if byte not in missing))
-        steps = [(bytes((byte,)), bytes((byte,)), after) for byte, after in bytewise]
-        if any(0x80 <= byte < 0xC0 for byte, _ in bytewise):
+        plain_bytes = bytes(byte for byte in _PLAIN_BYTES if byte not in missing)
+        states_after = machine.after_each(index, plain_bytes)
+        steps: list[tuple[bytes, bytes, int]] = []
+        for byte, after in states_after:
+            character = bytes((byte,))
+            steps.append((character, character, after))
+        if any(0x80 <= byte < 0xC0 for byte, _ in states_after):
             return steps  # inside a character
         for low, high in self._escaped_ranges:
             for point in characters_after(machine, index, low, high):
                 character = encode_text(chr(point))
-                literal = self._literal(chr(point))[1:-1]
-                after = machine.state_after(index, literal)
-                if after >= 0 and missing.isdisjoint(literal):
-                    steps.append((character, literal, after))
+                spelling = self._literal(chr(point))[1:-1]  # without its quotes
+                after = machine.state_after(index, spelling)
+                if after >= 0 and missing.isdisjoint(spelling):
+                    steps.append((character, spelling, after))
         return sorted(steps, key=lambda step: text_order(step[1]))
 
-    def _unlisted_rests(self, regs: StateRegisters) -> Demands:
+    def _unlisted_rests(self, registers: StateRegisters) -> Demands:
+        """Return the rest of a string by its automaton alone, its quote included."""
         machine = self._machine
-        row, count = machine.string_row(regs.residue), regs.position
-        missing = self._quoting.blank * max(0, row[StringRow.min_length] - count)
+        row = machine.string_row(registers.residue)
+        count = registers.position
+        # the automaton does not count: characters that minLength asks for stand before the quote
+        missing_count = max(0, row[StringRow.min_length] - count)
+        padding = self._quoting.blank * missing_count
         character_count = count if row[StringRow.phases] >= 0 else 0
-        rests = machine.strings.shortest_rests(regs.lexeme & L.STATE_BITS, character_count)
-        return {j: self.write_rest(text) + missing + b'"' for j, text in rests.items()}
+        state = registers.lexeme & L.STATE_BITS
+        rests = machine.strings.shortest_rests(state, character_count)
+        ending = padding + b'"'
+        return {demand: self.write_rest(text) + ending for demand, text in rests.items()}
 
-    def rests_of_word(self, regs: StateRegisters) -> Demands:
+    def rests_of_word(self, registers: StateRegisters) -> Demands:
         """Return the rest of a string that is in a list."""
-        row = self._machine.string_row(regs.residue)
-        return self._listed_rests(row[StringRow.start], regs.position, row[StringRow.outcomes])
+        row = self._machine.string_row(registers.residue)
+        return self._listed_rests(row[StringRow.start], registers.position, row[StringRow.outcomes])
 
     def _listed_rests(self, words: int, prefix: int, outcomes: int) -> Demands:
+        """Return the rest of a string that becomes a listed word. `words`: the list; `prefix`: the beginning
+        that is written, its length in POSITION_BITS; `outcomes`: the row of the words' outcomes."""
         machine = self._machine
         best: Demands = {}
-        for at, word in machine.words_with_prefix(words, prefix):
+        for number, word in machine.words_with_prefix(words, prefix):
             text = self.write_rest(word[prefix & L.POSITION_BITS :]) + b'"'
-            outcome = machine.word_outcome(outcomes + at)
+            outcome = machine.word_outcome(outcomes + number)
             # a character that was begun is not written by an escape
             if outcome >= 0 and self._quoting.missing.isdisjoint(text):
-                best = lesser_texts(best, dict.fromkeys(machine.network.outcomes.values[outcome], text))
+                demands = machine.network.outcomes.values[outcome]
+                best = lesser_texts(best, dict.fromkeys(demands, text))
         return best
 
     def rests_of_key(self, index: int) -> Demands:
         """Return the rest of an object in the middle of a key; once, for many blanks lead to one key."""
-        rests = self._keys.get(index)
+        rests = self._key_rests.get(index)
         if rests is None:
-            rests = self._keys[index] = self._find_key_rests(index)
+            rests = self._find_key_rests(index)
+            self._key_rests[index] = rests
         return rests
 
     def _find_key_rests(self, index: int) -> Demands:
+        """Return the rest of an object in the middle of a key: of a named key, or of another one."""
+        machine = self._machine
+        registers = machine.registers(index)
+        residue = machine.residue(registers.residue)
+        best: Demands = {}
+        if registers.position >= 0:  # the beginning of a named key
+            best = self._named_key_rests(registers, residue)
+        if registers.lexeme & L.STATE_BITS != L.NO_STATE:
+            best = lesser_texts(best, self._extra_key_rests(index, residue))
+        return best
+
+    def _named_key_rests(self, registers: StateRegisters, residue: int) -> Demands:
+        """Return the rest of an object whose present key is finished as one that the schema names."""
         machine = self._machine
         network = machine.network
-        regs = machine.registers(index)
-        row = regs.residue
-        residue, prefix = machine.residue(row), regs.position
+        prefix = registers.position
+        named_places = network.menu(residue).names
+        heads: dict[str, bytes] = {}
+        """Key -> the rest of its text, with the quote and the colon."""
+        key_list = machine.key_list(registers.residue)
+        for _, word in machine.words_with_prefix(key_list, prefix):
+            key = decode_text(word)
+            rest = word[prefix & L.POSITION_BITS :]
+            head = self.write_rest(rest) + b'":'
+            if key in named_places and self._quoting.missing.isdisjoint(head):
+                heads[key] = head
         best: Demands = {}
-        if prefix >= 0:
-            named_places = network.menu(residue).names
-            heads: dict[str, bytes] = {}
-            for _at, word in machine.words_with_prefix(machine.key_list(row), prefix):
-                key = decode_text(word)
-                head = self.write_rest(word[prefix & L.POSITION_BITS :]) + b'":'
-                if key in named_places and self._quoting.missing.isdisjoint(head):
-                    heads[key] = head
-            extra_keys = self._names.extra_keys(regs.extras)
-            for key in network.first_of_alike(residue, heads):
-                value = network.finish_place(named_places[key])
-                rests = network.finish_with(residue, key, value, extra_keys)
-                best = lesser_texts(best, with_head(heads[key], rests))
-        if regs.lexeme & L.STATE_BITS != L.NO_STATE:
-            best = lesser_texts(best, self._extra_key_rests(index, residue))
+        extra_keys = self._names.extra_keys(registers.extras)
+        for key in network.first_of_alike(residue, heads):
+            value = network.finish_place(named_places[key])
+            rests = network.finish_with(residue, key, value, extra_keys)
+            best = lesser_texts(best, with_head(heads[key], rests))
         return best
 
     def _extra_key_rests(self, index: int, residue: int) -> Demands:
         """Return the rest of an object whose present key is finished as one that is in no list."""
         machine = self._machine
         menu = machine.network.menu(residue)
-        regs = machine.registers(index)
-        best: Demands = {}
-        heads = machine.strings.shortest_rests(regs.lexeme & L.STATE_BITS)
-        if is_new := machine.begins_key(regs.text):
+        registers = machine.registers(index)
+        heads = machine.strings.shortest_rests(registers.lexeme & L.STATE_BITS)
+        is_new = machine.begins_key(registers.text)
+        if is_new:
             self._names.look_for(heads.values())
-        closing = {
-            head for head in heads.values() if self._class_at(self._state_after_key(index, head)) is not None
-        }
-        missing = {j for j, head in heads.items() if head not in closing}
-        if missing:
-            closing.update(self._unused_keys(index, missing, is_new))
+        # the shortest key of a class may be one that the object holds: then another one is looked for
+        closing: set[bytes] = set()
+        for head in heads.values():
+            if self._class_at(self._state_after_key(index, head)) is not None:
+                closing.add(head)
+        classes_without_key = {key_class for key_class, head in heads.items() if head not in closing}
+        if classes_without_key:
+            closing.update(self._unused_keys(index, classes_without_key, is_new))
+        best: Demands = {}
         for head in sorted(closing, key=text_order):
             after = self._state_after_key(index, head)
             formulas = self._class_at(after)
@@ -280,7 +338,9 @@ class QuotedRests:
             return None
         machine = self._machine
         key = machine.registers(after).lexeme
-        return None if key >= 0 else machine.network.outcomes.values[-2 - key]
+        if key >= 0:
+            return None
+        return machine.network.outcomes.values[-2 - key]  # -2, -3, ...: classes by their numbers
 
     def _unused_keys(self, index: int, key_classes: set[int], is_new: bool) -> Collection[bytes]:
         """Return, by class of extra keys, the shortest rest of a key that the object does not hold or list.
@@ -290,31 +350,41 @@ class QuotedRests:
         root = machine.registers(index).extras & (L.BLUR - 1)
         best: dict[int, bytes] = {}
 
-        def offer_head(j: int, head: bytes) -> None:
-            if j in key_classes and (
-                j not in best or text_order(self.write_rest(head)) < text_order(self.write_rest(best[j]))
-            ):
-                best[j] = head
+        def offer_head(key_class: int, head: bytes) -> None:
+            """Note the rest of a key if it is the best so far of its class."""
+            if key_class not in key_classes:
+                return
+            if key_class in best:
+                best_text = self.write_rest(best[key_class])
+                if text_order(self.write_rest(head)) >= text_order(best_text):
+                    return
+            best[key_class] = head
 
         for text, head, node, agrees in self._find_ways(index):
             if not agrees:
-                lex = machine.registers(node).lexeme & L.STATE_BITS
-                for j, rest in machine.strings.shortest_rests(lex).items():
-                    offer_head(j, head + rest)
+                state = machine.registers(node).lexeme & L.STATE_BITS
+                for key_class, rest in machine.strings.shortest_rests(state).items():
+                    offer_head(key_class, head + rest)
                 continue
-            if all(j in best and len(self.write_rest(best[j])) <= len(text) for j in key_classes):
+            # ways that agree come by their length: no later one is shorter
+            if all(
+                key_class in best and len(self.write_rest(best[key_class])) <= len(text)
+                for key_class in key_classes
+            ):
                 break
             if is_new and machine.holds(root, head):
                 self._names.look_for((head,))
-            for j in self._class_at(machine.state_after(node, b'"')) or ():
-                offer_head(j, head)
+            for key_class in self._class_at(machine.state_after(node, b'"')) or ():
+                offer_head(key_class, head)
         if is_new:
             self._names.look_for(best.values())
         return best.values()
 
     def write_rest(self, characters: bytes) -> bytes:
         """Return JSON text for the rest of a string's decoded bytes, which may begin inside a character."""
-        at = 0
-        while at < len(characters) and characters[at] & 0xC0 == 0x80:
-            at += 1
-        return characters[:at] + self._literal(decode_text(characters[at:]))[1:-1]
+        # bytes 0x80 to 0xBF go on with the character that was begun: they stay as they are
+        start = 0
+        while start < len(characters) and characters[start] & 0xC0 == 0x80:
+            start += 1
+        literal = self._literal(decode_text(characters[start:]))
+        return characters[:start] + literal[1:-1]

@@ -55,13 +55,17 @@ class TokenBounds:
     """Bounds for the states of one compiled grammar. Its lock is held by the caller."""
 
     def __init__(self, machine: Inspection, costs: TextCosts, quoting: Quoting) -> None:
-        """`costs`: counts tokens, unless it is full. What is found out is written into the rows of the
-        machine, where walks find it."""
-        self._machine, self._costs = machine, costs
-        self._quoting, self._literal = quoting, quoting.write_literal
+        """`costs`: counts tokens, unless it is full. Bounds are written into the rows of the machine, where
+        walks find them."""
+        self._machine = machine
+        self._costs = costs
+        self._quoting = quoting
+        self._literal = quoting.write_literal
         self._escape = _ESCAPED if machine.escapes_any_key else 0
         """Bytes that finish an escape in a key that is named."""
-        self._objects: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
+        self._object_bounds: dict[tuple[int, ...], tuple[tuple[int, int], object]] = {}
+        """The two bounds of each object in which only the declared keys matter, with the object whose `id` is
+        in the key, so that no other one gets it."""
 
     def bound_of(self, index: int) -> int | None:
         """Return how many tokens suffice for a state whose mask was just walked, and one less after whichever
@@ -70,32 +74,36 @@ class TokenBounds:
         Cost: some microseconds for each group of states that the walk has listed; for a new object its
         members."""
         groups, bound = self._machine.listed_groups()
+        if groups is None:
+            return None
         # between a blank before the document and a state that is listed, one more token
-        first = 2 if self._machine.registers(index).mode == L.M_DOC else 1
-        for group in () if groups is None else groups:
-            bound = max(bound, first + self._of_group(group))
-        return bound if groups is not None and bound < L.UNBOUNDED else None
+        tokens_before = 2 if self._machine.registers(index).mode == L.M_DOC else 1
+        for group in groups:
+            bound = max(bound, tokens_before + self._group_bound(group))
+        return bound if bound < L.UNBOUNDED else None
 
     # --- a group of states ----------------------------------------------------------------------------------
 
-    def _of_group(self, group: StateGroup) -> int:
+    def _group_bound(self, group: StateGroup) -> int:
         """Return a bound for a group of states; UNBOUNDED where none is known."""
-        if self._machine.space[0] == L.SPACE_INDENT:
+        space_kind, _ = self._machine.space
+        if space_kind == L.SPACE_INDENT:
             return L.UNBOUNDED  # a line's indent is as long as brackets are open
         mode, row, frame = group
         if mode == L.M_NUMBER:
             row = self._machine.place_row(frame)
         try:
-            return min(self._own_bound(mode, row) + self._bound_below(frame), L.UNBOUNDED)
+            bound = self._value_bound(mode, row) + self._bound_below(frame)
+            return min(bound, L.UNBOUNDED)
         except LimitError:
             # A bound asks about groups that the state itself may never need.
             return L.UNBOUNDED
 
-    def _own_bound(self, mode: int, row: int) -> int:
+    def _value_bound(self, mode: int, row: int) -> int:
         """Return a bound for the value or the container itself, by the row that says what it is."""
         machine = self._machine
         if mode not in _ROWS:
-            return 5 if mode == L.M_LITERAL else 0
+            return len("false") if mode == L.M_LITERAL else 0  # the longest literal, a token for each byte
         table, column = _ROWS[mode]
         bound = machine.rest(table, row, column)
         if bound is None:
@@ -104,46 +112,52 @@ class TokenBounds:
             elif mode == L.M_ARRAY:
                 bound = self._array_bound(row)
             elif mode == L.M_STRING:
-                bound = self._string(row)
+                bound = self._string_bound(row)
             elif mode == L.M_NUMBER:
                 bound = machine.farthest_numeral(row)
             else:
-                rests = (self._literal(decode_text(word))[1:] for word in machine.words(row))
-                bound = self._texts_bound(rests) + _ESCAPED
+                literals = (self._literal(decode_text(word)) for word in machine.words(row))
+                bound = self._texts_bound(literal[1:] for literal in literals) + _ESCAPED
+            # into the row: walks in compiled code add it to the bounds below
             machine.put_rest(table, row, column, bound)
         return bound
 
-    def _string(self, row: int) -> int:
+    def _string_bound(self, row: int) -> int:
         """Return a bound for all states of a string."""
-        spec, words = self._machine.string_row(row), self._machine.words_beside(row)
-        missing = (
-            self._texts_bound([self._quoting.blank * spec[StringRow.min_length]])
-            if spec[StringRow.min_length] > 0
-            else 0
-        )
-        if not words:
+        spec = self._machine.string_row(row)
+        word_count = self._machine.words_beside(row)
+        padding = 0  # characters that minLength asks for
+        if spec[StringRow.min_length] > 0:
+            padding = self._texts_bound([self._quoting.blank * spec[StringRow.min_length]])
+        start = spec[StringRow.start]
+        if not word_count:
             # one of the fewest characters: the shortest rest may have too many
-            start, farthest = spec[StringRow.start], spec[StringRow.farthest]
+            farthest = spec[StringRow.farthest]
             if farthest == FAR:
                 return L.UNBOUNDED
             widest = self._machine.strings.widest_character(start) if farthest > 0 else 0
-            return _ESCAPED + missing + farthest * widest
-        is_free = spec[StringRow.start] == StringPool.FREE and spec[StringRow.max_length] < 0
+            return _ESCAPED + padding + farthest * widest
+        is_free = start == StringPool.FREE and spec[StringRow.max_length] < 0
+        if not is_free or len(self._quoting.plain) <= 1:
+            return L.UNBOUNDED
         # so many more characters can be written in more ways than there are words
-        is_known = is_free and len(self._quoting.plain) > 1
-        return _ESCAPED + missing + words.bit_length() if is_known else L.UNBOUNDED
+        return _ESCAPED + padding + word_count.bit_length()
 
     def _bound_below(self, frame: int) -> int:
         """Return a bound for what follows the value in a frame."""
-        machine, upper_frames = self._machine, []
+        machine = self._machine
+        # down to a frame whose bound is known, and up again
+        upper_frames: list[int] = []
         while frame >= 0 and machine.rest(L.T_FRAME, frame, L.FrameRow.rest) is None:
             upper_frames.append(frame)
-            frame = machine.frame(frame)[3]
-        total = 0 if frame < 0 else machine.rest(L.T_FRAME, frame, L.FrameRow.rest) or 0
-        for frame in reversed(upper_frames):
-            residue, _extras, key, _below = machine.frame(frame)
+            _, _, _, frame = machine.frame(frame)
+        total = 0
+        if frame >= 0:
+            total = machine.rest(L.T_FRAME, frame, L.FrameRow.rest) or 0
+        for upper_frame in reversed(upper_frames):
+            residue, _, key, _ = machine.frame(upper_frame)
             total += self._tail_bound(residue, key)
-            machine.put_rest(L.T_FRAME, frame, L.FrameRow.rest, total)
+            machine.put_rest(L.T_FRAME, upper_frame, L.FrameRow.rest, total)
         return total
 
     def _tail_bound(self, row: int, key: int) -> int:
@@ -154,47 +168,59 @@ class TokenBounds:
             return bound
         if key == -1:
             menu = machine.network.items(machine.residue(row))
-            is_open = machine.watches(row) and (menu.unread or not menu.closes_next)
-            bound = L.UNBOUNDED if menu.item is None or is_open else self._bound_after(row, None, menu.item)
+            depends_on_items = machine.watches(row) and (menu.unread or not menu.closes_next)
+            if menu.item is None or depends_on_items:
+                bound = L.UNBOUNDED
+            else:
+                bound = self._bound_after(row, None, menu.item)
         elif (plain := self._plain_bounds(row)) is not None:
-            bound = plain[1]
+            _, bound = plain
         else:
-            return self._bound_after(
-                row, machine.expander.network_key(row, key), machine.child_place(row, key)
-            )
+            # of this key alone, so that it is not the row's bound
+            network_key = machine.expander.network_key(row, key)
+            return self._bound_after(row, network_key, machine.child_place(row, key))
         machine.put_rest(L.T_RES, row, L.ResidueRow.tail, bound)
         return bound
 
     def _bound_after(self, row: int, key: Key, place: int) -> int:
         """Return a bound for what follows a value of a place, whichever of its demands it meets."""
-        network, residue = self._machine.network, self._machine.residue(row)
-        rests = [network.finish_with(residue, key, {j: b""}) for j in network.finish_place(place)]
-        texts = [text for rest in rests for text in rest.values()]
-        return self._spaced_bound(texts) if key is None else self._of_rests(row, texts)
+        network = self._machine.network
+        residue = self._machine.residue(row)
+        texts: list[bytes] = []
+        for demand in network.finish_place(place):
+            # the value itself is written: its own rest is empty
+            rests = network.finish_with(residue, key, {demand: b""})
+            texts += rests.values()
+        return self._spaced_bound(texts) if key is None else self._object_rest_bound(row, texts)
 
-    def _of_rests(self, row: int, texts: Iterable[bytes]) -> int:
-        """Return a bound for rests of an object: the shortest ones where it holds no key without a name."""
-        network, residue = self._machine.network, self._machine.residue(row)
+    def _object_rest_bound(self, row: int, texts: Iterable[bytes]) -> int:
+        """Return a bound for rests of an object, from the shortest rests of an object without extra keys."""
+        network = self._machine.network
+        residue = self._machine.residue(row)
         if not network.owes_keys(residue):
             return self._spaced_bound(texts)
-        names, new = set(network.keys(residue)), dict[bytes, int]()
+        names = set(network.keys(residue))
+        extra_key_counts: dict[bytes, int] = {}
         for text in texts:
-            keys = json.loads(b"{" + text.removeprefix(b","), parse_int=str)
-            new[text] = len(keys.keys() - names)
-        if not any(new.values()):
-            return self._spaced_bound(new)
+            members = json.loads(b"{" + text.removeprefix(b","), parse_int=str)
+            extra_key_counts[text] = len(members.keys() - names)
+        if not any(extra_key_counts.values()):
+            return self._spaced_bound(extra_key_counts)
         if self._machine.key_start(row) != StringPool.FREE:
             return L.UNBOUNDED  # the keys that the object holds say which come
         # one that it holds is written with another key, which is no longer than this
-        key = self._key_bound(StringPool.FREE)
-        return max(len(one_line(text)) + key * count for text, count in new.items())
+        key_bound = self._key_bound(StringPool.FREE)
+        return max(len(one_line(text)) + key_bound * count for text, count in extra_key_counts.items())
 
     # --- objects and arrays ---------------------------------------------------------------------------------
 
     def _object_bound(self, row: int) -> int:
         """Return a bound for the states of an object."""
         plain = self._plain_bounds(row)
-        return self._union_bound(row) if plain is None else plain[0]
+        if plain is None:
+            return self._union_bound(row)
+        bound, _ = plain
+        return bound
 
     def _plain_bounds(self, row: int) -> tuple[int, int] | None:
         """Return a bound for the states of an object in which only the declared keys matter, and one for what
@@ -204,63 +230,82 @@ class TokenBounds:
             return None
         # its residues are told apart by what they hold, and share the places
         mark = id(simple.places), simple.extra, simple.ordered_count
-        if mark not in self._objects:
-            self._objects[mark] = self._simple_bounds(simple), simple.places
-        return self._objects[mark][0]
+        if mark not in self._object_bounds:
+            self._object_bounds[mark] = self._simple_bounds(simple), simple.places
+        bounds, _ = self._object_bounds[mark]
+        return bounds
 
     def _simple_bounds(self, simple: SimpleObject) -> tuple[int, int]:
-        rest, largest = 1, 0
-        is_line = self._machine.space[0] == L.SPACE_ONELINE
-        add_space, member_head = (one_line, b", %b: ") if is_line else (bytes, b",%b:")
+        """Return `_plain_bounds` of an object: the largest member, which may be begun, beside all required
+        ones; and the required ones alone."""
+        rest = 1  # the closing bracket
+        largest = 0
+        space_kind, _ = self._machine.space
+        is_line = space_kind == L.SPACE_ONELINE
+        member_head = b", %b: " if is_line else b",%b:"
+        add_space = one_line if is_line else bytes
         for name, place, is_required in zip(simple.names, simple.places, simple.required, strict=True):
-            texts = self._texts_of(place) if place >= 0 else ()
-            if texts:
-                # apart from its key, a large value is counted once for all that hold it
-                head = self._text_bound(member_head % self._literal(name))
-                largest = max(
-                    largest, self._escape + head + max(map(self._text_bound, map(add_space, texts)))
-                )
-                rest += head + self._text_bound(add_space(min(texts, key=len))) if is_required else 0
+            texts = self._texts_of(place) if place >= 0 else []
+            if not texts:
+                continue
+            # apart from its key, a large value is counted once for all that hold it
+            head_bound = self._text_bound(member_head % self._literal(name))
+            value_bound = max(self._text_bound(add_space(text)) for text in texts)
+            largest = max(largest, self._escape + head_bound + value_bound)
+            if is_required:
+                shortest = min(texts, key=len)
+                rest += head_bound + self._text_bound(add_space(shortest))
         if simple.extra >= 0:
-            value = self._spaced_bound(b":" + text for text in self._texts_of(simple.extra))
-            largest = max(largest, _ESCAPED + self._key_bound(StringPool.FREE) + value)
+            texts = self._texts_of(simple.extra)
+            value_bound = self._spaced_bound(b":" + text for text in texts)
+            largest = max(largest, _ESCAPED + self._key_bound(StringPool.FREE) + value_bound)
         return largest + rest, rest
 
     def _union_bound(self, row: int) -> int:
         """Return a bound for the states of an object whose keys decide what else it needs."""
         machine = self._machine
-        network, residue = machine.network, machine.residue(row)
+        network = machine.network
+        residue = machine.residue(row)
         menu = network.menu(residue)
-        bound = self._of_rests(row, network.finish(residue).values())
+        # the object may close from here, or go on with an extra key, or with a named one
+        bound = self._object_rest_bound(row, network.finish(residue).values())
         if menu.extra is not None:
-            key = _ESCAPED + self._key_bound(machine.key_start(row))
+            key_bound = _ESCAPED + self._key_bound(machine.key_start(row))
             for formulas, place in menu.extra_places.items():
-                value = self._spaced_bound(b":" + text for text in self._texts_of(place))
-                bound = max(bound, key + value + self._bound_after(row, formulas, place))
+                value_bound = self._spaced_bound(b":" + text for text in self._texts_of(place))
+                after_value = self._bound_after(row, formulas, place)
+                bound = max(bound, key_bound + value_bound + after_value)
         for name, place in menu.names.items():
             head = b"," + self._literal(name) + b":"
-            member = self._spaced_bound(head + text for text in self._texts_of(place))
-            bound = max(bound, self._escape + member + self._bound_after(row, name, place))
+            member_bound = self._spaced_bound(head + text for text in self._texts_of(place))
+            after_value = self._bound_after(row, name, place)
+            bound = max(bound, self._escape + member_bound + after_value)
         return bound
 
     @remember_answers
     def _key_bound(self, start: int) -> int:
         """Return how many bytes a key that is begun still needs, at most, to be none that the object holds,
         by the state in which it started."""
-        strings, plain = self._machine.strings, self._quoting.plain
+        plain = self._quoting.plain
         if start == StringPool.FREE and len(plain) > 1:
+            # so many characters write more keys than an object holds
             return 1 + int(log(_KEYS, len(plain)))
         if start < 0:
             return L.UNBOUNDED
-        return min(strings.farthest_of_many(start, plain, _ESCAPED, _KEYS), L.UNBOUNDED)
+        farthest = self._machine.strings.farthest_of_many(start, plain, _ESCAPED, _KEYS)
+        return min(farthest, L.UNBOUNDED)
 
     def _array_bound(self, row: int) -> int:
+        """Return a bound for the states of an array."""
         machine = self._machine
-        network, residue = machine.network, machine.residue(row)
+        network = machine.network
+        residue = machine.residue(row)
         menu = network.items(residue)
         if (menu.values or machine.watches(row)) and not menu.closes_next:
-            return L.UNBOUNDED
-        bound = self._spaced_bound(network.finish(residue).values()) if menu.close is not None else 0
+            return L.UNBOUNDED  # the items that are written say which come
+        bound = 0
+        if menu.close is not None:
+            bound = self._spaced_bound(network.finish(residue).values())
         if menu.item is None:
             return bound
         values = self._texts_of(menu.item)
@@ -268,9 +313,10 @@ class TokenBounds:
             # where one of them was written before, one that differs from it is
             for text in list(values):
                 place = network.items(network.read_as(residue, text)).item
-                values = values + ([] if place is None else self._texts_of(place))
-        item = self._spaced_bound(b"," + text for text in values)
-        return max(bound, item + self._bound_after(row, None, menu.item))
+                if place is not None:
+                    values = values + self._texts_of(place)
+        item_bound = self._spaced_bound(b"," + text for text in values)
+        return max(bound, item_bound + self._bound_after(row, None, menu.item))
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
@@ -278,16 +324,20 @@ class TokenBounds:
         """Return the shortest values of a place; of objects and arrays too, where they are not the shortest
         (behind so many blanks that no other value may follow)."""
         network = self._machine.network
-        return [*network.finish_place(place).values(), *network.finish_bracketed(place).values()]
+        shortest = network.finish_place(place)
+        bracketed = network.finish_bracketed(place)
+        return [*shortest.values(), *bracketed.values()]
 
     def _spaced_bound(self, texts: Iterable[bytes]) -> int:
         """Return `_texts_bound` of compact texts, spaced as the policy asks."""
-        is_line = self._machine.space[0] == L.SPACE_ONELINE
-        return self._texts_bound(map(one_line, texts) if is_line else texts)
+        space_kind, _ = self._machine.space
+        if space_kind == L.SPACE_ONELINE:
+            texts = map(one_line, texts)
+        return self._texts_bound(texts)
 
     def _text_bound(self, text: bytes) -> int:
         """Return `_texts_bound` of one text."""
-        if self._costs.is_full:
+        if self._costs.is_full:  # a token for each byte
             return len(text)
         count = self._costs.costliest_end(text)
         return count if count < IMPOSSIBLE else L.UNBOUNDED
@@ -297,7 +347,8 @@ class TokenBounds:
         where there are none."""
         bound = -1
         for number, text in enumerate(sorted(texts, key=len, reverse=True)):
-            if len(text) <= bound:
+            if len(text) <= bound:  # no shorter text takes more tokens
                 break
-            bound = max(bound, self._text_bound(text) if number < _COUNTED else len(text))
+            text_bound = self._text_bound(text) if number < _COUNTED else len(text)
+            bound = max(bound, text_bound)
         return L.UNBOUNDED if bound < 0 else bound

@@ -62,8 +62,9 @@ def argument_grammar(
 ) -> TextGrammar:
     """Return the grammar of the arguments of one tool, in a style whose `member` says how each stands.
 
-    `excludes`: texts that no string and no name of an argument holds. `texts`: grammars of arguments that are
-    strings.
+    `schema`: of the arguments; `policies`: options of `sg.json_schema`. `excludes`: texts that no string and
+    no name of an argument holds. `texts`: grammars of arguments that are strings. Raises `UnsupportedError`
+    with the place in the schema. For example, `argument_grammar(schema, {}, style)`.
     """
     try:
         plan = plan_of(schema, policies)
@@ -71,13 +72,18 @@ def argument_grammar(
             raise plan.dependence_error("It says of all arguments together what they are.")
         return _Writer(plan, style, tuple(excludes), texts).write_arguments()
     except UnsupportedError:
+        # a style near to JSON can write any schema: the texts of JSON with other quotes, byte by byte
         if not writes_as_json(style):
             raise
         return quoted_values(schema, policies, style, excludes)
 
 
 class _Writer:
-    """Builds the grammar of arguments from a plan."""
+    """Builds the grammar of arguments from a plan.
+
+    In its methods `where` is a place in the schema, for errors; `place` is one in the schema's network
+    (`ArgumentPlan.network`).
+    """
 
     def __init__(
         self,
@@ -86,42 +92,57 @@ class _Writer:
         excludes: tuple[str, ...],
         texts: Mapping[str, TextGrammar],
     ) -> None:
-        self.plan, self.style, self.excludes, self.texts = plan, style, excludes, texts
+        """The parameters are those of `argument_grammar`, with the plan of its schema."""
+        self.plan = plan
+        self.style = style
+        self.excludes = excludes
+        self.texts = texts
         self.blank = blank_of(plan.written.whitespace)
-        self.open: list[int] = []
+        self.open_places: list[int] = []
+        """The places of the values that are being written, each inside the one before."""
 
     def write_arguments(self) -> TextGrammar:
+        """Return the grammar of all arguments."""
         rows = [self.write_members(row, "#", nested=False) for row in self.plan.rows]
         return self.put_brackets(either(*rows), 0)
 
     def write_members(self, members: Row, where: str, *, nested: bool) -> TextGrammar:
-        parts = []
-        is_loose = not nested and sum(member.key in self.plan.loose for member in members) > 1
+        """Return the grammar of the members of an object; `nested`: inside of an argument."""
+        parts: list[tuple[TextGrammar, bool]] = []
+        loose_count = sum(member.key in self.plan.loose for member in members)
         for member in members:
-            there = self.plan.schema_place(member.place, f"{where}/properties/{escape(member.key)}")
-            excluded_text = next((text for text in self.excludes if text in member.key), None)
-            if excluded_text is not None:
-                if not member.is_required:
-                    continue
-                raise OptionError(
-                    f"{member.key!r} is required, and holds {excluded_text!r}, which is excluded.",
-                    where=there,
-                    cure="Rename it, or exclude something else.",
-                )
-            if re.fullmatch(self.style.keys, member.key) is None:
-                raise UnsupportedError(
-                    f"{self.style.name} cannot write the name {member.key!r}.",
-                    keyword="properties",
-                    where=there,
-                    cure="Rename the argument.",
-                )
+            member_place = self.plan.schema_place(member.place, f"{where}/properties/{escape(member.key)}")
+            if not self.can_name(member, member_place):
+                continue
             key = None if nested else member.key
-            part = self.write_element(self.style.member, member, there, key)
+            part = self.write_element(self.style.member, member, member_place, key)
             if part is not None:
                 parts.append((part, member.is_required))
             elif member.is_required:
-                raise self.unwritable_error(there)
+                raise self.unwritable_error(member_place)
+        is_loose = not nested and loose_count > 1
         return self.any_order(parts) if is_loose else self.join_row(parts)
+
+    def can_name(self, member: KnownMember, where: str) -> bool:
+        """Return whether a name can be written; False where it may be left out. Raises `OptionError` for a
+        required one with an excluded text, `UnsupportedError` for one that the style cannot write."""
+        excluded_text = next((text for text in self.excludes if text in member.key), None)
+        if excluded_text is not None:
+            if not member.is_required:
+                return False
+            raise OptionError(
+                f"{member.key!r} is required, and holds {excluded_text!r}, which is excluded.",
+                where=where,
+                cure="Rename it, or exclude something else.",
+            )
+        if re.fullmatch(self.style.keys, member.key) is None:
+            raise UnsupportedError(
+                f"{self.style.name} cannot write the name {member.key!r}.",
+                keyword="properties",
+                where=where,
+                cure="Rename the argument.",
+            )
+        return True
 
     def unwritable_error(self, where: str) -> UnsupportedError:
         """Return the error for values each of which holds a text that ends it."""
@@ -134,89 +155,125 @@ class _Writer:
         if self.plan.written.property_order == "any":
             return self.any_order(parts)
         if self.style.spaced and self.blank is not None:
-            blank = self.blank
-            return sequence(*(blank + of if needed else (blank + of).optional() for of, needed in parts))
-        later: TextGrammar = literal("")
+            spaced_parts: list[TextGrammar] = []
+            for part, is_required in parts:
+                spaced = self.blank + part
+                spaced_parts.append(spaced if is_required else spaced.optional())
+            return sequence(*spaced_parts)
+        # from the last part on: `first` are rows in which nothing stands before, `later` the rest of a row
         first = self.empty_text()
-        for of, is_required in reversed(parts):
-            first = of + later if is_required else (of + later) | first
-            another = sequence(self.style.between, of)
+        later: TextGrammar = literal("")
+        for part, is_required in reversed(parts):
+            row = part + later
+            first = row if is_required else row | first
+            another = sequence(self.style.between, part)
             later = (another if is_required else another.optional()) + later
         return first
 
     def any_order(self, parts: Sequence[tuple[TextGrammar, bool]]) -> TextGrammar:
         """Return parts in any order, with what separates them."""
         blank = self.blank if self.style.spaced else None
-        of = [(part if blank is None else blank + part, needed) for part, needed in parts]
+        required: list[TextGrammar] = []
+        others: list[TextGrammar] = []
+        for part, is_required in parts:
+            whole = part if blank is None else blank + part
+            (required if is_required else others).append(whole)
         separator = self.style.between if blank is None else ""
-        is_required = [part for part, is_needed in of if is_needed]
-        members = in_any_order(is_required, [part for part, is_needed in of if not is_needed], separator)
-        return members if is_required else members | self.empty_text()
+        members = in_any_order(required, others, separator)
+        return members if required else members | self.empty_text()
 
     def empty_text(self) -> TextGrammar:
         """Return the text that may stand in an empty object or array."""
         return (self.blank if self.style.padded else None) or literal("")
 
-    def put_brackets(self, inside: TextGrammar, at: int) -> TextGrammar:
+    def put_brackets(self, inside: TextGrammar, opening: int) -> TextGrammar:
+        """Return a text in the brackets of the style, of which the opening one has a number."""
         brackets = self.style.brackets
-        return sequence(brackets[at], inside, brackets[at + 1]) if brackets else inside
+        if not brackets:
+            return inside
+        return sequence(brackets[opening], inside, brackets[opening + 1])
 
     def write_element(
-        self, template: str, member: KnownMember, where: str, key: str | None
+        self,
+        template: str,
+        member: KnownMember,
+        where: str,
+        key: str | None,
     ) -> TextGrammar | None:
         """Return the grammar of an argument or an item between its texts, None where no value can be written;
-        `key` where it is an argument of the tool itself."""
+        `key` where it is an argument of the tool itself. For example, the template `<a=$key>$value</a>`."""
         head, _, tail = template.partition("$value")
         values = {"key": member.key}
         end = fill_template(tail, values)
-        pairs = list(self.value_grammars(member, where, key, self.stop_texts(end)))
-        words = group_by_first((self.style.types.get(kind, ""), grammar) for kind, grammar in pairs)
-        if not words:
-            return None
-        if len({kind for kind, _ in pairs}) > 1 and member.outcomes is None:
-            for kind, word in self.style.open_types.items():
-                if (json_grammar := self.json_of([kind], member.place, where)) is not None:
-                    words[word] = [json_grammar]
-        return either(
-            *(
-                sequence(*self.write_literal(head, {**values, "type": word}), either(*of), end)
-                for word, of in words.items()
-            )
+        typed_grammars = list(self.value_grammars(member, where, key, self.stop_texts(end)))
+        # one alternative for each word of `$type`: the text before the value has the word
+        grammars_by_word = group_by_first(
+            (self.style.types.get(kind, ""), grammar) for kind, grammar in typed_grammars
         )
+        if not grammars_by_word:
+            return None
+        kinds = {kind for kind, _ in typed_grammars}
+        if len(kinds) > 1 and member.outcomes is None:
+            for kind, word in self.style.open_types.items():
+                json_grammar = self.json_of([kind], member.place, where)
+                if json_grammar is not None:
+                    grammars_by_word[word] = [json_grammar]
+        alternatives: list[TextGrammar] = []
+        for word, grammars in grammars_by_word.items():
+            begin = self.write_literal(head, {**values, "type": word})
+            alternatives.append(sequence(*begin, either(*grammars), end))
+        return either(*alternatives)
 
     def write_item(self, place: int, where: str) -> TextGrammar:
         """Return the grammar of an item of an array. Raises `UnsupportedError` where none can be written."""
-        element = self.write_element(self.style.item, KnownMember("", place, True), f"{where}/items", None)
+        item = KnownMember("", place, True)
+        item_place = f"{where}/items"
+        element = self.write_element(self.style.item, item, item_place, None)
         if element is None:
-            raise self.unwritable_error(f"{where}/items")
+            raise self.unwritable_error(item_place)
         return element
 
     def has_written(self, member: KnownMember, menu: ValueMenu, stops: tuple[str, ...]) -> bool:
         """Tell whether a value may be a string without some texts. Most often its shortest value shows it."""
-        if menu.string is None or menu.string.formulas[0] == TRUE:
-            return menu.string is not None
-        shortest = self.plan.network.finish_place(member.place)[0].decode()
-        is_plain = member.outcomes is None and shortest[0] == '"'
-        if is_plain and not any(text in json.loads(shortest) for text in stops):
+        if menu.string is None:
+            return False
+        if menu.string.formulas[0] == TRUE:
             return True
-        return self.plan.has_string(menu, stops)
+        first_demand = 0
+        shortest_text = self.plan.network.finish_place(member.place)[first_demand].decode()
+        if member.outcomes is None and shortest_text[0] == '"':
+            string = json.loads(shortest_text)
+            if not any(text in string for text in stops):
+                return True
+        return self.plan.has_string(menu, stops)  # a search in the product of automata
 
     def stop_texts(self, end: str) -> tuple[str, ...]:
-        """Return what a string that `end` follows does not hold."""
-        return (*(self.style.stops or (self.style.quote or end, *self.style.ends)), *self.excludes)
+        """Return the texts that a string before `end` does not hold."""
+        stops = self.style.stops or (self.style.quote or end, *self.style.ends)
+        return (*stops, *self.excludes)
 
     def write_literal(self, template: str, values: Mapping[str, str]) -> Iterator[TextGrammar]:
+        """Yield the texts of a template, with the values of its places."""
         for kind, text in template_pieces(template):
             if kind in ("gap", "line"):
                 yield gap_grammar(kind, self.blank)
-            else:
-                text_grammar = literal(text if kind == TEXT else values[kind])
-                yield self.with_padding(text_grammar) if kind == "key" and self.style.padded else text_grammar
+                continue
+            grammar = literal(text if kind == TEXT else values[kind])
+            is_padded_key = kind == "key" and self.style.padded
+            yield self.with_padding(grammar) if is_padded_key else grammar
 
     def value_grammars(
-        self, member: KnownMember, where: str, key: str | None, stops: tuple[str, ...]
+        self,
+        member: KnownMember,
+        where: str,
+        key: str | None,
+        stops: tuple[str, ...],
     ) -> Iterator[tuple[str, TextGrammar]]:
-        """Yield what a value may be, with its type; with what may stand around it."""
+        """Yield the grammars of a value, each with its type, and with the texts that may stand around it.
+
+        `key`: the name where it is an argument of the tool itself; `stops`: texts that no string holds. For
+        example, a nullable string has `("string", ...)` and `("null", ...)`.
+        """
         menu = self.plan.value_menu(member.place, where, member.outcomes)
         if key is not None and key in self.texts:
             around = self.style.quote or self.style.frame
@@ -229,38 +286,41 @@ class _Writer:
                 yield from self.json_grammars(member.place, menu, where)
                 return
             try:
+                # as a list: an error in the second grammar must not leave the first one behind
                 yield from list(self.nested_grammars(member.place, menu, where))
             except UnsupportedError:
                 if key is None or self.style.quote:
                     raise
                 yield from self.json_grammars(member.place, menu, where)
                 return
-        for kind, word, outcome in (
+        constants = (
             ("boolean", "true", menu.true),
             ("boolean", "false", menu.false),
             ("null", "null", menu.null),
-        ):
+        )
+        for kind, word, outcome in constants:
             if outcome is not None:
                 yield kind, self.with_padding(literal(word))
         if menu.number is not None:
             formula = menu.number.formulas[0]
             kind = "integer" if only_integers(formula) else "number"
             policies = {**self.plan.policies, "whitespace": "compact"}
-            yield kind, self.with_padding(as_text(json_schema(number_schema(formula), **policies)))
+            numbers = json_schema(number_schema(formula), **policies)
+            yield kind, self.with_padding(as_text(numbers))
 
     def nested_grammars(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the objects and arrays that a value may be, written as the arguments are. Raises
         `UnsupportedError` where that cannot be said of each of their values, or read back."""
-        if place in self.open:
+        if place in self.open_places:
+            # the grammar is made of parts, and has no rules that could call themselves
             raise unsupported_error(
                 f"A value holds others of its own kind, which {self.style.name} writes without end.", where
             )
         tells_type = self.style.types or self.style.quote
-        if not tells_type and (
-            menu.string is not None or (menu.object is not None and menu.array is not None)
-        ):
+        has_both = menu.object is not None and menu.array is not None
+        if not tells_type and (menu.string is not None or has_both):
             raise unsupported_error("Nothing tells an empty one of its kinds from another.", where)
-        self.open.append(place)
+        self.open_places.append(place)
         try:
             if menu.object is not None:
                 members = self.plan.object_members(menu.object, where)
@@ -268,54 +328,59 @@ class _Writer:
             if menu.array is not None:
                 yield "array", self.with_padding(self.write_array(menu.array, where), 2)
         finally:
-            self.open.pop()
+            self.open_places.pop()
 
     def json_grammars(self, place: int, menu: ValueMenu, where: str) -> Iterator[tuple[str, TextGrammar]]:
         """Yield the values of an argument that are no strings, as JSON; those of each word apart."""
-        types, nested = self.style.types, self.style.nested
+        types = self.style.types
+        nested = self.style.nested
         # where objects are usually not JSON, the word for JSON is that of numbers
-        groups = group_by_first(
+        kinds_by_word = group_by_first(
             (types.get("number" if nested else kind, ""), kind) for kind in kinds_of(menu, with_strings=False)
         )
-        for of in groups.values():
-            is_all = len(groups) == 1 and menu.string is None
-            grammar = self.json_of(None if is_all else of, place, where)
+        is_all = len(kinds_by_word) == 1 and menu.string is None
+        for kinds in kinds_by_word.values():
+            grammar = self.json_of(None if is_all else kinds, place, where)
             if grammar is not None:
-                yield "number" if nested else of[0], grammar
+                yield "number" if nested else kinds[0], grammar
 
     def json_of(self, kinds: Sequence[str] | None, place: int, where: str) -> TextGrammar | None:
         """Return the values of an argument that have some types (None: all) as JSON, None where there are
         none."""
         schema = self.plan.subschema_of(place, where)
-        part = (
-            schema if kinds is None else {**copy_shared_keywords(schema), "allOf": [schema], "type": [*kinds]}
-        )
+        if kinds is not None:
+            schema = {**copy_shared_keywords(schema), "allOf": [schema], "type": [*kinds]}
         stops = (*self.style.stops, *self.excludes)
-        grammar = without(json_schema(part, **{**self.plan.policies, "strict": None}), stops)
+        policies = {**self.plan.policies, "strict": None}  # the whole schema was checked already
+        grammar = without(json_schema(schema, **policies), stops)
         if (stops or kinds) and not has_documents(cast(JsonSchemaGrammar, grammar)):
             return None
-        as_written = as_text(grammar)
-        return (
-            self.with_padding(as_written) if self.blank is None else as_written
-        )  # else JSON has it in itself
+        texts = as_text(grammar)
+        # white space around the value: JSON has it in itself, where the policy allows some
+        return self.with_padding(texts) if self.blank is None else texts
 
     def write_array(self, residue: int, where: str) -> TextGrammar:
+        """Return the grammar of the items of an array, by its residue in the network."""
         places, ends, repeats = self.plan.array_items(residue, where)
         if not places:
             return self.empty_text()
         if len(set(places)) == 1:
-            of, min_items = self.write_item(places[0], where), ends.index(True)
-            further_items = self.with_separator(of).repeat(
-                max(0, min_items - 1), None if repeats else len(places) - 1
-            )
-            whole = self.with_separator(of, first=True) + further_items
+            item = self.write_item(places[0], where)
+            min_items = ends.index(True)
+            max_further = None if repeats else len(places) - 1
+            further_items = self.with_separator(item).repeat(max(0, min_items - 1), max_further)
+            whole = self.with_separator(item, first=True) + further_items
             return whole if min_items else whole | self.empty_text()
+        # from the last item on: `rest` are the items behind the one that is written
         rest: TextGrammar = literal("")
-        for index in range(len(places) - 1, -1, -1):
+        last_index = len(places) - 1
+        for index in range(last_index, -1, -1):
             element = self.with_separator(self.write_item(places[index], where), first=not index)
-            element = element.repeat(1) if repeats and index == len(places) - 1 else element
-            none = literal("") if index else self.empty_text()
-            rest = (element + rest) | none if ends[index] else element + rest
+            if repeats and index == last_index:
+                element = element.repeat(1)
+            rest = element + rest
+            if ends[index]:  # the array may end before this item
+                rest = rest | (literal("") if index else self.empty_text())
         return rest
 
     def with_separator(self, of: TextGrammar, *, first: bool = False) -> TextGrammar:
@@ -329,8 +394,9 @@ class _Writer:
         that belong to it, where it holds others."""
         whole = of if brackets is None else self.put_brackets(of, brackets)
         if not self.style.blanks:
-            ends = self.blank if brackets is not None and self.style.spaced else None
-            return whole if ends is None else whole + ends
+            # a row of members or items has white space before each, and needs it behind the last
+            is_spaced_row = brackets is not None and self.style.spaced
+            return whole + self.blank if is_spaced_row and self.blank is not None else whole
         if self.blank is None:
             return sequence(self.style.frame, whole, self.style.frame)
         return self.blank + whole + self.blank
@@ -339,28 +405,32 @@ class _Writer:
         """Return the strings of a value as they stand. They hold none of `stop_texts`; where other values may
         stand in the same place, none is written like an object or an array."""
         assert menu.string is not None
-        beside: list[Formula] = [Not(containing_words(stops))]
-        if not (self.style.quote or self.style.types) and (menu.object is not None or menu.array is not None):
-            beside.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
+        conditions: list[Formula] = [Not(containing_words(stops))]
+        tells_type = self.style.quote or self.style.types
+        if not tells_type and (menu.object is not None or menu.array is not None):
+            conditions.append(Not(Pattern(r"^[ \t\n\r]*[{\[]")))
         description = f"a string without {show_words(stops)}"
-        of = strings_of(menu.string.formulas[0], beside, description, self.plan.limits)
+        strings = strings_of(menu.string.formulas[0], conditions, description, self.plan.limits)
         if self.style.quote:
-            quoted_string = sequence(self.style.quote, of, self.style.quote)
+            quoted_string = sequence(self.style.quote, strings, self.style.quote)
             return self.with_padding(quoted_string) if self.style.padded else quoted_string
-        return frame_strings(of, self.style.frame, exact=self.blank is None) if self.style.frame else of
+        if self.style.frame:
+            return frame_strings(strings, self.style.frame, exact=self.blank is None)
+        return strings
 
 
 def strings_of(of: Formula, beside: Sequence[Formula], description: str, limits: Limits) -> TextGrammar:
-    """Return the grammar of the strings of a formula, in which grammars may stand, and of others that are
-    regular. Raises `UnsupportedError` for grammars that hold together, or are denied."""
-    return either(
-        *(
-            RegularGrammar(All((regular, *beside)), description, limits=limits)
-            if texts is None
-            else texts.of.narrowed(All((regular, *beside)))
-            for texts, regular in ways_of(of)
-        )
-    )
+    """Return the grammar of the strings of a formula, in which grammars may stand, and of the formulas
+    `beside`, which are regular. `description`: of these strings, for messages. Raises `UnsupportedError` for
+    grammars that hold together, or are denied. Example: `strings_of(TRUE, (), "a string", DEFAULT)`."""
+    alternatives: list[TextGrammar] = []
+    for texts, regular in ways_of(of):
+        formula = All((regular, *beside))
+        if texts is None:
+            alternatives.append(RegularGrammar(formula, description, limits=limits))
+        else:
+            alternatives.append(texts.of.narrowed(formula))
+    return either(*alternatives)
 
 
 def frame_strings(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
@@ -369,6 +439,7 @@ def frame_strings(of: TextGrammar, frame: str, *, exact: bool) -> TextGrammar:
     whole = sequence(frame, of, frame)
     if exact:
         return whole
+    # a side may be without the frame only if the string does not begin, or end, with one itself
     without_start = of - regex(re.escape(frame) + r"[\s\S]*")
     with_end = regex(r"[\s\S]*" + re.escape(frame))
     return either(whole, frame + (of - with_end), without_start + frame, without_start - with_end)
@@ -379,7 +450,8 @@ def blank_of(whitespace: str) -> TextGrammar | None:
     kind, _, count = whitespace.partition(":")
     if kind not in ("any", "bounded"):
         return None
-    count = "8" if kind == "bounded" else count
+    if kind == "bounded":
+        count = "8"
     return regex(rf"[ \t\n\r]{{0,{count}}}" if count else r"[ \t\n\r]*")
 
 
@@ -401,13 +473,15 @@ def number_schema(formula: Formula) -> dict[str, Any]:
         case Not():
             return {"type": "number", "not": number_schema(formula.of)}
         case Multiple(of):
-            return {"type": "integer"} if of == 1 else {"type": "number", "multipleOf": _plain_schema(of)}
+            if of == 1:
+                return {"type": "integer"}
+            return {"type": "number", "multipleOf": _plain_number(of)}
         case PlainInteger():
             return {"type": "integer"}
         case Ranges():
             numbers = formula.finite_numbers()
             if numbers is not None:
-                return {"enum": [_plain_schema(Decimal(value)) for value in numbers]}
+                return {"enum": [_plain_number(Decimal(value)) for value in numbers]}
             ranges = [_range_schema(low, high) for low, high in formula.ends()]
             return ranges[0] if len(ranges) == 1 else {"type": "number", "anyOf": ranges}
     raise AssertionError(f"{type(formula).__name__} is no formula of numbers")
@@ -416,12 +490,16 @@ def number_schema(formula: Formula) -> dict[str, Any]:
 def _range_schema(low: Cut | None, high: Cut | None) -> dict[str, Any]:
     """Return the schema of the numbers between two cuts."""
     bounds: dict[str, Any] = {"type": "number"}
+    # a cut is a number, and whether it lies behind the number: then the number itself is below the cut
     if low:
-        bounds["exclusiveMinimum" if low[1] else "minimum"] = _plain_schema(Decimal(low[0]))
+        number, is_behind = low
+        bounds["exclusiveMinimum" if is_behind else "minimum"] = _plain_number(Decimal(number))
     if high:
-        bounds["maximum" if high[1] else "exclusiveMaximum"] = _plain_schema(Decimal(high[0]))
+        number, is_behind = high
+        bounds["maximum" if is_behind else "exclusiveMaximum"] = _plain_number(Decimal(number))
     return bounds
 
 
-def _plain_schema(number: Decimal) -> int | Decimal:
+def _plain_number(number: Decimal) -> int | Decimal:
+    """Return a number as an integer where it is one."""
     return int(number) if number == number.to_integral_value() else number

@@ -1,7 +1,7 @@
-"""The arguments of one tool, in a format that writes them one by one: which there are, and what each may be.
+"""The arguments of one tool, in a format that writes them one by one: their names and their values.
 
-That is asked of the schema's network, so that a keyword means here what it means in JSON. Where a schema says
-more than which arguments there are and what each may be, it is refused, with its place.
+Both are asked of the schema's network, so that a keyword has the same meaning as in JSON. A schema that says
+more than the names and the values of arguments is refused, with its place.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ class ArgumentPlan:
         self._check_root()
         self.schema = of_objects(schema)
         grammar: JsonSchemaGrammar = json_schema(dict(self.schema), **policies)
-        self.written, self.limits = grammar.policies, grammar.limits
+        self.written = grammar.policies
+        self.limits = grammar.limits
+        # white space is the style's own: the network need not have any
         document = grammar.document(policies=grammar.policies.widen_options("whitespace"))
         document.require_handled()
         self.network = network_of(document)
@@ -78,17 +80,21 @@ class ArgumentPlan:
         """The arguments of calls: each call has those of one row."""
         self.root = self._all_members()
         """Every argument once, for readers."""
-        self.is_open = "properties" not in root_of(self.schema)[1] and self._takes_any()
+        _, root = root_of(self.schema)
+        self.is_open = "properties" not in root and self._takes_any()
         """Nothing is said of any argument."""
 
     def _check_root(self) -> None:
+        """Raise `UnsupportedError` for a root that is no object, or allows keys that it does not name."""
         where, root = root_of(self.schema)
-        kinds = root.get("type", "object")
-        if not any(isinstance(kind, Mapping) or kind == "object" for kind in as_list(kinds)):
+        kinds = as_list(root.get("type", "object"))
+        if not any(isinstance(kind, Mapping) or kind == "object" for kind in kinds):
             raise unsupported_error("Arguments are an object.", f"{where}/type")
         for keyword in _OPENING:
             keyword_value = root.get(keyword, False)
-            if keyword_value is not False and (keyword_value or keyword != "patternProperties"):
+            if keyword_value is False:
+                continue
+            if keyword_value or keyword != "patternProperties":  # an empty schema allows any value
                 fault = "Arguments that the schema does not name may be given."
                 raise unsupported_error(fault, f"{where}/{keyword}", keyword)
 
@@ -107,115 +113,133 @@ class ArgumentPlan:
         return rows
 
     def _takes_any(self) -> bool:
+        """Return whether any argument is allowed, and nothing is said of its value."""
         residue = self.network.entry(self.network.root).object
-        plain = None if residue is None else self.network.simple(residue)
-        return (
-            plain is not None
-            and not plain.names
-            and plain.extra >= 0
-            and not self.network.sources(plain.extra)
-        )
+        if residue is None:
+            return False
+        plain = self.network.simple(residue)
+        if plain is None or plain.names or plain.extra < 0:
+            return False
+        return not self.network.sources(plain.extra)
 
     def dependence_error(self, fault: str) -> UnsupportedError:
         """Return the error for arguments that the schema restricts together."""
         where, root = root_of(self.schema)
         keyword = next((keyword for keyword in _COMBINING if keyword in root), "type")
-        return unsupported_error(fault, f"{where}/{keyword}" if keyword in root else where, keyword)
+        if keyword in root:
+            where = f"{where}/{keyword}"
+        return unsupported_error(fault, where, keyword)
 
     def _all_members(self) -> Row:
         """Return each argument of the rows once. Errors: `UnsupportedError` where the text of a value does
         not tell whether it is a string."""
         members: dict[str, KnownMember] = {}
-        for member in (member for row in self.rows for member in row):
-            member_before = members.setdefault(member.key, member._replace(outcomes=None))
-            if member.place != member_before.place:
-                kinds, other_kinds = (
-                    set(kinds_of(self.network.entry(at.place))) for at in (member_before, member)
-                )
-                if ("string" in kinds) != ("string" in other_kinds) or (
-                    "string" in kinds and len(kinds | other_kinds) > 1
-                ):
-                    fault = f"Whether {member.key!r} is a string depends on the other arguments."
-                    raise self.dependence_error(fault)
+        for row in self.rows:
+            for member in row:
+                first = members.setdefault(member.key, member._replace(outcomes=None))
+                if member.place != first.place:
+                    self._check_kinds(first, member)
         return tuple(members.values())
 
+    def _check_kinds(self, first: KnownMember, second: KnownMember) -> None:
+        """Raise `UnsupportedError` where an argument is a string beside some arguments, and may be another
+        value beside others: who reads it does not know which."""
+        first_kinds = set(kinds_of(self.network.entry(first.place)))
+        second_kinds = set(kinds_of(self.network.entry(second.place)))
+        is_string_once = ("string" in first_kinds) != ("string" in second_kinds)
+        is_string_or_other = "string" in first_kinds and len(first_kinds | second_kinds) > 1
+        if is_string_once or is_string_or_other:
+            fault = f"Whether {first.key!r} is a string depends on the other arguments."
+            raise self.dependence_error(fault)
+
     def value_menu(self, place: int, where: str, outcomes: frozenset[int] | None = None) -> ValueMenu:
-        """Return what a value may be that has one of some outcomes; None: any. Raises `UnsupportedError`
-        where the outcome of an object or an array matters."""
+        """Return the kinds of values of a place that have one of some outcomes (None: any). Raises
+        `UnsupportedError` where the outcome of an object or an array matters."""
         menu = self.network.entry(place)
-        if len(self.network.tables.places[place]) == 1:
+        if len(self.network.tables.places[place]) == 1:  # one demand, and each value meets it
             return menu
         if menu.object is not None or menu.array is not None:
             raise unsupported_error(
                 "It is said of this value and of its neighbours together what they are.", where
             )
-        words = {kind: getattr(menu, kind) for kind in ("true", "false", "null")}
+        constants: dict[str, int] = {}
+        for kind in ("true", "false", "null"):
+            outcome = getattr(menu, kind)
+            if outcomes is None or outcome in outcomes:
+                constants[kind] = outcome
         return ValueMenu(
             string=menu.string and Spec((self.value_formula(menu.string, outcomes),)),
             number=menu.number and Spec((self.value_formula(menu.number, outcomes),)),
-            **{kind: outcome for kind, outcome in words.items() if outcomes is None or outcome in outcomes},
+            **constants,
         )
 
     def value_formula(self, of: Spec, outcomes: frozenset[int] | None) -> Formula:
         """Return the formula of the strings or numbers that have one of some outcomes."""
         if outcomes is None:
             return Any_(of.formulas)
-        sets = [self.network.outcomes.values[outcome] for outcome in sorted(outcomes)]
-        return Any_(
-            tuple(
-                All(
-                    tuple(
-                        formula if index in met else Not(formula) for index, formula in enumerate(of.formulas)
-                    )
-                )
-                for met in sets
-            )
-        )
+        alternatives: list[Formula] = []
+        for outcome in sorted(outcomes):
+            # an outcome is the set of the demands that are met; all others are not
+            met_demands = self.network.outcomes.values[outcome]
+            literals = [
+                formula if index in met_demands else Not(formula) for index, formula in enumerate(of.formulas)
+            ]
+            alternatives.append(All(tuple(literals)))
+        return Any_(tuple(alternatives))
 
     def value_outcomes(self, place: int, where: str) -> Iterator[int]:
         """Yield the outcomes that a value may have."""
-        demands = len(self.network.tables.places[place])
-        if demands == 1:
+        demand_count = len(self.network.tables.places[place])
+        if demand_count == 1:
             yield 0
             return
         whole = self.value_menu(place, where, None)
-        words = whole.true, whole.false, whole.null
-        for count in range(1, demands + 1):
-            for met in combinations(range(demands), count):
-                outcome = self.network.outcomes(frozenset(met))
+        constant_outcomes = whole.true, whole.false, whole.null
+        # each set of demands that is not empty: a value that meets none is not allowed
+        for met_count in range(1, demand_count + 1):
+            for met_demands in combinations(range(demand_count), met_count):
+                outcome = self.network.outcomes(frozenset(met_demands))
                 menu = self.value_menu(place, where, frozenset((outcome,)))
-                if outcome in words or self.has_string(menu) or self.has_number(menu):
+                if outcome in constant_outcomes or self.has_string(menu) or self.has_number(menu):
                     yield outcome
 
     def has_string(self, menu: ValueMenu, stops: tuple[str, ...] = ()) -> bool:
         """Tell whether a value may be a string that holds none of some texts."""
         if menu.string is None:
             return False
-        beside = (Not(containing_words(stops)),) if stops else ()
-        return self.network.scalars.strings.exists(All((menu.string.formulas[0], *beside)))
+        conditions: list[Formula] = [menu.string.formulas[0]]
+        if stops:
+            conditions.append(Not(containing_words(stops)))
+        return self.network.scalars.strings.exists(All(tuple(conditions)))
 
     def has_number(self, menu: ValueMenu) -> bool:
         """Tell whether a value may be a number."""
-        return menu.number is not None and bool(self.network.scalars.numbers.shortest(menu.number))
+        if menu.number is None:
+            return False
+        return bool(self.network.scalars.numbers.shortest(menu.number))
 
     def schema_place(self, place: int, otherwise: str) -> str:
-        """Return the place in the schema of what is said of a value first, `otherwise` where nothing is."""
+        """Return the place in the schema of the first statement about a value; without one, `otherwise`."""
         return next(iter(self.network.sources(place)), otherwise)
 
     def object_members(self, residue: int, where: str, *, is_root: bool = False) -> Row:
-        """Return the keys of an object, in their order; of one that names some, and of the root, none but
-        those."""
+        """Return the keys of an object, in their order. An object that names some keys, and the root, has no
+        other keys."""
         plain = self.network.simple(residue)
         if plain is None:
             raise unsupported_error(
                 "Which keys an object has depends on their values or on one another.", where
             )
-        if plain.extra >= 0 and not is_root and (not plain.names or self.network.sources(plain.extra)):
+        is_open = plain.extra >= 0 and not is_root
+        if is_open and (not plain.names or self.network.sources(plain.extra)):
             raise unsupported_error(
                 "The object may have keys that the schema does not name.", where, "additionalProperties"
             )
-        triples = zip(plain.names, plain.places, plain.required, strict=True)
-        return tuple(KnownMember(*triple) for triple in triples if triple[1] >= 0)
+        members: list[KnownMember] = []
+        for name, place, is_required in zip(plain.names, plain.places, plain.required, strict=True):
+            if place >= 0:  # else no value is allowed, and the key never stands
+                members.append(KnownMember(name, place, is_required))
+        return tuple(members)
 
     def array_items(self, residue: int, where: str) -> tuple[list[int], list[bool], bool]:
         """Return the places of an array's items, whether it may end before each and after the last, and
@@ -233,7 +257,7 @@ class ArgumentPlan:
             if len(self.network.tables.places[menu.item]) > 1:
                 raise unsupported_error("What an item may be depends on the others.", where, "contains")
             after = self.network.after(residue, None, 0)
-            if after == residue:
+            if after == residue:  # nothing changes any more: all further items are like this one
                 return places, ends, True
             residue = after
         raise unsupported_error(
@@ -242,33 +266,40 @@ class ArgumentPlan:
 
     def subschema_of(self, place: int, where: str) -> dict[str, Any] | bool:
         """Return the schema of the values of a place, with the definitions that it may refer to."""
-        stays = is_local(self.schema)
-        around, base = copy_shared_keywords(self.schema), ""
-        if not stays:  # references begin at the root of the whole schema, which an identifier says
-            base = next((self.schema[key] for key in ("$id", "id") if key in self.schema), "arguments:")
+        can_copy = is_local(self.schema)
+        around = copy_shared_keywords(self.schema)
+        base = ""
+        if not can_copy:  # references begin at the root of the whole schema, which an identifier says
+            identifiers = (self.schema[key] for key in ("$id", "id") if key in self.schema)
+            base = next(identifiers, "arguments:")
             whole = {**dict.fromkeys(("id", "$id"), base), **self.schema}
-            around = {**copy_shared_keywords(self.schema, ("$schema",)), "definitions": {"arguments": whole}}
+            around = copy_shared_keywords(self.schema, ("$schema",))
+            around["definitions"] = {"arguments": whole}
         parts: list[Any] = []
         for schema, is_negated in self.network.schemas_of(place):
             if schema is None:
                 raise unsupported_error("No keyword of one schema says what it may be.", where)
-            part = schema.raw if stays else {"$ref": base.rstrip("#") + schema.pointer}
+            part = schema.raw if can_copy else {"$ref": base.rstrip("#") + schema.pointer}
             parts.append({"not": part} if is_negated else part)
-        if len(parts) == 1 and stays:
+        if not parts:
+            return True
+        if len(parts) == 1 and can_copy:
             return {**around, **parts[0]}
-        return {**around, all_of(self.schema): parts} if parts else True
+        return {**around, all_of(self.schema): parts}
 
 
 def plan_of(schema: Schema, policies: Options) -> ArgumentPlan:
     """Return the plan of a schema; the last ones are kept. Errors: `UnsupportedError` with the place, and
     those of `sg.json_schema`."""
-    plan_key = _PlanKey(repr((schema, sorted(policies.items(), key=lambda option: option[0]))))
-    plan_key.schema, plan_key.policies = schema, policies
+    options = sorted(policies.items(), key=lambda option: option[0])
+    plan_key = _PlanKey(repr((schema, options)))
+    plan_key.schema = schema
+    plan_key.policies = policies
     return _make_plan(plan_key)
 
 
 class _PlanKey(str):
-    """A schema and policies, equal where they are written alike."""
+    """A schema and policies, equal where they are written alike: a dict itself cannot be a key."""
 
     schema: Schema
     policies: Options
@@ -290,41 +321,51 @@ class _Rows:
     """Enumerates the sets of arguments that a call may have."""
 
     def __init__(self, plan: ArgumentPlan, names: Sequence[str]) -> None:
-        self.plan, self.names = plan, names
-        self._at_times = set(named_properties(plan.schema)) - set(always_named(plan.schema))
+        self.plan = plan
+        self.names = names
+        self._sometimes_named = set(named_properties(plan.schema)) - set(always_named(plan.schema))
         """The arguments that the schema names in some calls, and others may have only because it is open."""
-        self._rows_by_name: dict[tuple[int, int], tuple[Row, ...]] = {}
+        self._known_rows: dict[tuple[int, int], tuple[Row, ...]] = {}
+        """The answers of `rows_after`."""
 
-    def rows_after(self, at: int, residue: int) -> tuple[Row, ...]:
+    def rows_after(self, index: int, residue: int) -> tuple[Row, ...]:
         """Return the sets of the arguments from the name at an index on that may follow at a residue. Names
         that may be left out whatever else comes are in their rows once."""
-        known_rows = self._rows_by_name.get((at, residue))
-        if known_rows is None:
-            rows = self._find_rows(at, residue)
-            if len(rows) > _ROWS or len(self._rows_by_name) > _ROWS * len(self.names):
+        rows = self._known_rows.get((index, residue))
+        if rows is None:
+            rows = self._find_rows(index, residue)
+            if len(rows) > _ROWS or len(self._known_rows) > _ROWS * len(self.names):
                 raise self.plan.dependence_error(f"The arguments form more than {_ROWS} sets.")
-            known_rows = self._rows_by_name[at, residue] = rows
-        return known_rows
+            self._known_rows[index, residue] = rows
+        return rows
 
-    def _find_rows(self, at: int, residue: int) -> tuple[Row, ...]:
+    def _find_rows(self, index: int, residue: int) -> tuple[Row, ...]:
+        """Return the rows by those of the next name, without this name and with each outcome of its value."""
         network = self.plan.network
-        if at == len(self.names):
+        if index == len(self.names):
             return () if network.menu(residue).close is None else ((),)
-        name = self.names[at]
-        absent = self.rows_after(at + 1, residue)
+        name = self.names[index]
+        rows_without = self.rows_after(index + 1, residue)
         place = network.menu(residue).names.get(name)
-        if place is None or (absent and name in self._at_times and not network.sources(place)):
-            return absent
-        present: dict[Row, set[int]] = {}
-        there = self.plan.schema_place(place, f"#/properties/{escape(name)}")
-        possible = set(self.plan.value_outcomes(place, there))
+        if place is None:
+            return rows_without
+        if rows_without and name in self._sometimes_named and not network.sources(place):
+            return rows_without
+        outcomes_by_row: dict[Row, set[int]] = {}
+        """For each row behind the name, the outcomes of its value with which the row may follow."""
+        member_place = self.plan.schema_place(place, f"#/properties/{escape(name)}")
+        possible = set(self.plan.value_outcomes(place, member_place))
         for outcome in possible:
-            for row in self.rows_after(at + 1, network.after(residue, name, outcome)):
-                present.setdefault(row, set()).add(outcome)
-        rows = [row for row in absent if present.get(row) != possible]
-        for row, outcomes in present.items():
-            of = None if outcomes == possible else frozenset(outcomes)
-            rows.append((KnownMember(name, place, of is not None or row not in absent, of), *row))
+            residue_after = network.after(residue, name, outcome)
+            for row in self.rows_after(index + 1, residue_after):
+                outcomes_by_row.setdefault(row, set()).add(outcome)
+        # a row that follows whatever the value is, and without it too, is in the result once: optional
+        rows = [row for row in rows_without if outcomes_by_row.get(row) != possible]
+        for row, outcomes in outcomes_by_row.items():
+            allowed = None if outcomes == possible else frozenset(outcomes)
+            is_required = allowed is not None or row not in rows_without
+            member = KnownMember(name, place, is_required, allowed)
+            rows.append((member, *row))
         return tuple(rows)
 
 
@@ -339,7 +380,7 @@ def has_documents(of: JsonSchemaGrammar) -> bool:
 
 def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
     """Return the types that a value may have."""
-    kinds = {
+    parts = {
         "object": menu.object,
         "array": menu.array,
         "number": menu.number,
@@ -347,7 +388,7 @@ def kinds_of(menu: ValueMenu, *, with_strings: bool = True) -> list[str]:
         "null": menu.null,
         "string": menu.string if with_strings else None,
     }
-    return [kind for kind, part in kinds.items() if part is not None]
+    return [kind for kind, part in parts.items() if part is not None]
 
 
 def unsupported_error(fault: str, where: str, keyword: str = "type") -> UnsupportedError:

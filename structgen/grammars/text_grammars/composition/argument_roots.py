@@ -1,4 +1,4 @@
-"""What a schema says of arguments at its root: the objects that it accepts, and the keys that it names."""
+"""The root of the schema of arguments: the objects that the schema accepts, and the keys that it names."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ Schema: TypeAlias = "Mapping[str, Any]"
 def copy_shared_keywords(
     schema: dict[str, Any] | bool, keywords: Sequence[str] = ("$schema", "$id", "id", "$defs", "definitions")
 ) -> dict[str, Any]:
-    """Return what a schema around another one needs of it, for its references."""
-    return {name: schema[name] for name in keywords if name in schema} if isinstance(schema, dict) else {}
+    """Return the keywords of a schema that one around it needs, for its references."""
+    if not isinstance(schema, dict):
+        return {}
+    return {name: schema[name] for name in keywords if name in schema}
 
 
 def _mappings_in(schema: object) -> Iterator[Schema]:
@@ -27,12 +29,12 @@ def _mappings_in(schema: object) -> Iterator[Schema]:
 
 def is_local(schema: object) -> bool:
     """Return whether all references in a schema lead to its definitions."""
-    references = (inner.get(key) for inner in _mappings_in(schema) for key in ("$ref", "$dynamicRef"))
-    return all(
-        reference.startswith(("#/$defs/", "#/definitions/"))
-        for reference in references
-        if isinstance(reference, str)
-    )
+    for inner in _mappings_in(schema):
+        for keyword in ("$ref", "$dynamicRef"):
+            reference = inner.get(keyword)
+            if isinstance(reference, str) and not reference.startswith(("#/$defs/", "#/definitions/")):
+                return False
+    return True
 
 
 def all_of(schema: Schema) -> str:
@@ -43,42 +45,49 @@ def all_of(schema: Schema) -> str:
 def root_of(schema: Schema, begin: Schema | None = None) -> tuple[str, Schema]:
     """Return the schema to which the references at a schema's root lead, or those of a part of it, with its
     place; a reference that is no JSON pointer is not followed."""
-    where, at_root = "#", schema if begin is None else begin
+    where = "#"
+    root = schema if begin is None else begin
     visited = {where}
-    while isinstance(reference := at_root.get("$ref"), str) and reference.startswith("#/"):
+    while isinstance(reference := root.get("$ref"), str) and reference.startswith("#/"):
         target = target_of(schema, unquote(reference))
-        if not isinstance(target, Mapping) or reference in visited:
+        if not isinstance(target, Mapping) or reference in visited:  # references may form a circle
             break
         visited.add(reference)
-        where, at_root = reference, target
-    return where, at_root
+        where = reference
+        root = target
+    return where, root
 
 
 def named_properties(schema: object) -> Iterator[str]:
     """Yield the keys of all `properties` in a schema."""
     for inner in _mappings_in(schema):
         properties = inner.get("properties")
-        yield from properties if isinstance(properties, Mapping) else ()
+        if isinstance(properties, Mapping):
+            yield from properties
 
 
 def always_named(schema: Schema) -> Iterator[str]:
     """Yield the keys of a schema's `properties`, and of those that it adds whatever a value is."""
-    rest: list[Any] = [schema]
-    visited = set[int]()
-    while rest:
-        inner = rest.pop()
+    pending: list[Any] = [schema]
+    visited: set[int] = set()
+    while pending:
+        inner = pending.pop()
         if isinstance(inner, Mapping) and id(inner) not in visited:
             visited.add(id(inner))
             yield from inner.get("properties", ())
-            rest += (*as_list(inner.get(all_of(schema), [])), root_of(schema, inner)[1])
+            pending += as_list(inner.get(all_of(schema), []))
+            _, referred = root_of(schema, inner)
+            pending.append(referred)
 
 
 def of_objects(schema: Schema) -> dict[str, Any]:
     """Return the schema of the objects that a schema accepts: it says so at its root, or where a reference
     there leads."""
-    if root_of(schema)[1].get("type") == "object":
+    _, root = root_of(schema)
+    if root.get("type") == "object":
         return dict(schema)
-    kinds, draft = schema.get("type"), draft_of(str(schema.get("$schema", "")))
+    kinds = schema.get("type")
+    draft = draft_of(str(schema.get("$schema", "")))
     is_void = "$ref" in schema and draft in DRAFTS[:4]  # there nothing counts beside a reference
     reference = {"$ref": schema["$ref"]} if is_void else {}
     if any(isinstance(kind, Mapping) for kind in as_list(kinds)):
@@ -87,13 +96,14 @@ def of_objects(schema: Schema) -> dict[str, Any]:
         reference["type"] = kinds
     if not reference:
         return {**schema, "type": "object"}
-    rest = (
-        copy_shared_keywords(dict(schema))
-        if is_void
-        else {key: value for key, value in schema.items() if key not in reference}
-    )
-    together = all_of(schema)
-    return {**rest, "type": "object", together: [*as_list(rest.get(together, [])), reference]}
+    if is_void:
+        rest = copy_shared_keywords(dict(schema))
+    else:
+        rest = {key: value for key, value in schema.items() if key not in reference}
+    # the type at the root replaces another one there, which moves into a part beside it
+    keyword = all_of(schema)
+    parts = [*as_list(rest.get(keyword, [])), reference]
+    return {**rest, "type": "object", keyword: parts}
 
 
 def as_list(value: Any) -> list[Any]:

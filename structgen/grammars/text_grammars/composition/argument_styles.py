@@ -28,11 +28,11 @@ class ArgumentStyle:
     """One item of an array. With it, or with `brackets`, arrays and objects inside arguments are written in
     the same way; without, they are JSON."""
     brackets: tuple[str, str, str, str] | tuple[()] = ()
-    """What stands around an object and around an array."""
+    """The texts around an object and around an array."""
     between: str = "\n"
-    """What is written between arguments; any white space may stand there if this is white space, or none."""
+    """The text between arguments; if it is white space, any white space may stand there, or none."""
     quote: str = ""
-    """What stands around strings; "": strings stand raw, up to what follows `$value`."""
+    """The text around strings; "": strings stand raw, up to the text behind `$value`."""
     stops: tuple[str, ...] = ()
     """Texts that no string may hold, those inside JSON neither; (): a raw string may not hold what follows
     `$value`, a quoted one not `quote`."""
@@ -40,7 +40,7 @@ class ArgumentStyle:
     """Marks that show that an argument is over, though what closes it is missing: the beginning of another
     one, the end of the call. No string that is not JSON holds one."""
     frame: str = ""
-    """What is usually written on both sides of a value, and belongs to no string."""
+    """The text that is usually written on both sides of a value, and belongs to no string."""
     blanks: bool = True
     """White space may stand around values that are no strings; with `brackets`, around strings and keys
     too."""
@@ -60,9 +60,11 @@ class ArgumentStyle:
         return OptionError(fault, where=f"{type(self).__name__} {self.name}, {field}", cure=cure)
 
     def _check_member(self) -> None:
+        """Raise `OptionError` where a reader could not tell an argument's parts from one another."""
         for name, template in (("member", self.member), ("item", self.item or "$value")):
             kinds = [kind for kind, _ in template_pieces(template)]
-            if kinds.count("value") != 1 or (name == "member") != ("key" in kinds):
+            needs_key = name == "member"  # an item has no name
+            if kinds.count("value") != 1 or needs_key != ("key" in kinds):
                 raise self._style_error(
                     name, f"{template!r} has not the places it needs.", "See its docstring."
                 )
@@ -72,12 +74,16 @@ class ArgumentStyle:
             raise self._style_error(
                 "member", "Nothing says where an argument begins.", "Write a text before $key."
             )
-        if not self.quote and template_pieces(self.member)[-1][0] == "value":
+        last_kind, _ = template_pieces(self.member)[-1]
+        if not self.quote and last_kind == "value":
             raise self._style_error(
                 "member", "Nothing says where a raw string ends.", "Write a text after $value."
             )
-        end = self.quote or self.member.partition("$value")[2].partition("$")[0]
-        if any(end.startswith(end[at:]) for at in range(1, len(end))):
+        _, _, behind_value = self.member.partition("$value")
+        end = self.quote or behind_value.partition("$")[0]
+        # with the end `aa` a string `xa` would be written `xaaa`, and read as `x`
+        tails = (end[start:] for start in range(1, len(end)))
+        if any(end.startswith(tail) for tail in tails):
             raise self._style_error(
                 "quote" if self.quote else "member",
                 f"The end of strings, {end!r}, ends as it begins, so that it can overlap itself.",
@@ -108,6 +114,7 @@ TAGGED: Final = r"""[^\s\x00-\x1f\x7f"'<>]{1,256}"""
 
 
 def _deepseek_style(blank: str) -> Mapping[str, Any]:
+    # versions of the model differ in a blank inside of the tags
     tag = f"｜DSML｜{blank}parameter"
     return {
         "member": f'<{tag} name="$key" string="$type">$value</{tag}>',

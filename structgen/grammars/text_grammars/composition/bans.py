@@ -29,7 +29,7 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
     """
     checks.InstanceCheck(bool, "Give True or False.")("decoded", decoded)
     if isinstance(grammar, Grammar) and grammar.innermost is not grammar:
-        words = [*texts]
+        words = [*texts]  # the texts may be an iterator, and each inner grammar reads them
         return grammar.inside(lambda inner: without(inner, words, decoded=decoded))
     of = grammar if isinstance(grammar, JsonSchemaGrammar) else as_text(grammar)
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
@@ -42,6 +42,7 @@ def without(grammar: Operand, texts: Iterable[str], *, decoded: bool = True) -> 
         raise LimitError(
             f"{len(banned_texts):,} texts are banned, of at most {limit:,}.", limit="banned_texts"
         )
+    # a text that contains another banned text is banned by that one already
     shortest_texts = minimal_texts(banned_texts)
     if isinstance(of, JsonSchemaGrammar) and decoded:
         return of.without(shortest_texts)

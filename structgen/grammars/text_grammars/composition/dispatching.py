@@ -25,30 +25,40 @@ def make_triggered_tags(
     avoided_texts: Sequence[str],
     max_tags: int | None = None,
 ) -> TextGrammar:
-    """Return the grammar of free text with tags, each given by its beginning and the grammar behind it."""
+    """Return the grammar of free text with tags, each given by its beginning and the grammar behind it.
+
+    The free text ends at one of `triggers`, with one of which each tag begins. `place` is that of the tags in
+    what a user wrote, for errors; `avoided_texts` and `max_tags` are as in `dispatch_grammar`. Raises
+    `OptionError`. Example: `make_triggered_tags([("<a>", body)], ["<"], "tags", ())`.
+    """
     rests: dict[str, list[TextGrammar]] = {trigger: [] for trigger in triggers}
     for begin, rest in tags:
-        of = [trigger for trigger in triggers if begin.startswith(trigger)]
-        if len(of) != 1:
+        begins_with = [trigger for trigger in triggers if begin.startswith(trigger)]
+        if len(begins_with) != 1:
+            shown_triggers = " and ".join(map(repr, begins_with)) or "none"
             raise OptionError(
-                f"The tag {begin!r} begins with {' and '.join(map(repr, of)) or 'none'} of the triggers, "
+                f"The tag {begin!r} begins with {shown_triggers} of the triggers, "
                 f"which are {', '.join(map(repr, triggers))}.",
                 where=f"{place}/triggers",
                 cure="Have each tag begin with exactly one trigger.",
             )
-        rests[of[0]].append(literal(begin.removeprefix(of[0])) + rest)
-    idle = next((trigger for trigger, after in rests.items() if not after), None)
-    if idle is not None:
+        (trigger,) = begins_with
+        # the free text ends with the trigger: behind it stands the remaining beginning of the tag
+        rests[trigger].append(literal(begin.removeprefix(trigger)) + rest)
+    unused = next((trigger for trigger, after in rests.items() if not after), None)
+    if unused is not None:
         raise OptionError(
-            f"No tag begins with the trigger {idle!r}.", where=f"{place}/triggers", cure="Leave it out."
+            f"No tag begins with the trigger {unused!r}.", where=f"{place}/triggers", cure="Leave it out."
         )
-    return dispatch_grammar(
-        {trigger: either(*after) for trigger, after in rests.items()}, place, avoided_texts, max_tags
-    )
+    rules = {trigger: either(*after) for trigger, after in rests.items()}
+    return dispatch_grammar(rules, place, avoided_texts, max_tags)
 
 
 def dispatch_grammar(
-    rules: Mapping[str, TextGrammar], place: str, avoided_texts: Sequence[str], max_bodies: int | None = None
+    rules: Mapping[str, TextGrammar],
+    place: str,
+    avoided_texts: Sequence[str],
+    max_bodies: int | None = None,
 ) -> TextGrammar:
     """Return the grammar of free text in which each trigger is followed by a text of its grammar (`rules`).
 
@@ -63,13 +73,13 @@ def dispatch_grammar(
 def interrupted_text(body: TextGrammar, free: TextGrammar, max_bodies: int | None) -> TextGrammar:
     """Return the grammar of texts of `body`, then one of `free`; with `max_bodies`: of so many or fewer, and
     none of `free` after so many."""
-    return body.repeat() + free if max_bodies is None else body.repeat(0, max_bodies - 1) + (body | free)
+    if max_bodies is None:
+        return body.repeat() + free
+    return body.repeat(0, max_bodies - 1) + (body | free)  # the last place has a body or free text, not both
 
 
 def free_of(words: Sequence[str]) -> TextGrammar:
     """Return the grammar of texts that contain none of some words."""
-    return (
-        RegularGrammar(Not(containing_words(words)), f"any text without {show_words(words)}")
-        if words
-        else text()
-    )
+    if not words:
+        return text()
+    return RegularGrammar(Not(containing_words(words)), f"any text without {show_words(words)}")

@@ -24,7 +24,7 @@ def in_json_string(of: Operand, *, escapes: Literal["any", "canonical"] = "any")
     """
     checks.ChoiceCheck(("any", "canonical"))("escapes", escapes)
     part = as_text(of)
+    # the machine of JSON strings has the escapes already: a schema of one string is the whole grammar
     schema = {"type": "string", "x-grammar": part.keyword}
-    return as_text(
-        unwarned_schema(schema, whitespace="compact", escapes=_POLICIES[escapes], limits=part.limits)
-    )
+    grammar = unwarned_schema(schema, whitespace="compact", escapes=_POLICIES[escapes], limits=part.limits)
+    return as_text(grammar)

@@ -24,8 +24,8 @@ from structgen.grammars.text_grammars.machine.language import CompileTarget, Con
 from structgen.grammars.text_grammars.text_grammar import DerivedGrammar, TextGrammar, as_text
 
 _Place: TypeAlias = "tuple[Config, str, bytes, bytes]"
-"""The configuration of the JSON text, what the text is in (below), the brackets that are open, and what was
-read of a quote or a key and is not in the JSON text."""
+"""The configuration of the JSON text, the mode (below), the brackets that are open, and the bytes that were
+read of a quote and are not in the JSON text."""
 _VALUE: Final = "value"
 _OBJECT: Final = "object"
 """Where a key or the end of an object stands."""
@@ -49,65 +49,88 @@ _ESCAPED: Final = tuple(
 
 def writes_as_json(style: ArgumentStyle) -> bool:
     """Tell whether a style writes values as JSON but for its strings and keys."""
-    pattern = (style.brackets, style.between, style.member, style.item)
-    return bool(style.quote) and pattern == (("{", "}", "[", "]"), ",", "$key:$value", "$value")
+    if not style.quote:
+        return False
+    has_punctuation = style.brackets == ("{", "}", "[", "]") and style.between == ","
+    return has_punctuation and style.member == "$key:$value" and style.item == "$value"
 
 
 def quoted_values(
-    schema: Mapping[str, Any], policies: Mapping[str, Any], style: ArgumentStyle, excludes: Sequence[str]
+    schema: Mapping[str, Any],
+    policies: Mapping[str, Any],
+    style: ArgumentStyle,
+    excludes: Sequence[str],
 ) -> TextGrammar:
     """Return the objects of a schema in a style that `writes_as_json`, with the white space of the policies
     where it is `padded`, and none elsewhere; no string and no key holds one of the texts in `excludes`.
 
     Raises `UnsupportedError` for names that the style cannot write, and where it writes none of the objects;
-    the errors of `sg.json_schema`. Cost: masks are made byte by byte.
+    the errors of `sg.json_schema`. Cost: masks are made byte by byte. For example, in the style `gemma` the
+    object `{"a": "x"}` is `{a:<|"|>x<|"|>}`.
     """
     json_grammar = json_schema(dict(schema), **policies)
     json_grammar.document().require_handled()  # with places in the schema itself
     whitespace = json_grammar.policies.whitespace
-    blanks = whitespace if style.padded and whitespace.startswith(("any", "bounded")) else "compact"
+    takes_blanks = style.padded and whitespace.startswith(("any", "bounded"))
     _check_names(schema, style)
-    kept_definitions = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
-    keys = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}
-    wrapped = {
-        "patternProperties": {f"^{style.keys}$": keys},
-        "additionalProperties": False,
-        "items": keys,
+    text_policies = {
+        **policies,
+        "strict": None,
+        "whitespace": whitespace if takes_blanks else "compact",
+        "escapes": "utf8",
     }
-    # References inside the schema begin at its own root, which an identifier says.
-    own = {**dict.fromkeys(("id", "$id"), "arguments:"), **schema}
-    both = {name: [own, keys] for name in ("allOf", "extends")}  # the draft reads one of the two
-    definitions = {**schema.get("definitions", {}), _WRITABLE: wrapped}
-    inside = {**kept_definitions, "type": "object", "definitions": definitions, **both}
-    written_so = {**policies, "strict": None, "whitespace": blanks, "escapes": "utf8"}
-    grammar = without(json_schema(inside, **written_so), (style.quote, *style.ends, *excludes))
+    whole_schema = _with_writable_keys(schema, style)
+    json_texts = json_schema(whole_schema, **text_policies)
+    grammar = without(json_texts, (style.quote, *style.ends, *excludes))
     assert isinstance(grammar, JsonSchemaGrammar)
     try:
         network_of(grammar.document())
     except UnsatisfiableSchema as error:
-        network_of(json_schema(dict(schema), **written_so).document())  # raises where there is none at all
+        # the error of the schema itself, where it has no document at all
+        network_of(json_schema(dict(schema), **text_policies).document())
         raise _quoting_error(style, "any of the objects", "#", "properties") from error
     return QuotedValues(grammar, style.quote)
+
+
+def _with_writable_keys(schema: Mapping[str, Any], style: ArgumentStyle) -> dict[str, Any]:
+    """Return the schema of the objects of a schema all of whose keys, at any depth, a style can write."""
+    root_keywords = {name: schema[name] for name in ("$schema", "$defs") if name in schema}
+    reference = {"$ref": f"#/definitions/{_WRITABLE.replace(' ', '%20')}"}
+    writable = {
+        "patternProperties": {f"^{style.keys}$": reference},
+        "additionalProperties": False,
+        "items": reference,
+    }
+    # References inside the schema begin at its own root, which an identifier says.
+    named_schema = {**dict.fromkeys(("id", "$id"), "arguments:"), **schema}
+    # the draft reads one of the two keywords
+    both = {name: [named_schema, reference] for name in ("allOf", "extends")}
+    definitions = {**schema.get("definitions", {}), _WRITABLE: writable}
+    return {**root_keywords, "type": "object", "definitions": definitions, **both}
 
 
 def _check_names(schema: Mapping[str, Any], style: ArgumentStyle) -> None:
     """Raise `UnsupportedError` for a key that a schema, or one inside of it, names and a style cannot
     write."""
-    rest: list[tuple[str, Any]] = [("#", schema)]
-    while rest:
-        where, part = rest.pop()
+    pending: list[tuple[str, Any]] = [("#", schema)]
+    while pending:
+        where, part = pending.pop()
         if isinstance(part, list):
-            rest += [(f"{where}/{at}", inner) for at, inner in enumerate(part)]
+            pending += [(f"{where}/{index}", inner) for index, inner in enumerate(part)]
         elif isinstance(part, Mapping):
-            rest += [(f"{where}/{key}", inner) for key, inner in part.items()]
+            pending += [(f"{where}/{key}", inner) for key, inner in part.items()]
             for keyword in ("properties", "required"):
-                names = part.get(keyword, ()) if isinstance(part.get(keyword), (Mapping, list)) else ()
-                wrong = next((name for name in names if re.fullmatch(style.keys, str(name)) is None), None)
-                if wrong is not None:
-                    raise _quoting_error(style, f"the name {wrong!r}", f"{where}/{keyword}", keyword)
+                names = part.get(keyword)
+                if not isinstance(names, (Mapping, list)):
+                    continue
+                for name in names:
+                    if re.fullmatch(style.keys, str(name)) is None:
+                        raise _quoting_error(style, f"the name {name!r}", f"{where}/{keyword}", keyword)
 
 
 def _quoting_error(style: ArgumentStyle, fault: str, where: str, keyword: str) -> UnsupportedError:
+    """Return the error for something that a style cannot write, such as `the name 'a b'`, at a place in the
+    schema."""
     return UnsupportedError(
         f"{style.name} cannot write {fault}.",
         keyword=keyword,
@@ -140,101 +163,135 @@ class QuotedValues(DerivedGrammar):
 
 
 class _QuotedLanguage(Language):
-    """The words of a language of JSON texts, written so. A language of single bytes: masks are made of
+    """The words of a language of JSON texts, with other quotes. A language of single bytes: masks are made of
     them."""
 
     has_stack = True
 
     def __init__(self, of: Language, quote: bytes) -> None:
-        self.of, self.quote, self.locks, self.parts = of, quote, of.locks, (of,)
+        """`of`: the language of the JSON texts, which the bytes that are read here are translated to."""
+        self.of = of
+        self.quote = quote
+        self.locks = of.locks
+        self.parts = (of,)
 
     def start(self) -> Config:
         return self.of.start(), _VALUE, b"", b""
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        at, mode, open_, raw_bytes = config
+        json_config, mode, open_brackets, raw_bytes = config
         if symbol > 255:
             return None
+        byte = bytes((symbol,))
         if mode == _STRING:
-            return self._in_string(at, open_, raw_bytes + bytes((symbol,)))
+            return self._in_string(json_config, open_brackets, raw_bytes + byte)
         if mode == _VALUE and (raw_bytes or symbol == self.quote[0]):
-            raw_bytes += bytes((symbol,))
-            after = self.of.step(at, _QUOTE) if self.quote.startswith(raw_bytes) else None
+            raw_bytes += byte
+            if not self.quote.startswith(raw_bytes):
+                return None
+            # asked at the first byte of the quote already: there are no dead ends
+            after = self.of.step(json_config, _QUOTE)
             if after is None:
                 return None
-            return (after, _STRING, open_, b"") if raw_bytes == self.quote else (at, _VALUE, open_, raw_bytes)
-        if mode == _KEY and symbol == _COLON:
-            after = self.of.config_after(at, b'":')
-            return None if after is None else (after, _VALUE, open_, b"")
-        if mode == _KEY or (mode == _OBJECT and symbol != 0x7D and symbol not in _BLANK):
-            inside = at if mode == _KEY else self.of.step(at, _QUOTE)
-            after = None if inside is None else self._after_content(inside, bytes((symbol,)))
-            if after is None and mode == _KEY and symbol in _BLANK:
-                after_quotes = self.of.config_after(at, bytes((_QUOTE, symbol)))
-                return None if after_quotes is None else (after_quotes, _NAMED, open_, b"")
-            return None if after is None else (after, _KEY, open_, b"")
-        after = None if symbol == _QUOTE else self.of.step(at, symbol)
-        return None if after is None else self._after_punctuation(after, symbol, mode, open_)
+            if raw_bytes == self.quote:
+                return after, _STRING, open_brackets, b""
+            return json_config, _VALUE, open_brackets, raw_bytes
+        if mode == _KEY:
+            return self._in_key(json_config, open_brackets, symbol)
+        if mode == _OBJECT and symbol != 0x7D and symbol not in _BLANK:  # not "}": a key begins
+            inside = self.of.step(json_config, _QUOTE)
+            after = None if inside is None else self._after_content(inside, byte)
+            return None if after is None else (after, _KEY, open_brackets, b"")
+        after = None if symbol == _QUOTE else self.of.step(json_config, symbol)
+        return None if after is None else self._after_punctuation(after, symbol, mode, open_brackets)
 
-    def _after_punctuation(self, at: Config, symbol: int, mode: str, open_: bytes) -> Config:
-        """Return the configuration behind a byte that is no part of a string or a key."""
+    def _in_key(self, json_config: Config, open_brackets: bytes, symbol: int) -> Config | None:
+        """Return the configuration after a byte inside a key, or behind it."""
+        if symbol == _COLON:
+            after = self.of.config_after(json_config, b'":')
+            return None if after is None else (after, _VALUE, open_brackets, b"")
+        after = self._after_content(json_config, bytes((symbol,)))
+        if after is not None:
+            return after, _KEY, open_brackets, b""
+        if symbol in _BLANK:
+            # a blank that is no part of the key stands between it and its colon
+            after = self.of.config_after(json_config, bytes((_QUOTE, symbol)))
+        return None if after is None else (after, _NAMED, open_brackets, b"")
+
+    def _after_punctuation(self, json_config: Config, symbol: int, mode: str, open_brackets: bytes) -> Config:
+        """Return the configuration behind a byte that is no part of a string or a key: `json_config` is that
+        of the JSON text behind it, the others are those before it. For example, behind `{` a key stands."""
         byte = bytes((symbol,))
         if symbol in _BLANK:
-            return at, mode, open_, b""
+            return json_config, mode, open_brackets, b""
         if symbol == _COLON:
-            return at, _VALUE, open_, b""
+            return json_config, _VALUE, open_brackets, b""
         if byte in b"{[":
-            return at, _OBJECT if byte == b"{" else _VALUE, open_ + byte, b""
+            mode_after = _OBJECT if byte == b"{" else _VALUE
+            return json_config, mode_after, open_brackets + byte, b""
         if byte in b"}]":
-            return at, _OTHER, open_[:-1], b""
+            return json_config, _OTHER, open_brackets[:-1], b""
         if byte == b",":
-            return at, _OBJECT if open_[-1:] == b"{" else _VALUE, open_, b""
-        return at, _OTHER, open_, b""
+            mode_after = _OBJECT if open_brackets.endswith(b"{") else _VALUE
+            return json_config, mode_after, open_brackets, b""
+        return json_config, _OTHER, open_brackets, b""
 
-    def _in_string(self, at: Config, open_: bytes, raw_bytes: bytes) -> Config | None:
+    def _in_string(self, json_config: Config, open_brackets: bytes, raw_bytes: bytes) -> Config | None:
         """Return the configuration inside a string, where `raw_bytes` may begin its end."""
-        now: Config | None = at
+        current: Config | None = json_config
+        # bytes that do not begin the quote are content of the string
         while raw_bytes and not self.quote.startswith(raw_bytes):
-            now, raw_bytes = self._after_content(now, raw_bytes[:1]), raw_bytes[1:]
-            if now is None:
+            current = self._after_content(current, raw_bytes[:1])
+            raw_bytes = raw_bytes[1:]
+            if current is None:
                 return None
-        after_quote = self.of.step(now, _QUOTE)
+        after_quote = self.of.step(current, _QUOTE)
         if raw_bytes == self.quote:
-            return None if after_quote is None else (after_quote, _OTHER, open_, b"")
-        if raw_bytes and after_quote is None and self._after_content(now, raw_bytes) is None:
+            return None if after_quote is None else (after_quote, _OTHER, open_brackets, b"")
+        # the bytes must be possible as the beginning of the quote, or as content
+        if raw_bytes and after_quote is None and self._after_content(current, raw_bytes) is None:
             return None
-        return now, _STRING, open_, raw_bytes
+        return current, _STRING, open_brackets, raw_bytes
 
-    def _after_content(self, at: Config, data: bytes) -> Config | None:
+    def _after_content(self, json_config: Config, data: bytes) -> Config | None:
         """Return the configuration after bytes of a string, as JSON writes them."""
-        return self.of.config_after(at, b"".join(_ESCAPED[byte] for byte in data))
+        return self.of.config_after(json_config, b"".join(_ESCAPED[byte] for byte in data))
 
     def accepts(self, config: Config) -> bool:
-        at, mode, open_, _ = config
-        return mode == _OTHER and not open_ and self.of.accepts(at)
+        json_config, mode, open_brackets, _ = config
+        return mode == _OTHER and not open_brackets and self.of.accepts(json_config)
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
-        at, mode, _, raw_bytes = config
-        after_quote = self.of.step(at, _QUOTE) if raw_bytes else None
+        json_config, mode, _, raw_bytes = config
+        after_quote = self.of.step(json_config, _QUOTE) if raw_bytes else None
         if after_quote is not None:
+            # a quote that is begun is completed
             rest = b'"' + bytes(self.of.shortest_rest(after_quote))
         else:
-            if mode == _STRING:
-                at, raw_bytes = self._after_content(at, raw_bytes), b""
-            rest = bytes(self.of.shortest_rest(at))
-        whole = _TEXT.sub(self._unquote_string, b'"' + rest if mode in (_STRING, _KEY) else rest)
-        return whole[len(raw_bytes) + (len(self.quote) if mode == _STRING else 0) :]
+            if mode == _STRING:  # the bytes are content, which the JSON text has not read yet
+                json_config = self._after_content(json_config, raw_bytes)
+                raw_bytes = b""
+            rest = bytes(self.of.shortest_rest(json_config))
+        # the opening quote of the string or key is put before the rest, so that the pattern finds it
+        if mode in (_STRING, _KEY):
+            rest = b'"' + rest
+        whole = _TEXT.sub(self._unquote_string, rest)
+        quote_length = len(self.quote) if mode == _STRING else 0
+        return whole[len(raw_bytes) + quote_length :]
 
     def _unquote_string(self, match: re.Match[bytes]) -> bytes:
         """Return a string of a JSON text, or a key and its colon, as they stand here."""
+        content, colon = match.groups()
         # it may begin inside a character
-        decoded: str = json.loads((b'"' + match[1] + b'"').decode(errors="surrogateescape"))
+        json_string = (b'"' + content + b'"').decode(errors="surrogateescape")
+        decoded: str = json.loads(json_string)
         text = decoded.encode(errors="surrogateescape")
-        return text + b":" if match[2] else self.quote + text + self.quote
+        return text + b":" if colon else self.quote + text + self.quote
 
     def expected_items(self, config: Config) -> list[Expected]:
         first = self.first_bytes(config)
         return [Expected(f"the rest of a value with {self.quote.decode()} around strings", (), first)]
 
     def height(self, config: Config) -> int:
-        return len(config[2])
+        _, _, open_brackets, _ = config
+        return len(open_brackets)

@@ -12,7 +12,7 @@ Piece: TypeAlias = "tuple[str, str]"
 
 TEXT: Final = "text"
 BLANK: Final = " \t\n\r"
-"""What a format may leave between its parts: JSON's white space."""
+"""The characters that a format may leave between its parts: JSON's white space."""
 _PLACE: Final = re.compile(r"\$(name|id|index|arguments|quoted|gap|line|key|type|value)")
 
 
@@ -21,8 +21,13 @@ def template_pieces(template: str) -> tuple[Piece, ...]:
     """Return the texts and places of a template, in order. `$gap` is white space that is usually not written,
     `$line` white space that is usually a line break; `$quoted` is the text of the arguments as a JSON string.
     """
-    split = enumerate(_PLACE.split(template))  # texts, and between them places
-    return tuple((piece, "") if at % 2 else (TEXT, piece) for at, piece in split if piece)
+    pieces: list[Piece] = []
+    # texts and places take turns in what `split` returns, because the pattern has one group
+    for number, piece in enumerate(_PLACE.split(template)):
+        is_place = number % 2 == 1
+        if piece:
+            pieces.append((piece, "") if is_place else (TEXT, piece))
+    return tuple(pieces)
 
 
 def template_places(template: str) -> set[str]:
@@ -32,11 +37,14 @@ def template_places(template: str) -> set[str]:
 
 def first_text(template: str) -> str:
     """Return the text before the first place."""
-    kind, text = template_pieces(template)[0] if template else (TEXT, "")
+    if not template:
+        return ""
+    kind, text = template_pieces(template)[0]
     return text if kind == TEXT else ""
 
 
 def fill_template(template: str, values: Mapping[str, str]) -> str:
     """Return a template with its places filled; white space that may be there is written as it usually is."""
-    usual = {"gap": "", "line": "\n", **values}
-    return "".join(text if kind == TEXT else usual[kind] for kind, text in template_pieces(template))
+    all_values = {"gap": "", "line": "\n", **values}
+    pieces = template_pieces(template)
+    return "".join(text if kind == TEXT else all_values[kind] for kind, text in pieces)

@@ -9,7 +9,7 @@ be completed, because the rules have no useless symbols (`rules`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from structgen.automata.regex.ecma_text import ecma_text
@@ -50,38 +50,42 @@ class ContextFree(Language):
         limits: Limits = DEFAULT,
         beside: Formula = TRUE,
     ) -> None:
+        """`rules`, `terminals`, `start`, `ignored` and `beside`: see the class. Example:
+        `ContextFree([("s", ("a", "s")), ("s", ())], {"a": tree}, "s")` has the texts of any number of `a`."""
         languages: dict[str, Language | None] = {}
-        have: dict[str, tuple[bool, bool]] = {}
+        has_words: dict[str, tuple[bool, bool]] = {}
         for name, terminal in terminals.items():
-            language = (
-                terminal
-                if terminal is None or isinstance(terminal, Language)
-                else _of_pattern(name, terminal, limits, beside)
-            )
+            if terminal is None or isinstance(terminal, Language):
+                language = terminal
+            else:
+                language = _pattern_language(name, terminal, limits, beside)
             languages[name] = language
-            have[name] = (False, False) if language is None else _has_words(language)
-        self.rules = prepare_rules(rules, have, start, ignored)
+            has_words[name] = (False, False) if language is None else _has_words(language)
+        self.rules = prepare_rules(rules, has_words, start, ignored)
         if self.rules.start < 0 and not self.rules.empty:
             raise GrammarError(
                 f"No text is derived from {start}.",
                 where="start",
                 cure="See to it that each of its rules comes to an end, and its terminals match something.",
             )
-        names = self.rules.names[: self.rules.terminals]
-        self.scanner = Scanner([cast(Language, languages[name]) for name in names])
+        # only useful terminals are left, and a useful terminal has a word
+        terminal_names = self.rules.names[: self.rules.terminals]
+        self.scanner = Scanner([cast(Language, languages[name]) for name in terminal_names])
         self.parts = self.scanner.languages
-        self.classes, self.specials = self.scanner.classes, self.scanner.specials
+        self.classes = self.scanner.classes
+        self.specials = self.scanner.specials
         self.outer_classes = common_classes(part.outer_classes or part.classes for part in self.parts)
         self.counts_tokens = self.scanner.counts_tokens
         self.locks = max((language.locks for language in self.scanner.languages), default=0)
         self.items = Items(self.rules)
         self.stacks = Stacks(self.items, limits)
         self.rests = Rests(self.rules, self.scanner, self.stacks, limits)
+        # lexemes are made of bytes alone, and forget where tokens begin
         if not self.specials and not self.counts_tokens:
             self.lexemes = ParsedLexemes(self.items, self.stacks, self.scanner)
 
     def start(self) -> Config:
-        if self.rules.start < 0:
+        if self.rules.start < 0:  # the empty text is the only word
             return True, ()
         return self.rules.empty, ((ROOT, self.initial_bundle(0)),)
 
@@ -91,56 +95,71 @@ class ContextFree(Language):
         return self.scanner.initial_bundle(self.items.next_terminals(state))
 
     def step(self, config: Config, symbol: int) -> Config | None:
-        return self._after_symbol(
-            (node, self.scanner.bundle_after(bundle, symbol)) for node, bundle in config[1]
-        )
+        _, tops = config
+        after = ((node, self.scanner.bundle_after(bundle, symbol)) for node, bundle in tops)
+        return self._after_symbol(after)
 
     def _after_symbol(self, tops: Iterable[tuple[int, tuple[int, Iterable[int]]]]) -> Tops | None:
         """Return the configuration of some stacks, each with the bundle that goes on on top of it, and the
         terminals that have ended there; None where there is neither."""
         reading: dict[int, int] = {}
         shifted_nodes: list[int] = []
-        for node, (going, ended_terminals) in tops:
-            if going != self.scanner.nothing:
-                reading[node] = self.scanner.unite_bundles(reading[node], going) if node in reading else going
+        for node, (bundle, ended_terminals) in tops:
+            if bundle != self.scanner.nothing:
+                self._add_bundle(reading, node, bundle)
+            # the terminal may end here and may go on, too: both stay in the configuration
             for terminal in ended_terminals:
                 shifted_nodes += self.stacks.tops_after(node, terminal)
         return self.make_config(reading, shifted_nodes) if reading or shifted_nodes else None
 
+    def _add_bundle(self, reading: dict[int, int], node: int, bundle: int) -> None:
+        """Add the terminals of a bundle to those that are read on a stack."""
+        if node in reading:
+            bundle = self.scanner.unite_bundles(reading[node], bundle)
+        reading[node] = bundle
+
     def _terminal_readings(self, config: Config) -> dict[tuple[int, Config], list[int]]:
-        """Return what is being read, a terminal and its configuration, with the stacks on which it is."""
-        tops = config[1]
+        """Return the terminals that are being read, each with its configuration, and their stacks."""
+        _, tops = config
         return group_by_first(
             (reading, node) for node, bundle in tops for reading in self.scanner.bundles[bundle]
         )
 
     def _single_config(
-        self, terminal: int, nodes: Iterable[int], at: Config | None, is_complete: bool = False
+        self,
+        terminal: int,
+        nodes: Iterable[int],
+        reading: Config | None,
+        is_complete: bool = False,
     ) -> Tops | None:
-        """Return the configuration in which a terminal is being read on some stacks (`at`: None, it is not),
-        and has ended there too."""
-        bundle = self.scanner.intern_bundle(() if at is None else [(terminal, at)])
-        return self._after_symbol((node, (bundle, (terminal,) if is_complete else ())) for node in nodes)
+        """Return the configuration in which a terminal is being read on some stacks, and with `is_complete`
+        has ended there too. `reading`: the terminal's own configuration; None: it is not being read. For
+        example, `_single_config(2, nodes, None, True)` stands behind terminal 2."""
+        bundle = self.scanner.intern_bundle(() if reading is None else [(terminal, reading)])
+        ended_terminals = (terminal,) if is_complete else ()
+        return self._after_symbol((node, (bundle, ended_terminals)) for node in nodes)
 
     def single_configs(self, config: Config) -> Iterable[Config]:
+        is_word, _ = config
         insides, others = self.inside_parts(config)
-        if config[0] or len(insides) + (others is not None) < 2 or not insides:
+        place_count = len(insides) + (others is not None)
+        if is_word or place_count < 2 or not insides:
             return (config,)
-        open_terminals = (
-            (self.parts[terminal], terminal, at, nodes)
-            for (terminal, at), nodes in self._terminal_readings(config).items()
-        )
-        return (
-            self._single_config(terminal, nodes, terminal_place)
-            for part, terminal, at, nodes in open_terminals
-            if not part.accepts(at)
-            for terminal_place in part.single_configs(at)
-        )
+        return self._open_configs(config)
+
+    def _open_configs(self, config: Config) -> Iterator[Config]:
+        """Yield a configuration for each place of a terminal that may not end."""
+        for (terminal, reading), nodes in self._terminal_readings(config).items():
+            part = self.parts[terminal]
+            if not part.accepts(reading):
+                for single_reading in part.single_configs(reading):
+                    yield self._single_config(terminal, nodes, single_reading)
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
+        is_word, _ = config
         readings = [
-            (terminal, nodes, *self.parts[terminal].inside_parts(at))
-            for (terminal, at), nodes in self._terminal_readings(config).items()
+            (terminal, nodes, *self.parts[terminal].inside_parts(reading))
+            for (terminal, reading), nodes in self._terminal_readings(config).items()
         ]
         if not any(insides for _, _, insides, _ in readings):
             return (), config
@@ -148,27 +167,30 @@ class ContextFree(Language):
         others: dict[int, list[Reading]] = {}
         for terminal, nodes, insides, other_config in readings:
             parts += [self._lift_place(terminal, nodes, inside) for inside in insides]
-            for node in nodes if other_config is not None else ():
-                others.setdefault(node, []).append((terminal, other_config))
-        is_told = any(inside.ends and inside.part.may_end(inside.state) for inside in parts)
-        ends, tops = (
-            config[0] and not is_told,
-            self._after_symbol(
-                (node, (self.scanner.intern_bundle(left), ())) for node, left in others.items()
-            ),
-        )
-        return tuple(parts), (ends, tops[1] if tops else ()) if ends or tops else None
+            if other_config is not None:
+                for node in nodes:
+                    others.setdefault(node, []).append((terminal, other_config))
+        # a part at whose end the text may end says so itself: the other places need not say it again
+        is_end_inside = any(inside.ends and inside.part.may_end(inside.state) for inside in parts)
+        ends = is_word and not is_end_inside
+        other_bundles = ((node, self.scanner.intern_bundle(readings)) for node, readings in others.items())
+        outside = self._after_symbol((node, (bundle, ())) for node, bundle in other_bundles)
+        if not ends and not outside:
+            return tuple(parts), None
+        _, tops = outside or (False, ())
+        return tuple(parts), (ends, tops)
 
     def _lift_place(self, terminal: int, nodes: Iterable[int], inside: InsidePart) -> InsidePart:
         """Return a place inside a part of a terminal, which is read on some stacks, as a place of this
         language."""
         after = self._single_config(terminal, nodes, inside.after_end, inside.ends)
-        return inside._replace(after_end=after if after and after[1] else None, ends=bool(after and after[0]))
+        is_word, tops = after or (False, ())
+        return inside._replace(after_end=after if tops else None, ends=is_word)
 
     def after_inside(self, config: Config, state: int) -> Config:
-        return self._after_symbol(
-            (node, self.scanner.after_inside(bundle, state)) for node, bundle in config[1]
-        )
+        _, tops = config
+        after = ((node, self.scanner.after_inside(bundle, state)) for node, bundle in tops)
+        return self._after_symbol(after)
 
     def make_config(self, reading: Mapping[int, int], shifted_nodes: Iterable[int]) -> Tops:
         """Return the configuration of some stacks: on those of `reading` a terminal is being read, on those
@@ -178,22 +200,26 @@ class ContextFree(Language):
         for state, node in self.stacks.group_by_top(dict.fromkeys(shifted_nodes)).items():
             complete = complete or self.items.is_accepting(state)
             if self.items.next_terminals(state):
-                fresh = self.initial_bundle(state)
-                tops[node] = self.scanner.unite_bundles(tops[node], fresh) if node in tops else fresh
+                self._add_bundle(tops, node, self.initial_bundle(state))
         # stacks with the same state on top and the same bundle become one node
         merged_nodes: dict[tuple[int, int], int] = {}
         for node, bundle in tops.items():
             key = (self.stacks.states[node], bundle)
-            merged_nodes[key] = (
-                self.stacks.merge_nodes(merged_nodes[key], node) if key in merged_nodes else node
-            )
-        return complete, tuple(sorted((node, bundle) for (_, bundle), node in merged_nodes.items()))
+            if key in merged_nodes:
+                node = self.stacks.merge_nodes(merged_nodes[key], node)
+            merged_nodes[key] = node
+        # sorted, so that equal sets of stacks are equal values
+        merged_tops = [(node, bundle) for (_, bundle), node in merged_nodes.items()]
+        return complete, tuple(sorted(merged_tops))
 
     def height(self, config: Config) -> int:
-        return max((self.stacks.stack_height(node) for node, _ in config[1]), default=0)
+        _, tops = config
+        heights = (self.stacks.stack_height(node) for node, _ in tops)
+        return max(heights, default=0)
 
     def accepts(self, config: Config) -> bool:
-        return bool(config[0])
+        is_word, _ = config
+        return bool(is_word)
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
         rest = self.rests.shortest(config)
@@ -201,23 +227,26 @@ class ContextFree(Language):
         return rest
 
     def expected_items(self, config: Config) -> list[Expected]:
-        bundles = (bundle for _, bundle in config[1])
-        return list(dict.fromkeys(item for bundle in bundles for item in self.scanner.expected(bundle)))
+        _, tops = config
+        items: list[Expected] = []
+        for _, bundle in tops:
+            items += self.scanner.expected(bundle)
+        return list(dict.fromkeys(items))
 
     def after_token_end(self, config: Config) -> Config | None:
         if not self.counts_tokens:
             return config
         complete, tops = config
-        merged_nodes: dict[int, int] = {}
+        reading: dict[int, int] = {}
         for node, bundle in tops:
             after = self.scanner.after_token_end(bundle)
             if after != self.scanner.nothing:
-                merged_nodes[node] = (
-                    self.scanner.unite_bundles(merged_nodes[node], after) if node in merged_nodes else after
-                )
-        if not merged_nodes and not complete:
+                self._add_bundle(reading, node, after)
+        if not reading and not complete:
             return None
-        return complete, self.make_config(merged_nodes, ())[1]
+        # no terminal ends between two tokens, so the text is a word as before
+        _, tops_after = self.make_config(reading, ())
+        return complete, tops_after
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -229,14 +258,15 @@ class ContextFree(Language):
         }
 
 
-def _of_pattern(name: str, tree: Node, limits: Limits, beside: Formula) -> Language | None:
-    """Return the language of a pattern; None where it matches nothing."""
-    source = f"^(?:{ecma_text(remove_look_aheads(tree, name))})$"
+def _pattern_language(name: str, tree: Node, limits: Limits, beside: Formula) -> Language | None:
+    """Return the language of a pattern; None where it matches nothing. `name`: of the terminal, for messages;
+    `beside`: a formula that its texts meet as well, such as `TRUE`."""
+    pattern = Pattern(f"^(?:{ecma_text(remove_look_aheads(tree, name))})$")
     try:
-        formula = Pattern(source) if beside == TRUE else All((Pattern(source), beside))
+        formula = pattern if beside == TRUE else All((pattern, beside))
         return RegularLanguage(formula, _describe_terminal(name, tree), limits)
     except GrammarError as error:
-        if type(error) is not GrammarError:
+        if type(error) is not GrammarError:  # its subclasses say something else, such as a limit
             raise
         return None
 
@@ -244,10 +274,19 @@ def _of_pattern(name: str, tree: Node, limits: Limits, beside: Formula) -> Langu
 def _describe_terminal(name: str, tree: Node) -> str:
     """Return the description of a terminal: a literal as written, a name, or its pattern."""
     parts = tree.parts if isinstance(tree, Concatenation) else (tree,)
-    sets = [part.ranges for part in parts if isinstance(part, CharacterClass) and part.ranges]
-    if len(sets) == len(parts) and all(ranges[0][0] == ranges[-1][1] for ranges in sets):
-        return json.dumps("".join(chr(ranges[0][0]) for ranges in sets), ensure_ascii=False)
-    return name if name.strip() == name else f"/{ecma_text(remove_look_aheads(tree))}/"
+    bounds = [
+        (part.ranges[0][0], part.ranges[-1][1])
+        for part in parts
+        if isinstance(part, CharacterClass) and part.ranges
+    ]
+    # a literal: each part is a class of one character
+    if len(bounds) == len(parts) and all(lowest == highest for lowest, highest in bounds):
+        literal = "".join(chr(character) for character, _ in bounds)
+        return json.dumps(literal, ensure_ascii=False)
+    if name.strip() == name:
+        return name
+    # a name with a blank is one that we made (`counted_rules`): the pattern says more
+    return f"/{ecma_text(remove_look_aheads(tree))}/"
 
 
 def _has_words(language: Language) -> tuple[bool, bool]:

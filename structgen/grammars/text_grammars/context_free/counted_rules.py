@@ -13,30 +13,37 @@ class CountedRules:
 
     def __init__(self, most_letters: int) -> None:
         """`most_letters`: the pattern of a terminal has fewer characters, its counts written out."""
-        self.most_letters, self.rule_count = most_letters, 0
+        self.most_letters = most_letters
+        self.symbol_count = 0
         self.rules: list[Rule] = []
         self.terminals: dict[str, Node] = {}
-        self.symbols_of_nodes: dict[Node, str] = {}
+        self.terminal_names: dict[Node, str] = {}
+        """The terminal of each pattern: equal patterns share one."""
 
     def new_symbol(self) -> str:
-        self.rule_count += 1
-        return f" {self.rule_count}"
+        """Return a new symbol; its blank keeps it apart from the names of people."""
+        self.symbol_count += 1
+        return f" {self.symbol_count}"
 
     def pattern_symbol(self, node: Node) -> str:
         """Return the symbol of a pattern without assertions: a terminal where it is not too long."""
         if written_out(node) >= self.most_letters:
             simple = simplify_tree(node)  # it may have nodes that no pattern writes
-            node = node if has_assertion(simple) else simple
+            if not has_assertion(simple):
+                node = simple
+        # too long for an automaton: the outermost operator becomes rules, and its parts are asked again
         is_long = written_out(node) >= self.most_letters
         if is_long and isinstance(node, Repetition):
             return self.repeat_symbol(self.pattern_symbol(node.of), node.min_count, node.max_count)
         if is_long and isinstance(node, Concatenation):
             return self.add_rule(tuple(map(self.pattern_symbol, node.parts)))
         if is_long and isinstance(node, Alternation):
-            return self.add_rule(*((self.pattern_symbol(part),) for part in node.parts))
-        name = self.symbols_of_nodes.get(node)
+            alternatives = [(self.pattern_symbol(part),) for part in node.parts]
+            return self.add_rule(*alternatives)
+        name = self.terminal_names.get(node)
         if name is None:
-            name = self.symbols_of_nodes[node] = self.new_symbol()
+            name = self.new_symbol()
+            self.terminal_names[node] = name
             self.terminals[name] = node
         return name
 
@@ -46,18 +53,25 @@ class CountedRules:
         needed_copies: tuple[str, ...] = ()
         optional_copies: tuple[str, ...] = ()
         fewer: tuple[str, ...] = ()
-        """Up to as many copies as the bits so far of `optional_count` say, and as all lower bits come to."""
-        optional_count = 0 if maximum is None else maximum - minimum
+        """Symbols of any number of copies below 2 ** n, after n bits of the counts."""
+        optional_count = 0
         if maximum is None:
+            # left-recursive: the parser then keeps no stack entry for each copy
             tail = self.new_symbol()
-            self.rules += [(tail, (tail, name)), (tail, ())]
+            self.rules.append((tail, (tail, name)))
+            self.rules.append((tail, ()))
             optional_copies = (tail,)
+        else:
+            optional_count = maximum - minimum
+        # one bit of both counts at a time, the lowest first; `name` derives 1, 2, 4, ... copies
         while minimum or optional_count:
             if minimum & 1:
                 needed_copies = (name, *needed_copies)
             if optional_count & 1:
+                # with this bit: the copies of the lower bits, at most; without it, any number below it
                 optional_copies = (self.add_rule((name, *optional_copies), fewer),)
-            minimum, optional_count = minimum >> 1, optional_count >> 1
+            minimum >>= 1
+            optional_count >>= 1
             if optional_count:
                 fewer = (self.add_rule((name, *fewer), fewer),)
             if minimum or optional_count:

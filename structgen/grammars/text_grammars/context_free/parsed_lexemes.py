@@ -14,23 +14,30 @@ from structgen.grammars.text_grammars.machine.scanning import Scanner
 
 
 class ParsedLexemes:
-    """What a language says of its texts where a parser reads lexemes: masks are then made of what tokens do
-    inside a lexeme, which is found once for all places of the parser. Places and states of the lexer are
-    numbers; after each of them some word goes on.
+    """The facts about a language whose parser reads lexemes: masks are then made of records of what tokens do
+    inside a lexeme, which serve all places of the parser. Places and states of the lexer are numbers; after
+    each of them some word goes on.
 
     A place is a set of stacks; a state of the lexer is a bundle of terminals that are being read, and the
     terminals that may end there."""
 
     def __init__(self, items: Items, stacks: Stacks, scanner: Scanner) -> None:
-        self._items, self._stacks, self._scanner = items, stacks, scanner
+        self._items = items
+        self._stacks = stacks
+        self._scanner = scanner
         self.terminals = items.rules.terminals
         """How many there are."""
         rules = items.rules.rules
-        self._next = group_by_first({pair for _, rhs in rules for pair in pairwise(rhs)})
+        neighbours = {pair for _, rhs in rules for pair in pairwise(rhs)}
+        self._next = group_by_first(neighbours)
         """Symbol -> the symbols that stand behind it in some rule."""
-        self._outer = group_by_first({(rhs[-1], lhs) for lhs, rhs in rules})
+        last_symbols = {(rhs[-1], lhs) for lhs, rhs in rules}
+        self._outer = group_by_first(last_symbols)
         """Symbol -> the symbols of which some rule ends with it."""
-        self._states, self._places = Numbered[tuple[int, tuple[int, ...]]](), Numbered[tuple[int, ...]]()
+        self._states = Numbered[tuple[int, tuple[int, ...]]]()
+        """The states of the lexer by number: a bundle, and the terminals that may end."""
+        self._places = Numbered[tuple[int, ...]]()
+        """The places by number: nodes of stacks, ascending."""
 
     def _lexer_state(self, bundle: int, ended_terminals: Sequence[int] = ()) -> int:
         return self._states.number_of((bundle, tuple(ended_terminals)))
@@ -40,24 +47,30 @@ class ParsedLexemes:
 
     def readings(self, config: Config) -> list[tuple[int, int]]:
         """Return the places and the states of the lexer of a configuration, which together say all."""
-        tops = config[1]
-        return [(self._intern_place([node]), self._lexer_state(bundle)) for node, bundle in tops]
+        _, tops = config
+        readings: list[tuple[int, int]] = []
+        for node, bundle in tops:
+            place = self._intern_place([node])
+            readings.append((place, self._lexer_state(bundle)))
+        return readings
 
     def states_by_class(self, state: int) -> list[int]:
         """Return the states after a byte of each class, -1 where there is none."""
-        scanner, row = self._scanner, []
+        scanner = self._scanner
+        bundle, _ = self._states.values[state]
+        row: list[int] = []
         for byte in scanner.representatives:
-            going, ended_terminals = scanner.bundle_after(self._states.values[state][0], byte)
-            row.append(
-                self._lexer_state(going, ended_terminals)
-                if ended_terminals or going != scanner.nothing
-                else -1
-            )
+            bundle_after, ended_terminals = scanner.bundle_after(bundle, byte)
+            if ended_terminals or bundle_after != scanner.nothing:
+                row.append(self._lexer_state(bundle_after, ended_terminals))
+            else:
+                row.append(-1)
         return row
 
     def ended_terminals(self, state: int) -> Sequence[int]:
         """Return the terminals as which the lexeme may end in a state."""
-        return self._states.values[state][1]
+        _, ended_terminals = self._states.values[state]
+        return ended_terminals
 
     def place_after(self, place: int, terminal: int) -> int:
         """Return the place behind a terminal, -1 where it may not come."""
@@ -65,31 +78,42 @@ class ParsedLexemes:
         for node in self._places.values[place]:
             if terminal in self._items.next_terminals(self._stacks.states[node]):
                 nodes += self._stacks.tops_after(node, terminal)
-        return self._intern_place(self._stacks.group_by_top(nodes).values()) if nodes else -1
+        if not nodes:
+            return -1
+        # stacks with the same top become one node, so that equal sets of stacks are one place
+        return self._intern_place(self._stacks.group_by_top(nodes).values())
 
     def lexer_state_at(self, place: int) -> int:
         """Return the state of the lexer at a place; -1: no lexeme follows."""
-        states = (self._stacks.states[node] for node in self._places.values[place])
-        terminals = {terminal for state in states for terminal in self._items.next_terminals(state)}
-        return self._lexer_state(self._scanner.initial_bundle(tuple(sorted(terminals)))) if terminals else -1
+        terminals: set[int] = set()
+        for node in self._places.values[place]:
+            parser_state = self._stacks.states[node]
+            terminals.update(self._items.next_terminals(parser_state))
+        if not terminals:
+            return -1
+        bundle = self._scanner.initial_bundle(tuple(sorted(terminals)))
+        return self._lexer_state(bundle)
 
     def states_after_terminal(self, terminal: int) -> Iterable[int]:
         """Return the states, some more perhaps, in which the lexer begins behind a terminal."""
-        # a symbol follows another one in a rule, or where a rule ends with that
-        states, pending, visited = set[int](), [terminal], {terminal}
+        # A symbol follows the terminal in a rule; or it follows a symbol of which a rule ends with the
+        # terminal. This is the set FOLLOW of textbooks, of all contexts together, hence "some more perhaps".
+        following: set[int] = set()
+        pending = [terminal]
+        visited = {terminal}
         for symbol in pending:  # the list grows meanwhile
-            states.update(self._next.get(symbol, ()))
-            fresh = set(self._outer.get(symbol, ())) - visited
-            visited |= fresh
-            pending += fresh
-        return self._first_states(frozenset(states))
+            following.update(self._next.get(symbol, ()))
+            new_symbols = set(self._outer.get(symbol, ())) - visited
+            visited |= new_symbols
+            pending += new_symbols
+        return self._first_states(frozenset(following))
 
     @remember_answers
     def _first_states(self, symbols: frozenset[int]) -> tuple[int, ...]:
         """Return the states of the lexer before the first byte of each of some symbols."""
-        reachable = reachable_symbols(((lhs, rhs[:1]) for lhs, rhs in self._items.rules.rules), symbols)
-        return tuple(
-            self._lexer_state(self._scanner.initial_bundle((symbol,)))
-            for symbol in reachable
-            if symbol < self.terminals
-        )
+        # no right side is empty, so that a word of a symbol begins with one of the first symbol of a rule
+        first_symbols = ((lhs, rhs[:1]) for lhs, rhs in self._items.rules.rules)
+        reachable = reachable_symbols(first_symbols, symbols)
+        terminals = (symbol for symbol in reachable if symbol < self.terminals)
+        bundles = (self._scanner.initial_bundle((terminal,)) for terminal in terminals)
+        return tuple(self._lexer_state(bundle) for bundle in bundles)

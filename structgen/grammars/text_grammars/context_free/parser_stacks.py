@@ -38,15 +38,17 @@ class Items:
     def state_of_kernel(self, kernel: Kernel) -> int:
         number = self._numbers.get(kernel)
         if number is None:
-            # the dictionary is written last, so that remains of an interrupted call are overwritten
-            number, completed_rules = 1 + len(self._numbers), []
+            # 1 +: the state 0, before the text, has no kernel that the dictionary could hold
+            number = 1 + len(self._numbers)
+            reductions: list[Item] = []
             for rule, dot in kernel:
                 if rule >= 0:
                     lhs, rhs = self.rules.rules[rule]
                     if dot == len(rhs):
-                        completed_rules.append((lhs, dot))
+                        reductions.append((lhs, dot))
+            # the dictionary is written last, so that remains of an interrupted call are overwritten
             self.kernels[number:] = (kernel,)
-            self.reductions[number:] = (tuple(completed_rules),)
+            self.reductions[number:] = (tuple(reductions),)
             self._numbers[kernel] = number
         return number
 
@@ -57,22 +59,25 @@ class Items:
         visited: set[int] = set()
         pending: list[int] = []
 
-        def meet(symbol: int) -> list[Item]:
+        def items_after(symbol: int) -> list[Item]:
+            """Return the items behind a symbol; the rules of a new nonterminal are open from now on."""
             if symbol >= self.rules.terminals and symbol not in visited:
                 visited.add(symbol)
                 pending.append(symbol)
             return items_of.setdefault(symbol, [])
 
         if state == 0:
-            meet(self.rules.start).append((-1, 1))
+            items_after(self.rules.start).append((-1, 1))
         for rule, dot in self.kernels[state]:
             if rule >= 0:
-                right = self.rules.rules[rule][1]
-                if dot < len(right):
-                    meet(right[dot]).append((rule, dot + 1))
+                _, rhs = self.rules.rules[rule]
+                if dot < len(rhs):
+                    items_after(rhs[dot]).append((rule, dot + 1))
+        # the closure: the rules of each nonterminal that may follow begin here, too
         while pending:
             for rule in self._of.get(pending.pop(), ()):
-                meet(self.rules.rules[rule][1][0]).append((rule, 1))
+                _, rhs = self.rules.rules[rule]
+                items_after(rhs[0]).append((rule, 1))
         return {symbol: tuple(sorted(items)) for symbol, items in items_of.items()}
 
     @remember_answers
@@ -82,30 +87,37 @@ class Items:
 
     def is_accepting(self, state: int) -> bool:
         """Return whether the whole text has been read in a state."""
+        # the rule of the whole text has the smallest number, so that its item is the first
         return (-1, 1) in self.kernels[state][:1]
 
     def next_terminals(self, state: int) -> tuple[int, ...]:
         """Return the terminals that may follow in a state."""
-        return tuple(sorted(symbol for symbol in self.kernels_after(state) if symbol < self.rules.terminals))
+        symbols = self.kernels_after(state)
+        return tuple(sorted(symbol for symbol in symbols if symbol < self.rules.terminals))
 
 
 class Stacks:
     """The nodes of one grammar. Raises `LimitError` past `Limits.parser_states` of them."""
 
     def __init__(self, items: Items, limits: Limits) -> None:
-        self.items, self._max_states = items, limits.parser_states
+        self.items = items
+        self._max_states = limits.parser_states
         self.states: list[int] = [0]
+        """For each node the state on top."""
         self.below: list[tuple[int, ...]] = [()]
         """For each node the nodes below it, ordered by their state."""
         self._numbers: dict[tuple[int, tuple[int, ...]], int] = {(0, ()): ROOT}
         self._merged_nodes: dict[tuple[int, int], int] = {}
+        """Two nodes -> their union (`merge_nodes`)."""
         self._reduced_nodes: dict[int, tuple[int, ...]] = {}
+        """A node -> the nodes after reductions (`reduce_node`)."""
         self._heights: list[int] = []
 
     def __len__(self) -> int:
         return len(self.states)
 
     def make_node(self, state: int, below: tuple[int, ...]) -> int:
+        """Return the node of a state and the nodes below it. Raises `LimitError` (parser_states)."""
         key = (state, below)
         number = self._numbers.get(key)
         if number is None:
@@ -115,8 +127,10 @@ class Stacks:
                     limit="parser_states",
                     where="grammar",
                 )
+            # slices, and the dictionary last: remains of an interrupted call are overwritten
             number = len(self._numbers)
-            self.states[number:], self.below[number:] = (state,), (below,)
+            self.states[number:] = (state,)
+            self.below[number:] = (below,)
             self._numbers[key] = number
         return number
 
@@ -124,13 +138,15 @@ class Stacks:
         """Return how many places the highest of a node's stacks has above the root."""
         heights = self._heights
         for number in range(len(heights), node + 1):
-            # the nodes below a node are older than it
-            heights.append(max((heights[below] + 1 for below in self.below[number]), default=0))
+            # the nodes below a node are older than it, so that their heights are known
+            heights_below = (heights[below] for below in self.below[number])
+            heights.append(max(heights_below, default=-1) + 1)
         return heights[node]
 
     def push_symbol(self, node: int, symbol: int) -> int:
         """Return a stack with a symbol read on top of it."""
-        return self.make_node(self.items.state_after(self.states[node], symbol), (node,))
+        state = self.items.state_after(self.states[node], symbol)
+        return self.make_node(state, (node,))
 
     def tops_after(self, node: int, terminal: int) -> tuple[int, ...]:
         """Return the stacks after a terminal and all reductions that may follow it."""
@@ -138,33 +154,39 @@ class Stacks:
 
     def merge_nodes(self, first_node: int, second_node: int) -> int:
         """Return the union of two sets of stacks with the same state on top."""
+        # a list of open pairs in place of recursion: stacks are higher than Python's own stack
         pending = [(first_node, second_node)]
         while pending:
             pair = pending[-1]
-            a, b = pair
-            if a == b or pair in self._merged_nodes:
+            first, second = pair
+            if first == second or pair in self._merged_nodes:
                 pending.pop()
                 continue
-            sides = {self.states[node]: node for node in self.below[a]}
+            below_by_state = {self.states[node]: node for node in self.below[first]}
             missing: list[tuple[int, int]] = []
-            for node in self.below[b]:
+            for node in self.below[second]:
                 state = self.states[node]
-                mate = sides.get(state, node)
+                mate = below_by_state.get(state, node)
                 if mate != node:
                     key = (mate, node)
                     if key in self._merged_nodes:
                         node = self._merged_nodes[key]
                     else:
                         missing.append(key)
-                sides[state] = node
+                below_by_state[state] = node
             if missing:
+                # the pair stays: it comes again when the unions below it are known
                 pending += missing
                 continue
             THIS_CALL.count_work(NUMBERS)
-            number = self.make_node(self.states[a], tuple(sides[state] for state in sorted(sides)))
-            self._merged_nodes[pair] = self._merged_nodes[b, a] = number
+            below = tuple(below_by_state[state] for state in sorted(below_by_state))
+            number = self.make_node(self.states[first], below)
+            self._merged_nodes[pair] = number
+            self._merged_nodes[second, first] = number
             pending.pop()
-        return first_node if first_node == second_node else self._merged_nodes[first_node, second_node]
+        if first_node == second_node:
+            return first_node
+        return self._merged_nodes[first_node, second_node]
 
     def group_by_top(self, nodes: Iterable[int]) -> dict[int, int]:
         """Return a set of stacks by the state on top."""
@@ -177,9 +199,10 @@ class Stacks:
 
     def nodes_below(self, node: int, depth: int) -> Iterable[int]:
         """Return the nodes `depth` places below a node."""
+        # a dict keeps the order, so that answers do not depend on the hashes of numbers
         level: dict[int, None] = {node: None}
         for _ in range(depth):
-            level = dict.fromkeys(below for over in level for below in self.below[over])
+            level = dict.fromkeys(below for upper in level for below in self.below[upper])
         return level
 
     def reduce_node(self, node: int) -> tuple[int, ...]:
@@ -190,28 +213,33 @@ class Stacks:
         The answer is the union of the remembered answers of the stacks after one reduction. Its cost is
         therefore that of the symbols shifted since the last answer.
         """
-        memo, items = self._reduced_nodes, self.items
+        memo = self._reduced_nodes
+        items = self.items
         pending = [node]
         while pending:
             top = pending[-1]
             if top in memo:
                 pending.pop()
                 continue
-            after = {
-                self.push_symbol(under, lhs): None
-                for lhs, length in items.reductions[self.states[top]]
-                for under in self.nodes_below(top, length)
-            }
-            missing = [stack for stack in after if stack not in memo]
+            state = self.states[top]
+            # the stacks after one reduction; a dict, since two reductions may lead to the same stack
+            reduced: dict[int, None] = {}
+            for lhs, length in items.reductions[state]:
+                for under in self.nodes_below(top, length):
+                    reduced[self.push_symbol(under, lhs)] = None
+            missing = [stack for stack in reduced if stack not in memo]
             if missing:
+                # no cycle is possible here: no nonterminal derives itself alone (`rules`)
                 pending += missing
                 continue
-            state = self.states[top]
-            stacks = {top: None} if items.is_accepting(state) or items.next_terminals(state) else {}
-            for stack in after:
+            stacks: dict[int, None] = {}
+            if items.is_accepting(state) or items.next_terminals(state):
+                stacks[top] = None
+            for stack in reduced:
                 stacks.update(dict.fromkeys(memo[stack]))
             if len(stacks) > 1:
-                stacks = dict.fromkeys(node for _, node in sorted(self.group_by_top(stacks).items()))
+                by_state = sorted(self.group_by_top(stacks).items())
+                stacks = dict.fromkeys(stack for _, stack in by_state)
             memo[top] = tuple(stacks)
             pending.pop()
         return memo[node]

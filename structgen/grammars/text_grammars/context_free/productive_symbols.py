@@ -24,21 +24,25 @@ def least_lengths(rules: Iterable[tuple[S, tuple[S, ...]]], known_lengths: Mappi
     for symbol, length in known_lengths.items():
         shortest.open_state(symbol, length)
     waiting: dict[S, list[int]] = {}
-    lefts: list[S] = []
+    """The rules in which a symbol stands, one index for each place."""
+    left_sides: list[S] = []
     missing: list[int] = []
+    """For each rule, how many symbols of its right side have no known length yet."""
     lengths: list[int] = []
+    """For each rule, the length of the symbols that are known."""
     for index, (lhs, rhs) in enumerate(rules):
-        lefts.append(lhs)
+        left_sides.append(lhs)
         missing.append(len(rhs))
         lengths.append(0)
         for symbol in rhs:
             waiting.setdefault(symbol, []).append(index)
         if not rhs:
             shortest.open_state(lhs, 0)
+    # symbols come in the order of their lengths, so that the first length of a symbol is its shortest
     for symbol, length in shortest:
         for index in waiting.get(symbol, ()):
             missing[index] -= 1
             lengths[index] += length
             if missing[index] == 0:
-                shortest.open_state(lefts[index], lengths[index])
+                shortest.open_state(left_sides[index], lengths[index])
     return shortest.costs

@@ -21,7 +21,7 @@ from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Lan
 from structgen.grammars.text_grammars.machine.scanning import common_classes
 
 Pair: TypeAlias = "tuple[Config, Config]"
-_TRIED = 16
+_TRIED_RESTS = 16
 """Rests of other pairs that are tried first, the last ones before the others."""
 _LONG = 64
 """Of a rest of more symbols the first is tried by itself: most long rests of other pairs fail there."""
@@ -39,23 +39,37 @@ class Meet(Language):
     """
 
     def __init__(
-        self, of: Language, filter_: Language, limits: Limits, *, restarts: bool = False, haste: int = 1
+        self,
+        of: Language,
+        filter_: Language,
+        limits: Limits,
+        *,
+        restarts: bool = False,
+        haste: int = 1,
     ) -> None:
         """`haste`: so many times as much counts what a word still needs as what was read of it (weighted A*).
         Past 1 some short word is found in place of the shortest, and a search takes so many times fewer
         steps."""
-        self.of, self.filter, self.locks = of, filter_, of.locks
+        self.of = of
+        self.filter = filter_
+        self.locks = of.locks
         self._restarts = restarts
         if restarts:
             self.specials = of.specials
         self.classes = common_classes((of.classes, self.filter.classes))
-        self.counts_tokens, self.has_stack = of.counts_tokens or filter_.counts_tokens, of.has_stack
-        self._some = self.symbols()
+        self.counts_tokens = of.counts_tokens or filter_.counts_tokens
+        self.has_stack = of.has_stack
+        self._class_symbols = self.symbols()
+        """One symbol of each class, and the special tokens: the edges of a search."""
         self._limits = limits
-        self._max_steps, self._haste = limits.oracle_steps // haste, haste
+        self._max_steps = limits.oracle_steps // haste
+        self._haste = haste
         self._rests: dict[Pair, tuple[int, ...] | None] = {}
+        """The rest of each pair that was asked; None: it has none."""
         self._tried_rests: dict[tuple[int, ...], None] = {}
+        """Rests of other pairs, the last used one at the end."""
         self._by_rules: Rests | None = None
+        # the search over rules knows no restarts at special tokens
         if isinstance(of, ContextFree) and not self.specials:
             self._by_rules = Rests(of.rules, of.scanner, of.stacks, limits, filter_)
         if self._shortest_rest((of.start(), filter_.start())) is None:
@@ -70,26 +84,33 @@ class Meet(Language):
 
     def step(self, config: Config, symbol: int) -> Config | None:
         after = self._pair_after(config, symbol)
+        if after is None:
+            return None
         rest = self._rests.get(config) if self._haste > 1 else None
-        if after is not None and rest and rest[0] == symbol and after not in self._rests:
+        if rest and rest[0] == symbol and after not in self._rests:
             # nothing is searched along a rest that is known
             self._rests[after] = () if self.accepts(after) else rest[1:]
-        return after if after is not None and self.is_live(after) else None
+        return after if self.is_live(after) else None
 
     def _pair_after(self, pair: Pair, symbol: int) -> Pair | None:
-        filter_config = self._keep_live(pair[1], symbol)
-        if filter_config is None:
+        """Return the pair after a symbol, which need not have a common word; None where one ends here."""
+        text_config, filter_config = pair
+        filter_after = self._filter_after(filter_config, symbol)  # mostly the faster one
+        if filter_after is None:
             return None
-        text_config = self.of.step(pair[0], symbol)
-        return None if text_config is None else (text_config, filter_config)
+        text_after = self.of.step(text_config, symbol)
+        return None if text_after is None else (text_after, filter_after)
 
-    def _keep_live(self, right: Config, symbol: int) -> Config | None:
+    def _filter_after(self, filter_config: Config, symbol: int) -> Config | None:
+        """Return the filter's configuration after a symbol. With restarts, a special token ends a word of the
+        filter and begins the next one."""
         if symbol >= TOKEN and self._restarts:
-            return self.filter.start() if self.filter.accepts(right) else None
-        return self.filter.step(right, symbol)
+            return self.filter.start() if self.filter.accepts(filter_config) else None
+        return self.filter.step(filter_config, symbol)
 
     def height(self, config: Config) -> int:
-        return self.of.height(config[0])
+        text_config, _ = config
+        return self.of.height(text_config)
 
     def accepts(self, config: Config) -> bool:
         text_config, filter_config = config
@@ -101,22 +122,24 @@ class Meet(Language):
         return rest
 
     def expected_items(self, config: Config) -> list[Expected]:
+        text_config, _ = config
         next_bytes = self.first_bytes(config)
-        items = []
-        for following in self.of.expected_items(config[0]):
-            bytes_left = bytes(byte for byte in following.first if byte in next_bytes)
-            if bytes_left:
-                items.append(Expected(following.what, following.sources, bytes_left))
+        # the items of the language, without the bytes that the filter refuses
+        items: list[Expected] = []
+        for item in self.of.expected_items(text_config):
+            allowed = bytes(byte for byte in item.first if byte in next_bytes)
+            if allowed:
+                items.append(Expected(item.what, item.sources, allowed))
         return items
 
     def after_token_end(self, config: Config) -> Config | None:
         text_config, filter_config = config
-        after, filter_after = self.of.after_token_end(text_config), self.filter.after_token_end(filter_config)
-        return (
-            None
-            if after is None or filter_after is None or not self.is_live((after, filter_after))
-            else (after, filter_after)
-        )
+        text_after = self.of.after_token_end(text_config)
+        filter_after = self.filter.after_token_end(filter_config)
+        if text_after is None or filter_after is None:
+            return None
+        pair = text_after, filter_after
+        return pair if self.is_live(pair) else None
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -134,20 +157,27 @@ class Meet(Language):
                 return True
         rest = self._shortest_rest(pair)
         if rest:
+            # taken out and put in again, so that it stands last; the first one goes
             self._tried_rests.pop(rest, None)
             self._tried_rests[rest] = None
-            if len(self._tried_rests) > _TRIED:
-                del self._tried_rests[next(iter(self._tried_rests))]
+            if len(self._tried_rests) > _TRIED_RESTS:
+                oldest = next(iter(self._tried_rests))
+                del self._tried_rests[oldest]
         return rest is not None
 
     def _completes_pair(self, pair: Pair, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a pair."""
-        if len(rest) > _LONG and self.of.step(pair[0], rest[0]) is None:
+        text_config, filter_config = pair
+        if len(rest) > _LONG and self.of.step(text_config, rest[0]) is None:
             return False
-        right: Config | None = pair[1]
+        state: Config | None = filter_config
         for symbol in rest:
-            right = None if right is None else self._keep_live(right, symbol)
-        return right is not None and self.filter.accepts(right) and self._completes_text(pair[0], rest)
+            if state is None:
+                return False
+            state = self._filter_after(state, symbol)
+        if state is None or not self.filter.accepts(state):
+            return False
+        return self._completes_text(text_config, rest)
 
     def _completes_text(self, text_config: Config, rest: Sequence[int]) -> bool:
         """Return whether a rest completes a text of `of`."""
@@ -159,52 +189,63 @@ class Meet(Language):
         if pair in self._rests:
             return self._rests[pair]
         if self._by_rules is not None:
-            self._rests[pair] = self._by_rules.shortest(pair[0], pair[1])
+            text_config, filter_config = pair
+            self._rests[pair] = self._by_rules.shortest(text_config, filter_config)
         elif not self._goes_as_shortest(pair):
             self._search_rest(pair)
         return self._rests[pair]
 
     def _goes_as_shortest(self, pair: Pair) -> bool:
         """Return whether the filter takes the shortest rest that the language has, and note it if so."""
-        rest, right = tuple(self.of.shortest_rest(pair[0])), pair[1]
+        text_config, filter_config = pair
+        rest = tuple(self.of.shortest_rest(text_config))
         THIS_CALL.spend_steps(len(rest) // _LONG, self._limits, GOES_ON)
         for symbol in rest:
-            right = self._keep_live(right, symbol)
-            if right is None:
+            filter_config = self._filter_after(filter_config, symbol)
+            if filter_config is None:
                 return False
-        if is_taken := self.filter.accepts(right):
-            self._rests[pair] = rest
-        return is_taken
+        if not self.filter.accepts(filter_config):
+            return False
+        self._rests[pair] = rest
+        return True
 
     def _search_rest(self, start: Pair) -> None:
         """Find the shortest common word from a pair by A*; the longer of the two shortest rests is the lower
         bound."""
         pairs = OpenStates[Pair, tuple[int, int], int]()
-        lower_bound = self._lower_bound(start)
-        pairs.open_state(start, (self._haste * lower_bound, 0))
+        """The costs are (estimate of the whole length, minus the length so far): of equal estimates the
+        longest way is the nearest to an end."""
+        first_estimate = self._lower_bound(start)
+        pairs.open_state(start, (self._haste * first_estimate, 0))
         steps = 0
-        for pair, (_, minus) in pairs:
+        for pair, (_, minus_length) in pairs:
             known_rest = self._rests.get(pair)
             if known_rest is not None or self.accepts(pair):
-                rest = self._rests[pair] = known_rest or ()
+                rest = known_rest or ()
+                self._rests[pair] = rest
                 for previous, symbol in pairs.path_back(pair):
-                    rest = self._rests[previous] = (symbol, *rest)
+                    rest = (symbol, *rest)
+                    self._rests[previous] = rest
                 return
             # far beyond the estimate there may be no word at all, and configurations grow with the text
-            length = -minus
-            steps += 1 + max(0, length - lower_bound) // _PATIENCE
+            length = -minus_length
+            steps += 1 + max(0, length - first_estimate) // _PATIENCE
             if steps > self._max_steps:
                 raise undecided_error(self._max_steps)
-            THIS_CALL.spend_steps(1 + len(self._some) // 8, self._limits, GOES_ON)
-            for symbol in self._some:
+            THIS_CALL.spend_steps(1 + len(self._class_symbols) // 8, self._limits, GOES_ON)
+            length_after = length + 1
+            for symbol in self._class_symbols:
                 after = self._pair_after(pair, symbol)
-                if after is None or (after in self._rests and self._rests[after] is None):
+                if after is None:
                     continue
-                if after not in pairs.costs or length + 1 < -pairs.costs[after][1]:
+                if after in self._rests and self._rests[after] is None:  # known to have no word
+                    continue
+                if after not in pairs.costs or length_after < -pairs.costs[after][1]:
                     steps += self._haste > 1
                     THIS_CALL.spend_steps(3, self._limits, GOES_ON)
-                    whole = length + 1 + self._haste * self._lower_bound(after)
-                    pairs.open_state(after, (whole, -length - 1), (pair, symbol))
+                    estimate = length_after + self._haste * self._lower_bound(after)
+                    pairs.open_state(after, (estimate, -length_after), (pair, symbol))
+        # all pairs that can be reached were seen, and none is a word: none of them has a rest
         self._rests |= dict.fromkeys(pairs.costs)
 
     def _lower_bound(self, pair: Pair) -> int:
@@ -212,7 +253,10 @@ class Meet(Language):
         known_rest = self._rests.get(pair)
         if known_rest is not None:
             return len(known_rest)
-        rest_of_text = self.of.shortest_rest(pair[0])
-        if any(symbol >= TOKEN for symbol in rest_of_text):
-            return len(self.filter.shortest_rest(pair[1]))
-        return max(len(rest_of_text), len(self.filter.shortest_rest(pair[1])))
+        text_config, filter_config = pair
+        text_rest = self.of.shortest_rest(text_config)
+        filter_length = len(self.filter.shortest_rest(filter_config))
+        # a rest with special tokens may be cut into several words of the filter, and is no bound
+        if any(symbol >= TOKEN for symbol in text_rest):
+            return filter_length
+        return max(len(text_rest), filter_length)

@@ -40,9 +40,9 @@ class Rules:
     """No right side is empty, and no nonterminal derives itself alone."""
 
 
-_WIDE: Final = 2
+_MAX_NULLABLE: Final = 2
 """A right side with more nullable symbols than this is cut into pairs."""
-_TURNED: Final = 8
+_MAX_GROWTH: Final = 8
 """A right-recursive group is turned around if it has at most so many times as many rules afterwards; one of
 fewer rules as if it had so many. At worst it grows with its square."""
 
@@ -55,7 +55,8 @@ def prepare_rules(
 ) -> Rules:
     """Return the rules without empty right sides, unit cycles and useless symbols.
 
-    `terminals`: of each, whether it has the empty word, and whether it has another. `ignored_terminals`:
+    `terminals`: for each terminal, whether it has the empty word, and whether it has another, such as
+    `{"digits": (False, True)}`. `start`: the symbol whose words are wanted. `ignored_terminals`:
     terminals that may stand before the first terminal and after each. Raises `GrammarError` for a symbol that
     is neither a terminal nor the left side of a rule. Cost: linear in the size of the rules.
     """
@@ -64,15 +65,16 @@ def prepare_rules(
 
 def reachable_symbols(rules: Iterable[tuple[S, tuple[S, ...]]], starts: Iterable[S]) -> set[S]:
     """Return the symbols that are reachable from some, these included."""
-    of, todo = group_by_first(rules), [*starts]
-    met = set(todo)
-    while todo:
-        for rhs in of.get(todo.pop(), ()):
+    right_sides = group_by_first(rules)
+    pending = [*starts]
+    visited = set(pending)
+    while pending:
+        for rhs in right_sides.get(pending.pop(), ()):
             for symbol in rhs:
-                if symbol not in met:
-                    met.add(symbol)
-                    todo.append(symbol)
-    return met
+                if symbol not in visited:
+                    visited.add(symbol)
+                    pending.append(symbol)
+    return visited
 
 
 def group_by_first(pairs: Iterable[tuple[S, R]]) -> dict[S, list[R]]:
@@ -84,6 +86,9 @@ def group_by_first(pairs: Iterable[tuple[S, R]]) -> dict[S, list[R]]:
 
 
 class _Preparation:
+    """Rules on their way to the form of the parser. Symbols are numbers: terminals first, then the left sides
+    of people's rules, then symbols that are made here."""
+
     def __init__(
         self,
         rules: list[Rule],
@@ -91,7 +96,47 @@ class _Preparation:
         start: str,
         ignored_terminals: Sequence[str],
     ) -> None:
-        heads = {left for left, _ in rules}
+        """The parameters are those of `prepare_rules`."""
+        heads = {lhs for lhs, _ in rules}
+        self._check_names(rules, heads, terminals, start)
+        self.rules: list[NumberedRule] = []
+        self.count = len(terminals)
+        self.names = [*terminals, *sorted(heads)]
+        numbers = {name: number for number, name in enumerate(self.names)}
+        self.dead = {numbers[name] for name, (_, has_other) in terminals.items() if not has_other}
+        """Terminals without a word that is not empty."""
+        space = self.new_symbol() if ignored_terminals else -1
+        stand_ins = self._add_stand_ins(terminals, numbers, space)
+        for lhs, rhs in rules:
+            right_numbers = (numbers[name] for name in rhs)
+            right = tuple(stand_ins.get(number, number) for number in right_numbers)
+            self.rules.append((numbers[lhs], right))
+        start_number = numbers[start]
+        self.start = stand_ins.get(start_number, start_number)
+        if ignored_terminals:
+            self.rules.append((space, ()))
+            for name in ignored_terminals:
+                if name not in terminals:
+                    raise GrammarError(
+                        f"{name} is to be ignored, and is no terminal.", where="ignore", cure="Define it."
+                    )
+                _, has_other = terminals[name]
+                if has_other:
+                    self.rules.append((space, (space, numbers[name])))
+            # the whole text: ignored terminals before the first terminal
+            whole = self.new_symbol()
+            self.rules.append((whole, (space, self.start)))
+            self.start = whole
+
+    def _check_names(
+        self,
+        rules: list[Rule],
+        heads: set[str],
+        terminals: Mapping[str, tuple[bool, bool]],
+        start: str,
+    ) -> None:
+        """Raise `GrammarError` where a name has no meaning or two (`heads`: the left sides), for example
+        where the start has no rule."""
         for lhs, rhs in rules:
             for name in (lhs, *rhs):
                 if name not in heads and name not in terminals:
@@ -108,93 +153,86 @@ class _Preparation:
             raise GrammarError(
                 f"There is no rule {start}.", where="start", cure="Name a rule of the grammar as the start."
             )
-        self.rules: list[NumberedRule] = []
-        self.count, self.names = len(terminals), [*terminals, *sorted(heads)]
-        numbers = {name: number for number, name in enumerate(self.names)}
-        space = self.new_symbol() if ignored_terminals else -1
-        stands: dict[int, int] = {}
-        for name, (empty, non_empty) in terminals.items():
+
+    def _add_stand_ins(
+        self,
+        terminals: Mapping[str, tuple[bool, bool]],
+        numbers: Mapping[str, int],
+        space: int,
+    ) -> dict[int, int]:
+        """Return for a terminal the nonterminal that stands for it in rules: where ignored terminals follow
+        it (`space`: their symbol, or -1), or where it has the empty word. A terminal itself then never has
+        it."""
+        stand_ins: dict[int, int] = {}
+        for name, (has_empty, has_other) in terminals.items():
             number = numbers[name]
-            if ignored_terminals or empty or not non_empty:
-                stands[number] = self.new_symbol()
-                if non_empty:
-                    self.rules.append((stands[number], (number, space) if ignored_terminals else (number,)))
-                if empty:
-                    self.rules.append((stands[number], ()))
-        for lhs, rhs in rules:
-            of = map(numbers.__getitem__, rhs)
-            self.rules.append((numbers[lhs], tuple(stands.get(n, n) for n in of)))
-        first = numbers[start]
-        self.start = stands.get(first, first)
-        if ignored_terminals:
-            self.rules.append((space, ()))
-            for name in ignored_terminals:
-                if name not in terminals:
-                    raise GrammarError(
-                        f"{name} is to be ignored, and is no terminal.", where="ignore", cure="Define it."
-                    )
-                if terminals[name][1]:
-                    self.rules.append((space, (space, numbers[name])))
-            whole = self.new_symbol()
-            self.rules.append((whole, (space, self.start)))
-            self.start = whole
-        self.dead = {numbers[name] for name, (_, other) in terminals.items() if not other}
+            if space < 0 and not has_empty and has_other:
+                continue
+            stand_in = self.new_symbol()
+            stand_ins[number] = stand_in
+            if has_other:
+                self.rules.append((stand_in, (number,) if space < 0 else (number, space)))
+            if has_empty:
+                self.rules.append((stand_in, ()))
+        return stand_ins
 
     def new_symbol(self) -> int:
+        """Return a new nonterminal; no message names it."""
         self.names.append("")
         return len(self.names) - 1
 
     def prepared_rules(self) -> Rules:
+        """Return the rules in the form of the parser."""
         self.keep_useful()
         empty = self.without_empty()
-        self.keep_useful()
-        used = {symbol for left, right in self.rules for symbol in (left, *right)}
-        if self.start < self.count and self.start not in self.dead:
+        self.keep_useful()  # a symbol that had only the empty word is useless now
+        used = {symbol for lhs, rhs in self.rules for symbol in (lhs, *rhs)}
+        if self.start < self.count and self.start not in self.dead:  # the start may be a terminal
             used.add(self.start)
         self.without_cycles()
         self.without_two_ends()
         self.without_tails()
-        order = [n for n in range(self.count) if n in used]
+        # the symbols in use get numbers without gaps, terminals first
+        order = [symbol for symbol in range(self.count) if symbol in used]
         terminals = len(order)
-        left_sides = dict.fromkeys(left for left, _ in self.rules)
-        order += left_sides
-        place = {old: new for new, old in enumerate(order)}
-        numbered_rules = tuple((place[left], tuple(place[n] for n in right)) for left, right in self.rules)
-        return Rules(
-            tuple(self.names[old] for old in order),
-            terminals,
-            place.get(self.start, -1),
-            empty,
-            numbered_rules,
-        )
+        order += dict.fromkeys(lhs for lhs, _ in self.rules)
+        new_numbers = {old: new for new, old in enumerate(order)}
+        numbered_rules: list[NumberedRule] = []
+        for lhs, rhs in self.rules:
+            right = tuple(new_numbers[symbol] for symbol in rhs)
+            numbered_rules.append((new_numbers[lhs], right))
+        names = tuple(self.names[old] for old in order)
+        start = new_numbers.get(self.start, -1)
+        return Rules(names, terminals, start, empty, tuple(numbered_rules))
 
     def keep_useful(self) -> None:
         """Keep the rules whose symbols are all productive and reachable."""
-        made_productive = productive_symbols(self.rules, (n for n in range(self.count) if n not in self.dead))
-        rules = [rule for rule in self.rules if made_productive.issuperset(rule[1])]
-        led = reachable_symbols(rules, [self.start])
-        self.rules = list(dict.fromkeys(rule for rule in rules if rule[0] in led))
+        live_terminals = (terminal for terminal in range(self.count) if terminal not in self.dead)
+        productive = productive_symbols(self.rules, live_terminals)
+        # in this order: without unproductive rules fewer symbols are reachable
+        rules = [(lhs, rhs) for lhs, rhs in self.rules if productive.issuperset(rhs)]
+        reachable = reachable_symbols(rules, [self.start])
+        useful_rules = ((lhs, rhs) for lhs, rhs in rules if lhs in reachable)
+        self.rules = list(dict.fromkeys(useful_rules))
 
     def without_empty(self) -> bool:
         """Add a rule for every way to leave out nullable symbols; return whether the start is nullable."""
         empty = productive_symbols(self.rules, ())
         pairs: list[NumberedRule] = []
         for lhs, rhs in self.rules:
-            while len(rhs) > _WIDE and sum(symbol in empty for symbol in rhs) > _WIDE:
+            # n nullable symbols make 2 ** n rules: a long right side is cut into the first symbol and a rest
+            while len(rhs) > _MAX_NULLABLE and sum(symbol in empty for symbol in rhs) > _MAX_NULLABLE:
                 rest = self.new_symbol()
-                pairs.append((lhs, (rhs[0], rest)))
-                if all(symbol in empty for symbol in rhs[1:]):
+                first, *others = rhs
+                pairs.append((lhs, (first, rest)))
+                if empty.issuperset(others):
                     empty.add(rest)
-                lhs, rhs = rest, rhs[1:]
+                lhs = rest
+                rhs = tuple(others)
             pairs.append((lhs, rhs))
         rules: dict[NumberedRule, None] = {}
         for lhs, rhs in pairs:
-            ways: list[Right] = [()]
-            begin = 0
-            for at in (at for at, symbol in enumerate(rhs) if symbol in empty):
-                ways = [(*way, *rhs[begin:end]) for end in (at + 1, at) for way in ways]
-                begin = at + 1
-            for way in [(*way, *rhs[begin:]) for way in ways]:
+            for way in _ways_without(rhs, empty):
                 if way and way != (lhs,):
                     rules[lhs, way] = None
         self.rules = list(rules)
@@ -202,16 +240,18 @@ class _Preparation:
 
     def without_cycles(self) -> None:
         """Merge the symbols of each unit cycle: they have the same words."""
-        alone = ((left, right[0]) for left, right in self.rules if len(right) == 1)
-        units = group_by_first((left, right) for left, right in alone if right >= self.count)
-        stands = {symbol: group[0] for group in components(units) for symbol in group}
+        single = ((lhs, rhs[0]) for lhs, rhs in self.rules if len(rhs) == 1)
+        unit_rules = group_by_first((lhs, symbol) for lhs, symbol in single if symbol >= self.count)
+        # the first symbol of a cycle stands for all of it
+        stand_ins = {symbol: group[0] for group in components(unit_rules) for symbol in group}
         rules: dict[NumberedRule, None] = {}
         for lhs, rhs in self.rules:
-            rule = stands.get(lhs, lhs), tuple(stands.get(symbol, symbol) for symbol in rhs)
-            if rule[1] != (rule[0],):
-                rules[rule] = None
+            new_lhs = stand_ins.get(lhs, lhs)
+            new_rhs = tuple(stand_ins.get(symbol, symbol) for symbol in rhs)
+            if new_rhs != (new_lhs,):  # a rule of the cycle itself derives nothing new
+                rules[new_lhs, new_rhs] = None
         self.rules = list(rules)
-        self.start = stands.get(self.start, self.start)
+        self.start = stand_ins.get(self.start, self.start)
 
     def without_two_ends(self) -> None:
         """Keep only the left recursion of a symbol that is left- and right-recursive.
@@ -222,15 +262,17 @@ class _Preparation:
         """
         rules: list[NumberedRule] = []
         for lhs, rights in group_by_first(self.rules).items():
-            first = any(right[0] == lhs for right in rights)
-            if not (first and any(right[-1] == lhs for right in rights)):
+            is_left_recursive = any(right[0] == lhs for right in rights)
+            is_right_recursive = any(right[-1] == lhs for right in rights)
+            if not (is_left_recursive and is_right_recursive):
                 rules += [(lhs, right) for right in rights]
                 continue
-            once = self.new_symbol()
-            rules.append((lhs, (once,)))
+            base = self.new_symbol()  # the words `c`: those of rules that do not begin with the symbol
+            rules.append((lhs, (base,)))
             for rhs in rights:
-                new_side = (*rhs[:-1], once) if rhs[-1] == lhs else rhs
-                rules.append((lhs if rhs[0] == lhs else once, new_side))
+                new_lhs = lhs if rhs[0] == lhs else base
+                new_rhs = (*rhs[:-1], base) if rhs[-1] == lhs else rhs
+                rules.append((new_lhs, new_rhs))
         self.rules = list(dict.fromkeys(rules))
 
     def without_tails(self) -> None:
@@ -243,27 +285,32 @@ class _Preparation:
         `[s, q] -> a | [s, p] b`, and `s -> c | [s, z] c`. A group that would grow too large stays as it is.
         """
         rules = group_by_first(self.rules)
-        lasts = {
-            left: [right[-1] for right in rights if right[-1] in rules] for left, rights in rules.items()
-        }
-        groups = components(lasts)
+        last_symbols: dict[int, list[int]] = {}
+        for lhs, rights in rules.items():
+            last_symbols[lhs] = [right[-1] for right in rights if right[-1] in rules]
+        groups = components(last_symbols)
         group_of = {symbol: number for number, group in enumerate(groups) for symbol in group}
         called_symbols = {self.start}
+        """Symbols that are used from outside of their group, or not in the last place."""
         for lhs, rhs in self.rules:
             called_symbols.update(rhs[:-1])
             if group_of.get(rhs[-1]) != group_of[lhs]:
                 called_symbols.add(rhs[-1])
-        for names in groups:
-            group = set(names)
-            if not any(last in group for left in names for last in lasts[left]):
+        for members in groups:
+            group = set(members)
+            is_recursive = any(not group.isdisjoint(last_symbols[symbol]) for symbol in members)
+            if not is_recursive:
                 continue
-            max_rules = _TURNED * max(_TURNED, sum(len(rules[left]) for left in names))
+            rule_count = sum(len(rules[symbol]) for symbol in members)
+            max_rules = _MAX_GROWTH * max(_MAX_GROWTH, rule_count)
             turned_rules = self.turn_rules(group, sorted(called_symbols & group), rules, max_rules)
             if turned_rules is not None:
-                for lhs in names:
-                    del rules[lhs]
+                for symbol in members:
+                    del rules[symbol]
                 rules.update(turned_rules)
-        self.rules = [(left, right) for left, rights in rules.items() for right in dict.fromkeys(rights)]
+        self.rules = []
+        for lhs, rights in rules.items():
+            self.rules += [(lhs, rhs) for rhs in dict.fromkeys(rights)]
 
     def turn_rules(
         self,
@@ -273,52 +320,77 @@ class _Preparation:
         max_rules: int,
     ) -> dict[int, list[Right]] | None:
         """Return rules with the same words for the symbols of a group that are called from outside of it, or
-        not in the last place (`without_tails`); None where they are more than `max_rules`."""
-        goes: dict[int, list[tuple[Right, int]]] = {}
-        leaves: dict[int, list[Right]] = {}
+        not in the last place (`without_tails`); None where they are more than `max_rules`.
+
+        For example, `s -> a s | c` as `{s: [(a, s), (c,)]}` becomes `{s: [(c,), (p, c)], p: [(a,), (p, a)]}`.
+        """
+        inner_rules: dict[int, list[tuple[Right, int]]] = {}
+        """The rules of a symbol that stay in the group: the symbols before the last one, and the last one."""
+        leaving_rules: dict[int, list[Right]] = {}
+        """The right sides of a symbol that end outside the group."""
         count = 0
         for lhs in group:
-            goes[lhs], leaves[lhs] = [], []
+            inner_rules[lhs] = []
+            leaving_rules[lhs] = []
             for symbol in self.unit_closure(lhs, group, rules):
                 count += len(rules[symbol])
                 if count > max_rules:
                     return None
                 for rhs in rules[symbol]:
                     if rhs[-1] not in group:
-                        leaves[lhs].append(rhs)
-                    elif len(rhs) > 1:
-                        goes[lhs].append((rhs[:-1], rhs[-1]))
+                        leaving_rules[lhs].append(rhs)
+                    elif len(rhs) > 1:  # unit rules are in the closure already
+                        inner_rules[lhs].append((rhs[:-1], rhs[-1]))
         new_rules: dict[int, list[Right]] = {}
         count = 0
         for start in called_symbols:
-            ends = new_rules.setdefault(start, [])
+            complete_rules = new_rules.setdefault(start, [])
             paths: dict[int, int] = {}
+            """For each symbol that a path from `start` reaches, the symbol of these beginnings."""
             pending: list[tuple[Right, int]] = [((), start)]
             while pending:
-                prefix, at = pending.pop()
-                count += len(leaves[at]) + len(goes[at])
+                prefix, current = pending.pop()
+                count += len(leaving_rules[current]) + len(inner_rules[current])
                 if count > max_rules:
                     return None
-                ends += [(*prefix, *right) for right in leaves[at]]
-                for part, after in goes[at]:
+                complete_rules += [(*prefix, *right) for right in leaving_rules[current]]
+                for part, after in inner_rules[current]:
                     path = paths.get(after)
                     if path is None:
-                        path = paths[after] = self.new_symbol()
+                        path = self.new_symbol()
+                        paths[after] = path
                         new_rules[path] = []
                         pending.append(((path,), after))
                     new_rules[path].append((*prefix, *part))
         return new_rules
 
     def unit_closure(
-        self, symbol: int, group: set[int], rules: Mapping[int, Sequence[Right]]
+        self,
+        symbol: int,
+        group: set[int],
+        rules: Mapping[int, Sequence[Right]],
     ) -> Iterator[int]:
         """Yield a symbol, and the symbols of a group that it derives by unit rules."""
-        met = {symbol}
+        visited = {symbol}
         pending = [symbol]
         while pending:
-            now = pending.pop()
-            yield now
-            for rhs in rules[now]:
-                if len(rhs) == 1 and rhs[0] in group and rhs[0] not in met:
-                    met.add(rhs[0])
-                    pending.append(rhs[0])
+            current = pending.pop()
+            yield current
+            unit_sides = (rhs[0] for rhs in rules[current] if len(rhs) == 1)
+            for derived in unit_sides:
+                if derived in group and derived not in visited:
+                    visited.add(derived)
+                    pending.append(derived)
+
+
+def _ways_without(rhs: Right, empty: set[int]) -> list[Right]:
+    """Return a right side with and without each of its symbols that may be empty."""
+    ways: list[Right] = [()]
+    start = 0
+    for index, symbol in enumerate(rhs):
+        if symbol in empty:
+            with_symbol = [(*way, *rhs[start : index + 1]) for way in ways]
+            without_symbol = [(*way, *rhs[start:index]) for way in ways]
+            ways = with_symbol + without_symbol
+            start = index + 1
+    return [(*way, *rhs[start:]) for way in ways]

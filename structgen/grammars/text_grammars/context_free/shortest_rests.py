@@ -51,34 +51,41 @@ class Word:
 
     def __init__(self, prefix: Word | None = None, last: Word | Sequence[int] = ()) -> None:
         """`prefix`: None for the empty word alone."""
-        self._prefix, self._last = prefix, last
-        size = last.length if isinstance(last, Word) else len(last)
-        self.length: int = size if prefix is None else prefix.length + size
+        self._prefix = prefix
+        self._last = last
+        last_length = last.length if isinstance(last, Word) else len(last)
+        self.length: int = last_length if prefix is None else prefix.length + last_length
 
     def __lt__(self, other: Word) -> bool:
         if self.length != other.length:
             return self.length < other.length
-        # only the parts behind the last common word of both are compared
+        # Only the parts behind the last common word of both are compared: words of a search share long
+        # beginnings. The longer word gives up its last part until both are the same object.
         first, second = self, other
-        pieces: list[Word | Sequence[int]] = []
-        right: list[Word | Sequence[int]] = []
+        first_parts: list[Word | Sequence[int]] = []
+        second_parts: list[Word | Sequence[int]] = []
         while first is not second:
             if first.length >= second.length:
                 assert first._prefix is not None, "all words begin with the empty one"
-                pieces.append(first._last)
+                first_parts.append(first._last)
                 first = first._prefix
             else:
                 assert second._prefix is not None, "all words begin with the empty one"
-                right.append(second._last)
+                second_parts.append(second._last)
                 second = second._prefix
-        pairs = zip(_symbols_of(pieces), _symbols_of(right), strict=True)
-        return next((a < b for a, b in pairs if a != b), False)
+        pairs = zip(_symbols_of(first_parts), _symbols_of(second_parts), strict=True)
+        for first_symbol, second_symbol in pairs:
+            if first_symbol != second_symbol:
+                return first_symbol < second_symbol
+        return False
 
     def followed_by(self, last: Word) -> Word:
         """Return this word followed by another."""
         if not self.length:
             return last
-        return type(self)(self, last) if last.length else self
+        if not last.length:
+            return self
+        return type(self)(self, last)
 
     def all_symbols(self) -> tuple[int, ...]:
         """Return the word, written out."""
@@ -91,8 +98,10 @@ def _symbols_of(pending: list[Word | Sequence[int]]) -> Iterator[int]:
 
 
 def _pieces_of(pending: list[Word | Sequence[int]]) -> Iterator[Sequence[int]]:
+    """Yield the parts of words that are written out, from left to right."""
     while pending:
         top = pending.pop()
+        # down to the first part; the later ones wait on the list, the nearest on top
         while isinstance(top, Word):
             prefix = top._prefix
             if prefix is not None and prefix.length:
@@ -123,11 +132,16 @@ def _open_state(
     further_word: Word,
     previous: tuple[S, W] | None = None,
 ) -> None:
-    """Open a state that is reached by two words, unless a way to it is known that is no longer."""
-    known_word = states.costs.get(state)
-    if known_word is None or word.length + further_word.length <= known_word[0]:  # most words are not made
+    """Open a state that is reached by two words one after the other, unless a shorter way to it is known.
+
+    `previous`: the state before it and the last word, for the way back. For example,
+    `_open_state(places, start, empty, empty)` opens the first state of a search.
+    """
+    known_cost = states.costs.get(state)
+    length = word.length + further_word.length
+    if known_cost is None or length <= known_cost[0]:  # most words need not be made
         whole = word.followed_by(further_word)
-        states.open_state(state, (whole.length, whole), previous)
+        states.open_state(state, (length, whole), previous)
 
 
 Reach: TypeAlias = "dict[Config, Word]"
@@ -136,19 +150,23 @@ Reach: TypeAlias = "dict[Config, Word]"
 
 class RestSearch(ABC):
     """The shortest words of symbols and the shortest rests of stacks of one grammar, each computed once. A
-    subclass says what its stacks are, and what the words of a terminal do to the automaton.
+    subclass has the stacks, and the states to which the words of a terminal lead.
 
     Cost: the words of all symbols that a state meets, with the first; for a stack, a search that ends at
     stacks whose rests are known.
     """
 
-    _is_settling = False
+    _is_searching = False
     """Whether the words of nonterminals are being looked for."""
 
     def __init__(self, rules: Sequence[tuple[int, Sequence[int]]], terminals: int, empty: Word) -> None:
-        """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals."""
-        self._rules, self._terminals, self._empty = rules, terminals, empty
+        """`rules`: the left sides with the right ones; `terminals`: smaller symbols are terminals; `empty`:
+        the empty word, whose class says how words are ordered."""
+        self._rules = rules
+        self._terminals = terminals
+        self._empty = empty
         self._of = group_by_first((lhs, index) for index, (lhs, _) in enumerate(rules))
+        """The indices of the rules of each left side."""
         self._rests: dict[_Place, Word | None] = {}
         self._begin_search()
 
@@ -180,107 +198,124 @@ class RestSearch(ABC):
         places = OpenStates[_Place, _Cost, Word]()
         _open_state(places, start, self._empty, self._empty)
         best: Word | None = None
-        last = start
+        last_place = start
         for place, (_, path) in places:
+            # ways come in order: no later one is a part of a better whole
             if best is not None and not path < best:
                 break
             rest = known_rests.get(place)
             if rest is None and self._is_end(*place):
-                rest = known_rests[place] = self._empty
+                rest = self._empty
+                known_rests[place] = rest
             if rest is not None:
+                # a known rest: it is not searched again, but a longer way may still have a shorter whole
                 whole = path.followed_by(rest)
                 if best is None or whole < best:
-                    best, last = whole, place
+                    best = whole
+                    last_place = place
                 continue
-            targets = 0
+            target_count = 0
             for target, further_word in self._places_after_rule(place):
-                targets += 1
-                if known_rests.get(target, self._empty) is not None:
+                target_count += 1
+                is_dead = target in known_rests and known_rests[target] is None
+                if not is_dead:
                     _open_state(places, target, path, further_word, (place, further_word))
-            self._count_steps(1 + targets // 2)
+            self._count_steps(1 + target_count // 2)
         if best is None:
+            # no place that was reached has a rest: all of these answers are known now
             known_rests.update(dict.fromkeys(places.costs))
             return None
-        rest = known_rests[last]
-        for place, further_word in places.path_back(last):
+        # the rests of all places on the way are the ends of this one
+        rest = known_rests[last_place]
+        for place, further_word in places.path_back(last_place):
             assert rest is not None, "it is on the way to an end"
-            rest = known_rests[place] = further_word.followed_by(rest)
+            rest = further_word.followed_by(rest)
+            known_rests[place] = rest
         return rest
 
     def _places_after_rule(self, place: _Place) -> Iterator[tuple[_Place, Word]]:
         """Yield the places after one rule that is open on a stack was read to its end, with its rest."""
-        top, at = place
+        top, state = place
         for rule, dot in self._open_rules(top):
-            lhs = self._rules[rule][0]
-            for after, further_word in self._reach_of_tail(rule, dot, at).items():
+            lhs, _ = self._rules[rule]
+            for after, further_word in self._reach_of_tail(rule, dot, state).items():
                 for stack in self._reduce_stack(top, lhs, dot):
                     yield (stack, after), further_word
 
     @remember_answers
     def _reach_of_tail(self, rule: int, dot: int, state: Config) -> Reach:
-        """Return the reach of what stands behind the dot of a rule."""
+        """Return the reach of the symbols behind the dot of a rule."""
+        _, rhs = self._rules[rule]
         reach = {state: self._empty}
-        for symbol in self._rules[rule][1][dot:]:
-            further: Reach = {}
-            for at, word in reach.items():
-                for after, further_word in self._reach_of(symbol, at).items():
+        for symbol in rhs[dot:]:
+            next_reach: Reach = {}
+            for current, word in reach.items():
+                for after, further_word in self._reach_of(symbol, current).items():
                     longer = word.followed_by(further_word)
-                    if after not in further or longer < further[after]:
-                        further[after] = longer
-            reach = further
+                    if after not in next_reach or longer < next_reach[after]:
+                        next_reach[after] = longer
+            reach = next_reach
         return reach
 
     def _reach_of(self, symbol: int, state: Config) -> Reach:
         """Return the states that a symbol's words lead to."""
         if symbol < self._terminals:
             return self._read_whole(symbol, state)
-        if self._is_settling:
+        if self._is_searching:  # another exception than LimitError has left the tables half written
             self._begin_search()
-        self._is_settling = True
+        self._is_searching = True
         try:
             self._open_reach((symbol, state))
             self._find_words()
         except LimitError:  # between two items: a later call goes on there
-            self._is_settling = False
+            self._is_searching = False
             raise
-        self._is_settling = False
+        self._is_searching = False
         return self._reach[symbol, state]
 
     def _begin_search(self) -> None:
         """Begin the search for the words of nonterminals anew: an exception has left it half done."""
         self._reach: dict[tuple[int, Config], Reach] = {}
+        """The reach of each nonterminal in each state, as far as it is known."""
         self._items = OpenStates[_Item, _Cost, None]()
+        """Rules that are read in part, in the order of the words of these parts."""
         self._waiting: dict[tuple[int, Config], list[tuple[_Item, Word]]] = {}
-        self._is_settling = False
+        """The rules that wait for the words of a nonterminal in a state."""
+        self._is_searching = False
 
     def _open_reach(self, key: tuple[int, Config]) -> Reach:
-        """Return what is known of the reach of a nonterminal, which is wanted from now on."""
+        """Return the known part of the reach of a nonterminal, which is wanted from now on."""
         if key not in self._reach:
-            for rule in self._of.get(key[0], ()):
-                _open_state(self._items, (rule, 0, key[1], key[1]), self._empty, self._empty)
+            symbol, state = key
+            for rule in self._of.get(symbol, ()):
+                _open_state(self._items, (rule, 0, state, state), self._empty, self._empty)
             self._reach[key] = {}
         return self._reach[key]
 
     def _find_words(self) -> None:
         """Find the words of all that is wanted. Raises LimitError; called again, it goes on there."""
-        for (rule, dot, word_before, now), (_, word) in self._items:
+        for item, (_, word) in self._items:
             self._count_steps()
-            lhs, right = self._rules[rule]
-            if dot == len(right):
-                key = lhs, word_before
-                if now not in self._reach[key]:
-                    self._reach[key][now] = word
-                    for (rule, dot, start, _), word_begun in self._waiting.get(key, ()):
-                        _open_state(self._items, (rule, dot + 1, start, now), word_begun, word)
+            rule, dot, start, current = item
+            lhs, rhs = self._rules[rule]
+            if dot == len(rhs):
+                # items come in the order of their words: the first word to a state is its shortest
+                key = lhs, start
+                if current not in self._reach[key]:
+                    self._reach[key][current] = word
+                    for (other_rule, other_dot, other_start, _), prefix in self._waiting.get(key, ()):
+                        next_item = other_rule, other_dot + 1, other_start, current
+                        _open_state(self._items, next_item, prefix, word)
                 continue
-            symbol = right[dot]
+            symbol = rhs[dot]
             if symbol < self._terminals:
-                reach = self._reach_of(symbol, now)
+                reach = self._reach_of(symbol, current)
             else:
-                reach = self._open_reach((symbol, now))
-                self._waiting.setdefault((symbol, now), []).append(((rule, dot, word_before, now), word))
+                # the words that are known now, and later ones by `_waiting`
+                reach = self._open_reach((symbol, current))
+                self._waiting.setdefault((symbol, current), []).append((item, word))
             for after, further_word in reach.items():
-                _open_state(self._items, (rule, dot + 1, word_before, after), word, further_word)
+                _open_state(self._items, (rule, dot + 1, start, after), word, further_word)
 
 
 class Rests(RestSearch):
@@ -295,11 +330,17 @@ class Rests(RestSearch):
         filter_language: Language | None = None,
     ) -> None:
         """`filter_language`: the automaton, a language without special tokens; None: every text is taken."""
-        super().__init__(rules.rules, rules.terminals, Word() if filter_language is None else AnyWord())
-        self._scanner, self._stacks, self._filter_language = scanner, stacks, filter_language
-        self._limits, self._steps = limits, 0
+        empty = Word() if filter_language is None else AnyWord()
+        super().__init__(rules.rules, rules.terminals, empty)
+        self._scanner = scanner
+        self._stacks = stacks
+        self._filter_language = filter_language
+        self._limits = limits
+        self._steps = 0
+        """The steps of the question that is being answered."""
         filter_classes = bytes(256) if filter_language is None else filter_language.classes
-        self._bytes = sorted(class_representatives(common_classes((scanner.classes, filter_classes))))
+        classes = common_classes((scanner.classes, filter_classes))
+        self._bytes = sorted(class_representatives(classes))
         """The first byte of each pair of classes."""
 
     def shortest(self, config: Tops, state: Config = None) -> tuple[int, ...] | None:
@@ -311,17 +352,20 @@ class Rests(RestSearch):
             return ()
         best: Word | None = None
         for node, bundle in tops:
-            for terminal, at in self._scanner.bundles[bundle]:
-                for after, word in self._states_after_terminal(terminal, at, state).items():
+            for terminal, reading in self._scanner.bundles[bundle]:
+                # first the rest of the terminal that is being read, then the rest of the stack
+                for after, word in self._states_after_terminal(terminal, reading, state).items():
                     if best is not None and not word < best:
                         continue
                     rest = self._find_rest((self._stacks.push_symbol(node, terminal), after))
-                    whole = None if rest is None else word.followed_by(rest)
-                    if whole is not None and (best is None or whole < best):
+                    if rest is None:
+                        continue
+                    whole = word.followed_by(rest)
+                    if best is None or whole < best:
                         best = whole
         if best is None:
             return None
-        # what is made of a rest takes some 0.2 us a symbol
+        # to write a rest out takes some 0.2 us a symbol
         THIS_CALL.spend_steps(best.length // 100, self._limits, "The shortest rest of the text")
         return best.all_symbols()
 
@@ -332,7 +376,7 @@ class Rests(RestSearch):
         return self._filter_language is None or self._filter_language.accepts(state)
 
     def _count_steps(self, spent: int = 1) -> None:
-        if self._filter_language is None:
+        if self._filter_language is None:  # the rules alone bound the search
             return
         self._steps += 1
         THIS_CALL.spend_steps(spent, self._limits, GOES_ON)
@@ -340,51 +384,65 @@ class Rests(RestSearch):
             raise undecided_error(self._limits.oracle_steps)
 
     def _read_whole(self, terminal: int, state: Config) -> Reach:
-        return self._states_after_terminal(terminal, self._scanner.languages[terminal].start(), state)
+        start = self._scanner.languages[terminal].start()
+        return self._states_after_terminal(terminal, start, state)
 
     def _open_rules(self, stack: int) -> Iterable[tuple[int, int]]:
         kernel = self._stacks.items.kernels[self._stacks.states[stack]]
-        return (item for item in kernel if item[0] >= 0)
+        return ((rule, dot) for rule, dot in kernel if rule >= 0)
 
     def _reduce_stack(self, stack: int, lhs: int, dot: int) -> Iterable[int]:
         return (self._stacks.push_symbol(under, lhs) for under in self._stacks.nodes_below(stack, dot))
 
     def _is_end(self, stack: int, state: Config) -> bool:
-        return self._stacks.items.is_accepting(self._stacks.states[stack]) and self._accepts(state)
+        parser_state = self._stacks.states[stack]
+        return self._stacks.items.is_accepting(parser_state) and self._accepts(state)
 
     @remember_answers
-    def _states_after_terminal(self, terminal: int, at: Config, state: Config) -> Reach:
+    def _states_after_terminal(self, terminal: int, reading: Config, state: Config) -> Reach:
         """Return the states to which the non-empty rests of a terminal lead; of a word that goes on, without
-        an automaton, none: its end has a stack of its own."""
+        an automaton, none: its end has a stack of its own. `reading`: the configuration of the terminal."""
         language = self._scanner.languages[terminal]
         if self._filter_language is not None:
-            return self._search_paths(language, self._filter_language, (at, state))
-        rest = tuple(language.shortest_rest(at))
-        if not rest and at == language.start():
-            steps = [(symbol, language.step(at, symbol)) for symbol in language.symbols()]
-            rests = [(symbol, *language.shortest_rest(to)) for symbol, to in steps if to is not None]
+            return self._search_paths(language, self._filter_language, (reading, state))
+        rest = tuple(language.shortest_rest(reading))
+        if not rest and reading == language.start():
+            # its language has the empty word, which the rules have without it: the shortest of the others
+            rests: list[tuple[int, ...]] = []
+            for symbol in language.symbols():
+                after = language.step(reading, symbol)
+                if after is not None:
+                    rests.append((symbol, *language.shortest_rest(after)))
             rest = min(rests, key=lambda rest: (len(rest), rest))
         return {state: self._make_rest(rest)} if rest else {}
 
     def _search_paths(
-        self, language: Language, filter_language: Language, start: tuple[Config, Config]
+        self,
+        language: Language,
+        filter_language: Language,
+        start: tuple[Config, Config],
     ) -> Reach:
         """Return the states to which non-empty rests of a terminal's configuration lead, by all pairs."""
         reach: Reach = {}
         words: dict[tuple[Config, Config], tuple[int, ...]] = {start: ()}
         queue = deque(words)
+        # breadth first: the first word to a pair is its shortest
         while queue:
             pair = queue.popleft()
+            reading, state = pair
             self._count_steps(1 + len(self._bytes) // 4)
             for symbol in self._bytes:
-                right = filter_language.step(pair[1], symbol)
-                text_config = None if right is None else language.step(pair[0], symbol)
-                if text_config is None or right is None:
+                state_after = filter_language.step(state, symbol)
+                if state_after is None:
+                    continue
+                reading_after = language.step(reading, symbol)
+                if reading_after is None:
                     continue
                 longer = (*words[pair], symbol)
-                if right not in reach and language.accepts(text_config):
-                    reach[right] = self._make_rest(longer)
-                if (text_config, right) not in words:
-                    words[text_config, right] = longer
-                    queue.append((text_config, right))
+                if state_after not in reach and language.accepts(reading_after):
+                    reach[state_after] = self._make_rest(longer)
+                next_pair = reading_after, state_after
+                if next_pair not in words:
+                    words[next_pair] = longer
+                    queue.append(next_pair)
         return reach

@@ -23,7 +23,7 @@ from structgen.base.native.raw_memory import address_of
 from structgen.base.system.public_calls import THIS_CALL
 from structgen.grammars.text_grammars.machine import stepping, text_masks
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, InsidePart
-from structgen.grammars.text_grammars.machine.numbered_text import BEHIND, NumberedText
+from structgen.grammars.text_grammars.machine.numbered_text import STATE_AFTER, NumberedText
 from structgen.grammars.text_grammars.machine.rest_completions import COMPLETED, RestCompletions
 from structgen.machines.core.compiled import REMEMBERED, Bits, TokenList, Tokens
 from structgen.machines.core.dfa import Dfa, explicit_of_parser
@@ -60,8 +60,11 @@ class CompiledText(NumberedText):
         with self.lock:
             state_after = self._call_until_answered(stepping.take_token, index, token)
             if state_after == stepping.UNKNOWN:
-                is_special = self.vocabulary.token_slot[token] < 0
-                state_after = (self._after_special if is_special else self._after_inside)(index, token)
+                if self.vocabulary.token_slot[token] < 0:
+                    state_after = self._after_special(index, token)
+                else:
+                    state_after = self._after_inside(index, token)
+                # compiled code remembers the answer; a full table of answers is emptied
                 if self._tables.count(EDGES) >= min(REMEMBERED, self.limits.parser_states):
                     self._tables.load_tables({EDGES: _NO_ROWS})
                 self._tables.make_room(EDGES, 1)
@@ -70,25 +73,33 @@ class CompiledText(NumberedText):
 
     def _after_special(self, index: int, token: int) -> int:
         """Return the state after a special token, or -1."""
-        is_special = token in self._language.specials and index != self._finished_state
-        after = self._language.step(self._config_of(index), TOKEN + token) if is_special else None
+        # the finished state has no configuration that could be asked
+        if token not in self._language.specials or index == self._finished_state:
+            return -1
+        after = self._language.step(self._config_of(index), TOKEN + token)
         return -1 if after is None else self._after_token_end(after)
 
     def _after_inside(self, index: int, token: int) -> int:
         """Return the state after a token in a state inside one part, or -1: the part takes a token that
         cannot leave it; others are read byte by byte, without states in between."""
-        visit, state = self._visit_of(index)
-        part, slot = self._open_visit(visit)[0].part, self.vocabulary.token_slot[token]
+        visit, part_state = self._visit_of(index)
+        part = self._open_visit(visit)[0].part
+        slot = self.vocabulary.token_slot[token]
         config: Config | None = self._config_of(index)
-        if self._ends_maps[visit].slots[slot] or part.compiled.vocabulary.token_slot[token] < 0:
+        may_leave = self._ends_maps[visit].slots[slot]
+        # a part may have been compiled for a vocabulary in which the token has no text
+        is_unknown_to_part = part.compiled.vocabulary.token_slot[token] < 0
+        if may_leave or is_unknown_to_part:
             config = self._language.config_after(config, self.tokenizer.token_bytes[token] or b"")
         else:
-            after = part.compiled.next_index(state, token)
-            if after < 0:
+            part_state_after = part.compiled.next_index(part_state, token)
+            if part_state_after < 0:
                 return -1
-            if any(part.compiled_calls) and (state_after := self._inside_state(visit, after)) >= 0:
-                return state_after
-            config = self._language.after_inside(config, after)
+            if any(part.compiled_calls):
+                state_after = self._inside_state(visit, part_state_after)
+                if state_after >= 0:
+                    return state_after
+            config = self._language.after_inside(config, part_state_after)
         return -1 if config is None else self._after_token_end(config)
 
     def _after_token_end(self, config: Config) -> int:
@@ -116,9 +127,11 @@ class CompiledText(NumberedText):
             with self.lock:
                 self._attach_workspace()
                 code = text_masks.compute_mask(self.address, index, target)
-                visit, state = self._visit_of(index) if code == MISS else (0, 0)
+                visit, part_state = self._visit_of(index) if code == MISS else (0, 0)
                 if visit:
-                    self._entered_parts[visit].places[0].part.compiled.compute(state, target)
+                    # MISS in a part: the mask of the part itself is not known yet
+                    place = self._entered_parts[visit].places[0]
+                    place.part.compiled.compute(part_state, target)
                     if self._stands_for_part(index):
                         return True
                     code = text_masks.compute_mask(self.address, index, target)
@@ -132,38 +145,39 @@ class CompiledText(NumberedText):
             return ENDED
         if self._has_specials and self._steps.is_outside(index):
             self._steps.allow_specials(self.special_tokens(index))
-        visit, state = self._visit_of(index)
+        visit, part_state = self._visit_of(index)
         part = self._open_visit(visit)[0].part if visit else None
         code = self._compiled_mask(index, target)
-        if (
-            part
-            and code == stepping.UNKNOWN
-            and self._visit_rows[visit, BEHIND] >= 0
-            and any(part.compiled_calls)
-        ):
-            part.ends_below(state, self._ends_maps[visit].targets)  # it answers what this asks
-            code = self._compiled_mask(index, target)
-        if part and code == MISS:
-            is_known = part.compiled.compute(state, target)
-            if self._stands_for_part(index):
-                return 0
-            code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
+        if part is not None:
+            has_state_behind = self._visit_rows[visit, STATE_AFTER] >= 0
+            if code == stepping.UNKNOWN and has_state_behind and any(part.compiled_calls):
+                # the part's questions, which compiled code of this grammar cannot answer, are answered here
+                part.ends_below(part_state, self._ends_maps[visit].targets)
+                code = self._compiled_mask(index, target)
+            if code == MISS:
+                is_known = part.compiled.compute(part_state, target)
+                if self._stands_for_part(index):
+                    return 0
+                code = self._compiled_mask(index, target) if is_known else stepping.UNKNOWN
         return code if code != stepping.UNKNOWN else self._join_masks(index, target)
 
     def _compiled_mask(self, index: int, target: int) -> int:
         """Return what `text_masks.compute_mask` answers when its questions are answered."""
         if self._is_changing:
             self._read_whole()
-        while (code := text_masks.compute_mask(self.address, index, target)) in (ASKED, FULL):
+        while True:
+            code = text_masks.compute_mask(self.address, index, target)
+            if code not in (ASKED, FULL):
+                return code
             if code == FULL:
+                # lexemes may end at too many places inside tokens: from now on there are no lexemes
                 assert self._lexeme_rows is not None
                 self._read_whole()
             self._answer_questions()
-        return code
 
     def _stands_for_part(self, index: int) -> bool:
         """Return whether the mask of a state is that of the part that it is in."""
-        return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1
+        return int(self._tables.rows(NODES)[index, NodeRow.token_list]) < -1  # `stepping.forward_mask`
 
     def mask_parts(self, index: int) -> tuple[int, TokenList] | None:
         """Return a state's mask as the number of a row of the store (-1: none) and a list of tokens; None
@@ -173,17 +187,20 @@ class CompiledText(NumberedText):
             self.compute(index)
             if not self._stands_for_part(index):
                 return super().mask_parts(index)
-            inside = self._split_insides(index)[0][0]
+            insides, _ = self._split_insides(index)
+            inside = insides[0]
             return inside.part.compiled.mask_parts(inside.state)
 
     def _split_insides(self, index: int) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places of a state inside parts with masks, and its other places."""
         if index == self._finished_state:
             return (), None
-        visit, state = self._visit_of(index)
+        visit, part_state = self._visit_of(index)
         if not visit:
             return self._language.inside_parts(self._config_of(index))
-        return tuple(inside._replace(state=state) for inside in self._entered_parts[visit].places), None
+        # the places of the visit's first state, with the state of this one
+        places = self._entered_parts[visit].places
+        return tuple(place._replace(state=part_state) for place in places), None
 
     @property
     def reads_bytes_alone(self) -> bool:
@@ -199,8 +216,13 @@ class CompiledText(NumberedText):
         """Work out the mask of a state inside parts with masks, in Python (returns as `_compute_mask`): a
         token stays inside a part, leaves it, or is read from another place."""
         insides, others = self._split_insides(index)
-        bits = np.zeros(self._words, np.int32) if others is None else self.bits(self._number_of(others))
-        for inside in {(inside.part.compiled, inside.state): inside for inside in insides}.values():
+        if others is None:
+            bits: Bits = np.zeros(self._words, np.int32)
+        else:
+            bits = self.bits(self._number_of(others))
+        # places differ in what follows; the tokens inside are the same for the same state of a part
+        part_states = {(inside.part.compiled, inside.state): inside for inside in insides}
+        for inside in part_states.values():
             bits |= inside.part.bits(inside.state)
         for inside in insides:
             bits |= self._masks.dense_row(self._leaving_tokens(inside))
@@ -209,11 +231,14 @@ class CompiledText(NumberedText):
     def _memoise_bits(self, index: int, bits: Bits, target: int) -> int:
         """Memoise a row of bits as the mask of a state, with the special and the end tokens that may come.
         Returns as `_compute_mask`."""
+        # masks of parts may have end tokens where the part ends; only the end of the whole text counts
         bits &= ~self._masks.dense_row(self._end_ids)
-        bits |= self._masks.dense_row(np.array(self.special_tokens(index), np.int32))
+        special_tokens = np.array(self.special_tokens(index), np.int32)
+        bits |= self._masks.dense_row(special_tokens)
         if self.may_end(index):
             bits |= self._masks.dense_row(self._end_ids)
-        if np.count_nonzero(np.unpackbits(bits.view(np.uint8))) >= self._words:
+        token_count = np.count_nonzero(np.unpackbits(bits.view(np.uint8)))
+        if token_count >= self._words:  # a list would be as long as the row of bits
             self._bits = bits
             return LARGE
         self._memoise_mask(index, -1, tokens_of(bits).astype(np.int32), target)
@@ -223,9 +248,11 @@ class CompiledText(NumberedText):
         """Return the tokens that leave a part at a place."""
         if inside.after_end is None:
             return _NONE
-        nodes = np.array(inside.part.ends_below(inside.state, self._ends_map((inside,)).targets), np.int32)
-        arguments = self._number_of(inside.after_end), address_of(nodes), len(nodes)
-        return self._records.tokens_found(self._call_until_answered(text_masks.find_leaving, *arguments))
+        targets = self._ends_map((inside,)).targets
+        nodes = np.array(inside.part.ends_below(inside.state, targets), np.int32)
+        state_after = self._number_of(inside.after_end)
+        count = self._call_until_answered(text_masks.find_leaving, state_after, address_of(nodes), len(nodes))
+        return self._records.tokens_found(count)
 
     def _large_row(self) -> Bits:
         return self._records.mask if self._bits is None else self._bits
@@ -288,20 +315,21 @@ class CompiledText(NumberedText):
     @property
     def used(self) -> float:
         """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
-        rows = self._tables.count(NODES) / self.limits.parser_states
-        return max(
-            self.nbytes / self.limits.grammar_memory,
-            2 * rows,
-            *(part.used for part in self._language.compiled_parts),
-        )
+        # half of the states that are allowed count as all of them
+        states = 2 * self._tables.count(NODES) / self.limits.parser_states
+        memory = self.nbytes / self.limits.grammar_memory
+        parts = (part.used for part in self._language.compiled_parts)
+        return max(memory, states, *parts)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the grammar's own tables and of its parts', and some 500 for each configuration."""
-        own = self._tables.nbytes() + self._steps.nbytes
-        own += 0 if self._lexeme_rows is None else self._lexeme_rows.nbytes
+        tables = self._tables.nbytes() + self._steps.nbytes
+        if self._lexeme_rows is not None:
+            tables += self._lexeme_rows.nbytes
+        configs = 500 * self._tables.count(NODES)
         parts = sum(part.nbytes for part in self._language.compiled_parts)
-        return int(own + 500 * self._tables.count(NODES) + parts)
+        return int(tables + configs + parts)
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -322,25 +350,36 @@ class _PartCompletions(RestCompletions):
     _machine: CompiledText
 
     def completion_ways(self, state: int) -> list[tuple[int, int]]:
-        text, config = self._machine, self._machine._config_of(state)
+        text = self._machine
+        config = text._config_of(state)
+        # several places: the cheapest of them, each at no cost of its own
         places = list(text._language.single_configs(config))
         if places != [config]:
             return [(0, text._number_of(place)) for place in places]
-        insides = text._split_insides(state)[0] if text._visit_of(state)[0] else ()
-        own = insides[0].part.cost(insides[0].state) if len(insides) == 1 else None
-        return super().completion_ways(state) if own is None else [(own, self._state_after_part(insides[0]))]
+        visit, _ = text._visit_of(state)
+        insides = text._split_insides(state)[0] if visit else ()
+        if len(insides) == 1:
+            (inside,) = insides
+            part_cost = inside.part.cost(inside.state)
+            if part_cost is not None:
+                return [(part_cost, self._state_after_part(inside))]
+        return super().completion_ways(state)
 
     def count_tokens(self, index: int) -> int:
         text = self._machine
         if not self._counts and not text._language.compiled_parts:
-            # all of the rest must be read: what takes too many steps is refused before the states are made
-            THIS_CALL.spend_steps(steps := 2 * self.symbol_length(index), text.limits, COMPLETED)
+            # all of the rest must be read: too many steps are refused before the states are made. The steps
+            # are given back at once, since `completion_ways` counts them.
+            steps = 2 * self.symbol_length(index)
+            THIS_CALL.spend_steps(steps, text.limits, COMPLETED)
             THIS_CALL.spend_steps(-steps, text.limits, COMPLETED)
         return super().count_tokens(index)
 
     def _state_after_part(self, inside: InsidePart) -> int:
         """Return the state behind a part, or -1 where the text may end there."""
-        return -1 if inside.ends or inside.after_end is None else self._machine._number_of(inside.after_end)
+        if inside.ends or inside.after_end is None:
+            return -1
+        return self._machine._number_of(inside.after_end)
 
     def too_long(self, index: int, tokens: Tokens, budget: int) -> Tokens:
         text = self._machine
@@ -348,25 +387,30 @@ class _PartCompletions(RestCompletions):
         if not insides:
             return super().too_long(index, tokens, budget)
         text._attach_workspace()
-        fits, singly = np.zeros((2, text.vocab_size), np.bool_)
+        fits = np.zeros(text.vocab_size, np.bool_)
+        """Tokens after which the budget is enough: one of the places says so."""
+        asked_singly = np.zeros(text.vocab_size, np.bool_)
+        """Tokens whose states after them are asked: no part knows their costs."""
         for inside in insides:
-            singly[text._leaving_tokens(inside)] = True
-            own = tokens[_tokens_in_bits(inside.part.bits(inside.state), tokens)]
+            asked_singly[text._leaving_tokens(inside)] = True
+            inner_tokens = tokens[_tokens_in_bits(inside.part.bits(inside.state), tokens)]
+            # the text behind the part has a cost too, which the part's budget does not have
             state_after = self._state_after_part(inside)
-            late = inside.part.too_long(
-                inside.state, own, budget if state_after < 0 else budget - self.tokens(state_after)
-            )
+            part_budget = budget if state_after < 0 else budget - self.tokens(state_after)
+            late = inside.part.too_long(inside.state, inner_tokens, part_budget)
             if late is None:
-                singly[own] = True
+                asked_singly[inner_tokens] = True
             else:
-                fits[np.setdiff1d(own, late, assume_unique=True)] = True
+                fits[np.setdiff1d(inner_tokens, late, assume_unique=True)] = True
         if others is not None:
-            singly[tokens[_tokens_in_bits(text.bits(text._number_of(others)), tokens)]] = True
-        singly[text.special_tokens(index)] = True
-        still = tokens[singly[tokens] & ~fits[tokens]]
-        fits[still] = True
-        fits[super().too_long(index, still, budget)] = False
+            other_bits = text.bits(text._number_of(others))
+            asked_singly[tokens[_tokens_in_bits(other_bits, tokens)]] = True
+        asked_singly[text.special_tokens(index)] = True
+        undecided = tokens[asked_singly[tokens] & ~fits[tokens]]
+        fits[undecided] = True
+        fits[super().too_long(index, undecided, budget)] = False
         denied = tokens[~fits[tokens]]
+        # `super` has remembered a budget with which all of `undecided` fit: it must be true of all tokens
         if len(denied):
             self._ceilings.pop(index, None)
         else:
@@ -376,5 +420,7 @@ class _PartCompletions(RestCompletions):
 
 def _tokens_in_bits(bits: Bits, tokens: Tokens) -> npt.NDArray[np.bool_]:
     """Return for each of some tokens whether a row of bits has it."""
-    among: npt.NDArray[np.bool_] = (bits[tokens >> 5] >> (tokens & 31) & 1).astype(np.bool_)
-    return among
+    # token t is bit t % 32 of the word t // 32
+    token_bits = bits[tokens >> 5] >> (tokens & 31) & 1
+    is_in_row: npt.NDArray[np.bool_] = token_bits.astype(np.bool_)
+    return is_in_row

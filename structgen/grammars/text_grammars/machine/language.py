@@ -81,7 +81,7 @@ class Language(ABC):
     parts: Sequence[Language] = ()
     """The languages that it is made of."""
     description: str = "a text"
-    """What may come next in any configuration, in words; `expected_items` may tell it better."""
+    """The text that may come next in any configuration, in words; `expected_items` may tell more."""
 
     def height(self, config: Config) -> int:
         """Return the places of the parser's stack, or the open brackets of a JSON text: the most of all
@@ -122,8 +122,9 @@ class Language(ABC):
     def first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next, ascending. Cost: 256 steps, where they are not told."""
         next_bytes = self.cheap_next_bytes(config)
-        every = (byte for byte in range(256) if self.step(config, byte) is not None)
-        return bytes(every) if next_bytes is None else next_bytes
+        if next_bytes is not None:
+            return next_bytes
+        return bytes(byte for byte in range(256) if self.step(config, byte) is not None)
 
     def cheap_next_bytes(self, config: Config) -> bytes | None:
         """Return the bytes that may come next, ascending; None where it costs as much to find them one by
@@ -159,13 +160,17 @@ class Language(ABC):
     def goes_on(self, config: Config) -> bool:
         """Return whether any symbol may follow. Cost: at most a step for each class of bytes."""
         next_bytes = self.cheap_next_bytes(config)
-        if next_bytes or (next_bytes is not None and not self.specials):
-            return bool(next_bytes)
+        if next_bytes:
+            return True
+        if next_bytes is not None and not self.specials:
+            return False
+        # no byte is known: a special token may follow, which `cheap_next_bytes` never lists
         return any(self.step(config, symbol) is not None for symbol in self.symbols())
 
     def symbols(self) -> list[int]:
         """Return the first byte of each class, and the special tokens."""
-        return [*class_representatives(self.classes), *(TOKEN + token for token in sorted(self.specials))]
+        special_symbols = (TOKEN + token for token in sorted(self.specials))
+        return [*class_representatives(self.classes), *special_symbols]
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside the one part in which all places of a configuration
@@ -176,7 +181,7 @@ class Language(ABC):
     def sizes(self) -> dict[str, int]:
         """How far the language is expanded: numbers by name; by default those of its parts, added up."""
         sizes = Counter[str]()
-        for part in dict.fromkeys(self.parts):
+        for part in dict.fromkeys(self.parts):  # equal parts share one language, which counts once
             sizes.update(part.sizes)
         return dict(sizes)
 

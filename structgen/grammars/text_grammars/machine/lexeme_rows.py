@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import word_of
@@ -26,39 +27,49 @@ class LexemeRows:
         assert language.lexemes is not None
         self._lexemes = language.lexemes
         self._tables = tables
-        width, terminals = len(set(language.classes)), self._lexemes.terminals
+        width = len(set(language.classes))
 
         def new_array(name: str, columns: int, initial: int) -> GrownArray:
             return GrownArray(tables.context, [word_of(TextContext, name)], columns, np.int32, initial)
 
         self._moves = new_array("moves", width, UNKNOWN)
         self._like = new_array("like", 1, UNKNOWN)
-        self._end_at, self._ends = new_array("lexeme_end_at", 2, 0), new_array("lexeme_ends", 2, 0)
+        self._end_at = new_array("lexeme_end_at", 2, 0)
+        self._ends = new_array("lexeme_ends", 2, 0)
         self._readings = new_array("readings", 1, 0)
-        # a lexeme owes nothing to those before it: there is one carry
-        begins = np.zeros((terminals, width), np.uint8)
-        numbers: dict[tuple[int, ...], Any] = {}
-        for terminal in range(terminals):
-            states = tuple(self._lexemes.states_after_terminal(terminal))
-            if states not in numbers:
-                rows = [self._lexemes.states_by_class(state) for state in states]
-                numbers[states] = (np.array(rows or [[-1] * width]) >= 0).any(axis=0)
-            begins[terminal] = numbers[states]
-        bits = byte_sets(begins[:, np.frombuffer(language.classes, np.uint8)])
-        every = np.repeat(np.array([-1, 0]), 4)
+        begins = self._lexeme_beginnings(width)
+        begin_bytes = byte_sets(begins[:, np.frombuffer(language.classes, np.uint8)])
+        # a lexeme owes nothing to those before it: there is one carry, and every byte may follow it
+        all_bytes = np.repeat(np.array([-1, 0]), 4)
         self._arrays: dict[str, Any] = {
             "carry_moves": np.ones(width, np.uint8),
-            "carry_bytes": every,
+            "carry_bytes": all_bytes,
             "begins": begins,
-            "begin_bytes": bits,
+            "begin_bytes": begin_bytes,
         }
         for name, array in self._arrays.items():
             tables.context[word_of(TextContext, name)] = address_of(array)
         records.hook(miss=ask_row, read_bytes=text_masks.place_behind, begin_lexeme=text_masks.state_behind)
 
+    def _lexeme_beginnings(self, width: int) -> npt.NDArray[np.uint8]:
+        """Return for each terminal and each class of bytes whether a lexeme behind it may begin so."""
+        terminals = self._lexemes.terminals
+        begins = np.zeros((terminals, width), np.uint8)
+        known_rows: dict[tuple[int, ...], Any] = {}
+        """Many terminals are followed by the same states."""
+        for terminal in range(terminals):
+            states = tuple(self._lexemes.states_after_terminal(terminal))
+            if states not in known_rows:
+                rows = [self._lexemes.states_by_class(state) for state in states]
+                states_after = np.array(rows or [[-1] * width])
+                known_rows[states] = (states_after >= 0).any(axis=0)
+            begins[terminal] = known_rows[states]
+        return begins
+
     def answer(self, kind: int, first: int, second: int, third: int, config: Callable[[int], Config]) -> None:
         """Answer a question of compiled code. `config`: returns the configuration of a state by its number.
-        Raises LimitError."""
+        Raises LimitError. For example, the kind ASK_ROW asks for the row of the lexer's state `first`; of the
+        others, which are ASK_START, `first` says what is asked (READ, BEGUN, READINGS)."""
         if kind == ASK_ROW:
             row = self._lexemes.states_by_class(first)
             self._note_ends(max(row))
@@ -67,32 +78,39 @@ class LexemeRows:
         if first == stepping.READ:
             answer = self._lexemes.place_after(second, third)
             if answer >= 0:
-                self._write_row(stepping.BEGUN, answer, 0, self._begin_row(answer))
+                # the lexer's state there is asked next: it saves one question
+                self._write_edge(stepping.BEGUN, answer, 0, self._begin_lexeme(answer))
         elif first == stepping.BEGUN:
-            answer = self._begin_row(second)
+            answer = self._begin_lexeme(second)
         else:
             readings = self._lexemes.readings(config(second))
-            self._note_ends(max((state for _place, state in readings), default=-1))
-            flat = [len(readings), *(number for reading in readings for number in reading)]
-            answer, _last = self._readings.append(flat)
-        self._write_row(first, second, third, answer)
+            self._note_ends(max((state for _, state in readings), default=-1))
+            numbers = [len(readings)]
+            for reading in readings:
+                numbers += reading
+            answer, _ = self._readings.append(numbers)
+        self._write_edge(first, second, third, answer)
 
-    def _begin_row(self, place: int) -> int:
+    def _begin_lexeme(self, place: int) -> int:
+        """Return the lexer's state before the first byte at a place, with its ends written."""
         state: int = self._lexemes.lexer_state_at(place)
         self._note_ends(state)
         return state
 
-    def _write_row(self, kind: int, first: int, second: int, target: int) -> None:
+    def _write_edge(self, kind: int, first: int, second: int, target: int) -> None:
+        """Write an answer where compiled code looks for it, such as `READ, place, terminal, place_after`."""
         self._tables.make_room(EDGES, 1)
         put_edge(self._tables.address, first, second, kind, target)
 
     def _note_ends(self, state: int) -> None:
-        """Write as what lexemes may end in a state, and in those with smaller numbers."""
+        """Write the terminals that may end in a state, and in those with smaller numbers."""
         self._moves.reserve(state + 1)
         self._like.reserve(state + 1)
+        # states are numbered from 0 on, so that a row of each follows the rows before it
         while self._end_at.count <= state:
-            ends = self._lexemes.ended_terminals(self._end_at.count)
-            self._end_at.append([self._ends.append([(terminal, 0) for terminal in ends])])
+            terminals = self._lexemes.ended_terminals(self._end_at.count)
+            bounds = self._ends.append([(terminal, 0) for terminal in terminals])
+            self._end_at.append([bounds])
 
     @property
     def nbytes(self) -> int:

@@ -45,14 +45,17 @@ class CompiledLanguage(Language):
 
 
 class MaskedPlaces(CompiledLanguage, MaskedPart):
-    """Those of a compiled grammar that is a part of a composed one."""
+    """The texts of a compiled grammar that is a part of a composed one."""
 
+    # outside of the part no byte steps in it: all bytes are one class
     outer_classes = bytes(len(ALL_BYTES))
 
     def __init__(self, compiled: CompiledGrammar, last: bytes = ALL_BYTES) -> None:
         """`last`: as of `MaskedPart`."""
-        self.compiled, self.last = compiled, last
-        self.has_stack, self.locks = compiled.has_depth, 1 + compiled.height
+        self.compiled = compiled
+        self.last = last
+        self.has_stack = compiled.has_depth
+        self.locks = 1 + compiled.height  # the lock of the compiled grammar, around those of its own parts
 
     def cheap_next_bytes(self, config: Config) -> bytes:
         return self.compiled.next_bytes(State(self.compiled, config))
@@ -61,7 +64,9 @@ class MaskedPlaces(CompiledLanguage, MaskedPart):
         return bool(self.cheap_next_bytes(config))
 
     def shortest_rest(self, config: Config) -> Sequence[int]:
-        return b"" if self.accepts(config) else self.compiled.completion(State(self.compiled, config))
+        if self.accepts(config):
+            return b""
+        return self.compiled.completion(State(self.compiled, config))
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
         return (InsidePart(self, config, None, True),), None
@@ -71,8 +76,9 @@ class MaskedPlaces(CompiledLanguage, MaskedPart):
 
     @property
     def sizes(self) -> dict[str, int]:
-        sizes = {name: size for name, size in self.compiled.sizes.items() if name != "table_bytes"}
-        return {f"part_{name}": size for name, size in sizes.items()}
+        # the bytes of a part are in the whole grammar's bytes already
+        sizes = self.compiled.sizes.items()
+        return {f"part_{name}": size for name, size in sizes if name != "table_bytes"}
 
     @property
     def compiled_parts(self) -> frozenset[CompiledGrammar]:

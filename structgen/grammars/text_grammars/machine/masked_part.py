@@ -1,4 +1,4 @@
-"""`MaskedPart`: what a composed grammar asks of a part with masks of its own."""
+"""`MaskedPart`: the questions of a composed grammar to a part with masks of its own."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ class MaskedPart:
         """Return whether the part's text may end."""
         return self.compiled.may_end(state)
 
-    def ends_below(self, state: int, wanted: TargetNodes) -> list[int]:
+    def ends_below(self, state: int, targets: TargetNodes) -> list[int]:
         """Return the trie nodes at which the part's text may end (`CompiledGrammar.ends_below`)."""
-        return self.compiled.ends_below(state, wanted)
+        return self.compiled.ends_below(state, targets)
 
     def cost(self, state: int) -> int | None:
         """Return the fewest tokens that end the text; None where the part does not count tokens."""
         return self.compiled.cost(state) if self.counts else None
 
-    def too_long(self, state: int, tokens: Tokens, left: int) -> Tokens | None:
-        """Return those of some tokens that stay inside after which more than `left` tokens end the text; None
-        where the part does not count tokens."""
+    def too_long(self, state: int, tokens: Tokens, budget: int) -> Tokens | None:
+        """Return those of some tokens that stay inside after which more than `budget` tokens end the text;
+        None where the part does not count tokens."""
         if not self.counts:
             return None
-        if left < 0:
+        if budget < 0:
             return tokens
         with self.compiled.lock:
             completions = self.compiled.completions
+            # with so many tokens every token is fine, and need not be examined
             sufficient = completions.sufficient(state)
-            if sufficient is not None and left >= sufficient:
+            if sufficient is not None and budget >= sufficient:
                 return tokens[:0]
-            return completions.too_long(state, tokens, left)
+            return completions.too_long(state, tokens, budget)

@@ -41,7 +41,7 @@ from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
 _VISITS = word_of(TextContext, "visits")
-_WANTED, _LEAVING, BEHIND = (word_of(Visit, name) for name in ("targets", "leaving", "state_after"))
+_TARGETS, _LEAVING, STATE_AFTER = (word_of(Visit, name) for name in ("targets", "leaving", "state_after"))
 _MODE, _NUMBER, _VISIT, _STATE = (word_of(TextState, name) for name in ("mode", "number", "visit", "state"))
 
 
@@ -72,11 +72,12 @@ class NumberedText(RestMachine):
         target = CompileTarget(tokenizer, self.store)
         self._language: Language = grammar.language(self.limits, target)
         self.height = self._language.locks
+        # by its height: a grammar takes the locks of its parts while it holds its own
         self.lock = new_lock(GRAMMARS, self.height)
         _check_specials(self._language.specials, tokenizer)
         self._has_specials = bool(self._language.specials)
         self._row: npt.NDArray[np.int64] = np.array([0] * REGISTERS + [-1, -1])
-        """The row of the next state."""
+        """The row of the next state: its registers, and -1 twice for a mask that is not known."""
         self._numbers: dict[Config, int] = {}
         self._configs: dict[int, Config] = {}
         """State -> its configuration; of one in a part only where Python has asked for it (`_config_of`)."""
@@ -90,7 +91,7 @@ class NumberedText(RestMachine):
         self._steps = StepTable(self._tables.context, self._language)
         self._records = RecordTables(self._tables, self.vocabulary, self._masks)
         self._is_changing = False
-        """Whether `_read_whole` is under way: what an exception has left of it is done again."""
+        """Whether `_read_whole` is under way: after an exception it is done again."""
         self._lexeme_rows: LexemeRows | None = None
         if self._language.lexemes is None:
             self._read_whole()
@@ -113,7 +114,11 @@ class NumberedText(RestMachine):
         number = self._numbers.get(config)
         if number is None:
             run = self._language.forced_run(config)
-            number = self._number_at(config) if run is None else self._put_run(config, *run)
+            if run is None:
+                number = self._number_at(config)
+            else:
+                text, after = run
+                number = self._put_run(config, text, after)
             self._numbers[config] = number
         return number
 
@@ -123,7 +128,9 @@ class NumberedText(RestMachine):
             while self._runs:
                 first, config, data = self._runs[-1]
                 for number, byte in enumerate(data[:-1], first + 1):
-                    self._configs[number] = config = self._language.step(config, byte)
+                    config = self._language.step(config, byte)
+                    self._configs[number] = config
+                    # a configuration that another text has reached keeps its number
                     self._numbers.setdefault(config, number)
                 self._runs.pop()
 
@@ -132,9 +139,10 @@ class NumberedText(RestMachine):
         tool call would take a fifth longer if Python were asked for each byte of its tags. `data`, `after`:
         the text, and the configuration behind it."""
         last = self._number_of_part(after)
-        number, count = self._add_node(config, stepping.NEVER, stepping.OUTSIDE), len(data) - 1
-        self._steps.make_room(number + 1 + count)
-        self._tables.make_room(NODES, count)
+        number = self._add_node(config, stepping.NEVER, stepping.OUTSIDE)
+        inner_count = len(data) - 1
+        self._steps.make_room(number + 1 + inner_count)
+        self._tables.make_room(NODES, inner_count)
         array = np.frombuffer(data, np.uint8)
         stepping.put_run(self.address, number, address_of(array), len(data), last)
         # last: an interrupted call leaves states that nobody reaches
@@ -143,20 +151,22 @@ class NumberedText(RestMachine):
 
     def _number_at(self, config: Config) -> int:
         """Return a new state of a configuration in which no bytes must come."""
-        standing, (insides, others) = self._language.text_status(config), self._language.inside_parts(config)
+        status = self._language.text_status(config)
+        insides, others = self._language.inside_parts(config)
         if insides and others is None and _is_one_place(insides):
             number = self._enter_part(config, insides)
-            self._steps.set_status(number, standing)
+            self._steps.set_status(number, status)
             self._configs[number] = config
             return number
-        return self._add_node(config, standing, stepping.BOTH if insides else stepping.OUTSIDE)
+        return self._add_node(config, status, stepping.BOTH if insides else stepping.OUTSIDE)
 
     def _enter_part(self, config: Config, insides: tuple[InsidePart, ...]) -> int:
         """Return the state of a configuration all of whose places are inside one part."""
+        # a visit is the same for all states of the part: the state of the part is a register of its own
         key = tuple((inside.part, inside.after_end, inside.ends) for inside in insides)
         visit = self._visits.get(key)
         if visit is None:
-            visit = 1 + len(self._visits)
+            visit = 1 + len(self._visits)  # 0 is no visit
             self._entered_parts[visit:] = (_EnteredPart(insides, config),)
             self._put_visit(visit, insides)
             self._visits[key] = visit  # last, so that remains of an interrupted call are overwritten
@@ -174,24 +184,25 @@ class NumberedText(RestMachine):
         places = self._entered_parts[visit].places
         if visit not in self._ends_maps:
             places_with_end = [place for place in places if place.after_end is not None]
-            state_after = (
-                self._number_of_part(places_with_end[0].after_end) if len(places_with_end) == 1 else -1
-            )
-            ends, row = self._ends_map(places_with_end), self._visit_rows[visit]
-            visit_row = state_after, row[_WANTED], row[_LEAVING]
-            if ends.targets.max_nodes <= BELOW:
-                trie = address_of(ends.targets.trie) if ends.targets.max_nodes else 0
-                visit_row = state_after, trie, address_of(ends.slots)
-            # one statement: what compiled code reads is held
-            self._ends_maps[visit], row[[BEHIND, _WANTED, _LEAVING]] = ends, visit_row
+            state_after = -1  # none, or several: Python then reads the tokens that leave
+            if len(places_with_end) == 1:
+                state_after = self._number_of_part(places_with_end[0].after_end)
+            ends = self._ends_map(places_with_end)
+            row = self._visit_rows[visit]
+            targets = row[_TARGETS]
+            leaving = row[_LEAVING]
+            if ends.targets.max_nodes <= BELOW:  # compiled code has room for so many
+                targets = address_of(ends.targets.trie) if ends.targets.max_nodes else 0
+                leaving = address_of(ends.slots)
+            fields = state_after, targets, leaving
+            # one statement: the arrays whose addresses compiled code reads stay alive in the map
+            self._ends_maps[visit], row[[STATE_AFTER, _TARGETS, _LEAVING]] = ends, fields
         return places
 
     def _ends_map(self, places: Sequence[InsidePart]) -> EndsMap:
         """Return the nodes of the trie at which the parts of some places may end inside a token."""
-        last, space = (
-            unite_bytes(place.part.last for place in places),
-            unite_bytes(place.part.space for place in places),
-        )
+        last = unite_bytes(place.part.last for place in places)
+        space = unite_bytes(place.part.space for place in places)
         following = unite_bytes(self._first_bytes(place.after_end) for place in places)
         return ends_map(self.address, self.vocabulary, last, space, following)
 
@@ -199,15 +210,18 @@ class NumberedText(RestMachine):
         """Write what compiled code knows of a visit."""
         part = places[0].part
         if visit == len(self._visit_rows):
+            # the outgrown array stays alive: a reader may hold its address
             self._steps.arrays.append(self._visit_rows)
             rows = np.concatenate([self._visit_rows, np.zeros_like(self._visit_rows)])
             self._visit_rows, self._tables.context[_VISITS] = rows, address_of(rows)
+        # the fields of `stepping.Visit` in their order
+        targets, leaving, state_after = stepping.UNKNOWN, 0, -1
         self._visit_rows[visit] = (
             part.compiled.address,
             *part.compiled_calls,
-            stepping.UNKNOWN,
-            0,
-            -1,
+            targets,
+            leaving,
+            state_after,
             any(place.after_end is not None for place in places),
             any(place.ends for place in places),
         )
@@ -216,26 +230,30 @@ class NumberedText(RestMachine):
         """Return the configuration of a state."""
         config = self._configs.get(number)
         if config is None:
-            visit, state = self._visit_of(number)
-            if not visit:
+            visit, part_state = self._visit_of(number)
+            if not visit:  # a state inside a run
                 self._read_runs()
                 return self._configs[number]
-            config = self._configs[number] = self._language.after_inside(
-                self._entered_parts[visit].config, state
-            )
+            # compiled code has made the state: Python learns of its configuration now
+            first_config = self._entered_parts[visit].config
+            config = self._language.after_inside(first_config, part_state)
+            self._configs[number] = config
         return config
 
     def _visit_of(self, number: int) -> tuple[int, int]:
         """Return the visit that a state is in, 0 for none, and the part's state."""
-        visit, state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
-        return visit, state
+        # the two registers are neighbours: one slice of numpy costs less than two numbers of it
+        visit, part_state = self._tables.rows(NODES)[number, _VISIT : _STATE + 1].tolist()
+        return visit, part_state
 
-    def _add_node(self, config: Config, standing: int, where: int, mode: int = READING) -> int:
-        """Add a state without steps and return its number. `standing`, `where`: as of `StepTable.add_row`.
-        The node comes last, so that remains of an interrupted call are overwritten."""
+    def _add_node(self, config: Config, status: int, where: int, mode: int = READING) -> int:
+        """Add a state without steps and return its number. `status`, `where`: as of `StepTable.add_row`;
+        `mode`: READING, or FINISHED behind an end token. The node comes last, so that remains of an
+        interrupted call are overwritten. Example: `_add_node(config, NEVER, OUTSIDE)`."""
         number = self._tables.count(NODES)
-        self._steps.add_row(number, standing, where)
-        self._row[_MODE], self._row[_NUMBER] = mode, number
+        self._steps.add_row(number, status, where)
+        self._row[_MODE] = mode
+        self._row[_NUMBER] = number
         self._configs[number] = config
         self._tables.append(NODES, self._row)
         return number
@@ -253,6 +271,7 @@ class NumberedText(RestMachine):
         self._lexeme_rows, self._is_changing = None, False
 
     def _call_until_answered(self, call: Any, *arguments: int) -> int:
+        """Return the answer of compiled code, whose questions are answered as long as it has some."""
         return call_answered(
             self.lock, self._begin_call, self._answer_questions, self.address, call, *arguments
         )
@@ -261,9 +280,8 @@ class NumberedText(RestMachine):
         """Answer the noted questions. The error of a cell that meets a limit is raised after the others are
         answered; it is unknown again."""
         questions = self._tables.questions()
-        self._answer_each(
-            [(number, column) for kind, number, column, _ in questions if kind == stepping.ASK_CELL]
-        )
+        cells = [(number, column) for kind, number, column, _ in questions if kind == stepping.ASK_CELL]
+        self._answer_each(cells)
         for kind, first, second, third in questions:
             if kind == ASK_RECORD:
                 if self._records.make(self._call_until_answered, first, second) == FULL:
@@ -276,7 +294,7 @@ class NumberedText(RestMachine):
         """Answer questions: each a state, and a class of bytes or BOUNDARY."""
         first_error: StructgenError | None = None
         answered_states: dict[int, bool] = {}
-        """State -> whether its language tells what may come, so that its row is filled."""
+        """State -> whether its language lists the next bytes, so that its row is filled."""
         for number, column in questions:
             if answered_states.get(number) or self._steps.is_known(number, column):
                 continue  # the answer for another class of the same effect
@@ -294,7 +312,10 @@ class NumberedText(RestMachine):
                     after = self._language.step(config, self._steps.representative[column])
                 answer = REFUSED if after is None else self._number_of(after)
             except StructgenError as error:
-                answer, first_error = stepping.UNKNOWN, error
+                # the cell is unknown again, and the other questions are still answered: another thread, or
+                # the next call, need not ask them once more
+                answer = stepping.UNKNOWN
+                first_error = error
             self._steps.fill_cell(number, column, answer)
         if first_error is not None:
             raise first_error
@@ -303,39 +324,46 @@ class NumberedText(RestMachine):
         """Fill the row of a state if its language tells the bytes that may come; return whether it does."""
         config = self._config_of(number)
         next_bytes = self._language.cheap_next_bytes(config)
-        if next_bytes is not None:
-            after = [self._number_of(self._language.step(config, byte)) for byte in next_bytes]
-            self._steps.put_row(number, next_bytes, after)
-        return next_bytes is not None
+        if next_bytes is None:
+            return False
+        states_after = [self._number_of(self._language.step(config, byte)) for byte in next_bytes]
+        self._steps.put_row(number, next_bytes, states_after)
+        return True
 
     @remember_answers
     def _first_bytes(self, config: Config) -> bytes:
         """Return the bytes that may come next in a configuration behind a part."""
         next_bytes = self._language.cheap_next_bytes(config)
-        return self._next_bytes(self._number_of(config)) if next_bytes is None else next_bytes
+        if next_bytes is not None:
+            return next_bytes
+        return self._next_bytes(self._number_of(config))
 
     def may_end(self, index: int) -> bool:
         """Return whether the text may end in a state, by its number."""
         return self._steps.text_status(index) != stepping.NEVER
 
-    def standing(self, index: int) -> int:
+    def text_status(self, index: int) -> int:
         """Return how the text stands in a state, as its language says (`Language.text_status`)."""
         return self._steps.text_status(index)
 
     def _next_bytes(self, index: int) -> bytes:
-        unknown = np.flatnonzero(self._steps.cells_of(index) <= stepping.UNKNOWN)
-        self._answer_each((index, column) for column in unknown.tolist())
-        after = self._steps.cells_of(index)[np.frombuffer(self._language.classes, np.uint8)]
-        return bytes(np.flatnonzero(after >= 0).tolist())
+        unknown_columns = np.flatnonzero(self._steps.cells_of(index) <= stepping.UNKNOWN)
+        self._answer_each((index, column) for column in unknown_columns.tolist())
+        # read again: the answers may have moved the table
+        class_of_byte = np.frombuffer(self._language.classes, np.uint8)
+        states_after = self._steps.cells_of(index)[class_of_byte]
+        return bytes(np.flatnonzero(states_after >= 0).tolist())
 
 
 def _is_one_place(insides: Sequence[InsidePart]) -> bool:
     """Return whether places are one inside one part, whose text does not end there unless all does."""
-    machine, state = insides[0].part.compiled, insides[0].state
+    machine = insides[0].part.compiled
+    part_state = insides[0].state
     for inside in insides:
-        if inside.part.compiled is not machine or inside.state != state:
+        if inside.part.compiled is not machine or inside.state != part_state:
             return False
-        if inside.after_end is not None and inside.part.may_end(state):
+        # the state behind the part is a place outside of it
+        if inside.after_end is not None and inside.part.may_end(part_state):
             return False
     return True
 

@@ -33,14 +33,19 @@ _KNOWN: Final[WeakKeyDictionary[Vocabulary, OrderedDict[tuple[bytes, ...], EndsM
 def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, following: bytes) -> EndsMap:
     """Return the nodes that end with one of the bytes `last` and any of `space`, or have these alone, and
     have a child with one of `following`: a few hundred where a JSON object stands in a tag. `address`: of a
-    context with the vocabulary's trie. Cost: some ms for new bytes."""
-    maps, key = _KNOWN.setdefault(vocabulary, OrderedDict()), (last, space, following)
+    context with the vocabulary's trie. Cost: some ms for new bytes. For example, a JSON object before `</a>`
+    has `last` b"}", `space` b" " and `following` b"<"."""
+    maps = _KNOWN.setdefault(vocabulary, OrderedDict())
+    key = last, space, following
     ends = maps.pop(key, None)
     if ends is None:
-        sizes = len(vocabulary.nodes), len(vocabulary.slot_start)
-        marks, slots = (np.zeros(size, np.uint8) for size in sizes)
-        flags = _byte_flags(last) | 2 * _byte_flags(space), _byte_flags(following)
-        part_reading.mark_wanted(address, *map(address_of, (*flags, marks, slots)))
+        marks = np.zeros(len(vocabulary.nodes), np.uint8)
+        slots = np.zeros(len(vocabulary.slot_start), np.uint8)
+        end_flags = _byte_flags(last) | 2 * _byte_flags(space)
+        following_flags = _byte_flags(following)
+        part_reading.mark_wanted(
+            address, address_of(end_flags), address_of(following_flags), address_of(marks), address_of(slots)
+        )
         ends = EndsMap(TargetNodes.from_flags(vocabulary.nodes, marks), slots)
     maps[key] = ends  # the most recently used is the last
     if len(maps) > _MAPS:
@@ -50,8 +55,10 @@ def ends_map(address: int, vocabulary: Vocabulary, last: bytes, space: bytes, fo
 
 def unite_bytes(parts: Iterable[bytes]) -> bytes:
     """Return the bytes of some sets, ascending; of one set, as it is."""
-    sets = set(parts)
-    return sets.pop() if len(sets) == 1 else bytes(sorted(set(b"".join(sets))))
+    different = set(parts)
+    if len(different) == 1:  # mostly so, and then nothing is sorted
+        return different.pop()
+    return bytes(sorted(set(b"".join(different))))
 
 
 def _byte_flags(data: bytes) -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ import random
 from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Language
 
 _REST = 4
-"""What no rule asks for (what is ignored) is written one time in so many that it may be."""
+"""A text that no rule asks for (an ignored terminal) is written one time in so many that it may be."""
 _STOP = 8
 """A word that may end does so one time in so many."""
 _PRINTABLE = range(0x20, 0x7F)
@@ -25,14 +25,16 @@ def random_word(language: Language, source: random.Random, max_length: int = 80)
         if language.accepts(config) and source.randrange(_STOP) == 0 and word:
             return bytes(word)
         choices = [item for item in language.expected_items(config) if item.first]
+        # items with a source are those that some rule asks for
         demanded = [item for item in choices if item.sources]
         if demanded and source.randrange(_REST):
             choices = demanded
         if not choices:
             break
+        # an item first: else the item with the most bytes, such as "any character", would come mostly
         first = source.choice(choices).first
-        plain = [byte for byte in first if byte in _PRINTABLE]
-        byte = source.choice(plain or list(first))
+        printable = [byte for byte in first if byte in _PRINTABLE]
+        byte = source.choice(printable or list(first))
         after = language.step(config, byte)
         assert after is not None, "an expected byte that is refused"
         word.append(byte)

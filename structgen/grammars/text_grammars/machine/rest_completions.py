@@ -1,8 +1,9 @@
 """`RestCompletions`: completions and token costs of a machine that knows a shortest rest for each state.
 
-A *rest* is the symbols that complete the text from a state. A state costs one token more than the state that
-the first of the fewest tokens leads to which write its rest; what they have left is the rest of that state,
-unless its own is known. Therefore some allowed token always leads to a state that costs one token less.
+A *rest* is the symbols that complete the text from a state. The fewest tokens that write it are asked for. A
+state costs one token more than the state behind the first of these tokens; the rest of the state there is the
+end of this rest, unless its own is known. Therefore some allowed token always leads to a state that costs one
+token less.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ COMPLETED: Final = "How the text is completed"
 
 
 class _Rest(NamedTuple):
-    """What completes a text."""
+    """The end of a sequence of symbols, which completes a text. States share the sequence."""
 
     symbols: Sequence[int]
     begin: int
-    """Where in the symbols it begins."""
+    """The index of its first symbol."""
     number: int
-    """That of its bytes, as far as the next special token, among the costs of texts; 0: none yet."""
+    """The number of its bytes, as far as the next special token, among the costs of texts; 0: none yet."""
 
     def __len__(self) -> int:
         return len(self.symbols) - self.begin
@@ -73,8 +74,9 @@ class RestCompletions(TokenCounts):
         return len(self._rest_of(index))
 
     def states_after(self, index: int, tokens: Tokens) -> tuple[list[int], Tokens]:
-        states, which = np.unique(self._machine.after_tokens(index, tokens), return_inverse=True)
-        return states.tolist(), which
+        states_after = self._machine.after_tokens(index, tokens)
+        different_states, which = np.unique(states_after, return_inverse=True)
+        return different_states.tolist(), which
 
     def completion_ways(self, state: int) -> list[tuple[int, int]]:
         """Return the ways to complete a state, of which the cheapest is its cost: some tokens, and the state
@@ -86,11 +88,13 @@ class RestCompletions(TokenCounts):
         THIS_CALL.spend_steps(1 + 2 * size, self._machine.limits, COMPLETED)  # states are made
         after = self._machine.next_index(state, token)
         assert after >= 0, "a rest that tokens write"
-        is_end = self._machine.may_end(after)
-        rest = _Rest(rest.symbols, len(rest.symbols) if is_end else rest.begin + size, number)
+        # the text may be complete before the rest is written: then nothing is left
+        begin_after = len(rest.symbols) if self._machine.may_end(after) else rest.begin + size
+        rest_after = _Rest(rest.symbols, begin_after, number)
         known_rest = self._rests.get(after)
-        if known_rest is None or (len(known_rest) > len(rest) and after not in self._counts):
-            self._rests[after] = rest
+        # a shorter rest replaces another one, but never under a cost that was worked out with it
+        if known_rest is None or (len(known_rest) > len(rest_after) and after not in self._counts):
+            self._rests[after] = rest_after
         return [(1, after)]
 
     def count_tokens(self, index: int) -> int:
@@ -100,34 +104,42 @@ class RestCompletions(TokenCounts):
             states = OpenStates[int, tuple[int, int], None]()
             states.open_state(index, (0, index))
             for state, (tokens, _) in states:
-                if state == REFUSED:
+                if state == REFUSED:  # an end was reached: each state on the way costs what is behind it
                     for previous, _ in states.path_back(REFUSED):
-                        counts[previous] = tokens - states.costs[previous][0]
+                        tokens_before, _ = states.costs[previous]
+                        counts[previous] = tokens - tokens_before
                     return counts[index]
                 known_count = counts.get(state)
-                for token_count, after in (
-                    self.completion_ways(state) if known_count is None else ((known_count, REFUSED),)
-                ):
+                if known_count is None:
+                    ways = self.completion_ways(state)
+                else:
+                    ways = [(known_count, REFUSED)]
+                for token_count, after in ways:
                     states.open_state(after, (tokens + token_count, after), (state, None))
             # all ways led back; rests that were not the shortest have become shorter on them
 
     def _rest_of(self, index: int) -> _Rest:
-        """Return the rest of a state: its own, or what another one has left behind its first token."""
+        """Return the rest of a state: its own, or the end of another state's rest (`completion_ways`)."""
         rest = self._rests.get(index)
         if rest is None:
             symbols = self._machine.shortest_rest(index)
             has_specials = max(symbols, default=0) >= TOKEN
-            rest = self._rests[index] = _Rest(tuple(symbols) if has_specials else bytes(symbols), 0, 0)
+            # bytes take an eighth of a tuple's memory
+            rest = _Rest(tuple(symbols) if has_specials else bytes(symbols), 0, 0)
+            self._rests[index] = rest
         return rest
 
     def _first_token(self, rest: _Rest) -> tuple[int, int, int]:
-        """Return a token with which the fewest that write a rest begin, its symbols, and the number of what
-        is behind it (`_Rest`)."""
+        """Return the first of the fewest tokens that write a rest, how many symbols it has, and the number of
+        the rest behind it (`_Rest.number`)."""
         symbols, begin, number = rest
-        if symbols[begin] >= TOKEN:
-            return symbols[begin] - TOKEN, 1, 0
+        first = symbols[begin]
+        if first >= TOKEN:
+            return first - TOKEN, 1, 0
         if not number:
-            ahead = range(begin, len(symbols))
-            end = next((at for at in ahead if symbols[at] >= TOKEN), len(symbols))
+            # the bytes as far as the next special token, which no token spans
+            end = begin
+            while end < len(symbols) and symbols[end] < TOKEN:
+                end += 1
             number = self._costs.chain_state(bytes(symbols[begin:end]))
         return self._costs.first_token(number)

@@ -59,59 +59,67 @@ class Scanner:
         key = (bundle, symbol)
         known_bundle = self._after.get(key)
         if known_bundle is None:
-            THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(self.bundles[bundle]))
+            readings = self.bundles[bundle]
+            THIS_CALL.count_work(NUMBERS_OF_A_CHARACTER * len(readings))
             after = (
-                (terminal, self.languages[terminal].step(at, symbol)) for terminal, at in self.bundles[bundle]
+                (terminal, self.languages[terminal].step(config, symbol)) for terminal, config in readings
             )
-            known_bundle = self._after[key] = self._split_readings(after)
+            known_bundle = self._split_readings(after)
+            self._after[key] = known_bundle
         return known_bundle
 
     def after_inside(self, bundle: int, state: int) -> tuple[int, tuple[int, ...]]:
         """Return the same after some text inside the one part with masks of its own in which all readings
         are: the part is now in `state`."""
         return self._split_readings(
-            (terminal, self.languages[terminal].after_inside(at, state))
-            for terminal, at in self.bundles[bundle]
+            (terminal, self.languages[terminal].after_inside(config, state))
+            for terminal, config in self.bundles[bundle]
         )
 
     def _split_readings(self, readings: Iterable[Reading]) -> tuple[int, tuple[int, ...]]:
         """Return the bundle of those of some readings that go on, and the terminals that may end there."""
-        going: list[Reading] = []
+        continuing: list[Reading] = []
         ended_terminals: set[int] = set()
-        for terminal, at in readings:
-            if at is None:
+        for terminal, config in readings:
+            if config is None:
                 continue
-            if self.languages[terminal].accepts(at):
+            if self.languages[terminal].accepts(config):
                 ended_terminals.add(terminal)
-                if not self.goes_on((terminal, at)):
+                # a terminal that can only end would be a dead end in the bundle
+                if not self.goes_on((terminal, config)):
                     continue
-            going.append((terminal, at))
-        return self.intern_bundle(going), tuple(sorted(ended_terminals))
+            continuing.append((terminal, config))
+        return self.intern_bundle(continuing), tuple(sorted(ended_terminals))
 
     @remember_answers
     def goes_on(self, reading: Reading) -> bool:
         """Return whether some symbol may follow within the terminal."""
-        return self.languages[reading[0]].goes_on(reading[1])
+        terminal, config = reading
+        return self.languages[terminal].goes_on(config)
 
     @remember_answers
     def after_token_end(self, bundle: int) -> int:
         """Return the bundle after the end of a token."""
-        readings_left: list[Reading] = []
+        remaining: list[Reading] = []
         for terminal, config in self.bundles[bundle]:
             language = self.languages[terminal]
             if not language.counts_tokens:
-                readings_left.append((terminal, config))
+                remaining.append((terminal, config))
                 continue
             after = language.after_token_end(config)
-            if after is not None and (not language.accepts(after) or self.goes_on((terminal, after))):
-                readings_left.append((terminal, after))
-        return self.intern_bundle(readings_left)
+            if after is None:
+                continue
+            # without a token left, a terminal that is complete cannot go on
+            if not language.accepts(after) or self.goes_on((terminal, after)):
+                remaining.append((terminal, after))
+        return self.intern_bundle(remaining)
 
     def expected(self, bundle: int) -> list[Expected]:
+        """Return the items that the terminals of a bundle expect, in the order of the terminals."""
         readings = sorted(self.bundles[bundle], key=lambda reading: reading[0])
-        items = (
-            item for terminal, config in readings for item in self.languages[terminal].expected_items(config)
-        )
+        items: list[Expected] = []
+        for terminal, config in readings:
+            items += self.languages[terminal].expected_items(config)
         return list(dict.fromkeys(items))
 
 
@@ -119,10 +127,12 @@ def common_classes(parts: Iterable[bytes]) -> bytes:
     """Return the coarsest classes of bytes that refine those of every language."""
     rows = set()
     for row in parts:
-        if row == ALL_BYTES:
+        if row == ALL_BYTES:  # nothing is finer
             return ALL_BYTES
         rows.add(row)
     classes: npt.NDArray[np.int64] = np.zeros(256, np.int64)
     for row in rows:
-        classes = np.unique(256 * classes + np.frombuffer(row, np.uint8), return_inverse=True)[1]
+        # a pair of classes as one number, and these numbers as classes from 0 on
+        pairs = 256 * classes + np.frombuffer(row, np.uint8)
+        _, classes = np.unique(pairs, return_inverse=True)
     return classes.astype(np.uint8).tobytes()

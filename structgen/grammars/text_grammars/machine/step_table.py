@@ -35,25 +35,27 @@ class StepTable:
         """A byte of each class."""
         width = len(self.representative)
         assert max(language.classes) < width, "classes of bytes are numbered from 0 on"
-        self._classes = classes = np.frombuffer(language.classes, np.uint8)
+        self._classes = np.frombuffer(language.classes, np.uint8)
         self._language = language
         self._outer_classes: npt.NDArray[np.uint8] | None = None
         """Classes with the same number here have the same effect outside parts."""
         self._context = context
         self._specials = np.zeros(len(language.specials), np.int32)
-        self.arrays: list[npt.NDArray[Any]] = [classes]
+        self.arrays: list[npt.NDArray[Any]] = [self._classes]
         """Arrays of which a reader may still hold the address."""
+        # without a count of tokens compiled code finds no array of token ends, and asks nothing of it
         token_words = [_word_of_field("token_ends")] if language.counts_tokens else []
         self._table = GrownArray(context, [_word_of_field("cells")], width, np.int32, None)
         self._final = GrownArray(context, [_word_of_field("may_end")], 1, np.uint8, None)
         self._inside = GrownArray(context, [_word_of_field("inside")], 1, np.uint8, None)
-        self._boundaries = GrownArray(context, token_words, 1, np.int32, None)
+        self._token_ends = GrownArray(context, token_words, 1, np.int32, None)
         self._like = GrownArray(context, [], 1, np.int32, UNKNOWN)
-        """Of each state what records know of it, where it is one of the lexer too."""
-        self._arrays = self._table, self._final, self._inside, self._boundaries, self._like
-        context[TextContext.class_count] = context[TextContext.width] = width
+        """For each state the records' own note of it, where it is a state of the lexer too."""
+        self._arrays = self._table, self._final, self._inside, self._token_ends, self._like
+        context[TextContext.class_count] = width
+        context[TextContext.width] = width
         context[_ROW_COUNT] = len(self._table.rows)
-        context[_word_of_field("classes")] = address_of(classes)
+        context[_word_of_field("classes")] = address_of(self._classes)
         context[_word_of_field("specials")] = address_of(self._specials) if language.specials else 0
 
     def serve_lexer(self) -> None:
@@ -66,36 +68,43 @@ class StepTable:
         if rows > self._context[_ROW_COUNT]:
             for array in self._arrays:
                 array.reserve(rows, keeps=True)
+            # last: compiled code may use so many rows of each array
             self._context[_ROW_COUNT] = len(self._like.rows)
 
-    def add_row(self, number: int, standing: int, where: int) -> None:
+    def add_row(self, number: int, status: int, where: int) -> None:
         """Add the row of a configuration, or overwrite the row that an interrupted call has added.
-        `text_status`: how the text stands there; `where`: its places are (OUTSIDE, INSIDE, BOTH)."""
+        `status`: how the text stands there (NEVER, STOPS, WORD); `where`: its places are (OUTSIDE, INSIDE,
+        BOTH)."""
         self.make_room(number + 1)
-        for array in (self._table, self._boundaries, self._like):
+        for array in (self._table, self._token_ends, self._like):
             array.rows[number] = UNKNOWN
-        self._final.rows[number], self._inside.rows[number] = standing, where
+        self._final.rows[number] = status
+        self._inside.rows[number] = where
 
-    def set_status(self, number: int, standing: int) -> None:
+    def set_status(self, number: int, status: int) -> None:
         """Set how the text stands in a configuration."""
-        self._final.rows[number] = standing
+        self._final.rows[number] = status
 
     def fill_cell(self, number: int, column: int, after: int) -> None:
         """Fill the cell of a class of bytes, and of the classes that have the same effect there."""
         if column == BOUNDARY:
-            self._boundaries.rows[number] = after
+            self._token_ends.rows[number] = after
         elif self.is_outside(number):
             if self._outer_classes is None:
                 outer = self._language.outer_classes or self._language.classes
                 self._outer_classes = np.frombuffer(outer, np.uint8)[self.representative]
-            self._table.rows[number, self._outer_classes == self._outer_classes[column]] = after
+            # one question of the language fills all cells of the same effect
+            same_effect = self._outer_classes == self._outer_classes[column]
+            self._table.rows[number, same_effect] = after
         else:
             self._table.rows[number, column] = after
 
     def put_row(self, number: int, data: bytes, after: list[int]) -> None:
         """Fill the row of a configuration: the states after some bytes; the others are refused."""
         row = np.full(len(self.representative), REFUSED, np.int32)
-        row[self._classes[np.frombuffer(data, np.uint8)]] = after
+        columns = self._classes[np.frombuffer(data, np.uint8)]
+        row[columns] = after
+        # the whole row at once: an interrupted call leaves none that is half filled
         self._table.rows[number] = row
 
     def is_known(self, number: int, column: int) -> bool:
@@ -124,5 +133,7 @@ class StepTable:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables, the outgrown ones included."""
-        arrays = [array for grown in self._arrays[:3] for array in (grown.rows, *grown.outgrown)]
-        return sum(int(array.nbytes) for array in (*arrays, *self.arrays))
+        arrays = [*self.arrays]
+        for grown in (self._table, self._final, self._inside):
+            arrays += [grown.rows, *grown.outgrown]
+        return sum(int(array.nbytes) for array in arrays)

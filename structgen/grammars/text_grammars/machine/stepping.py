@@ -37,14 +37,16 @@ BOUNDARY = -1
 ENDS = 4 * (DEEPEST + 4) + BELOW
 """Where in the scratch memory (int32) the ends of a part are noted, behind what a part's walk needs."""
 MOVE, READ, BEGUN, READINGS = range(4)
-"""What an edge tells: the state after a token that is not read byte by byte; of a place of a language with
-lexemes, the place behind a terminal, and the lexer's state; and where the readings of a state are."""
+"""The kinds of edges, by their targets: MOVE, the state after a token that is not read byte by byte; of a
+place of a language with lexemes READ, the place behind a terminal, and BEGUN, the lexer's state; READINGS,
+the index of a state's readings."""
 OUTSIDE, INSIDE, BOTH = 0, 1, 2
 """Where a state's places are: outside parts with masks of their own; in one such part; in several, or in
 both."""
 NEVER, STOPS, WORD = 0, 1, 2
-"""How a part's text stands: it may not end here; it may, and what is behind the part follows; the whole text
-may end here, and the part goes on. Larger numbers are as STOPS, and say what follows."""
+"""How a part's text stands. NEVER: it may not end here; STOPS: it may, and the text behind the part follows;
+WORD: the whole text may end here, and the part goes on. Larger numbers are as STOPS, and tell which text
+follows."""
 
 
 class TextState(Registers):
@@ -53,7 +55,7 @@ class TextState(Registers):
     number: int
     """The state's own number, so that no two states are equal; of a state in one part 0."""
     visit: int
-    """Of a state in one part: which one, and what follows it."""
+    """Of a state in one part: the number of the part with its place in the grammar (`Visit`)."""
     state: int
     """The part's state."""
 
@@ -65,12 +67,12 @@ class Visit(Block):
     """The part's block."""
     take: int
     """Codes of entry points of the part (`jit.code_of`): the state after a token; 0: Python knows it."""
-    standing: int
+    text_status: int
     """How the text stands in a state: NEVER, STOPS, WORD."""
     ends_below: int
     """Nodes of the trie at which the text may end (`CompiledGrammar.ends_below`)."""
     targets: int
-    """The nodes to examine for that (`WantedNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
+    """The nodes to examine for that (`TargetNodes.trie`), 0: there are none, UNKNOWN: not known yet."""
     leaving: Bytes
     """Of each slot, whether its tokens may leave the part (`part_ends.EndsMap`), once `targets` is known."""
     state_after: int
@@ -134,7 +136,7 @@ def ask_cell(c: TextContext, index: int, column: int) -> int:
 def end_token(c: TextContext, index: int) -> int:
     """Return the state after the end of a token, REFUSED, or ASKED."""
     boundaries = c.token_ends
-    if address_of_block(boundaries) == 0:
+    if address_of_block(boundaries) == 0:  # the grammar counts no tokens
         return index
     after = boundaries[index]
     if after == UNKNOWN:
@@ -154,6 +156,7 @@ def forward_mask(c: TextContext, index: int) -> None:
     """Have a state inside a part stand for the part's own: they have the same mask."""
     node = c.nodes[index]
     state = TextState(address_of_block(node))
+    # a list below -1 says so (-1: the mask is not known): then the row is the address of the part's block
     node.dense_row = c.visits[state.visit].context
     node.token_list = -2 - state.state
 
@@ -174,7 +177,9 @@ def clear_steps(c: TextContext, index: int) -> None:
 def enter_part(c: TextContext, visit: int, state: int) -> int:
     """Return the state in which a part is in a state of its own, made if it is new; UNKNOWN where there is no
     room, or the part's text may end there and something follows; where it goes on no further, that."""
-    row, v = c.work.node, c.visits[visit]
+    row = c.work.node
+    v = c.visits[visit]
+    # the key of a state in a part is all of its registers: those of other states are 0 here
     words = Int64s(address_of_block(row))
     for i in range(8):
         words[i] = 0
@@ -185,17 +190,18 @@ def enter_part(c: TextContext, visit: int, state: int) -> int:
     if node >= 0:
         return node
     count = c.nodes.count
+    # Python makes room; a hash table is at most half full
     if count >= min(c.row_count, c.nodes.capacity) or 2 * count > c.nodes.mask:
         return UNKNOWN
-    standing = NEVER if v.take == 0 else call2(v.standing, v.context, state)
-    if standing != NEVER and standing != WORD and v.follows != 0:
-        return v.state_after if standing > WORD and v.state_after >= 0 else UNKNOWN
+    status = NEVER if v.take == 0 else call2(v.text_status, v.context, state)
+    if status != NEVER and status != WORD and v.follows != 0:
+        return v.state_after if status > WORD and v.state_after >= 0 else UNKNOWN
     row.dense_row = -1
     row.token_list = -1
     c.inside[count] = INSIDE
-    c.may_end[count] = 1 if standing != NEVER and v.may_end != 0 else 0
+    c.may_end[count] = 1 if status != NEVER and v.may_end != 0 else 0
     clear_steps(c, count)
-    intern_row(c, c.nodes, 8, row)
+    intern_row(c, c.nodes, 8, row)  # last: from now on the state can be found
     return count
 
 
@@ -207,7 +213,7 @@ def with_part_mask(c: TextContext, index: int) -> int:
         return index
     state = TextState(address_of_block(node))
     v = c.visits[state.visit]
-    if v.take == 0 or (v.may_end == 0 and call2(v.standing, v.context, state.state) != NEVER):
+    if v.take == 0 or (v.may_end == 0 and call2(v.text_status, v.context, state.state) != NEVER):
         return index
     if v.targets == 0:
         forward_mask(c, index)
@@ -223,11 +229,14 @@ def step_inside(c: TextContext, index: int, byte: int) -> int:
     """Return the state after a byte in a state inside a part, or REFUSED; another code where Python must
     find it. The part reads the token of this one byte."""
     state = TextState(address_of_block(c.nodes[index]))
-    v, node = c.visits[state.visit], c.vocabulary.first[byte]
+    v = c.visits[state.visit]
+    node = c.vocabulary.first[byte]
     slot = slot_of(c.vocabulary.trie[node]) if node >= 0 else 0
-    if v.take == 0 or slot == 0:
+    if v.take == 0 or slot == 0:  # no token is this byte alone
         return UNKNOWN
-    after = call3(v.take, v.context, state.state, c.vocabulary.slot_ids[c.vocabulary.slot_start[slot - 1]])
+    # the tokens of a slot have the same bytes: the first of them serves
+    token = c.vocabulary.slot_ids[c.vocabulary.slot_start[slot - 1]]
+    after = call3(v.take, v.context, state.state, token)
     return enter_part(c, state.visit, after) if after >= 0 else after
 
 
@@ -241,7 +250,7 @@ def state_after_byte(c: TextContext, index: int, byte: int) -> int:
         return after
     if c.inside[index] == INSIDE:
         after = step_inside(c, index, byte)
-        if after >= REFUSED:
+        if after >= REFUSED:  # a state or a refusal; smaller codes leave the question to Python
             cell[0] = after
             return after
     return ask_cell(c, index, column)
@@ -250,10 +259,17 @@ def state_after_byte(c: TextContext, index: int, byte: int) -> int:
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_run(context: int, number: int, data_address: int, count: int, last: int) -> int:
     """Add the states of bytes that must come in a state, each behind the one before, and fill their rows; the
-    last byte leads to the state `last`. There is room for them. Returns 0."""
-    c, data = TextContext(context), Bytes(data_address)
+    last byte leads to the state `last`. There is room for them. Returns 0.
+
+    For example, `put_run(context, 5, address_of("ab"), 2, 9)` adds one state: 5 goes to it by "a", and it
+    goes to 9 by "b".
+    """
+    c = TextContext(context)
+    data = Bytes(data_address)
     for i in range(count):
-        cells, after = skip(c.cells, number * c.class_count), c.nodes.count
+        cells = skip(c.cells, number * c.class_count)
+        after = c.nodes.count
+        # one byte may come; all others are refused
         for column in range(c.class_count):
             cells[column] = REFUSED
         if i == count - 1:
@@ -281,9 +297,10 @@ def put_run(context: int, number: int, data_address: int, count: int, last: int)
 def read_one_token(c: TextContext, index: int, token: int, first: int) -> int:
     """Return the state after the bytes of a token from `first` on, and the token's end; REFUSED; ASKED with
     questions noted."""
-    data, last = c.vocabulary.token_data, c.vocabulary.token_offset[token + 1]
-    for at in range(first, last):
-        index = state_after_byte(c, index, data[at])
+    data = c.vocabulary.token_data
+    end = c.vocabulary.token_offset[token + 1]
+    for offset in range(first, end):
+        index = state_after_byte(c, index, data[offset])
         if index < 0:
             return index
     return end_token(c, index)
@@ -292,24 +309,33 @@ def read_one_token(c: TextContext, index: int, token: int, first: int) -> int:
 @jit
 def leave_part(c: TextContext, v: Visit, state: int, token: int) -> int:
     """Return the state after a token in which the text of a part ends, or REFUSED; ASKED with questions
-    noted; UNKNOWN where Python must find it."""
-    nodes, data = c.vocabulary.trie, c.vocabulary.token_data
-    ends, end_count = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    noted; UNKNOWN where Python must find it. `state`: of the part. For example, from inside a JSON object the
+    token `}</a>` leads behind the tag."""
+    nodes = c.vocabulary.trie
+    data = c.vocabulary.token_data
+    # the nodes of the trie at which the part may end from this state on
+    ends = skip(Int32s(address_of_block(c.scratch)), ENDS)
+    end_count = 0
     if v.targets != 0:
         end_count = call5(v.ends_below, v.context, state, v.targets, STOPS, address_of_block(ends))
     if end_count < 0 or (end_count > 0 and v.state_after < 0):
         return UNKNOWN
-    first, last = c.vocabulary.token_offset[token], c.vocabulary.token_offset[token + 1]
-    node, state_after = c.vocabulary.first[data[first]], REFUSED
-    for at in range(first + 1, last):
+    # along the nodes of the token: at each end the bytes behind it are read outside of the part
+    first = c.vocabulary.token_offset[token]
+    end = c.vocabulary.token_offset[token + 1]
+    node = c.vocabulary.first[data[first]]
+    state_after = REFUSED
+    for offset in range(first + 1, end):
         for i in range(end_count):
             if ends[i] == node:
-                after = read_one_token(c, v.state_after, token, at)
+                after = read_one_token(c, v.state_after, token, offset)
+                # two ends that both lead on make a state of several places
                 if after < REFUSED or (after >= 0 and state_after >= 0):
                     return ASKED if after == ASKED else UNKNOWN
                 state_after = max(after, state_after)
+        # to the child with the next byte: the first child follows its parent, the next stands at `end_of`
         node += 1
-        while byte_of(nodes[node]) != data[at]:
+        while byte_of(nodes[node]) != data[offset]:
             node = end_of(nodes[node])
     return state_after
 
@@ -328,14 +354,17 @@ def after_token(c: TextContext, index: int, token: int) -> int:
     v = c.visits[state.visit]
     if v.take == 0 or v.targets == UNKNOWN:
         return recorded_state(c, index, token)
-    after, state_left = call3(v.take, v.context, state.state, token), REFUSED
+    after = call3(v.take, v.context, state.state, token)
+    state_outside = REFUSED
+    # a list below -1: no token leaves the part from here (`with_part_mask`)
     if after >= REFUSED and node.token_list >= -1 and v.leaving[slot] != 0:
-        state_left = leave_part(c, v, state.state, token)
-    if state_left != REFUSED:
-        after = state_left if after == REFUSED or state_left == ASKED else UNKNOWN
+        state_outside = leave_part(c, v, state.state, token)
+    if state_outside != REFUSED:
+        # both inside and outside: a state of several places, which Python makes
+        after = state_outside if after == REFUSED or state_outside == ASKED else UNKNOWN
     elif after >= 0:
         after = enter_part(c, state.visit, after)
-    return after if after >= REFUSED or state_left == ASKED else recorded_state(c, index, token)
+    return after if after >= REFUSED or state_outside == ASKED else recorded_state(c, index, token)
 
 
 @entry("int64(int64, int64, int64)")
@@ -351,11 +380,9 @@ def read_token(context: int, index: int, token: int) -> int:
     """Return the state after the bytes of a token, read one by one, in parts too; REFUSED; ASKED with
     questions noted; UNKNOWN of a special token."""
     c = TextContext(context)
-    return (
-        UNKNOWN
-        if c.vocabulary.slot[token] < 0
-        else read_one_token(c, index, token, c.vocabulary.token_offset[token])
-    )
+    if c.vocabulary.slot[token] < 0:
+        return UNKNOWN
+    return read_one_token(c, index, token, c.vocabulary.token_offset[token])
 
 
 @entry("int64(int64, int64, int64)")
@@ -385,7 +412,8 @@ def load_state(context: int, index: int, spot: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def step_on(context: int, spot: int, target_slot: int, byte: int) -> int:
-    """Have the state after a byte stand at another spot. Returns it, REFUSED, or ASKED."""
+    """Have the state after a byte stand at another spot. Returns it, REFUSED, or ASKED. For example,
+    `step_on(context, 0, 1, 97)` reads an `a` from spot 0 to spot 1."""
     c = TextContext(context)
     after = state_after_byte(c, states_at_spots(c)[spot], byte)
     states_at_spots(c)[target_slot] = after

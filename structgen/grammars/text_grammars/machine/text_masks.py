@@ -50,25 +50,27 @@ def state_at_end(context: int, index: int) -> int:
 
 
 @jit
-def note_of_place(c: TextContext, kind: int, place: int, item_kind: int) -> int:
-    """Return what is told of a place; ASKED where it is not known."""
-    edge = find_row(c.edges, 3, edge_key(c, place, item_kind, kind))
+def find_target(c: TextContext, kind: int, place: int, item: int) -> int:
+    """Return the answer of the language about a place, such as the place behind a terminal: `find_target(c,
+    READ, place, terminal)`. `kind`: READ, BEGUN or READINGS. ASKED where it is not known: the question is
+    noted."""
+    edge = find_row(c.edges, 3, edge_key(c, place, item, kind))
     if edge < 0:
-        note_question(c, ASK_START, kind, place, item_kind)
+        note_question(c, ASK_START, kind, place, item)
         return ASKED
     return c.edges[edge].target
 
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(context: int, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a terminal, REFUSED, or ASKED."""
-    return note_of_place(TextContext(context), READ, place, terminal)
+    """Return the place behind a terminal, REFUSED, or ASKED. `column`: unused (`Hooks.read_bytes`)."""
+    return find_target(TextContext(context), READ, place, terminal)
 
 
 @entry("int64(int64, int64, int64)")
 def state_behind(context: int, place: int, carry: int) -> int:
     """Return the lexer's state before the first byte at a place; REFUSED: nothing follows; or ASKED."""
-    return note_of_place(TextContext(context), BEGUN, place, 0)
+    return find_target(TextContext(context), BEGUN, place, 0)
 
 
 # --- masks --------------------------------------------------------------------------------------------------
@@ -81,6 +83,7 @@ def finish_mask(c: TextContext, index: int, count: int, row: int, target: int) -
     0, ASKED for room, or LARGE where the list would be as long as a row: all is then in `mask`."""
     ends = c.end_count if c.may_end[index] != 0 else 0
     if count + c.special_count + ends >= c.vocabulary.mask_words:
+        # too long for a list: the tokens go into `mask`, as if they had stood there from the beginning
         begin_mask(c)
         set_bits(c.mask, c.tokens_found, count)
         count = -1
@@ -101,18 +104,24 @@ def finish_mask(c: TextContext, index: int, count: int, row: int, target: int) -
 @jit
 def memoise_records(c: TextContext, index: int, target: int) -> int:
     """Memoise the mask of a state whose tokens are those of records. Returns as `compute_mask`."""
-    code, at, count = 0, 0, 1
+    code = 0
+    first = 0
+    count = 1
     if c.hooks.read_bytes:
-        at = note_of_place(c, READINGS, index, 0)
-        if at < 0:
+        # of a language with lexemes the state is several readings: how many, then pairs of numbers
+        first = find_target(c, READINGS, index, 0)
+        if first < 0:
             return ASKED
-        count = c.readings[at]
+        count = c.readings[first]
     begin_mask(c)
     for i in range(count):
-        place, state = 0, index
+        place = 0
+        state = index
         if c.hooks.read_bytes:
-            place, state = c.readings[at + 2 * i + 1], c.readings[at + 2 * i + 2]
+            place = c.readings[first + 2 * i + 1]
+            state = c.readings[first + 2 * i + 2]
         answer = collect_tokens(c, place, state, 0)
+        # go on after ASKED, so that the questions of all readings are noted at once; FULL is the stronger
         code = answer if answer != 0 and code != FULL else code
     return code if code != 0 else finish_mask(c, index, -1, c.base_row, target)
 
@@ -120,18 +129,22 @@ def memoise_records(c: TextContext, index: int, target: int) -> int:
 @jit
 def read_state(c: TextContext, index: int, target: int) -> int:
     """Memoise the mask of a state outside parts. Returns as `compute_mask`."""
-    nodes, firsts, has_questions = 0, c.vocabulary.first, False
+    node_count = 0
+    firsts = c.vocabulary.first
+    has_questions = False
     if c.hooks.read_bytes:
         return memoise_records(c, index, target)
+    # how much of the trie may be walked: the nodes below the first bytes that may come
     for byte in range(256):
         if firsts[byte] >= 0:
             after = state_after_byte(c, index, byte)
             has_questions = has_questions or after == ASKED
             if after >= 0:
-                nodes += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
+                node_count += end_of(c.vocabulary.trie[firsts[byte]]) - firsts[byte]
     if has_questions:
         return ASKED
-    if nodes > c.least_nodes and c.hooks.token_end == 0:
+    # records do not know where tokens end, so that counts of tokens have none
+    if node_count > c.least_nodes and c.hooks.token_end == 0:
         return memoise_records(c, index, target)
     count = scan_trie(c, 0, index, -1)
     return count if count < 0 else finish_mask(c, index, count, -1, target)
@@ -141,17 +154,22 @@ def read_state(c: TextContext, index: int, target: int) -> int:
 def read_below(c: TextContext, index: int, top: int) -> bool:
     """Add to `found` the tokens below a node of the trie whose bytes behind the node's can be read from a
     state on. Returns whether all is known; else questions are noted."""
-    v, depths, node, is_known = c.vocabulary, c.depths, top + 1, True
+    v = c.vocabulary
+    depths = c.depths
+    node = top + 1
+    is_known = True
     depths[0].lexeme = index
+    # the trie in depth-first order: the states of the bytes before a node stand at its smaller depths
     while node < end_of(v.trie[top]):
         word = v.trie[node]
-        depth, slot = depth_of(word) - depth_of(v.trie[top]), slot_of(word)
+        depth = depth_of(word) - depth_of(v.trie[top])
+        slot = slot_of(word)
         after = depths[depth].lexeme = state_after_byte(c, depths[depth - 1].lexeme, byte_of(word))
         state_ended = end_token(c, after) if slot and after >= 0 else REFUSED
         if state_ended >= 0:
             put_found(c, v.slot_ids, v.slot_start[slot - 1], v.slot_start[slot])
         is_known = is_known and after != ASKED and state_ended != ASKED
-        node = node + 1 if after >= 0 else end_of(word)
+        node = node + 1 if after >= 0 else end_of(word)  # refused: the subtree is passed over
     return is_known
 
 
@@ -159,9 +177,12 @@ def read_below(c: TextContext, index: int, top: int) -> bool:
 def read_behind(c: TextContext, index: int, nodes: Int32s, count: int) -> int:
     """Find the tokens below some nodes of the trie whose bytes behind the node's can be read from a state on;
     some may stand in `found` twice. Returns how many, ASKED, or FULL. They are read byte by byte: the states
-    of the lexer, of a language with lexemes, are others."""
+    of the lexer, of a language with lexemes, are others. For example, `read_behind(c, state, ends, 2)` reads
+    on behind the first two of `ends`."""
     is_known = True
-    c.scan.owner, c.scan.token_count, c.scan.is_full = 0, 0, 0
+    c.scan.owner = 0
+    c.scan.token_count = 0
+    c.scan.is_full = 0
     for i in range(count):
         is_known = read_below(c, index, nodes[i]) and is_known
     if c.scan.is_full:
@@ -185,17 +206,19 @@ def join_part(c: TextContext, index: int, target: int) -> int:
     v = c.visits[state.visit]
     if v.take == 0 or v.targets == UNKNOWN:
         return UNKNOWN
-    if call2(v.standing, v.context, state.state) != NEVER and c.may_end[index] == 0:
+    if call2(v.text_status, v.context, state.state) != NEVER and c.may_end[index] == 0:
         return UNKNOWN
-    ends, end_count = skip(Int32s(address_of_block(c.scratch)), ENDS), 0
+    # the ends stand behind the memory that the part's own walk uses
+    ends = skip(Int32s(address_of_block(c.scratch)), ENDS)
+    end_count = 0
     if v.targets != 0:
         end_count = call5(v.ends_below, v.context, state.state, v.targets, STOPS, address_of_block(ends))
-    if end_count == 0:
+    if end_count == 0:  # no token leaves the part: its mask is the mask
         forward_mask(c, index)
         return copy_mask(c, node, target)
     part = Core(v.context)
     own = part.nodes[state.state]
-    if own.token_list < 0:
+    if own.token_list < 0:  # the part's mask is not known, or is another part's
         return MISS
     if end_count < 0 or v.state_after < 0:
         return UNKNOWN
@@ -204,6 +227,7 @@ def join_part(c: TextContext, index: int, target: int) -> int:
         return count
     c.buffer_count = 0
     emit_tokens(c, c.tokens_found, 0, count)
+    # a list begins with its length
     tokens = skip(part.lists.numbers, own.token_list)
     emit_tokens(c, skip(tokens, 1), 0, tokens[0])
     if c.buffer_count >= c.vocabulary.mask_words:
