@@ -2,6 +2,10 @@
 
 This process alone writes, and hands out the prompts that have no line yet (`system.result_files`). So either
 way of working goes on where the other one stopped.
+
+`run_bulk` and `run_bulk_on_ray` are the doors. An `Answering` takes prompts and yields lines of results; its
+first item is the `engine_parts`. With them and with digests of the requests a run recognises its results: a
+file that another run began is not continued (`identify_run`).
 """
 
 from __future__ import annotations
@@ -36,9 +40,10 @@ from structgen.tokens.tokenizer import Tokenizer
 _OWN: Final = "structgen"
 _OTHERS: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
 """Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
-_SAMPLE, _SAMPLES = 1 << 16, 64
-"""Bytes of a sample, and how many samples are read of a large weights file, evenly spread. With the file's
-size they tell two models apart without reading gigabytes."""
+_SAMPLE_BYTES: Final = 1 << 16
+_SAMPLE_COUNT: Final = 64
+"""How many samples are read of a large weights file, evenly spread. With the file's size they tell two models
+apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
 """A line of a prompts file that is an object."""
@@ -71,8 +76,9 @@ class Prompt:
         return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
 
     def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
-        """Return the line of results: what is said of the result, or the error."""
-        outcome = {"error": str(outcome)} if isinstance(outcome, StructgenError) else outcome
+        """Return the line of results: the fields of the result, or the error."""
+        if isinstance(outcome, StructgenError):
+            outcome = {"error": str(outcome)}
         return {"line": self.line, "id": self.name, **outcome}
 
 
@@ -111,11 +117,11 @@ def run_bulk(
     before anything is written: OptionError for a line of prompts that cannot be read; those of `results_of`.
     """
     answers = engine_answers(engine, request_of) if isinstance(engine, Engine) else engine
+    # all lines are read before the first answer: an error in the last one is told at once
     prompt_by_line = {prompt.line: prompt for prompt in read_prompts(prompts)}
     run = partial(identify_run, request_of)
-    return report_progress(
-        results_of(results, prompt_by_line, answers, run, start_over=start_over), len(prompt_by_line), tell
-    )
+    lines = results_of(results, prompt_by_line, answers, run, start_over=start_over)
+    return report_progress(lines, len(prompt_by_line), tell)
 
 
 def report_progress(
@@ -127,7 +133,8 @@ def report_progress(
     now = BulkProgress(0, 0, total, 0)
     with closing(lines):
         for line, is_new in lines:
-            done_before, tokens = now.before + (not is_new), now.tokens + is_new * line.get("tokens", 0)
+            done_before = now.before + (not is_new)
+            tokens = now.tokens + is_new * line.get("tokens", 0)
             now = BulkProgress(now.done + 1, done_before, now.total, tokens)
             if is_new:
                 report(now)
@@ -141,10 +148,12 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
         for number, line in enumerate(lines):
             if not line.strip():
                 continue
+            # the first line with a text decides for the whole file
             if is_plain is None:
                 is_plain = line.lstrip()[:1] not in (b"{", b'"')
             where = f"{path}:{number + 1}"
             try:
+                # a byte order mark, as editors of Windows write it, stands in the first line alone
                 text = line.decode("utf-8-sig" if number == 0 else "utf-8")
                 line_value = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
@@ -182,11 +191,11 @@ def identify_run(
 ) -> dict[str, str]:
     """Return what a run is for `result_files`: `engine_parts`, and digests of prompts and requests. Cost:
     making each request."""
+    # the names stand in the error for a file of another run, so that it says what has changed
     names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
     sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
-    fingerprint_of = lru_cache(maxsize=64)(
-        _fingerprint_of
-    )  # many prompts share a grammar, or each has its own
+    # many prompts share a grammar, or each has its own: bounded, so that the latter are let go
+    fingerprint_of = lru_cache(maxsize=64)(_fingerprint_of)
     for prompt in prompts:
         try:
             request = prompt.make_request(request_of)
@@ -202,7 +211,8 @@ def identify_run(
             ]
         for digest, value in zip(sums.values(), dependencies, strict=True):
             digest.update(f"{value!r}\n".encode())
-    return {**of_engine, **{name: digest.hexdigest() for name, digest in sums.items()}}
+    of_requests = {name: digest.hexdigest() for name, digest in sums.items()}
+    return {**of_engine, **of_requests}
 
 
 def _fingerprint_of(grammar: Grammar | CompiledGrammar | None) -> str:
@@ -215,14 +225,15 @@ def model_digest(name: str) -> str:
     configuration and weights. Cost: reading a few megabytes."""
     digest = blake2b(digest_size=16)
     place = model_path(model_name(name))
+    # sorted: the order of a folder is that of the file system
     for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
             digest.update(f"{path.name} {size}\n".encode())
             with path.open("rb") as file:
-                for start in range(0, size, max(size // _SAMPLES, _SAMPLE)):
+                for start in range(0, size, max(size // _SAMPLE_COUNT, _SAMPLE_BYTES)):
                     file.seek(start)
-                    digest.update(file.read(_SAMPLE))
+                    digest.update(file.read(_SAMPLE_BYTES))
     return digest.hexdigest()
 
 
@@ -245,9 +256,11 @@ def engine_answers(
 
     def answer_prompts(prompts: Sequence[Prompt]) -> Answers:
         yield parts
-        remaining, waiting = deque(prompts), dict[Handle, tuple[Prompt, CallSpan]]()
+        remaining = deque(prompts)
+        waiting: dict[Handle, tuple[Prompt, CallSpan]] = {}
         try:
             while remaining or waiting:
+                # twice the rows: a row that gets free has a compiled request at once
                 while remaining and len(waiting) < 2 * engine.max_rows:
                     prompt = remaining.popleft()
                     span = _span_of(engine, prompt, trace_headers)
@@ -264,9 +277,8 @@ def engine_answers(
                     result = handle.result
                     assert result is not None
                     prompt, span = waiting.pop(handle)
-                    span.record_answer(
-                        result.usage, [(result.text, result.finish_reason.value)], result.error
-                    )
+                    answer = result.text, result.finish_reason.value
+                    span.record_answer(result.usage, [answer], result.error)
                     span.end()
                     yield prompt.result_line(show_result(result, handle.request.grammar))
         finally:
@@ -292,19 +304,26 @@ def _own_answers(
     request_of: Callable[[Any], Request],
     trace_headers: Mapping[str, str] | None = None,
 ) -> Answering:
-    """Return what an actor does. Shards that come from two threads share the batches of its engine."""
+    """Return the answering of an actor, with an engine of its own. Shards that come from two threads share
+    the batches of its engine.
+
+    `model` and `options` are of `Engine`, such as `{"device": "cpu"}`; `request_of` makes the request of a
+    prompt; `trace_headers` names the span of the caller. Errors: those of `Engine`.
+    """
     return engine_answers(Engine(model, **options), request_of, trace_headers)
 
 
 def _find_maker(
     engine: str, prompts: Path, request_of: Callable[[Any], Request]
 ) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
-    """Return what makes the worker of an engine. Raises OptionError for a request that another engine does
-    otherwise than our own."""
+    """Return the function that makes the worker of an engine. Raises OptionError for a request that another
+    engine does otherwise than our own."""
     if engine == _OWN:
+        # taken here: the span of the caller is not open in the worker's process
         trace_headers = carried_headers()
         return partial(_own_answers, trace_headers=trace_headers) if trace_headers else _own_answers
     module = import_module(_OTHERS[engine])
+    # all requests now, before a worker loads a model
     for prompt in read_prompts(prompts):
         try:
             request = prompt.make_request(request_of)
@@ -360,14 +379,15 @@ def run_bulk_on_ray(
     make = _find_maker(engine, prompts, request_of)
     resolved_name = model_name(model)
     check_causal(resolved_name)
+    # an absolute path: the working folder of a worker is another one
     folder = resolved_name if resolved_name in NAMED_MODELS else str(Path(resolved_name).resolve())
     make_worker = partial(make, folder, options, request_of)
     gpu = None if device is None else device.startswith("cuda")
+    # two shards share the batches of our engine, so that its rows stay full at the end of one
+    shards_at_once = 2 if engine == _OWN else 1
 
     def answer_on_ray(remaining: Sequence[Prompt]) -> Answers:
-        return ray_answers(
-            make_worker, remaining, shard_size, workers, gpu=gpu, at_once=2 if engine == _OWN else 1
-        )
+        return ray_answers(make_worker, remaining, shard_size, workers, gpu=gpu, at_once=shards_at_once)
 
     return run_bulk(answer_on_ray, prompts, results, request_of, tell, start_over=start_over)
 
@@ -390,9 +410,9 @@ def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None
 def show_usage(usage: Usage) -> dict[str, Any]:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
     usage_fields = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
-    return {name: usage_fields[name] for name in _ALWAYS} | {
-        name: usage_fields[name] for name in _IF_SET if usage_fields[name]
-    }
+    always = {name: usage_fields[name] for name in _ALWAYS}
+    if_set = {name: usage_fields[name] for name in _IF_SET if usage_fields[name]}
+    return always | if_set
 
 
 def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:

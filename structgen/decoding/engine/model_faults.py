@@ -1,4 +1,4 @@
-"""Errors of a model, as the texts of a pass are told of them."""
+"""Errors of a model, in the form in which they become the errors of texts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from structgen.base.errors import StructgenError
 
 
 def wrap_model_error(error: Exception) -> StructgenError:
-    """Return what the texts of a pass are told of an error of the model."""
+    """Return the error that the texts of a pass get for an error of the model. Its cause is the first one."""
+    # a model of our own has already said what is wrong: its class would say nothing more
     if isinstance(error, StructgenError):
         fault, cure = "The model failed", "Look at the model."
     elif is_memory(error):

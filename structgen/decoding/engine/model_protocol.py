@@ -1,4 +1,9 @@
-"""What the engine needs of a model: the protocol `Model`, and optional protocols besides."""
+"""The methods that the engine needs of a model: the protocol `Model`, and two optional protocols.
+
+`Model` reads a prompt (`prefill`) and then one token of each text in a pass (`decode`). `ReadsMany` reads
+several prompts in one pass. `VerifiesDrafts` reads a tree of guesses for each text in one pass
+(`decode_tree`), and then keeps the accepted path (`keep`).
+"""
 
 from __future__ import annotations
 
@@ -101,6 +106,7 @@ def verifier_of(model: Model) -> VerifiesDrafts | None:
     defines it, because that may take some passes."""
     missing = object()
     for name in ("draft_support", "decode_tree", "keep"):
+        # `hasattr` would compute the property; it is asked of members alone that the class does not have
         if getattr_static(model, name, missing) is missing and not hasattr(model, name):
             return None
     return cast(VerifiesDrafts, model)

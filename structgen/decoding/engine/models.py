@@ -39,6 +39,7 @@ def load_model(
         except ImportError as error:
             raise missing_package_error(name) from error
         where, kind = device_of(device, dtype, StructgenError)
+        # before anything is read: the errors say what a name without a folder stands for
         check_causal(name)
         folder = model_path(model_name(name))
         if (file := gguf_file(name)) is not None:
@@ -66,8 +67,9 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
     # optional: torch
     import torch
 
+    default_device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        where = torch.device(device or default_device)
         torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
         message = str(error).partition("\n")[0]
@@ -93,6 +95,7 @@ def check_model(name: str | Path) -> None:
     """Raise StructgenError where a name is none of `NAMED_MODELS`, of a local folder with a model or of a
     GGUF file, with what to do about a server and a name of the Hugging Face hub. Nothing is loaded."""
     resolved_name = model_name(name)
+    # In this order: a name of a server is no path to look for, and a file needs no config.json.
     if resolved_name.startswith(ON_A_SERVER):
         folder = Path(resolved_name)
     elif gguf_file(name) is not None or ((folder := model_path(resolved_name)) / "config.json").is_file():
@@ -108,23 +111,30 @@ def check_model(name: str | Path) -> None:
             "shell by structgen generate and structgen bulk.",
         )
     if _HOSTED.match(resolved_name):
+        hosted_name = resolved_name.rpartition("/")[2]
+        cure = (
+            f"Name the server too: anthropic:{hosted_name}, or openai:URL#{hosted_name}, where the URL is "
+            "its address that speaks OpenAI's protocol."
+        )
+        if _OPENAI.match(resolved_name):
+            openai_name = resolved_name.removeprefix("openai/")
+            cure = (
+                f"Name the server too: openai:https://api.openai.com/v1#{openai_name}; "
+                "the key is in OPENAI_API_KEY."
+            )
         raise StructgenError(
             f"There is no folder {resolved_name!r}: a model of this name is on a server.",
             where="model",
-            cure="Name the server too: "
-            f"openai:https://api.openai.com/v1#{resolved_name.removeprefix('openai/')}; "
-            "the key is in OPENAI_API_KEY."
-            if _OPENAI.match(resolved_name)
-            else "Name the server too: anthropic:{0}, or openai:URL#{0}, where the URL is its address that "
-            "speaks OpenAI's protocol.".format(resolved_name.rpartition("/")[2]),
+            cure=cure,
+        )
+    cure = f"Check the path. {_NAMES}"
+    if _HUB_NAME.fullmatch(resolved_name):
+        cure = (
+            f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; "
+            f"or pass the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
         )
     raise StructgenError(
-        f"There is no folder {resolved_name!r}, and structgen downloads nothing.",
-        where="model",
-        cure=f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; or "
-        f"pass the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
-        if _HUB_NAME.fullmatch(resolved_name)
-        else f"Check the path. {_NAMES}",
+        f"There is no folder {resolved_name!r}, and structgen downloads nothing.", where="model", cure=cure
     )
 
 
@@ -210,8 +220,11 @@ def given_model(
 ) -> tuple[Model, Tokenizer]:
     """Return a model that was handed over as an object, behind the engine's protocol, and its tokenizer.
 
-    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a device or a
-    dtype, which are only for a model that is loaded by its name.
+    `model`: a causal model of transformers, or any `Model`; `tokenizer`: as `tokenizer_of` takes it, None for
+    a model that has one itself. For example, `given_model(llama, "structgen/extract")`.
+
+    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a `device` or
+    a `dtype`, which are only for a model that is loaded by its name.
     """
     for name, value in (("device", device), ("dtype", dtype)):
         if value is not None:
@@ -220,20 +233,20 @@ def given_model(
                 where=name,
                 cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
             )
+    # Told by their members: transformers is not imported for a model of somebody's own.
     missing_members = [name for name in _MEMBERS if not hasattr(model, name)]
-    of_transformers = (
-        bool(missing_members) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
-    )
-    if missing_members and not of_transformers:
-        is_pipeline = hasattr(model, "model") and hasattr(model, "tokenizer")
+    has_head = hasattr(model, "get_output_embeddings") and hasattr(model, "config")
+    is_of_transformers = bool(missing_members) and has_head
+    if missing_members and not is_of_transformers:
+        cure = "Pass a name, a folder, a causal model of transformers, or what has all these."
+        if hasattr(model, "model") and hasattr(model, "tokenizer"):
+            cure = "Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
         raise OptionError(
             f"A {type(model).__name__} is no model: it has no {' and no '.join(missing_members)}.",
             where="model",
-            cure="Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
-            if is_pipeline
-            else "Pass a name, a folder, a causal model of transformers, or what has all these.",
+            cure=cure,
         )
-    if tokenizer is None and not of_transformers:
+    if tokenizer is None and not is_of_transformers:
         own = getattr(model, "tokenizer", None)  # a model that is made of models has one
         tokenizer = own if isinstance(own, Tokenizer) else None
     if tokenizer is None:
@@ -242,7 +255,7 @@ def given_model(
             where="tokenizer",
             cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
         )
-    if not of_transformers:
+    if not is_of_transformers:
         own_model: Model = model
         return own_model, tokenizer_of(tokenizer)
     # optional: transformers and torch
@@ -276,13 +289,18 @@ def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
             )
         return Tokenizer.from_huggingface(path)
     own_tokenizer = Tokenizer.from_huggingface(tokenizer)
-    end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    several = [] if end is None else [end] if isinstance(end, int) else list(end)
+    configured_ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    if configured_ends is None:
+        configured_ends = []
+    elif isinstance(configured_ends, int):
+        configured_ends = [configured_ends]
+    # a token with bytes is text of documents, and cannot end them
     ends = {
         end
-        for end in several
+        for end in configured_ends
         if 0 <= end < own_tokenizer.vocab_size and own_tokenizer.token_bytes[end] is None
     }
-    if ends <= set(own_tokenizer.eos_token_ids):
+    known_ends = set(own_tokenizer.eos_token_ids)
+    if ends <= known_ends:
         return own_tokenizer
-    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | set(own_tokenizer.eos_token_ids)))
+    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | known_ends))

@@ -66,13 +66,13 @@ def matrix_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
 
 @_instructions
 def listed_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
-    """Multiply rows with the panels of a list of addresses."""
+    """Multiply rows with the panels of a list of addresses. The parameters are those of `matrix_tile`."""
     raise NotImplementedError
 
 
 @_instructions
 def added_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
-    """Add products of rows with panels to sums."""
+    """Add products of rows with panels to sums. The parameters are those of `matrix_tile`."""
     raise NotImplementedError
 
 
@@ -99,6 +99,7 @@ def write_products(
     panels; `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are
     bfloat16.
     """
+    # bytes: of a panel at one depth, of a whole panel, and of a row of products
     deep = 4 * (PANEL // 2 if half else PANEL)
     apart = depth * deep
     wide = 4 * columns
@@ -126,6 +127,7 @@ def listed_product(
 ) -> None:
     """Write the products of up to `most_rows()` adjacent rows with panels. `pages` is the address of a list
     of the panels' addresses less `apart`; `wide` is the bytes from a row of products to the next."""
+    # eight sums are to be in flight: two for each panel of one row
     together = 4 if rows == 1 else 2 if rows <= most_rows_of_two() else 1
     panel = 0
     while panel < panels:

@@ -32,10 +32,13 @@ class Cursor:
     def after(self, token: int) -> Self:
         """Return the cursor after one more token, which is allowed. Raises LimitError."""
         compiled_grammar = self.compiled
+        next_state = 0 if compiled_grammar is None else compiled_grammar.next_index(self.state, token)
+        # an end token has no bytes
+        token_bytes = self.tokenizer.token_bytes[token] or b""
         return replace(
             self,
             tokens=(*self.tokens, token),
-            state=0 if compiled_grammar is None else compiled_grammar.next_index(self.state, token),
-            text=self.text + (self.tokenizer.token_bytes[token] or b""),
+            state=next_state,
+            text=self.text + token_bytes,
             left=self.left - 1,
         )

@@ -40,7 +40,11 @@ class Guidance(Mixture):
 
     def mixed(self, own: Scores, other: Scores) -> Scores | None:
         """Return (1 - scale) other + scale own."""
-        return (1.0 - self.scale) * _bound_scores(other) + self.scale * _bound_scores(own)
+        # Logits do: normalising would add one number to all of them. Both are bounded first, because minus
+        # infinity less minus infinity is no number.
+        own_part = self.scale * _bound_scores(own)
+        other_part = (1.0 - self.scale) * _bound_scores(other)
+        return other_part + own_part
 
 
 def _bound_scores(scores: Scores) -> Scores:

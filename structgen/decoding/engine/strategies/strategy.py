@@ -1,4 +1,10 @@
-"""What a strategy is: options that are checked when they are made, and one function of logits."""
+"""What a strategy is: options that are checked when they are made, and one function of logits.
+
+There are three kinds. A `Mixture` puts another prompt's logits into those of the model, before the mask. A
+`Narrowing` drops or reorders allowed tokens, behind the mask. A `SearchStrategy` reads ahead and decides the
+next tokens. A strategy is a frozen value; the state of one text is an object of its own, which can be made
+again from the decided tokens (`text_strategies`).
+"""
 
 from __future__ import annotations
 
@@ -131,9 +137,8 @@ class NarrowingState(ABC):
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
     strategies = (value,) if isinstance(value, Strategy) else value
-    if not isinstance(strategies, Sequence) or not all(
-        isinstance(strategy, Strategy) for strategy in strategies
-    ):
+    is_sequence = isinstance(strategies, Sequence)
+    if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):
         raise OptionError(
             f"A {type(value).__name__} is no strategy.",
             where="strategy",
@@ -149,5 +154,6 @@ def given_prompt(name: str, value: Any) -> GivenPrompt:
 
 def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of tokens by their scores."""
+    # less the greatest: no exponential is then infinite
     differences = scores - scores.max()
     return np.asarray(differences - np.log(np.exp(differences).sum()))
