@@ -80,7 +80,8 @@ class BatchDrafts:
             tokens += [text.last, *draft.tokens.tolist()]
             parents += [-1, *(draft.parents + 1).tolist()]
         counts = [1 + len(draft) for draft in drafts]
-        return self._verifier.decode_tree(tokens, parents, counts, [text.cache for text in texts])
+        caches = [text.cache for text in texts]
+        return self._verifier.decode_tree(tokens, parents, counts, caches)
 
     def tell_drafters(self, texts: Sequence[Text], logits: Tensor, masks: Words, *, are_wider: bool) -> None:
         """Tell the drafters that ask for it the likeliest tokens after each node, before a choice writes into

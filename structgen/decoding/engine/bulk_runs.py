@@ -130,15 +130,16 @@ def report_progress(
     report: Callable[[BulkProgress], None],
 ) -> BulkProgress:
     """Return the progress at the end of the lines of `results_of`; `report` is told of it at each new one."""
-    now = BulkProgress(0, 0, total, 0)
+    progress = BulkProgress(0, 0, total, 0)
     with closing(lines):
         for line, is_new in lines:
-            done_before = now.before + (not is_new)
-            tokens = now.tokens + is_new * line.get("tokens", 0)
-            now = BulkProgress(now.done + 1, done_before, now.total, tokens)
+            # lines of an earlier run come first, and are counted without a report
+            done_before = progress.before + (not is_new)
+            tokens = progress.tokens + is_new * line.get("tokens", 0)
+            progress = BulkProgress(progress.done + 1, done_before, total, tokens)
             if is_new:
-                report(now)
-    return now
+                report(progress)
+    return progress
 
 
 def read_prompts(path: Path) -> Iterator[Prompt]:
@@ -422,14 +423,17 @@ def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     def token_text(token: int) -> str:
         return tokenizer.decode([token]).decode("utf-8", "replace")
 
+    def show_pairs(pairs: Sequence[tuple[int, float]]) -> list[list[Any]]:
+        return [[token_text(token), logprob] for token, logprob in pairs]
+
     return [
         {
             "token": step.token,
             "text": token_text(step.token),
             "logprob": step.logprob,
             "constrained_logprob": step.constrained,
-            "likeliest": [[token_text(token), p] for token, p in step.likeliest],
-            "likeliest_allowed": [[token_text(token), p] for token, p in step.likeliest_allowed],
+            "likeliest": show_pairs(step.likeliest),
+            "likeliest_allowed": show_pairs(step.likeliest_allowed),
         }
         for step in result.steps
     ]

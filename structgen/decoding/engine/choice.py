@@ -120,7 +120,8 @@ def choose_tokens(
 def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
     """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
     with their log-probabilities among the allowed tokens."""
-    best, ids = find_likeliest(logits[None], None if mask is None else mask[None], count)
+    row_mask = None if mask is None else mask[None]
+    best, ids = find_likeliest(logits[None], row_mask, count)
     # the others are tokens that are not allowed, with minus infinity
     possible_count = int(torch.isfinite(best).sum())
     tokens = ids[0, :possible_count].tolist()
@@ -179,7 +180,9 @@ def _choose_on_cpu(
             drawn_from = raw[place] if scores is None else scores
             filter_masks.append(filter_mask(drawn_from, row_mask, row.sampling))
         texts.append((place, 0 if mask is None else line, score_index, filter_index))
-    # the key of the noise has 64 bits, of which numpy makes signed numbers first
+    all_scores = np.array(score_rows) if score_rows else _NO_SCORES
+    all_filters = np.array(filter_masks) if filter_masks else _NO_WORDS
+    # keys of noise are signed here, as torch has them on other devices
     noise = np.array([(row.stream, row.position) for row in rows], np.int64)
     temperatures = np.array([row.sampling.temperature for row in rows])
     numbers = np.empty((len(rows), 4), np.int64)
@@ -187,8 +190,8 @@ def _choose_on_cpu(
     choose_rows(
         raw,
         words,
-        np.array(score_rows) if score_rows else _NO_SCORES,
-        np.array(filter_masks) if filter_masks else _NO_WORDS,
+        all_scores,
+        all_filters,
         np.array(texts, np.int64),
         noise.view(np.uint64),
         temperatures,
@@ -292,7 +295,9 @@ def choose_anywhere(
     """
     logit_rows = list(places)
     mask_lines = list(lines)
-    words = None if mask is None else _copy_to_device(torch.from_numpy(mask[mask_lines]), logits.device)
+    words = None
+    if mask is not None:
+        words = _copy_to_device(torch.from_numpy(mask[mask_lines]), logits.device)
     numbers = _pack_arguments(rows, logit_rows, logits)
     # the kernels are faster without these arguments
     if logit_rows == list(range(len(logits))):

@@ -111,13 +111,12 @@ def _check_tokens(shared_model: SharedModel, tokenizer: Tokenizer) -> None:
     ours = tokenizer.token_bytes
     # whole lists first: nearly all are equal, and this comparison is fast
     if theirs != ours:
-        for token, (there, here) in enumerate(zip_longest(theirs, ours)):
-            if there != here:
-                difference = (
-                    f"token {token} is {_describe_token(there)} there, and {_describe_token(here)} here"
-                )
+        for token, (their_bytes, our_bytes) in enumerate(zip_longest(theirs, ours)):
+            if their_bytes != our_bytes:
+                there = _describe_token(their_bytes)
+                here = _describe_token(our_bytes)
                 raise OptionError(
-                    f"It has another tokenizer: {difference}.",
+                    f"It has another tokenizer: token {token} is {there} there, and {here} here.",
                     where="draft_model",
                     cure=cure,
                 )

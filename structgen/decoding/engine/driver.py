@@ -28,7 +28,8 @@ class Driver:
     """
 
     def __init__(self, loop: Loop, max_texts: int | None) -> None:
-        self._loop, self.max_texts = loop, max_texts
+        self._loop = loop
+        self.max_texts = max_texts
         self._reset_state()
         fork_locks.notify_after_fork(self)
 

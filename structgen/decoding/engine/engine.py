@@ -297,7 +297,8 @@ class Engine:
             usage.speculation = why_less
             usage.compile_seconds = compile_seconds if sample == 0 else 0.0
             most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
-            texts.append(Text(start, DecidedText(Handle(request, sample), usage, most_guesses)))
+            decided_text = DecidedText(Handle(request, sample), usage, most_guesses)
+            texts.append(Text(start, decided_text))
         # All samples come at once: the first `prefill` then serves all of them (`Loop._read_prompts`).
         self._loop.add(texts)
         return [text.handle for text in texts]

@@ -56,7 +56,9 @@ class HuggingFaceCache:
     def copy(self) -> HuggingFaceCache:
         """Return another that goes on from here by itself."""
         self._owner.detach_cache(self)
-        return HuggingFaceCache(_take_columns(self.layers, slice(self.length)), self.length, self._owner)
+        # views: keys and values are never changed in place
+        own_layers = _take_columns(self.layers, slice(self.length))
+        return HuggingFaceCache(own_layers, self.length, self._owner)
 
 
 class HuggingFace:
@@ -121,9 +123,10 @@ class HuggingFace:
                 if 4 * token_count < 3 * longest * (count + 1):
                     break
                 count += 1
-            together, order = order[:count], order[count:]
-            of_pass = self._read_together([prompts[number] for number in together])
-            results.update(zip(together, of_pass, strict=True))
+            together = order[:count]
+            order = order[count:]
+            pass_results = self._read_together([prompts[number] for number in together])
+            results.update(zip(together, pass_results, strict=True))
         return [results[number] for number in range(len(prompts))]
 
     def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
@@ -151,7 +154,8 @@ class HuggingFace:
             own_part = slice(row, row + 1), slice(None), slice(-len(prompt), None)
             # copies: a view would keep the whole pass in memory
             parts = [(keys[own_part].clone(), values[own_part].clone()) for keys, values in layers]
-            results.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+            cache = HuggingFaceCache(parts, len(prompt), self)
+            results.append((out.logits[row, -1], cache))
         return results
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
@@ -218,7 +222,9 @@ class HuggingFace:
         depths_of(tokens, parents, counts, caches, self.context)
         shape = self.draft_support.shape
         # in a chain each node follows the one before; the first one, number 0, follows -1
-        chain = [node - 1 for count in counts for node in range(count)]
+        chain: list[int] = []
+        for count in counts:
+            chain += range(-1, count - 1)
         if shape == "none" or (shape == "chain" and list(parents) != chain):
             raise OptionError(
                 f"{type(self._model).__name__} does not verify such a draft: {self.draft_support.reason}",
@@ -290,7 +296,8 @@ class HuggingFace:
                 row = self._rows.index(cache)
                 kept_cells += [(row, first + node) for node in path]
             else:  # other texts were read since
-                columns = [*range(cache.length), *(cache.length + node for node in path)]
+                node_columns = [cache.length + node for node in path]
+                columns = [*range(cache.length), *node_columns]
                 cache.layers = _take_columns(cache.layers, columns)
                 cache.parents = []
             cache.length += len(path)
@@ -347,7 +354,8 @@ class HuggingFace:
             caches = [self.prefill(wrap_tokens(text))[1] for text in texts]
             nodes = self._verify_trees(wrap_tokens(tokens), parents, counts, caches, shape)
             self.keep(paths, caches)
-            logits = torch.cat((nodes, self.decode(wrap_tokens(ends), caches))).double()
+            last_logits = self.decode(wrap_tokens(ends), caches)
+            logits = torch.cat((nodes, last_logits)).double()
             expected_rows = [self.prefill(wrap_tokens(text))[0] for text in whole_texts]
             expected_logits = torch.stack(expected_rows).double()
         except Exception as error:  # any error of the model: it then has no drafts of this shape
@@ -374,7 +382,9 @@ class HuggingFace:
         """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
         whose pass failed, as it holds none any more."""
         layers = _layers_of(self._batch) if cache in self._rows else cache.layers
-        column_bytes: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
+        column_bytes = 0
+        for keys, values in layers:
+            column_bytes += keys[0, :, 0].nbytes + values[0, :, 0].nbytes
         return cache.length * column_bytes
 
     def detach_cache(self, cache: HuggingFaceCache) -> None:
@@ -428,17 +438,20 @@ def _cache_name(model: Any) -> str:
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
     # another name since transformers 5.24; code that comes with its weights may have kept the old one
-    old = "past_key_values"
-    has_old_name = old in signature(model.forward).parameters or not hasattr(CausalLMOutputWithPast, "cache")
-    return old if has_old_name else "cache"
+    old_name = "past_key_values"
+    takes_old_name = old_name in signature(model.forward).parameters
+    knows_new_name = hasattr(CausalLMOutputWithPast, "cache")
+    return old_name if takes_old_name or not knows_new_name else "cache"
 
 
 def _take_columns(layers: list[tuple[Tensor, Tensor]], columns: Any) -> list[tuple[Tensor, Tensor]]:
-    """Return some columns of keys and values."""
+    """Return some columns of keys and values: of [rows, heads, columns, head] the third dimension. `columns`:
+    a slice, numbers, or a mask."""
     return [(keys[:, :, columns], values[:, :, columns]) for keys, values in layers]
 
 
 def _layers_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return the keys and the values of each layer of transformers' cache."""
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 

@@ -70,7 +70,9 @@ class Loop:
     """The texts that a model is writing, at most `max_rows` at a time, and those that wait. Thread-safe."""
 
     def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
-        self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
+        self._model = model
+        self._tokenizer = tokenizer
+        self._max_rows = max_rows
         self._is_wider = model.vocab_size > tokenizer.vocab_size
         """Whether the logits have more columns than there are tokens. Then free texts need a mask too."""
         self._texts: list[Text] = []
@@ -130,7 +132,9 @@ class Loop:
             self.drafts.keep_accepted(self._rows)
             self._finish_ended()
             self.drafts.speculator.note_other_time(time.perf_counter() - began)
-        rows = [text for text in self._rows if text.search is None] if edits else self._rows
+        rows = self._rows
+        if edits:
+            rows = [text for text in rows if text.search is None]
         if rows:
             self._run_model(rows, has_drafts=has_drafts)
 
@@ -160,10 +164,11 @@ class Loop:
         began = time.perf_counter()
         for edit in edits:
             texts = edit(texts, self.logits_of)
-        ran = time.perf_counter() - began
+        edit_seconds = time.perf_counter() - began
+        # nearly all of this time is forward passes of further rows
         for text in self._rows:
             if text.edits:
-                text.usage.model_seconds += ran
+                text.usage.model_seconds += edit_seconds
         # a text that waited for its search took no part in the last pass, and has no mask
         without_mask = [text for text in texts if text.line < 0]
         if without_mask:
@@ -233,13 +238,14 @@ class Loop:
             self._read_tokens(rows, drafts)
         except Exception as error:  # any error of the model
             self._recover_texts(rows, error)
-        self._pass_seconds = ran = time.perf_counter() - began
+        self._pass_seconds = pass_seconds = time.perf_counter() - began
         for text in rows:
-            text.usage.model_seconds += ran
+            text.usage.model_seconds += pass_seconds
             text.usage.calls += 1
-            text.model_seconds = ran
+            text.model_seconds = pass_seconds
         if has_drafts:
-            self.drafts.speculator.note_model_time(len(rows) + sum(map(len, drafts)), ran)
+            row_count = len(rows) + sum(map(len, drafts))
+            self.drafts.speculator.note_model_time(row_count, pass_seconds)
         self._end_masks(rows, known_seconds)
         if has_drafts:
             self.drafts.speculator.note_other_time(time.perf_counter() - start_time)
@@ -347,11 +353,11 @@ class Loop:
                     text.logits = self._check_logits(logits)
             except Exception as error:  # any error of the model: the other texts continue
                 text.decided_text.error = wrap_model_error(error)
-        ran = time.perf_counter() - began
+        read_seconds = time.perf_counter() - began
         for text in texts:
             text.place = -1
-            text.model_seconds = ran
-            text.usage.model_seconds += ran
+            text.model_seconds = read_seconds
+            text.usage.model_seconds += read_seconds
 
     def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
         """Have the logits stand after the last tokens of texts and after their guesses, text by text. Raises
@@ -361,7 +367,8 @@ class Loop:
         else:
             tokens = [text.last for text in rows]
             logits = self._model.decode(tokens, [text.cache for text in rows])
-        self._logits = self._check_logits(logits, len(rows) + sum(map(len, drafts)))
+        row_count = len(rows) + sum(map(len, drafts))
+        self._logits = self._check_logits(logits, row_count)
         # logits and masks of a pass have the same rows, since the masks began at row 0
         for text in rows:
             text.place = text.line
@@ -416,8 +423,8 @@ class Loop:
 
     def unfinished_handles(self, handles: Sequence[Handle]) -> list[Handle]:
         """Return those of some handles whose texts are not finished."""
-        mine = {text.handle for text in list(self._texts)}
-        return [handle for handle in handles if handle in mine]
+        unfinished = {text.handle for text in list(self._texts)}
+        return [handle for handle in handles if handle in unfinished]
 
     def end_cancelled(self) -> None:
         """End the texts that were cancelled or timed out, also those that wait, without a step."""
@@ -427,6 +434,7 @@ class Loop:
                 self._run_step(self._finish_all_ended)
 
     def _finish_all_ended(self) -> None:
+        """Finish the texts that ended, also those that wait. Their masks and logits stay where they are."""
         for text in list(self._texts):
             if (reason := text.end_reason()) is not None:
                 self._hand_out_result(text, reason)

@@ -44,13 +44,13 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
         return
     _WARNED.add((name, asked_form))
     form_names = " and ".join(FORMS.get(form, form) for form in listed_forms)
-    instead = f"{SMOLLM2} (structgen models says how to get it)"
+    suggestion = f"{SMOLLM2} (structgen models says how to get it)"
     if asked_form == "JSON":
-        instead = "structgen/extract"
+        suggestion = "structgen/extract"
     warnings.warn(
         ModelWarning(
             f"{name} is asked for {FORMS[asked_form]}, and its card lists {form_names} alone. The form "
-            f"of the answer will be right, its content hardly. Ask {instead}, or a model of your own."
+            f"of the answer will be right, its content hardly. Ask {suggestion}, or a model of your own."
         ),
         stacklevel=warning_level(),
     )
@@ -59,9 +59,11 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
 @cache
 def answers_of(name: str) -> tuple[str, ...]:
     """Return the forms that the card of a model lists; () where it has no card, or no such line."""
+    if not name:
+        return ()
     try:
         card = model_path(name) / "README.md"
-        front_matter = _LINE.match(card.read_text(encoding="utf-8")) if name and card.is_file() else None
+        front_matter = _LINE.match(card.read_text(encoding="utf-8")) if card.is_file() else None
     except (StructgenError, OSError, ValueError):  # whoever loads the model says what is wrong with it
         return ()
     if front_matter is None:

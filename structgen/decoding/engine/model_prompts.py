@@ -219,7 +219,8 @@ class ModelPrompts:
     texts may write control tokens."""
 
     def __init__(self, name: str, tokenizer: Any = None, *, allow_specials: bool = False) -> None:
-        self.name, self.allow_specials = name, allow_specials
+        self.name = name
+        self.allow_specials = allow_specials
         # or models/train.py made it, as a copy of an embedded one
         self.is_embedded = is_embedded(name) or _has_key(name, "config.json", "structgen_training")
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
@@ -332,7 +333,8 @@ class ModelPrompts:
 
     def _named_tokens(self) -> dict[str, int]:
         """Return the ids of the special tokens, and of others that were added, by their texts."""
-        return special_texts(self.name, self.template_holder() if self.has_template() else self._templates)
+        holder = self.template_holder() if self.has_template() else self._templates
+        return special_texts(self.name, holder)
 
     def _render_messages(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
         """Return messages as the chat template writes them, up to the answer or behind its beginning: the
@@ -392,9 +394,10 @@ class ModelPrompts:
     def _system_text(self, template: Mapping[str, Any]) -> str | None:
         """Return the text that the chat template writes as the system's where no message says one; None for
         a template that has no place for it. Cost: two short prompts."""
-        system = ModelQuestion([{"role": "system", "content": _SYSTEM}, *ANY], template=template)
+        system_message = {"role": "system", "content": _SYSTEM}
+        question = ModelQuestion([system_message, *ANY], template=template)
         try:
-            prefix, mark, after = self.render_text(system).partition(_SYSTEM)
+            prefix, mark, after = self.render_text(question).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
         if not mark:
@@ -696,12 +699,16 @@ class RequestTokens:
             text_size = max_tokens
         prompt = ReadPrompt(question, [])
         for form, shortening in _with_fewer_examples(self._shorter_forms(question, outlines)):
-            tokens = self.prompts.encode_question(form, self.tokenizer) if read is None else read(form)
+            if read is None:
+                tokens = self.prompts.encode_question(form, self.tokenizer)
+            else:
+                tokens = read(form)
             prompt = ReadPrompt(form, list(tokens), shortening)
             if len(prompt.tokens) + text_size + besides <= self.context:
                 break
         # the two halves of the message: what the prompt has now, and what did not fit
-        present_parts, missing_parts = list[str](), list[str]()
+        present_parts: list[str] = []
+        missing_parts: list[str] = []
         if (example_count := len(prompt.question.examples)) < len(question.examples):
             present_parts.append(f"has {example_count} of {len(question.examples)} examples")
             missing_parts.append("all examples")
@@ -732,12 +739,13 @@ class RequestTokens:
             if question.refused is not None:
                 yield bare, ""
             return
-        whole = question if question.refused is not None else None
+        is_first = True
         # the embedded models were trained on outlines without descriptions
         for outline, shortening in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
-            if whole is not None:
-                yield replace(whole, outline=outline), shortening
-                whole = None
+            # the refused answer goes first of all: the outline matters more
+            if is_first and question.refused is not None:
+                yield replace(question, outline=outline), shortening
+            is_first = False
             yield replace(bare, outline=outline), shortening
         if not self.prompts.is_embedded:  # which know no prompt without one
             yield bare, "nothing"

@@ -38,14 +38,16 @@ def load_model(
             import torch
         except ImportError as error:
             raise missing_package_error(name) from error
-        where, kind = device_of(device, dtype, StructgenError)
+        torch_device, torch_dtype = device_of(device, dtype, StructgenError)
         # before anything is read: the errors say what a name without a folder stands for
         check_causal(name)
         folder = model_path(model_name(name))
         if (file := gguf_file(name)) is not None:
-            own = tokenizer or tokenizer_of(gguf_tokenizer(file))
-            return gguf_model(file, where, kind), own
-        if is_embedded(model_name(name)) and where.type == "cpu" and kind == torch.float32:
+            own_tokenizer = tokenizer or tokenizer_of(gguf_tokenizer(file))
+            return gguf_model(file, torch_device, torch_dtype), own_tokenizer
+        # our own pass calculates in float32 on a CPU; transformers does all else
+        is_for_own_pass = torch_device.type == "cpu" and torch_dtype == torch.float32
+        if is_embedded(model_name(name)) and is_for_own_pass:
             # start-up: compiled code of one kind of model
             from structgen.decoding.engine.forward_pass.llama import Llama
             from structgen.decoding.engine.forward_pass.weights import Weights
@@ -57,8 +59,8 @@ def load_model(
         # optional: transformers and torch
         from structgen.decoding.engine.huggingface import HuggingFace
 
-        own = tokenizer or _folder_tokenizer(folder)
-        return HuggingFace.read_folder(folder, where, kind), own
+        own_tokenizer = tokenizer or _folder_tokenizer(folder)
+        return HuggingFace.read_folder(folder, torch_device, torch_dtype), own_tokenizer
 
 
 def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
@@ -69,8 +71,8 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
 
     default_device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        where = torch.device(device or default_device)
-        torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
+        torch_device = torch.device(device or default_device)
+        torch.zeros(1, device=torch_device).item()  # torch's meta device holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
         message = str(error).partition("\n")[0]
         raise refusal(
@@ -78,10 +80,11 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
             where="device",
             cure="Use cpu, or leave it out.",
         ) from error
-    dtype_name = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    default_dtype = "float32" if torch_device.type == "cpu" else "bfloat16"
+    dtype_name = dtype or default_dtype
     if dtype_name not in ("float32", "bfloat16"):
         raise refusal(f"dtype={dtype_name!r}.", where="dtype", cure="Use float32 or bfloat16.")
-    return where, getattr(torch, dtype_name)
+    return torch_device, getattr(torch, dtype_name)
 
 
 def missing_package_error(name: str | Path) -> StructgenError:
@@ -98,8 +101,12 @@ def check_model(name: str | Path) -> None:
     # In this order: a name of a server is no path to look for, and a file needs no config.json.
     if resolved_name.startswith(ON_A_SERVER):
         folder = Path(resolved_name)
-    elif gguf_file(name) is not None or ((folder := model_path(resolved_name)) / "config.json").is_file():
+    elif gguf_file(name) is not None:
         return
+    else:
+        folder = model_path(resolved_name)
+        if (folder / "config.json").is_file():
+            return
     if folder.exists():
         fault, cure = _describe_format(folder)
         raise StructgenError(f"{resolved_name!r} {fault}", where="model", cure=cure)
@@ -173,7 +180,9 @@ def _server_name(name: str) -> str | None:
     address = re.fullmatch("(?:[a-z]+:)?(https?://.*)", name, re.DOTALL)
     if address is None:
         return None
-    return f"openai:{address[1]}" + ("" if "#" in name else "#NAME")
+    # behind "#" stands the model's name at the server
+    suffix = "" if "#" in name else "#NAME"
+    return f"openai:{address[1]}{suffix}"
 
 
 def _describe_format(path: Path) -> tuple[str, str]:
@@ -247,8 +256,8 @@ def given_model(
             cure=cure,
         )
     if tokenizer is None and not is_of_transformers:
-        own = getattr(model, "tokenizer", None)  # a model that is made of models has one
-        tokenizer = own if isinstance(own, Tokenizer) else None
+        own_tokenizer = getattr(model, "tokenizer", None)  # a model that is made of models has one
+        tokenizer = own_tokenizer if isinstance(own_tokenizer, Tokenizer) else None
     if tokenizer is None:
         raise OptionError(
             "A model of your own needs its tokenizer.",

@@ -140,7 +140,9 @@ class Sampling:
     @property
     def strategies(self) -> tuple[Strategy, ...]:
         """The strategies, as a tuple."""
-        return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
+        if isinstance(self.strategy, Sequence):
+            return tuple(self.strategy)
+        return (self.strategy,)
 
 
 NUMBERS: Final = tuple(
@@ -378,7 +380,9 @@ class Usage:
 def total_usage(usages: Sequence[Usage]) -> Usage:
     """Return the cost of one or more attempts together. The texts in it, and the bytes of the cache, are
     those of the last attempt."""
-    accepted_counts = sum((Counter(usage.accepted) for usage in usages), Counter[str]())
+    accepted_counts = Counter[str]()
+    for usage in usages:
+        accepted_counts.update(usage.accepted)
     # annotations are texts here; a cache is let go before the next attempt, so its bytes do not add up
     summed_names = [
         option.name

@@ -611,7 +611,8 @@ class SecondChoice:
     mask would have given at first."""
 
     def __init__(self, tokenizer: Tokenizer, logits: LogitsOf) -> None:
-        self._tokenizer, self._logits = tokenizer, logits
+        self._tokenizer = tokenizer
+        self._logits = logits
         self._mask: TokenMask = allocate_mask(1, tokenizer.vocab_size)
 
     def choose_within(

@@ -149,9 +149,9 @@ class ThoughtPhase:
             tag = self.closing.text
             # the tag may begin in earlier tokens, at most its own length before this one
             window = bytes(self.data[-len(tag) :]) + new_bytes
-            at = window.find(tag)
-            is_over = at >= 0
-            rest = window[at + len(tag) :] if is_over else b""
+            tag_start = window.find(tag)
+            is_over = tag_start >= 0
+            rest = window[tag_start + len(tag) :] if is_over else b""
         if not rest.strip():
             rest = b""  # blanks behind the tag belong to no document
         if is_over and rest and not self._begin_document(rest, room):

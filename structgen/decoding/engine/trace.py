@@ -76,13 +76,12 @@ def describe_speculation(usage: Usage) -> str:
     each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
     # "taken: none" where guesses were checked and all were refused
     accepted_counts = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
-    parts = (
-        f"{usage.calls:,} calls of the model behind the prompt{each}",
-        f"{usage.drafted:,} guesses checked, taken: {accepted_counts}" if usage.drafted else "",
-        f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
-        usage.strategy,
-        usage.speculation,
-    )
+    parts = [f"{usage.calls:,} calls of the model behind the prompt{each}"]
+    if usage.drafted:
+        parts.append(f"{usage.drafted:,} guesses checked, taken: {accepted_counts}")
+    if usage.strategy_calls:
+        parts.append(f"{usage.strategy_calls:,} calls for further rows of a strategy")
+    parts += [usage.strategy, usage.speculation]
     return "; ".join(filter(None, parts))
 
 

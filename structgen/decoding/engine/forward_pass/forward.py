@@ -76,8 +76,9 @@ def add_rows(x: Array, addends: Array) -> None:
 def apply_gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
     """Write SwiGLU of `count` rows: silu of the row's first half times its second half."""
     for i in range(count):
-        first = wide[2 * i * inner : (2 * i + 1) * inner]
-        second = wide[(2 * i + 1) * inner : (2 * i + 2) * inner]
+        start = 2 * i * inner
+        first = wide[start : start + inner]
+        second = wide[start + inner : start + 2 * inner]
         row_out = out[i * inner : (i + 1) * inner]
         # exponentials are for numbers up to 0, so of -|x|
         for d in range(inner):
@@ -86,7 +87,8 @@ def apply_gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> 
         for d in range(inner):
             # the sigmoid is 1 / (1 + e^-x); for x below 0 e^x / (1 + e^x), which is the same number
             numerator = np.float32(1.0) if first[d] >= np.float32(0.0) else part[d]
-            row_out[d] = first[d] * (numerator / (np.float32(1.0) + part[d])) * second[d]
+            sigmoid = numerator / (np.float32(1.0) + part[d])
+            row_out[d] = first[d] * sigmoid * second[d]
 
 
 @jit
@@ -155,7 +157,8 @@ def run_layer(
     qkv_width = (heads + 2 * groups) * head
     write_products(here, 4 * width, count, width, base + 4 * at[QKV], qkv_width, half, there)
     attend_all(rows, layer, wide, sizes, tables, attention, narrow)
-    write_products(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
+    out_depth = heads * head
+    write_products(here, 4 * out_depth, count, out_depth, base + 4 * at[OUT], width, half, there)
     add_rows(x, wide)
     norm = weights[at[BETWEEN] : at[BETWEEN] + width]
     for i in range(count):
@@ -184,12 +187,10 @@ def run_layers(
 
     The inner loops take slices of these arrays; so they are arrays without reference counts.
     """
-    weights, offsets, rows, x = (
-        borrow_floats(weights),
-        borrow_words(offsets),
-        borrow_words(rows),
-        borrow_floats(x),
-    )
+    weights = borrow_floats(weights)
+    offsets = borrow_words(offsets)
+    rows = borrow_words(rows)
+    x = borrow_floats(x)
     narrow, wide, part, (queries, scores, paths) = scratch
     # raw scores, and the weights made of them
     halves = borrow_floats(scores[0]), borrow_floats(scores[1])
@@ -257,8 +258,10 @@ def run_rows(
         for d in range(width):
             x[i, d] = embedding[rows[i, TOKEN], d]
     # each is as wide as the widest of its uses in `run_layer`
-    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
-    wide = np.empty(count * max((heads + 2 * groups) * head, 2 * inner, width), np.float32)
+    narrow_width = max(width, heads * head, inner)
+    wide_width = max((heads + 2 * groups) * head, 2 * inner, width)
+    narrow = np.empty(count * narrow_width, np.float32)
+    wide = np.empty(count * wide_width, np.float32)
     part = np.empty(inner, np.float32)
     together = min(count, most_rows())
     queries = np.empty((together * (heads // groups), head), np.float32)

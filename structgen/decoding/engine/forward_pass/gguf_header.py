@@ -51,6 +51,7 @@ class GgufHeader:
     def read_file(cls, path: Path) -> GgufHeader:
         """Return the header of a file. Cost: about 1 us for each token of the vocabulary. Raises
         StructgenError for a file that is cut off, damaged or of another version."""
+        # mapped: a header is some megabytes of a file of gigabytes, and its length is not known before
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return cls._from_reader(path, _Reader(path, data))
 
@@ -103,7 +104,8 @@ class _Reader:
         return part
 
     def read_number(self, kind: str) -> Any:
-        (number,) = struct.unpack(f"<{kind}", self.read_bytes(struct.calcsize(kind)))
+        number_bytes = self.read_bytes(struct.calcsize(kind))
+        (number,) = struct.unpack(f"<{kind}", number_bytes)  # little-endian
         return number
 
     def check_count(self, count: int) -> int:

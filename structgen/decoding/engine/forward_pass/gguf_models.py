@@ -103,7 +103,8 @@ def gguf_tokenizer(path: Path) -> Any:
     """
     _check_packages(path)
     header = GgufHeader.read_file(path)
-    tokenizer_data = {key.removeprefix("tokenizer.ggml."): value for key, value in header.metadata.items()}
+    prefix = "tokenizer.ggml."
+    tokenizer_data = {key.removeprefix(prefix): value for key, value in header.metadata.items()}
     is_bytewise = tokenizer_data.get("model") == "gpt2" and tokenizer_data.get("pre") in _SPLITS
     # a token before every text is more than a BPE: transformers reads that
     if is_bytewise and not tokenizer_data.get("add_bos_token"):
@@ -207,8 +208,10 @@ def _log_size(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
 def _is_llama(header: GgufHeader) -> bool:
     """Tell whether our own pass computes a model: a Llama without biases, experts and scaled positions."""
     names = {name for name in header.tensors if name not in _OUTSIDE}
-    layers = header.architecture_value("block_count")
-    expected_names = {f"blk.{layer}.{part}.weight" for layer in range(layers or 0) for part in _PARTS}
+    layer_count = header.architecture_value("block_count") or 0
+    expected_names = set[str]()
+    for layer in range(layer_count):
+        expected_names.update(f"blk.{layer}.{part}.weight" for part in _PARTS)
     is_named_llama = header.metadata.get("general.architecture") == "llama"
     has_plain_positions = header.architecture_value("rope.scaling.type") in (None, "none")
     # exactly these: a further tensor, such as a bias, would be left out of the products

@@ -137,8 +137,12 @@ class Llama:
         self.vocab_size = len(weights.head)
         self.context = sizes.context
         # a float32 without the lower 16 bits is exact in bfloat16
-        bits = (matrix.contiguous().numpy().view(np.uint32) for matrix in weights.product_matrices())
-        half = not any((numbers & np.uint32(0xFFFF)).any() for numbers in bits)
+        half = True
+        for matrix in weights.product_matrices():
+            bits = matrix.contiguous().numpy().view(np.uint32)
+            if (bits & np.uint32(0xFFFF)).any():
+                half = False
+                break
         # of the last matrix of a layer, which goes down from the inner width
         width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _lay_out(weights, half)
@@ -146,7 +150,8 @@ class Llama:
         all_sizes = sizes.heads, sizes.groups, sizes.head, width, inner, self.vocab_size, half
         self._sizes = np.array(all_sizes, np.int64)
         self._epsilon = np.float32(sizes.epsilon)
-        self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
+        embedding = weights.embedding.numpy()
+        self._tables = embedding, weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
         """The threads besides the caller's own; None until a pass needs them."""
         self._lock = threading.Lock()
@@ -219,7 +224,8 @@ class Llama:
                 cache.parents = []
                 # no tree: the column is the position, and there are no parents
                 rows.append((token, place, cache.address, place, place, 0))
-            logits = self._run_threads(np.array(rows, np.int64), [1] * len(rows), caches)
+            counts = [1] * len(rows)
+            logits = self._run_threads(np.array(rows, np.int64), counts, caches)
             # behind the pass: an interrupted one leaves the texts as they were
             for cache in caches:
                 cache.length += 1
@@ -266,7 +272,8 @@ class Llama:
                 # else the nodes are 0, 1, 2 and so on, and their columns stand where they should
                 if path[-1] >= len(path):
                     columns = np.array(path, np.int64) + cache.length
-                    move_columns(cache.address, columns, cache.length, len(self._offsets) - 1, groups, head)
+                    layers = len(self._offsets) - 1
+                    move_columns(cache.address, columns, cache.length, layers, groups, head)
                 cache.parents = []
                 cache.length += len(path)
 

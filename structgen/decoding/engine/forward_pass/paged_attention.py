@@ -59,7 +59,8 @@ def store_row(
     # behind the keys, four bytes a number
     values = float32s(page + 4 * groups * size, (groups, PANEL, head))
     for group in range(groups):
-        rotate_vector(row_parts[heads + group], cos[place], sin[place], keys[group], column, PANEL)
+        key = row_parts[heads + group]
+        rotate_vector(key, cos[place], sin[place], keys[group], column, PANEL)
         values[group, column] = row_parts[heads + groups + group]
 
 
@@ -215,7 +216,8 @@ def attend_rows(
             )
             for at in range(len(part_queries)):
                 i = (start + at) // each
-                weigh_columns(raw[at], rows[i, PLACE] + 1, shared_count, paths[i], shares[at])
+                seen_count = rows[i, PLACE] + 1
+                weigh_columns(raw[at], seen_count, shared_count, paths[i], shares[at])
             # the queries are no longer needed: the sums reuse their memory
             part_queries[:] = np.float32(0.0)
             add_shared(shares, len(part_queries), shared_count, pages, values, part_queries)

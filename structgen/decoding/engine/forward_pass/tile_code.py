@@ -81,12 +81,12 @@ def _panel_addresses(builder: Any, operands: _Operands, panels: int, is_list: bo
         return builder.load(builder.inttoptr(entry, _WORD.as_pointer()))
 
     for panel in range(panels):
-        this = load_address(panel)
-        following = load_address(panel + panels)
+        page = load_address(panel)
+        next_page = load_address(panel + panels)
         # at the end of the list, where a zero stands, the panel itself: no branch, and no other page
-        ends_here = builder.icmp_signed("==", following, _WORD(0))
-        prefetch_target = builder.select(ends_here, this, following)
-        address = builder.add(this, operands.apart)
+        ends_here = builder.icmp_signed("==", next_page, _WORD(0))
+        prefetch_target = builder.select(ends_here, page, next_page)
+        address = builder.add(page, operands.apart)
         pairs.append((address, builder.add(prefetch_target, operands.apart)))
     return pairs
 
@@ -99,7 +99,8 @@ def _llvm_function(builder: Any, name: str, result: Any, arguments: list[Any]) -
 
 def _emit_prefetch(builder: Any, at: Any, size: int) -> None:
     """Emit the prefetch of some bytes."""
-    prefetch = _llvm_function(builder, "llvm.prefetch.p0i8", llvm.VoidType(), [_BYTES, _INT, _INT, _INT])
+    types_of_arguments = [_BYTES, _INT, _INT, _INT]
+    prefetch = _llvm_function(builder, "llvm.prefetch.p0i8", llvm.VoidType(), types_of_arguments)
     for line in range(0, size, LINE):
         pointer = builder.inttoptr(builder.add(at, _WORD(line)), _BYTES)
         # arguments: for reading, into all caches, data
@@ -112,10 +113,10 @@ def _load_columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
     pointer = builder.inttoptr(at, _BITS.as_pointer())
     if half:
         # a bfloat16 is the upper half of a float: it is moved up, and zeros follow
-        both = builder.load(pointer, align=4)
+        pairs = builder.load(pointer, align=4)
         half_word = llvm.Constant(_BITS, [16] * _LANES)
-        low = builder.shl(both, half_word)
-        high = builder.shl(builder.lshr(both, half_word), half_word)
+        low = builder.shl(pairs, half_word)
+        high = builder.shl(builder.lshr(pairs, half_word), half_word)
     else:
         low = builder.load(pointer, align=4)
         following = builder.gep(pointer, [llvm.Constant(_WORD, 1)])
@@ -140,8 +141,12 @@ def _row_address(builder: Any, first: Any, step: Any, row: int) -> Any:
 def _out_pointers(builder: Any, operands: _Operands, rows: int, panels: int) -> list[Any]:
     """Return pointers to the vectors of `out`, row by row."""
     firsts = [_row_address(builder, operands.out, operands.out_step, row) for row in range(rows)]
-    pointers = [builder.inttoptr(first, _VECTOR.as_pointer()) for first in firsts]
-    return [builder.gep(pointer, [_WORD(at)]) for pointer in pointers for at in range(2 * panels)]
+    row_pointers = [builder.inttoptr(first, _VECTOR.as_pointer()) for first in firsts]
+    pointers = []
+    for row_pointer in row_pointers:
+        # a panel is two vectors
+        pointers += [builder.gep(row_pointer, [_WORD(number)]) for number in range(2 * panels)]
+    return pointers
 
 
 def _add_products(
@@ -154,12 +159,14 @@ def _add_products(
     for place, prefetch_target in panels:
         # one row reads keys and values as fast as they come
         if rows > 1 or not (kind.is_list or kind.is_adding):
-            _emit_prefetch(builder, builder.add(prefetch_target, at), LINE if kind.half else 2 * LINE)
+            size = LINE if kind.half else 2 * LINE
+            _emit_prefetch(builder, builder.add(prefetch_target, at), size)
         columns += _load_columns(builder, builder.add(place, at), kind.half)
     new_sums: list[Any] = []
     for row in range(rows):
         first = _row_address(builder, operands.x, operands.x_step, row)
-        number = _in_all_lanes(builder, builder.add(first, builder.mul(depth, _WORD(4))))
+        offset = builder.mul(depth, _WORD(4))
+        number = _in_all_lanes(builder, builder.add(first, offset))
         for column in columns:
             old_sum = sums[len(new_sums)]
             new_sums.append(builder.call(multiply_add, [number, column, old_sum]))

@@ -100,8 +100,11 @@ class Weights:
         )
 
     def product_matrices(self) -> list[Tensor]:
-        """Return the matrices of all products."""
-        return [self.head, *(part for layer in self.layers for part in layer if part.dim() == 2)]
+        """Return the matrices of all products: all weights but the norms, which are vectors."""
+        matrices = [self.head]
+        for layer in self.layers:
+            matrices += [part for part in layer if part.dim() == 2]
+        return matrices
 
 
 def _layer_weights(weights: dict[str, Tensor], number: int) -> list[Tensor]:

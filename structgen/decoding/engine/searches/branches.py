@@ -54,12 +54,13 @@ class TextPlace:
     def root(self) -> Branch:
         """Return the branch that has no tokens yet: it stands where the text stands."""
         matcher = self.matcher
+        remaining = self.request.most_tokens - len(self.tokens)
         return Branch(
             tokenizer=self.tokenizer,
             compiled=None if matcher is None else matcher.compiled,
             state=0 if matcher is None else matcher.state_index,
             text=self.text,
-            left=self.request.most_tokens - len(self.tokens),
+            left=remaining,
             place=self,
         )
 

@@ -74,7 +74,8 @@ def find_listed_values(grammar: Grammar | None, *, first: bool = False) -> Liste
         return ListedValues()
     # what a text states of a type is no list of values that the type has
     grammar = getattr(grammar.innermost, "told", None) or grammar
-    policies, schema = grammar.policies, grammar.schema
+    policies = grammar.policies
+    schema = grammar.schema
     if policies is not None and isinstance(schema, dict):
         if values := listed_values(schema):
             return ListedValues(tuple(values), is_json=True)

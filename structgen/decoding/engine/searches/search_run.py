@@ -111,8 +111,11 @@ class SearchRun:
     @property
     def cost(self) -> tuple[int, int]:
         """Forward passes so far, and their rows."""
-        rows, place = self._rows, self._place
-        return rows.passes + place.passes, rows.count + rows.reread + place.rows
+        own_rows = self._rows
+        # `place` counts the rows that the search reads by itself, of other models
+        passes = own_rows.passes + self._place.passes
+        rows = own_rows.count + own_rows.reread + self._place.rows
+        return passes, rows
 
     def close(self) -> None:
         """Let go of what the search holds, such as processes."""

@@ -107,10 +107,10 @@ def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
             row.read_count = len(text.all_tokens)
             text.usage.strategy_calls += 1
     # One token a pass. Several where drafts were accepted: a second row reads no guess.
-    while late := [(row, text) for row, text in rows if row.read_count < len(text.all_tokens)]:
-        tokens = [text.all_tokens[row.read_count] for row, text in late]
-        logits = model.decode(tokens, [row.cache for row, _ in late])
-        for (row, text), row_logits in zip(late, logits, strict=True):
+    while lagging := [(row, text) for row, text in rows if row.read_count < len(text.all_tokens)]:
+        tokens = [text.all_tokens[row.read_count] for row, text in lagging]
+        logits = model.decode(tokens, [row.cache for row, _ in lagging])
+        for (row, text), row_logits in zip(lagging, logits, strict=True):
             row.logits = row_logits
             row.read_count += 1
             text.usage.strategy_calls += 1
