@@ -12,6 +12,8 @@ reasons.
    position and token, so that a seed means the same in any batch.
 4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and
    `huggingface`.
+5. `strategies` change the distribution of the next token; `searches` read ahead. Both are edits of a text,
+   which the loop calls without knowing them.
 
 Helpers: `contradictions` lists options that exclude one another, `draft_models` checks drafters,
 `model_faults` are errors of a model, `special_texts` the texts of special tokens, `row_loops` compiled loops

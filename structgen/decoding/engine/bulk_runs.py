@@ -37,8 +37,8 @@ from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer
 
-_OWN: Final = "structgen"
-_OTHERS: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
+_OWN_ENGINE: Final = "structgen"
+_OTHER_ENGINES: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
 """Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
 _SAMPLE_BYTES: Final = 1 << 16
 _SAMPLE_COUNT: Final = 64
@@ -52,8 +52,8 @@ _OPTIONS = (
     *("healing", "choices", "continue_final_message", "begun"),
 )
 """The options of a request that documents depend on, besides grammar and sampling."""
-_ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
-_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
+_ALWAYS_SHOWN = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
+_SHOWN_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
 """Fields of a usage that are shown; some where they say something."""
 
 
@@ -319,11 +319,11 @@ def _find_maker(
 ) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
     """Return the function that makes the worker of an engine. Raises OptionError for a request that another
     engine does otherwise than our own."""
-    if engine == _OWN:
+    if engine == _OWN_ENGINE:
         # taken here: the span of the caller is not open in the worker's process
         trace_headers = carried_headers()
         return partial(_own_answers, trace_headers=trace_headers) if trace_headers else _own_answers
-    module = import_module(_OTHERS[engine])
+    module = import_module(_OTHER_ENGINES[engine])
     # all requests now, before a worker loads a model
     for prompt in read_prompts(prompts):
         try:
@@ -364,18 +364,18 @@ def run_bulk_on_ray(
     With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
     What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
     """
-    checks.ChoiceCheck((_OWN, *_OTHERS))("engine", engine)
+    checks.ChoiceCheck((_OWN_ENGINE, *_OTHER_ENGINES))("engine", engine)
     checks.InstanceCheck(Mapping | None, 'Give an object, as in {"name": 1}.')(
         "engine_options", engine_options
     )
-    if engine == _OWN and engine_options:
+    if engine == _OWN_ENGINE and engine_options:
         raise OptionError(
             "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
         )
     for name, value in {"shard_size": shard_size, "workers": 1 if workers is None else workers}.items():
         checks.check_whole(name, value, 1)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
-    if engine != _OWN:
+    if engine != _OWN_ENGINE:
         options["engine_options"] = dict(engine_options or {})
     make = _find_maker(engine, prompts, request_of)
     resolved_name = model_name(model)
@@ -385,7 +385,7 @@ def run_bulk_on_ray(
     make_worker = partial(make, folder, options, request_of)
     gpu = None if device is None else device.startswith("cuda")
     # two shards share the batches of our engine, so that its rows stay full at the end of one
-    shards_at_once = 2 if engine == _OWN else 1
+    shards_at_once = 2 if engine == _OWN_ENGINE else 1
 
     def answer_on_ray(remaining: Sequence[Prompt]) -> Answers:
         return ray_answers(make_worker, remaining, shard_size, workers, gpu=gpu, at_once=shards_at_once)
@@ -411,8 +411,8 @@ def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None
 def show_usage(usage: Usage) -> dict[str, Any]:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
     usage_fields = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
-    always = {name: usage_fields[name] for name in _ALWAYS}
-    if_set = {name: usage_fields[name] for name in _IF_SET if usage_fields[name]}
+    always = {name: usage_fields[name] for name in _ALWAYS_SHOWN}
+    if_set = {name: usage_fields[name] for name in _SHOWN_IF_SET if usage_fields[name]}
     return always | if_set
 
 

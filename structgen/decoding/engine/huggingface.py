@@ -27,11 +27,11 @@ from structgen.decoding.engine.forward_pass.draft_trees import check_paths, dept
 from structgen.decoding.engine.forward_pass.quiet_loading import guard_reading, load_pretrained
 from structgen.decoding.engine.model_protocol import DraftSupport
 
-_PASS = 16_384
+_MOST_PASS_TOKENS = 16_384
 """Tokens of prompts that are read in one pass."""
-_GARBAGE = 64
+_MOST_REJECTED = 64
 """Columns of rejected nodes that may stay in a batch; a fourth of its longest text, where that is more."""
-_MASKED = ("sdpa", "eager")
+_MASKED_BACKENDS = ("sdpa", "eager")
 """Attention back ends of transformers that take a mask for each pair of a query and a column."""
 
 
@@ -117,7 +117,7 @@ class HuggingFace:
             longest = len(prompts[order[0]])
             count = 1
             token_count = longest
-            while count < len(order) and longest * (count + 1) <= _PASS:
+            while count < len(order) and longest * (count + 1) <= _MOST_PASS_TOKENS:
                 token_count += len(prompts[order[count]])
                 # less than three fourths of the pass would be tokens
                 if 4 * token_count < 3 * longest * (count + 1):
@@ -310,7 +310,7 @@ class HuggingFace:
             # columns behind the last node that is kept go; those between stay, masked out
             self._end_tree(max([first, *(column + 1 for _, column in kept_cells)]))
             longest = max(cache.length for cache in self._rows)
-            if self._is_own.shape[1] - longest >= max(_GARBAGE, longest // 4):
+            if self._is_own.shape[1] - longest >= max(_MOST_REJECTED, longest // 4):
                 self._gather_batch(self._rows)
 
     def _end_tree(self, columns: int) -> None:
@@ -477,7 +477,7 @@ def _draft_shape(model: Any) -> tuple[_Shape, str]:
         )
         return "none", reason
     backend = _backend_name(model)
-    if backend not in _MASKED:
+    if backend not in _MASKED_BACKENDS:
         return "chain", f"The attention back end {backend} takes no mask for each node."
     settings = getattr(config, "attn_config", None)
     says_alibi = getattr(config, "alibi", False) or getattr(settings, "alibi", False)

@@ -61,7 +61,7 @@ from structgen.machines.core.batch import allow_all
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
-_SHORT = 2e-4
+_SHORT_PASS = 2e-4
 """Seconds. For a forward pass shorter than this a thread does not pay: handing masks to a thread costs more
 than filling most of them."""
 
@@ -114,6 +114,7 @@ class Loop:
         return True
 
     def _advance_texts(self) -> None:
+        """Do the four parts of a step, as the docstring of the module lists them."""
         self._admit_texts()
         began = time.perf_counter()
         choosing: Sequence[Text] = self._rows
@@ -228,7 +229,7 @@ class Loop:
         start_time = time.perf_counter()
         drafts = self.drafts.propose_drafts(rows) if has_drafts else ()
         # on other devices passes run asynchronously, and their duration is not known here
-        is_long = self._pass_seconds > _SHORT or self._logits.device.type != "cpu"
+        is_long = self._pass_seconds > _SHORT_PASS or self._logits.device.type != "cpu"
         # All choices of this step are made: the masks of the next step take the rows from the first one on.
         self._used_rows = 0
         # before the pass: the tokens are known, so a thread can fill masks while the model reads

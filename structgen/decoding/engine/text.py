@@ -148,10 +148,8 @@ class Text:
         self.model_seconds = self.mask_seconds = 0.0
         """Seconds of the forward pass before the next token, and of filling the masks of that batch."""
         # what its request brings
-        sampling = request.chosen_by
-        self.row = ChoiceRow(
-            sampling, self.handle.sample, 0, start.prompt, self.tokens, start.tokenizer.eos_token_ids
-        )
+        ends = start.tokenizer.eos_token_ids
+        self.row = ChoiceRow(request.chosen_by, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
         """A decision of its search under way; the text waits for it."""
@@ -167,20 +165,14 @@ class Text:
         """The text of closed thoughts."""
         compiled_grammar = self.newest_grammar
         self.matcher = None if compiled_grammar is None else Matcher(compiled_grammar)
-        if start.closing is not None:
-            assert request.thinking is not None
-            self.phase = ThoughtPhase(request.thinking, start.closing, start.tokenizer, self.matcher)
-            self.matcher = None
-        elif start.strategies is not None:
-            # behind thoughts they begin with the document (`_follow_thought`)
-            self._begin_strategies()
-        self._follow_decided()
+        """The matcher after the tokens so far; None: free text, or thoughts."""
+        self._begin_text()
 
     def _make_run(self) -> OpenRun | None:
         """Return the state that watches for repetitions; None where nothing is closed: in free text, and with
         a search that decides each token."""
         request = self.start.request
-        rule = request.chosen_by.repetition
+        rule = self.row.sampling.repetition
         search = None if self.start.strategies is None else self.start.strategies.search
         if rule is None or request.grammar is None or not (search is None or search.is_once):
             return None
@@ -191,8 +183,17 @@ class Text:
             run.write_bytes(request.begun.encode())
         return run
 
-    def _follow_decided(self) -> None:
-        """Take the tokens that are decided already: a restart has some, a new text none."""
+    def _begin_text(self) -> None:
+        """Begin the thoughts, or the document. Then take the tokens that are decided already: a restart has
+        some, a new text none."""
+        start = self.start
+        if start.closing is not None:
+            assert start.request.thinking is not None
+            self.phase = ThoughtPhase(start.request.thinking, start.closing, start.tokenizer, self.matcher)
+            self.matcher = None
+        else:
+            # behind thoughts they begin with the document (`_follow_thought`)
+            self._begin_strategies()
         for token in self.thought:
             assert self.phase is not None
             # called for its effect: it makes the forced tokens, of which `take_token` removes one

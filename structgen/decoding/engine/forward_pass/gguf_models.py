@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("structgen")
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
-_SPLITS = {"gpt-2": False, "smollm": True}
+_DIGIT_SPLITS = {"gpt-2": False, "smollm": True}
 """Ways to split a text before its bytes are joined, by llama.cpp's names. The value says whether each digit
 stands alone."""
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
 """Kinds of tokens, by llama.cpp's numbers."""
-_OUTSIDE = {
+_OUTER_TENSORS = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
 """What GGUF calls a tensor outside the layers, and what transformers does."""
-_PARTS = {
+_LAYER_PARTS = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -105,7 +105,7 @@ def gguf_tokenizer(path: Path) -> Any:
     header = GgufHeader.read_file(path)
     prefix = "tokenizer.ggml."
     tokenizer_data = {key.removeprefix(prefix): value for key, value in header.metadata.items()}
-    is_bytewise = tokenizer_data.get("model") == "gpt2" and tokenizer_data.get("pre") in _SPLITS
+    is_bytewise = tokenizer_data.get("model") == "gpt2" and tokenizer_data.get("pre") in _DIGIT_SPLITS
     # a token before every text is more than a BPE: transformers reads that
     if is_bytewise and not tokenizer_data.get("add_bos_token"):
         return _bytewise_tokenizer(tokenizer_data, header.metadata.get("tokenizer.chat_template"))
@@ -133,7 +133,7 @@ def _bytewise_tokenizer(tokenizer_data: dict[str, Any], template: str | None) ->
     vocabulary = {token: id for id, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     steps: list[Any] = []
-    if _SPLITS[tokenizer_data["pre"]]:
+    if _DIGIT_SPLITS[tokenizer_data["pre"]]:
         steps.append(pre_tokenizers.Digits(individual_digits=True))
     steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
@@ -207,11 +207,11 @@ def _log_size(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
 
 def _is_llama(header: GgufHeader) -> bool:
     """Tell whether our own pass computes a model: a Llama without biases, experts and scaled positions."""
-    names = {name for name in header.tensors if name not in _OUTSIDE}
+    names = {name for name in header.tensors if name not in _OUTER_TENSORS}
     layer_count = header.architecture_value("block_count") or 0
     expected_names = set[str]()
     for layer in range(layer_count):
-        expected_names.update(f"blk.{layer}.{part}.weight" for part in _PARTS)
+        expected_names.update(f"blk.{layer}.{part}.weight" for part in _LAYER_PARTS)
     is_named_llama = header.metadata.get("general.architecture") == "llama"
     has_plain_positions = header.architecture_value("rope.scaling.type") in (None, "none")
     # exactly these: a further tensor, such as a bias, would be left out of the products
@@ -254,14 +254,14 @@ def _dequantise_tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Ten
         # a copy: the tensor outlives the file
         dequantised = np.array(gguf.dequantize(part, kind), np.float32)
         numbers = torch.from_numpy(dequantised).to(dtype)
-        if name in _OUTSIDE:
-            tensors[_OUTSIDE[name]] = numbers
+        if name in _OUTER_TENSORS:
+            tensors[_OUTER_TENSORS[name]] = numbers
             continue
         # such as blk.7.attn_q.weight
         layer, _, part_name = name.removeprefix("blk.").removesuffix(".weight").partition(".")
         if part_name in ("attn_q", "attn_k"):
             numbers = _by_halves(numbers, sizes.heads if part_name == "attn_q" else sizes.groups)
-        tensors[f"model.layers.{layer}.{_PARTS[part_name]}.weight"] = numbers
+        tensors[f"model.layers.{layer}.{_LAYER_PARTS[part_name]}.weight"] = numbers
     return tensors
 
 

@@ -15,7 +15,7 @@ from structgen.machines.core.grammar import Grammar
 
 MOST_VALUES: Final = 64
 """More values are not compared: each token of each of them is a row of the model."""
-_FEW: Final = {"boolean": (True, False), "null": (None,)}
+_VALUES_BY_TYPE: Final = {"boolean": (True, False), "null": (None,)}
 _BRANCHES: Final = ("anyOf", "oneOf", "allOf")
 _OPEN: Final = object()
 """Stands for an alternative of a schema that lists no values, or not all of its own."""
@@ -156,8 +156,8 @@ def _alternative_values(schema: Any, definitions: Any) -> Iterator[Any]:
             values = part.get("enum", [part.get("const")])
             for value in values if isinstance(values, list) else [[]]:
                 yield _OPEN if isinstance(value, list | dict) else value
-        elif all(kind in [*_FEW] for kind in kinds):  # a list: any JSON can be looked for in it
-            yield from (value for kind in kinds for value in _FEW[kind])
+        elif all(kind in [*_VALUES_BY_TYPE] for kind in kinds):  # a list: any JSON can be looked for in it
+            yield from (value for kind in kinds for value in _VALUES_BY_TYPE[kind])
         elif (name := str(part.get("$ref", ""))).startswith("#/$defs/") and isinstance(definitions, dict):
             if name not in visited_names:
                 parts.append(definitions.get(name.removeprefix("#/$defs/")))

@@ -16,7 +16,7 @@ from structgen.base.errors import fields_named
 from structgen.base.language.checks import NumberCheck
 from structgen.decoding.engine.strategies.strategy import GivenPrompt, Mixture, Scores, given_prompt
 
-_LEAST: Final = 1e5
+_DEEPEST: Final = 1e5
 """Nats. A token that a model never writes stays finite in differences."""
 
 
@@ -49,4 +49,4 @@ class Guidance(Mixture):
 
 def _bound_scores(scores: Scores) -> Scores:
     """Return scores that are finite: none is more than 100,000 nats below the greatest."""
-    return np.asarray(np.maximum(scores, scores.max() - _LEAST))
+    return np.asarray(np.maximum(scores, scores.max() - _DEEPEST))

@@ -63,7 +63,7 @@ _KINDS: Final = (
 _FEWEST_TIMES: Final = 3
 """How often a period stands in a run at least, where the run takes its share of the tokens; and a period of
 digits in the last ones of a number."""
-_STEP: Final = 8
+_STAGE_BYTES: Final = 8
 """Bytes between two stages, besides a period: a token holds a short period several times."""
 LAST_STAGE: Final = 3
 _PATIENCE: Final = 4
@@ -78,7 +78,7 @@ _LARGEST_MAGNITUDE: Final = 40
 _ZEROS: Final = _LARGEST_MAGNITUDE - 17
 """Zeros before and after the significant digits, together with the unused ones of these. With the 17 digits
 of a double they are a numeral of the largest magnitude."""
-_LOOKED_AT: Final = 12
+_CHECKED_DIGITS: Final = 12
 """Digits from which on a numeral is looked at, and of which a short period is repeated."""
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
@@ -304,7 +304,7 @@ class OpenRun:
         if self._closings >= _PATIENCE:
             return LAST_STAGE
         growth = max(len(self.text) - self._began, 0)
-        return min(1 + growth // (self._period + _STEP), LAST_STAGE)
+        return min(1 + growth // (self._period + _STAGE_BYTES), LAST_STAGE)
 
     @property
     def description(self) -> str:
@@ -319,11 +319,11 @@ class OpenRun:
         numeral of many digits is open."""
         if not data or data[0] not in NUMERAL:
             return False
-        tail = self.text[-_LOOKED_AT:]
+        tail = self.text[-_CHECKED_DIGITS:]
         open_length = len(tail) - len(tail.rstrip(NUMERAL))
         new_digits = data[: len(data) - len(data.lstrip(NUMERAL))]
         # a fast test of the last bytes; only then the document is read
-        if open_length + len(new_digits) < min(_LOOKED_AT, self.rule.digits):
+        if open_length + len(new_digits) < min(_CHECKED_DIGITS, self.rule.digits):
             return False
         numeral = self._open_numeral()
         return bool(numeral) and is_beyond(numeral + new_digits, self._find_digit_limit())
@@ -370,14 +370,14 @@ def is_beyond(numeral: bytes, max_digits: int) -> bool:
     if is_integer and not has_period and int(digits or b"0") < _WHOLE:
         return False
     # zeros at the end are not significant, unless they are part of a period of other digits
-    is_loop = has_period and digits[-_LOOKED_AT:].strip(b"0")
+    is_loop = has_period and digits[-_CHECKED_DIGITS:].strip(b"0")
     return len(digits if is_loop else digits.rstrip(b"0")) > max_digits
 
 
 def _repeats_period(digits: bytes) -> bool:
     """Return whether the last digits repeat a short period."""
-    last = digits[-_LOOKED_AT:]
-    longest_period = _LOOKED_AT // _FEWEST_TIMES
+    last = digits[-_CHECKED_DIGITS:]
+    longest_period = _CHECKED_DIGITS // _FEWEST_TIMES
     return any(last[size:] == last[:-size] for size in range(1, longest_period + 1))
 
 
