@@ -1,10 +1,10 @@
 """The threads of an engine that work for event loops: one takes steps, others read requests.
 
 Whoever waits for a text takes steps until it is there (`Engine.drive`). An event loop must not wait, so the
-driver takes steps for all texts that it was asked to `watch`. A step is the same call for everyone, under
-the loop's lock. Each step is a task of the driver's thread, which sleeps in its queue when all texts are
-done, and ends with the engine. When the engine is closed or the interpreter ends, the queue takes no more
-tasks, and the driver ends the texts that are left.
+driver takes steps for all texts that it was asked to watch (`watch_handles`). A step is the same call for
+everyone, under the loop's lock. Each step is a task of the driver's thread, which sleeps in its queue when
+all texts are done, and ends with the engine. When the engine is closed or the interpreter ends, the queue
+takes no more tasks, and the driver ends the remaining texts.
 """
 
 from __future__ import annotations

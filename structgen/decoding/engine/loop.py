@@ -1,8 +1,8 @@
 """The decoding loop: continuous batching, one token for each text in each step.
 
     admit      read the prompts of waiting texts, while there are free rows
-    choose     turn logits and masks into tokens (choice.choose)
-    commit     take the tokens (text.Text.take): matchers advance, texts grow, some texts end
+    choose     turn logits and masks into tokens (choice.choose_tokens)
+    commit     take the tokens (text.Text.take_step): matchers advance, texts grow, some texts end
     run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
 
 The loop knows nothing of strategies, thoughts or repetitions. What a request brings besides its grammar is an

@@ -1,9 +1,10 @@
-"""One text of a batch: `Text(start, decided)`. `take` decides a token, `reason` says why the text ends.
+"""One text of a batch: `Text(start, decided_text)`. `take_step` decides a token, `end_reason` says why the
+text ends.
 
-What is decided is never taken back: the tokens of the thoughts, the steps, an error, and what a search chose
-(`DecidedText`). One assignment decides. All other state follows from that and the `RequestStart`: the
-matcher, the characters, the logits, the cache. So a restart is another `Text` of the same two, with nothing
-read, and an exception at any line loses nothing.
+A decision is never taken back: the tokens of the thoughts, the steps, an error, and the choice of a search
+(`DecidedText`). One assignment decides. All other state follows from the `DecidedText` and the
+`RequestStart`: the matcher, the characters, the logits, the cache. So a restart is another `Text` of these
+two, with nothing read, and an exception at any line loses nothing.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def attend_all(
     rows: Array, layer: int, wide: Array, sizes: Array, tables: Any, scratch: Any, out: Array
 ) -> None:
     """Write keys and values of each row to its column, and the attention's output to `out`. `wide` has
-    queries, keys and values; `tables` and `scratch` are as in `attend`."""
+    queries, keys and values; `tables` and `scratch` are as in `attend_rows`."""
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     parts = heads + 2 * groups
     # bytes: a layer has keys and values, four bytes each, of a page's 32 columns
@@ -183,7 +183,7 @@ def run_layers(
     logits: Array,
 ) -> None:
     """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the memory:
-    `scratch` is narrow rows, wide rows, a part of a wide row, and what `attend` needs.
+    `scratch` is narrow rows, wide rows, a part of a wide row, and what `attend_rows` needs.
 
     The inner loops take slices of these arrays; so they are arrays without reference counts.
     """

@@ -39,7 +39,7 @@ class Confidence:
 
 def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
     """Return the probability of each listed value among them, where they were compared as a whole; else {}.
-    The keys are `Listed.names`: strings without quotes."""
+    The keys are `ListedValues.names`: strings without quotes."""
     # a comparison stands in the state of the first token alone
     shares = next((step.state for step in result.steps if step.state), ())
     names = find_listed_values(plain_grammar(grammar)).names if shares else ()

@@ -202,7 +202,7 @@ class OpenRun:
     most_tokens: InitVar[int] = 0
     """The most tokens of the text; 0 if they do not count."""
     repeats: Callable[[str], str] | None = None
-    """Tells what the text says again by its grammar (`Composed.repeats`): then it is completed at once."""
+    """Tells what the text says again by its grammar (`Grammar.repeats`): then it is completed at once."""
     text: bytearray = field(default_factory=bytearray)
     _last: deque[int] = field(init=False)
     """How long the text was before each of the last tokens, as many as the share is."""
