@@ -48,7 +48,8 @@ _load, __dir__ = lazy_names(
 
 
 def __getattr__(name: str) -> object:
-    """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
+    """Return a public name. Without torch, which the loop loads, `Engine` is a class that raises the
+    error."""
     try:
         with announce_wait("loading torch"):
             return _load(name)

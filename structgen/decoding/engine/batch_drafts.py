@@ -1,4 +1,5 @@
-"""Speculation in the loop: what drafters guess for the texts of a batch, verified in one pass of the model.
+"""Speculation in the loop: the guesses of drafters for the texts of a batch, verified in one pass of the
+model.
 
 The pass gives logits for each node of a draft, and a mask is filled for each. If a chosen token is a guess,
 the next one is chosen at its node (`Text.follows_draft`). Code, logits and noise are the same as without a

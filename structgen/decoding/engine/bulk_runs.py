@@ -180,8 +180,8 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
 
 
 def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[str, str]:
-    """Return what answers depend on in an engine: the version, with that of `other_version`, the digest of
-    the model, and the fingerprint of its tokenizer."""
+    """Return the parts of an engine that answers depend on: the version, with that of `other_version`, the
+    digest of the model, and the fingerprint of its tokenizer."""
     version = public_name("__version__")
     version = f"{version} with {other_version}" if other_version else version
     return {"version of structgen": version, "model": model, "tokenizer": tokenizer}
@@ -190,8 +190,8 @@ def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[st
 def identify_run(
     request_of: Callable[[Any], Request], of_engine: Mapping[str, str], prompts: Sequence[Prompt]
 ) -> dict[str, str]:
-    """Return what a run is for `result_files`: `engine_parts`, and digests of prompts and requests. Cost:
-    making each request."""
+    """Return the identity of a run for `result_files`: `engine_parts`, and digests of prompts and requests.
+    Cost: making each request."""
     # the names stand in the error for a file of another run, so that it says what has changed
     names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
     sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
@@ -251,8 +251,8 @@ def own_parts(engine: Engine) -> dict[str, str]:
 def engine_answers(
     engine: Engine, request_of: Callable[[Any], Request], trace_headers: Mapping[str, str] | None = None
 ) -> Answering:
-    """Return what answers prompts with our own engine. `trace_headers`: names the span of the caller in
-    another process. Cost: reading a few megabytes of the model."""
+    """Return the function that answers prompts with our own engine. `trace_headers`: names the span of the
+    caller in another process. Cost: reading a few megabytes of the model."""
     parts = own_parts(engine)
 
     def answer_prompts(prompts: Sequence[Prompt]) -> Answers:
@@ -362,7 +362,7 @@ def run_bulk_on_ray(
     OptionError where Ray is not there.
 
     With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
-    What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
+    An option of a request that vLLM does otherwise is an OptionError before anything is begun.
     """
     checks.ChoiceCheck((_OWN_ENGINE, *_OTHER_ENGINES))("engine", engine)
     checks.InstanceCheck(Mapping | None, 'Give an object, as in {"name": 1}.')(

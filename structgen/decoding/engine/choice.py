@@ -165,7 +165,7 @@ def _choose_on_cpu(
         # -1: the row draws from its logits, and no filter narrows its mask
         score_index = filter_index = -1
         apply_penalties = partial(penalised_scores, row=row) if row.is_penalised else None
-        # what the row draws from in place of its logits
+        # the scores that the row draws from in place of its logits
         scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
             # the law has penalties in its midst: behind the mixture, before the narrowing

@@ -99,7 +99,7 @@ class Driver:
             reading.add_done_callback(_cancel_read)
             raise
         finally:
-            # an error holds this frame: if the frame held the error, what was compiled would stay until
+            # an error holds this frame: if the frame held the error, compiled grammars would stay until
             # garbage is collected
             del reading
 
@@ -168,8 +168,8 @@ class Driver:
 
 def event_of_handles(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
     """Return an event of the running loop that is set at the end of each text and, with `pieces`, whenever a
-    text or its thoughts have grown. With `pieces` it is set from the beginning: what was written before does
-    not wait for the model's next token."""
+    text or its thoughts have grown. With `pieces` it is set from the beginning: the text so far does not
+    wait for the model's next token."""
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
 

@@ -69,9 +69,9 @@ class Engine:
     At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
     would wait, `submit` raises BusyError (None: any number may).
     Compiled grammars are kept for later requests. With the masks that they share they hold at most
-    `cache_bytes`, about: past it those that were asked for least recently go.
-    `allow_specials`: whether the texts of prompts and messages may write special tokens, for those who write
-    all of them. By default only the marks of the chat template do.
+    `cache_bytes`, about: past it the grammars go whose last use is longest ago.
+    `allow_specials`: whether the texts of prompts and messages may write special tokens: right where
+    you write all of them yourself. By default only the marks of the chat template do.
     """
 
     @options_named(
@@ -340,8 +340,8 @@ class Engine:
     def _draft_start(
         self, request: Request, prompt: list[int], compiled_grammar: CompiledGrammar | None
     ) -> tuple[Callable[[], Drafting] | None, str]:
-        """Return what makes the drafters of a text, None where it has none, and why it has less of them than
-        was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
+        """Return the function that makes the drafters of a text (None: it has none), and why there are fewer
+        than the request asks for. Raises OptionError for a history or a draft model of another tokenizer."""
         speculation = request.drafts
         is_too_fast = not getattr(self.model, "drafts_pay", True)
         if speculation is None or (request.speculation == "auto" and is_too_fast):
@@ -424,8 +424,8 @@ class Engine:
         return sum(grammar.nbytes for grammar in grammars) + sum(store.nbytes for store in stores)
 
     def _let_go(self) -> None:
-        """Drop the compiled grammars that were asked for least recently while all hold too much; first those
-        that only the mask stores keep."""
+        """Drop the compiled grammars whose last use is longest ago while all hold too much; first the
+        grammars that only the mask stores keep."""
         if self.held_bytes <= self.cache_bytes:
             return
         self._policies.cache_clear()
@@ -503,7 +503,7 @@ class Engine:
         return RequestTokens(self.prompts, self.tokenizer, *sizes, self.compiled)
 
     def prompt_tokens(self, request: Request) -> list[int]:
-        """Return the tokens that the model reads of a request: those of its prompt in the form that the model
+        """Return the tokens that the model reads of a request: its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
         return self.reading.read_request(request).tokens
 

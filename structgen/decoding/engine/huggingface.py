@@ -37,7 +37,8 @@ _MASKED_BACKENDS = ("sdpa", "eager")
 
 class HuggingFaceCache:
     """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
-    the batch that holds them now. By themselves they end with those of a tree that may still be kept."""
+    the batch that holds them now. Outside a batch they end with the columns of a tree whose nodes may
+    still be kept."""
 
     __slots__ = ("_owner", "layers", "length", "parents")
 

@@ -5,9 +5,9 @@
     commit     take the tokens (text.Text.take_step): matchers advance, texts grow, some texts end
     run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
 
-The loop knows nothing of strategies, thoughts or repetitions. What a request brings besides its grammar is an
-edit of the text (`text.Edit`), called before each choice, or acts in `Text.take_step`. If texts have drafts
-(`batch_drafts`), choose and commit are repeated at the node of a guessed token.
+The loop knows nothing of strategies, thoughts or repetitions. Strategies and searches are edits of a text
+(`text.Edit`), called before each choice. Thoughts, repetitions and the budget act in `Text.take_step`. If
+texts have drafts (`batch_drafts`), choose and commit are repeated at the node of a guessed token.
 
 One thread at a time runs a step. A thread that waits for a result runs steps until the result is there.
 
@@ -25,9 +25,9 @@ A step begins and ends with all rows `read`. Exceptions:
   That text ends with the error.
 - An exception in a forward pass is the error of all texts of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
-  driver of event loops takes another step, and ends the batch with the error if that fails too. What is
-  decided (`text.DecidedText`) is still valid; all other state is discarded. The next step, in whichever
-  thread, compiles the grammars again, makes texts of what is decided, takes new memory for the masks, and
+  driver of event loops takes another step, and ends the batch with the error if that fails too. The
+  decisions (`text.DecidedText`) are still valid; all other state is discarded. The next step, in whichever
+  thread, compiles the grammars again, makes texts of the decisions, takes new memory for the masks, and
   reads all rows as if they had waited.
 - The same happens after a machine failed in an unforeseen way, once its text has the error.
 
@@ -423,7 +423,7 @@ class Loop:
         return sum(text.handle.result is None for text in list(self._texts))
 
     def unfinished_handles(self, handles: Sequence[Handle]) -> list[Handle]:
-        """Return those of some handles whose texts are not finished."""
+        """Return the handles among `handles` whose texts are not finished."""
         unfinished = {text.handle for text in list(self._texts)}
         return [handle for handle in handles if handle in unfinished]
 
@@ -486,7 +486,7 @@ class Loop:
             self._driver = 0
 
     def _restore_texts(self) -> None:
-        """After an interrupted step, reset each text that may be a row to what is decided, with nothing read.
+        """After an interrupted step, reset each text that may be a row to its decisions, with nothing read.
         May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
         grammars = [text.newest_grammar for text in texts]

@@ -22,7 +22,7 @@ FORMS: Final = {
     "text": "free text",
     "calls": "calls of tools",
 }
-"""The forms of answers by their names in cards, and what a warning calls them."""
+"""The forms of answers by their names in cards, and the words for them in a warning."""
 _LINE: Final = re.compile(r"\A---\n(?:.*\n)*?structgen_answers: \[(.*)\]\n(?:.*\n)*?---\n")
 _WARNED: Final = set[tuple[str, str]]()
 """The pairs of a model and a form of which this process has warned."""
@@ -39,7 +39,7 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
     listed_forms = answers_of(name)
     if not listed_forms or asked_form in listed_forms or (name, asked_form) in _WARNED:
         return
-    # a grammar whose texts are JSON asks for what the model was trained on
+    # a grammar whose texts are JSON asks for the form that the model was trained on
     if asked_form == "grammar" and "JSON" in listed_forms and _takes_json(grammar):
         return
     _WARNED.add((name, asked_form))

@@ -51,7 +51,7 @@ Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
 ANY: Final[Sequence[Message]] = [{"role": "user", "content": "?"}]
-"""A question that is rendered to find what a chat template writes around any."""
+"""A question that is rendered to find the text that a chat template writes around any question."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 _ANSWER: Final = "The words of the answer."
@@ -66,7 +66,7 @@ _TEXT_FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ModelQuestion:
-    """What is asked of a model."""
+    """A question to a model, with all that its prompt may need."""
 
     prompt: Prompt
     """Text, or chat messages."""
@@ -105,7 +105,7 @@ class ModelQuestion:
     examples: Sequence[tuple[Prompt, str]] = ()
     """Other prompts with the answers that they should have, read before this one."""
     instruction: str = ""
-    """What the prompt begins with: the outline stands behind it, so that many prompts begin alike. "": the
+    """The beginning of the prompt: the outline stands behind it, so that many prompts begin alike. "": the
     outline stands behind the prompt."""
 
     @property
@@ -193,7 +193,7 @@ def _messages_of(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _extend_message(message: dict[str, Any], text: str, beginning: str = "") -> dict[str, Any]:
-    """Return a message with more text at its end, or behind what it begins with."""
+    """Return a message with more text at its end, or behind its `beginning`."""
     content = message["content"]
     if beginning and content.startswith(beginning):
         return {**message, "content": f"{beginning}{text}{content[len(beginning) :]}"}
@@ -492,8 +492,8 @@ class ModelPrompts:
 
 
 def _added_tokens(holder: Any) -> Mapping[int, Any]:
-    """Return the added tokens of a tokenizer of transformers by their ids; none for those of mistral-common,
-    which read no special token in any text."""
+    """Return the added tokens of a tokenizer of transformers by their ids; {} for a tokenizer of
+    mistral-common, which reads no special token in any text."""
     try:
         return dict(holder.added_tokens_decoder)
     except (AttributeError, NotImplementedError):
@@ -706,7 +706,7 @@ class RequestTokens:
             prompt = ReadPrompt(form, list(tokens), shortening)
             if len(prompt.tokens) + text_size + besides <= self.context:
                 break
-        # the two halves of the message: what the prompt has now, and what did not fit
+        # the two halves of the message: the parts of the prompt now, and the parts that did not fit
         present_parts: list[str] = []
         missing_parts: list[str] = []
         if (example_count := len(prompt.question.examples)) < len(question.examples):
@@ -725,8 +725,8 @@ class RequestTokens:
     def _shorter_forms(
         self, question: ModelQuestion, outlines: Outlines | None
     ) -> Iterator[tuple[ModelQuestion, str]]:
-        """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
-        place of the whole outline."""
+        """Yield a question in forms that are shorter and shorter, each with the part of the
+        schema that it tells in place of the whole outline."""
         if question.is_choice and outlines is not None:
             # a schema has descriptions where its outline with them is another text
             bare_outline, _ = next(shorter_outlines(outlines, descriptions=False))
@@ -751,7 +751,7 @@ class RequestTokens:
             yield bare, "nothing"
 
     def bound_tokens(self, request: Request, prompt: int, besides: int = 0) -> Request:
-        """Return the request with a bound on its tokens: where it says none, what the context leaves.
+        """Return the request with a bound on its tokens: where it says none, the rest of the context.
         `prompt`: the size of its prompt; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError where all of them do not fit the context."""
         room = self.context - prompt - besides
@@ -790,7 +790,7 @@ def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator
 
 
 def _question_of(request: Request, prompt: Prompt) -> ModelQuestion:
-    """Return what a request asks of the model, without an outline."""
+    """Return the question of a request to the model, without an outline."""
     language = request.language
     is_json = language is not None and language.policies is not None
     return ModelQuestion(

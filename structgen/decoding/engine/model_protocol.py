@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Model(Protocol):
     """A causal language model. Any object with these members will do.
 
-    A cache is what it keeps of one text that it has read, with `nbytes` and `copy()`, an independent one. The
+    A cache is the state of the model after one text, with `nbytes` and `copy()`, an independent one. The
     engine passes it back and never looks inside. Rows of a batch appear and disappear between calls, in any
     order.
     """

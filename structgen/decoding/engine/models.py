@@ -186,7 +186,7 @@ def _server_name(name: str) -> str | None:
 
 
 def _describe_format(path: Path) -> tuple[str, str]:
-    """Return what a path that is there and is no model of transformers is, and what to do about it."""
+    """Return the fault and the cure for a path that exists and holds no model of transformers."""
     if path.is_dir() and (files := sorted(path.glob("*.gguf"))):
         return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
     if (path / "adapter_config.json").is_file():

@@ -327,8 +327,8 @@ class Step:
     closed: str = ""
     """What this token closes in place of the first choice: a value that repeated itself, or a number."""
     state: tuple[float, ...] = ()
-    """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
-    mu after it; () where there was no choice."""
+    """The numbers that a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits,
+    and the bound mu after it; () where there was no choice."""
 
 
 @dataclass(slots=True)
@@ -367,9 +367,9 @@ class Usage:
     strategy_rows: int = 0
     """The rows of these passes, for a search."""
     strategy: str = ""
-    """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
+    """A summary by the strategies, such as the mean surprise of its free tokens; "": nothing."""
     closed: tuple[str, ...] = ()
-    """What was closed because it repeated itself, or was a number of too many digits."""
+    """The values that were closed because they repeated themselves, and the numbers of too many digits."""
 
     @property
     def tokens_per_call(self) -> float:
@@ -416,8 +416,8 @@ class Result:
     reply: str = ""
     """From a server: all that it sent, of which `text` is the document. "" from an engine."""
     begun: str = ""
-    """The beginning of what was written, which the prompt gave (`Request.continue_final_message`): `text`
-    repeats it; tokens and steps are of what is new."""
+    """The beginning of the text that the prompt gave (`Request.continue_final_message`): `text` repeats it;
+    tokens and steps are those of the new part."""
     stopped_by: str = ""
     """The stop string that ended the text; "" where none did."""
 

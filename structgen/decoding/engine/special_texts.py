@@ -37,7 +37,7 @@ def special_texts(name: str, tokenizer: Any = None) -> dict[str, int]:
 
 
 def without_bytes(token_ids: dict[str, int], tokenizer: Tokenizer) -> dict[str, int]:
-    """Return the ids of those tokens that have no bytes, by their texts: grammars may name these."""
+    """Return the ids of the tokens without bytes, by their texts: grammars may name these tokens."""
     texts = tokenizer.token_bytes
     return {text: id for text, id in token_ids.items() if id < len(texts) and texts[id] is None}
 

@@ -48,11 +48,11 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 LogitsOf: TypeAlias = Callable[["Text"], Tensor]
-"""Returns the logits [V] after a text."""
+"""A function that returns the logits [V] after a text."""
 Edit: TypeAlias = Callable[[Sequence["Text"], LogitsOf], Sequence["Text"]]
-"""What a request brings into the steps of the loop: it is called before each choice with the texts that
-choose, and may change the logits that they draw from (`ChoiceRow.law`). It returns the texts that choose now:
-a search holds its text back. An error of one text goes into its `DecidedText.error`."""
+"""The part of a request that acts in the steps of the loop: it is called before each choice with the texts
+that choose, and may change the logits that they draw from (`ChoiceRow.law`). It returns the texts that choose
+now: a search holds its text back. An error of one text goes into its `DecidedText.error`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class PromptBorder:
 
 @dataclass(frozen=True, slots=True)
 class RequestStart:
-    """What is known of the texts of a request before their first token. It outlives a restart."""
+    """The values that the texts of a request have before their first token. They outlive a restart."""
 
     request: Request
     prompt: list[int]
@@ -84,7 +84,7 @@ class RequestStart:
     drafts: Callable[[], Drafting] | None = None
     """Makes the drafters of each text; None: it has none."""
     specials: Mapping[int, bytes] = field(default_factory=dict)
-    """What the text has for tokens without bytes."""
+    """The texts of tokens without bytes."""
     strategies: RequestStrategies | None = None
     began: float = field(default_factory=time.monotonic)
 
@@ -94,7 +94,7 @@ class DecidedText:
     """What of one text is never taken back."""
 
     handle: Handle
-    """What the caller holds of the text."""
+    """The object that the caller has of the text."""
     usage: Usage
     most_guesses: int = 0
     """The most nodes of a draft."""
@@ -140,7 +140,7 @@ class Text:
         self._border_left = 0 if start.border is None else start.border.size
         """How many bytes of the prompt are still to be written again."""
         self._half = b"" if start.border is None else start.border.half
-        # what the model has of it
+        # the state of the model after the text
         self.cache: Any = None
         self.logits: Tensor | None = None
         """The logits after the prompt, while `place` is -1."""
@@ -148,7 +148,7 @@ class Text:
         """The text's rows in the logits of the last step, and in the masks of the batch; -1: it has none."""
         self.model_seconds = self.mask_seconds = 0.0
         """Seconds of the forward pass before the next token, and of filling the masks of that batch."""
-        # what its request brings
+        # the options and strategies of its request
         ends = start.tokenizer.eos_token_ids
         self.row = ChoiceRow(request.chosen_by, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
@@ -251,8 +251,8 @@ class Text:
     # --- a token is decided ---------------------------------------------------------------------------------
 
     def take_step(self, step: Step, second_choice: SecondChoice) -> None:
-        """Decide a chosen token; or another one, so that what repeats itself is closed, and the document can
-        be completed within max_tokens. Where the budget is known to suffice, nobody counts."""
+        """Decide a chosen token; or another one, so that a repetition is closed, and the document
+        can be completed within max_tokens. Where the budget is known to suffice, nobody counts."""
         if self.phase is not None:
             self._take_thought(self.phase, step.token, second_choice)
             return
@@ -374,7 +374,7 @@ class Text:
             self._write_bytes(phase.rest)
 
     def _begin_strategies(self) -> None:
-        """Make the law of the text, anew for each restart: what a search decided is kept."""
+        """Make the law of the text, anew for each restart: the decision of a search is kept."""
         if self.start.strategies is not None:
             self.row.law = self.start.strategies.make_law()
             self.row.law.decision = self.decided_text.decision
@@ -487,7 +487,7 @@ class Text:
         return None
 
     def release_memory(self) -> None:
-        """Let go of what the model has read, and of what a search holds."""
+        """Let go of the caches of the model, and of the resources of a search."""
         self.cache = self.guesses = None
         if self.row.law is not None and self.row.law.second is not None:
             self.row.law.second.cache = None
@@ -525,8 +525,8 @@ class Text:
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
     def _read_value(self, reason: FinishReason) -> Any:
-        """Return what the text stands for: itself, where it is no complete JSON document, or one that Python
-        cannot read (an integer of more than 4,300 digits)."""
+        """Return the value of the text: the text itself, where it is no complete JSON document, or one that
+        Python cannot read (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
         reader: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
@@ -609,8 +609,8 @@ def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
 
 
 class SecondChoice:
-    """Chooses for one text again, under a narrower mask. The noise is the same, so the choice is what that
-    mask would have given at first."""
+    """Chooses for one text again, under a narrower mask. The noise is the same, so this mask would have
+    given the same token at first."""
 
     def __init__(self, tokenizer: Tokenizer, logits: LogitsOf) -> None:
         self._tokenizer = tokenizer

@@ -67,7 +67,7 @@ class Trace:
         return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        """Return the page in a frame; its `repr`, where it is too long for a notebook."""
         return frame_page(self.page, repr(self))
 
 
@@ -89,7 +89,7 @@ def trace_page(title: str, rows: Sequence[dict[str, Any]], **template_fields: An
     """Return the page as HTML: a text, facts, and a table of steps, without columns that are empty.
 
     A cell of a row is a text or a list of pieces. `template_fields`: `pieces` and `legend` of the text, pairs
-    `in_all`, and perhaps `removed`, the plot of what masks removed.
+    `in_all`, and perhaps `removed`, the plot of the mass that masks removed.
     """
     # all rows have the columns of the first one
     columns = next(iter(rows), ())

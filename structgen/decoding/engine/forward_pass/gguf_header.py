@@ -41,7 +41,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a GGUF file says of its model."""
+    """The metadata of a model in a GGUF file, and the places of its tensors."""
 
     path: Path
     metadata: dict[str, Any]

@@ -181,16 +181,16 @@ class Llama:
         return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
-        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
-        of them begin with is read once, and not again where the prompts before began with it too; the result
-        is the same to the bit."""
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Their
+        common beginning is read once, and not again where the prompts before began with it too; the result is
+        the same to the bit."""
         if not prompts:
             return []
         with self._lock:
             # how much of the kept beginning all of these prompts have
             previous_tokens, common_cache = self._common_start
             known_count = min(_common_length(prompt, previous_tokens) for prompt in prompts)
-            # one prompt alone: what it has in common with the last one, the next may have too
+            # one prompt alone: the next one may have in common with it what the last one has
             reference_prompt = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
             common = min(_common_length(prompt, reference_prompt) for prompt in prompts)
             if common > known_count:

@@ -30,7 +30,7 @@ class Sizes:
     theta: float
     """The base of the rotary angles."""
     epsilon: float
-    """What a norm adds to the mean of squares."""
+    """The number that a norm adds to the mean of squares."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sizes:

@@ -45,7 +45,7 @@ class TextPlace:
     """The model's logits [V] here."""
     tokenizer: Tokenizer
     cache: Any = None
-    """What the model has read up to here. A search that reads rows by itself copies it."""
+    """The cache of the model up to here. A search that reads rows by itself copies it."""
     passes: int = 0
     """Forward passes of other models that the search has had."""
     rows: int = 0
@@ -65,7 +65,7 @@ class TextPlace:
         )
 
     def value(self, branch: Branch) -> Any:
-        """Return what a complete text stands for: the value of a JSON document, else the text."""
+        """Return the value of a complete text: the value of a JSON document, else the text."""
         if branch.compiled is not None:
             try:
                 return branch.compiled.value(branch.text)
@@ -124,7 +124,7 @@ class Branch(Cursor):
         return allowed_ids(self.words, self.tokenizer.vocab_size)
 
     def row(self) -> ChoiceRow:
-        """Return what the choice of its next token needs beside the logits."""
+        """Return the inputs of the choice of its next token, besides the logits."""
         place = self.place
         text = [*place.tokens, *self.tokens]
         position = len(place.prompt) + len(text)

@@ -1,7 +1,7 @@
-"""The cursor: a prefix of a text, and what may follow it.
+"""The cursor: a prefix of a text, and its continuations.
 
 Whatever reads a model ahead of its texts stands at cursors: searches (`branches.TextPlace`), samplers and the
-likeliest texts (`structgen.decoding.samplers.target`). What a cursor keeps besides is in its subclasses.
+likeliest texts (`structgen.decoding.samplers.target`). Subclasses have further fields.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Cursor:
     state: int = 0
     """The state of the grammar after them, by its number."""
     text: bytes = field(default=b"", compare=False, repr=False)
-    """The bytes of the tokens, behind those that the first cursor began with."""
+    """The bytes that the first cursor began with, and the bytes of the tokens."""
     left: int = field(compare=False)
     """How many tokens may follow."""
 

@@ -68,11 +68,11 @@ class ListedValues:
 
 def find_listed_values(grammar: Grammar | None, *, first: bool = False) -> ListedValues:
     """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
-    schema, and those of a member that is all of an object; with `first` also those of the first of several
-    members, with which the texts begin."""
+    schema, and the values of a member that is all of an object; with `first` also the values of the first of
+    several members, with which the texts begin."""
     if grammar is None:
         return ListedValues()
-    # what a text states of a type is no list of values that the type has
+    # the statements of a text about a type are no list of the values of the type
     grammar = getattr(grammar.innermost, "told", None) or grammar
     policies = grammar.policies
     schema = grammar.schema

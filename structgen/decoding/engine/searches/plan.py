@@ -95,7 +95,7 @@ class PlanningSearch(SearchStrategy):
 
 
 class _Node:
-    """A prefix in the tree: its likeliest tokens, and what is known of the texts below each."""
+    """A prefix in the tree: its likeliest tokens, and the results of the texts below each."""
 
     def __init__(self, branch: Branch) -> None:
         self.branch = branch

@@ -118,6 +118,6 @@ class SearchRun:
         return passes, rows
 
     def close(self) -> None:
-        """Let go of what the search holds, such as processes."""
+        """Let go of the resources of the search, such as processes."""
         if self._steps is not None:
             self._steps.close()

@@ -30,7 +30,8 @@ from structgen.decoding.speculation.drafts.model_rows import ModelRows, Tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
-"""Its tokens, behind those that are written, and whether the probability of an end token counts too."""
+"""Its tokens, behind the tokens of the text so far, and whether the probability of an end token counts
+too."""
 KnownWeights: TypeAlias = dict[Hashable, Mapping[str, float]]
 """The log-probabilities of the values behind neutral prompts, by all that they follow from."""
 MOST_KNOWN: Final = 64
@@ -50,7 +51,7 @@ class WholeValues(SearchStrategy):
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
     known_weights: KnownWeights = field(default_factory=dict, compare=False, repr=False)
-    """What the same model said of values behind neutral prompts. It grows to `MOST_KNOWN`."""
+    """The weights of values behind neutral prompts, by the same model. The dict grows to `MOST_KNOWN`."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
         """Return the model: it reads spellings that the grammar does not have."""

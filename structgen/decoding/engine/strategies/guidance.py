@@ -23,7 +23,7 @@ _DEEPEST: Final = 1e5
 @fields_named('sg.strategies.Guidance(without="", scale=1.5)')
 @dataclass(frozen=True, slots=True)
 class Guidance(Mixture):
-    """More of what the prompt has and `without` has not."""
+    """Strengthens the difference that the prompt makes beside the prompt `without`."""
 
     name: ClassVar[str] = "guidance"
     other: ClassVar[str] = "without"

@@ -2,7 +2,8 @@
 Directly Controls Perplexity", 2021; the second version as common engines have it).
 
 Tokens whose surprise, -log2 of their probability under the mask at the temperature, is above a bound mu are
-dropped. After each token mu goes down by eta times what the token's surprise was too high. A token without an
+dropped. After each token mu goes down by eta times the excess of the token's surprise over
+tau. A token without an
 alternative leaves mu as it is: it was no choice, and counting it would let mu grow without end.
 """
 

@@ -2,7 +2,7 @@
 
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
-next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
+next place where the grammar lets it: the text so far stays, and only the choice of the next tokens is
 narrowed (`Text.take_step`). It begins where the document is nearest to its end, in a list behind a whole
 item, and has three stages:
 
@@ -15,7 +15,7 @@ the tokens is. A text of which a run was closed is no person's: the next run is 
 length, and after four choices against a run the text is completed in the shortest way.
 
 As long as the run itself brings the end nearer, because the grammar asks for a certain length, it stays at
-stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was measured for them.
+stage 1. docs/decisions/056-values-that-end.md has the lengths, and the measurements behind them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ the text is completed in the shortest way."""
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
 _EXPONENT_DIGITS: Final = 4
-"""Those of a double have three."""
+"""The most digits of an exponent; exponents of doubles have three."""
 _LARGEST_MAGNITUDE: Final = 40
 """A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
 _ZEROS: Final = _LARGEST_MAGNITUDE - 17
@@ -83,8 +83,8 @@ _CHECKED_DIGITS: Final = 12
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
 _SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
-"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing
-JSON has: line breaks, and blanks behind commas."""
+"""Characters of several bytes, which are escapes and those of UTF-8; and characters that only a way of
+writing JSON has: line breaks, and blanks behind commas."""
 _BORDERS: Final = (b"\n", b"\\", b", ", b": ")
 _LEAD: Final = re.compile(rb"[^\x80-\xbf]")
 """Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
@@ -194,7 +194,8 @@ def find_run(text: bytearray, rule: Repetitions, last: int = 0) -> int:
 
 @dataclass(slots=True, eq=False)
 class OpenRun:
-    """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
+    """The state of the run or the number at the end of one text. It takes the bytes of the text as they
+    come."""
 
     rule: Repetitions
     schema: Json | None
@@ -202,7 +203,8 @@ class OpenRun:
     most_tokens: InitVar[int] = 0
     """The most tokens of the text; 0 if they do not count."""
     repeats: Callable[[str], str] | None = None
-    """Tells what the text says again by its grammar (`Grammar.repeats`): then it is completed at once."""
+    """Describes a repetition that the grammar finds in the text (`Grammar.repeats`), "" for none: the text is
+    then completed at once."""
     text: bytearray = field(default_factory=bytearray)
     _last: deque[int] = field(init=False)
     """How long the text was before each of the last tokens, as many as the share is."""
@@ -308,7 +310,7 @@ class OpenRun:
 
     @property
     def description(self) -> str:
-        """What is closed, in words."""
+        """The repetition that is closed, in words."""
         if self._again:
             return self._again
         period = bytes(self.text[len(self.text) - self._period :]).decode("utf-8", "replace")

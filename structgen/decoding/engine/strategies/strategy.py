@@ -46,7 +46,7 @@ class Strategy(ABC):
         checks.check_fields(self)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states of its tokens; "" if nothing."""
+        """Return a summary of a text for its user, from the states of its tokens; "" if there is none."""
         return ""
 
 
@@ -70,14 +70,14 @@ class Mixture(Strategy):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a search decided at a place of a text."""
+    """The decision of a search at a place of a text."""
 
     tokens: tuple[int, ...] = ()
     """The next tokens, perhaps with an end token as the last one; empty: one token is chosen as always."""
     scores: Scores | None = None
     """Without tokens: the scores [V] among which the next token is chosen; None: the model's logits."""
     state: tuple[float, ...] = ()
-    """What goes into `Step.state` of the first token."""
+    """The numbers that go into `Step.state` of the first token."""
 
 
 class SearchStrategy(Strategy):
@@ -90,8 +90,8 @@ class SearchStrategy(Strategy):
     written without it."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
-        """Return what the search holds for the texts of one request, such as another model or a process; None
-        where it holds nothing. Raises OptionError for a model that it cannot use."""
+        """Return the resources of the search for the texts of one request, such as another model or a
+        process; None where it needs none. Raises OptionError for a model that it cannot use."""
         return None
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Narrowing(Strategy):
 
 
 class NarrowingState(ABC):
-    """What a narrowing strategy keeps of one text. It follows from the tokens and from the numbers that
+    """The state of a narrowing strategy for one text. It follows from the tokens and from the numbers that
     `noted` returned for them, so that it can be made again."""
 
     __slots__ = ()
@@ -135,7 +135,7 @@ class NarrowingState(ABC):
 
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
-    """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
+    """Return the strategies of one request as a tuple. Raises OptionError for another value."""
     strategies = (value,) if isinstance(value, Strategy) else value
     is_sequence = isinstance(strategies, Sequence)
     if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):

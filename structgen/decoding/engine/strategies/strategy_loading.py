@@ -27,7 +27,7 @@ def strategies_of(
     """Return the strategies of a request.
 
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
-    prompt that does not fit the context, and what the search raises.
+    prompt that does not fit the context, and the errors of the search.
     """
     strategies = RequestStrategies(prompt)
     for strategy in request.chosen_by.strategies:
@@ -81,7 +81,7 @@ class SecondRowsEdit:
         ]
         try:
             read_on(self.model, rows)
-        except Exception as error:  # any error of the model: it is unknown what the caches hold
+        except Exception as error:  # any error of the model: the contents of the caches are unknown
             for _row, text in rows:
                 text.decide_error(wrap_model_error(error))
         return [text for text in texts if text.decided_text.error is None]

@@ -1,9 +1,9 @@
 """The strategies of one text while it is written: the engine asks them for the scores of each choice.
 
-`RequestStrategies` has what the texts of a request share. `RowLaw` is the state of one text. For each token
-the engine calls `adjust_scores` (what is drawn from), `note_token` (the numbers of the step), and
-`follow_token` (the token is decided). A restart calls `follow_token` alone, with the numbers of the steps.
-"""
+`RequestStrategies` has the values that the texts of a request share. `RowLaw` is the state of one text. For
+each token the engine calls `adjust_scores` (the scores that are drawn from), `note_token` (the numbers of the
+step), and `follow_token` (the token is decided). A restart calls `follow_token` alone, with the numbers of
+the steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PenaltyFunction: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
 
 @dataclass(slots=True, eq=False)
 class SecondRow:
-    """What the model has read behind another prompt, and the logits after that."""
+    """The cache and the logits of the model after another prompt and the tokens of the text."""
 
     prompt: Sequence[int]
     cache: Any = None
@@ -46,7 +46,7 @@ class SecondRow:
 
 @dataclass(slots=True, eq=False)
 class RequestStrategies:
-    """What the texts of one request share."""
+    """The values that the texts of one request share."""
 
     prompt: Sequence[int]
     mixture: Mixture | None = None
@@ -55,7 +55,7 @@ class RequestStrategies:
     narrowing: Narrowing | None = None
     search: SearchStrategy | None = None
     search_resources: Any = None
-    """What the search holds."""
+    """The value that `SearchStrategy.begin` returned."""
     edits: tuple[Any, ...] = ()
     """The `Edit`s of `engine.text`, which knows this module: hence Any."""
 
@@ -66,7 +66,7 @@ class RequestStrategies:
         return RowLaw(self, narrowing_state, second_row)
 
     def summarise_states(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states of its steps."""
+        """Return the summaries of the strategies for the user of a text, from the states of its steps."""
         nonempty_states = [state for state in states if state]
         # a mixture has no states
         with_states = (self.narrowing, self.search)
