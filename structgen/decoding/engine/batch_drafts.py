@@ -94,13 +94,13 @@ class BatchDrafts:
         """
         for text in texts:
             # below 0: the logits after the prompt are not in the tensor of the pass
-            if text.drafts is None or not text.drafts.top or text.place < 0:
+            if text.drafts is None or not text.drafts.top or text.logit_row < 0:
                 continue
             draft = NO_DRAFT if text.guesses is None else text.guesses.draft
             size = 1 + len(draft)
             is_free = text.matcher is None and text.phase is None and not are_wider
-            mask = None if is_free else masks[text.line : text.line + size]
-            node_logits = logits[text.place : text.place + size]
+            mask = None if is_free else masks[text.mask_row : text.mask_row + size]
+            node_logits = logits[text.logit_row : text.logit_row + size]
             best, ids = find_likeliest(node_logits, mask, text.drafts.top)
             # a row may have fewer allowed tokens than were asked for, and a guess may have no mask
             is_known = torch.isfinite(best).cpu()

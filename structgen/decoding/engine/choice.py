@@ -100,21 +100,21 @@ def choose_tokens(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int] | None = None,
-    lines: Sequence[int] | None = None,
+    logit_rows: Sequence[int] | None = None,
+    mask_rows: Sequence[int] | None = None,
 ) -> list[Choice]:
-    """Return a token for each row from float logits [texts, V], under a `mask` [lines, words] or None: row i
-    has `places[i]` of the logits and `lines[i]` of the mask (None: i).
+    """Return a token for each row from float logits [texts, V], under a `mask` [texts, words] or None: row i
+    has row `logit_rows[i]` of the logits and row `mask_rows[i]` of the mask (None: i).
 
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
     Cost: on a CPU 1 to 2 ns a logit, and 10 us; with a filter that of `filter_mask`; elsewhere that of
     `choose_anywhere`.
     """
     all_rows = range(len(rows))
-    logit_rows = all_rows if places is None else places
-    mask_lines = all_rows if lines is None else lines
+    logit_rows = all_rows if logit_rows is None else logit_rows
+    mask_rows = all_rows if mask_rows is None else mask_rows
     choose_there = _choose_on_cpu if logits.device.type == "cpu" else choose_anywhere
-    return choose_there(logits, mask, rows, logit_rows, mask_lines)
+    return choose_there(logits, mask, rows, logit_rows, mask_rows)
 
 
 def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
@@ -150,18 +150,17 @@ def _choose_on_cpu(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int],
-    lines: Sequence[int],
+    logit_rows: Sequence[int],
+    mask_rows: Sequence[int],
 ) -> list[Choice]:
-    """Choose the token of each row in compiled code. `places`: its row in the logits, `lines`: in the
-    mask."""
+    """Choose the token of each row in compiled code, as `choose_tokens` describes."""
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
     score_rows: list[npt.NDArray[np.float64]] = []
     filter_masks: list[Words] = []
     texts: list[tuple[int, int, int, int]] = []
-    for row, place, line in zip(rows, places, lines, strict=True):
-        row_mask = None if mask is None else words[line]
+    for row, logit_row, mask_row in zip(rows, logit_rows, mask_rows, strict=True):
+        own_mask = None if mask is None else words[mask_row]
         # -1: the row draws from its logits, and no filter narrows its mask
         score_index = filter_index = -1
         apply_penalties = partial(penalised_scores, row=row) if row.is_penalised else None
@@ -169,17 +168,19 @@ def _choose_on_cpu(
         scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
             # the law has penalties in its midst: behind the mixture, before the narrowing
-            scores = row.law.adjust_scores(raw[place], row_mask, row.sampling.temperature, apply_penalties)
+            scores = row.law.adjust_scores(
+                raw[logit_row], own_mask, row.sampling.temperature, apply_penalties
+            )
         elif apply_penalties is not None:
-            scores = apply_penalties(raw[place])
+            scores = apply_penalties(raw[logit_row])
         if scores is not None:
             score_index = len(score_rows)
             score_rows.append(scores)
         if row.is_filtered:
             filter_index = len(filter_masks)
-            drawn_from = raw[place] if scores is None else scores
-            filter_masks.append(filter_mask(drawn_from, row_mask, row.sampling))
-        texts.append((place, 0 if mask is None else line, score_index, filter_index))
+            drawn_from = raw[logit_row] if scores is None else scores
+            filter_masks.append(filter_mask(drawn_from, own_mask, row.sampling))
+        texts.append((logit_row, 0 if mask is None else mask_row, score_index, filter_index))
     all_scores = np.array(score_rows) if score_rows else _NO_SCORES
     all_filters = np.array(filter_masks) if filter_masks else _NO_WORDS
     # keys of noise are signed here, as torch has them on other devices
@@ -198,7 +199,7 @@ def _choose_on_cpu(
         numbers,
         figures,
     )
-    # one `tolist` a batch: to read a number of an array costs as much as the whole list
+    # lists, once for all rows: single numbers of an array are slow to read
     tokens, allowed_counts, likeliest_tokens, faulty = numbers.T.tolist()
     return [*map(Choice, tokens, *figures.T.tolist(), allowed_counts, likeliest_tokens, faulty)]
 
@@ -283,8 +284,8 @@ def choose_anywhere(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int],
-    lines: Sequence[int],
+    logit_rows: Sequence[int],
+    mask_rows: Sequence[int],
 ) -> list[Choice]:
     """Choose one token a row as `choose_tokens` does, on any device.
 
@@ -293,11 +294,11 @@ def choose_anywhere(
     if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
     logits, and that of `choose_tokens` on a CPU.
     """
-    logit_rows = list(places)
-    mask_lines = list(lines)
+    logit_rows = list(logit_rows)
+    mask_rows = list(mask_rows)
     words = None
     if mask is not None:
-        words = _copy_to_device(torch.from_numpy(mask[mask_lines]), logits.device)
+        words = _copy_to_device(torch.from_numpy(mask[mask_rows]), logits.device)
     numbers = _pack_arguments(rows, logit_rows, logits)
     # the kernels are faster without these arguments
     if logit_rows == list(range(len(logits))):
@@ -311,18 +312,20 @@ def choose_anywhere(
     for i, row in enumerate(rows):
         if row.law is not None or row.is_penalised:
             row_logits = logits[logit_rows[i]].cpu()[None]
-            row_mask = None if mask is None else mask[mask_lines[i]][None]
+            row_mask = None if mask is None else mask[mask_rows[i]][None]
             (chosen[i],) = _choose_on_cpu(row_logits, row_mask, [row], [0], [0])
     return chosen
 
 
-def _pack_arguments(rows: Sequence[ChoiceRow], places: Sequence[int], logits: Tensor) -> dict[str, Tensor]:
+def _pack_arguments(
+    rows: Sequence[ChoiceRow], logit_rows: Sequence[int], logits: Tensor
+) -> dict[str, Tensor]:
     """Return the arguments of `masked_sample` for rows, on the device of the logits, in one copy."""
     samplings = [row.sampling for row in rows]
     columns = np.empty((7, len(rows)), np.int64)
     columns[0] = [row.stream for row in rows]
     columns[1] = [row.position for row in rows]
-    columns[2] = places
+    columns[2] = logit_rows
     columns[3] = [min(sampling.top_k, logits.shape[1]) for sampling in samplings]
     floats = [(sampling.temperature, sampling.top_p, sampling.min_p) for sampling in samplings]
     # the bits of the floats travel as integers: one tensor, so one copy

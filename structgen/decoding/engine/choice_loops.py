@@ -21,7 +21,7 @@ from structgen.decoding.engine.row_loops import Array, Real, row_maximum, sum_ra
 
 TILE = 1024
 """Tokens of a tile, as in `structgen_kernels.reference`."""
-PLACE, LINE, SCORES, FILTER = range(4)
+LOGIT_ROW, MASK_ROW, SCORES, FILTER = range(4)
 """Columns of a text: its rows of the logits, of the masks, of the scores that it draws from in place of the
 logits, and of the masks that filters leave (-1: none)."""
 TOKEN, ALLOWED, LIKELIEST, FAULTY = range(4)
@@ -283,8 +283,8 @@ def choose_rows(
     """
     memory = memory_of(logits.shape[1])
     for text in range(len(texts)):
-        raw = logits[texts[text, PLACE]]
-        words = masks[texts[text, LINE]]
+        raw = logits[texts[text, LOGIT_ROW]]
+        words = masks[texts[text, MASK_ROW]]
         score_index = texts[text, SCORES]
         filter_index = texts[text, FILTER]
         heat = temperatures[text]

@@ -98,6 +98,7 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
         # put back last: so the models stand in the order of their last uses
         _LOADED[key] = shared_model
         if len(_LOADED) > MOST_MODELS:
+            # texts that use the model keep it alive until they end
             del _LOADED[next(iter(_LOADED))]
     _check_tokens(shared_model, tokenizer)
     return shared_model

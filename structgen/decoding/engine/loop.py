@@ -81,10 +81,10 @@ class Loop:
         self._rows: list[Text] = []
         """The texts of the batch: the first ones of the list."""
         self._logits = torch.empty(0)
-        """The logits of the last step. `Text.place` is a text's row here, `Text.line` its row in the masks;
-        `Text.row` has the options of its choice."""
+        """The logits of the last step. `Text.logit_row` is a text's row here, `Text.mask_row` its row in the
+        masks; `Text.row` has the options of its choice."""
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
-        """The masks of the batch; a text has the row `Text.line`."""
+        """The masks of the batch; a text has the row `Text.mask_row`."""
         self._used_rows = 0
         """Rows of the masks in use."""
         self._filler = MaskFiller()
@@ -171,7 +171,7 @@ class Loop:
             if text.edits:
                 text.usage.model_seconds += edit_seconds
         # a text that waited for its search took no part in the last pass, and has no mask
-        without_mask = [text for text in texts if text.line < 0]
+        without_mask = [text for text in texts if text.mask_row < 0]
         if without_mask:
             known_seconds = self._begin_masks(without_mask)
             self._end_masks(without_mask, known_seconds)
@@ -182,16 +182,16 @@ class Loop:
         """Return a token for each text."""
         logits = self._logits
         is_masked = self._is_wider
-        rows, places, lines = [], [], []
+        rows, logit_rows, mask_rows = [], [], []
         for text in texts:
             rows.append(text.row)
-            places.append(text.place)
-            lines.append(text.line)
+            logit_rows.append(text.logit_row)
+            mask_rows.append(text.mask_row)
             is_masked = is_masked or text.matcher is not None or text.phase is not None
-        if -1 in places:  # the logits after a prompt are not in the batch's tensor
+        if -1 in logit_rows:  # the logits after a prompt are not in the batch's tensor
             logits = torch.stack([self.logits_of(text) for text in texts])
-            places = list(range(len(texts)))
-        return choose_tokens(logits, self._mask.array if is_masked else None, rows, places, lines)
+            logit_rows = list(range(len(texts)))
+        return choose_tokens(logits, self._mask.array if is_masked else None, rows, logit_rows, mask_rows)
 
     def _commit_choices(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
         """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
@@ -204,7 +204,7 @@ class Loop:
                         where=f"token {len(text.tokens)}",
                         cure="Look at the model: its weights or its dtype.",
                     )
-                step = step_of(choice, text, self.logits_of, self._mask.array[text.line])
+                step = step_of(choice, text, self.logits_of, self._mask.array[text.mask_row])
                 text.take_step(step, self._second_choice)
                 is_guessed = text.guesses is not None and text.follows_draft()
                 # characters that may begin a stop string are not handed out yet
@@ -289,18 +289,18 @@ class Loop:
             self._mask = larger
         mask = self._mask
         unknown = []
-        line = first
+        row = first
         for number, text in enumerate(texts):
-            text.line = line
+            text.mask_row = row
             # a row for the text, and one for each of its guesses
-            line += 1 + len(drafts[number]) if drafts else 1
+            row += 1 + len(drafts[number]) if drafts else 1
             if drafts:
                 unknown.append(text)
             elif text.matcher is None:
-                allow_all(mask, text.line)
+                allow_all(mask, text.mask_row)
                 if text.phase is not None:
-                    forbid_tokens(mask, text.line, text.phase.ends)
-            elif not text.matcher.fill_known(mask, text.line):
+                    forbid_tokens(mask, text.mask_row, text.phase.ends)
+            elif not text.matcher.fill_known(mask, text.mask_row):
                 unknown.append(text)
         if unknown:
             self._filler.begin_masks(unknown, drafts, mask, apart=apart)
@@ -320,8 +320,8 @@ class Loop:
 
     def logits_of(self, text: Text) -> Tensor:
         """Return the logits [V] after a text's last token."""
-        if text.place >= 0:
-            return self._logits[text.place]
+        if text.logit_row >= 0:
+            return self._logits[text.logit_row]
         assert text.logits is not None
         return text.logits
 
@@ -356,7 +356,7 @@ class Loop:
                 text.decided_text.error = wrap_model_error(error)
         read_seconds = time.perf_counter() - began
         for text in texts:
-            text.place = -1
+            text.logit_row = -1
             text.model_seconds = read_seconds
             text.usage.model_seconds += read_seconds
 
@@ -372,7 +372,7 @@ class Loop:
         self._logits = self._check_logits(logits, row_count)
         # logits and masks of a pass have the same rows, since the masks began at row 0
         for text in rows:
-            text.place = text.line
+            text.logit_row = text.mask_row
 
     def _check_logits(self, logits: Tensor, *rows: int) -> Tensor:
         """Return the logits if they have the promised shape: one row, or as many as given. Raises

@@ -33,18 +33,18 @@ class MaskFiller:
     def begin_masks(
         self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool
     ) -> None:
-        """Fill the masks after the last tokens of `texts`, in the rows of their `line`, and after the guesses
-        of each in the rows behind that (`drafts`: () if no text has one). Each text then stands at the root
-        of its draft. The known rows of `mask` are written before this returns; the others in a thread if
-        `apart`, else by `wait_for_masks`."""
+        """Fill the masks after the last tokens of `texts`, in the rows `Text.mask_row`, and after the guesses
+        of each in the rows behind (`drafts`: () if no text has one). Each text then stands at the root of its
+        draft. The known rows of `mask` are written before this returns; the others in a thread if `apart`,
+        else by `wait_for_masks`."""
         rows: list[int] = []
         all_drafts = drafts or [NO_DRAFT] * len(texts)
         # a row after the last token of the text, and one after each guess
         counts = [1 + len(draft) for draft in all_drafts]
         for text, draft, count in zip(texts, all_drafts, counts, strict=True):
-            rows += range(text.line, text.line + count)
+            rows += range(text.mask_row, text.mask_row + count)
             if drafts:
-                text.guesses = Guesses(draft, text.line, text.matcher, text.phase)
+                text.guesses = Guesses(draft, text.mask_row, text.matcher, text.phase)
         tokens = np.concatenate([draft.tokens for draft in all_drafts])
         parents = np.concatenate([draft.parents for draft in all_drafts])
         # the matchers of now: a text restarted while the thread works gets another matcher
@@ -54,7 +54,7 @@ class MaskFiller:
         # Thoughts are free text, of which `DraftMasks` knows no end tokens.
         for text, count in zip(texts, counts, strict=True):
             if text.phase is not None:
-                for row in range(text.line, text.line + count):
+                for row in range(text.mask_row, text.mask_row + count):
                     forbid_tokens(mask, row, text.phase.ends)
         future = None
         if apart and masks.left:

@@ -116,5 +116,6 @@ def draft_support_of(model: Model) -> DraftSupport:
     """Return which drafts a model verifies; none if it does not say. Cost: that of its `draft_support`."""
     verifier = verifier_of(model)
     if verifier is not None:
+        # the first use may try drafts, which takes some passes
         return verifier.draft_support
     return DraftSupport("none", f"a {type(model).__name__} verifies no drafts: it has no decode_tree")

@@ -145,6 +145,7 @@ class Sampling:
         return (self.strategy,)
 
 
+# The annotations are texts (`from __future__ import annotations`). A seed changes draws, but not their law.
 NUMBERS: Final = tuple(
     name
     for name, kind in Sampling.__annotations__.items()
@@ -176,9 +177,9 @@ def sampling_of_attempt(sampling: Sampling, attempt: int) -> Sampling:
     if attempt == 0:
         return sampling
     drawing = tuple(strategy for strategy in sampling.strategies if not strategy.is_greedy)
-    return replace(
-        sampling, temperature=sampling.temperature or 0.7, seed=sampling.seed + attempt, strategy=drawing
-    )
+    # a greedy sampling (0) draws now, and a strategy that needs temperature 0 would contradict it
+    temperature = sampling.temperature or 0.7
+    return replace(sampling, temperature=temperature, seed=sampling.seed + attempt, strategy=drawing)
 
 
 A_SAMPLING: Final = InstanceCheck(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
@@ -280,8 +281,9 @@ class Request:
     def chosen_by(self) -> Sampling:
         """The sampling, with defaults."""
         language = self.language
-        temperature = 0.0 if language is not None and language.is_greedy and self.n == 1 else 1.0
-        return with_strategy(self.sampling, self.strategy, temperature)
+        # several samples of the likeliest text would all be the same
+        is_greedy = language is not None and language.is_greedy and self.n == 1
+        return with_strategy(self.sampling, self.strategy, 0.0 if is_greedy else 1.0)
 
     @property
     def drafts(self) -> Speculation | None:
@@ -492,6 +494,7 @@ class Handle:
     def after_fork(self, *, is_left: bool) -> None:
         """In a child: forget who held the lock; cancel a text that is left to the parent, and its
         listeners."""
+        # a thread of the parent may have held it, and will not release it here
         self._lock = threading.Lock()
         if is_left:
             self.listeners, self.cancelled = [], True

@@ -143,8 +143,8 @@ class Text:
         # the state of the model after the text
         self.cache: Any = None
         self.logits: Tensor | None = None
-        """The logits after the prompt, while `place` is -1."""
-        self.place = self.line = -1
+        """The logits after the prompt, while `logit_row` is -1."""
+        self.logit_row = self.mask_row = -1
         """The text's rows in the logits of the last step, and in the masks of the batch; -1: it has none."""
         self.model_seconds = self.mask_seconds = 0.0
         """Seconds of the forward pass before the next token, and of filling the masks of that batch."""
@@ -461,7 +461,7 @@ class Text:
             self.steps[-1].drafter = ", ".join(names)
         if not guesses.follow_token(token, self.matcher, self.phase):
             return False
-        self.place = self.line = guesses.row
+        self.logit_row = self.mask_row = guesses.row
         # the pass and its masks are counted once, for the first token of the draft
         self.model_seconds = self.mask_seconds = 0.0
         return True

@@ -147,7 +147,7 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
 
 def _show_token(token: int, tokenizer: Tokenizer) -> str:
     if token in tokenizer.eos_token_ids:
-        return "⟨end⟩"
+        return "⟨end⟩"  # it has no bytes
     return tokenizer.decode([token]).decode("utf-8", "replace")
 
 

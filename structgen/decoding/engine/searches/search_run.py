@@ -48,7 +48,7 @@ class SearchEdit:
         if decision is None and text.search is None:
             # the tensor of the last step, and the mask, are gone when the text goes on
             text.logits = logits(text).clone()
-            text.place = text.line = -1
+            text.logit_row = text.mask_row = -1
             text.search = run
         return decision
 

@@ -34,6 +34,7 @@ class Strategy(ABC):
     """A change of the law of the next token: a value of `sg.Sampling(strategy=...)`."""
 
     __slots__ = ()
+    # The three flags are read by the table of `contradictions`, and by `requests.with_strategy`.
     name: ClassVar[str]
     is_greedy: ClassVar[bool] = False
     """Whether it takes the best token, so that it needs temperature 0."""
@@ -89,6 +90,7 @@ class SearchStrategy(Strategy):
     """Whether it decides where a text begins, also where one token alone is allowed there, and the rest is
     written without it."""
 
+    # no abstract method: most searches hold nothing
     def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
         """Return the resources of the search for the texts of one request, such as another model or a
         process; None where it needs none. Raises OptionError for a model that it cannot use."""
@@ -136,6 +138,7 @@ class NarrowingState(ABC):
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
     """Return the strategies of one request as a tuple. Raises OptionError for another value."""
+    # one strategy alone is usual, and needs no tuple around it
     strategies = (value,) if isinstance(value, Strategy) else value
     is_sequence = isinstance(strategies, Sequence)
     if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):
