@@ -40,8 +40,7 @@ from structgen.tokens.tokenizer import Tokenizer
 _OWN_ENGINE: Final = "structgen"
 _OTHER_ENGINES: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
 """Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
-_SAMPLE_BYTES: Final = 1 << 16
-_SAMPLE_COUNT: Final = 64
+_SAMPLE_BYTES, _SAMPLE_COUNT = 1 << 16, 64
 """How many samples are read of a large weights file, evenly spread. With the file's size they tell two models
 apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")

@@ -178,24 +178,22 @@ def _choose_on_cpu(
             score_rows.append(scores)
         if row.is_filtered:
             filter_index = len(filter_masks)
-            drawn_from = raw[logit_row] if scores is None else scores
-            filter_masks.append(filter_mask(drawn_from, own_mask, row.sampling))
+            filter_masks.append(
+                filter_mask(raw[logit_row] if scores is None else scores, own_mask, row.sampling)
+            )
         texts.append((logit_row, 0 if mask is None else mask_row, score_index, filter_index))
-    all_scores = np.array(score_rows) if score_rows else _NO_SCORES
-    all_filters = np.array(filter_masks) if filter_masks else _NO_WORDS
     # keys of noise are signed here, as torch has them on other devices
     noise = np.array([(row.stream, row.position) for row in rows], np.int64)
-    temperatures = np.array([row.sampling.temperature for row in rows])
     numbers = np.empty((len(rows), 4), np.int64)
     figures = np.empty((len(rows), 3))
     choose_rows(
         raw,
         words,
-        all_scores,
-        all_filters,
+        np.array(score_rows) if score_rows else _NO_SCORES,
+        np.array(filter_masks) if filter_masks else _NO_WORDS,
         np.array(texts, np.int64),
         noise.view(np.uint64),
-        temperatures,
+        np.array([row.sampling.temperature for row in rows]),
         numbers,
         figures,
     )

@@ -312,5 +312,4 @@ def choose_rows(
         numbers[text, ALLOWED] = allowed_count
         numbers[text, LIKELIEST] = likeliest
         numbers[text, FAULTY] = faulty
-        logit = raw[token] - np.float64(top)
-        write_figures(logit, math.log(all_mass), log_allowed, figures[text])
+        write_figures(raw[token] - np.float64(top), math.log(all_mass), log_allowed, figures[text])

@@ -35,7 +35,7 @@ class Driver:
 
     def _reset_state(self) -> None:
         self._lock = threading.Lock()
-        """Guards the four fields below. No step runs under it."""
+        """Guards the next three fields. No step runs under it."""
         self._watched_handles: list[Handle] = []
         self._entering = 0
         """How many texts the requests will have that are being read now."""

@@ -262,13 +262,7 @@ class Engine:
         began = time.perf_counter()
         compiled_grammar, prompt, border = self._forced_text(request, read_prompt.tokens)
         compile_seconds = 0.0 if compiled_grammar is None else time.perf_counter() - began
-        shortest_length = 0 if compiled_grammar is None else None
-        if compiled_grammar is not None:
-            matcher = Matcher(compiled_grammar)
-            # The shortest text is counted only where the bound might be too small: that takes time.
-            if not matcher.budget_suffices(request.most_tokens):
-                shortest_length = matcher.tokens_to_finish()
-                check_budget(request, shortest_length)
+        shortest_length = _count_shortest(request, compiled_grammar)
         strategies = None
         if request.chosen_by.strategy:
             strategies = strategies_of(request, prompt, reading, self.model, thought_limit)
@@ -277,7 +271,6 @@ class Engine:
             drafts, why_less = None, "the strategy reads ahead itself"
         else:
             drafts, why_less = self._draft_start(request, prompt, compiled_grammar)
-        special_ids = self.specials if request.special_texts else {}
         start = RequestStart(
             request=request,
             prompt=prompt,
@@ -287,7 +280,7 @@ class Engine:
             border=border,
             closing=closing,
             drafts=drafts,
-            specials={token: text.encode() for text, token in special_ids.items()},
+            specials=self._special_bytes if request.special_texts else {},
             strategies=strategies,
         )
         texts = []
@@ -297,8 +290,7 @@ class Engine:
             usage.speculation = why_less
             usage.compile_seconds = compile_seconds if sample == 0 else 0.0
             most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
-            decided_text = DecidedText(Handle(request, sample), usage, most_guesses)
-            texts.append(Text(start, decided_text))
+            texts.append(Text(start, DecidedText(Handle(request, sample), usage, most_guesses)))
         # All samples come at once: the first `prefill` then serves all of them (`Loop._read_prompts`).
         self._loop.add(texts)
         return [text.handle for text in texts]
@@ -447,6 +439,11 @@ class Engine:
         return without_bytes(self._named_tokens, self.tokenizer)
 
     @cached_property
+    def _special_bytes(self) -> dict[int, bytes]:
+        """The texts of the special tokens without bytes, by their ids."""
+        return {token: text.encode() for text, token in self.specials.items()}
+
+    @cached_property
     def _named_tokens(self) -> dict[str, int]:
         return special_texts(self.name, self._given_tokenizer)
 
@@ -516,6 +513,20 @@ def _check_request(request: Any) -> Request:
             cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
         )
     return request
+
+
+def _count_shortest(request: Request, compiled_grammar: CompiledGrammar | None) -> int | None:
+    """Return the length of the shortest text of a request, in tokens: 0 for free text; None where it is not
+    counted, as max_tokens surely suffice. Raises BudgetError where they do not."""
+    if compiled_grammar is None:
+        return 0
+    matcher = Matcher(compiled_grammar)
+    # counted only where the bound might be too small: that takes time
+    if matcher.budget_suffices(request.most_tokens):
+        return None
+    shortest_length = matcher.tokens_to_finish()
+    check_budget(request, shortest_length)
+    return shortest_length
 
 
 def _check_single(request: Request) -> Request:

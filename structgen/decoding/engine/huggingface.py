@@ -268,8 +268,8 @@ class HuggingFace:
         last_places = torch.tensor([[cache.length - 1] for cache in caches])
         positions = sees.sum(-1) + last_places
         if shape == "tree":
-            text_columns = self._is_own[:, None].expand(-1, max_nodes, -1)
-            is_visible = torch.cat((text_columns, sees.to(device)), 2)
+            # the text's own columns for each node, then the node's ancestors
+            is_visible = torch.cat((self._is_own[:, None].expand(-1, max_nodes, -1), sees.to(device)), 2)
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
             mask = nothing.where(is_visible, torch.finfo(nothing.dtype).min)[:, None]
@@ -338,13 +338,7 @@ class HuggingFace:
             parents = [-1, 0, 0, 1, -1, 0]
             # the second child, so that a column between is not kept
             paths = [[0, 2], [0]]
-        whole_texts = list[list[int]]()
-        for node, parent in enumerate(parents):
-            is_first_text = node < counts[0]
-            text = texts[0] if is_first_text else texts[1]
-            first = 0 if is_first_text else counts[0]
-            text_before = text if parent < 0 else whole_texts[first + parent]
-            whole_texts.append([*text_before, tokens[node]])
+        whole_texts = _texts_of_nodes(texts, tokens, parents, counts)
         kept_texts = [whole_texts[paths[0][-1]], whole_texts[counts[0]]]
         whole_texts += [[*kept_text, end] for kept_text, end in zip(kept_texts, ends, strict=True)]
 
@@ -431,6 +425,22 @@ class HuggingFace:
         for cache in caches:
             cache.layers = []
             cache.parents = []
+
+
+def _texts_of_nodes(
+    texts: Sequence[list[int]], tokens: Sequence[int], parents: Sequence[int], counts: Sequence[int]
+) -> list[list[int]]:
+    """Return for each node of trees behind `texts` the whole text that it ends. `tokens`, `parents` and
+    `counts` are as in `decode_tree`: `_texts_of_nodes([[1]], [8, 9], [-1, 0], [2])` is `[[1, 8], [1, 8, 9]]`.
+    """
+    whole_texts: list[list[int]] = []
+    for text, count in zip(texts, counts, strict=True):
+        first = len(whole_texts)
+        for node in range(first, first + count):
+            # a parent comes before its children
+            text_before = text if parents[node] < 0 else whole_texts[first + parents[node]]
+            whole_texts.append([*text_before, tokens[node]])
+    return whole_texts
 
 
 def _cache_name(model: Any) -> str:

@@ -324,7 +324,7 @@ class Text:
         matcher.rollback(1)
         if not leads_away:
             return step
-        # before the last stage one token more is allowed: the shortest way may be no way that a model writes
+        # before the last stage the text may take one token more than its shortest completion
         budget = min(room, shortest_length + (not is_last))
         begins_so = None if is_last else lambda data: data[:1] == first_byte
         other_step = second_choice.choose_within(self, budget, run.description, begins_so)
@@ -349,7 +349,7 @@ class Text:
         forced_token = phase.forced_token()
         token = token if forced_token is None else forced_token
         banned_tokens: list[int] = []
-        # it ends: the tag alone, without a rest, always closes
+        # it ends: a token that does not close the thoughts is always taken
         while not phase.take_token(token, self.max_tokens):
             banned_tokens.append(token)
             token = second_choice.choose_besides(self, (*phase.ends, *banned_tokens))

@@ -154,11 +154,11 @@ def run_layer(
     norm = weights[at[BEFORE] : at[BEFORE] + width]
     for i in range(count):
         normalise_row(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
-    qkv_width = (heads + 2 * groups) * head
-    write_products(here, 4 * width, count, width, base + 4 * at[QKV], qkv_width, half, there)
+    write_products(
+        here, 4 * width, count, width, base + 4 * at[QKV], (heads + 2 * groups) * head, half, there
+    )
     attend_all(rows, layer, wide, sizes, tables, attention, narrow)
-    out_depth = heads * head
-    write_products(here, 4 * out_depth, count, out_depth, base + 4 * at[OUT], width, half, there)
+    write_products(here, 4 * heads * head, count, heads * head, base + 4 * at[OUT], width, half, there)
     add_rows(x, wide)
     norm = weights[at[BETWEEN] : at[BETWEEN] + width]
     for i in range(count):

@@ -203,13 +203,12 @@ def attend_rows(
         for start in range(0, len(queries), most_rows()):
             part_queries = queries[start : start + most_rows()]
             # whole panels are scored; the scores of unseen columns are ignored
-            panels = rows[-1, WHERE] // PANEL + 1
             listed_product(
                 part_queries.ctypes.data,
                 len(part_queries),
                 head,
                 pages,
-                panels,
+                rows[-1, WHERE] // PANEL + 1,
                 keys,
                 raw.ctypes.data,
                 4 * raw.shape[1],
@@ -227,8 +226,9 @@ def attend_rows(
                 add_path(shares[at], seen_count, shared_count, paths[i], pages, values, part_queries[at])
                 first = (group * each + (start + at) % each) * head
                 # the weights were not divided by their sum: one division at the end for each number
-                total = sum_range(shares[at], 0, seen_count)
-                write_mean(part_queries[at], total, out[i, first : first + head])
+                write_mean(
+                    part_queries[at], sum_range(shares[at], 0, seen_count), out[i, first : first + head]
+                )
 
 
 @entry("void(int64, int64[::1], int64, int64, int64, int64)")
