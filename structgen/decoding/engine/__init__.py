@@ -12,6 +12,8 @@ reasons.
    position and token, so that a seed means the same in any batch.
 4. `model_protocol` is the protocol of models; `models` finds one: `forward_pass.llama` (our own) and
    `huggingface`.
+5. `strategies` change the distribution of the next token; `searches` read ahead. Both are edits of a text,
+   which the loop calls without knowing them.
 
 Helpers: `contradictions` lists options that exclude one another, `draft_models` checks drafters,
 `model_faults` are errors of a model, `special_texts` the texts of special tokens, `row_loops` compiled loops
@@ -46,7 +48,8 @@ _load, __dir__ = lazy_names(
 
 
 def __getattr__(name: str) -> object:
-    """Return a public name; what is asked of an engine is told without torch, which the loop loads."""
+    """Return a public name. Without torch, which the loop loads, `Engine` is a class that raises the
+    error."""
     try:
         with announce_wait("loading torch"):
             return _load(name)

@@ -2,6 +2,10 @@
 
 This process alone writes, and hands out the prompts that have no line yet (`system.result_files`). So either
 way of working goes on where the other one stopped.
+
+`run_bulk` and `run_bulk_on_ray` are the doors. An `Answering` takes prompts and yields lines of results; its
+first item is the `engine_parts`. With them and with digests of the requests a run recognises its results: a
+file that another run began is not continued (`identify_run`).
 """
 
 from __future__ import annotations
@@ -33,12 +37,12 @@ from structgen.machines.core.compiled import CompiledGrammar, plain_grammar
 from structgen.machines.core.grammar import Grammar
 from structgen.tokens.tokenizer import Tokenizer
 
-_OWN: Final = "structgen"
-_OTHERS: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
+_OWN_ENGINE: Final = "structgen"
+_OTHER_ENGINES: Final = {"vllm": "structgen.doors.integrations.vllm_bulk"}
 """Other engines: the module that answers with each. It is of a room above, so it is loaded by its name."""
-_SAMPLE, _SAMPLES = 1 << 16, 64
-"""Bytes of a sample, and how many samples are read of a large weights file, evenly spread. With the file's
-size they tell two models apart without reading gigabytes."""
+_SAMPLE_BYTES, _SAMPLE_COUNT = 1 << 16, 64
+"""How many samples are read of a large weights file, evenly spread. With the file's size they tell two models
+apart without reading gigabytes."""
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".gguf")
 _LINES: Final = JsonShapes("line: any id seed; text prompt; list messages")
 """A line of a prompts file that is an object."""
@@ -47,8 +51,8 @@ _OPTIONS = (
     *("healing", "choices", "continue_final_message", "begun"),
 )
 """The options of a request that documents depend on, besides grammar and sampling."""
-_ALWAYS = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
-_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
+_ALWAYS_SHOWN = ("prompt_tokens", "tokens", "calls", "tokens_per_call", "drafted", "accepted", "speculation")
+_SHOWN_IF_SET = ("outline", "choices", "strategy", "strategy_calls")
 """Fields of a usage that are shown; some where they say something."""
 
 
@@ -71,8 +75,9 @@ class Prompt:
         return replace(request, sampling=replace(request.chosen_by, seed=self.seed))
 
     def result_line(self, outcome: Mapping[str, Any] | StructgenError) -> dict[str, Any]:
-        """Return the line of results: what is said of the result, or the error."""
-        outcome = {"error": str(outcome)} if isinstance(outcome, StructgenError) else outcome
+        """Return the line of results: the fields of the result, or the error."""
+        if isinstance(outcome, StructgenError):
+            outcome = {"error": str(outcome)}
         return {"line": self.line, "id": self.name, **outcome}
 
 
@@ -111,11 +116,11 @@ def run_bulk(
     before anything is written: OptionError for a line of prompts that cannot be read; those of `results_of`.
     """
     answers = engine_answers(engine, request_of) if isinstance(engine, Engine) else engine
+    # all lines are read before the first answer: an error in the last one is told at once
     prompt_by_line = {prompt.line: prompt for prompt in read_prompts(prompts)}
     run = partial(identify_run, request_of)
-    return report_progress(
-        results_of(results, prompt_by_line, answers, run, start_over=start_over), len(prompt_by_line), tell
-    )
+    lines = results_of(results, prompt_by_line, answers, run, start_over=start_over)
+    return report_progress(lines, len(prompt_by_line), tell)
 
 
 def report_progress(
@@ -124,14 +129,16 @@ def report_progress(
     report: Callable[[BulkProgress], None],
 ) -> BulkProgress:
     """Return the progress at the end of the lines of `results_of`; `report` is told of it at each new one."""
-    now = BulkProgress(0, 0, total, 0)
+    progress = BulkProgress(0, 0, total, 0)
     with closing(lines):
         for line, is_new in lines:
-            done_before, tokens = now.before + (not is_new), now.tokens + is_new * line.get("tokens", 0)
-            now = BulkProgress(now.done + 1, done_before, now.total, tokens)
+            # lines of an earlier run come first, and are counted without a report
+            done_before = progress.before + (not is_new)
+            tokens = progress.tokens + is_new * line.get("tokens", 0)
+            progress = BulkProgress(progress.done + 1, done_before, total, tokens)
             if is_new:
-                report(now)
-    return now
+                report(progress)
+    return progress
 
 
 def read_prompts(path: Path) -> Iterator[Prompt]:
@@ -141,10 +148,12 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
         for number, line in enumerate(lines):
             if not line.strip():
                 continue
+            # the first line with a text decides for the whole file
             if is_plain is None:
                 is_plain = line.lstrip()[:1] not in (b"{", b'"')
             where = f"{path}:{number + 1}"
             try:
+                # a byte order mark, as editors of Windows write it, stands in the first line alone
                 text = line.decode("utf-8-sig" if number == 0 else "utf-8")
                 line_value = text.rstrip("\r\n") if is_plain else json.loads(text)
             except (ValueError, RecursionError) as error:
@@ -170,8 +179,8 @@ def read_prompts(path: Path) -> Iterator[Prompt]:
 
 
 def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[str, str]:
-    """Return what answers depend on in an engine: the version, with that of `other_version`, the digest of
-    the model, and the fingerprint of its tokenizer."""
+    """Return the parts of an engine that answers depend on: the version, with that of `other_version`, the
+    digest of the model, and the fingerprint of its tokenizer."""
     version = public_name("__version__")
     version = f"{version} with {other_version}" if other_version else version
     return {"version of structgen": version, "model": model, "tokenizer": tokenizer}
@@ -180,13 +189,13 @@ def engine_parts(model: str, tokenizer: str, other_version: str = "") -> dict[st
 def identify_run(
     request_of: Callable[[Any], Request], of_engine: Mapping[str, str], prompts: Sequence[Prompt]
 ) -> dict[str, str]:
-    """Return what a run is for `result_files`: `engine_parts`, and digests of prompts and requests. Cost:
-    making each request."""
+    """Return the identity of a run for `result_files`: `engine_parts`, and digests of prompts and requests.
+    Cost: making each request."""
+    # the names stand in the error for a file of another run, so that it says what has changed
     names = ("file of prompts, or way of putting them", "schema or grammar", "sampling or seed")
     sums = {name: blake2b(digest_size=16) for name in (*names, "max_tokens, or another option")}
-    fingerprint_of = lru_cache(maxsize=64)(
-        _fingerprint_of
-    )  # many prompts share a grammar, or each has its own
+    # many prompts share a grammar, or each has its own: bounded, so that the latter are let go
+    fingerprint_of = lru_cache(maxsize=64)(_fingerprint_of)
     for prompt in prompts:
         try:
             request = prompt.make_request(request_of)
@@ -202,7 +211,8 @@ def identify_run(
             ]
         for digest, value in zip(sums.values(), dependencies, strict=True):
             digest.update(f"{value!r}\n".encode())
-    return {**of_engine, **{name: digest.hexdigest() for name, digest in sums.items()}}
+    of_requests = {name: digest.hexdigest() for name, digest in sums.items()}
+    return {**of_engine, **of_requests}
 
 
 def _fingerprint_of(grammar: Grammar | CompiledGrammar | None) -> str:
@@ -215,14 +225,15 @@ def model_digest(name: str) -> str:
     configuration and weights. Cost: reading a few megabytes."""
     digest = blake2b(digest_size=16)
     place = model_path(model_name(name))
+    # sorted: the order of a folder is that of the file system
     for path in [place] if place.is_file() else sorted(place.iterdir()):
         if path.name == "config.json" or path.suffix in _WEIGHTS:
             size = path.stat().st_size
             digest.update(f"{path.name} {size}\n".encode())
             with path.open("rb") as file:
-                for start in range(0, size, max(size // _SAMPLES, _SAMPLE)):
+                for start in range(0, size, max(size // _SAMPLE_COUNT, _SAMPLE_BYTES)):
                     file.seek(start)
-                    digest.update(file.read(_SAMPLE))
+                    digest.update(file.read(_SAMPLE_BYTES))
     return digest.hexdigest()
 
 
@@ -239,15 +250,17 @@ def own_parts(engine: Engine) -> dict[str, str]:
 def engine_answers(
     engine: Engine, request_of: Callable[[Any], Request], trace_headers: Mapping[str, str] | None = None
 ) -> Answering:
-    """Return what answers prompts with our own engine. `trace_headers`: names the span of the caller in
-    another process. Cost: reading a few megabytes of the model."""
+    """Return the function that answers prompts with our own engine. `trace_headers`: names the span of the
+    caller in another process. Cost: reading a few megabytes of the model."""
     parts = own_parts(engine)
 
     def answer_prompts(prompts: Sequence[Prompt]) -> Answers:
         yield parts
-        remaining, waiting = deque(prompts), dict[Handle, tuple[Prompt, CallSpan]]()
+        remaining = deque(prompts)
+        waiting: dict[Handle, tuple[Prompt, CallSpan]] = {}
         try:
             while remaining or waiting:
+                # twice the rows: a row that gets free has a compiled request at once
                 while remaining and len(waiting) < 2 * engine.max_rows:
                     prompt = remaining.popleft()
                     span = _span_of(engine, prompt, trace_headers)
@@ -264,9 +277,8 @@ def engine_answers(
                     result = handle.result
                     assert result is not None
                     prompt, span = waiting.pop(handle)
-                    span.record_answer(
-                        result.usage, [(result.text, result.finish_reason.value)], result.error
-                    )
+                    answer = result.text, result.finish_reason.value
+                    span.record_answer(result.usage, [answer], result.error)
                     span.end()
                     yield prompt.result_line(show_result(result, handle.request.grammar))
         finally:
@@ -292,19 +304,26 @@ def _own_answers(
     request_of: Callable[[Any], Request],
     trace_headers: Mapping[str, str] | None = None,
 ) -> Answering:
-    """Return what an actor does. Shards that come from two threads share the batches of its engine."""
+    """Return the answering of an actor, with an engine of its own. Shards that come from two threads share
+    the batches of its engine.
+
+    `model` and `options` are of `Engine`, such as `{"device": "cpu"}`; `request_of` makes the request of a
+    prompt; `trace_headers` names the span of the caller. Errors: those of `Engine`.
+    """
     return engine_answers(Engine(model, **options), request_of, trace_headers)
 
 
 def _find_maker(
     engine: str, prompts: Path, request_of: Callable[[Any], Request]
 ) -> Callable[[str, Mapping[str, Any], Callable[[Any], Request]], Answering]:
-    """Return what makes the worker of an engine. Raises OptionError for a request that another engine does
-    otherwise than our own."""
-    if engine == _OWN:
+    """Return the function that makes the worker of an engine. Raises OptionError for a request that another
+    engine does otherwise than our own."""
+    if engine == _OWN_ENGINE:
+        # taken here: the span of the caller is not open in the worker's process
         trace_headers = carried_headers()
         return partial(_own_answers, trace_headers=trace_headers) if trace_headers else _own_answers
-    module = import_module(_OTHERS[engine])
+    module = import_module(_OTHER_ENGINES[engine])
+    # all requests now, before a worker loads a model
     for prompt in read_prompts(prompts):
         try:
             request = prompt.make_request(request_of)
@@ -342,32 +361,33 @@ def run_bulk_on_ray(
     OptionError where Ray is not there.
 
     With `engine="vllm"` each actor has an `LLM` of vLLM with our back end, which `engine_options` are for.
-    What a request asks for and vLLM does otherwise is an OptionError before anything is begun.
+    An option of a request that vLLM does otherwise is an OptionError before anything is begun.
     """
-    checks.ChoiceCheck((_OWN, *_OTHERS))("engine", engine)
+    checks.ChoiceCheck((_OWN_ENGINE, *_OTHER_ENGINES))("engine", engine)
     checks.InstanceCheck(Mapping | None, 'Give an object, as in {"name": 1}.')(
         "engine_options", engine_options
     )
-    if engine == _OWN and engine_options:
+    if engine == _OWN_ENGINE and engine_options:
         raise OptionError(
             "They are options of another engine.", where="engine_options", cure='Add engine="vllm".'
         )
     for name, value in {"shard_size": shard_size, "workers": 1 if workers is None else workers}.items():
         checks.check_whole(name, value, 1)
     options: dict[str, Any] = {"device": device, "dtype": dtype, "max_rows": max_rows}
-    if engine != _OWN:
+    if engine != _OWN_ENGINE:
         options["engine_options"] = dict(engine_options or {})
     make = _find_maker(engine, prompts, request_of)
     resolved_name = model_name(model)
     check_causal(resolved_name)
+    # an absolute path: the working folder of a worker is another one
     folder = resolved_name if resolved_name in NAMED_MODELS else str(Path(resolved_name).resolve())
     make_worker = partial(make, folder, options, request_of)
     gpu = None if device is None else device.startswith("cuda")
+    # two shards share the batches of our engine, so that its rows stay full at the end of one
+    shards_at_once = 2 if engine == _OWN_ENGINE else 1
 
     def answer_on_ray(remaining: Sequence[Prompt]) -> Answers:
-        return ray_answers(
-            make_worker, remaining, shard_size, workers, gpu=gpu, at_once=2 if engine == _OWN else 1
-        )
+        return ray_answers(make_worker, remaining, shard_size, workers, gpu=gpu, at_once=shards_at_once)
 
     return run_bulk(answer_on_ray, prompts, results, request_of, tell, start_over=start_over)
 
@@ -390,9 +410,9 @@ def show_result(result: Result, grammar: Grammar | CompiledGrammar | None = None
 def show_usage(usage: Usage) -> dict[str, Any]:
     """Return the usage as a JSON object: forward passes, and how many guesses were accepted."""
     usage_fields = asdict(usage) | {"tokens_per_call": round(usage.tokens_per_call, 3)}
-    return {name: usage_fields[name] for name in _ALWAYS} | {
-        name: usage_fields[name] for name in _IF_SET if usage_fields[name]
-    }
+    always = {name: usage_fields[name] for name in _ALWAYS_SHOWN}
+    if_set = {name: usage_fields[name] for name in _SHOWN_IF_SET if usage_fields[name]}
+    return always | if_set
 
 
 def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
@@ -402,14 +422,17 @@ def show_steps(result: Result, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     def token_text(token: int) -> str:
         return tokenizer.decode([token]).decode("utf-8", "replace")
 
+    def show_pairs(pairs: Sequence[tuple[int, float]]) -> list[list[Any]]:
+        return [[token_text(token), logprob] for token, logprob in pairs]
+
     return [
         {
             "token": step.token,
             "text": token_text(step.token),
             "logprob": step.logprob,
             "constrained_logprob": step.constrained,
-            "likeliest": [[token_text(token), p] for token, p in step.likeliest],
-            "likeliest_allowed": [[token_text(token), p] for token, p in step.likeliest_allowed],
+            "likeliest": show_pairs(step.likeliest),
+            "likeliest_allowed": show_pairs(step.likeliest_allowed),
         }
         for step in result.steps
     ]

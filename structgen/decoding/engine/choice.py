@@ -83,9 +83,9 @@ class ChoiceRow:
             sampling.min_tokens,
         )
         self.is_penalised = sampling.repetition_penalty != 1.0 or any(additions)
-        self.is_filtered = bool(
-            sampling.temperature and (sampling.top_k or sampling.top_p < 1 or sampling.min_p)
-        )
+        # at temperature 0 the likeliest token is taken, which each filter keeps
+        has_filter = sampling.top_k or sampling.top_p < 1 or sampling.min_p
+        self.is_filtered = bool(sampling.temperature and has_filter)
 
     def list_biases(self) -> tuple[list[int], list[float]]:
         """Return the tokens with a fixed change of their logits now, and the changes: `logit_bias`, and a ban
@@ -100,37 +100,45 @@ def choose_tokens(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int] | None = None,
-    lines: Sequence[int] | None = None,
+    logit_rows: Sequence[int] | None = None,
+    mask_rows: Sequence[int] | None = None,
 ) -> list[Choice]:
-    """Return a token for each row from float logits [texts, V], under a `mask` [lines, words] or None: row i
-    has `places[i]` of the logits and `lines[i]` of the mask (None: i).
+    """Return a token for each row from float logits [texts, V], under a `mask` [texts, words] or None: row i
+    has row `logit_rows[i]` of the logits and row `mask_rows[i]` of the mask (None: i).
 
     Tokens beyond a mask's words are not allowed. Log-probabilities are at temperature 1, before penalties.
     Cost: on a CPU 1 to 2 ns a logit, and 10 us; with a filter that of `filter_mask`; elsewhere that of
     `choose_anywhere`.
     """
     all_rows = range(len(rows))
-    where = all_rows if places is None else places, all_rows if lines is None else lines
+    logit_rows = all_rows if logit_rows is None else logit_rows
+    mask_rows = all_rows if mask_rows is None else mask_rows
     choose_there = _choose_on_cpu if logits.device.type == "cpu" else choose_anywhere
-    return choose_there(logits, mask, rows, *where)
+    return choose_there(logits, mask, rows, logit_rows, mask_rows)
 
 
 def list_candidates(logits: Tensor, mask: Words | None, count: int) -> tuple[tuple[int, float], ...]:
     """Return the `count` likeliest tokens that a mask [words] allows (None: all tokens), likeliest first,
     with their log-probabilities among the allowed tokens."""
-    best, ids = find_likeliest(logits[None], None if mask is None else mask[None], count)
+    row_mask = None if mask is None else mask[None]
+    best, ids = find_likeliest(logits[None], row_mask, count)
+    # the others are tokens that are not allowed, with minus infinity
     possible_count = int(torch.isfinite(best).sum())
-    return tuple(zip(ids[0, :possible_count].tolist(), best[0, :possible_count].tolist(), strict=True))
+    tokens = ids[0, :possible_count].tolist()
+    logprobs = best[0, :possible_count].tolist()
+    return tuple(zip(tokens, logprobs, strict=True))
 
 
 def find_likeliest(logits: Tensor, mask: Words | None, count: int) -> tuple[Tensor, Tensor]:
     """Return log-probabilities [rows, count] among the tokens that a mask [rows, words] allows (None: all
     tokens), and the tokens, likeliest first; -inf where a row has fewer. Cost: on a CPU 5 ns a logit."""
-    masked_logits, width = logits.float(), logits.shape[-1]
+    masked_logits = logits.float()
+    width = logits.shape[-1]
     if mask is not None:
+        # bytes of a word in memory order, low bits first: bit t of a row is then token t
         bits = np.unpackbits(mask.view(np.uint8), axis=1, count=width, bitorder="little")
-        masked_logits = masked_logits.masked_fill(torch.from_numpy(bits).to(masked_logits.device) == 0, NEVER)
+        is_banned = torch.from_numpy(bits).to(masked_logits.device) == 0
+        masked_logits = masked_logits.masked_fill(is_banned, NEVER)
     best, ids = torch.log_softmax(masked_logits, -1).topk(min(count, width))
     return best, ids
 
@@ -142,61 +150,74 @@ def _choose_on_cpu(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int],
-    lines: Sequence[int],
+    logit_rows: Sequence[int],
+    mask_rows: Sequence[int],
 ) -> list[Choice]:
-    """Choose the token of each row in compiled code. `places`: its row in the logits, `lines`: in the
-    mask."""
+    """Choose the token of each row in compiled code, as `choose_tokens` describes."""
     raw: npt.NDArray[np.float32] = np.ascontiguousarray(logits.float().numpy())
     words = _NO_WORDS if mask is None else np.ascontiguousarray(mask)
     score_rows: list[npt.NDArray[np.float64]] = []
     filter_masks: list[Words] = []
     texts: list[tuple[int, int, int, int]] = []
-    for row, place, line in zip(rows, places, lines, strict=True):
-        row_mask = None if mask is None else words[line]
-        which = narrow = -1
-        # what the row draws from in place of its logits
+    for row, logit_row, mask_row in zip(rows, logit_rows, mask_rows, strict=True):
+        own_mask = None if mask is None else words[mask_row]
+        # -1: the row draws from its logits, and no filter narrows its mask
+        score_index = filter_index = -1
         apply_penalties = partial(penalised_scores, row=row) if row.is_penalised else None
+        # the scores that the row draws from in place of its logits
         scores: npt.NDArray[np.float64] | None = None
         if row.law is not None:
-            scores = row.law.adjust_scores(raw[place], row_mask, row.sampling.temperature, apply_penalties)
+            # the law has penalties in its midst: behind the mixture, before the narrowing
+            scores = row.law.adjust_scores(
+                raw[logit_row], own_mask, row.sampling.temperature, apply_penalties
+            )
         elif apply_penalties is not None:
-            scores = apply_penalties(raw[place])
+            scores = apply_penalties(raw[logit_row])
         if scores is not None:
-            which = len(score_rows)
+            score_index = len(score_rows)
             score_rows.append(scores)
         if row.is_filtered:
-            narrow = len(filter_masks)
-            filter_masks.append(filter_mask(raw[place] if scores is None else scores, row_mask, row.sampling))
-        texts.append((place, 0 if mask is None else line, which, narrow))
-    numbers, figures = np.empty((len(rows), 4), np.int64), np.empty((len(rows), 3))
+            filter_index = len(filter_masks)
+            filter_masks.append(
+                filter_mask(raw[logit_row] if scores is None else scores, own_mask, row.sampling)
+            )
+        texts.append((logit_row, 0 if mask is None else mask_row, score_index, filter_index))
+    # keys of noise are signed here, as torch has them on other devices
+    noise = np.array([(row.stream, row.position) for row in rows], np.int64)
+    numbers = np.empty((len(rows), 4), np.int64)
+    figures = np.empty((len(rows), 3))
     choose_rows(
         raw,
         words,
         np.array(score_rows) if score_rows else _NO_SCORES,
         np.array(filter_masks) if filter_masks else _NO_WORDS,
         np.array(texts, np.int64),
-        np.array([(row.stream, row.position) for row in rows], np.int64).view(np.uint64),
+        noise.view(np.uint64),
         np.array([row.sampling.temperature for row in rows]),
         numbers,
         figures,
     )
-    token, allowed_counts, likeliest_tokens, faulty = numbers.T.tolist()
-    return [*map(Choice, token, *figures.T.tolist(), allowed_counts, likeliest_tokens, faulty)]
+    # lists, once for all rows: single numbers of an array are slow to read
+    tokens, allowed_counts, likeliest_tokens, faulty = numbers.T.tolist()
+    return [*map(Choice, tokens, *figures.T.tolist(), allowed_counts, likeliest_tokens, faulty)]
 
 
 def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Sampling) -> Words:
     """Return the mask of the tokens that top-k, top-p and min-p leave of those that a mask [words] allows
     (None: all tokens), at a temperature above 0. Cost: 10 ns for each allowed token, and 30 us."""
     ids = allowed_ids(words, len(scores))
+    # in double precision: divided by 1e-30 a logit of single precision would be infinite
     levels = scores[ids] / np.float64(sampling.temperature)
     top = levels.max(initial=-np.inf)
+    # No finite maximum: no token may come, or the logits are faulty, which the choice finds out itself.
     if math.isfinite(top):
         below = top - levels
         if 0 < sampling.top_k < len(ids):
             is_best = _find_leading(below, None, sampling.top_k)
-            ids, below = ids[is_best], below[is_best]
+            ids = ids[is_best]
+            below = below[is_best]
         if sampling.top_p < 1 or sampling.min_p:
+            # shares of the greatest probability, so min-p is compared directly
             shares = np.exp(-below)
             is_kept = shares >= sampling.min_p
             if sampling.top_p < 1:
@@ -206,8 +227,9 @@ def filter_mask(scores: npt.NDArray[Any], words: Words | None, sampling: Samplin
 
 
 def words_of(tokens: Any, size: int) -> Words:
-    """Return the mask of some tokens of a vocabulary of so many."""
-    bits = np.zeros(32 * -(-size // 32), np.bool_)
+    """Return the mask of some tokens of a vocabulary of `size` tokens."""
+    word_count = -(-size // 32)  # rounded up
+    bits = np.zeros(32 * word_count, np.bool_)
     bits[tokens] = True
     return np.packbits(bits, bitorder="little").view(np.int32)
 
@@ -215,31 +237,35 @@ def words_of(tokens: Any, size: int) -> Words:
 def _find_leading(
     below: npt.NDArray[np.float64], shares: npt.NDArray[np.float64] | None, enough: float
 ) -> npt.NDArray[np.bool_]:
-    """Return which tokens, told by how far their scores lie below the greatest, come before the sum of their
-    `shares` (None: their number) reaches `enough`: likeliest first, of equal ones the smaller id. The one
-    that reaches it is among them. A histogram tells in which step of an eighth that is, and the scores of
-    this step alone are sorted."""
+    """Return which tokens come before the sum of their `shares` (None: their number) reaches `enough`:
+    likeliest first, of equal ones the smaller id. The token that reaches it is among them. `below`: how far
+    the score of each token lies below the greatest. A histogram tells in which step of an eighth the sum is
+    reached, and the scores of this step alone are sorted."""
     steps = np.minimum(8 * below, _STEPS).astype(np.uint8)
     sums = np.bincount(steps, shares)
     sum_before = sums.cumsum() - sums
     last = int(sum_before.searchsorted(enough)) - 1
     is_leading = steps < last
     (ids,) = (steps == last).nonzero()
+    # stable: of equal scores the smaller id stays first
     ids = ids[below[ids].argsort(kind="stable")]
     step_shares = np.ones(len(ids)) if shares is None else shares[ids]
-    is_leading[ids[sum_before[last] + step_shares.cumsum() - step_shares < enough]] = True
+    share_before = sum_before[last] + step_shares.cumsum() - step_shares
+    is_leading[ids[share_before < enough]] = True
     return is_leading
 
 
 def penalised_scores(raw: npt.NDArray[Any], row: ChoiceRow) -> npt.NDArray[np.float64]:
     """Return logits [V] with the penalties and biases of a row."""
-    scores, sampling = raw.astype(np.float64), row.sampling
-    if sampling.repetition_penalty != 1.0:
-        tokens_so_far = np.unique(np.array([*row.prompt, *row.text], np.int64))
+    scores = raw.astype(np.float64)
+    sampling = row.sampling
+    penalty = sampling.repetition_penalty
+    if penalty != 1.0:
+        all_tokens = np.array([*row.prompt, *row.text], np.int64)
+        tokens_so_far = np.unique(all_tokens)
         old = scores[tokens_so_far]
-        scores[tokens_so_far] = np.where(
-            old > 0, old / sampling.repetition_penalty, old * sampling.repetition_penalty
-        )
+        # a negative logit would grow by division
+        scores[tokens_so_far] = np.where(old > 0, old / penalty, old * penalty)
     if (sampling.presence_penalty or sampling.frequency_penalty) and row.text:
         ids, counts = np.unique(np.array(row.text, np.int64), return_counts=True)
         scores[ids] -= sampling.presence_penalty + sampling.frequency_penalty * counts
@@ -256,8 +282,8 @@ def choose_anywhere(
     logits: Tensor,
     mask: Words | None,
     rows: Sequence[ChoiceRow],
-    places: Sequence[int],
-    lines: Sequence[int],
+    logit_rows: Sequence[int],
+    mask_rows: Sequence[int],
 ) -> list[Choice]:
     """Choose one token a row as `choose_tokens` does, on any device.
 
@@ -266,56 +292,71 @@ def choose_anywhere(
     if a row has a filter; one wait for the device; for a row that is chosen in main memory a copy of its
     logits, and that of `choose_tokens` on a CPU.
     """
-    logit_rows, mask_lines = list(places), list(lines)
-    words = None if mask is None else _copy_to_device(torch.from_numpy(mask[mask_lines]), logits.device)
+    logit_rows = list(logit_rows)
+    mask_rows = list(mask_rows)
+    words = None
+    if mask is not None:
+        words = _copy_to_device(torch.from_numpy(mask[mask_rows]), logits.device)
     numbers = _pack_arguments(rows, logit_rows, logits)
+    # the kernels are faster without these arguments
     if logit_rows == list(range(len(logits))):
         del numbers["rows"]
     if not any(row.is_filtered for row in rows):
         for name in ("top_k", "top_p", "min_p"):
             del numbers[name]
-    chosen = _read_figures(masked_sample(logits, words, **numbers).figures.cpu().numpy())
+    sampled = masked_sample(logits, words, **numbers)
+    # the one wait for the device
+    chosen = _read_figures(sampled.figures.cpu().numpy())
     for i, row in enumerate(rows):
         if row.law is not None or row.is_penalised:
-            line = None if mask is None else mask[mask_lines[i]][None]
-            (chosen[i],) = _choose_on_cpu(logits[logit_rows[i]].cpu()[None], line, [row], [0], [0])
+            row_logits = logits[logit_rows[i]].cpu()[None]
+            row_mask = None if mask is None else mask[mask_rows[i]][None]
+            (chosen[i],) = _choose_on_cpu(row_logits, row_mask, [row], [0], [0])
     return chosen
 
 
-def _pack_arguments(rows: Sequence[ChoiceRow], places: Sequence[int], logits: Tensor) -> dict[str, Tensor]:
+def _pack_arguments(
+    rows: Sequence[ChoiceRow], logit_rows: Sequence[int], logits: Tensor
+) -> dict[str, Tensor]:
     """Return the arguments of `masked_sample` for rows, on the device of the logits, in one copy."""
     samplings = [row.sampling for row in rows]
     columns = np.empty((7, len(rows)), np.int64)
-    columns[0], columns[1], columns[2] = [row.stream for row in rows], [row.position for row in rows], places
+    columns[0] = [row.stream for row in rows]
+    columns[1] = [row.position for row in rows]
+    columns[2] = logit_rows
     columns[3] = [min(sampling.top_k, logits.shape[1]) for sampling in samplings]
-    floats = np.array(
-        [(sampling.temperature, sampling.top_p, sampling.min_p) for sampling in samplings]
-    ).reshape(-1, 3)
-    columns[4:] = floats.T.copy().view(np.int64)
+    floats = [(sampling.temperature, sampling.top_p, sampling.min_p) for sampling in samplings]
+    # the bits of the floats travel as integers: one tensor, so one copy
+    float_columns = np.array(floats).reshape(-1, 3).T.copy()
+    columns[4:] = float_columns.view(np.int64)
     device_columns = _copy_to_device(torch.from_numpy(columns), logits.device)
-    return dict(
-        zip(
-            ("seed", "position", "rows", "top_k", "temperature", "top_p", "min_p"),
-            (*device_columns[:4], *device_columns[4:].view(torch.float64)),
-            strict=True,
-        )
-    )
+    integers = device_columns[:4]
+    reals = device_columns[4:].view(torch.float64)
+    names = ("seed", "position", "rows", "top_k", "temperature", "top_p", "min_p")
+    return dict(zip(names, (*integers, *reals), strict=True))
 
 
 def _read_figures(figures: npt.NDArray[np.int64]) -> list[Choice]:
-    """Return the tokens, with the log-probabilities of what the kernels found for each row."""
+    """Return the choices that the figures [6, rows] of the kernels say: token, log of the sums of all and of
+    the allowed, log-probability (the bits of three floats), number of allowed tokens, likeliest token."""
     token, allowed_counts, likeliest = figures[[0, 4, 5]]
     log_all, log_allowed, logprob = figures[1:4].view(np.float64)
-    faulty, likeliest_tokens = token < 0, likeliest.clip(min=0)
+    faulty = token < 0
+    likeliest_tokens = likeliest.clip(min=0)
+    # faulty rows have any numbers, and are overwritten
     with np.errstate(invalid="ignore", over="ignore"):
+        # plus 0.0: no negative zero
         removed_mass = (-np.expm1(log_allowed - log_all)).clip(0.0, 1.0) + 0.0
-        shares = np.where(faulty, np.nan, (logprob, logprob + log_all - log_allowed, removed_mass))
-    numbers = np.stack(
-        (np.where(faulty, likeliest_tokens, token), allowed_counts, likeliest_tokens, faulty)
-    ).tolist()
-    return [*map(Choice, numbers[0], *shares.tolist(), *numbers[1:])]
+        constrained_logprob = logprob + log_all - log_allowed
+        shares = np.where(faulty, np.nan, (logprob, constrained_logprob, removed_mass))
+    chosen_tokens = np.where(faulty, likeliest_tokens, token)
+    columns = np.stack((chosen_tokens, allowed_counts, likeliest_tokens, faulty)).tolist()
+    return [*map(Choice, columns[0], *shares.tolist(), *columns[1:])]
 
 
 def _copy_to_device(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a copy of a CPU tensor on a device. The copy to a GPU is asynchronous."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    if device.type == "cuda":
+        # a GPU copies by itself from pinned memory alone
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

@@ -4,6 +4,9 @@ tokens, and the allowed ones); then a token is drawn, first a tile of 1,024 toke
 `structgen_kernels.reference` defines noise and draw for every device (docs/inside/kernels.md, "The draw");
 compiled code cannot call its torch. The noise is the same, bit for bit. A tile's sum is in single precision
 here, with a relative error of about 2e-6: another tile is drawn only if the two best scores are that close.
+
+`choose_rows` at the end is the door. For each text it finds the likeliest token and the two sums. A greedy
+text whose likeliest token is allowed is done then; else the levels of the tiles are drawn from.
 """
 
 from __future__ import annotations
@@ -18,17 +21,17 @@ from structgen.decoding.engine.row_loops import Array, Real, row_maximum, sum_ra
 
 TILE = 1024
 """Tokens of a tile, as in `structgen_kernels.reference`."""
-PLACE, LINE, SCORES, KEPT = range(4)
+LOGIT_ROW, MASK_ROW, SCORES, FILTER = range(4)
 """Columns of a text: its rows of the logits, of the masks, of the scores that it draws from in place of the
 logits, and of the masks that filters leave (-1: none)."""
-TOKEN, ALLOWED, WANTED, FAULTY = range(4)
+TOKEN, ALLOWED, LIKELIEST, FAULTY = range(4)
 """Columns of the integers of a choice, as `choice.Choice` has them."""
 LOGPROB, CONSTRAINED, REMOVED = range(3)
 """Columns of its floats."""
 
 _WORD = np.iinfo(np.int32).bits
 """Tokens of a word of a mask."""
-_EVERY = np.int32(-1)
+_ALL_BITS = np.int32(-1)
 _FAINT = 1e-9
 """A share of the allowed tokens below which they are summed again, about their own maximum: in single
 precision the logarithms of such small shares are too coarse."""
@@ -59,7 +62,9 @@ def uniform_of(key: Any, index: int) -> Any:
     """Return the uniform number of an index: 53 bits, strictly between 0 and 1. The index of a token is
     token + 1, that of a tile -(tile + 1)."""
     word = mix_word(key + np.uint64(index) * _GOLDEN)
-    return (np.float64(np.int64(word >> np.uint64(11))) + 0.5) * 2.0**-53
+    # the upper 53 bits, as many as a double holds; plus a half, so that 0 does not occur
+    upper_bits = np.int64(word >> np.uint64(11))
+    return (np.float64(upper_bits) + 0.5) * 2.0**-53
 
 
 @jit
@@ -72,13 +77,14 @@ def gumbel_of(uniform: float) -> Any:
 def bits_of(words: Array, word: int) -> Any:
     """Return a word of a mask: all ones if there is no mask, 0 beyond its end."""
     if len(words) == 0:
-        return _EVERY
+        return _ALL_BITS
     return words[word] if word < len(words) else np.int32(0)
 
 
 @jit
 def allows_token(words: Array, token: int) -> Any:
     """Return whether a mask allows a token."""
+    # word token / 32, bit token modulo 32
     return bits_of(words, token >> 5) & np.int32(1 << (token & 31)) != 0
 
 
@@ -87,13 +93,20 @@ def memory_of(width: int) -> Any:
     """Return the memory for choices from rows of so many logits: a part of a tile in single precision, the
     scores of a tile, two sums for each tile, and a level for each tile."""
     tiles = (width + TILE - 1) // TILE
-    return np.empty(TILE, np.float32), np.empty(TILE), np.empty((2, tiles)), np.empty(tiles)
+    part = np.empty(TILE, np.float32)
+    out = np.empty(TILE)
+    sums = np.empty((2, tiles))
+    levels = np.empty(tiles)
+    return part, out, sums, levels
 
 
 @jit
 def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> Any:
     """Write for each tile the sums of e^(logit - top), of all tokens and of the allowed ones. Return how many
-    are allowed."""
+    are allowed.
+
+    `raw` [V] has the logits, `words` is the mask, `part` memory for a tile, `sums` [2, tiles] the result.
+    """
     allowed_count = 0
     for tile in range(sums.shape[1]):
         start = tile * TILE
@@ -105,7 +118,8 @@ def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> 
             mass = sum_range(part, first, width)
             all_mass += mass
             bits = bits_of(words, (start + first) >> 5)
-            if bits == _EVERY:
+            # most words of a mask are full or empty: they need no second sum
+            if bits == _ALL_BITS:
                 allowed_mass += mass
                 allowed_count += width
             elif bits != 0:
@@ -115,7 +129,8 @@ def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> 
                     part[np.uint64(first + i)] *= np.float32(bit)
                     allowed_count += bit
                 allowed_mass += sum_range(part, first, width)
-        sums[0, tile], sums[1, tile] = all_mass, allowed_mass
+        sums[0, tile] = all_mass
+        sums[1, tile] = allowed_mass
     return allowed_count
 
 
@@ -123,9 +138,11 @@ def sum_tiles(raw: Array, words: Array, top: Real, part: Array, sums: Array) -> 
 def gather_tile(scores: Array, words: Array, start: int, heat: Real, out: Array) -> Any:
     """Write the scores of the tile from `start` on, divided by the temperature, minus infinity for tokens
     that are not allowed; at temperature 0 undivided. Return how many numbers are written."""
-    length, divisor = min(TILE, len(scores) - start), heat if heat > 0.0 else 1.0
+    length = min(TILE, len(scores) - start)
+    divisor = heat if heat > 0.0 else 1.0
     for first in range(0, length, _WORD):
-        bits, width = bits_of(words, (start + first) >> 5), min(_WORD, length - first)
+        bits = bits_of(words, (start + first) >> 5)
+        width = min(_WORD, length - first)
         if bits == 0:
             out[first : first + width] = -np.inf
             continue
@@ -139,7 +156,10 @@ def gather_tile(scores: Array, words: Array, start: int, heat: Real, out: Array)
 @jit
 def level_tiles(scores: Array, words: Array, heat: Real, memory: Any) -> None:
     """Write for each tile the logarithm of the sum of e^(score / temperature) over its allowed tokens, at
-    temperature 0 the greatest score; minus infinity if no token is possible."""
+    temperature 0 the greatest score; minus infinity if no token is possible.
+
+    `scores` [V], `words` the mask, `heat` the temperature; `memory` as `memory_of` gives it has the levels.
+    """
     part, out, _, levels = memory
     for tile in range(len(levels)):
         count = gather_tile(scores, words, tile * TILE, heat, out)
@@ -153,7 +173,11 @@ def level_tiles(scores: Array, words: Array, heat: Real, memory: Any) -> None:
 @jit
 def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -> Any:
     """Return the token with the greatest score plus noise, of the tile with the greatest level plus noise; at
-    temperature 0 without noise; of equal ones the first. Return -1 if no token is possible."""
+    temperature 0 without noise; of equal ones the first. Return -1 if no token is possible.
+
+    `scores` [V], `words` the mask, `heat` the temperature, `key` of the noise as `position_key` gives it;
+    `memory` has the levels that `level_tiles` or `sums_of` wrote.
+    """
     _, out, _, levels = memory
     tile, best = -1, -np.inf
     for at in range(len(levels)):
@@ -166,11 +190,13 @@ def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -
     count = gather_tile(scores, words, start, heat, out)
     at = int(np.argmax(out[:count]))
     if heat > 0.0:
+        # the likeliest token goes first: few others can then still win
         first, best = at, out[at] + gumbel_of(uniform_of(key, start + at + 1))
         for i in range(count):
             uniform = uniform_of(key, start + i + 1)
             # noise takes two logarithms, and is made only for tokens that can still win: it is at most
             # -log(1 - uniform), so at most ln 2 times the leading zeros of 1 - uniform
+            # (1023 less the exponent of a double is the number of these zeros)
             zeros = 1023 - (np.float64(1.0 - uniform).view(np.int64) >> 52)
             if i != first and out[i] + np.float64(zeros) * _LN2 + _SLACK >= best:
                 noisy = out[i] + gumbel_of(uniform)
@@ -183,10 +209,12 @@ def draw_token(scores: Array, words: Array, heat: Real, key: Any, memory: Any) -
 def likeliest_of(raw: Array) -> Any:
     """Return the first token with the greatest logit, and this logit. NaN is ignored."""
     likeliest, top = 0, np.float32(-np.inf)
+    # first the tile by vectorised maxima, then the token in it
     for start in range(0, len(raw), TILE):
         here = row_maximum(raw[start : start + TILE])
         if here > top:
             likeliest, top = start, here
+    # the bound ends the search in a row of NaN, where no number equals the maximum
     while raw[likeliest] != top and likeliest < len(raw) - 1:
         likeliest += 1
     return likeliest, top
@@ -195,27 +223,39 @@ def likeliest_of(raw: Array) -> Any:
 @jit
 def sums_of(raw: Array, words: Array, top: Real, memory: Any) -> Any:
     """Return how many tokens are allowed, the sum of e^(logit - top) of all tokens, and the logarithm of that
-    of the allowed ones. The levels of the memory are then those of the allowed tokens at temperature 1."""
+    of the allowed ones. The levels of the memory are then those of the allowed tokens at temperature 1.
+
+    `raw` [V] has the logits, `words` is the mask, `top` the greatest logit; `memory` is that of `memory_of`.
+    """
     part, _, sums, levels = memory
     # if the maximum is infinite, only a NaN of the sums matters
-    allowed_count = sum_tiles(raw, words, top if math.isfinite(top) else np.float32(0.0), part, sums)
-    all_mass, allowed_mass = sums[0].sum(), sums[1].sum()
+    finite_top = top if math.isfinite(top) else np.float32(0.0)
+    allowed_count = sum_tiles(raw, words, finite_top, part, sums)
+    all_mass = sums[0].sum()
+    allowed_mass = sums[1].sum()
     if allowed_mass > _FAINT * all_mass:
         for tile in range(len(levels)):
-            levels[tile] = math.log(sums[1, tile]) if sums[1, tile] > 0.0 else -np.inf
+            mass = sums[1, tile]
+            levels[tile] = math.log(mass) if mass > 0.0 else -np.inf
         return allowed_count, all_mass, math.log(allowed_mass)
+    # the allowed tokens are so improbable that single precision lost them: now about their own maximum
     level_tiles(raw, words, 1.0, memory)
-    own, rest = row_maximum(levels), 0.0
+    top_level, total = row_maximum(levels), 0.0
     # a loop: numba names an expression of arrays by an address, and two compilations would differ
     for level in levels:
-        rest += math.exp(level - own)
-    return allowed_count, all_mass, own - top + math.log(rest)
+        total += math.exp(level - top_level)
+    return allowed_count, all_mass, top_level - top + math.log(total)
 
 
 @jit
 def write_figures(logit: float, log_all: float, log_allowed: float, figures: Array) -> None:
-    """Write the log-probabilities of a token, from the logarithms of the sums of all and of the allowed."""
-    figures[LOGPROB], figures[CONSTRAINED] = logit - log_all, logit - log_allowed
+    """Write the log-probabilities of a token, from the logarithms of the sums of all and of the allowed.
+
+    From `logit`, `log_all` and `log_allowed` the greatest logit is subtracted; `figures` [3] is the result.
+    """
+    figures[LOGPROB] = logit - log_all
+    figures[CONSTRAINED] = logit - log_allowed
+    # rounding may make the sum of the allowed the greater one
     figures[REMOVED] = 0.0 if log_allowed >= log_all else -math.expm1(log_allowed - log_all)
 
 
@@ -243,24 +283,33 @@ def choose_rows(
     """
     memory = memory_of(logits.shape[1])
     for text in range(len(texts)):
-        raw, words = logits[texts[text, PLACE]], masks[texts[text, LINE]]
-        which, narrow, heat = texts[text, SCORES], texts[text, KEPT], temperatures[text]
+        raw = logits[texts[text, LOGIT_ROW]]
+        words = masks[texts[text, MASK_ROW]]
+        score_index = texts[text, SCORES]
+        filter_index = texts[text, FILTER]
+        heat = temperatures[text]
         likeliest, top = likeliest_of(raw)
         allowed_count, all_mass, log_allowed = sums_of(raw, words, top, memory)
+        # a NaN makes the sums NaN; without an allowed token the logarithm is minus infinity
         faulty = not (math.isfinite(top) and math.isfinite(all_mass) and math.isfinite(log_allowed))
         token = likeliest
-        if not faulty and not (heat == 0.0 and which < 0 and allows_token(words, likeliest)):
-            own_words = words if narrow < 0 else filter_masks[narrow]
+        # a greedy text whose likeliest token is allowed needs no level of a tile
+        if not faulty and not (heat == 0.0 and score_index < 0 and allows_token(words, likeliest)):
+            own_words = words if filter_index < 0 else filter_masks[filter_index]
             key = position_key(noise[text, 0], noise[text, 1])
-            if which >= 0:
-                level_tiles(scores[which], own_words, heat, memory)
-                token = draw_token(scores[which], own_words, heat, key, memory)
+            if score_index >= 0:
+                level_tiles(scores[score_index], own_words, heat, memory)
+                token = draw_token(scores[score_index], own_words, heat, key, memory)
             else:
-                if heat != 1.0 or narrow >= 0:
+                # at temperature 1 and without a filter `sums_of` has left the levels
+                if heat != 1.0 or filter_index >= 0:
                     level_tiles(raw, own_words, heat, memory)
                 token = draw_token(raw, own_words, heat, key, memory)
         if faulty or token < 0:
-            token, faulty, all_mass, log_allowed = likeliest, True, np.nan, np.nan
-        numbers[text, TOKEN], numbers[text, ALLOWED] = token, allowed_count
-        numbers[text, WANTED], numbers[text, FAULTY] = likeliest, faulty
+            token, faulty = likeliest, True
+            all_mass = log_allowed = np.nan
+        numbers[text, TOKEN] = token
+        numbers[text, ALLOWED] = allowed_count
+        numbers[text, LIKELIEST] = likeliest
+        numbers[text, FAULTY] = faulty
         write_figures(raw[token] - np.float64(top), math.log(all_mass), log_allowed, figures[text])

@@ -1,4 +1,10 @@
-"""The options of a request that exclude one another, and those of a sampling."""
+"""The options of a request that exclude one another, and those of a sampling.
+
+Each row is an `Exclusion`: an option, the fault, the cure, and the other option or the case that excludes it.
+`requests` asks the tables when a `Sampling` or a `Request` is made. The first row that holds is the error, so
+the rows of one option stand together. A lambda gets what `raise_first` was called with: the sampling, or the
+request and its whole sampling; a true value means that the case is there, and fills the `{}` of the fault.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +37,13 @@ def _find_exclusive_pair(sampling: Any) -> tuple[str, str, str] | None:
     if not searches or len(sampling.strategy) == 1:
         return None
     others = [strategy.name for strategy in sampling.strategy if strategy.name not in searches]
-    return searches[0], [*others, searches[-1]][0], f"{searches[0]} reads ahead by the model's own law"
+    # without another kind of strategy the second one is a search too
+    second = others[0] if others else searches[-1]
+    return searches[0], second, f"{searches[0]} reads ahead by the model's own law"
 
 
 OF_SAMPLING: Final = Exclusions(
+    # first: the rows below speak of one strategy
     Exclusion(
         "strategy", "{0[0]} and {0[1]} exclude one another: {0[2]}.", "Give one.", when=_find_exclusive_pair
     ),
@@ -42,25 +51,25 @@ OF_SAMPLING: Final = Exclusions(
         "temperature",
         "{} takes the best token and draws none.",
         "Give temperature=0.",
-        when=lambda how: how.temperature != 0 and _names_with_property(how, "is_greedy"),
+        when=lambda sampling: sampling.temperature != 0 and _names_with_property(sampling, "is_greedy"),
     ),
     Exclusion(
         "temperature",
         "{} is about draws, and nothing is drawn at temperature 0.",
         "Give a temperature above 0.",
-        when=lambda how: how.temperature == 0 and _names_with_property(how, "draws"),
+        when=lambda sampling: sampling.temperature == 0 and _names_with_property(sampling, "draws"),
     ),
     Exclusion(
         ("top_k", "top_p", "min_p"),
         "{} is a truncation itself, and {name} another.",
         "Leave one of them out.",
-        beside=lambda how: _names_with_property(how, "truncates"),
+        beside=lambda sampling: _names_with_property(sampling, "truncates"),
     ),
     Exclusion(
         "min_tokens",
         "{} may drop all tokens but the end token.",
         "Leave one of them out.",
-        beside=lambda how: ", ".join(_names_of_kind(how, Mixture)),
+        beside=lambda sampling: ", ".join(_names_of_kind(sampling, Mixture)),
     ),
 )
 """Of a sampling; every row is about a strategy."""
@@ -79,7 +88,7 @@ OF_REQUESTS: Final = Exclusions(
         "canonical",
         "The tokenizer's own tokens are some of those that are banned, or may be.",
         "Leave out canonical, or ban texts in place of tokens.",
-        beside=lambda asked, how: any(isinstance(banned, int) for banned in how.banned),
+        beside=lambda request, sampling: any(isinstance(banned, int) for banned in sampling.banned),
     ),
     Exclusion(
         "healing",
@@ -91,7 +100,7 @@ OF_REQUESTS: Final = Exclusions(
         "healing",
         "The strategy reads further rows behind the prompt as it is, whose last tokens are others.",
         "Leave out healing or the strategy.",
-        beside=lambda asked, how: bool(_names_of_kind(how, Mixture | SearchStrategy)),
+        beside=lambda request, sampling: bool(_names_of_kind(sampling, Mixture | SearchStrategy)),
     ),
     Exclusion(
         "thinking",
@@ -109,7 +118,10 @@ OF_REQUESTS: Final = Exclusions(
         "min_tokens",
         "min_tokens={0[0]:,} is more than max_tokens={0[1]:,}.",
         "Give fewer.",
-        when=lambda asked, how: how.min_tokens > asked.most_tokens and (how.min_tokens, asked.most_tokens),
+        # false, or the pair of both numbers for the message
+        when=lambda request, sampling: (
+            sampling.min_tokens > request.most_tokens and (sampling.min_tokens, request.most_tokens)
+        ),
     ),
 )
 """Of a request and its whole sampling. Asked only beside options that `Request.__post_init__` lists."""

@@ -42,12 +42,12 @@ def drafters_of(speculation: Speculation, tokenizer: Tokenizer, samples: int = 1
     Cost: microseconds; the first use of a draft model loads it. Errors: those of `own_drafters` and
     `draft_model_of`.
     """
-    drafters, shared_model = own_drafters(speculation, samples), draft_model_of(speculation, tokenizer)
-    return (
-        drafters
-        if shared_model is None
-        else [*drafters, DraftModel(shared_model.model, lock=shared_model.lock)]
-    )
+    drafters = own_drafters(speculation, samples)
+    shared_model = draft_model_of(speculation, tokenizer)
+    if shared_model is None:
+        return drafters
+    # the caches are the drafter's own; the model and its lock are shared by all texts
+    return [*drafters, DraftModel(shared_model.model, lock=shared_model.lock)]
 
 
 def check_speculation(speculation: Speculation, tokenizer: Tokenizer) -> None:
@@ -74,27 +74,31 @@ def draft_model_of(speculation: Speculation, tokenizer: Tokenizer) -> SharedMode
     draft_model = speculation.draft_model
     if draft_model is None:
         return None
-    key = (
-        (id(draft_model[0]), id(draft_model[1]))
-        if isinstance(draft_model, tuple)
-        else model_name(draft_model)
-    )
+    key: str | tuple[int, int]
+    if isinstance(draft_model, tuple):
+        # by id: models cannot be hashed or compared in general
+        key = id(draft_model[0]), id(draft_model[1])
+    else:
+        key = model_name(draft_model)
+    # loaded under the lock: two requests at once would else load the model twice
     with _LOCK:
         try:
             shared_model = _LOADED.pop(key, None)
             if shared_model is None:
-                model_and_tokenizer = (
-                    given_model(*draft_model)
-                    if isinstance(draft_model, tuple)
-                    else load_model(str(draft_model))
-                )
+                if isinstance(draft_model, tuple):
+                    model_and_tokenizer = given_model(*draft_model)
+                else:
+                    model_and_tokenizer = load_model(str(draft_model))
                 shared_model = SharedModel(*model_and_tokenizer, draft_model)
         except StructgenError as error:
+            # the error names the option of the request, not that of `load_model`
             if error.where != "model":
                 raise
             raise StructgenError(error.what, where="draft_model", cure=error.cure) from error
+        # put back last: so the models stand in the order of their last uses
         _LOADED[key] = shared_model
         if len(_LOADED) > MOST_MODELS:
+            # texts that use the model keep it alive until they end
             del _LOADED[next(iter(_LOADED))]
     _check_tokens(shared_model, tokenizer)
     return shared_model
@@ -104,15 +108,16 @@ def _check_tokens(shared_model: SharedModel, tokenizer: Tokenizer) -> None:
     """Raise OptionError unless each token has the same bytes in both vocabularies. A special token may be in
     one of them only, and end tokens may differ: they affect only how good the guesses are."""
     cure = "Give one with the tokenizer of the model, or leave draft_model out."
-    theirs, ours = shared_model.tokenizer.token_bytes, tokenizer.token_bytes
+    theirs = shared_model.tokenizer.token_bytes
+    ours = tokenizer.token_bytes
+    # whole lists first: nearly all are equal, and this comparison is fast
     if theirs != ours:
-        for token, (there, here) in enumerate(zip_longest(theirs, ours)):
-            if there != here:
-                difference = (
-                    f"token {token} is {_describe_token(there)} there, and {_describe_token(here)} here"
-                )
+        for token, (their_bytes, our_bytes) in enumerate(zip_longest(theirs, ours)):
+            if their_bytes != our_bytes:
+                there = _describe_token(their_bytes)
+                here = _describe_token(our_bytes)
                 raise OptionError(
-                    f"It has another tokenizer: {difference}.",
+                    f"It has another tokenizer: token {token} is {there} there, and {here} here.",
                     where="draft_model",
                     cure=cure,
                 )

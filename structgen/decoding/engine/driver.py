@@ -1,10 +1,10 @@
 """The threads of an engine that work for event loops: one takes steps, others read requests.
 
 Whoever waits for a text takes steps until it is there (`Engine.drive`). An event loop must not wait, so the
-driver takes steps for all texts that it was asked to `watch`. A step is the same call for everyone, under
-the loop's lock. Each step is a task of the driver's thread, which sleeps in its queue when all texts are
-done, and ends with the engine. When the engine is closed or the interpreter ends, the queue takes no more
-tasks, and the driver ends the texts that are left.
+driver takes steps for all texts that it was asked to watch (`watch_handles`). A step is the same call for
+everyone, under the loop's lock. Each step is a task of the driver's thread, which sleeps in its queue when
+all texts are done, and ends with the engine. When the engine is closed or the interpreter ends, the queue
+takes no more tasks, and the driver ends the remaining texts.
 """
 
 from __future__ import annotations
@@ -28,15 +28,17 @@ class Driver:
     """
 
     def __init__(self, loop: Loop, max_texts: int | None) -> None:
-        self._loop, self.max_texts = loop, max_texts
+        self._loop = loop
+        self.max_texts = max_texts
         self._reset_state()
         fork_locks.notify_after_fork(self)
 
     def _reset_state(self) -> None:
         self._lock = threading.Lock()
+        """Guards the next three fields. No step runs under it."""
         self._watched_handles: list[Handle] = []
         self._entering = 0
-        """How many texts requests will have that are being read."""
+        """How many texts the requests will have that are being read now."""
         self._is_driving = False
         self._has_failed = False
         """Whether the last step failed."""
@@ -53,10 +55,11 @@ class Driver:
         """Count texts that are about to come, until `confirm_texts`. Raises BusyError where there are too
         many."""
         with self._lock:
-            there = 0 if self.max_texts is None else self._loop.count + self._entering
-            if self.max_texts is not None and there + count > self.max_texts:
+            # texts are counted only where they are bounded: the loop counts them one by one
+            unfinished_count = 0 if self.max_texts is None else self._loop.count + self._entering
+            if self.max_texts is not None and unfinished_count + count > self.max_texts:
                 raise BusyError(
-                    f"{there:,} texts are being written or wait, and {self.max_texts:,} may.",
+                    f"{unfinished_count:,} texts are being written or wait, and {self.max_texts:,} may.",
                     where="max_waiting",
                     cure="Ask again later, or for fewer samples.",
                 )
@@ -92,10 +95,11 @@ class Driver:
             return await asyncio.wrap_future(reading)
         except asyncio.CancelledError:
             stop.set()
+            # the thread may be done already, or end later: in both cases its texts are cancelled
             reading.add_done_callback(_cancel_read)
             raise
         finally:
-            # an error holds this frame: if the frame held the error, what was compiled would stay until
+            # an error holds this frame: if the frame held the error, compiled grammars would stay until
             # garbage is collected
             del reading
 
@@ -141,7 +145,9 @@ class Driver:
     def _end_watched(self) -> None:
         """End the texts that are watched."""
         with self._lock:
-            handles, self._watched_handles, self._is_driving = self._watched_handles, [], False
+            handles = self._watched_handles
+            self._watched_handles = []
+            self._is_driving = False
         for handle in handles:
             handle.cancel()
         self._loop.end_cancelled()
@@ -162,10 +168,12 @@ class Driver:
 
 def event_of_handles(handles: Sequence[Handle], *, pieces: bool) -> asyncio.Event:
     """Return an event of the running loop that is set at the end of each text and, with `pieces`, whenever a
-    text or its thoughts have grown. With `pieces` it is set from the beginning: what was written before does
-    not wait for the model's next token."""
-    loop, event = asyncio.get_running_loop(), asyncio.Event()
+    text or its thoughts have grown. With `pieces` it is set from the beginning: the text so far does not
+    wait for the model's next token."""
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
 
+    # called in the thread that takes steps: an event of asyncio may be set in its own loop alone
     def wake_loop(piece: str | None) -> None:
         if pieces or piece is None:
             loop.call_soon_threadsafe(event.set)

@@ -1,4 +1,9 @@
-"""`Engine`, the API of the loop: requests become texts in a queue; the calls that wait run the loop."""
+"""`Engine`, the API of the loop: requests become texts in a queue; the calls that wait run the loop.
+
+What comes in: an `sg.Request`. `Engine._submit_checked` makes the values that a text needs before its first
+token: the tokens of the prompt, the compiled grammar, the drafters, the strategies. It puts a `Text` for each
+sample into the loop. What goes out: a `Handle` for each sample, and a `Result` at the end of each.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +69,9 @@ class Engine:
     At most `max_rows` texts are written at the same time; the others wait. Where more than `max_waiting`
     would wait, `submit` raises BusyError (None: any number may).
     Compiled grammars are kept for later requests. With the masks that they share they hold at most
-    `cache_bytes`, about: past it those that were asked for least recently go.
-    `allow_specials`: whether the texts of prompts and messages may write special tokens, for those who write
-    all of them. By default only the marks of the chat template do.
+    `cache_bytes`, about: past it the grammars go whose last use is longest ago.
+    `allow_specials`: whether the texts of prompts and messages may write special tokens: right where
+    you write all of them yourself. By default only the marks of the chat template do.
     """
 
     @options_named(
@@ -88,11 +93,12 @@ class Engine:
     ) -> None:
         self.cache_bytes = checks.check_whole("cache_bytes", cache_bytes, 0)
         max_rows = checks.check_whole("max_rows", max_rows, 1)
-        max_texts = (
-            None if max_waiting is None else max_rows + checks.check_whole("max_waiting", max_waiting, 0)
-        )
+        max_texts = None
+        if max_waiting is not None:
+            max_texts = max_rows + checks.check_whole("max_waiting", max_waiting, 0)
         self.name = model_name(model) if isinstance(model, str | Path) else ""
         """The name or the folder of the model; "" for one that was handed over."""
+        # A GGUF file has its own tokenizer. It is read here, once: the prompts need its chat template too.
         if isinstance(model, str | Path) and tokenizer is None and (file := gguf_file(model)) is not None:
             tokenizer = gguf_tokenizer(file)
         self._given_tokenizer = tokenizer
@@ -114,15 +120,19 @@ class Engine:
                 where="tokenizer",
                 cure="Use the model's own tokenizer.",
             )
-        self.tokenizer, self.max_rows = tokenizer, max_rows
+        self.tokenizer = tokenizer
+        self.max_rows = max_rows
         self._loop = Loop(self.model, tokenizer, max_rows)
         self._driver = Driver(self._loop, max_texts)
         self._grammar_cache: dict[tuple[Grammar, str], CompiledGrammar] = {}
-        """What was asked for least recently comes first."""
+        """The compiled grammars by grammar and fingerprint of the tokenizer. The grammar whose last use is
+        longest ago comes first."""
         self._policies = lru_cache(_MOST_POLICIES)(with_forced_text)
-        """What requests made of these by their options for forced text: a grammar does not hold it."""
+        """Makes compiled grammars with options for forced text. It keeps them, as no grammar does."""
         self._lookup_count = 0
-        self._of_grammars = threading.Lock()
+        """How often a compiled grammar was looked up."""
+        self._cache_lock = threading.Lock()
+        """Guards `_grammar_cache`. No thread compiles under it."""
 
     def __repr__(self) -> str:
         return f"<Engine of {self.name or type(self.model).__name__}, {self.max_rows} rows>"
@@ -135,6 +145,7 @@ class Engine:
         raises; what goes wrong later is its result's `error`, and the others go on.
         """
         argument: Any = requests
+        # A text is iterable, and no request: `submit` says so, and not of its first character.
         is_one = isinstance(argument, str) or not isinstance(argument, Iterable)
         all_requests: list[Any] = [argument] if is_one else list(argument)
         handles: list[Handle] = []
@@ -156,9 +167,12 @@ class Engine:
         yielded_size = 0
         try:
             while True:
-                is_done, text = handle.is_done, handle.written
+                # In this order: a text that is done now is whole in the next line.
+                is_done = handle.is_done
+                text = handle.written
                 if len(text) > yielded_size:
-                    piece, yielded_size = text[yielded_size:], len(text)
+                    piece = text[yielded_size:]
+                    yielded_size = len(text)
                     yield piece
                 elif is_done:
                     break
@@ -189,15 +203,18 @@ class Engine:
         """Yield a text that was submitted in pieces, as `pieces` does; whoever leaves the loop closes it
         (`contextlib.aclosing`)."""
         self._driver.watch_handles([handle])
-        event, yielded_size = event_of_handles([handle], pieces=True), 0
+        event = event_of_handles([handle], pieces=True)
+        yielded_size = 0
         try:
             while True:
                 await event.wait()
                 event.clear()
                 # read in this order: what comes between the two wakes again
-                is_over, text = handle.result is not None, handle.written
+                is_over = handle.result is not None
+                text = handle.written
                 if len(text) > yielded_size:
-                    piece, yielded_size = text[yielded_size:], len(text)
+                    piece = text[yielded_size:]
+                    yielded_size = len(text)
                     yield piece
                 if is_over:
                     break
@@ -228,35 +245,32 @@ class Engine:
     def _submit_checked(self, request: Request) -> list[Handle]:
         """Return the handles of a request that was checked: read, bounded, compiled, and put into the
         loop."""
-        reading, token_by_token = self.reading, ""
-        closing, besides = None, 0
+        reading = self.reading
+        token_by_token = ""
+        closing = None
+        thought_limit = 0
         if request.thinking is not None:
             closing = closing_of(request.thinking, self.tokenizer, self._named_tokens)
-            besides = request.thinking.max_tokens + len(closing.tokens)
-        read_prompt = reading.read_request(request, besides=besides)
+            thought_limit = request.thinking.max_tokens + len(closing.tokens)
+        read_prompt = reading.read_request(request, besides=thought_limit)
         if read_prompt.question.turn is not None:
             request = replace(request, begun=read_prompt.question.begun, continue_final_message=None)
-        if not self.prompts.is_embedded:  # those write token by token
+        if not self.prompts.is_embedded:  # the embedded models write token by token
             request, token_by_token = compare_whole(request, self.prompts)
-        request = reading.bound_tokens(request, len(read_prompt.tokens), besides)
-        compiling = time.perf_counter()
+        # behind `compare_whole`, which may change the request, and before the grammar, which needs max_tokens
+        request = reading.bound_tokens(request, len(read_prompt.tokens), thought_limit)
+        began = time.perf_counter()
         compiled_grammar, prompt, border = self._forced_text(request, read_prompt.tokens)
-        compiling = 0.0 if compiled_grammar is None else time.perf_counter() - compiling
-        shortest_length = 0 if compiled_grammar is None else None
-        if compiled_grammar is not None and not (matcher := Matcher(compiled_grammar)).budget_suffices(
-            request.most_tokens
-        ):
-            shortest_length = matcher.tokens_to_finish()
-            check_budget(request, shortest_length)
+        compile_seconds = 0.0 if compiled_grammar is None else time.perf_counter() - began
+        shortest_length = _count_shortest(request, compiled_grammar)
         strategies = None
         if request.chosen_by.strategy:
-            strategies = strategies_of(request, prompt, reading, self.model, besides)
+            strategies = strategies_of(request, prompt, reading, self.model, thought_limit)
         search = None if strategies is None else strategies.search
         if request.drafts is not None and search is not None and not search.is_once:
             drafts, why_less = None, "the strategy reads ahead itself"
         else:
             drafts, why_less = self._draft_start(request, prompt, compiled_grammar)
-        special_ids = self.specials if request.special_texts else {}
         start = RequestStart(
             request=request,
             prompt=prompt,
@@ -266,16 +280,18 @@ class Engine:
             border=border,
             closing=closing,
             drafts=drafts,
-            specials={token: text.encode() for text, token in special_ids.items()},
+            specials=self._special_bytes if request.special_texts else {},
             strategies=strategies,
         )
         texts = []
         for sample in range(request.n):
             usage = Usage(len(prompt), outline=request.shortened or read_prompt.shortening)
-            usage.choices, usage.speculation = token_by_token, why_less
-            usage.compile_seconds = compiling if sample == 0 else 0.0
+            usage.choices = token_by_token
+            usage.speculation = why_less
+            usage.compile_seconds = compile_seconds if sample == 0 else 0.0
             most_guesses = request.drafts.nodes if drafts is not None and request.drafts is not None else 0
             texts.append(Text(start, DecidedText(Handle(request, sample), usage, most_guesses)))
+        # All samples come at once: the first `prefill` then serves all of them (`Loop._read_prompts`).
         self._loop.add(texts)
         return [text.handle for text in texts]
 
@@ -284,12 +300,15 @@ class Engine:
     ) -> tuple[CompiledGrammar | None, list[int], PromptBorder | None]:
         """Return the compiled grammar of a request with its options for forced text, the tokens of its prompt
         that the model reads, and the border behind them, if any. Raises OptionError, TokenizerError."""
-        compiled_grammar, grammar, bans = None, request.grammar, check_bans(request.chosen_by.banned)
+        compiled_grammar = None
+        grammar = request.grammar
+        bans = check_bans(request.chosen_by.banned)
         if bans:
             grammar = without_banned_texts(grammar, bans)
         if grammar is not None:
             compiled_grammar = self.compiled(grammar, warns=not request.special_texts, bans=bans)
         prefix = request.begun.encode()
+        # These strategies read rows of their own behind the prompt as it is: it is not cut at a border.
         reads_ahead = any(
             isinstance(strategy, Mixture | SearchStrategy) for strategy in request.chosen_by.strategies
         )
@@ -302,6 +321,7 @@ class Engine:
         is_free = compiled_grammar is None
         if compiled_grammar is None:
             compiled_grammar = self._any_text
+        # The model reads the first tokens of the prompt, and writes the last ones, the border, again.
         kept_count = len(prompt) - prompt_border(compiled_grammar, prompt, prefix)
         border_bytes = self.tokenizer.decode(prompt[kept_count:])
         policy = policies(compiled_grammar, canonical=request.canonical, border=border_bytes, prefix=prefix)
@@ -312,12 +332,11 @@ class Engine:
     def _draft_start(
         self, request: Request, prompt: list[int], compiled_grammar: CompiledGrammar | None
     ) -> tuple[Callable[[], Drafting] | None, str]:
-        """Return what makes the drafters of a text, None where it has none, and why it has less of them than
-        was asked for. Raises OptionError for a history or a draft model of another tokenizer."""
+        """Return the function that makes the drafters of a text (None: it has none), and why there are fewer
+        than the request asks for. Raises OptionError for a history or a draft model of another tokenizer."""
         speculation = request.drafts
-        if speculation is None or (
-            request.speculation == "auto" and not getattr(self.model, "drafts_pay", True)
-        ):
+        is_too_fast = not getattr(self.model, "drafts_pay", True)
+        if speculation is None or (request.speculation == "auto" and is_too_fast):
             return None, ""
         check_speculation(speculation, self.tokenizer)
         support = draft_support_of(self.model)
@@ -330,6 +349,7 @@ class Engine:
         facts = RequestFacts(prompt, self.tokenizer, speculation.edit.encode(), schema, speculation.tenant)
         chain = speculation.chain or support.shape == "chain"
 
+        # a function: each text has drafters of its own, and a text that waits has none yet
         def make_drafting() -> Drafting:
             return Drafting(drafters_of(speculation, self.tokenizer, request.n), facts, chain=chain)
 
@@ -339,8 +359,8 @@ class Engine:
         self, grammar: Grammar | CompiledGrammar, *, warns: bool = True, bans: Sequence[int | str] = ()
     ) -> CompiledGrammar:
         """Return a grammar compiled for this engine's tokenizer, which is kept for later requests.
-        `warns`: whether a warning tells of special tokens that it spells in others. `bans`: banned token ids
-        (and texts, which are none of its affair).
+        `warns`: whether a warning tells of special tokens that it spells in others. `bans`: banned token ids;
+        banned texts among them are skipped, as the grammar itself has them.
 
         Raises OptionError for one that was compiled for another tokenizer.
         """
@@ -354,7 +374,8 @@ class Engine:
             return grammar
         tokenizer = without_tokens(self.tokenizer, bans) if bans else self.tokenizer
         key = grammar, tokenizer.fingerprint
-        with self._of_grammars:
+        # taken out here and put back below: so the grammars stand in the order of their last uses
+        with self._cache_lock:
             compiled_grammar = self._grammar_cache.pop(key, None)
         is_new = compiled_grammar is None
         if compiled_grammar is None:
@@ -362,9 +383,10 @@ class Engine:
                 warn_of_special_texts(plain, self._named_tokens)
             compiled_grammar = compile(grammar, tokenizer)
         elif (newer := compiled_grammar.fresh()) is not compiled_grammar:
+            # its tables had grown to their limit; the policies hold the old ones
             self._policies.cache_clear()
             compiled_grammar = newer
-        with self._of_grammars:
+        with self._cache_lock:
             self._grammar_cache[key] = compiled_grammar
             self._lookup_count += 1
         if is_new or self._lookup_count % MEASURED_EVERY == 0:  # grammars grow as texts are written
@@ -373,7 +395,7 @@ class Engine:
 
     def let_go_of(self, grammar: Grammar) -> None:
         """Keep the compiled form of a grammar no longer: no later request has it."""
-        with self._of_grammars:
+        with self._cache_lock:
             self._grammar_cache.pop((grammar, self.tokenizer.fingerprint), None)
         self._policies.cache_clear()
 
@@ -386,31 +408,40 @@ class Engine:
     def held_bytes(self) -> int:
         """The bytes, about, of the compiled grammars that are kept, here or by their mask stores, and of the
         masks that they share."""
-        with self._of_grammars:
+        with self._cache_lock:
             grammars = set(self._grammar_cache.values())
         stores = {grammar.store for grammar in grammars}
+        # a set: a grammar that is kept here and by its store counts once
         grammars.update(*(store.recent for store in stores))
         return sum(grammar.nbytes for grammar in grammars) + sum(store.nbytes for store in stores)
 
     def _let_go(self) -> None:
-        """Drop the compiled grammars that were asked for least recently while all hold too much; first those
-        that only the mask stores keep."""
+        """Drop the compiled grammars whose last use is longest ago while all hold too much; first the
+        grammars that only the mask stores keep."""
         if self.held_bytes <= self.cache_bytes:
             return
         self._policies.cache_clear()
-        with self._of_grammars:
+        with self._cache_lock:
             stores = {compiled_grammar.store for compiled_grammar in self._grammar_cache.values()}
         for store in stores:
             store.let_go()
-        much = self.held_bytes - self.cache_bytes
-        with self._of_grammars:
-            while much > 0 and len(self._grammar_cache) > 1:
-                much -= self._grammar_cache.pop(next(iter(self._grammar_cache))).nbytes
+        # counted before the lock is taken: `held_bytes` takes it too
+        excess = self.held_bytes - self.cache_bytes
+        with self._cache_lock:
+            # the last one stays, however large: the request that runs now has it
+            while excess > 0 and len(self._grammar_cache) > 1:
+                oldest_key = next(iter(self._grammar_cache))
+                excess -= self._grammar_cache.pop(oldest_key).nbytes
 
     @cached_property
     def specials(self) -> dict[str, int]:
         """The ids of the special tokens without bytes, by their texts."""
         return without_bytes(self._named_tokens, self.tokenizer)
+
+    @cached_property
+    def _special_bytes(self) -> dict[int, bytes]:
+        """The texts of the special tokens without bytes, by their ids."""
+        return {token: text.encode() for text, token in self.specials.items()}
 
     @cached_property
     def _named_tokens(self) -> dict[str, int]:
@@ -440,6 +471,7 @@ class Engine:
         """Take a step for a text that is not done; end it where it was cancelled, without one."""
         if handle.cancelled:
             self._loop.end_cancelled()
+        # asked twice: another thread may have taken the last step of the text meanwhile
         if not handle.is_done and not self.step() and not handle.is_done:
             raise foreign_handle()
 
@@ -468,7 +500,7 @@ class Engine:
         return RequestTokens(self.prompts, self.tokenizer, *sizes, self.compiled)
 
     def prompt_tokens(self, request: Request) -> list[int]:
-        """Return the tokens that the model reads of a request: those of its prompt in the form that the model
+        """Return the tokens that the model reads of a request: its prompt in the form that the model
         needs, or the ids that were given. Raises OptionError for ids that are none of the model's."""
         return self.reading.read_request(request).tokens
 
@@ -481,6 +513,20 @@ def _check_request(request: Any) -> Request:
             cure="Write sg.Request(prompt, grammar); sg.run(model, prompt, type) takes a text.",
         )
     return request
+
+
+def _count_shortest(request: Request, compiled_grammar: CompiledGrammar | None) -> int | None:
+    """Return the length of the shortest text of a request, in tokens: 0 for free text; None where it is not
+    counted, as max_tokens surely suffice. Raises BudgetError where they do not."""
+    if compiled_grammar is None:
+        return 0
+    matcher = Matcher(compiled_grammar)
+    # counted only where the bound might be too small: that takes time
+    if matcher.budget_suffices(request.most_tokens):
+        return None
+    shortest_length = matcher.tokens_to_finish()
+    check_budget(request, shortest_length)
+    return shortest_length
 
 
 def _check_single(request: Request) -> Request:

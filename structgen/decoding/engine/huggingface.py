@@ -27,22 +27,25 @@ from structgen.decoding.engine.forward_pass.draft_trees import check_paths, dept
 from structgen.decoding.engine.forward_pass.quiet_loading import guard_reading, load_pretrained
 from structgen.decoding.engine.model_protocol import DraftSupport
 
-_PASS = 16_384
+_MOST_PASS_TOKENS = 16_384
 """Tokens of prompts that are read in one pass."""
-_GARBAGE = 64
+_MOST_REJECTED = 64
 """Columns of rejected nodes that may stay in a batch; a fourth of its longest text, where that is more."""
-_MASKED = ("sdpa", "eager")
+_MASKED_BACKENDS = ("sdpa", "eager")
 """Attention back ends of transformers that take a mask for each pair of a query and a column."""
 
 
 class HuggingFaceCache:
     """What a model has read of one text: keys and values of each layer, [1, heads, length, head], or a row of
-    the batch that holds them now. By themselves they end with those of a tree that may still be kept."""
+    the batch that holds them now. Outside a batch they end with the columns of a tree whose nodes may
+    still be kept."""
 
     __slots__ = ("_owner", "layers", "length", "parents")
 
     def __init__(self, layers: list[tuple[Tensor, Tensor]], length: int, owner: HuggingFace) -> None:
-        self.layers, self.length, self._owner = layers, length, owner
+        self.layers = layers
+        self.length = length
+        self._owner = owner
         self.parents: list[int] = []
         """The parents of the nodes of its last tree, unless some were kept or the text was read on since."""
 
@@ -54,7 +57,9 @@ class HuggingFaceCache:
     def copy(self) -> HuggingFaceCache:
         """Return another that goes on from here by itself."""
         self._owner.detach_cache(self)
-        return HuggingFaceCache(_take_columns(self.layers, slice(self.length)), self.length, self._owner)
+        # views: keys and values are never changed in place
+        own_layers = _take_columns(self.layers, slice(self.length))
+        return HuggingFaceCache(own_layers, self.length, self._owner)
 
 
 class HuggingFace:
@@ -74,7 +79,9 @@ class HuggingFace:
         self.vocab_size: int = head.weight.shape[0]
         self.context: int = getattr(config, "max_position_embeddings", None) or 1 << 30
         self._rows: list[HuggingFaceCache] = []
+        """The texts whose keys and values the batch holds, row by row."""
         self._batch: Any = None
+        """transformers' cache of these texts; None before the first one."""
         self._is_own: Tensor = torch.empty(0)
         """bool [rows, columns]: the columns of the batch that belong to each row."""
         self._tree_at: int | None = None
@@ -105,27 +112,33 @@ class HuggingFace:
         if self._model.dtype == torch.float64 and _backend_name(self._model) == "eager":
             # its mask is minus infinity in single precision, and what is filled up would be no number
             return [self.prefill(prompt) for prompt in prompts]
-        order = sorted(range(len(prompts)), key=lambda at: -len(prompts[at]))
-        caches: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
+        order = sorted(range(len(prompts)), key=lambda number: -len(prompts[number]))
+        results: dict[int, tuple[Tensor, HuggingFaceCache]] = {}
         while order:
-            longest, count, token_count = len(prompts[order[0]]), 1, len(prompts[order[0]])
-            while count < len(order) and longest * (count + 1) <= _PASS:
+            longest = len(prompts[order[0]])
+            count = 1
+            token_count = longest
+            while count < len(order) and longest * (count + 1) <= _MOST_PASS_TOKENS:
                 token_count += len(prompts[order[count]])
+                # less than three fourths of the pass would be tokens
                 if 4 * token_count < 3 * longest * (count + 1):
                     break
                 count += 1
-            together, order = order[:count], order[count:]
-            of_pass = self._read_together([prompts[at] for at in together])
-            caches.update(zip(together, of_pass, strict=True))
-        return [caches[at] for at in range(len(prompts))]
+            together = order[:count]
+            order = order[count:]
+            pass_results = self._read_together([prompts[number] for number in together])
+            results.update(zip(together, pass_results, strict=True))
+        return [results[number] for number in range(len(prompts))]
 
     def _read_together(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, HuggingFaceCache]]:
-        """Return what `prefill` does for prompts, the longest of which comes first, in one pass."""
-        longest, device = len(prompts[0]), self._model.device
-        blanks = torch.tensor([longest - len(prompt) for prompt in prompts], device=device)
-        ids = torch.tensor(
-            [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device
-        )
+        """Return the results of `prefill` for prompts, the longest of which comes first, in one pass."""
+        longest = len(prompts[0])
+        device = self._model.device
+        blank_counts = [longest - len(prompt) for prompt in prompts]
+        # filled up on the left: the last column is then the last token of every prompt
+        filled_up = [[0] * count + list(prompt) for count, prompt in zip(blank_counts, prompts, strict=True)]
+        blanks = torch.tensor(blank_counts, device=device)
+        ids = torch.tensor(filled_up, device=device)
         columns = torch.arange(longest, device=device)
         is_own = columns[None] >= blanks[:, None]
         with torch.inference_mode():
@@ -139,30 +152,35 @@ class HuggingFace:
         layers = _layers_of(getattr(out, self._cache_name))
         results = []
         for row, prompt in enumerate(prompts):
+            own_part = slice(row, row + 1), slice(None), slice(-len(prompt), None)
             # copies: a view would keep the whole pass in memory
-            parts = [
-                (k[row : row + 1, :, -len(prompt) :].clone(), v[row : row + 1, :, -len(prompt) :].clone())
-                for k, v in layers
-            ]
-            results.append((out.logits[row, -1], HuggingFaceCache(parts, len(prompt), self)))
+            parts = [(keys[own_part].clone(), values[own_part].clone()) for keys, values in layers]
+            cache = HuggingFaceCache(parts, len(prompt), self)
+            results.append((out.logits[row, -1], cache))
         return results
 
     def decode(self, tokens: Sequence[int], caches: Sequence[HuggingFaceCache]) -> Tensor:
         """Return the logits [rows, V] behind one more token of each text."""
         self._batch_of(caches)
         device = self._model.device
-        is_own = torch.cat((self._is_own, torch.ones(len(caches), 1, dtype=torch.bool, device=device)), 1)
+        # the new column is every text's own
+        new_column = torch.ones(len(caches), 1, dtype=torch.bool, device=device)
+        is_own = torch.cat((self._is_own, new_column), 1)
         places = torch.tensor([[cache.length] for cache in caches])
-        logits = self._run_columns(torch.tensor(tokens)[:, None], places, is_own.long())
+        ids = torch.tensor(tokens)[:, None]
+        logits = self._run_columns(ids, places, is_own.long())
         for cache in caches:
             cache.length += 1
-        self._is_own, self._rows = is_own, list(caches)
+        # only now: a pass that failed leaves the batch without texts (`_run_columns`)
+        self._is_own = is_own
+        self._rows = list(caches)
         return logits[:, -1]
 
     def _run_columns(self, ids: Tensor, places: Tensor, mask: Tensor) -> Tensor:
         """Return the logits behind new columns of the batch. It holds nobody's texts then."""
         # while the model runs nobody's keys are known; after a pass that failed they are not either
-        self._rows, device = [], self._model.device
+        self._rows = []
+        device = self._model.device
         with torch.inference_mode():
             logits: Tensor = self._model(
                 ids.to(device, non_blocking=True),
@@ -180,6 +198,7 @@ class HuggingFace:
         Cost: the first time some ten passes over a few tokens.
         """
         shape, reason = _draft_shape(self._model)
+        # a tree, then a chain: each is tried, since a configuration does not tell every model's limits
         while shape != "none":
             fault = self._find_fault(shape)
             if not fault:
@@ -200,8 +219,13 @@ class HuggingFace:
         Each text's row takes as many columns as the largest tree has nodes. Raises OptionError for what is no
         tree, and for a draft of another shape than `draft_support` says; no cache is changed then.
         """
+        # called for its errors
         depths_of(tokens, parents, counts, caches, self.context)
-        shape, chain = self.draft_support.shape, [at - 1 for count in counts for at in range(count)]
+        shape = self.draft_support.shape
+        # in a chain each node follows the one before; the first one, number 0, follows -1
+        chain: list[int] = []
+        for count in counts:
+            chain += range(-1, count - 1)
         if shape == "none" or (shape == "chain" and list(parents) != chain):
             raise OptionError(
                 f"{type(self._model).__name__} does not verify such a draft: {self.draft_support.reason}",
@@ -218,33 +242,44 @@ class HuggingFace:
         caches: Sequence[HuggingFaceCache],
         shape: str,
     ) -> Tensor:
-        """Return the logits of the nodes of trees, or of chains for which the model makes its own mask."""
+        """Return the logits of the nodes of trees, or of chains for which the model makes its own mask.
+
+        `tokens`, `parents`, `counts` and `caches` as in `decode_tree`, checked; `shape` is `tree` or `chain`.
+        The batch then ends with the columns of the nodes, which no text owns yet.
+        """
         self._batch_of(caches)
-        device, rows, max_nodes = self._model.device, len(caches), max(counts)
+        device = self._model.device
+        rows = len(caches)
+        max_nodes = max(counts)
         # what is filled up sees itself alone: a row of a mask that shows nothing can be no number
         sees = torch.eye(max_nodes, dtype=torch.bool).repeat(rows, 1, 1)
-        done = 0
+        start = 0
         for row, (count, cache) in enumerate(zip(counts, caches, strict=True)):
-            cache.parents = list(parents[done : done + count])
+            cache.parents = list(parents[start : start + count])
+            # a parent comes before its children, so its own row is ready
             for node, parent in enumerate(cache.parents):
                 if parent >= 0:
                     sees[row, node] |= sees[row, parent]
-            done += count
+            start += count
         is_node = torch.arange(max_nodes)[None] < torch.tensor(counts)[:, None]
         ids = torch.zeros(rows, max_nodes, dtype=torch.int64)
         ids[is_node] = torch.tensor(tokens)
-        positions = sees.sum(-1) + torch.tensor([[cache.length - 1] for cache in caches])
+        # a node sees as many nodes as its depth is, itself included
+        last_places = torch.tensor([[cache.length - 1] for cache in caches])
+        positions = sees.sum(-1) + last_places
         if shape == "tree":
+            # the text's own columns for each node, then the node's ancestors
+            is_visible = torch.cat((self._is_own[:, None].expand(-1, max_nodes, -1), sees.to(device)), 2)
             # it is added to attention scores
             nothing = torch.zeros((), dtype=self._model.dtype, device=device)
-            is_visible = torch.cat((self._is_own[:, None].expand(-1, max_nodes, -1), sees.to(device)), 2)
             mask = nothing.where(is_visible, torch.finfo(nothing.dtype).min)[:, None]
         else:
             mask = torch.cat((self._is_own, is_node.to(device)), 1).long()
         logits = self._run_columns(ids, positions, mask)
         self._tree_at = self._is_own.shape[1]
         nobody = torch.zeros(rows, max_nodes, dtype=torch.bool, device=device)
-        self._is_own, self._rows = torch.cat((self._is_own, nobody), 1), list(caches)
+        self._is_own = torch.cat((self._is_own, nobody), 1)
+        self._rows = list(caches)
         return logits[is_node.to(device)]
 
     def keep(self, paths: Sequence[Sequence[int]], caches: Sequence[HuggingFaceCache]) -> None:
@@ -254,43 +289,58 @@ class HuggingFace:
         then.
         """
         check_paths(paths, caches)
-        first, at = self._tree_at, []
+        first = self._tree_at
+        kept_cells: list[tuple[int, int]] = []
+        """The row and the column in the batch of each node that is kept."""
         for path, cache in zip(paths, caches, strict=True):
             if first is not None and cache in self._rows:
-                at += [(self._rows.index(cache), first + node) for node in path]
+                row = self._rows.index(cache)
+                kept_cells += [(row, first + node) for node in path]
             else:  # other texts were read since
-                columns = [*range(cache.length), *(cache.length + node for node in path)]
-                cache.layers, cache.parents = _take_columns(cache.layers, columns), []
+                node_columns = [cache.length + node for node in path]
+                columns = [*range(cache.length), *node_columns]
+                cache.layers = _take_columns(cache.layers, columns)
+                cache.parents = []
             cache.length += len(path)
         if first is None:
             return
         with torch.inference_mode():
-            row, column = torch.tensor(at, dtype=torch.int64, device=self._is_own.device).view(-1, 2).T
-            self._is_own[row, column] = True
-            self._end_tree(max([first, *(column + 1 for _, column in at)]))
+            cells = torch.tensor(kept_cells, dtype=torch.int64, device=self._is_own.device)
+            rows, columns_of_nodes = cells.view(-1, 2).T
+            self._is_own[rows, columns_of_nodes] = True
+            # columns behind the last node that is kept go; those between stay, masked out
+            self._end_tree(max([first, *(column + 1 for _, column in kept_cells)]))
             longest = max(cache.length for cache in self._rows)
-            if self._is_own.shape[1] - longest >= max(_GARBAGE, longest // 4):
+            if self._is_own.shape[1] - longest >= max(_MOST_REJECTED, longest // 4):
                 self._gather_batch(self._rows)
 
     def _end_tree(self, columns: int) -> None:
         """Let go the columns from `columns` on, where no text has a node that is kept."""
-        self._is_own, self._tree_at = self._is_own[:, :columns], None
+        self._is_own = self._is_own[:, :columns]
+        self._tree_at = None
         for cache in self._rows:
             cache.parents = []
         for layer in self._batch.layers:
-            layer.keys, layer.values = layer.keys[:, :, :columns], layer.values[:, :, :columns]
+            layer.keys = layer.keys[:, :, :columns]
+            layer.values = layer.values[:, :, :columns]
 
     def _find_fault(self, shape: str) -> str:
         """Verify two small drafts, keep a part of each, and decode a token behind it. Return what was wrong:
         the model's error, or that the logits are not those of the same texts read as prompts."""
-        texts, counts, ends = [[1, 2, 3, 4, 5], [6, 7]], [4, 2], [14, 15]
-        parents = [-1, 0, 0, 1, -1, 0] if shape == "tree" else [-1, 0, 1, 2, -1, 0]
-        paths = [[0, 2], [0]] if shape == "tree" else [[0, 1], [0]]
-        tokens, whole_texts = [8, 9, 10, 11, 12, 13], list[list[int]]()
-        for node, parent in enumerate(parents):
-            first, text = (0, texts[0]) if node < counts[0] else (counts[0], texts[1])
-            whole_texts.append([*(text if parent < 0 else whole_texts[first + parent]), tokens[node]])
-        whole_texts += [[*whole_texts[paths[0][-1]], ends[0]], [*whole_texts[counts[0]], ends[1]]]
+        # two texts of different lengths, the first with four nodes, the second with two
+        texts = [[1, 2, 3, 4, 5], [6, 7]]
+        counts = [4, 2]
+        tokens = [8, 9, 10, 11, 12, 13]
+        ends = [14, 15]
+        parents = [-1, 0, 1, 2, -1, 0]
+        paths = [[0, 1], [0]]
+        if shape == "tree":
+            parents = [-1, 0, 0, 1, -1, 0]
+            # the second child, so that a column between is not kept
+            paths = [[0, 2], [0]]
+        whole_texts = _texts_of_nodes(texts, tokens, parents, counts)
+        kept_texts = [whole_texts[paths[0][-1]], whole_texts[counts[0]]]
+        whole_texts += [[*kept_text, end] for kept_text, end in zip(kept_texts, ends, strict=True)]
 
         def wrap_tokens(tokens: list[int]) -> list[int]:
             return [token % self.vocab_size for token in tokens]
@@ -299,20 +349,22 @@ class HuggingFace:
             caches = [self.prefill(wrap_tokens(text))[1] for text in texts]
             nodes = self._verify_trees(wrap_tokens(tokens), parents, counts, caches, shape)
             self.keep(paths, caches)
-            logits = torch.cat((nodes, self.decode(wrap_tokens(ends), caches))).double()
-            expected_logits = torch.stack(
-                [self.prefill(wrap_tokens(text))[0] for text in whole_texts]
-            ).double()
-        except Exception as error:
-            return f"the model failed ({type(error).__name__}: {str(error).partition(chr(10))[0]})"
-        off = (logits - expected_logits).norm(dim=1) / (
-            expected_logits - expected_logits.mean(1, keepdim=True)
-        ).norm(dim=1)
+            last_logits = self.decode(wrap_tokens(ends), caches)
+            logits = torch.cat((nodes, last_logits)).double()
+            expected_rows = [self.prefill(wrap_tokens(text))[0] for text in whole_texts]
+            expected_logits = torch.stack(expected_rows).double()
+        except Exception as error:  # any error of the model: it then has no drafts of this shape
+            first_line = str(error).partition("\n")[0]
+            return f"the model failed ({type(error).__name__}: {first_line})"
+        # about the mean: a number that is added to all logits changes nothing
+        spread = (expected_logits - expected_logits.mean(1, keepdim=True)).norm(dim=1)
+        difference = (logits - expected_logits).norm(dim=1) / spread
         # numbers of half precision are rounded otherwise for another number of rows
         limit = max(1e-3, 16 * torch.finfo(self._model.dtype).eps)
-        return (
-            "" if bool((off <= limit).all()) else f"logits differed by {float(off.max()):.2g} of their spread"
-        )
+        # `all` of a comparison: a NaN is a fault too
+        if bool((difference <= limit).all()):
+            return ""
+        return f"logits differed by {float(difference.max()):.2g} of their spread"
 
     def _batch_of(self, caches: Sequence[HuggingFaceCache]) -> None:
         """Have the batch be one of these texts, in this order."""
@@ -325,17 +377,22 @@ class HuggingFace:
         """Return the bytes of a text's keys and values, which stay in the batch that holds them; 0 for a text
         whose pass failed, as it holds none any more."""
         layers = _layers_of(self._batch) if cache in self._rows else cache.layers
-        of_column: int = sum(side[0, :, 0].nbytes for layer in layers for side in layer)
-        return cache.length * of_column
+        column_bytes = 0
+        for keys, values in layers:
+            column_bytes += keys[0, :, 0].nbytes + values[0, :, 0].nbytes
+        return cache.length * column_bytes
 
     def detach_cache(self, cache: HuggingFaceCache) -> None:
         """Have a text's keys and values by themselves, out of the batch that holds them."""
         if cache in self._rows:
             row = self._rows.index(cache)
             is_own = self._is_own[row].clone()
+            # nodes of a tree go with it: `keep` may still name them
             if self._tree_at is not None:
                 is_own[self._tree_at : self._tree_at + len(cache.parents)] = True
-            layers = [(k[row : row + 1], v[row : row + 1]) for k, v in _layers_of(self._batch)]
+            layers = [
+                (keys[row : row + 1], values[row : row + 1]) for keys, values in _layers_of(self._batch)
+            ]
             cache.layers = _take_columns(layers, is_own)
 
     def _gather_batch(self, caches: list[HuggingFaceCache]) -> None:
@@ -346,22 +403,44 @@ class HuggingFace:
         for cache in self._rows:
             self.detach_cache(cache)
         longest = max(cache.length for cache in caches)
-        batch, parts_of_texts = (
-            DynamicCache(),
-            [_take_columns(cache.layers, slice(cache.length)) for cache in caches],
-        )
-        for layer in range(len(parts_of_texts[0])):
-            keys, values = (
-                torch.cat([pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts])
-                for parts in zip(*(each[layer] for each in parts_of_texts), strict=True)
-            )
-            batch.update(keys, values, layer)
+
+        def join_rows(parts: list[Tensor]) -> Tensor:
+            # of the last two dimensions: numbers of a head, and columns, which are filled up on the left
+            filled_up = [pad(part, (0, 0, longest - part.shape[2], 0)) for part in parts]
+            return torch.cat(filled_up)
+
+        batch = DynamicCache()
+        # without the nodes of a tree, which stand behind the text's own columns
+        layers_of_texts = [_take_columns(cache.layers, slice(cache.length)) for cache in caches]
+        for number, layers in enumerate(zip(*layers_of_texts, strict=True)):
+            keys = join_rows([keys for keys, _ in layers])
+            values = join_rows([values for _, values in layers])
+            batch.update(keys, values, number)
         columns = torch.arange(longest, device=self._model.device)
         lengths = torch.tensor([cache.length for cache in caches], device=self._model.device)
-        self._rows, self._batch, self._is_own = caches, batch, columns[None] >= longest - lengths[:, None]
+        self._rows = caches
+        self._batch = batch
+        self._is_own = columns[None] >= longest - lengths[:, None]
         self._tree_at = None
         for cache in caches:
-            cache.layers, cache.parents = [], []
+            cache.layers = []
+            cache.parents = []
+
+
+def _texts_of_nodes(
+    texts: Sequence[list[int]], tokens: Sequence[int], parents: Sequence[int], counts: Sequence[int]
+) -> list[list[int]]:
+    """Return for each node of trees behind `texts` the whole text that it ends. `tokens`, `parents` and
+    `counts` are as in `decode_tree`: `_texts_of_nodes([[1]], [8, 9], [-1, 0], [2])` is `[[1, 8], [1, 8, 9]]`.
+    """
+    whole_texts: list[list[int]] = []
+    for text, count in zip(texts, counts, strict=True):
+        first = len(whole_texts)
+        for node in range(first, first + count):
+            # a parent comes before its children
+            text_before = text if parents[node] < 0 else whole_texts[first + parents[node]]
+            whole_texts.append([*text_before, tokens[node]])
+    return whole_texts
 
 
 def _cache_name(model: Any) -> str:
@@ -370,17 +449,20 @@ def _cache_name(model: Any) -> str:
     from transformers.modeling_outputs import CausalLMOutputWithPast
 
     # another name since transformers 5.24; code that comes with its weights may have kept the old one
-    old = "past_key_values"
-    has_old_name = old in signature(model.forward).parameters or not hasattr(CausalLMOutputWithPast, "cache")
-    return old if has_old_name else "cache"
+    old_name = "past_key_values"
+    takes_old_name = old_name in signature(model.forward).parameters
+    knows_new_name = hasattr(CausalLMOutputWithPast, "cache")
+    return old_name if takes_old_name or not knows_new_name else "cache"
 
 
 def _take_columns(layers: list[tuple[Tensor, Tensor]], columns: Any) -> list[tuple[Tensor, Tensor]]:
-    """Return some columns of keys and values."""
+    """Return some columns of keys and values: of [rows, heads, columns, head] the third dimension. `columns`:
+    a slice, numbers, or a mask."""
     return [(keys[:, :, columns], values[:, :, columns]) for keys, values in layers]
 
 
 def _layers_of(cache: Any) -> list[tuple[Tensor, Tensor]]:
+    """Return the keys and the values of each layer of transformers' cache."""
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
@@ -392,30 +474,27 @@ def _draft_shape(model: Any) -> tuple[_Shape, str]:
     # optional: transformers
     from transformers import DynamicCache
 
-    name, config = type(model).__name__, model.config.get_text_config()
+    name = type(model).__name__
+    config = model.config.get_text_config()
     try:
         layers = DynamicCache(config=model.config).layers
     except (TypeError, KeyError, AttributeError) as error:
         return "none", f"transformers does not say what cache {name} needs ({type(error).__name__}: {error})."
-    local = "local" in (getattr(config, "attention_layers", None) or ())
-    if local or any(getattr(layer, "is_sliding", False) for layer in layers):
+    # GPT-Neo has windows that its cache does not know of
+    is_local = "local" in (getattr(config, "attention_layers", None) or ())
+    if is_local or any(getattr(layer, "is_sliding", False) for layer in layers):
         reason = (
             f"{name} has sliding windows: they count the columns of the cache, rejected guesses among them."
         )
         return "none", reason
     backend = _backend_name(model)
-    if backend not in _MASKED:
+    if backend not in _MASKED_BACKENDS:
         return "chain", f"The attention back end {backend} takes no mask for each node."
     settings = getattr(config, "attn_config", None)
-    if (
-        getattr(config, "alibi", False)
-        or getattr(settings, "alibi", False)
-        or config.model_type in ("bloom", "mpt")
-    ):
-        return (
-            "chain",
-            f"{name} has position biases (ALiBi) that it makes from the columns, not from positions.",
-        )
+    says_alibi = getattr(config, "alibi", False) or getattr(settings, "alibi", False)
+    if says_alibi or config.model_type in ("bloom", "mpt"):
+        reason = f"{name} has position biases (ALiBi) that it makes from the columns, not from positions."
+        return "chain", reason
     return "tree", ""
 
 

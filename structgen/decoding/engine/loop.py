@@ -1,13 +1,13 @@
 """The decoding loop: continuous batching, one token for each text in each step.
 
     admit      read the prompts of waiting texts, while there are free rows
-    choose     turn logits and masks into tokens (choice.choose)
-    commit     take the tokens (text.Text.take): matchers advance, texts grow, some texts end
+    choose     turn logits and masks into tokens (choice.choose_tokens)
+    commit     take the tokens (text.Text.take_step): matchers advance, texts grow, some texts end
     run        the model reads the tokens; meanwhile a thread fills the masks that are not known yet
 
-The loop knows nothing of strategies, thoughts or repetitions. What a request brings besides its grammar is an
-edit of the text (`text.Edit`), called before each choice, or acts in `Text.take_step`. If texts have drafts
-(`batch_drafts`), choose and commit are repeated at the node of a guessed token.
+The loop knows nothing of strategies, thoughts or repetitions. Strategies and searches are edits of a text
+(`text.Edit`), called before each choice. Thoughts, repetitions and the budget act in `Text.take_step`. If
+texts have drafts (`batch_drafts`), choose and commit are repeated at the node of a guessed token.
 
 One thread at a time runs a step. A thread that waits for a result runs steps until the result is there.
 
@@ -25,9 +25,9 @@ A step begins and ends with all rows `read`. Exceptions:
   That text ends with the error.
 - An exception in a forward pass is the error of all texts of that pass.
 - Any other exception, such as KeyboardInterrupt, may stop the step at any line, and reaches the caller. The
-  driver of event loops takes another step, and ends the batch with the error if that fails too. What is
-  decided (`text.DecidedText`) is still valid; all other state is discarded. The next step, in whichever
-  thread, compiles the grammars again, makes texts of what is decided, takes new memory for the masks, and
+  driver of event loops takes another step, and ends the batch with the error if that fails too. The
+  decisions (`text.DecidedText`) are still valid; all other state is discarded. The next step, in whichever
+  thread, compiles the grammars again, makes texts of the decisions, takes new memory for the masks, and
   reads all rows as if they had waited.
 - The same happens after a machine failed in an unforeseen way, once its text has the error.
 
@@ -61,7 +61,7 @@ from structgen.machines.core.batch import allow_all
 from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
-_SHORT = 2e-4
+_SHORT_PASS = 2e-4
 """Seconds. For a forward pass shorter than this a thread does not pay: handing masks to a thread costs more
 than filling most of them."""
 
@@ -70,7 +70,9 @@ class Loop:
     """The texts that a model is writing, at most `max_rows` at a time, and those that wait. Thread-safe."""
 
     def __init__(self, model: Model, tokenizer: Tokenizer, max_rows: int) -> None:
-        self._model, self._tokenizer, self._max_rows = model, tokenizer, max_rows
+        self._model = model
+        self._tokenizer = tokenizer
+        self._max_rows = max_rows
         self._is_wider = model.vocab_size > tokenizer.vocab_size
         """Whether the logits have more columns than there are tokens. Then free texts need a mask too."""
         self._texts: list[Text] = []
@@ -79,10 +81,10 @@ class Loop:
         self._rows: list[Text] = []
         """The texts of the batch: the first ones of the list."""
         self._logits = torch.empty(0)
-        """The logits of the last step. `Text.place` is a text's row here, `Text.line` its row in the masks;
-        `Text.row` has the options of its choice."""
+        """The logits of the last step. `Text.logit_row` is a text's row here, `Text.mask_row` its row in the
+        masks; `Text.row` has the options of its choice."""
         self._mask: TokenMask = allocate_mask(max_rows, tokenizer.vocab_size)
-        """The masks of the batch; a text has the row `Text.line`."""
+        """The masks of the batch; a text has the row `Text.mask_row`."""
         self._used_rows = 0
         """Rows of the masks in use."""
         self._filler = MaskFiller()
@@ -112,38 +114,48 @@ class Loop:
         return True
 
     def _advance_texts(self) -> None:
+        """Do the four parts of a step, as the docstring of the module lists them."""
         self._admit_texts()
         began = time.perf_counter()
-        at: Sequence[Text] = self._rows
-        edits = {type(edit): edit for text in at for edit in text.edits}
-        has_drafts = any(text.decided_text.most_guesses for text in at)
+        choosing: Sequence[Text] = self._rows
+        # one edit of each class: it serves all texts of the batch
+        edits = {type(edit): edit for text in choosing for edit in text.edits}
+        has_drafts = any(text.decided_text.most_guesses for text in choosing)
         if has_drafts:
-            self.drafts.tell_drafters(at, self._logits, self._mask.array, are_wider=self._is_wider)
-        while at:
+            self.drafts.tell_drafters(choosing, self._logits, self._mask.array, are_wider=self._is_wider)
+        # The first round serves all rows; each later one the texts whose last token was a right guess.
+        while choosing:
             if edits:
-                at = self._apply_edits(at, edits.values())
-            at = self._commit_choices(at, self._choose_next(at)) if at else at
+                choosing = self._apply_edits(choosing, edits.values())
+            if choosing:
+                choosing = self._commit_choices(choosing, self._choose_next(choosing))
         if has_drafts:
             self.drafts.keep_accepted(self._rows)
             self._finish_ended()
             self.drafts.speculator.note_other_time(time.perf_counter() - began)
-        rows = [text for text in self._rows if text.search is None] if edits else self._rows
+        rows = self._rows
+        if edits:
+            rows = [text for text in rows if text.search is None]
         if rows:
             self._run_model(rows, has_drafts=has_drafts)
 
     def _admit_texts(self) -> None:
         """Read waiting texts into free rows. Samples of one request share their prompt."""
         fresh: list[Text] = []
-        while (at := len(self._rows) + len(fresh)) < min(self._max_rows, len(self._texts)):
-            text = self._texts[at]
+        # The rows are the first texts of the list, so the next text that waits stands behind them.
+        while len(self._rows) + len(fresh) < min(self._max_rows, len(self._texts)):
+            text = self._texts[len(self._rows) + len(fresh)]
             if (reason := text.end_reason()) is None:
                 fresh.append(text)
             else:
+                # it leaves the list, and another text has its place
                 self._hand_out_result(text, reason)
         if fresh:
             self._read_prompts(fresh)
             self._rows += fresh
-            self._end_masks(fresh, self._begin_masks(fresh))
+            # no thread here: the texts choose their first tokens at once
+            known_seconds = self._begin_masks(fresh)
+            self._end_masks(fresh, known_seconds)
             self._finish_ended()
             if self._filler.has_fault:
                 raise _Fault
@@ -153,32 +165,37 @@ class Loop:
         began = time.perf_counter()
         for edit in edits:
             texts = edit(texts, self.logits_of)
-        ran = time.perf_counter() - began
+        edit_seconds = time.perf_counter() - began
+        # nearly all of this time is forward passes of further rows
         for text in self._rows:
             if text.edits:
-                text.usage.model_seconds += ran
-        came_back = [text for text in texts if text.line < 0]
-        if came_back:
-            self._end_masks(came_back, self._begin_masks(came_back))
+                text.usage.model_seconds += edit_seconds
+        # a text that waited for its search took no part in the last pass, and has no mask
+        without_mask = [text for text in texts if text.mask_row < 0]
+        if without_mask:
+            known_seconds = self._begin_masks(without_mask)
+            self._end_masks(without_mask, known_seconds)
         self._finish_ended()
         return [text for text in texts if text.handle.result is None]
 
     def _choose_next(self, texts: Sequence[Text]) -> list[Choice]:
         """Return a token for each text."""
-        logits, is_masked, rows, places, lines = self._logits, self._is_wider, [], [], []
+        logits = self._logits
+        is_masked = self._is_wider
+        rows, logit_rows, mask_rows = [], [], []
         for text in texts:
             rows.append(text.row)
-            places.append(text.place)
-            lines.append(text.line)
+            logit_rows.append(text.logit_row)
+            mask_rows.append(text.mask_row)
             is_masked = is_masked or text.matcher is not None or text.phase is not None
-        if -1 in places:  # the logits after a prompt are not in the batch's tensor
+        if -1 in logit_rows:  # the logits after a prompt are not in the batch's tensor
             logits = torch.stack([self.logits_of(text) for text in texts])
-            places = list(range(len(texts)))
-        return choose_tokens(logits, self._mask.array if is_masked else None, rows, places, lines)
+            logit_rows = list(range(len(texts)))
+        return choose_tokens(logits, self._mask.array if is_masked else None, rows, logit_rows, mask_rows)
 
     def _commit_choices(self, texts: Sequence[Text], choices: Sequence[Choice]) -> list[Text]:
         """Take the tokens. Returns the texts whose token was a guess, so that the next can be chosen."""
-        further = []
+        guessed_texts = []
         for text, choice in zip(texts, choices, strict=True):
             try:
                 if choice.faulty:
@@ -187,44 +204,49 @@ class Loop:
                         where=f"token {len(text.tokens)}",
                         cure="Look at the model: its weights or its dtype.",
                     )
-                text.take_step(
-                    step_of(choice, text, self.logits_of, self._mask.array[text.line]), self._second_choice
-                )
+                step = step_of(choice, text, self.logits_of, self._mask.array[text.mask_row])
+                text.take_step(step, self._second_choice)
                 is_guessed = text.guesses is not None and text.follows_draft()
+                # characters that may begin a stop string are not handed out yet
                 if text.sure > len(text.handle.written):
                     text.handle.written = text.text[: text.sure]
                     if text.handle.listeners:
                         text.handle.tell()
                 if is_guessed:
-                    further.append(text)
+                    guessed_texts.append(text)
             except StructgenError as error:
                 text.decided_text.error = error
             except Exception as error:  # any error of a machine: the other texts continue
                 text.decided_text.error = fault_of(error, "The text could not take its next token")
                 raise _Fault from error
         self._finish_ended()
-        return [text for text in further if text.handle.result is None] if further else further
+        if not guessed_texts:
+            return guessed_texts
+        return [text for text in guessed_texts if text.handle.result is None]
 
     def _run_model(self, rows: Sequence[Text], *, has_drafts: bool) -> None:
         """Have the model read the chosen tokens, and fill the next masks meanwhile."""
         start_time = time.perf_counter()
         drafts = self.drafts.propose_drafts(rows) if has_drafts else ()
         # on other devices passes run asynchronously, and their duration is not known here
-        is_long = self._pass_seconds > _SHORT or self._logits.device.type != "cpu"
+        is_long = self._pass_seconds > _SHORT_PASS or self._logits.device.type != "cpu"
+        # All choices of this step are made: the masks of the next step take the rows from the first one on.
         self._used_rows = 0
+        # before the pass: the tokens are known, so a thread can fill masks while the model reads
         known_seconds = self._begin_masks(rows, drafts, apart=is_long)
         began = time.perf_counter()
         try:
             self._read_tokens(rows, drafts)
         except Exception as error:  # any error of the model
             self._recover_texts(rows, error)
-        self._pass_seconds = ran = time.perf_counter() - began
+        self._pass_seconds = pass_seconds = time.perf_counter() - began
         for text in rows:
-            text.usage.model_seconds += ran
+            text.usage.model_seconds += pass_seconds
             text.usage.calls += 1
-            text.model_seconds = ran
+            text.model_seconds = pass_seconds
         if has_drafts:
-            self.drafts.speculator.note_model_time(len(rows) + sum(map(len, drafts)), ran)
+            row_count = len(rows) + sum(map(len, drafts))
+            self.drafts.speculator.note_model_time(row_count, pass_seconds)
         self._end_masks(rows, known_seconds)
         if has_drafts:
             self.drafts.speculator.note_other_time(time.perf_counter() - start_time)
@@ -232,13 +254,13 @@ class Loop:
 
     def _finish_ended(self) -> None:
         """Finish the texts that ended, failed, were cancelled or timed out."""
-        going = []
+        remaining_texts = []
         for text in self._rows:
             if (reason := text.end_reason()) is None:
-                going.append(text)
+                remaining_texts.append(text)
             else:
                 self._hand_out_result(text, reason)
-        self._rows = going
+        self._rows = remaining_texts
 
     def _hand_out_result(self, text: Text, reason: FinishReason) -> None:
         """Hand out the result of a text."""
@@ -248,6 +270,7 @@ class Loop:
             text.decide_error(wrap_model_error(error))
             text.cache = None
             text.hand_out_result(FinishReason.ERROR)
+        # last: a text that an interrupt left in the list is handed out once more, which does no harm
         self._texts.remove(text)
 
     # --- masks ----------------------------------------------------------------------------------------------
@@ -258,31 +281,36 @@ class Loop:
         """Write the masks that are known after the last tokens of texts, in rows after those in use, and
         begin to fill the others, in a thread if `apart`. Returns seconds."""
         began = time.perf_counter()
-        first, self._used_rows = self._used_rows, self._used_rows + len(texts) + sum(map(len, drafts))
+        first = self._used_rows
+        self._used_rows = first + len(texts) + sum(map(len, drafts))
         if self._used_rows > len(self._mask.array):
-            wider = allocate_mask(2 * self._used_rows, self._mask.vocab_size)
-            wider.array[:first] = self._mask.array[:first]
-            self._mask = wider
-        mask, unknown, line = self._mask, [], first
-        for at, text in enumerate(texts):
-            text.line, line = line, line + (1 + len(drafts[at]) if drafts else 1)
+            larger = allocate_mask(2 * self._used_rows, self._mask.vocab_size)
+            larger.array[:first] = self._mask.array[:first]
+            self._mask = larger
+        mask = self._mask
+        unknown = []
+        row = first
+        for number, text in enumerate(texts):
+            text.mask_row = row
+            # a row for the text, and one for each of its guesses
+            row += 1 + len(drafts[number]) if drafts else 1
             if drafts:
                 unknown.append(text)
             elif text.matcher is None:
-                allow_all(mask, text.line)
+                allow_all(mask, text.mask_row)
                 if text.phase is not None:
-                    forbid_tokens(mask, text.line, text.phase.ends)
-            elif not text.matcher.fill_known(mask, text.line):
+                    forbid_tokens(mask, text.mask_row, text.phase.ends)
+            elif not text.matcher.fill_known(mask, text.mask_row):
                 unknown.append(text)
         if unknown:
             self._filler.begin_masks(unknown, drafts, mask, apart=apart)
         return time.perf_counter() - began
 
     def _end_masks(self, texts: Sequence[Text], known_seconds: float) -> None:
-        """Wait until all masks are written. `known_seconds`: what those took that were known."""
-        seconds, wait_seconds = (
-            (0.0, 0.0) if self._filler.under_way is None else self._filler.wait_for_masks()
-        )
+        """Wait until all masks are written. `known_seconds`: the time of the masks that were known."""
+        seconds = wait_seconds = 0.0
+        if self._filler.under_way is not None:
+            seconds, wait_seconds = self._filler.wait_for_masks()
         for text in texts:
             text.mask_seconds = known_seconds + seconds
             text.usage.mask_seconds += known_seconds + seconds
@@ -292,8 +320,8 @@ class Loop:
 
     def logits_of(self, text: Text) -> Tensor:
         """Return the logits [V] after a text's last token."""
-        if text.place >= 0:
-            return self._logits[text.place]
+        if text.logit_row >= 0:
+            return self._logits[text.logit_row]
         assert text.logits is not None
         return text.logits
 
@@ -302,31 +330,35 @@ class Loop:
         cache. A text that cannot be read has its error."""
         began = time.perf_counter()
         firsts: dict[int, Text] = {}
-        # a text that is read again after an interrupted step has tokens of its own
-        pairs = [(t, firsts.setdefault(id(t.decided_text if t.all_tokens else t.start), t)) for t in texts]
+        """The texts that the model reads. The samples of a request share a `RequestStart`."""
+        pairs: list[tuple[Text, Text]] = []
+        for text in texts:
+            # a text that is read again after an interrupted step has tokens of its own
+            shared = text.decided_text if text.all_tokens else text.start
+            pairs.append((text, firsts.setdefault(id(shared), text)))
         results: list[tuple[Tensor, Any]] = []
         if len(firsts) > 1 and isinstance(self._model, ReadsMany):
+            prompts = [[*text.start.prompt, *text.all_tokens] for text in firsts.values()]
             with suppress(Exception):  # any error of the model: each is read alone, and gets its own
-                results = list(
-                    self._model.prefill_many(
-                        [[*text.start.prompt, *text.all_tokens] for text in firsts.values()]
-                    )
-                )
+                results = list(self._model.prefill_many(prompts))
+        # A model that breaks its promise of one result a prompt is asked for each prompt alone.
         results = results if len(results) == len(firsts) else []
         for text, first in pairs:
             try:
                 if first is not text and first.decided_text.error is None:
-                    text.logits, text.cache = first.logits, first.cache.copy()
+                    text.logits = first.logits
+                    text.cache = first.cache.copy()
                 else:
                     tokens = [*text.start.prompt, *text.all_tokens]
                     logits, text.cache = results.pop(0) if results else self._model.prefill(tokens)
                     text.logits = self._check_logits(logits)
             except Exception as error:  # any error of the model: the other texts continue
                 text.decided_text.error = wrap_model_error(error)
-        ran = time.perf_counter() - began
+        read_seconds = time.perf_counter() - began
         for text in texts:
-            text.place, text.model_seconds = -1, ran
-            text.usage.model_seconds += ran
+            text.logit_row = -1
+            text.model_seconds = read_seconds
+            text.usage.model_seconds += read_seconds
 
     def _read_tokens(self, rows: Sequence[Text], drafts: Sequence[Draft]) -> None:
         """Have the logits stand after the last tokens of texts and after their guesses, text by text. Raises
@@ -334,10 +366,13 @@ class Loop:
         if drafts:
             logits = self.drafts.read_drafts(rows, drafts)
         else:
-            logits = self._model.decode([text.last for text in rows], [text.cache for text in rows])
-        self._logits = self._check_logits(logits, len(rows) + sum(map(len, drafts)))
+            tokens = [text.last for text in rows]
+            logits = self._model.decode(tokens, [text.cache for text in rows])
+        row_count = len(rows) + sum(map(len, drafts))
+        self._logits = self._check_logits(logits, row_count)
+        # logits and masks of a pass have the same rows, since the masks began at row 0
         for text in rows:
-            text.place = text.line
+            text.logit_row = text.mask_row
 
     def _check_logits(self, logits: Tensor, *rows: int) -> Tensor:
         """Return the logits if they have the promised shape: one row, or as many as given. Raises
@@ -354,7 +389,8 @@ class Loop:
         """Continue after a failed forward pass. The contents of the caches are unknown. If it had drafts, the
         texts are read again and get no more of them. If it had none and memory ran out, the newest text gives
         up its memory, and the others are read again."""
-        had_drafts, is_full = any(text.guesses is not None for text in rows), is_memory(error)
+        had_drafts = any(text.guesses is not None for text in rows)
+        is_full = is_memory(error)
         if not had_drafts and not is_full:
             for text in rows:
                 text.decided_text.error = wrap_model_error(error)
@@ -383,12 +419,13 @@ class Loop:
     @property
     def count(self) -> int:
         """The number of texts without a result."""
+        # a copy: other threads append to the list and remove from it
         return sum(text.handle.result is None for text in list(self._texts))
 
     def unfinished_handles(self, handles: Sequence[Handle]) -> list[Handle]:
-        """Return those of some handles whose texts are not finished."""
-        mine = {text.handle for text in list(self._texts)}
-        return [handle for handle in handles if handle in mine]
+        """Return the handles among `handles` whose texts are not finished."""
+        unfinished = {text.handle for text in list(self._texts)}
+        return [handle for handle in handles if handle in unfinished]
 
     def end_cancelled(self) -> None:
         """End the texts that were cancelled or timed out, also those that wait, without a step."""
@@ -398,6 +435,7 @@ class Loop:
                 self._run_step(self._finish_all_ended)
 
     def _finish_all_ended(self) -> None:
+        """Finish the texts that ended, also those that wait. Their masks and logits stay where they are."""
         for text in list(self._texts):
             if (reason := text.end_reason()) is not None:
                 self._hand_out_result(text, reason)
@@ -416,7 +454,9 @@ class Loop:
 
     def after_fork(self, parent_handles: Sequence[Handle]) -> None:
         """In a child: let go of the parent's threads, and of the texts of some handles."""
-        self._lock, self._driver = threading.Lock(), 0
+        # a new lock: the thread of the parent that may hold the old one does not exist here
+        self._lock = threading.Lock()
+        self._driver = 0
         self._filler.after_fork()
         for text in self._texts:
             text.handle.after_fork(is_left=text.handle in parent_handles)
@@ -436,6 +476,7 @@ class Loop:
             self._driver = threading.get_ident()
             if self._is_cut:
                 self._restore_texts()
+            # set before the work: an interrupt at any line of it leaves the mark
             self._is_cut = True
             work()
             self._is_cut = self._filler.has_fault
@@ -445,13 +486,13 @@ class Loop:
             self._driver = 0
 
     def _restore_texts(self) -> None:
-        """After an interrupted step, reset each text that may be a row to what is decided, with nothing read.
+        """After an interrupted step, reset each text that may be a row to its decisions, with nothing read.
         May itself be interrupted; it is then run again."""
         texts = self._texts[: self._max_rows]
         grammars = [text.newest_grammar for text in texts]
-        for compiled_grammar in {
-            id(grammar): grammar for grammar in grammars if grammar is not None
-        }.values():
+        # by id: texts share a grammar, and it is compiled once
+        grammar_by_id = {id(grammar): grammar for grammar in grammars if grammar is not None}
+        for compiled_grammar in grammar_by_id.values():
             try:
                 compiled_grammar.generation.replace(compiled_grammar)
             except Exception as error:  # the error of this grammar's texts alone
@@ -461,10 +502,11 @@ class Loop:
         # a thread may still fill masks of the interrupted step: it keeps its memory and its matchers
         self._filler.close(wait=False)
         self._filler = MaskFiller()
-        self._mask, self._used_rows = allocate_mask(self._max_rows, self._tokenizer.vocab_size), 0
-        for at, text in enumerate(texts):
+        self._mask = allocate_mask(self._max_rows, self._tokenizer.vocab_size)
+        self._used_rows = 0
+        for index, text in enumerate(texts):
             text.release_memory()
-            self._texts[at] = text.restart_text()
+            self._texts[index] = text.restart_text()
         self._rows = []
 
 

@@ -25,33 +25,36 @@ class MaskFiller:
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
         self.under_way: tuple[DraftMasks, Sequence[Text], Sequence[int], Future[float] | None] | None = None
-        """The masks that are being filled, their texts and the rows of each, and what the thread does; None:
-        there are none."""
+        """The masks that are being filled, their texts, the number of rows of each text, and the future of
+        the thread (None: `wait_for_masks` fills them). None: no masks are being filled."""
         self.has_fault = False
         """Whether a machine failed in an unforeseen way."""
 
     def begin_masks(
         self, texts: Sequence[Text], drafts: Sequence[Draft], mask: TokenMask, *, apart: bool
     ) -> None:
-        """Fill the masks after the last tokens of texts, in the rows of their `line`, and after the guesses
-        of each in the rows behind that (`drafts`: () if no text has one). Each text then stands at the root
-        of its draft. Masks that are known are written before this returns; the others in a thread if `apart`,
+        """Fill the masks after the last tokens of `texts`, in the rows `Text.mask_row`, and after the guesses
+        of each in the rows behind (`drafts`: () if no text has one). Each text then stands at the root of its
+        draft. The known rows of `mask` are written before this returns; the others in a thread if `apart`,
         else by `wait_for_masks`."""
         rows: list[int] = []
         all_drafts = drafts or [NO_DRAFT] * len(texts)
+        # a row after the last token of the text, and one after each guess
         counts = [1 + len(draft) for draft in all_drafts]
         for text, draft, count in zip(texts, all_drafts, counts, strict=True):
-            rows += range(text.line, text.line + count)
+            rows += range(text.mask_row, text.mask_row + count)
             if drafts:
-                text.guesses = Guesses(draft, text.line, text.matcher, text.phase)
+                text.guesses = Guesses(draft, text.mask_row, text.matcher, text.phase)
         tokens = np.concatenate([draft.tokens for draft in all_drafts])
         parents = np.concatenate([draft.parents for draft in all_drafts])
         # the matchers of now: a text restarted while the thread works gets another matcher
-        matchers, sizes = [text.matcher for text in texts], [count - 1 for count in counts]
+        matchers = [text.matcher for text in texts]
+        sizes = [len(draft) for draft in all_drafts]
         masks = DraftMasks(matchers, tokens, parents, sizes, mask, np.array(rows))
+        # Thoughts are free text, of which `DraftMasks` knows no end tokens.
         for text, count in zip(texts, counts, strict=True):
             if text.phase is not None:
-                for row in range(text.line, text.line + count):
+                for row in range(text.mask_row, text.mask_row + count):
                     forbid_tokens(mask, row, text.phase.ends)
         future = None
         if apart and masks.left:
@@ -72,21 +75,24 @@ class MaskFiller:
         """Wait until all masks are written. Returns the seconds of filling them, and of waiting. A text whose
         own mask could not be computed fails; guesses without a mask are not followed."""
         assert self.under_way is not None
-        (masks, texts, counts, future), self.under_way = self.under_way, None
+        masks, texts, counts, future = self.under_way
+        self.under_way = None
         began = time.perf_counter()
         seconds = self.work_out(masks) if future is None else future.result()
         wait_seconds = seconds if future is None else time.perf_counter() - began
-        at, statuses = 0, masks.statuses
+        statuses = masks.statuses
+        first = 0
         for number, (text, count) in enumerate(zip(texts, counts, strict=True)):
             fault = masks.faults.get(number)
             if fault is not None:
                 text.decide_error(fault_of(fault, "The mask could not be filled"))
-            elif statuses[at] == RowStatus.LIMIT:
+            elif statuses[first] == RowStatus.LIMIT:
                 message = "A limit was met while the mask was filled."
                 text.decide_error(LimitError(message, limit="parser_states", where="grammar"))
             elif text.guesses is not None:
-                text.guesses.ready[1:] = statuses[at + 1 : at + count] <= RowStatus.FREE
-            at += count
+                # the mask of the text itself is there; a guess without a mask only ends the draft early
+                text.guesses.ready[1:] = statuses[first + 1 : first + count] <= RowStatus.FREE
+            first += count
         return seconds, wait_seconds
 
     def close(self, *, wait: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""What the card of a model says that it answers, and a warning where something else is asked of it.
+"""The answers that the card of a model lists, and a warning where another form is asked for.
 
 A card is README.md in the folder of a model. The line `structgen_answers: [JSON, text]` of its front matter
 lists forms of answers, named as in `FORMS`. A model whose card has no such line is asked for anything.
@@ -22,10 +22,10 @@ FORMS: Final = {
     "text": "free text",
     "calls": "calls of tools",
 }
-"""The forms of answers by their names in cards, and what a warning calls them."""
+"""The forms of answers by their names in cards, and the words for them in a warning."""
 _LINE: Final = re.compile(r"\A---\n(?:.*\n)*?structgen_answers: \[(.*)\]\n(?:.*\n)*?---\n")
-_TOLD: Final = set[tuple[str, str]]()
-"""The models with the forms that were told in this process."""
+_WARNED: Final = set[tuple[str, str]]()
+"""The pairs of a model and a form of which this process has warned."""
 
 
 def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
@@ -37,19 +37,20 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
     process. A grammar of texts is compiled over bytes, and kept, where the model knows JSON alone.
     """
     listed_forms = answers_of(name)
-    if not listed_forms or asked_form in listed_forms or (name, asked_form) in _TOLD:
+    if not listed_forms or asked_form in listed_forms or (name, asked_form) in _WARNED:
         return
+    # a grammar whose texts are JSON asks for the form that the model was trained on
     if asked_form == "grammar" and "JSON" in listed_forms and _takes_json(grammar):
         return
-    _TOLD.add((name, asked_form))
+    _WARNED.add((name, asked_form))
     form_names = " and ".join(FORMS.get(form, form) for form in listed_forms)
-    instead = (
-        "structgen/extract" if asked_form == "JSON" else f"{SMOLLM2} (structgen models says how to get it)"
-    )
+    suggestion = f"{SMOLLM2} (structgen models says how to get it)"
+    if asked_form == "JSON":
+        suggestion = "structgen/extract"
     warnings.warn(
         ModelWarning(
             f"{name} is asked for {FORMS[asked_form]}, and its card lists {form_names} alone. The form "
-            f"of the answer will be right, its content hardly. Ask {instead}, or a model of your own."
+            f"of the answer will be right, its content hardly. Ask {suggestion}, or a model of your own."
         ),
         stacklevel=warning_level(),
     )
@@ -58,12 +59,16 @@ def warn_of_form(name: str, asked_form: str, grammar: Grammar | None) -> None:
 @cache
 def answers_of(name: str) -> tuple[str, ...]:
     """Return the forms that the card of a model lists; () where it has no card, or no such line."""
+    if not name:
+        return ()
     try:
         card = model_path(name) / "README.md"
-        front_matter = _LINE.match(card.read_text(encoding="utf-8")) if name and card.is_file() else None
+        front_matter = _LINE.match(card.read_text(encoding="utf-8")) if card.is_file() else None
     except (StructgenError, OSError, ValueError):  # whoever loads the model says what is wrong with it
         return ()
-    return () if front_matter is None else tuple(form.strip() for form in front_matter[1].split(","))
+    if front_matter is None:
+        return ()
+    return tuple(form.strip() for form in front_matter[1].split(","))
 
 
 def _takes_json(grammar: Grammar | None) -> bool:

@@ -1,4 +1,4 @@
-"""Errors of a model, as the texts of a pass are told of them."""
+"""Errors of a model, in the form in which they become the errors of texts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from structgen.base.errors import StructgenError
 
 
 def wrap_model_error(error: Exception) -> StructgenError:
-    """Return what the texts of a pass are told of an error of the model."""
-    if isinstance(error, StructgenError):
-        fault, cure = "The model failed", "Look at the model."
-    elif is_memory(error):
-        fault, cure = "There is no memory for it", "Write fewer texts at a time (max_rows), or shorter ones."
-    else:
-        fault, cure = f"The model failed: {type(error).__name__}", "Look at the model."
+    """Return the error that the texts of a pass get for an error of the model. Its cause is the first one."""
+    fault = "The model failed"
+    cure = "Look at the model."
+    # a StructgenError says by itself what is wrong: its class would say nothing more
+    if not isinstance(error, StructgenError):
+        if is_memory(error):
+            fault = "There is no memory for it"
+            cure = "Write fewer texts at a time (max_rows), or shorter ones."
+        else:
+            fault += f": {type(error).__name__}"
     text_error = StructgenError(f"{fault}: {error}", where="model", cure=cure)
     text_error.__cause__ = error
     return text_error

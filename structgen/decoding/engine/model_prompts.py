@@ -4,6 +4,13 @@
 prompts here. A model with a chat template gets it. The embedded models get the form that they were trained
 on: the outline of the schema, then the text. Any other text stays as it is, but that a JSON document begins
 on a line of its own.
+
+What comes in: a `ModelQuestion`, which says all that a prompt may need. `ModelPrompts` makes it a text or
+tokens in the form of one model. `RequestTokens` reads whole requests: it makes the question, shortens it
+until it fits the context, and bounds max_tokens. What goes out: a `ReadPrompt`.
+
+Texts of people must not write control tokens, such as `<|im_end|>`. So their signs are guarded: other
+characters stand for them while the template is applied (`tokens.control_tokens`).
 """
 
 from __future__ import annotations
@@ -44,19 +51,22 @@ Message: TypeAlias = Mapping[str, Any]
 """A chat message: `role` and `content`."""
 Prompt: TypeAlias = Union[str, Sequence[Message]]
 ANY: Final[Sequence[Message]] = [{"role": "user", "content": "?"}]
-"""A question that is rendered to find what a chat template writes around any."""
+"""A question that is rendered to find the text that a chat template writes around any question."""
 _SYSTEM: Final = "The words of the system."
 """A system message that is rendered to find where a chat template writes the system's text."""
 _ANSWER: Final = "The words of the answer."
 """The same of a turn of the assistant, which is to be continued."""
-_OF_SYSTEM: Final = ("system", "developer")
-_SAID: Final = ("prompt", "outline", "refused", "schema", "template", "turn", "examples", "instruction")
-"""The fields of a question that have what people say."""
+_SYSTEM_ROLES: Final = ("system", "developer")
+_TEXT_FIELDS: Final = (
+    *("prompt", "outline", "refused", "schema"),
+    *("template", "turn", "examples", "instruction"),
+)
+"""The fields of a question that hold texts of people."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelQuestion:
-    """What is asked of a model."""
+    """A question to a model, with all that its prompt may need."""
 
     prompt: Prompt
     """Text, or chat messages."""
@@ -95,7 +105,7 @@ class ModelQuestion:
     examples: Sequence[tuple[Prompt, str]] = ()
     """Other prompts with the answers that they should have, read before this one."""
     instruction: str = ""
-    """What the prompt begins with: the outline stands behind it, so that many prompts begin alike. "": the
+    """The beginning of the prompt: the outline stands behind it, so that many prompts begin alike. "": the
     outline stands behind the prompt."""
 
     @property
@@ -112,21 +122,13 @@ class ModelQuestion:
         outline (docs/decisions/086-descriptions.md has the forms that were tried).
         """
         messages = _messages_of(self.prompt)
-        begins = next(
-            (at for at, message in enumerate(messages) if message["role"] not in _OF_SYSTEM), len(messages)
-        )
-        messages[begins:begins] = [
-            turn
-            for example_prompt, answer in self.examples
-            for turn in (*_messages_of(example_prompt), {"role": "assistant", "content": answer})
-            if turn["role"] not in _OF_SYSTEM
-        ]
-        first = next((at for at, message in enumerate(messages) if message["role"] == "user"), None)
+        self._insert_examples(messages)
+        users = [index for index, message in enumerate(messages) if message["role"] == "user"]
+        first = users[0] if users else None
         if first is not None and self.preface:
-            messages[first] = {
-                **messages[first],
-                "content": f"{self.preface}\n\n{messages[first]['content']}",
-            }
+            content = f"{self.preface}\n\n{messages[first]['content']}"
+            messages[first] = {**messages[first], "content": content}
+        # The first line is the outline itself, the descriptions stand on the lines below.
         outline, _, descriptions = self.outline.partition("\n")
         if system is None:
             outline, descriptions = self.outline, ""
@@ -136,20 +138,23 @@ class ModelQuestion:
                 f"\n\nAnswer with one JSON document of this JSON Schema and no other text:\n{self.schema}"
             )
         if outline_text:
-            last = {message["role"].replace("developer", "system"): at for at, message in enumerate(messages)}
-            at = last.get("user", last.get("system"))
+            # a later message replaces an earlier one of its role: the last index of each role remains
+            last = {
+                message["role"].replace("developer", "system"): index
+                for index, message in enumerate(messages)
+            }
+            target = last.get("user", last.get("system"))
             if self.examples:  # the question then looks as they do; a model copies less from them
-                at = first
-            if at is None:
+                target = first
+            if target is None:
                 messages.insert(0, {"role": "user", "content": outline_text.strip()})
             else:
-                messages[at] = _extend_message(messages[at], outline_text, self.instruction)
+                messages[target] = _extend_message(messages[target], outline_text, self.instruction)
         if outline_text and descriptions and not self.schema:
             if messages[0]["role"] != "system":
                 messages.insert(0, {"role": "system", "content": system})
-            messages[0] = _extend_message(
-                messages[0], f"\n{descriptions}" if messages[0]["content"] else descriptions
-            )
+            gap = "\n" if messages[0]["content"] else ""
+            messages[0] = _extend_message(messages[0], f"{gap}{descriptions}")
         if self.refused is not None:
             answer, why = self.refused
             if answer:
@@ -157,14 +162,27 @@ class ModelQuestion:
             messages.append({"role": "user", "content": f"This answer was refused: {why} Answer again."})
         return messages
 
+    def _insert_examples(self, messages: list[dict[str, Any]]) -> None:
+        """Insert the examples as turns behind the first messages of the system. Messages of the system in an
+        example are left out: the system speaks once."""
+        turns = []
+        for example_prompt, answer in self.examples:
+            turns += _messages_of(example_prompt)
+            turns.append({"role": "assistant", "content": answer})
+        begins = 0
+        while begins < len(messages) and messages[begins]["role"] in _SYSTEM_ROLES:
+            begins += 1
+        messages[begins:begins] = [turn for turn in turns if turn["role"] not in _SYSTEM_ROLES]
+
     @property
     def texts(self) -> tuple[Any, ...]:
-        """What people say in it, whose texts may write no control token."""
-        return tuple(getattr(self, name) for name in _SAID)
+        """The texts of people in it, which may write no control token."""
+        return tuple(getattr(self, name) for name in _TEXT_FIELDS)
 
     def guard_texts(self, controls: ControlTokens) -> ModelQuestion:
         """Return the question, in whose texts other characters stand for the signs of control tokens."""
-        return replace(self, **{name: controls.guard_value(getattr(self, name)) for name in _SAID})
+        guarded_texts = {name: controls.guard_value(getattr(self, name)) for name in _TEXT_FIELDS}
+        return replace(self, **guarded_texts)
 
 
 def _messages_of(prompt: Prompt) -> list[dict[str, Any]]:
@@ -175,22 +193,22 @@ def _messages_of(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _extend_message(message: dict[str, Any], text: str, beginning: str = "") -> dict[str, Any]:
-    """Return a message with more text at its end, or behind what it begins with."""
+    """Return a message with more text at its end, or behind its `beginning`."""
     content = message["content"]
     if beginning and content.startswith(beginning):
         return {**message, "content": f"{beginning}{text}{content[len(beginning) :]}"}
-    has_parts = isinstance(content, list)  # such as images
-    return {
-        **message,
-        "content": [*content, {"type": "text", "text": text}] if has_parts else f"{content}{text}",
-    }
+    if isinstance(content, list):  # parts, such as images
+        return {**message, "content": [*content, {"type": "text", "text": text}]}
+    return {**message, "content": f"{content}{text}"}
 
 
 def _has_key(folder: str, file: str, key: str) -> bool:
     """Tell whether a file of JSON in the folder of a model has a key."""
     path = Path(folder, file)
+    if not folder or not path.is_file():
+        return False
     try:
-        return bool(folder) and path.is_file() and key in json.loads(path.read_text(encoding="utf-8"))
+        return key in json.loads(path.read_text(encoding="utf-8"))
     except ValueError:  # whoever loads the model says what is wrong with the file
         return False
 
@@ -201,11 +219,14 @@ class ModelPrompts:
     texts may write control tokens."""
 
     def __init__(self, name: str, tokenizer: Any = None, *, allow_specials: bool = False) -> None:
-        self.name, self.allow_specials = name, allow_specials
+        self.name = name
+        self.allow_specials = allow_specials
         # or models/train.py made it, as a copy of an embedded one
         self.is_embedded = is_embedded(name) or _has_key(name, "config.json", "structgen_training")
         self._templates: Any = tokenizer if hasattr(tokenizer, "apply_chat_template") else None
+        """The tokenizer that has the chat template; None: not loaded yet, or there is none."""
         self._lock = threading.Lock()
+        """Held while a tokenizer of transformers is loaded or used: it is not thread-safe."""
         self._tells_tools: bool | None = None
         """Whether the chat template writes tools; None: nobody has asked yet."""
         self._controls: dict[str, ControlTokens] = {}
@@ -217,9 +238,11 @@ class ModelPrompts:
         to think first, it would write the document of the outline in place of thoughts."""
         if question.with_outline is not None:
             return question.with_outline
-        is_untold = question.is_choice and not question.is_described
-        if self.is_embedded or is_untold or not self._is_chat(question):
-            return self.is_embedded
+        if self.is_embedded:
+            return True
+        is_plain_choice = question.is_choice and not question.is_described
+        if is_plain_choice or not self._is_chat(question):
+            return False
         return not question.thinks_until or self._shows_closing(question.thinks_until)
 
     def _shows_closing(self, closing: str) -> bool:
@@ -238,9 +261,11 @@ class ModelPrompts:
     def render_text(self, question: ModelQuestion) -> str:
         """Return the prompt as text, the chat template applied. Errors: OptionError."""
         prompt = self._form_prompt(self._with_plain_preface(question))
-        if isinstance(prompt, str):
-            return self.find_controls(question.marks).restore_signs(prompt) if question.is_guarded else prompt
-        return self._render_messages(prompt, question)
+        if not isinstance(prompt, str):
+            return self._render_messages(prompt, question)
+        if question.is_guarded:
+            return self.find_controls(question.marks).restore_signs(prompt)
+        return prompt
 
     def encode_question(self, question: ModelQuestion, tokenizer: Tokenizer) -> Sequence[int]:
         """Return the tokens of the prompt, the chat template applied: control tokens for marks of the
@@ -250,25 +275,26 @@ class ModelPrompts:
         if isinstance(prompt, str):
             check_encodable("prompt", prompt)
             if self.allow_specials:
-                return ControlTokens(self._named_tokens()).encode_guarded(
-                    self.render_text(question), tokenizer
-                )
+                all_controls = ControlTokens(self._named_tokens())
+                return all_controls.encode_guarded(self.render_text(question), tokenizer)
             if question.is_guarded:
                 return self.find_controls(question.marks).encoded_plainly(prompt, tokenizer)
             return tokenizer.encode(prompt.encode())
-        controls, has_turn = self.find_controls(question.marks), question.turn is not None
+        controls = self.find_controls(question.marks)
+        has_turn = question.turn is not None
+        # a fast test of single signs; most texts have none, and take the template's own way below
         is_guarded = not self.allow_specials and controls.may_stand_in((question.texts, plain.preface))
         if has_turn or is_guarded:
             guarded_question = question.guard_texts(controls) if is_guarded else plain
             text = self._render_messages(self._form_prompt(guarded_question), guarded_question)
+            # `are_made_in`: a template may join two harmless texts into a mark
             if has_turn or controls.stand_in(question.texts) or controls.are_made_in(text):
                 return controls.encode_guarded(check_encodable("prompt", text), tokenizer)
         try:
             tokens: Sequence[int] = self._apply_template(prompt, question.template, tokenize=True)
         except OptionError:
-            check_encodable(
-                "prompt", self.render_text(question)
-            )  # perhaps the tokenizer refuses it, and not the template
+            # perhaps the tokenizer refuses the text, and not the template
+            check_encodable("prompt", self.render_text(question))
             raise
         return tokens
 
@@ -282,36 +308,41 @@ class ModelPrompts:
         stand in the chat template or in `marks`, the texts of a format of calls. Without a chat template the
         latter alone: nothing else writes special ones."""
         controls = self._controls.get(marks)
-        if controls is None:
-            named_tokens, special, backend = self._named_tokens(), set[str](), None
-            template_text = marks
-            if self.has_template():
-                holder = self.template_holder()
-                added_tokens = _added_tokens(holder)
-                named_tokens = {str(token): id for id, token in added_tokens.items()}
-                special = {str(token) for token in added_tokens.values() if token.special}
-                backend = getattr(holder, "backend_tokenizer", None)
-                template_text += str(holder.chat_template)
-            ids = {
-                text: token
-                for text, token in named_tokens.items()
-                if text in special or (text in template_text and _is_mark(text))
-            }
-            alike = (
-                known_controls for known_controls in self._controls.values() if known_controls.ids == ids
-            )  # with its own tokenizer
-            controls = self._controls[marks] = next(alike, None) or ControlTokens(ids, backend)
+        if controls is not None:
+            return controls
+        named_tokens = self._named_tokens()
+        special = set[str]()
+        backend = None
+        template_text = marks
+        if self.has_template():
+            holder = self.template_holder()
+            added_tokens = _added_tokens(holder)
+            named_tokens = {str(token): id for id, token in added_tokens.items()}
+            special = {str(token) for token in added_tokens.values() if token.special}
+            backend = getattr(holder, "backend_tokenizer", None)
+            template_text += str(holder.chat_template)
+        ids = {
+            text: token
+            for text, token in named_tokens.items()
+            if text in special or (text in template_text and _is_mark(text))
+        }
+        # each `ControlTokens` has a tokenizer of its own, which takes memory: equal ones share it
+        equal_controls = (candidate for candidate in self._controls.values() if candidate.ids == ids)
+        controls = self._controls[marks] = next(equal_controls, None) or ControlTokens(ids, backend)
         return controls
 
     def _named_tokens(self) -> dict[str, int]:
         """Return the ids of the special tokens, and of others that were added, by their texts."""
-        return special_texts(self.name, self.template_holder() if self.has_template() else self._templates)
+        holder = self.template_holder() if self.has_template() else self._templates
+        return special_texts(self.name, holder)
 
     def _render_messages(self, messages: list[dict[str, Any]], question: ModelQuestion) -> str:
         """Return messages as the chat template writes them, up to the answer or behind its beginning: the
         turn that is continued, as far as its own text goes. A template may trim texts."""
         if question.turn is None:
             return str(self._apply_template(messages, question.template, tokenize=False))
+        # The template gets other words in place of the turn's own, which it might trim or change; the turn's
+        # own text then stands behind all that the template writes before it.
         messages = [*messages, {**question.turn, "content": _ANSWER}]
         options = {"tokenize": False, "add_generation_prompt": False, "continue_final_message": True}
         text = self._apply_template(messages, question.template, **options)
@@ -323,6 +354,7 @@ class ModelPrompts:
         if question.turn is None or not isinstance(prompt, str):
             return prompt
         guard = self.find_controls(question.marks).guard_value if question.is_guarded else str
+        # `type`: a `ModelPrompt` stays one, so that nothing is put into it again
         return type(prompt)(prompt + guard(question.begun))
 
     def _form_question(self, question: ModelQuestion) -> Any:
@@ -334,15 +366,18 @@ class ModelPrompts:
         has_outline = bool(question.with_outline and question.outline)
         if self.is_embedded and question.chat is not True:
             # these models know no roles, no instructions, and nothing of earlier answers
-            question_text = (
-                "\n".join(question.values or (prompt,)) if isinstance(prompt, str) else last_question(prompt)
-            )
+            if isinstance(prompt, str):
+                question_text = "\n".join(question.values or (prompt,))
+            else:
+                question_text = last_question(prompt)
             if has_outline:
                 return extraction_prompt_under(question.outline, question_text)
             if not isinstance(prompt, str):
-                question, prompt = replace(question, chat=False), question_text
+                question = replace(question, chat=False)
+                prompt = question_text
         if not self._is_chat(question):
-            if not all(isinstance(text, str) for text in (prompt, *dict(question.examples))):
+            example_prompts = (example_prompt for example_prompt, _ in question.examples)
+            if not all(isinstance(text, str) for text in (prompt, *example_prompts)):
                 raise OptionError(
                     "Messages need the chat template.", where="chat", cure="Leave chat=False, or give text."
                 )
@@ -359,15 +394,19 @@ class ModelPrompts:
     def _system_text(self, template: Mapping[str, Any]) -> str | None:
         """Return the text that the chat template writes as the system's where no message says one; None for
         a template that has no place for it. Cost: two short prompts."""
-        system = ModelQuestion([{"role": "system", "content": _SYSTEM}, *ANY], template=template)
+        system_message = {"role": "system", "content": _SYSTEM}
+        question = ModelQuestion([system_message, *ANY], template=template)
         try:
-            prefix, mark, after = self.render_text(system).partition(_SYSTEM)
+            prefix, mark, after = self.render_text(question).partition(_SYSTEM)
         except OptionError:  # the template refuses such a message
             return None
         if not mark:
             return None
         bare = self.render_text(ModelQuestion(ANY, template=template))
-        is_own = bare.startswith(prefix) and bare.endswith(after) and len(bare) >= len(prefix) + len(after)
+        # Where both have the same frame, the template's own text stands inside of it. Else it writes no
+        # message of the system by itself.
+        has_frame = bare.startswith(prefix) and bare.endswith(after)
+        is_own = has_frame and len(bare) >= len(prefix) + len(after)
         return bare[len(prefix) : len(bare) - len(after)] if is_own else ""
 
     def has_template(self) -> bool:
@@ -390,14 +429,15 @@ class ModelPrompts:
         """Tell whether the chat template writes the `tools` that it reads, such as these. Cost: two short
         prompts, once for a template."""
         if self._tells_tools is None:
-            both = (template, {**template, "tools": None})
-            with_tools, bare = (self.render_text(ModelQuestion(ANY, template=options)) for options in both)
-            self._tells_tools = with_tools != bare
+            without_tools = {**template, "tools": None}
+            with_text = self.render_text(ModelQuestion(ANY, template=template))
+            bare_text = self.render_text(ModelQuestion(ANY, template=without_tools))
+            self._tells_tools = with_text != bare_text
         return self._tells_tools
 
     @property
     def template_options(self) -> Set[str]:
-        """What the caller of a chat template says itself, and no message or request does."""
+        """The names of arguments that the caller of a chat template gives itself, so that no request may."""
         if self.is_embedded or not self.has_template():
             return set()
         parameters = inspect.signature(self.template_holder().apply_chat_template).parameters
@@ -411,8 +451,10 @@ class ModelPrompts:
                 f"{self.name} reads no messages.", where="chat template", cure="Leave the template out."
             )
         self.template_holder().chat_template = template
+        # both were found by the template before
         self._tells_tools = None
         self._controls.clear()
+        # a trial: a text that is no template raises here, and not at the first request
         self.render_text(ModelQuestion(ANY))
 
     def template_holder(self) -> Any:
@@ -434,10 +476,10 @@ class ModelPrompts:
     def _apply_template(
         self, messages: list[dict[str, Any]], template_fields: Mapping[str, Any], **options: bool
     ) -> Any:
-        holder, options = (
-            self.template_holder(),
-            {"add_generation_prompt": True, "return_dict": False, **options},
-        )
+        """Return the text or the tokens (`tokenize`) that the chat template makes of messages. `options`: of
+        `apply_chat_template`. Errors: OptionError for messages that the template refuses."""
+        holder = self.template_holder()  # it takes the lock itself
+        options = {"add_generation_prompt": True, "return_dict": False, **options}
         with self._lock:
             try:
                 return holder.apply_chat_template(messages, **options, **template_fields)
@@ -450,8 +492,8 @@ class ModelPrompts:
 
 
 def _added_tokens(holder: Any) -> Mapping[int, Any]:
-    """Return the added tokens of a tokenizer of transformers by their ids; none for those of mistral-common,
-    which read no special token in any text."""
+    """Return the added tokens of a tokenizer of transformers by their ids; {} for a tokenizer of
+    mistral-common, which reads no special token in any text."""
     try:
         return dict(holder.added_tokens_decoder)
     except (AttributeError, NotImplementedError):
@@ -460,7 +502,9 @@ def _added_tokens(holder: Any) -> Mapping[int, Any]:
 
 def _is_mark(text: str) -> bool:
     """Tell whether the text of a token is no word and no white space, as `<tool_call>` is."""
-    return any(map(str.isalpha, text)) and not text.replace("_", "").isalnum()
+    has_letters = any(map(str.isalpha, text))
+    is_word = text.replace("_", "").isalnum()
+    return has_letters and not is_word
 
 
 def last_question(messages: Sequence[Message]) -> str:
@@ -469,17 +513,18 @@ def last_question(messages: Sequence[Message]) -> str:
     if not messages:
         return ""
     users = [index for index, message in enumerate(messages) if message.get("role") == "user"]
-    first = users[-1] if users else len(messages) - 1
-    results = [message for message in messages[first + 1 :] if message.get("role") == "tool"]
-    return "\n".join(message["content"] for message in (messages[first], *results))
+    last_index = users[-1] if users else len(messages) - 1
+    results = [message for message in messages[last_index + 1 :] if message.get("role") == "tool"]
+    return "\n".join(message["content"] for message in (messages[last_index], *results))
 
 
 def _plain_prompt(question: ModelQuestion, prompt: str) -> str:
     """Return the prompt of a model without a chat template."""
     if question.with_outline and question.outline:
+        # behind the instruction, so that many prompts begin alike; else at the end
         instruction = question.instruction if prompt.startswith(question.instruction) else ""
-        at = len(instruction) or len(prompt)
-        prompt = f"{prompt[:at]}{_outline_request(question.outline)}{prompt[at:]}"
+        offset = len(instruction) or len(prompt)
+        prompt = f"{prompt[:offset]}{_outline_request(question.outline)}{prompt[offset:]}"
     if question.refused is not None:
         answer, why = question.refused
         prompt += f"\n\nThis answer was refused: {answer}\n{why}\nAnswer again:"
@@ -513,9 +558,10 @@ def split_continued_turn(
     and None where the answer is a turn of its own.
 
     A last turn of the assistant is continued where that is `is_wanted`, or its `prefix` says so; where
-    nothing is said, if it begins a text of the grammar and is none. `compile_grammar`: gives the grammar;
-    None: free text. `ways`: of a turn, how it may begin what is written, and what would then close it.
-    `where`: the place of a turn in errors.
+    neither says anything, if it begins a text of the grammar and is none. `compile_grammar`: gives the
+    grammar; None: free text. `ways`: gives the ways in which a turn may begin the text, each with the text
+    that would then close it. `where`: the place of a turn in errors. For example, the turn `{"a": ` of a JSON
+    Schema is continued, and `{"a": 1}` is history.
 
     Errors: OptionError for a turn that is to be continued and is not there, calls tools, or begins no text.
     Cost: linear in the turn; the grammar is compiled where a turn is asked about.
@@ -528,22 +574,30 @@ def split_continued_turn(
             cure = 'End the messages with {"role": "assistant", "content": "..."}, or leave it out.'
             raise OptionError(fault, where="continue_final_message", cure=cure)
         return prompt, None
-    text, where = last["content"], where.format(len(prompt) - 1)
+    text = last["content"]
+    where = where.format(len(prompt) - 1)
     if is_asked and not text:  # it is about to begin
         return prompt[:-1], None
-    if is_wanted is False or not (is_asked or (compile_grammar and text.strip())):
+    # Where nobody asks, a free text is never continued: any turn would begin one.
+    may_continue = is_asked or (compile_grammar and text.strip())
+    if is_wanted is False or not may_continue:
         return prompt, None
     check_encodable(where, text)
     if compile_grammar is None:
         return prompt[:-1], last
-    grammar, beginnings = compile_grammar(), list(ways(text))
+    grammar = compile_grammar()
+    beginnings = list(ways(text))
     for beginning, closing in beginnings:
         state = grammar.step_bytes(grammar.start, beginning.encode())
-        end = None if state is None else grammar.step_bytes(state, closing.encode())
-        if state is not None and (is_asked or end is None or not grammar.accepts_end(end)):
+        if state is None:
+            continue
+        end = grammar.step_bytes(state, closing.encode())
+        is_whole = end is not None and grammar.accepts_end(end)
+        if is_asked or not is_whole:
             return prompt[:-1], {**last, "content": beginning}
     if is_asked:
-        beginning = beginnings[0][0]
+        # it raises the error that says where the turn leaves the grammar
+        beginning, _closing = beginnings[0]
         text_before = beginning.removesuffix(text) if beginning.endswith(text) else ""
         start_after_prefix(grammar, beginning.encode(), where, text_before)
     return prompt, None
@@ -582,6 +636,7 @@ class RequestTokens:
         another prompt in its place; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError for ids that are none of the model's."""
         prompt: Any = request.prompt if instead is None else instead
+        # text or messages, and not token ids
         is_text = isinstance(prompt, str) or isinstance(next(iter(prompt), None), Mapping)
         if is_text and not isinstance(prompt, str):
             prompt = checks.read_messages(prompt)
@@ -598,21 +653,26 @@ class RequestTokens:
             prompt_read = self.fit_context(question, outlines, request.max_tokens, besides)
         else:
             prompt_read = ReadPrompt(ModelQuestion("", turn=turn), list(prompt))
+        self._check_ids(request, prompt_read.tokens)
+        return prompt_read
+
+    def _check_ids(self, request: Request, tokens: Sequence[int]) -> None:
+        """Raise OptionError for ids in biases or in the prompt that are none of the model's: an index beyond
+        its tables would fail later, without a place."""
         id_limit = self.vocab_size
         cure = f"Give ids from 0 to {id_limit - 1:,}"
         for token in dict(request.chosen_by.logit_bias):
-            if token >= id_limit:
+            if token >= id_limit:  # a negative one was refused when the sampling was made
                 raise OptionError(
                     f"Token {token} is none of the model's.", where="logit_bias", cure=f"{cure}."
                 )
-        for at, token in enumerate(prompt_read.tokens):
+        for index, token in enumerate(tokens):
             if not 0 <= token < id_limit:
                 raise OptionError(
                     f"Token {token} is none of the model's.",
-                    where=f"prompt[{at}]",
+                    where=f"prompt[{index}]",
                     cure=f"{cure}, or the text.",
                 )
-        return prompt_read
 
     def fit_context(
         self,
@@ -624,70 +684,78 @@ class RequestTokens:
     ) -> ReadPrompt:
         """Return the tokens of a question that leave room for the text. Where there is not enough, a refused
         answer is left out, then examples, the oldest first, then the descriptions, then the outline is less
-        deep, then it is left out. Where that is not enough either, the shortest is returned. `outlines`:
-        gives those of the schema; None: there is no schema.
-        `read_request`: gives the tokens of a question, in place of `ModelPrompts.encode_question`.
+        deep, then it is left out. Where that is not enough either, the shortest is returned.
+
+        `outlines`: gives those of the schema; None: there is no schema. `max_tokens`: of the text; None: a
+        fourth of the context, at most 512. `besides`: tokens that are neither prompt nor text, as thoughts
+        are. `read`: gives the tokens of a question, in place of `ModelPrompts.encode_question`.
 
         Cost: a prompt for each form that is tried, at most ten, and one for each example. Errors: those of
         `ModelPrompts.encode_question`.
         """
-        text = min(DEFAULT_MAX_TOKENS, self.context // 4)
+        text_size = min(DEFAULT_MAX_TOKENS, self.context // 4)
+        # a greater max_tokens is an error, which `bound_tokens` raises
         if max_tokens is not None and max_tokens < self.context:
-            text = max_tokens
+            text_size = max_tokens
         prompt = ReadPrompt(question, [])
         for form, shortening in _with_fewer_examples(self._shorter_forms(question, outlines)):
-            tokens = self.prompts.encode_question(form, self.tokenizer) if read is None else read(form)
+            if read is None:
+                tokens = self.prompts.encode_question(form, self.tokenizer)
+            else:
+                tokens = read(form)
             prompt = ReadPrompt(form, list(tokens), shortening)
-            if len(prompt.tokens) + text + besides <= self.context:
+            if len(prompt.tokens) + text_size + besides <= self.context:
                 break
-        lost, whole = list[str](), list[str]()
-        if (kept_count := len(prompt.question.examples)) < len(question.examples):
-            lost.append(f"has {kept_count} of {len(question.examples)} examples")
-            whole.append("all examples")
+        # the two halves of the message: the parts of the prompt now, and the parts that did not fit
+        present_parts: list[str] = []
+        missing_parts: list[str] = []
+        if (example_count := len(prompt.question.examples)) < len(question.examples):
+            present_parts.append(f"has {example_count} of {len(question.examples)} examples")
+            missing_parts.append("all examples")
         if prompt.shortening:
-            lost.append(f"tells {prompt.shortening} of the schema")
-            whole.append("the whole outline")
-        if not lost:
+            present_parts.append(f"tells {prompt.shortening} of the schema")
+            missing_parts.append("the whole outline")
+        if not present_parts:
             return prompt
-        message = f"The prompt {' and '.join(lost)}: {', '.join(whole)} and {text:,} tokens of text"
+        present = " and ".join(present_parts)
+        missing = ", ".join(missing_parts)
+        message = f"The prompt {present}: {missing} and {text_size:,} tokens of text"
         return replace(prompt, shortening=f"{message} do not fit the model's context of {self.context:,}.")
 
     def _shorter_forms(
         self, question: ModelQuestion, outlines: Outlines | None
     ) -> Iterator[tuple[ModelQuestion, str]]:
-        """Yield a question in forms that are shorter and shorter, each with what it tells of the schema in
-        place of the whole outline."""
+        """Yield a question in forms that are shorter and shorter, each with the part of the
+        schema that it tells in place of the whole outline."""
         if question.is_choice and outlines is not None:
-            both = (
-                next(shorter_outlines(outlines, descriptions=is_described))[0]
-                for is_described in (False, True)
-            )
-            question = replace(question, is_described=len({*both}) > 1)
+            # a schema has descriptions where its outline with them is another text
+            bare_outline, _ = next(shorter_outlines(outlines, descriptions=False))
+            described_outline, _ = next(shorter_outlines(outlines, descriptions=True))
+            question = replace(question, is_described=bare_outline != described_outline)
         bare = replace(question, refused=None)
-        if (
-            outlines is None
-            or isinstance(question.prompt, ModelPrompt)
-            or not self.prompts.needs_outline(bare)
-        ):
+        has_own_outline = isinstance(question.prompt, ModelPrompt)
+        if outlines is None or has_own_outline or not self.prompts.needs_outline(bare):
             yield question, ""  # an outline that no prompt shows is not written: it takes time
             if question.refused is not None:
                 yield bare, ""
             return
-        whole = question if question.refused is not None else None
+        is_first = True
         # the embedded models were trained on outlines without descriptions
         for outline, shortening in shorter_outlines(outlines, descriptions=not self.prompts.is_embedded):
-            if whole is not None:
-                yield replace(whole, outline=outline), shortening
-                whole = None
+            # the refused answer goes first of all: the outline matters more
+            if is_first and question.refused is not None:
+                yield replace(question, outline=outline), shortening
+            is_first = False
             yield replace(bare, outline=outline), shortening
         if not self.prompts.is_embedded:  # which know no prompt without one
             yield bare, "nothing"
 
     def bound_tokens(self, request: Request, prompt: int, besides: int = 0) -> Request:
-        """Return the request with a bound on its tokens: where it says none, what the context leaves.
+        """Return the request with a bound on its tokens: where it says none, the rest of the context.
         `prompt`: the size of its prompt; `besides`: tokens that are neither prompt nor text, as thoughts are.
         Raises OptionError where all of them do not fit the context."""
         room = self.context - prompt - besides
+        # at least 1: where nothing is left, one of the errors below says so
         if request.max_tokens is None:
             request = replace(request, max_tokens=max(min(DEFAULT_MAX_TOKENS, room), 1))
         if prompt >= self.context:
@@ -708,20 +776,21 @@ class RequestTokens:
 
 
 def _with_fewer_examples(forms: Iterator[tuple[ModelQuestion, str]]) -> Iterator[tuple[ModelQuestion, str]]:
-    """Yield forms of a question; behind the first without a refused answer, it with fewer and fewer examples,
-    and the others without any."""
+    """Yield forms of a question. Behind the first form without a refused answer come the same form with fewer
+    and fewer examples, and then the other forms without any."""
     for form, shortening in forms:
         yield form, shortening
         if form.refused is None:
             for first in range(1, len(form.examples) + 1):
                 yield replace(form, examples=form.examples[first:]), shortening
             break
+    # `forms` is an iterator: this loop goes on behind the form at which the first one stopped
     for form, shortening in forms:
         yield replace(form, examples=()), shortening
 
 
 def _question_of(request: Request, prompt: Prompt) -> ModelQuestion:
-    """Return what a request asks of the model, without an outline."""
+    """Return the question of a request to the model, without an outline."""
     language = request.language
     is_json = language is not None and language.policies is not None
     return ModelQuestion(

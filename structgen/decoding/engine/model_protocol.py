@@ -1,4 +1,9 @@
-"""What the engine needs of a model: the protocol `Model`, and optional protocols besides."""
+"""The methods that the engine needs of a model: the protocol `Model`, and two optional protocols.
+
+`Model` reads a prompt (`prefill`) and then one token of each text in a pass (`decode`). `ReadsMany` reads
+several prompts in one pass. `VerifiesDrafts` reads a tree of guesses for each text in one pass
+(`decode_tree`), and then keeps the accepted path (`keep`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
 class Model(Protocol):
     """A causal language model. Any object with these members will do.
 
-    A cache is what it keeps of one text that it has read, with `nbytes` and `copy()`, an independent one. The
+    A cache is the state of the model after one text, with `nbytes` and `copy()`, an independent one. The
     engine passes it back and never looks inside. Rows of a batch appear and disappear between calls, in any
     order.
     """
@@ -101,6 +106,7 @@ def verifier_of(model: Model) -> VerifiesDrafts | None:
     defines it, because that may take some passes."""
     missing = object()
     for name in ("draft_support", "decode_tree", "keep"):
+        # `hasattr` would compute the property; it is asked of members alone that the class does not have
         if getattr_static(model, name, missing) is missing and not hasattr(model, name):
             return None
     return cast(VerifiesDrafts, model)
@@ -110,5 +116,6 @@ def draft_support_of(model: Model) -> DraftSupport:
     """Return which drafts a model verifies; none if it does not say. Cost: that of its `draft_support`."""
     verifier = verifier_of(model)
     if verifier is not None:
+        # the first use may try drafts, which takes some passes
         return verifier.draft_support
     return DraftSupport("none", f"a {type(model).__name__} verifies no drafts: it has no decode_tree")

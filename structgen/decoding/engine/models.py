@@ -38,13 +38,16 @@ def load_model(
             import torch
         except ImportError as error:
             raise missing_package_error(name) from error
-        where, kind = device_of(device, dtype, StructgenError)
+        torch_device, torch_dtype = device_of(device, dtype, StructgenError)
+        # before anything is read: the errors say what a name without a folder stands for
         check_causal(name)
         folder = model_path(model_name(name))
         if (file := gguf_file(name)) is not None:
-            own = tokenizer or tokenizer_of(gguf_tokenizer(file))
-            return gguf_model(file, where, kind), own
-        if is_embedded(model_name(name)) and where.type == "cpu" and kind == torch.float32:
+            own_tokenizer = tokenizer or tokenizer_of(gguf_tokenizer(file))
+            return gguf_model(file, torch_device, torch_dtype), own_tokenizer
+        # our own pass calculates in float32 on a CPU; transformers does all else
+        is_for_own_pass = torch_device.type == "cpu" and torch_dtype == torch.float32
+        if is_embedded(model_name(name)) and is_for_own_pass:
             # start-up: compiled code of one kind of model
             from structgen.decoding.engine.forward_pass.llama import Llama
             from structgen.decoding.engine.forward_pass.weights import Weights
@@ -56,8 +59,8 @@ def load_model(
         # optional: transformers and torch
         from structgen.decoding.engine.huggingface import HuggingFace
 
-        own = tokenizer or _folder_tokenizer(folder)
-        return HuggingFace.read_folder(folder, where, kind), own
+        own_tokenizer = tokenizer or _folder_tokenizer(folder)
+        return HuggingFace.read_folder(folder, torch_device, torch_dtype), own_tokenizer
 
 
 def device_of(device: str | None, dtype: str | None, refusal: type[StructgenError]) -> tuple[Any, Any]:
@@ -66,9 +69,10 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
     # optional: torch
     import torch
 
+    default_device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        torch.zeros(1, device=where).item()  # torch's meta device holds no numbers
+        torch_device = torch.device(device or default_device)
+        torch.zeros(1, device=torch_device).item()  # torch's meta device holds no numbers
     except (RuntimeError, AssertionError, TypeError) as error:  # as torch says that there is none
         message = str(error).partition("\n")[0]
         raise refusal(
@@ -76,10 +80,11 @@ def device_of(device: str | None, dtype: str | None, refusal: type[StructgenErro
             where="device",
             cure="Use cpu, or leave it out.",
         ) from error
-    dtype_name = dtype or ("float32" if where.type == "cpu" else "bfloat16")
+    default_dtype = "float32" if torch_device.type == "cpu" else "bfloat16"
+    dtype_name = dtype or default_dtype
     if dtype_name not in ("float32", "bfloat16"):
         raise refusal(f"dtype={dtype_name!r}.", where="dtype", cure="Use float32 or bfloat16.")
-    return where, getattr(torch, dtype_name)
+    return torch_device, getattr(torch, dtype_name)
 
 
 def missing_package_error(name: str | Path) -> StructgenError:
@@ -93,10 +98,15 @@ def check_model(name: str | Path) -> None:
     """Raise StructgenError where a name is none of `NAMED_MODELS`, of a local folder with a model or of a
     GGUF file, with what to do about a server and a name of the Hugging Face hub. Nothing is loaded."""
     resolved_name = model_name(name)
+    # In this order: a name of a server is no path to look for, and a file needs no config.json.
     if resolved_name.startswith(ON_A_SERVER):
         folder = Path(resolved_name)
-    elif gguf_file(name) is not None or ((folder := model_path(resolved_name)) / "config.json").is_file():
+    elif gguf_file(name) is not None:
         return
+    else:
+        folder = model_path(resolved_name)
+        if (folder / "config.json").is_file():
+            return
     if folder.exists():
         fault, cure = _describe_format(folder)
         raise StructgenError(f"{resolved_name!r} {fault}", where="model", cure=cure)
@@ -108,23 +118,30 @@ def check_model(name: str | Path) -> None:
             "shell by structgen generate and structgen bulk.",
         )
     if _HOSTED.match(resolved_name):
+        hosted_name = resolved_name.rpartition("/")[2]
+        cure = (
+            f"Name the server too: anthropic:{hosted_name}, or openai:URL#{hosted_name}, where the URL is "
+            "its address that speaks OpenAI's protocol."
+        )
+        if _OPENAI.match(resolved_name):
+            openai_name = resolved_name.removeprefix("openai/")
+            cure = (
+                f"Name the server too: openai:https://api.openai.com/v1#{openai_name}; "
+                "the key is in OPENAI_API_KEY."
+            )
         raise StructgenError(
             f"There is no folder {resolved_name!r}: a model of this name is on a server.",
             where="model",
-            cure="Name the server too: "
-            f"openai:https://api.openai.com/v1#{resolved_name.removeprefix('openai/')}; "
-            "the key is in OPENAI_API_KEY."
-            if _OPENAI.match(resolved_name)
-            else "Name the server too: anthropic:{0}, or openai:URL#{0}, where the URL is its address that "
-            "speaks OpenAI's protocol.".format(resolved_name.rpartition("/")[2]),
+            cure=cure,
+        )
+    cure = f"Check the path. {_NAMES}"
+    if _HUB_NAME.fullmatch(resolved_name):
+        cure = (
+            f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; "
+            f"or pass the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
         )
     raise StructgenError(
-        f"There is no folder {resolved_name!r}, and structgen downloads nothing.",
-        where="model",
-        cure=f"Download the model (hf download {resolved_name} --local-dir FOLDER) and name the folder; or "
-        f"pass the objects of transformers, sg.Engine(model, tokenizer). {_NAMES}"
-        if _HUB_NAME.fullmatch(resolved_name)
-        else f"Check the path. {_NAMES}",
+        f"There is no folder {resolved_name!r}, and structgen downloads nothing.", where="model", cure=cure
     )
 
 
@@ -163,11 +180,13 @@ def _server_name(name: str) -> str | None:
     address = re.fullmatch("(?:[a-z]+:)?(https?://.*)", name, re.DOTALL)
     if address is None:
         return None
-    return f"openai:{address[1]}" + ("" if "#" in name else "#NAME")
+    # behind "#" stands the model's name at the server
+    suffix = "" if "#" in name else "#NAME"
+    return f"openai:{address[1]}{suffix}"
 
 
 def _describe_format(path: Path) -> tuple[str, str]:
-    """Return what a path that is there and is no model of transformers is, and what to do about it."""
+    """Return the fault and the cure for a path that exists and holds no model of transformers."""
     if path.is_dir() and (files := sorted(path.glob("*.gguf"))):
         return "is the folder of a model in llama.cpp's format, GGUF.", f"Name the file: {files[0]}."
     if (path / "adapter_config.json").is_file():
@@ -210,8 +229,11 @@ def given_model(
 ) -> tuple[Model, Tokenizer]:
     """Return a model that was handed over as an object, behind the engine's protocol, and its tokenizer.
 
-    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a device or a
-    dtype, which are only for a model that is loaded by its name.
+    `model`: a causal model of transformers, or any `Model`; `tokenizer`: as `tokenizer_of` takes it, None for
+    a model that has one itself. For example, `given_model(llama, "structgen/extract")`.
+
+    Raises OptionError where the object is no causal model, where there is no tokenizer, and for a `device` or
+    a `dtype`, which are only for a model that is loaded by its name.
     """
     for name, value in (("device", device), ("dtype", dtype)):
         if value is not None:
@@ -220,29 +242,29 @@ def given_model(
                 where=name,
                 cure=f"Leave it out; move the model before it is handed over: model.to({value!r}).",
             )
+    # Told by their members: transformers is not imported for a model of somebody's own.
     missing_members = [name for name in _MEMBERS if not hasattr(model, name)]
-    of_transformers = (
-        bool(missing_members) and hasattr(model, "get_output_embeddings") and hasattr(model, "config")
-    )
-    if missing_members and not of_transformers:
-        is_pipeline = hasattr(model, "model") and hasattr(model, "tokenizer")
+    has_head = hasattr(model, "get_output_embeddings") and hasattr(model, "config")
+    is_of_transformers = bool(missing_members) and has_head
+    if missing_members and not is_of_transformers:
+        cure = "Pass a name, a folder, a causal model of transformers, or what has all these."
+        if hasattr(model, "model") and hasattr(model, "tokenizer"):
+            cure = "Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
         raise OptionError(
             f"A {type(model).__name__} is no model: it has no {' and no '.join(missing_members)}.",
             where="model",
-            cure="Pass the model and the tokenizer of the pipeline: sg.Engine(pipe.model, pipe.tokenizer)."
-            if is_pipeline
-            else "Pass a name, a folder, a causal model of transformers, or what has all these.",
+            cure=cure,
         )
-    if tokenizer is None and not of_transformers:
-        own = getattr(model, "tokenizer", None)  # a model that is made of models has one
-        tokenizer = own if isinstance(own, Tokenizer) else None
+    if tokenizer is None and not is_of_transformers:
+        own_tokenizer = getattr(model, "tokenizer", None)  # a model that is made of models has one
+        tokenizer = own_tokenizer if isinstance(own_tokenizer, Tokenizer) else None
     if tokenizer is None:
         raise OptionError(
             "A model of your own needs its tokenizer.",
             where="tokenizer",
             cure="Pass AutoTokenizer.from_pretrained(...), or an sg.Tokenizer.",
         )
-    if not of_transformers:
+    if not is_of_transformers:
         own_model: Model = model
         return own_model, tokenizer_of(tokenizer)
     # optional: transformers and torch
@@ -276,13 +298,18 @@ def tokenizer_of(tokenizer: Any, model: Any = None) -> Tokenizer:
             )
         return Tokenizer.from_huggingface(path)
     own_tokenizer = Tokenizer.from_huggingface(tokenizer)
-    end = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    several = [] if end is None else [end] if isinstance(end, int) else list(end)
+    configured_ends = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
+    if configured_ends is None:
+        configured_ends = []
+    elif isinstance(configured_ends, int):
+        configured_ends = [configured_ends]
+    # a token with bytes is text of documents, and cannot end them
     ends = {
         end
-        for end in several
+        for end in configured_ends
         if 0 <= end < own_tokenizer.vocab_size and own_tokenizer.token_bytes[end] is None
     }
-    if ends <= set(own_tokenizer.eos_token_ids):
+    known_ends = set(own_tokenizer.eos_token_ids)
+    if ends <= known_ends:
         return own_tokenizer
-    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | set(own_tokenizer.eos_token_ids)))
+    return Tokenizer.from_huggingface(tokenizer, eos_token_id=sorted(ends | known_ends))

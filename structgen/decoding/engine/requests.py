@@ -1,4 +1,10 @@
-"""The requests of the engine, and their results."""
+"""The requests of the engine, and their results.
+
+In the order of their use: `Sampling` says how a token is chosen, `Request` what is asked for. `Engine.submit`
+returns a `Handle` for each sample. While the text is written, the engine appends a `Step` for each token, and
+counts its `Usage`. At the end the handle has a `Result`. Annotations of fields check their values when an
+object is made (`base.language.checks`).
+"""
 
 from __future__ import annotations
 
@@ -77,6 +83,7 @@ def _read_grammar(name: str, value: Any) -> Grammar | CompiledGrammar | None:
     from structgen.asking.request_reading.targets import read_target
 
     grammar, reader = read_target(value, where=name)
+    # The innermost grammar has the reader: grammars around it hand it on (`Text._read_value` asks for it).
     if reader is not None and isinstance(grammar, Grammar) and grammar.schema is not None:
         cast("Any", grammar.innermost).reader = reader.read_document
     return grammar
@@ -133,9 +140,12 @@ class Sampling:
     @property
     def strategies(self) -> tuple[Strategy, ...]:
         """The strategies, as a tuple."""
-        return tuple(self.strategy) if isinstance(self.strategy, Sequence) else (self.strategy,)
+        if isinstance(self.strategy, Sequence):
+            return tuple(self.strategy)
+        return (self.strategy,)
 
 
+# The annotations are texts (`from __future__ import annotations`). A seed changes draws, but not their law.
 NUMBERS: Final = tuple(
     name
     for name, kind in Sampling.__annotations__.items()
@@ -153,10 +163,12 @@ def with_strategy(
     strategies = checked_strategies(strategy) if strategy else ()
     if sampling is not None:
         return replace(sampling, strategy=(*sampling.strategies, *strategies)) if strategies else sampling
-    heats = [
-        1.0 if strategy.draws else 0.0 for strategy in strategies if strategy.draws or strategy.is_greedy
-    ]
-    return Sampling(temperature=heats[0] if heats else temperature, strategy=strategies)
+    # The first strategy that needs a temperature says it. If another one contradicts, `Sampling` raises.
+    for choosing in strategies:
+        if choosing.draws or choosing.is_greedy:
+            temperature = 1.0 if choosing.draws else 0.0
+            break
+    return Sampling(temperature=temperature, strategy=strategies)
 
 
 def sampling_of_attempt(sampling: Sampling, attempt: int) -> Sampling:
@@ -165,9 +177,9 @@ def sampling_of_attempt(sampling: Sampling, attempt: int) -> Sampling:
     if attempt == 0:
         return sampling
     drawing = tuple(strategy for strategy in sampling.strategies if not strategy.is_greedy)
-    return replace(
-        sampling, temperature=sampling.temperature or 0.7, seed=sampling.seed + attempt, strategy=drawing
-    )
+    # a greedy sampling (0) draws now, and a strategy that needs temperature 0 would contradict it
+    temperature = sampling.temperature or 0.7
+    return replace(sampling, temperature=temperature, seed=sampling.seed + attempt, strategy=drawing)
 
 
 A_SAMPLING: Final = InstanceCheck(Sampling, "Pass sg.Sampling(temperature=..., seed=...).")
@@ -269,8 +281,9 @@ class Request:
     def chosen_by(self) -> Sampling:
         """The sampling, with defaults."""
         language = self.language
-        temperature = 0.0 if language is not None and language.is_greedy and self.n == 1 else 1.0
-        return with_strategy(self.sampling, self.strategy, temperature)
+        # several samples of the likeliest text would all be the same
+        is_greedy = language is not None and language.is_greedy and self.n == 1
+        return with_strategy(self.sampling, self.strategy, 0.0 if is_greedy else 1.0)
 
     @property
     def drafts(self) -> Speculation | None:
@@ -316,8 +329,8 @@ class Step:
     closed: str = ""
     """What this token closes in place of the first choice: a value that repeated itself, or a number."""
     state: tuple[float, ...] = ()
-    """What a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits, and the bound
-    mu after it; () where there was no choice."""
+    """The numbers that a strategy notes of the token (docs/strategies.md). Mirostat: its surprise in bits,
+    and the bound mu after it; () where there was no choice."""
 
 
 @dataclass(slots=True)
@@ -356,9 +369,9 @@ class Usage:
     strategy_rows: int = 0
     """The rows of these passes, for a search."""
     strategy: str = ""
-    """What the strategies tell of the text, such as the mean surprise of its free tokens; "": nothing."""
+    """A summary by the strategies, such as the mean surprise of its free tokens; "": nothing."""
     closed: tuple[str, ...] = ()
-    """What was closed because it repeated itself, or was a number of too many digits."""
+    """The values that were closed because they repeated themselves, and the numbers of too many digits."""
 
     @property
     def tokens_per_call(self) -> float:
@@ -367,19 +380,23 @@ class Usage:
 
 
 def total_usage(usages: Sequence[Usage]) -> Usage:
-    """Return what attempts cost together, one or more. What is told in words, and of the memory, is of the
-    last one."""
-    accepted_counts = sum((Counter(usage.accepted) for usage in usages), Counter[str]())
-    names = [
+    """Return the cost of one or more attempts together. The texts in it, and the bytes of the cache, are
+    those of the last attempt."""
+    accepted_counts = Counter[str]()
+    for usage in usages:
+        accepted_counts.update(usage.accepted)
+    # annotations are texts here; a cache is let go before the next attempt, so its bytes do not add up
+    summed_names = [
         option.name
         for option in fields(Usage)
         if option.type in ("int", "float") and option.name != "cache_bytes"
     ]
-    counts = {name: sum(getattr(usage, name) for usage in usages) for name in names}
-    return replace(usages[-1], accepted=dict(accepted_counts), **counts)
+    sums = {name: sum(getattr(usage, name) for usage in usages) for name in summed_names}
+    return replace(usages[-1], accepted=dict(accepted_counts), **sums)
 
 
 _AS_TEXT: Final = object()
+"""Stands for the text itself as the value of a result: None is a value of JSON."""
 
 
 @dataclass(slots=True, repr=False)
@@ -401,8 +418,8 @@ class Result:
     reply: str = ""
     """From a server: all that it sent, of which `text` is the document. "" from an engine."""
     begun: str = ""
-    """The beginning of what was written, which the prompt gave (`Request.continue_final_message`): `text`
-    repeats it; tokens and steps are of what is new."""
+    """The beginning of the text that the prompt gave (`Request.continue_final_message`): `text` repeats it;
+    tokens and steps are those of the new part."""
     stopped_by: str = ""
     """The stop string that ended the text; "" where none did."""
 
@@ -459,21 +476,25 @@ class Handle:
         unknown whether the part arrived; the text then ends with an error, too.
         """
         listener = _Listener(want)
+        # under the lock of `finish`: either `finish` sees the listener, or this call sees that all is done
         with self._lock:
             self.listeners.append(listener)
-            late = self.is_done
-        if late:
+            is_late = self.is_done
+        if is_late:
             listener.end_text(self.written)
 
     def think(self, thoughts: str) -> None:
-        """Store the thoughts so far, and call who listens to them. Raises StructgenError if one fails."""
-        has_grown, self.thoughts = len(thoughts) > len(self.thoughts), thoughts
+        """Store the thoughts so far, and call the listeners if they have grown. Raises StructgenError if a
+        listener fails."""
+        has_grown = len(thoughts) > len(self.thoughts)
+        self.thoughts = thoughts
         if has_grown:
             self._call_listeners(lambda listener: listener.want(""))
 
     def after_fork(self, *, is_left: bool) -> None:
         """In a child: forget who held the lock; cancel a text that is left to the parent, and its
         listeners."""
+        # a thread of the parent may have held it, and will not release it here
         self._lock = threading.Lock()
         if is_left:
             self.listeners, self.cancelled = [], True
@@ -500,7 +521,7 @@ class Handle:
             for listener in list(self.listeners):
                 try:
                     listener.end_text(self.written)
-                except Exception as error:
+                except Exception as error:  # goes into the result: the other listeners hear the end too
                     if self.result.error is None:
                         self.result.error = _listener_fault(error)
                         self.result.finish_reason = FinishReason.ERROR
@@ -513,37 +534,40 @@ class _Listener:
     """A function that listens to a text, and how much of the text it has received."""
 
     want: Callable[[str | None], None]
-    at: int | None = 0
+    """The function: it wants the parts."""
+    received_size: int | None = 0
     """The characters that it has received. None: a call has begun and not returned. Below 0: a call has
-    failed, and a further part would not continue what was received."""
+    failed, and a further part would not continue the text so far."""
     is_over: bool = False
 
     def hear_text(self, text: str) -> None:
         """Call the function with the new part of a text. Raises its errors, and StructgenError after an
         interrupted call."""
-        at = self.at
-        if at is None:
-            self.at = -1
+        received_size = self.received_size
+        if received_size is None:
+            self.received_size = -1
             raise StructgenError(
                 "A call was interrupted, so it is unknown whether its part of the text arrived.",
                 where="listen",
                 cure="Take the whole text from the result.",
             )
-        if not 0 <= at < len(text):
+        if not 0 <= received_size < len(text):
             return
-        self.at = None
+        # None while the call runs: an interrupt in it leaves the None, and the next call sees it
+        self.received_size = None
         try:
-            self.want(text[at:])
+            self.want(text[received_size:])
         except Exception:
-            self.at = -1
+            self.received_size = -1
             raise
-        self.at = len(text)
+        self.received_size = len(text)
 
     def end_text(self, text: str) -> None:
         """Call the function with the new part of a whole text, then with None. Raises its errors."""
         if self.is_over:
             return
         first_error: Exception | None = None
+        # both calls, even where the first one fails: whoever waits must hear the end
         for call in (partial(self.hear_text, text), partial(self.want, None)):
             try:
                 call()
@@ -555,6 +579,7 @@ class _Listener:
 
 
 def _listener_fault(error: Exception) -> StructgenError:
+    """Return the error of a text whose listener failed."""
     return fault_of(
         error, "A listener of the text failed", "listen", "Mend the function given to Handle.listen."
     )
@@ -566,7 +591,11 @@ def fault_of(
     where: str = "",
     cure: str = "This is a fault of structgen: please report it.",
 ) -> StructgenError:
-    """Return the StructgenError for an error of a text: the error itself if it is one already."""
+    """Return the StructgenError for an error of a text: the error itself if it is one already.
+
+    Else the message is `fault` and the error, such as `fault_of(KeyError("a"), "The search failed")` with the
+    message `The search failed: KeyError: 'a'`; `where` and `cure` go into the message as well.
+    """
     if isinstance(error, StructgenError):
         return error
     wrapped_error = StructgenError(f"{fault}: {type(error).__name__}: {error}", where=where, cure=cure)

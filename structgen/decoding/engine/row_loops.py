@@ -23,7 +23,9 @@ def exponential(x: Real) -> Any:
     (Cephes' expf), so that loops over it vectorise."""
     if x < np.float32(-87.0):
         x = np.float32(-87.0)
+    # e^x is 2^n e^r with an integer n and a small rest r; the constant is 1 / ln 2
     n = np.floor(x * np.float32(1.44269504088896341) + np.float32(0.5))
+    # ln 2 in two parts, so that n ln 2 is subtracted without a rounding error
     r = np.float32(x - n * np.float32(0.693359375))
     r = np.float32(r - n * np.float32(-2.12194440e-4))
     y = np.float32(1.9875691500e-4)
@@ -33,7 +35,9 @@ def exponential(x: Real) -> Any:
     y = np.float32(y * r + np.float32(1.6666665459e-1))
     y = np.float32(y * r + np.float32(5.0000001201e-1))
     y = np.float32(y * r * r + r + np.float32(1.0))
-    bits = np.int32((np.int32(n) + np.int32(127)) << np.int32(23))
+    # the bits of the float 2^n: its exponent stands from bit 23 on, with 127 added
+    exponent = np.int32(n) + np.int32(127)
+    bits = np.int32(exponent << np.int32(23))
     return np.float32(y * bits.view(np.float32))
 
 
@@ -47,6 +51,7 @@ def write_exponentials(row: Array, start: int, count: int, top: Real, out: Array
 @jit
 def row_maximum(row: Array) -> Any:
     """Return the maximum of a row, NaN ignored."""
+    # four chains: a comparison need not wait for the one before it
     a = b = c = d = row.dtype.type(-np.inf)
     whole = len(row) & ~3
     for i in range(0, whole, 4):
@@ -62,6 +67,7 @@ def row_maximum(row: Array) -> Any:
 @jit
 def sum_range(values: Array, start: int, count: int) -> Any:
     """Return the sum of `count` numbers from `start`."""
+    # four chains, always added in this order: the result is the same to the bit in any batch
     a = b = c = d = 0.0
     whole = start + (count & ~3)
     for i in range(start, whole, 4):

@@ -1,9 +1,10 @@
-"""One text of a batch: `Text(start, decided)`. `take` decides a token, `reason` says why the text ends.
+"""One text of a batch: `Text(start, decided_text)`. `take_step` decides a token, `end_reason` says why the
+text ends.
 
-What is decided is never taken back: the tokens of the thoughts, the steps, an error, and what a search chose
-(`DecidedText`). One assignment decides. All other state follows from that and the `RequestStart`: the
-matcher, the characters, the logits, the cache. So a restart is another `Text` of the same two, with nothing
-read, and an exception at any line loses nothing.
+A decision is never taken back: the tokens of the thoughts, the steps, an error, and the choice of a search
+(`DecidedText`). One assignment decides. All other state follows from the `DecidedText` and the
+`RequestStart`: the matcher, the characters, the logits, the cache. So a restart is another `Text` of these
+two, with nothing read, and an exception at any line loses nothing.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ from structgen.tokens.token_mask import TokenMask, allocate_mask
 from structgen.tokens.tokenizer import Tokenizer
 
 LogitsOf: TypeAlias = Callable[["Text"], Tensor]
-"""Returns the logits [V] after a text."""
+"""A function that returns the logits [V] after a text."""
 Edit: TypeAlias = Callable[[Sequence["Text"], LogitsOf], Sequence["Text"]]
-"""What a request brings into the steps of the loop: it is called before each choice with the texts that
-choose, and may change the logits that they draw from (`ChoiceRow.law`). It returns the texts that choose now:
-a search holds its text back. An error of one text goes into its `DecidedText.error`."""
+"""The part of a request that acts in the steps of the loop: it is called before each choice with the texts
+that choose, and may change the logits that they draw from (`ChoiceRow.law`). It returns the texts that choose
+now: a search holds its text back. An error of one text goes into its `DecidedText.error`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class PromptBorder:
 
 @dataclass(frozen=True, slots=True)
 class RequestStart:
-    """What is known of the texts of a request before their first token. It outlives a restart."""
+    """The values that the texts of a request have before their first token. They outlive a restart."""
 
     request: Request
     prompt: list[int]
@@ -83,7 +84,7 @@ class RequestStart:
     drafts: Callable[[], Drafting] | None = None
     """Makes the drafters of each text; None: it has none."""
     specials: Mapping[int, bytes] = field(default_factory=dict)
-    """What the text has for tokens without bytes."""
+    """The texts of tokens without bytes."""
     strategies: RequestStrategies | None = None
     began: float = field(default_factory=time.monotonic)
 
@@ -93,7 +94,7 @@ class DecidedText:
     """What of one text is never taken back."""
 
     handle: Handle
-    """What the caller holds of the text."""
+    """The object that the caller has of the text."""
     usage: Usage
     most_guesses: int = 0
     """The most nodes of a draft."""
@@ -113,9 +114,15 @@ class Text:
 
     def __init__(self, start: RequestStart, decided_text: DecidedText) -> None:
         request = start.request
-        self.start, self.decided_text, self.handle = start, decided_text, decided_text.handle
-        self.steps, self.thought, self.usage = decided_text.steps, decided_text.thought, decided_text.usage
-        self.max_tokens, self.stops = request.most_tokens, request.stops
+        self.start = start
+        self.decided_text = decided_text
+        # The next four are the lists and objects of the decided text itself, not copies.
+        self.handle = decided_text.handle
+        self.steps = decided_text.steps
+        self.thought = decided_text.thought
+        self.usage = decided_text.usage
+        self.max_tokens = request.most_tokens
+        self.stops = request.stops
         self.shortest_length = start.shortest_length
         """The length of the shortest completion, in tokens (None: not counted yet)."""
         self.tokens: list[int] = []
@@ -128,22 +135,22 @@ class Text:
         self.stop: FinishReason | None = None
         self.stopped_by = ""
         """The stop string that ended it."""
+        # incremental: a token may end inside of a character
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._border_left = 0 if start.border is None else start.border.size
+        """How many bytes of the prompt are still to be written again."""
         self._half = b"" if start.border is None else start.border.half
-        # what the model has of it
+        # the state of the model after the text
         self.cache: Any = None
         self.logits: Tensor | None = None
-        """The logits after the prompt, while `place` is -1."""
-        self.place = self.line = -1
+        """The logits after the prompt, while `logit_row` is -1."""
+        self.logit_row = self.mask_row = -1
         """The text's rows in the logits of the last step, and in the masks of the batch; -1: it has none."""
         self.model_seconds = self.mask_seconds = 0.0
         """Seconds of the forward pass before the next token, and of filling the masks of that batch."""
-        # what its request brings
-        sampling = request.chosen_by
-        self.row = ChoiceRow(
-            sampling, self.handle.sample, 0, start.prompt, self.tokens, start.tokenizer.eos_token_ids
-        )
+        # the options and strategies of its request
+        ends = start.tokenizer.eos_token_ids
+        self.row = ChoiceRow(request.chosen_by, self.handle.sample, 0, start.prompt, self.tokens, ends)
         self.edits = () if start.strategies is None else start.strategies.edits
         self.search: Any = None
         """A decision of its search under way; the text waits for it."""
@@ -151,31 +158,46 @@ class Text:
         """Its drafters, once a draft was asked for."""
         self.guesses: Guesses | None = None
         """The draft that is being verified."""
-        self.run: OpenRun | None = None
+        self.run: OpenRun | None = self._make_run()
         """What repeats itself at the end of the text; None: nothing is closed."""
-        search = None if start.strategies is None else start.strategies.search
-        is_free = search is None or search.is_once
-        if sampling.repetition is not None and request.grammar is not None and is_free:
-            repeats = getattr(request.grammar, "repeats", None)
-            language = request.language
-            schema = None if language is None else language.schema
-            self.run = OpenRun(sampling.repetition, schema, self.max_tokens, repeats)
-            if request.begun:
-                self.run.write_bytes(request.begun.encode())
         self.phase: ThoughtPhase | None = None
         """The thoughts, until they are closed; they hold the matcher until then."""
         self.thoughts = ""
         """The text of closed thoughts."""
         compiled_grammar = self.newest_grammar
         self.matcher = None if compiled_grammar is None else Matcher(compiled_grammar)
+        """The matcher after the tokens so far; None: free text, or thoughts."""
+        self._begin_text()
+
+    def _make_run(self) -> OpenRun | None:
+        """Return the state that watches for repetitions; None where nothing is closed: in free text, and with
+        a search that decides each token."""
+        request = self.start.request
+        rule = self.row.sampling.repetition
+        search = None if self.start.strategies is None else self.start.strategies.search
+        if rule is None or request.grammar is None or not (search is None or search.is_once):
+            return None
+        language = request.language
+        schema = None if language is None else language.schema
+        run = OpenRun(rule, schema, self.max_tokens, getattr(request.grammar, "repeats", None))
+        if request.begun:
+            run.write_bytes(request.begun.encode())
+        return run
+
+    def _begin_text(self) -> None:
+        """Begin the thoughts, or the document. Then take the tokens that are decided already: a restart has
+        some, a new text none."""
+        start = self.start
         if start.closing is not None:
-            assert request.thinking is not None
-            self.phase = ThoughtPhase(request.thinking, start.closing, start.tokenizer, self.matcher)
+            assert start.request.thinking is not None
+            self.phase = ThoughtPhase(start.request.thinking, start.closing, start.tokenizer, self.matcher)
             self.matcher = None
-        elif start.strategies is not None:
+        else:
+            # behind thoughts they begin with the document (`_follow_thought`)
             self._begin_strategies()
         for token in self.thought:
             assert self.phase is not None
+            # called for its effect: it makes the forced tokens, of which `take_token` removes one
             self.phase.forced_token()
             self.phase.take_token(token, self.max_tokens)
             self._follow_thought(token)
@@ -196,7 +218,7 @@ class Text:
             return self
 
     def decide_error(self, error: StructgenError) -> None:
-        """Decide an error, unless there is one."""
+        """Decide an error, unless there is one: the first error is the cause of later ones."""
         self.decided_text.error = self.decided_text.error or error
 
     @property
@@ -223,17 +245,14 @@ class Text:
             assert self.matcher is not None, "free text needs no tokens"
             self.shortest_length = self.matcher.tokens_to_finish()
         remaining = self.max_tokens - len(self.tokens)
-        return (
-            remaining
-            if remaining - self.shortest_length > self.start.request.end_margin
-            else self.shortest_length
-        )
+        spare = remaining - self.shortest_length
+        return remaining if spare > self.start.request.end_margin else self.shortest_length
 
     # --- a token is decided ---------------------------------------------------------------------------------
 
     def take_step(self, step: Step, second_choice: SecondChoice) -> None:
-        """Decide a chosen token; or another one, so that what repeats itself is closed, and the document can
-        be completed within max_tokens. Where the budget is known to suffice, nobody counts."""
+        """Decide a chosen token; or another one, so that a repetition is closed, and the document
+        can be completed within max_tokens. Where the budget is known to suffice, nobody counts."""
         if self.phase is not None:
             self._take_thought(self.phase, step.token, second_choice)
             return
@@ -242,21 +261,26 @@ class Text:
             if self.run is not None:
                 step = self._amend_step(self.run, matcher, step, second_choice)
             # so many tokens may the rest take, and `room` is still all that are left
-            if matcher.budget_suffices(
-                self.max_tokens - len(self.tokens) - self.start.request.end_margin - 1
-            ):
+            remaining_after = self.max_tokens - len(self.tokens) - 1
+            if matcher.budget_suffices(remaining_after - self.start.request.end_margin):
                 matcher.advance(step.token)
                 self.shortest_length = None
             else:
                 step = self._take_in_budget(matcher, step, second_choice)
         if self.row.law is not None:
             step.state = self.row.law.note_token(step.token)
+        # This line decides the token: an interrupt before it loses the step, one behind it loses nothing.
         self.steps.append(step)
         self._follow_step(step)
 
     def _amend_step(self, run: OpenRun, matcher: Matcher, step: Step, second_choice: SecondChoice) -> Step:
         """Return a chosen step, or another one in its place, chosen with the same noise: where a number would
-        have too many digits, or where a run is to be closed."""
+        have too many digits, or where a run is to be closed.
+
+        `run` watches the text, `matcher` stands before the token and stays there, `second_choice` chooses the
+        other token. Cost: a microsecond while nothing repeats itself; else a mask within a budget. For
+        example, in a run of ` yes,` in a string the chosen ` yes` becomes `"`.
+        """
         data = self.start.tokenizer.token_bytes[step.token] or b""
         if run.has_too_many_digits(data):
             description = "a number of too many digits"
@@ -266,6 +290,7 @@ class Text:
         bytes_ahead = run.bytes_to_await(matcher)
         if not bytes_ahead:
             return self._step_towards_end(run, matcher, step, second_choice)
+        # The run goes on to the place where it is closed. Only a token that leaps over this place is changed.
         if len(data) <= len(bytes_ahead) or not data.startswith(bytes_ahead):
             return step
 
@@ -277,36 +302,45 @@ class Text:
     def _step_towards_end(
         self, run: OpenRun, matcher: Matcher, step: Step, second_choice: SecondChoice
     ) -> Step:
-        """Return the step behind a run: another one where the chosen one leads away from the end of what
-        repeats itself. The matcher stays where it is."""
+        """Return the step behind a run: another one where the chosen one leads away from the end of the
+        repetition. The matcher stays where it is. `strategies.repetitions` describes the stages.
+
+        `run` has the stage; `second_choice` chooses the other token. Cost: some completions, and a mask where
+        the step is replaced. For example, behind equal items of a list a step `,` becomes `]`.
+        """
         self.shortest_length = shortest_length = matcher.tokens_to_finish()
         completion = matcher.compiled.completion(matcher.state)
-        stage, end = run.find_stage(len(completion)), completion[:1]
-        room, is_last = self.room, stage == LAST_STAGE
-        after = least_after(matcher, step.token)
-        is_away = after > (min(room, shortest_length) if is_last else room) - 1
-        if not (is_last or is_away or step.token in self.row.ends):
+        first_byte = completion[:1]
+        stage = run.find_stage(len(completion))
+        is_last = stage == LAST_STAGE
+        room = self.room
+        length_after = advance_and_count(matcher, step.token)
+        limit = min(room, shortest_length) if is_last else room
+        leads_away = length_after > limit - 1
+        if not (is_last or leads_away or step.token in self.row.ends):
             data = self.start.tokenizer.token_bytes[step.token] or b""
             is_longer = len(matcher.compiled.completion(matcher.state)) > len(completion)
-            is_away = is_longer or (stage > 1 and data[:1] != end)
+            leads_away = is_longer or (stage > 1 and data[:1] != first_byte)
         matcher.rollback(1)
-        if not is_away:
+        if not leads_away:
             return step
+        # before the last stage the text may take one token more than its shortest completion
         budget = min(room, shortest_length + (not is_last))
-        begins = None if is_last else lambda data: data[:1] == end
-        other_step = second_choice.choose_within(self, budget, run.description, begins)
+        begins_so = None if is_last else lambda data: data[:1] == first_byte
+        other_step = second_choice.choose_within(self, budget, run.description, begins_so)
         return other_step or second_choice.choose_within(self, budget, run.description) or step
 
     def _take_in_budget(self, matcher: Matcher, step: Step, second_choice: SecondChoice) -> Step:
         """Take a token, or another one after which the document can be completed in time."""
         room = self.room
-        self.shortest_length = least_after(matcher, step.token)
+        self.shortest_length = advance_and_count(matcher, step.token)
         if self.shortest_length > room - 1:
             matcher.rollback(1)
             other_step = second_choice.choose_within(self, room)
-            assert other_step is not None
-            step, step.steered = other_step, True
-            self.shortest_length = least_after(matcher, step.token)
+            assert other_step is not None  # a document fits: the step before took care of it
+            step = other_step
+            step.steered = True
+            self.shortest_length = advance_and_count(matcher, step.token)
         return step
 
     def _take_thought(self, phase: ThoughtPhase, token: int, second_choice: SecondChoice) -> None:
@@ -315,6 +349,7 @@ class Text:
         forced_token = phase.forced_token()
         token = token if forced_token is None else forced_token
         banned_tokens: list[int] = []
+        # it ends: a token that does not close the thoughts is always taken
         while not phase.take_token(token, self.max_tokens):
             banned_tokens.append(token)
             token = second_choice.choose_besides(self, (*phase.ends, *banned_tokens))
@@ -322,21 +357,26 @@ class Text:
         self._follow_thought(token)
 
     def _follow_thought(self, token: int) -> None:
+        """Note a token of the thoughts. Behind the last one the document begins with the bytes that the token
+        has behind the closing tag."""
         phase = self.phase
         assert phase is not None
         self.last = token
         self.row.position += 1
         self.handle.think(phase.settled_thoughts)
         if phase.is_over:
-            self.matcher, self.phase, self.thoughts = phase.matcher, None, phase.thoughts
+            self.matcher = phase.matcher
+            self.thoughts = phase.thoughts
+            self.phase = None
             if self.matcher is not None:
                 self.shortest_length = self.matcher.tokens_to_finish()
             self._begin_strategies()
             self._write_bytes(phase.rest)
 
     def _begin_strategies(self) -> None:
+        """Make the law of the text, anew for each restart: the decision of a search is kept."""
         if self.start.strategies is not None:
-            self.row.law = self.start.strategies.begun()
+            self.row.law = self.start.strategies.make_law()
             self.row.law.decision = self.decided_text.decision
 
     def _follow_step(self, step: Step) -> None:
@@ -353,9 +393,9 @@ class Text:
             self.row.position += 1
             step_bytes = self.start.tokenizer.token_bytes[step.token]
             step_bytes = step_bytes or self.start.specials.get(step.token, b"")
-            self._write_bytes(
-                step_bytes if self.start.border is None else self._bytes_behind_border(step_bytes)
-            )
+            if self.start.border is not None:
+                step_bytes = self._bytes_behind_border(step_bytes)
+            self._write_bytes(step_bytes)
         if self.stop is not None:
             if self.matcher is not None and any(step.steered for step in self.steps):
                 self.stop = FinishReason.STEERED
@@ -377,25 +417,35 @@ class Text:
         step_bytes = step_bytes[cut:]
         if not step_bytes:
             return step_bytes
-        half, self._half = self._half, b""
-        return half + step_bytes if step_bytes[0] & 0xC0 == 0x80 else step_bytes
+        half = self._half
+        self._half = b""
+        # bits 10xxxxxx: in UTF-8 a byte that continues a character
+        continues_character = step_bytes[0] & 0xC0 == 0x80
+        return half + step_bytes if continues_character else step_bytes
 
     def _write_bytes(self, new_bytes: bytes) -> None:
         """Append characters to the text, and find stop strings."""
-        old_length, unsure_count = len(self.text), 0
+        old_length = len(self.text)
+        unsure_count = 0
         self.text += self.decoder.decode(new_bytes)
         if self.run is not None:
             self.run.write_bytes(new_bytes)
         if self.stops:
-            unsure_count = (
-                max(map(len, self.stops)) - 1
-            )  # so many of the last characters may begin a stop string
+            # so many of the last characters may begin a stop string
+            unsure_count = max(map(len, self.stops)) - 1
+            # the prompt's own beginning of the text is not searched
             start = max(old_length - unsure_count, len(self.start.request.begun))
             ends = [(at, stop) for stop in self.stops if (at := self.text.find(stop, start)) >= 0]
             if ends:
+                # the first of several in one token; of equal places the first in the request
                 end, self.stopped_by = min(ends, key=lambda pair: pair[0])
-                self.text, self.stop = self.text[:end], FinishReason.STOP
-        self.sure = len(self.text) if self.stop is not None else max(len(self.text) - unsure_count, self.sure)
+                self.text = self.text[:end]
+                self.stop = FinishReason.STOP
+        if self.stop is not None:
+            self.sure = len(self.text)
+        else:
+            # never fewer than before: a listener has them
+            self.sure = max(len(self.text) - unsure_count, self.sure)
 
     def follows_draft(self) -> bool:
         """If the last token was a guess, go to its node. Returns whether the next token can be chosen there
@@ -411,7 +461,8 @@ class Text:
             self.steps[-1].drafter = ", ".join(names)
         if not guesses.follow_token(token, self.matcher, self.phase):
             return False
-        self.place = self.line = guesses.row
+        self.logit_row = self.mask_row = guesses.row
+        # the pass and its masks are counted once, for the first token of the draft
         self.model_seconds = self.mask_seconds = 0.0
         return True
 
@@ -436,7 +487,7 @@ class Text:
         return None
 
     def release_memory(self) -> None:
-        """Let go of what the model has read, and of what a search holds."""
+        """Let go of the caches of the model, and of the resources of a search."""
         self.cache = self.guesses = None
         if self.row.law is not None and self.row.law.second is not None:
             self.row.law.second.cache = None
@@ -447,20 +498,23 @@ class Text:
     def _end_drafting(self, reason: FinishReason) -> None:
         """Close the drafters. Remember a complete answer, if the request asks for it."""
         if self.drafts is not None:
-            drafting, self.drafts = self.drafts, None
+            # first the field: a second call after an interrupt does not end the drafters again
+            drafting = self.drafts
+            self.drafts = None
             drafting.follow_text(self.all_tokens, self.accepted_count)
             drafting.end_drafters()
-            drop_notes = [f"{name} was dropped: {why}" for name, why in drafting.drop_reasons.items()]
-            self.usage.speculation = "; ".join([*filter(None, [self.usage.speculation]), *drop_notes])
-        speculation, compiled_grammar = self.start.request.drafts, self.start.grammar
-        is_whole = reason in COMPLETE and not self.start.request.begun
-        is_known = self.start.request.grammar is not None and compiled_grammar is not None and is_whole
-        if (
-            is_known
-            and compiled_grammar is not None
-            and speculation is not None
-            and speculation.history is not None
-        ):
+            notes = [f"{name} was dropped: {why}" for name, why in drafting.drop_reasons.items()]
+            if self.usage.speculation:
+                notes.insert(0, self.usage.speculation)
+            self.usage.speculation = "; ".join(notes)
+        request = self.start.request
+        compiled_grammar = self.start.grammar
+        speculation = request.drafts
+        if speculation is None or speculation.history is None:
+            return
+        # a free text has no schema to be remembered under; one with a given beginning is no whole answer
+        is_whole = reason in COMPLETE and not request.begun
+        if is_whole and request.grammar is not None and compiled_grammar is not None:
             try:
                 speculation.history.add(
                     speculation.tenant,
@@ -471,8 +525,8 @@ class Text:
                 self.usage.speculation = f"the answer could not be remembered: {error}"
 
     def _read_value(self, reason: FinishReason) -> Any:
-        """Return what the text stands for: itself, where it is no complete JSON document, or one that Python
-        cannot read (an integer of more than 4,300 digits)."""
+        """Return the value of the text: the text itself, where it is no complete JSON document, or one that
+        Python cannot read (an integer of more than 4,300 digits)."""
         if self.start.grammar is None or reason not in COMPLETE:
             return self.text
         reader: Callable[[str], Any] | None = getattr(self.start.request.grammar, "reader", None)
@@ -488,12 +542,17 @@ class Text:
 
     def hand_out_result(self, reason: FinishReason) -> None:
         """Hand out the result. May be called again after an interrupt."""
-        self.text += self.decoder.decode(b"", True) if self.stop is None else ""
-        usage, law = self.usage, self.row.law
-        usage.tokens, usage.thought_tokens = len(self.tokens), len(self.thought)
+        # a text that was cut off may end inside of a character, which becomes U+FFFD
+        if self.stop is None:
+            self.text += self.decoder.decode(b"", True)
+        usage = self.usage
+        usage.tokens = len(self.tokens)
+        usage.thought_tokens = len(self.thought)
         if self.cache is not None:
-            second = None if law is None or law.second is None else law.second.cache
-            usage.cache_bytes = sum(int(cache.nbytes) for cache in (self.cache, second) if cache is not None)
+            usage.cache_bytes = int(self.cache.nbytes)
+            law = self.row.law
+            if law is not None and law.second is not None and law.second.cache is not None:
+                usage.cache_bytes += int(law.second.cache.nbytes)
         if self.start.request.speculation != "off":
             self._end_drafting(reason)
         usage.closed = tuple(dict.fromkeys(step.closed for step in self.steps if step.closed))
@@ -501,22 +560,25 @@ class Text:
             usage.strategy = self.start.strategies.summarise_states([step.state for step in self.steps])
         self.release_memory()
         self.logits = None
+        # before the error is read: a validator may refuse the value
         value = self._read_value(reason)
-        thoughts = self.thoughts if self.phase is None else self.phase.thoughts
-        figures = (
+        result = Result(
             self.text,
             reason,
             self.tokens,
             self.steps,
             usage,
-            self.handle.sample,
-            self.decided_text.error,
+            sample=self.handle.sample,
+            error=self.decided_text.error,
+            value=value,
+            thoughts=self.thoughts if self.phase is None else self.phase.thoughts,
+            begun=self.start.request.begun,
+            stopped_by=self.stopped_by,
         )
-        prefix = self.start.request.begun
-        self.handle.finish(Result(*figures, value, thoughts, begun=prefix, stopped_by=self.stopped_by))
+        self.handle.finish(result)
 
 
-def least_after(matcher: Matcher, token: int) -> int:
+def advance_and_count(matcher: Matcher, token: int) -> int:
     """Take a token. Returns the length of the shortest completion in tokens, without the end token; -1 after
     the end token."""
     matcher.advance(token)
@@ -524,8 +586,22 @@ def least_after(matcher: Matcher, token: int) -> int:
 
 
 def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
-    """Return the step of a choice among the tokens of a mask."""
-    step = Step(*choice[:-1], False, text.model_seconds, text.mask_seconds)
+    """Return the step of a choice among the tokens of a mask [words].
+
+    `text` has the seconds of the pass, and its request says how many likeliest tokens are recorded;
+    `logits` gives the logits after it. Such as `step_of(choice, text, loop.logits_of, mask.array[line])`.
+    Cost: 1 us; where likeliest tokens are recorded, that of `list_candidates`.
+    """
+    step = Step(
+        choice.token,
+        choice.logprob,
+        choice.constrained_logprob,
+        choice.removed_mass,
+        choice.allowed_count,
+        choice.likeliest_token,
+        model_seconds=text.model_seconds,
+        mask_seconds=text.mask_seconds,
+    )
     if (count := text.start.request.logprobs) and text.phase is None:
         step.likeliest = list_candidates(logits(text), None, count)
         step.likeliest_allowed = list_candidates(logits(text), words, count)
@@ -533,11 +609,12 @@ def step_of(choice: Choice, text: Text, logits: LogitsOf, words: Words) -> Step:
 
 
 class SecondChoice:
-    """Chooses for one text again, under a narrower mask. The noise is the same, so the choice is what that
-    mask would have given at first."""
+    """Chooses for one text again, under a narrower mask. The noise is the same, so this mask would have
+    given the same token at first."""
 
     def __init__(self, tokenizer: Tokenizer, logits: LogitsOf) -> None:
-        self._tokenizer, self._logits = tokenizer, logits
+        self._tokenizer = tokenizer
+        self._logits = logits
         self._mask: TokenMask = allocate_mask(1, tokenizer.vocab_size)
 
     def choose_within(
@@ -547,25 +624,26 @@ class SecondChoice:
         description: str = "",
         is_wanted: Callable[[bytes], bool] | None = None,
     ) -> Step | None:
-        """Choose for what is `description`, among the tokens after which the document can be completed in
-        `budget` tokens; of these, among those whose bytes are wanted (b"" for an end token). Return None if
-        none is. Cost: 0.1 us for each token that is asked whether it is wanted."""
+        """Choose the next token of a text among the tokens after which the document can be completed in
+        `budget` tokens; of these, among those for whose bytes `is_wanted` is true (b"" for an end token).
+        `description` goes into `Step.closed`, such as `a run of 'no, ' at character 310`. Return None if no
+        token is left. Cost: 0.1 us for each token that `is_wanted` is called for."""
         assert text.matcher is not None
         text.matcher.fill_mask(self._mask, budget=budget)
         if is_wanted is not None:
             token_bytes = self._tokenizer.token_bytes
-            wanted_tokens = [
-                token for token in self._mask.allowed(0).tolist() if is_wanted(token_bytes[token] or b"")
-            ]
+            allowed_tokens = self._mask.allowed(0).tolist()
+            wanted_tokens = [token for token in allowed_tokens if is_wanted(token_bytes[token] or b"")]
             if not wanted_tokens:
                 return None
             self._mask.array[0] = words_of(wanted_tokens, self._mask.vocab_size)
-        step = step_of(self._choose_token(text), text, self._logits, self._mask.array[0])
+        choice = self._choose_token(text)
+        step = step_of(choice, text, self._logits, self._mask.array[0])
         step.closed = description
         return step
 
     def choose_besides(self, text: Text, tokens: Sequence[int]) -> int:
-        """Choose among all tokens but some."""
+        """Choose among all tokens but `tokens`."""
         allow_all(self._mask, 0)
         forbid_tokens(self._mask, 0, tokens)
         return self._choose_token(text).token

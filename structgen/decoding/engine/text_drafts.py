@@ -22,13 +22,17 @@ class Guesses:
 
     draft: Draft
     first: int
+    """The row of the root."""
     matcher: Matcher | None
+    """The matcher of the text before the pass; None: thoughts or free text."""
     phase: ThoughtPhase | None
+    """The thoughts of the text before the pass; None: there are none, or they are closed."""
     path: list[int] = field(default_factory=lambda: [0])
     """The numbers of the nodes on the accepted path, the root first."""
     ready: npt.NDArray[np.bool_] = field(init=False)
     """For the root and each node of the draft, whether its mask is filled."""
     _children: list[dict[int, int]] = field(init=False)
+    """For the root and each node of the draft: the numbers in the draft of its children, by their tokens."""
 
     def __post_init__(self) -> None:
         self._children = self.draft.children()
@@ -47,8 +51,12 @@ class Guesses:
     def follow_token(self, token: int, matcher: Matcher | None, phase: ThoughtPhase | None) -> bool:
         """Go to the node of a decided token. Returns False if there is no such node, if its mask could not be
         filled, or if the thoughts have ended since (the masks after them are not the grammar's)."""
-        node = self._children[self.path[-1]].get(token)
-        if node is None or not self.ready[node + 1] or matcher is not self.matcher or phase is not self.phase:
+        child = self._children[self.path[-1]].get(token)
+        if child is None:
             return False
-        self.path.append(node + 1)
+        node = child + 1  # the root, which is no node of the draft, is number 0
+        # other objects than before the pass: the thoughts were closed, or the grammar was compiled anew
+        if not self.ready[node] or matcher is not self.matcher or phase is not self.phase:
+            return False
+        self.path.append(node)
         return True

@@ -36,7 +36,9 @@ class Thinking:
 
 
 def _check_until(name: str, value: Any) -> str | int:
-    return checks.check_text(name, value) if isinstance(value, str) else checks.check_whole(name, value, 0)
+    if isinstance(value, str):
+        return checks.check_text(name, value)
+    return checks.check_whole(name, value, 0)
 
 
 def most_tokens(thinking: Thinking | None) -> int:
@@ -70,6 +72,7 @@ def closing_of(
 
     Errors: OptionError for an id outside the vocabulary; TokenizerError for a text that no tokens write.
     """
+    # A special token closes by its id: its text in other tokens is text of the thoughts.
     if isinstance(thinking.until, int):
         if not 0 <= thinking.until < tokenizer.vocab_size:
             raise OptionError(
@@ -117,35 +120,48 @@ class ThoughtPhase:
 
     def _missing_tail(self) -> tuple[int, ...]:
         """Return the tokens that write the missing rest of the tag."""
-        tag = self.closing.text
         if self.closing.token is not None:
             return self.closing.tokens
+        # the model may have begun the tag with its last tokens
         prefix_size = self._tag_prefix_size()
-        return tuple(self.tokenizer.encode(tag[prefix_size:])) if prefix_size else self.closing.tokens
+        if not prefix_size:
+            return self.closing.tokens
+        return tuple(self.tokenizer.encode(self.closing.text[prefix_size:]))
 
     def _tag_prefix_size(self) -> int:
         """Return how many bytes at the end are perhaps the beginning of the tag."""
+        if self.closing.token is not None:
+            return 0
         tag = self.closing.text
-        max_size = 0 if self.closing.token is not None else min(len(tag) - 1, len(self.data))
-        return next((size for size in range(max_size, 0, -1) if self.data.endswith(tag[:size])), 0)
+        # the longest first; the whole tag would have closed the thoughts
+        for size in range(min(len(tag) - 1, len(self.data)), 0, -1):
+            if self.data.endswith(tag[:size]):
+                return size
+        return 0
 
     def take_token(self, token: int, room: int) -> bool:
         """Take a token. Returns False, and takes nothing, if the token closes the thoughts but its remaining
         bytes begin no document, or none that fits into `room` tokens."""
         new_bytes = self.tokenizer.token_bytes[token] or b""
-        over, rest = token == self.closing.token, b""
-        if not over and self.closing.text and self.closing.token is None:
+        is_over = token == self.closing.token
+        rest = b""
+        if not is_over and self.closing.text and self.closing.token is None:
             tag = self.closing.text
-            data = bytes(self.data[-len(tag) :]) + new_bytes
-            at = data.find(tag)
-            over, rest = at >= 0, data[at + len(tag) :] if at >= 0 else b""
-        if over and rest.strip() and not self._begin_document(rest, room):
+            # the tag may begin in earlier tokens, at most its own length before this one
+            window = bytes(self.data[-len(tag) :]) + new_bytes
+            tag_start = window.find(tag)
+            is_over = tag_start >= 0
+            rest = window[tag_start + len(tag) :] if is_over else b""
+        if not rest.strip():
+            rest = b""  # blanks behind the tag belong to no document
+        if is_over and rest and not self._begin_document(rest, room):
             return False
         if self._forced_tokens:
             del self._forced_tokens[0]
         self.tokens.append(token)
         self.data += new_bytes
-        self.is_over, self.rest = over, rest if rest.strip() else b""
+        self.is_over = is_over
+        self.rest = rest
         return True
 
     def _begin_document(self, rest: bytes, room: int) -> bool:
@@ -165,6 +181,7 @@ class ThoughtPhase:
         if self.is_over:
             return self.thoughts
         sure = self.data[: len(self.data) - self._tag_prefix_size()]
+        # incremental and not final: it leaves out a character that is not whole yet
         return codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(sure))
 
     @property
@@ -179,4 +196,6 @@ class ThoughtPhase:
 def forbid_tokens(mask: TokenMask, row: int, tokens: Sequence[int]) -> None:
     """Clear the bits of tokens in a row of a mask."""
     for token in tokens:
-        mask.array[row, token // 32] &= ~(1 << token % 32) if token % 32 < 31 else 0x7FFFFFFF
+        bit = token % 32
+        # words are signed: ~(1 << 31) does not fit into one, the other 31 bits do
+        mask.array[row, token // 32] &= ~(1 << bit) if bit < 31 else 0x7FFFFFFF

@@ -13,10 +13,10 @@ from structgen.decoding.engine.requests import Result, Step, Usage
 from structgen.tokens.tokenizer import Tokenizer
 
 _TEMPLATE: Final = """\
-{% macro told(pieces) %}
-{%- for one in pieces %}{{ token(*one) }}{% endfor %}
+{% macro show(pieces) %}
+{%- for piece in pieces %}{{ token(*piece) }}{% endfor %}
 {%- endmacro %}
-<div class=text>{{ told(pieces) }}</div>
+<div class=text>{{ show(pieces) }}</div>
 <p class=faint>{{ legend }} Hover for figures.</p>
 {% if removed is defined %}
 <h2>Probability mass removed by the mask</h2>
@@ -32,12 +32,13 @@ _TEMPLATE: Final = """\
 {% set texts = ("token", "likeliest", "likeliest allowed", "strategy noted", "guessed by") %}
 <div class=wide><table><tr>{% for name in names %}<th>{{ name }}</th>{% endfor %}</tr>
 {% for row in rows %}
-<tr>{% for name in names %}{% set said = row[name] %}
-{%- if said is not string %}<td class=token>{{ told(said) }}</td>
-{%- else %}<td class={{ "token" if name in texts else "number" }}>{{ said }}</td>{% endif %}{% endfor %}</tr>
+<tr>{% for name in names %}{% set cell = row[name] %}
+{%- if cell is not string %}<td class=token>{{ show(cell) }}</td>
+{%- else %}<td class={{ "token" if name in texts else "number" }}>{{ cell }}</td>{% endif %}{% endfor %}</tr>
 {% endfor %}
 </table></div>
 """
+"""The body of a page; `structgen.base.system.html_pages` has its macros `token`, `plot` and `facts`."""
 
 
 class ShownToken(NamedTuple):
@@ -66,21 +67,21 @@ class Trace:
         return f"<Trace: a page of {len(self.page):,} characters; write(path) writes it>"
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        """Return the page in a frame; its `repr`, where it is too long for a notebook."""
         return frame_page(self.page, repr(self))
 
 
 def describe_speculation(usage: Usage) -> str:
     """Return in words how many passes of the model a text took, and what became of the guesses."""
     each = f" ({usage.tokens_per_call:.2f} tokens a call)" if usage.calls else ""
+    # "taken: none" where guesses were checked and all were refused
     accepted_counts = ", ".join(f"{name} {count:,}" for name, count in usage.accepted.items()) or "none"
-    parts = (
-        f"{usage.calls:,} calls of the model behind the prompt{each}",
-        f"{usage.drafted:,} guesses checked, taken: {accepted_counts}" if usage.drafted else "",
-        f"{usage.strategy_calls:,} calls for further rows of a strategy" if usage.strategy_calls else "",
-        usage.strategy,
-        usage.speculation,
-    )
+    parts = [f"{usage.calls:,} calls of the model behind the prompt{each}"]
+    if usage.drafted:
+        parts.append(f"{usage.drafted:,} guesses checked, taken: {accepted_counts}")
+    if usage.strategy_calls:
+        parts.append(f"{usage.strategy_calls:,} calls for further rows of a strategy")
+    parts += [usage.strategy, usage.speculation]
     return "; ".join(filter(None, parts))
 
 
@@ -88,16 +89,19 @@ def trace_page(title: str, rows: Sequence[dict[str, Any]], **template_fields: An
     """Return the page as HTML: a text, facts, and a table of steps, without columns that are empty.
 
     A cell of a row is a text or a list of pieces. `template_fields`: `pieces` and `legend` of the text, pairs
-    `in_all`, and perhaps `removed`, the plot of what masks removed.
+    `in_all`, and perhaps `removed`, the plot of the mass that masks removed.
     """
-    names = [name for name in next(iter(rows), ()) if any(row[name] for row in rows)]
+    # all rows have the columns of the first one
+    columns = next(iter(rows), ())
+    names = [name for name in columns if any(row[name] for row in rows)]
     return render_page(title, _TEMPLATE, rows=rows, names=names, **template_fields)
 
 
 def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
     """Return the page of a text as HTML."""
-    steps, usage = result.steps, result.usage
-    rows = [_facts_of_step(at, step, tokenizer) for at, step in enumerate(steps)]
+    steps = result.steps
+    usage = result.usage
+    rows = [_facts_of_step(index, step, tokenizer) for index, step in enumerate(steps)]
     in_all = [
         ("finish reason", result.finish_reason.value),
         ("error", "" if result.error is None else str(result.error)),
@@ -117,35 +121,38 @@ def text_page(result: Result, tokenizer: Tokenizer, title: str) -> str:
     pieces = [
         ShownToken(
             _show_token(step.token, tokenizer),
+            # at full strength the text of the token could not be read
             0.75 * step.removed,
             "; ".join(f"{name} {figure}" for name, figure in row.items() if figure),
             "forced" * (step.allowed == 1) + " steered" * step.steered,
         )
         for step, row in zip(steps, rows, strict=True)
     ]
-    removed_columns = [
-        Column(step.removed, at + 0.5, f"token {at:,}" * (at in (0, len(steps) - 1)), pieces[at].hint)
-        for at, step in enumerate(steps)
-    ]
+    removed_columns = []
+    for index, step in enumerate(steps):
+        # the axis has two labels alone, at its ends
+        label = f"token {index:,}" if index in (0, len(steps) - 1) else ""
+        removed_columns.append(Column(step.removed, index + 0.5, label, pieces[index].hint))
+    has_removed = any(step.removed >= NOTHING for step in steps)
     return trace_page(
         title,
         rows,
-        in_all=[fact for fact in in_all if fact[1]],
+        in_all=[(name, fact) for name, fact in in_all if fact],
         pieces=pieces,
         legend="The redder a token, the more the mask took from the model there; blue below: no other token "
         "could come; red frame: chosen again to fit the budget.",
-        removed=removed_columns if any(step.removed >= NOTHING for step in steps) else (),
+        removed=removed_columns if has_removed else (),
     )
 
 
 def _show_token(token: int, tokenizer: Tokenizer) -> str:
     if token in tokenizer.eos_token_ids:
-        return "⟨end⟩"
+        return "⟨end⟩"  # it has no bytes
     return tokenizer.decode([token]).decode("utf-8", "replace")
 
 
-def _facts_of_step(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
-    """Return the facts of a token, in the order of the table's columns."""
+def _facts_of_step(index: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
+    """Return the facts of token number `index`, in the order of the table's columns."""
 
     def visible_token(token: int) -> str:
         return _show_token(token, tokenizer).replace("\n", "⏎").replace(" ", "·")
@@ -153,10 +160,12 @@ def _facts_of_step(at: int, step: Step, tokenizer: Tokenizer) -> dict[str, str]:
     def show_pairs(tokens: Sequence[tuple[int, float]]) -> str:
         return "  ".join(f"{visible_token(token)} {math.exp(p):.3f}" for token, p in tokens)
 
+    # without recorded candidates (`Request.logprobs`) only another likeliest token is worth its cell
+    other_token = visible_token(step.wanted) if step.wanted != step.token else ""
     return {
-        "#": f"{at:,}",
+        "#": f"{index:,}",
         "token": visible_token(step.token),
-        "likeliest": show_pairs(step.likeliest) or visible_token(step.wanted) * (step.wanted != step.token),
+        "likeliest": show_pairs(step.likeliest) or other_token,
         "likeliest allowed": show_pairs(step.likeliest_allowed),
         "p": f"{math.exp(step.logprob):.3f}",
         "p given mask": f"{math.exp(step.constrained):.3f}",

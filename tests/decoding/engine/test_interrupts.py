@@ -66,7 +66,7 @@ _LONG = 60.0
 
 @pytest.fixture(params=[_LONG, 0.0], ids=["one_thread", "masks_apart"])
 def short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("structgen.decoding.engine.loop._SHORT", request.param)
+    monkeypatch.setattr("structgen.decoding.engine.loop._SHORT_PASS", request.param)
 
 
 @functools.cache

@@ -358,7 +358,7 @@ class _Slow(Function):
 def test_masks_are_handed_to_a_thread_where_a_pass_lasts_long_enough(
     short: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("structgen.decoding.engine.loop._SHORT", short)
+    monkeypatch.setattr("structgen.decoding.engine.loop._SHORT_PASS", short)
     threads = set()
     work_out = MaskFiller.work_out
 

@@ -162,7 +162,7 @@ def _run(made_model: Any, seed: int, steps: int, partings: Partings) -> None:
 def test_drafts_and_steps_are_plain_decoding_while_texts_come_and_go(
     name: str, attention: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(huggingface, "_GARBAGE", 4)
+    monkeypatch.setattr(huggingface, "_MOST_REJECTED", 4)
     partings, gather, moved = Partings(), HuggingFace._gather_batch, []
 
     def gathered(self: HuggingFace, caches: Any) -> None:
@@ -314,7 +314,7 @@ def test_many_rollbacks_keep_the_batch_narrow() -> None:
             model.keep([[0]], caches[step // 10 % 2 :][:1])
         garbage = model._is_own.shape[1] - max(cache.length for cache in caches)
         widest = max(widest, garbage)
-    assert widest <= huggingface._GARBAGE + 6 + 20
+    assert widest <= huggingface._MOST_REJECTED + 6 + 20
     assert [cache.length for cache in caches] == [11, 8]
 
 

@@ -54,7 +54,7 @@ REFUSED = {("infill", "tools"), ("infill", "one tool")}
 
 @pytest.fixture(autouse=True)
 def nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_cards, "_TOLD", set())
+    monkeypatch.setattr(model_cards, "_WARNED", set())
 
 
 def told(model: object, form: str) -> list[str]:
@@ -76,7 +76,7 @@ def test_each_embedded_model_is_judged() -> None:
     ("model", "form"), [(model, form) for model in MODELS for form in FORMS if (model, form) not in REFUSED]
 )
 def test_what_a_card_does_not_list_is_told(model: str, form: str) -> None:
-    model_cards._TOLD.clear()
+    model_cards._WARNED.clear()
     assert len(told(f"structgen/{model}", form)) == (form not in ANSWERED[model])
 
 

@@ -1,9 +1,12 @@
-"""The forward pass of a Llama: the same text gives the same logits in any batch.
+"""Our own forward pass: a Llama in the memory of the CPU, whose results do not depend on the batch.
 
-`llama` is the model, `weights` reads its folder. It runs `forward`, compiled, in the memory of the CPU, over
-keys and values in pages (`paged_attention`, `tiles`). Any other model, and a Llama that
-the compiled code does not serve, is run by transformers (`engine/huggingface.py`).
+What comes in: weights, and the tokens of any texts. What goes out: logits to the bit the same, alone and in
+any batch.
 
-`gguf_models` with `gguf_header` reads models in llama.cpp's format; `quiet_loading` has transformers read
-without notices; `draft_trees` checks drafts for all models.
+1. `llama.Llama` is the door: the engine's protocol for models, caches in pages, rows divided among threads.
+2. `forward` is the compiled pass over rows; `paged_attention` is its attention, `tiles` are its products,
+   whose instructions `tile_code` writes.
+3. `weights` reads a folder of transformers; `gguf_models` and `gguf_header` read files of llama.cpp.
+4. `draft_trees` checks trees of guesses, also for other models; `quiet_loading` reads by transformers without
+   its notices.
 """

@@ -32,9 +32,15 @@ def depths_of(
     caches: Sequence[GrownCache],
     context: int,
 ) -> list[int]:
-    """Return the depth of each node of trees. Raises OptionError for a list that is no tree, for a tree of
-    more than MOST_NODES nodes, and for a tree that does not fit into the context."""
-    if len(counts) != len(caches) or not len(tokens) == len(parents) == sum(counts):
+    """Return the depth of each node of trees. `tokens`, `parents` and `counts` are as in
+    `VerifiesDrafts.decode_tree`; `caches` have the lengths of the texts, `context` is the model's. For
+    example, a tree with the parents `[-1, 0, 0, 1]` has the depths `[0, 1, 1, 2]`.
+
+    Raises OptionError for a list that is no tree, for a tree of more than MOST_NODES nodes, and for a tree
+    that does not fit into the context. Cost: linear.
+    """
+    has_all_nodes = len(tokens) == len(parents) == sum(counts)
+    if len(counts) != len(caches) or not has_all_nodes:
         raise OptionError(
             f"There are {len(tokens)} tokens and {len(parents)} parents of {sum(counts)} nodes, for"
             f" {len(counts)} trees of {len(caches)} texts.",
@@ -50,12 +56,14 @@ def depths_of(
             )
         for node in range(count):
             parent = parents[start + node]
-            if not (0 <= parent < node if node else parent == -1):
+            is_right = 0 <= parent < node if node else parent == -1
+            if not is_right:
                 raise OptionError(
                     f"The parent of node {node} is {parent}.",
                     where="parents",
                     cure="The first node's parent is -1; each other one comes after its parent.",
                 )
+            # a parent comes before its children, so its depth is known
             depths.append(depths[start + parent] + 1 if node else 0)
         deepest = cache.length + max(depths[start:])
         if deepest >= context:
@@ -72,6 +80,7 @@ def check_paths(paths: Sequence[Sequence[int]], caches: Sequence[GrownCache]) ->
     for path, cache in zip(paths, caches, strict=True):
         parents = cache.parents
         parents_of_path = [parents[node] if 0 <= node < len(parents) else None for node in path]
+        # on a path each node is the parent of the next one
         if not path or parents_of_path != [-1, *path[:-1]]:
             raise OptionError(
                 f"The nodes {list(path)} are no path of a tree whose parents are {parents}.",

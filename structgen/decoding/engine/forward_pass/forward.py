@@ -1,5 +1,8 @@
 """The compiled forward pass of a Llama in the memory of the CPU: any rows of any texts in one call.
 
+`run_rows` at the end is the door: it takes the embeddings and allocates the memory. `run_layers` runs all
+layers and writes the logits. `run_layer` is one layer: norm, attention, norm, gated products.
+
 A row is one token of one text. It writes its column of keys and values, and attends to the columns of its
 text up to its own. So prompts of any lengths and continued texts can be in one batch. A row's result depends
 on its own inputs only, added in an order that neither other rows nor threads change. So a text gets the same
@@ -42,6 +45,8 @@ HEADS, GROUPS, HEAD, WIDTH, INNER, VOCABULARY, HALF = range(7)
 @loose
 def sum_squares(row: Array) -> Any:
     """Return the sum of squares."""
+    # `loose` lets the compiler add in another order, with vectors; the length of a row decides the order, so
+    # the sum of a row does not depend on other rows
     total = np.float32(0.0)
     for value in row:
         total += value * value
@@ -50,8 +55,10 @@ def sum_squares(row: Array) -> Any:
 
 @jit
 def normalise_row(row: Array, weight: Array, epsilon: Any, out: Array) -> None:
-    """Write a row, normalised (RMSNorm)."""
-    scale = np.float32(1.0 / math.sqrt(sum_squares(row) / np.float32(len(row)) + epsilon))
+    """Write a row, normalised (RMSNorm): `out` is the row divided by the root of its mean square, which
+    `epsilon` is added to, times `weight`. All three arrays have the same length."""
+    mean_square = sum_squares(row) / np.float32(len(row))
+    scale = np.float32(1.0 / math.sqrt(mean_square + epsilon))
     for d in range(len(row)):
         out[d] = row[d] * scale * weight[d]
 
@@ -69,15 +76,19 @@ def add_rows(x: Array, addends: Array) -> None:
 def apply_gate(wide: Array, count: int, inner: int, part: Array, out: Array) -> None:
     """Write SwiGLU of `count` rows: silu of the row's first half times its second half."""
     for i in range(count):
-        first = wide[2 * i * inner : (2 * i + 1) * inner]
-        second = wide[(2 * i + 1) * inner : (2 * i + 2) * inner]
+        start = 2 * i * inner
+        first = wide[start : start + inner]
+        second = wide[start + inner : start + 2 * inner]
         row_out = out[i * inner : (i + 1) * inner]
+        # exponentials are for numbers up to 0, so of -|x|
         for d in range(inner):
             row_out[d] = -abs(first[d])
         write_exponentials(row_out, 0, inner, np.float32(0.0), part)
         for d in range(inner):
+            # the sigmoid is 1 / (1 + e^-x); for x below 0 e^x / (1 + e^x), which is the same number
             numerator = np.float32(1.0) if first[d] >= np.float32(0.0) else part[d]
-            row_out[d] = first[d] * (numerator / (np.float32(1.0) + part[d])) * second[d]
+            sigmoid = numerator / (np.float32(1.0) + part[d])
+            row_out[d] = first[d] * sigmoid * second[d]
 
 
 @jit
@@ -85,17 +96,22 @@ def attend_all(
     rows: Array, layer: int, wide: Array, sizes: Array, tables: Any, scratch: Any, out: Array
 ) -> None:
     """Write keys and values of each row to its column, and the attention's output to `out`. `wide` has
-    queries, keys and values; `tables` and `scratch` are as in `attend`."""
+    queries, keys and values; `tables` and `scratch` are as in `attend_rows`."""
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
     parts = heads + 2 * groups
+    # bytes: a layer has keys and values, four bytes each, of a page's 32 columns
     begins = layer * 8 * groups * PANEL * head
-    start, row_count = 0, len(rows)
+    start = 0
+    row_count = len(rows)
     while start < row_count:
+        # adjacent rows of one text go together: they have the same list of pages
         stop = start + 1
         while stop < row_count and stop - start < most_rows() and rows[stop, PAGES] == rows[start, PAGES]:
             stop += 1
-        count, text_rows = stop - start, rows[start:stop]
+        count = stop - start
+        text_rows = rows[start:stop]
         text_parts = float32s(wide[start * parts * head :].ctypes.data, (count, parts, head))
+        # all columns first: a row attends to those of earlier rows of this call too
         for i in range(count):
             store_row(
                 text_parts[i],
@@ -127,8 +143,14 @@ def run_layer(
     `run_layers`."""
     narrow, wide, part, attention = scratch
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
-    width, inner, half, count = sizes[WIDTH], sizes[INNER], sizes[HALF] != 0, len(rows)
-    here, there, base = narrow.ctypes.data, wide.ctypes.data, weights.ctypes.data
+    width = sizes[WIDTH]
+    inner = sizes[INNER]
+    half = sizes[HALF] != 0
+    count = len(rows)
+    # Each product reads narrow rows (`here`) and writes wide ones (`there`). Addresses: times 4 are bytes.
+    here = narrow.ctypes.data
+    there = wide.ctypes.data
+    base = weights.ctypes.data
     norm = weights[at[BEFORE] : at[BEFORE] + width]
     for i in range(count):
         normalise_row(x[i], norm, epsilon, narrow[i * width : (i + 1) * width])
@@ -161,32 +183,33 @@ def run_layers(
     logits: Array,
 ) -> None:
     """Run rows, whose embeddings are `x`, through all layers, for `run_rows`, which allocates the memory:
-    `scratch` is narrow rows, wide rows, a part of a wide row, and what `attend` needs.
+    `scratch` is narrow rows, wide rows, a part of a wide row, and what `attend_rows` needs.
 
     The inner loops take slices of these arrays; so they are arrays without reference counts.
     """
-    weights, offsets, rows, x = (
-        borrow_floats(weights),
-        borrow_words(offsets),
-        borrow_words(rows),
-        borrow_floats(x),
-    )
+    weights = borrow_floats(weights)
+    offsets = borrow_words(offsets)
+    rows = borrow_words(rows)
+    x = borrow_floats(x)
     narrow, wide, part, (queries, scores, paths) = scratch
+    # raw scores, and the weights made of them
     halves = borrow_floats(scores[0]), borrow_floats(scores[1])
-    own = (
+    own_scratch = (
         borrow_floats(narrow),
         borrow_floats(wide),
         borrow_floats(part),
         (borrow_floats(queries), halves, borrow_words(paths)),
     )
     tables = borrow_floats(tables[0]), borrow_floats(tables[1])
-    layers, width = len(offsets) - 1, sizes[WIDTH]
+    layers = len(offsets) - 1
+    width = sizes[WIDTH]
     for layer in range(layers):
-        run_layer(sizes, epsilon, weights, offsets[layer], layer, tables, rows, x, own)
+        run_layer(sizes, epsilon, weights, offsets[layer], layer, tables, rows, x, own_scratch)
+    # the row of offsets behind the last layer: the last norm, and the head in the place of QKV
     at = offsets[layers]
     norm = weights[at[BEFORE] : at[BEFORE] + width]
     for i in range(len(logit_rows)):
-        normalise_row(x[logit_rows[i]], norm, epsilon, own[0][i * width : (i + 1) * width])
+        normalise_row(x[logit_rows[i]], norm, epsilon, own_scratch[0][i * width : (i + 1) * width])
     head = weights.ctypes.data + 4 * at[QKV]
     write_products(
         narrow.ctypes.data,
@@ -225,24 +248,26 @@ def run_rows(
     weights, and their shared columns, once.
     """
     heads, groups, head = sizes[HEADS], sizes[GROUPS], sizes[HEAD]
-    width, inner, count = sizes[WIDTH], sizes[INNER], len(rows)
-    x, column_count = np.empty((count, width), np.float32), 0
+    width = sizes[WIDTH]
+    inner = sizes[INNER]
+    count = len(rows)
+    x = np.empty((count, width), np.float32)
+    column_count = 0
     for i in range(count):
         column_count = max(column_count, rows[i, WHERE] + 1)
         for d in range(width):
             x[i, d] = embedding[rows[i, TOKEN], d]
-    narrow = np.empty(count * max(width, heads * head, inner), np.float32)
-    wide = np.empty(count * max((heads + 2 * groups) * head, 2 * inner, width), np.float32)
+    # each is as wide as the widest of its uses in `run_layer`
+    narrow_width = max(width, heads * head, inner)
+    wide_width = max((heads + 2 * groups) * head, 2 * inner, width)
+    narrow = np.empty(count * narrow_width, np.float32)
+    wide = np.empty(count * wide_width, np.float32)
+    part = np.empty(inner, np.float32)
     together = min(count, most_rows())
     queries = np.empty((together * (heads // groups), head), np.float32)
-    # score rows begin in different cache sets
-    scores = np.empty(
-        (2, min(len(queries), most_rows()), (column_count // PANEL + 1) * PANEL + PANEL // 2), np.float32
-    )
-    scratch = (
-        narrow,
-        wide,
-        np.empty(inner, np.float32),
-        (queries, scores, np.empty((together, column_count), np.int64)),
-    )
+    # half a panel more than whole panels: score rows begin in different cache sets
+    score_columns = (column_count // PANEL + 1) * PANEL + PANEL // 2
+    scores = np.empty((2, min(len(queries), most_rows()), score_columns), np.float32)
+    paths = np.empty((together, column_count), np.int64)
+    scratch = narrow, wide, part, (queries, scores, paths)
     run_layers(sizes, epsilon, weights, offsets, (cos, sin), rows, logit_rows, x, scratch, logits)

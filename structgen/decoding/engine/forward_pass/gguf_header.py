@@ -41,7 +41,7 @@ class StoredTensor:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a GGUF file says of its model."""
+    """The metadata of a model in a GGUF file, and the places of its tensors."""
 
     path: Path
     metadata: dict[str, Any]
@@ -51,11 +51,13 @@ class GgufHeader:
     def read_file(cls, path: Path) -> GgufHeader:
         """Return the header of a file. Cost: about 1 us for each token of the vocabulary. Raises
         StructgenError for a file that is cut off, damaged or of another version."""
+        # mapped: a header is some megabytes of a file of gigabytes, and its length is not known before
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return cls._from_reader(path, _Reader(path, data))
 
     @classmethod
     def _from_reader(cls, path: Path, reader: _Reader) -> GgufHeader:
+        # The order of these reads is that of the file.
         reader.read_bytes(len(MAGIC))  # gguf_file has looked at them
         if (version := reader.read_number("I")) not in _VERSIONS:
             raise StructgenError(
@@ -63,16 +65,19 @@ class GgufHeader:
                 where=str(path),
                 cure="Convert the model again with a llama.cpp of today.",
             )
-        count, pairs = reader.read_number("Q"), reader.read_number("Q")
-        metadata = {
-            reader.read_string(): reader.read_value(reader.read_number("I"))
-            for _ in range(reader.check_count(pairs))
-        }
-        stored_tensors = [reader.read_tensor() for _ in range(reader.check_count(count))]
+        tensor_count = reader.read_number("Q")
+        pair_count = reader.read_number("Q")
+        metadata: dict[str, Any] = {}
+        for _ in range(reader.check_count(pair_count)):
+            key = reader.read_string()
+            kind = reader.read_number("I")
+            metadata[key] = reader.read_value(kind)
+        stored_tensors = [reader.read_tensor() for _ in range(reader.check_count(tensor_count))]
+        # the data begin at the next multiple of the alignment; `or`: a damaged file may say 0
         alignment = int(metadata.get("general.alignment", 32)) or 32
-        begins_at = -(-reader.at // alignment) * alignment
+        data_start = -(-reader.offset // alignment) * alignment
         tensors = {
-            name: StoredTensor(shape, kind, begins_at + offset)
+            name: StoredTensor(shape, kind, data_start + offset)
             for name, shape, kind, offset in stored_tensors
         }
         return cls(path, metadata, tensors)
@@ -83,57 +88,73 @@ class GgufHeader:
 
 
 class _Reader:
-    """Reads values one behind another."""
+    """Reads values one behind another. Each method raises StructgenError for a damaged file."""
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
-        self.path, self.data, self.at = path, data, 0
+        self.path = path
+        self.data = data
+        self.offset = 0
+        """Of the next value, in bytes."""
 
     def read_bytes(self, count: int) -> bytes:
-        part = self.data[self.at : self.at + count]
+        part = self.data[self.offset : self.offset + count]
         if len(part) < count:
             raise self.make_fault(f"it ends after {len(self.data):,} bytes, inside its header")
-        self.at += count
+        self.offset += count
         return part
 
     def read_number(self, kind: str) -> Any:
-        (number,) = struct.unpack(f"<{kind}", self.read_bytes(struct.calcsize(kind)))
+        number_bytes = self.read_bytes(struct.calcsize(kind))
+        (number,) = struct.unpack(f"<{kind}", number_bytes)  # little-endian
         return number
 
     def check_count(self, count: int) -> int:
         """Return a count of things that take a byte each at least. Raises StructgenError for one that no file
         of this size holds."""
+        # before a list of that length is made: a damaged count would take all memory
         if count > len(self.data):
-            raise self.make_fault(f"byte {self.at:,} speaks of {count:,} values, which it is too short for")
+            raise self.make_fault(
+                f"byte {self.offset:,} speaks of {count:,} values, which it is too short for"
+            )
         return count
 
     def read_string(self) -> str:
+        size = self.check_count(self.read_number("Q"))
         try:
-            return self.read_bytes(self.check_count(self.read_number("Q"))).decode()
+            return self.read_bytes(size).decode()
         except UnicodeDecodeError as error:
-            raise self.make_fault(f"the text before byte {self.at:,} is no UTF-8") from error
+            raise self.make_fault(f"the text before byte {self.offset:,} is no UTF-8") from error
 
     def read_value(self, kind: int) -> Any:
         if kind == _STRING:
             return self.read_string()
         if kind == _ARRAY:
-            kind, count = self.read_number("I"), self.check_count(self.read_number("Q"))
+            kind = self.read_number("I")
+            count = self.check_count(self.read_number("Q"))
             if kind == _STRING:
                 return [self.read_string() for _ in range(count)]
             if kind in _SCALARS:
+                # one call for the whole array: a vocabulary has some 50,000 numbers
                 form = f"<{count}{_SCALARS[kind]}"
                 return list(struct.unpack(form, self.read_bytes(struct.calcsize(form))))
         elif kind in _SCALARS:
             return self.read_number(_SCALARS[kind])
-        raise self.make_fault(f"byte {self.at:,} has a value of the unknown type {kind}")
+        # arrays of arrays too: no published model has any
+        raise self.make_fault(f"byte {self.offset:,} has a value of the unknown type {kind}")
 
     def read_tensor(self) -> tuple[str, tuple[int, ...], int, int]:
-        name, dimensions = self.read_string(), self.read_number("I")
+        """Return the name, the shape and the kind of a tensor, and its offset from the beginning of the
+        data."""
+        name = self.read_string()
+        dimensions = self.read_number("I")
         if dimensions > _MOST_DIMENSIONS:
             raise self.make_fault(f"tensor {name!r} has {dimensions:,} dimensions")
         shape = [self.read_number("Q") for _ in range(dimensions)]
-        if prod(shape) > 2**40:
+        if prod(shape) > 2**40:  # a terabyte of weights: no file has them
             raise self.make_fault(f"tensor {name!r} has the shape {shape}")
-        return name, tuple(reversed(shape)), self.read_number("I"), self.read_number("Q")
+        kind = self.read_number("I")
+        offset = self.read_number("Q")
+        return name, tuple(reversed(shape)), kind, offset
 
     def make_fault(self, fault: str) -> StructgenError:
         return StructgenError(

@@ -37,18 +37,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("structgen")
 _PART = re.compile(r"(.*)-\d{5}-of-\d{5}\.gguf")
-_SPLITS = {"gpt-2": False, "smollm": True}
+_DIGIT_SPLITS = {"gpt-2": False, "smollm": True}
 """Ways to split a text before its bytes are joined, by llama.cpp's names. The value says whether each digit
 stands alone."""
 _NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
 """Kinds of tokens, by llama.cpp's numbers."""
-_OUTSIDE = {
+_OUTER_TENSORS = {
     "token_embd.weight": "model.embed_tokens.weight",
     "output_norm.weight": "model.norm.weight",
     "output.weight": "lm_head.weight",
 }
 """What GGUF calls a tensor outside the layers, and what transformers does."""
-_PARTS = {
+_LAYER_PARTS = {
     "attn_norm": "input_layernorm",
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
@@ -68,7 +68,8 @@ def gguf_file(name: str | Path) -> Path | None:
     Cost: that of opening the file. Raises StructgenError where the package of `smollm2`, or a file of this
     name, is missing; where the file is one of several parts; where it is no GGUF file.
     """
-    path = smollm2_file() if (resolved_name := model_name(name)) == SMOLLM2 else Path(resolved_name)
+    resolved_name = model_name(name)
+    path = smollm2_file() if resolved_name == SMOLLM2 else Path(resolved_name)
     if path.suffix != ".gguf":
         return None
     if not path.is_file():
@@ -102,12 +103,11 @@ def gguf_tokenizer(path: Path) -> Any:
     """
     _check_packages(path)
     header = GgufHeader.read_file(path)
-    tokenizer_data = {key.removeprefix("tokenizer.ggml."): value for key, value in header.metadata.items()}
-    if (
-        tokenizer_data.get("model") == "gpt2"
-        and tokenizer_data.get("pre") in _SPLITS
-        and not tokenizer_data.get("add_bos_token")
-    ):
+    prefix = "tokenizer.ggml."
+    tokenizer_data = {key.removeprefix(prefix): value for key, value in header.metadata.items()}
+    is_bytewise = tokenizer_data.get("model") == "gpt2" and tokenizer_data.get("pre") in _DIGIT_SPLITS
+    # a token before every text is more than a BPE: transformers reads that
+    if is_bytewise and not tokenizer_data.get("add_bos_token"):
         return _bytewise_tokenizer(tokenizer_data, header.metadata.get("tokenizer.chat_template"))
     from tokenizers import Tokenizer  # optional: transformers
     from transformers import AutoTokenizer
@@ -130,20 +130,24 @@ def _bytewise_tokenizer(tokenizer_data: dict[str, Any], template: str | None) ->
 
     tokens: list[str] = tokenizer_data["tokens"]
     merges = [tuple(merge.split(" ", 1)) for merge in tokenizer_data["merges"]]
-    tokenizer = Tokenizer(models.BPE({token: id for id, token in enumerate(tokens)}, merges))
-    of_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    digits = [pre_tokenizers.Digits(individual_digits=True)] * _SPLITS[tokenizer_data["pre"]]
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*digits, of_bytes])
+    vocabulary = {token: id for id, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    steps: list[Any] = []
+    if _DIGIT_SPLITS[tokenizer_data["pre"]]:
+        steps.append(pre_tokenizers.Digits(individual_digits=True))
+    steps.append(pre_tokenizers.ByteLevel(add_prefix_space=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
     tokenizer.decoder = decoders.ByteLevel()
     kinds = tokenizer_data.get("token_type") or [_NORMAL] * len(tokens)
     for token, kind in zip(tokens, kinds, strict=True):
         if kind in (_CONTROL, _USER_DEFINED):
             tokenizer.add_tokens([AddedToken(token, normalized=False, special=kind == _CONTROL)])
-    named_tokens = {
-        f"{short}_token": tokens[tokenizer_data[f"{name}_token_id"]]
-        for name, short in (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad"))
-        if 0 <= tokenizer_data.get(f"{name}_token_id", -1) < len(tokens)
-    }
+    named_tokens: dict[str, str] = {}
+    # the names of llama.cpp, and those of transformers
+    for name, short in (("bos", "bos"), ("eos", "eos"), ("unknown", "unk"), ("padding", "pad")):
+        token_id = tokenizer_data.get(f"{name}_token_id", -1)
+        if 0 <= token_id < len(tokens):
+            named_tokens[f"{short}_token"] = tokens[token_id]
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=template, **named_tokens)
 
 
@@ -203,14 +207,15 @@ def _log_size(header: GgufHeader, dtype: torch.dtype, began: float) -> None:
 
 def _is_llama(header: GgufHeader) -> bool:
     """Tell whether our own pass computes a model: a Llama without biases, experts and scaled positions."""
-    names = {name for name in header.tensors if name not in _OUTSIDE}
-    layers = header.architecture_value("block_count")
-    expected_names = {f"blk.{layer}.{part}.weight" for layer in range(layers or 0) for part in _PARTS}
-    return (
-        header.metadata.get("general.architecture") == "llama"
-        and header.architecture_value("rope.scaling.type") in (None, "none")
-        and names == expected_names
-    )
+    names = {name for name in header.tensors if name not in _OUTER_TENSORS}
+    layer_count = header.architecture_value("block_count") or 0
+    expected_names = set[str]()
+    for layer in range(layer_count):
+        expected_names.update(f"blk.{layer}.{part}.weight" for part in _LAYER_PARTS)
+    is_named_llama = header.metadata.get("general.architecture") == "llama"
+    has_plain_positions = header.architecture_value("rope.scaling.type") in (None, "none")
+    # exactly these: a further tensor, such as a bias, would be left out of the products
+    return is_named_llama and has_plain_positions and names == expected_names
 
 
 def _read_sizes(header: GgufHeader) -> Sizes:
@@ -218,15 +223,17 @@ def _read_sizes(header: GgufHeader) -> Sizes:
     # optional: torch
     from structgen.decoding.engine.forward_pass.weights import Sizes
 
-    heads, value_of = int(header.architecture_value("attention.head_count")), header.architecture_value
+    value_of = header.architecture_value
+    heads = int(value_of("attention.head_count"))
+    # the second values are llama.cpp's defaults for keys that a file may leave out
     return Sizes(
-        int(value_of("block_count")),
-        heads,
-        int(value_of("attention.head_count_kv") or heads),
-        int(value_of("attention.key_length") or value_of("embedding_length") // heads),
-        int(value_of("context_length")),
-        float(value_of("rope.freq_base") or 10_000.0),
-        float(value_of("attention.layer_norm_rms_epsilon")),
+        layers=int(value_of("block_count")),
+        heads=heads,
+        groups=int(value_of("attention.head_count_kv") or heads),
+        head=int(value_of("attention.key_length") or value_of("embedding_length") // heads),
+        context=int(value_of("context_length")),
+        theta=float(value_of("rope.freq_base") or 10_000.0),
+        epsilon=float(value_of("attention.layer_norm_rms_epsilon")),
     )
 
 
@@ -244,15 +251,17 @@ def _dequantise_tensors(header: GgufHeader, dtype: torch.dtype) -> dict[str, Ten
         kind = gguf.GGMLQuantizationType(entry.kind)
         shape = gguf.quant_shape_to_byte_shape(entry.shape, kind)
         part = data[entry.offset : entry.offset + prod(shape)].reshape(shape)
-        numbers = torch.from_numpy(np.array(gguf.dequantize(part, kind), np.float32)).to(dtype)
-        place, _, inside = name.removeprefix("blk.").partition(".")
-        if name in _OUTSIDE:
-            tensors[_OUTSIDE[name]] = numbers
+        # a copy: the tensor outlives the file
+        dequantised = np.array(gguf.dequantize(part, kind), np.float32)
+        numbers = torch.from_numpy(dequantised).to(dtype)
+        if name in _OUTER_TENSORS:
+            tensors[_OUTER_TENSORS[name]] = numbers
             continue
-        inside = inside.removesuffix(".weight")
-        if inside in ("attn_q", "attn_k"):
-            numbers = _by_halves(numbers, sizes.heads if inside == "attn_q" else sizes.groups)
-        tensors[f"model.layers.{place}.{_PARTS[inside]}.weight"] = numbers
+        # such as blk.7.attn_q.weight
+        layer, _, part_name = name.removeprefix("blk.").removesuffix(".weight").partition(".")
+        if part_name in ("attn_q", "attn_k"):
+            numbers = _by_halves(numbers, sizes.heads if part_name == "attn_q" else sizes.groups)
+        tensors[f"model.layers.{layer}.{_LAYER_PARTS[part_name]}.weight"] = numbers
     return tensors
 
 
@@ -260,7 +269,9 @@ def _by_halves(matrix: Tensor, heads: int) -> Tensor:
     """Return a matrix of queries or keys for rotary positions that turn the halves of a head against each
     other, as transformers has them; llama.cpp turns neighbours."""
     rows, columns = matrix.shape
-    return matrix.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
+    # rows of a head: 0 1 2 3 ... become 0 2 ... 1 3 ...
+    pairs = matrix.view(heads, rows // heads // 2, 2, columns)
+    return pairs.transpose(1, 2).reshape(rows, columns)
 
 
 def _check_packages(path: Path) -> None:

@@ -27,7 +27,14 @@ from torch import Tensor
 from structgen.base.native.machine_code import has_fused_sums
 from structgen.decoding.engine.forward_pass.draft_trees import MOST_NODES, check_paths, depths_of
 from structgen.decoding.engine.forward_pass.forward import run_rows
-from structgen.decoding.engine.forward_pass.paged_attention import move_columns
+from structgen.decoding.engine.forward_pass.paged_attention import (
+    BEGIN,
+    PAGES,
+    PLACE,
+    TOKEN,
+    WHERE,
+    move_columns,
+)
 from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 from structgen.decoding.engine.forward_pass.weights import Weights
 from structgen.decoding.engine.model_protocol import DraftSupport
@@ -59,14 +66,17 @@ class PagedCache:
 
     def __init__(self, page_bytes: int, context: int, length: int = 0) -> None:
         """`page_bytes`: the size of a page. `context`: the most columns of a text."""
-        self._page_bytes, self._context, self.length = page_bytes, context, length
+        self._page_bytes = page_bytes
+        self._context = context
+        self.length = length
         self._pages: list[npt.NDArray[np.uint8]] = []
         """The pages. One lives as long as a cache holds it."""
         self.parents: list[int] = []
         """The parents of the last tree's nodes; empty once nodes were kept or tokens were read."""
         # a tree's nodes may have columns beyond the model's context, though their positions are within
         # it; and compiled code prefetches the list up to four pages ahead
-        self._list = np.zeros(-(-context // PANEL) + MOST_NODES // PANEL + 4, np.int64)
+        page_count = -(-context // PANEL) + MOST_NODES // PANEL
+        self._list = np.zeros(page_count + 4, np.int64)
         self.address: int = self._list.ctypes.data
         """The address of the list of its pages."""
 
@@ -77,6 +87,7 @@ class PagedCache:
 
     def nbytes_beside(self, other_cache: PagedCache) -> int:
         """Return the bytes of the pages that are not shared with another cache of the same model."""
+        # shared pages have the same place in both: both texts begin with them
         shared_count: int = sum(map(operator.is_, self._pages, other_cache._pages))
         return (len(self._pages) - shared_count) * self._page_bytes
 
@@ -94,12 +105,13 @@ class PagedCache:
     def begin_as(self, source: PagedCache, length: int) -> None:
         """Take over the first `length` columns of another cache; this one has no pages yet. Full pages are
         shared, the rest is copied."""
-        whole = length // PANEL
-        for page in source._pages[:whole]:
+        full_count = length // PANEL
+        for page in source._pages[:full_count]:
             self._append_page(page)
+        # the last page is not full: both texts will write into theirs
         if length % PANEL:
             page = fresh_page(self._page_bytes)
-            page[:] = source._pages[whole]
+            page[:] = source._pages[full_count]
             self._append_page(page)
 
     def _append_page(self, page: npt.NDArray[np.uint8]) -> None:
@@ -109,6 +121,7 @@ class PagedCache:
 
 def fresh_page(page_bytes: int) -> npt.NDArray[np.uint8]:
     """Return a page. Its contents are undefined."""
+    # numpy aligns memory to less than a cache line: one line more, and the part from its first whole line on
     memory = np.empty(page_bytes + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
     return memory[start : start + page_bytes]
@@ -119,26 +132,35 @@ class Llama:
 
     def __init__(self, weights: Weights, *, drafts_pay: bool = True) -> None:
         """`drafts_pay`: whether drafts can save time (`VerifiesDrafts`)."""
-        sizes, self.drafts_pay = weights.sizes, drafts_pay
-        bits = (matrix.contiguous().numpy().view(np.uint32) for matrix in weights.product_matrices())
-        half = not any((numbers & np.uint32(0xFFFF)).any() for numbers in bits)  # exact in bfloat16
+        sizes = weights.sizes
+        self.drafts_pay = drafts_pay
+        self.vocab_size = len(weights.head)
+        self.context = sizes.context
+        # a float32 without the lower 16 bits is exact in bfloat16
+        half = True
+        for matrix in weights.product_matrices():
+            bits = matrix.contiguous().numpy().view(np.uint32)
+            if (bits & np.uint32(0xFFFF)).any():
+                half = False
+                break
+        # of the last matrix of a layer, which goes down from the inner width
         width, inner = weights.layers[0][-1].shape
         self._weights, self._offsets = _lay_out(weights, half)
-        self._sizes = np.array(
-            (sizes.heads, sizes.groups, sizes.head, width, inner, len(weights.head), half), np.int64
-        )
+        # in the order of the columns in `forward`
+        all_sizes = sizes.heads, sizes.groups, sizes.head, width, inner, self.vocab_size, half
+        self._sizes = np.array(all_sizes, np.int64)
         self._epsilon = np.float32(sizes.epsilon)
-        self.vocab_size, self.context = len(weights.head), sizes.context
-        self._tables = weights.embedding.numpy(), weights.cos.numpy(), weights.sin.numpy()
+        embedding = weights.embedding.numpy()
+        self._tables = embedding, weights.cos.numpy(), weights.sin.numpy()
         self._others: ThreadPoolExecutor | None = None
+        """The threads besides the caller's own; None until a pass needs them."""
         self._lock = threading.Lock()
         self._last: Sequence[int] = ()
         """The last prompt."""
+        # four bytes for each number of the keys and of the values of 32 columns
         self._page_bytes = 4 * sizes.layers * 2 * sizes.groups * PANEL * sizes.head
-        self._common_start: tuple[Sequence[int], PagedCache] = (
-            (),
-            PagedCache(self._page_bytes, self.context),
-        )
+        empty_cache = PagedCache(self._page_bytes, self.context)
+        self._common_start: tuple[Sequence[int], PagedCache] = (), empty_cache
         """The tokens that two prompts one after the other began with, and their cache."""
 
     @classmethod
@@ -150,8 +172,8 @@ class Llama:
     def can_run(weights: Weights) -> bool:
         """Return whether the compiled code can run a model: on a CPU with the needed instructions, with head
         and matrix widths that are multiples of a panel."""
-        wide = [weights.sizes.head, *map(len, weights.product_matrices())]
-        return has_fused_sums() and all(columns % PANEL == 0 for columns in wide)
+        widths = [weights.sizes.head, *map(len, weights.product_matrices())]
+        return has_fused_sums() and all(width % PANEL == 0 for width in widths)
 
     def prefill(self, tokens: Sequence[int]) -> tuple[Tensor, PagedCache]:
         """Return the logits [V] after a prompt, and its cache."""
@@ -159,34 +181,37 @@ class Llama:
         return result
 
     def prefill_many(self, prompts: Sequence[Sequence[int]]) -> list[tuple[Tensor, PagedCache]]:
-        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. What all
-        of them begin with is read once, and not again where the prompts before began with it too; the result
-        is the same to the bit."""
+        """Return the logits [V] after each prompt, and its cache; the prompts are read in one pass. Their
+        common beginning is read once, and not again where the prompts before began with it too; the result is
+        the same to the bit."""
         if not prompts:
             return []
         with self._lock:
+            # how much of the kept beginning all of these prompts have
             previous_tokens, common_cache = self._common_start
             known_count = min(_common_length(prompt, previous_tokens) for prompt in prompts)
-            first = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
-            common = min(_common_length(prompt, first) for prompt in prompts)
+            # one prompt alone: the next one may have in common with it what the last one has
+            reference_prompt = prompts[0] if len(prompts) > 1 else self._last[:_MOST_KEPT]
+            common = min(_common_length(prompt, reference_prompt) for prompt in prompts)
             if common > known_count:
                 shared_cache = PagedCache(self._page_bytes, self.context, common)
                 shared_cache.begin_as(common_cache, known_count)
                 shared_cache.grow_to(common)
-                self._run_threads(
-                    *_rows_of(prompts[:1], [shared_cache], known_count, [common]), [shared_cache]
-                )
+                rows, counts = _rows_of(prompts[:1], [shared_cache], known_count, [common])
+                self._run_threads(rows, counts, [shared_cache])
                 if (length := min(common, _MOST_KEPT)) > known_count:
                     kept_cache = PagedCache(self._page_bytes, self.context, length)
                     kept_cache.begin_as(shared_cache, length)
                     self._common_start = prompts[0][:length], kept_cache
-                common_cache, known_count = shared_cache, common
+                common_cache = shared_cache
+                known_count = common
             self._last = prompts[0]
             caches = [PagedCache(self._page_bytes, self.context, len(prompt)) for prompt in prompts]
             for cache in caches:
                 cache.begin_as(common_cache, known_count)
                 cache.grow_to(cache.length)
-            logits = self._run_threads(*_rows_of(prompts, caches, known_count, [*map(len, prompts)]), caches)
+            rows, counts = _rows_of(prompts, caches, known_count, [*map(len, prompts)])
+            logits = self._run_threads(rows, counts, caches)
             return list(zip(logits, caches, strict=True))
 
     def decode(self, tokens: Sequence[int], caches: Sequence[PagedCache]) -> Tensor:
@@ -197,8 +222,11 @@ class Llama:
                 place = cache.length
                 cache.grow_to(place + 1)
                 cache.parents = []
+                # no tree: the column is the position, and there are no parents
                 rows.append((token, place, cache.address, place, place, 0))
-            logits = self._run_threads(np.array(rows, np.int64), [1] * len(rows), caches)
+            counts = [1] * len(rows)
+            logits = self._run_threads(np.array(rows, np.int64), counts, caches)
+            # behind the pass: an interrupted one leaves the texts as they were
             for cache in caches:
                 cache.length += 1
             return logits
@@ -239,11 +267,13 @@ class Llama:
         adjacent in the tree."""
         with self._lock:
             check_paths(paths, caches)
-            _, groups, head = self._sizes[:3]
+            _heads, groups, head = self._sizes[:3]
             for path, cache in zip(paths, caches, strict=True):
+                # else the nodes are 0, 1, 2 and so on, and their columns stand where they should
                 if path[-1] >= len(path):
                     columns = np.array(path, np.int64) + cache.length
-                    move_columns(cache.address, columns, cache.length, len(self._offsets) - 1, groups, head)
+                    layers = len(self._offsets) - 1
+                    move_columns(cache.address, columns, cache.length, layers, groups, head)
                 cache.parents = []
                 cache.length += len(path)
 
@@ -265,8 +295,10 @@ class Llama:
             return torch.from_numpy(logits)
         ends = np.cumsum(counts)
         # parts end where texts do, and have nearly equal numbers of rows
-        nearly = np.searchsorted(ends, len(rows) * np.arange(1, threads) // threads)
-        parts = pairwise(sorted({0, len(rows), *ends[nearly].tolist()}))
+        equal_borders = len(rows) * np.arange(1, threads) // threads
+        borders = ends[np.searchsorted(ends, equal_borders)].tolist()
+        # a set: a long text may be the nearest to two borders
+        parts = pairwise(sorted({0, len(rows), *borders}))
         if self._others is None:
             self._others = ThreadPoolExecutor(thread_name_prefix="structgen-engine-rows")
         first, *others = parts
@@ -274,6 +306,7 @@ class Llama:
             self._others.submit(self._run_part, rows, logit_rows, *part, logits, kept_alive)
             for part in others
         ]
+        # the caller works too; whatever happens to it, no thread writes into the caches afterwards
         try:
             self._run_part(rows, logit_rows, *first, logits, kept_alive)
         finally:
@@ -293,34 +326,38 @@ class Llama:
             return
         for begin in range(start, stop, _MOST_ROWS):
             end = min(begin + _MOST_ROWS, stop)
+            # the logits that belong to these rows; `run_rows` counts rows from its own first one
             first, last = np.searchsorted(logit_rows, (begin, end))
-            run_rows(*model, rows[begin:end], logit_rows[first:last] - begin, logits[first:last])
+            part_logit_rows = logit_rows[first:last] - begin
+            run_rows(*model, rows[begin:end], part_logit_rows, logits[first:last])
 
 
 def _rows_of(
     prompts: Sequence[Sequence[int]], caches: Sequence[PagedCache], start: int, ends: Sequence[int]
 ) -> tuple[_Rows, list[int]]:
-    """Return the rows of prompts from `start` to their ends, and the number of rows of each."""
+    """Return the rows of prompts from `start` to their ends, and the number of rows of each. The columns are
+    those of `paged_attention`."""
     counts = [end - start for end in ends]
-    rows, done = np.zeros((sum(counts), 6), np.int64), 0
-    for prompt, cache, end in zip(prompts, caches, ends, strict=False):
-        prompt_rows = rows[done : done + end - start]
-        prompt_rows[:, 0], prompt_rows[:, 1], prompt_rows[:, 2] = (
-            prompt[start:end],
-            np.arange(start, end),
-            cache.address,
-        )
-        prompt_rows[:, 3], prompt_rows[:, 4] = prompt_rows[:, 1], start
-        done += end - start
+    rows = np.zeros((sum(counts), 6), np.int64)
+    first = 0
+    for prompt, cache, end, count in zip(prompts, caches, ends, counts, strict=True):
+        prompt_rows = rows[first : first + count]
+        prompt_rows[:, TOKEN] = prompt[start:end]
+        prompt_rows[:, PLACE] = np.arange(start, end)
+        prompt_rows[:, PAGES] = cache.address
+        prompt_rows[:, WHERE] = prompt_rows[:, PLACE]
+        prompt_rows[:, BEGIN] = start
+        first += count
     return rows, counts
 
 
 def _common_length(prompt: Sequence[int], second_prompt: Sequence[int]) -> int:
     """Return how many tokens two prompts begin with, the last one of the first left out; 0 for
     fewer than `_FEWEST_SHARED`."""
+    # less the last one: a prompt needs at least one row, after which its logits stand
     max_length = min(len(prompt) - 1, len(second_prompt))
-    parts = (at for at in range(max_length) if prompt[at] != second_prompt[at])
-    common = next(parts, max_length)
+    differences = (index for index in range(max_length) if prompt[index] != second_prompt[index])
+    common = next(differences, max_length)
     return common if common >= _FEWEST_SHARED else 0
 
 
@@ -331,15 +368,21 @@ def _tree_rows(
     caches: Sequence[PagedCache],
     depths: Sequence[int],
 ) -> _Rows:
-    """Return the rows of the nodes of trees, with the addresses of their parents."""
+    """Return the rows of the nodes of trees, with the addresses of their parents. `tokens`, `parents`,
+    `counts` and `caches` are as in `decode_tree`, `depths` as `depths_of` returns them. The array of the
+    parents must outlive the rows."""
     rows: list[tuple[int, int, int, int, int, int]] = []
     for count, cache in zip(counts, caches, strict=True):
-        start, length, address = len(rows), cache.length, cache.address
+        start = len(rows)
+        length = cache.length
+        address = cache.address
         parents_address = parents[start:].ctypes.data
-        rows += [
-            (tokens[node], length + depths[node], address, length + node - start, length, parents_address)
-            for node in range(start, start + count)
-        ]
+        # The position follows from the depth. The column is the next free one, since siblings have the same
+        # position.
+        for node in range(start, start + count):
+            place = length + depths[node]
+            column = length + node - start
+            rows.append((tokens[node], place, address, column, length, parents_address))
     return np.array(rows, np.int64)
 
 
@@ -347,13 +390,16 @@ def _lay_out(weights: Weights, half: bool) -> tuple[_Numbers, npt.NDArray[np.int
     """Return norms and packed matrices in one array, and their offsets (columns as in `forward`)."""
     layers = [*weights.layers, [weights.norm, weights.head]]
     tensors = [tensor for layer in layers for tensor in layer]
+    # norms are vectors, and stay as they are
     parts = [part.numpy() if part.dim() == 1 else _pack_matrix(part, half) for part in tensors]
-    starts = np.cumsum([0, *(-(-len(part) // _LINE) * _LINE for part in parts)])
+    aligned_sizes = [-(-len(part) // _LINE) * _LINE for part in parts]
+    starts = np.cumsum([0, *aligned_sizes])
     memory = np.zeros(starts[-1] + _LINE, np.float32)
     # numpy aligns arrays to less than a cache line
     memory = memory[-memory.ctypes.data // memory.itemsize % _LINE :]
     for start, part in zip(starts[:-1], parts, strict=True):
         memory[start : start + len(part)] = part
+    # a layer has six parts; the last row has two, and zeros behind them
     offsets = np.zeros((len(layers), 6), np.int64)
     offsets.reshape(-1)[: len(parts)] = starts[:-1]
     return memory, offsets
@@ -365,8 +411,12 @@ def _pack_matrix(matrix: Tensor, half: bool) -> _Numbers:
     depth = matrix.shape[1]
     bits = matrix.contiguous().numpy().view(np.uint32)
     if half:
-        first, second = (bits.reshape(-1, 2, PANEL // 2, depth) >> np.uint32(16)).swapaxes(0, 1)
+        # a word has a column of the first vector in its lower half, and one of the second in its upper half
+        upper_bits = bits.reshape(-1, 2, PANEL // 2, depth) >> np.uint32(16)
+        first, second = upper_bits.swapaxes(0, 1)
         panels = first | (second << np.uint32(16))
     else:
         panels = bits.reshape(-1, PANEL, depth)
-    return np.ascontiguousarray(panels.swapaxes(1, 2)).reshape(-1).view(np.float32)
+    # the depth first: a tile reads its panel from front to back
+    packed = np.ascontiguousarray(panels.swapaxes(1, 2))
+    return packed.reshape(-1).view(np.float32)

@@ -33,9 +33,11 @@ def rotate_vector(x: Array, cos: Array, sin: Array, out: Array, start: int, step
     """Write a vector rotated to a position (rotary embedding, by halves), from `start`, with stride
     `step`."""
     half = len(x) // 2
+    # the first half of `sin` is negated (`weights`), so both lines are sums
     for d in range(half):
-        out[start + d * step] = x[d] * cos[d] + x[half + d] * sin[d]
-        out[start + (half + d) * step] = x[half + d] * cos[half + d] + x[d] * sin[half + d]
+        e = half + d
+        out[start + d * step] = x[d] * cos[d] + x[e] * sin[d]
+        out[start + e * step] = x[e] * cos[e] + x[d] * sin[e]
 
 
 @jit
@@ -50,12 +52,15 @@ def store_row(
     cos, sin = tables
     head = row_parts.shape[1]
     groups = (len(row_parts) - heads) // 2
-    column, size = where % PANEL, PANEL * head
+    column = where % PANEL
+    size = PANEL * head
     page = load64(pages, where // PANEL) + layer
     keys = float32s(page, (groups, size))
+    # behind the keys, four bytes a number
     values = float32s(page + 4 * groups * size, (groups, PANEL, head))
     for group in range(groups):
-        rotate_vector(row_parts[heads + group], cos[place], sin[place], keys[group], column, PANEL)
+        key = row_parts[heads + group]
+        rotate_vector(key, cos[place], sin[place], keys[group], column, PANEL)
         values[group, column] = row_parts[heads + groups + group]
 
 
@@ -72,6 +77,7 @@ def path_of(row: Array, shared_count: int, path: Array) -> Any:
         for at in range(count):
             path[at] = shared_count + at
         return count
+    # from the row's own node up to the first one, so the path is written from its end
     node = row[WHERE] - row[BEGIN]
     for at in range(count - 1, -1, -1):
         path[at] = row[BEGIN] + node
@@ -91,13 +97,18 @@ def shared_by(rows: Array) -> Any:
 
 @jit
 def take_queries(rows: Array, wide: Array, group: int, tables: Any, queries: Array) -> None:
-    """Write the queries of a group, rotated to the positions of their rows and scaled."""
+    """Write the queries of a group, rotated to the positions of their rows and scaled: row by row, and in a
+    row head by head. `wide` and `tables` are as in `attend_rows`."""
     cos, sin = tables
-    head, each = wide.shape[2], len(queries) // len(rows)
+    head = wide.shape[2]
+    each = len(queries) // len(rows)
+    # here once, and not at each score
     scale = np.float32(1.0 / math.sqrt(head))
     for at in range(len(queries)):
-        i, place = at // each, rows[at // each, PLACE]
-        rotate_vector(wide[i, group * each + at % each], cos[place], sin[place], queries[at], 0, 1)
+        i = at // each
+        place = rows[i, PLACE]
+        query = wide[i, group * each + at % each]
+        rotate_vector(query, cos[place], sin[place], queries[at], 0, 1)
         for d in range(head):
             queries[at, d] *= scale
 
@@ -118,9 +129,12 @@ def add_path(
 ) -> None:
     """Add to the sums of a row the values of the columns of its path, each times its weight. `values`: the
     offset of values in a page."""
-    head, at = len(sums), shared_count
+    head = len(sums)
+    at = shared_count
     while at < seen_count:
-        column, stop = path[at - shared_count], at + 1
+        column = path[at - shared_count]
+        # adjacent columns of one page in one call; their order is that of the path in any case
+        stop = at + 1
         while (
             stop < seen_count
             and path[stop - shared_count] == column + stop - at
@@ -128,29 +142,32 @@ def add_path(
         ):
             stop += 1
         here = load64(pages, column // PANEL) + values + 4 * head * (column % PANEL)
-        add_weighted(shares.ctypes.data + 4 * at, 1, 0, stop - at, here, 0, head, sums.ctypes.data)
+        weights = shares.ctypes.data + 4 * at
+        add_weighted(weights, 1, 0, stop - at, here, 0, head, sums.ctypes.data)
         at = stop
 
 
 @jit
 def write_mean(sums: Array, weight: Any, out: Array) -> None:
     """Write sums, divided by the sum of their weights."""
-    whole = np.float32(1.0 / weight)
+    inverse = np.float32(1.0 / weight)
     for d in range(len(sums)):
-        out[d] = sums[d] * whole
+        out[d] = sums[d] * inverse
 
 
 @jit
 def add_shared(shares: Array, count: int, shared_count: int, pages: int, values: int, out: Array) -> None:
     """Add to `count` rows the values of the `shared_count` columns, each times its weight. `values`: the
     offset of values in a page."""
-    page, step, head = load64(pages, 0), 4 * shares.shape[1], out.shape[1]
+    page = load64(pages, 0)
+    step = 4 * shares.shape[1]
+    head = out.shape[1]
     for column in range(0, shared_count, PANEL):
+        # the next page is prefetched while this one is added
         following = load64(pages, (column + PANEL) // PANEL) if column + PANEL < shared_count else page
-        add_weighted(
-            shares.ctypes.data + 4 * column, count, step, min(PANEL, shared_count - column), page + values,
-            following - page, head, out.ctypes.data,
-        )  # fmt: skip
+        width = min(PANEL, shared_count - column)
+        weights = shares.ctypes.data + 4 * column
+        add_weighted(weights, count, step, width, page + values, following - page, head, out.ctypes.data)
         page = following
 
 
@@ -171,8 +188,11 @@ def attend_rows(
     `most_rows()` queries of a group.
     """
     queries, (raw, shares), paths = scratch
-    head, groups = wide.shape[2], (wide.shape[1] - heads) // 2
-    each, pages, shared_count = heads // groups, rows[0, PAGES], shared_by(rows)
+    head = wide.shape[2]
+    groups = (wide.shape[1] - heads) // 2
+    each = heads // groups
+    pages = rows[0, PAGES]
+    shared_count = shared_by(rows)
     queries = queries[: len(rows) * each]
     for i in range(len(rows)):
         path_of(rows[i], shared_count, paths[i])
@@ -184,19 +204,28 @@ def attend_rows(
             part_queries = queries[start : start + most_rows()]
             # whole panels are scored; the scores of unseen columns are ignored
             listed_product(
-                part_queries.ctypes.data, len(part_queries), head, pages, rows[-1, WHERE] // PANEL + 1, keys,
-                raw.ctypes.data, 4 * raw.shape[1],
-            )  # fmt: skip
+                part_queries.ctypes.data,
+                len(part_queries),
+                head,
+                pages,
+                rows[-1, WHERE] // PANEL + 1,
+                keys,
+                raw.ctypes.data,
+                4 * raw.shape[1],
+            )
             for at in range(len(part_queries)):
                 i = (start + at) // each
-                weigh_columns(raw[at], rows[i, PLACE] + 1, shared_count, paths[i], shares[at])
+                seen_count = rows[i, PLACE] + 1
+                weigh_columns(raw[at], seen_count, shared_count, paths[i], shares[at])
             # the queries are no longer needed: the sums reuse their memory
             part_queries[:] = np.float32(0.0)
             add_shared(shares, len(part_queries), shared_count, pages, values, part_queries)
             for at in range(len(part_queries)):
-                i, seen_count = (start + at) // each, rows[(start + at) // each, PLACE] + 1
+                i = (start + at) // each
+                seen_count = rows[i, PLACE] + 1
                 add_path(shares[at], seen_count, shared_count, paths[i], pages, values, part_queries[at])
                 first = (group * each + (start + at) % each) * head
+                # the weights were not divided by their sum: one division at the end for each number
                 write_mean(
                     part_queries[at], sum_range(shares[at], 0, seen_count), out[i, first : first + head]
                 )
@@ -210,11 +239,13 @@ def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, 
     destination. Cost: about 8 bytes of memory traffic for each number of the columns.
     """
     size = PANEL * head
+    # ascending: a column goes to a place before its own, whose column has gone already
     for at in range(len(path)):
         old, new = path[at], begin + at
         if old == new:
             continue
-        source, target = load64(pages, old // PANEL), load64(pages, new // PANEL)
+        source = load64(pages, old // PANEL)
+        target = load64(pages, new // PANEL)
         old, new = old % PANEL, new % PANEL
         for layer in range(layers):
             here = 8 * layer * groups * size
@@ -222,5 +253,6 @@ def move_columns(pages: int, path: Array, begin: int, layers: int, groups: int, 
             target_page = float32s(target + here, (2 * groups, size))
             for group in range(groups):
                 for d in range(head):
+                    # keys lie like a panel, a column apart for each number; values column by column
                     target_page[group, d * PANEL + new] = source_page[group, d * PANEL + old]
                     target_page[groups + group, new * head + d] = source_page[groups + group, old * head + d]

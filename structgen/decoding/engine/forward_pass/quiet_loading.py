@@ -1,5 +1,5 @@
-"""What transformers reads, without its notices and progress bars; what is wrong with a model's weights is
-told in our words."""
+"""Reading by transformers without its notices and progress bars; our own words say what is wrong with the
+weights of a model."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ def silence_transformers() -> Iterator[None]:
     """Silence transformers: no warnings and no progress bars inside the block, whose end restores what was
     set before. A level that somebody chose stays (`TRANSFORMERS_VERBOSITY=info`). Other threads that read
     wait."""
-    from transformers.utils import logging as told  # optional: transformers
+    from transformers.utils import logging as notices  # optional: transformers
 
+    # held during the whole block: another thread would else restore the levels of this one
     with _level_lock:
-        level, has_bars = told.get_verbosity(), told.is_progress_bar_enabled()
+        level = notices.get_verbosity()
+        has_bars = notices.is_progress_bar_enabled()
+        # WARNING is the default: nobody has chosen it
         if level == logging.WARNING:
-            told.set_verbosity_error()
+            notices.set_verbosity_error()
         if has_bars:
-            told.disable_progress_bar()
+            notices.disable_progress_bar()
         try:
             yield
         finally:
-            told.set_verbosity(level)
+            notices.set_verbosity(level)
             if has_bars:
-                told.enable_progress_bar()
+                notices.enable_progress_bar()
 
 
 @contextmanager
@@ -47,6 +50,7 @@ def guard_reading(where: Path, cure: str, unknown: str = "") -> Iterator[None]:
     except StructgenError:
         raise
     except Exception as error:  # whatever a damaged or unknown model raises in transformers and below
+        # on one line, as all our messages are
         message = " ".join(str(error).split())
         raise StructgenError(
             f"{where.name} cannot be read: {type(error).__name__}: {message:.400}",
@@ -63,7 +67,8 @@ def load_pretrained(kind: Any, folder: Any, **options: Any) -> Any:
     """
     with silence_transformers():
         model, loading_info = kind.from_pretrained(folder, output_loading_info=True, **options)
-    missing, unknown = sorted(loading_info["missing_keys"]), sorted(loading_info["unexpected_keys"])
+    missing = sorted(loading_info["missing_keys"])
+    unknown = sorted(loading_info["unexpected_keys"])
     if missing:
         raise StructgenError(
             f"The folder lacks weights of the model: {len(missing):,}, such as {missing[0]!r}.",

@@ -1,4 +1,10 @@
-"""The LLVM instructions of the tiles, written by hand: read when `tiles` is compiled, and never else."""
+"""The LLVM instructions of the tiles, written by hand: read when `tiles` is compiled, and never else.
+
+`_make_tiles` makes an intrinsic of numba: a switch over all (rows, panels) that the registers of a processor
+allow, with a block for each. `_write_tile` emits the block: a loop over the depth that multiplies a number of
+each row with the columns of the panels, and adds the products to sums in registers. Nothing here computes:
+each function emits instructions, by a `builder` of llvmlite, and returns LLVM's values.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +19,20 @@ from numba.extending import intrinsic
 from structgen.decoding.engine.forward_pass.tiles import LINE, PANEL
 
 _LANES = PANEL // 2
-_WORD, _INT, _FLOAT, _BYTES = (
-    llvm.IntType(64),
-    llvm.IntType(32),
-    llvm.FloatType(),
-    llvm.IntType(8).as_pointer(),
-)
-_BITS, _VECTOR = llvm.VectorType(_INT, _LANES), llvm.VectorType(_FLOAT, _LANES)
-_FEATURES = (
-    {"avx512f": config.CPU_NAME == "x86-64-v4"} if config.CPU_NAME else binding.get_host_cpu_features()
-)
-_WIDE = bool(_FEATURES.get("avx512f"))
+_WORD = llvm.IntType(64)
+_INT = llvm.IntType(32)
+_FLOAT = llvm.FloatType()
+_BYTES = llvm.IntType(8).as_pointer()
+_BITS = llvm.VectorType(_INT, _LANES)
+_VECTOR = llvm.VectorType(_FLOAT, _LANES)
+if config.CPU_NAME:  # compiled for another processor than this one, as for a wheel
+    _WIDE = config.CPU_NAME == "x86-64-v4"
+else:
+    _WIDE = bool(binding.get_host_cpu_features().get("avx512f"))
 MOST_ROWS = 8 if _WIDE else 2
-TWO, TWO_SUMMED = (3, 4) if _WIDE else (1, 1)
+TWO = 3 if _WIDE else 1
+"""Up to so many rows tiles are two panels wide; TWO_SUMMED: of tiles that add to sums."""
+TWO_SUMMED = 4 if _WIDE else 1
 
 
 class _Kind(NamedTuple):
@@ -60,35 +67,40 @@ class _Operands(NamedTuple):
 
 
 def _panel_addresses(builder: Any, operands: _Operands, panels: int, is_list: bool) -> list[tuple[Any, Any]]:
-    """Return the address of each panel, and the one of what is to be prefetched beside it."""
-    if not is_list:
-        places = [
-            builder.add(operands.weights, builder.mul(operands.apart, _WORD(panel)))
-            for panel in range(panels)
-        ]
-        return [(place, builder.add(place, operands.later)) for place in places]
+    """Return the address of each of `panels` panels, and the address that is prefetched beside it. `is_list`:
+    as in `_Kind`."""
     pairs = []
+    if not is_list:
+        for panel in range(panels):
+            address = builder.add(operands.weights, builder.mul(operands.apart, _WORD(panel)))
+            pairs.append((address, builder.add(address, operands.later)))
+        return pairs
+
+    def load_address(number: int) -> Any:
+        entry = builder.add(operands.weights, _WORD(8 * number))
+        return builder.load(builder.inttoptr(entry, _WORD.as_pointer()))
+
     for panel in range(panels):
-        this, following = (
-            builder.load(
-                builder.inttoptr(builder.add(operands.weights, _WORD(8 * number)), _WORD.as_pointer())
-            )
-            for number in (panel, panel + panels)
-        )
-        ends_here = builder.icmp_signed("==", following, _WORD(0))
-        prefetch_target = builder.select(ends_here, this, following)
-        pairs.append((builder.add(this, operands.apart), builder.add(prefetch_target, operands.apart)))
+        page = load_address(panel)
+        next_page = load_address(panel + panels)
+        # at the end of the list, where a zero stands, the panel itself: no branch, and no other page
+        ends_here = builder.icmp_signed("==", next_page, _WORD(0))
+        prefetch_target = builder.select(ends_here, page, next_page)
+        address = builder.add(page, operands.apart)
+        pairs.append((address, builder.add(prefetch_target, operands.apart)))
     return pairs
 
 
 def _llvm_function(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
-    """Return a function of LLVM."""
+    """Return a function of LLVM with types of its `result` and `arguments`, such as `llvm.prefetch.p0i8`. It
+    is declared once in a module."""
     return cgutils.get_or_insert_function(builder.module, llvm.FunctionType(result, arguments), name)
 
 
 def _emit_prefetch(builder: Any, at: Any, size: int) -> None:
     """Emit the prefetch of some bytes."""
-    prefetch = _llvm_function(builder, "llvm.prefetch.p0i8", llvm.VoidType(), [_BYTES, _INT, _INT, _INT])
+    types_of_arguments = [_BYTES, _INT, _INT, _INT]
+    prefetch = _llvm_function(builder, "llvm.prefetch.p0i8", llvm.VoidType(), types_of_arguments)
     for line in range(0, size, LINE):
         pointer = builder.inttoptr(builder.add(at, _WORD(line)), _BYTES)
         # arguments: for reading, into all caches, data
@@ -100,12 +112,15 @@ def _load_columns(builder: Any, at: Any, half: bool) -> tuple[Any, Any]:
     of the first vector in its lower half, and one of the second in its upper half."""
     pointer = builder.inttoptr(at, _BITS.as_pointer())
     if half:
-        both, half_word = builder.load(pointer, align=4), llvm.Constant(_BITS, [16] * _LANES)
-        low = builder.shl(both, half_word)
-        high = builder.shl(builder.lshr(both, half_word), half_word)
+        # a bfloat16 is the upper half of a float: it is moved up, and zeros follow
+        pairs = builder.load(pointer, align=4)
+        half_word = llvm.Constant(_BITS, [16] * _LANES)
+        low = builder.shl(pairs, half_word)
+        high = builder.shl(builder.lshr(pairs, half_word), half_word)
     else:
         low = builder.load(pointer, align=4)
-        high = builder.load(builder.gep(pointer, [llvm.Constant(_WORD, 1)]), align=4)
+        following = builder.gep(pointer, [llvm.Constant(_WORD, 1)])
+        high = builder.load(following, align=4)
     return builder.bitcast(low, _VECTOR), builder.bitcast(high, _VECTOR)
 
 
@@ -118,15 +133,20 @@ def _in_all_lanes(builder: Any, at: Any) -> Any:
 
 
 def _row_address(builder: Any, first: Any, step: Any, row: int) -> Any:
-    """Return the address of a row."""
+    """Return the address of row number `row`: that of the first one, and as many steps, in bytes. For
+    example, `_row_address(builder, operands.x, operands.x_step, 2)`."""
     return builder.add(first, builder.mul(step, _WORD(row)))
 
 
 def _out_pointers(builder: Any, operands: _Operands, rows: int, panels: int) -> list[Any]:
     """Return pointers to the vectors of `out`, row by row."""
     firsts = [_row_address(builder, operands.out, operands.out_step, row) for row in range(rows)]
-    pointers = [builder.inttoptr(first, _VECTOR.as_pointer()) for first in firsts]
-    return [builder.gep(pointer, [_WORD(at)]) for pointer in pointers for at in range(2 * panels)]
+    row_pointers = [builder.inttoptr(first, _VECTOR.as_pointer()) for first in firsts]
+    pointers = []
+    for row_pointer in row_pointers:
+        # a panel is two vectors
+        pointers += [builder.gep(row_pointer, [_WORD(number)]) for number in range(2 * panels)]
+    return pointers
 
 
 def _add_products(
@@ -139,41 +159,48 @@ def _add_products(
     for place, prefetch_target in panels:
         # one row reads keys and values as fast as they come
         if rows > 1 or not (kind.is_list or kind.is_adding):
-            _emit_prefetch(builder, builder.add(prefetch_target, at), LINE if kind.half else 2 * LINE)
+            size = LINE if kind.half else 2 * LINE
+            _emit_prefetch(builder, builder.add(prefetch_target, at), size)
         columns += _load_columns(builder, builder.add(place, at), kind.half)
-    grown: list[Any] = []
+    new_sums: list[Any] = []
     for row in range(rows):
         first = _row_address(builder, operands.x, operands.x_step, row)
-        number = _in_all_lanes(builder, builder.add(first, builder.mul(depth, _WORD(4))))
+        offset = builder.mul(depth, _WORD(4))
+        number = _in_all_lanes(builder, builder.add(first, offset))
         for column in columns:
-            grown.append(builder.call(multiply_add, [number, column, sums[len(grown)]]))
-    return grown
+            old_sum = sums[len(new_sums)]
+            new_sums.append(builder.call(multiply_add, [number, column, old_sum]))
+    return new_sums
 
 
 def _write_tile(builder: Any, rows: int, panels: int, kind: _Kind, operands: _Operands) -> None:
-    """Emit the loop over the depth that multiplies some rows with some panels."""
+    """Emit the loop over the depth that multiplies `rows` rows with `panels` panels, as `_Kind` and
+    `_Operands` say."""
     start = builder.block
-    loop, after = builder.append_basic_block("depth"), builder.append_basic_block("after")
-    places, ends = (
-        _panel_addresses(builder, operands, panels, kind.is_list),
-        _out_pointers(builder, operands, rows, panels),
-    )
-    start_values = [
-        builder.load(end, align=4) if kind.is_adding else llvm.Constant(_VECTOR, None) for end in ends
-    ]
+    loop = builder.append_basic_block("depth")
+    after = builder.append_basic_block("after")
+    addresses = _panel_addresses(builder, operands, panels, kind.is_list)
+    outputs = _out_pointers(builder, operands, rows, panels)
+    if kind.is_adding:
+        start_values = [builder.load(output, align=4) for output in outputs]
+    else:
+        start_values = [llvm.Constant(_VECTOR, None)] * len(outputs)
     builder.branch(loop)
     builder.position_at_end(loop)
-    depth, sums = builder.phi(_WORD), [builder.phi(_VECTOR) for _ in ends]
-    grown = _add_products(builder, kind, operands, rows, places, depth, sums)
+    # A phi is a variable of the loop: its value depends on the block that control comes from.
+    depth = builder.phi(_WORD)
+    sums = [builder.phi(_VECTOR) for _ in outputs]
+    new_sums = _add_products(builder, kind, operands, rows, addresses, depth, sums)
     next_depth = builder.add(depth, _WORD(1))
-    values = [depth, *sums], [_WORD(0), *start_values], [next_depth, *grown]
+    values = [depth, *sums], [_WORD(0), *start_values], [next_depth, *new_sums]
     for value, first, following in zip(*values, strict=True):
         value.add_incoming(first, start)
         value.add_incoming(following, loop)
+    # tested at the end: the depth is at least 1
     builder.cbranch(builder.icmp_signed("<", next_depth, operands.depth), loop, after)
     builder.position_at_end(after)
-    for total, end in zip(grown, ends, strict=True):
-        builder.store(total, end, align=4)
+    for total, output in zip(new_sums, outputs, strict=True):
+        builder.store(total, output, align=4)
 
 
 def _make_tiles(
@@ -191,11 +218,16 @@ def _make_tiles(
 
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(typingctx: Any, rows: Any, panels: Any, half: Any, operands: Any) -> Any:
+        """Return the type of the intrinsic, and `codegen`, as numba asks for an intrinsic."""
+
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            """Emit the switch and its blocks. `args` are the LLVM values of the parameters of `tile`."""
             rows, panels, half, operands = args
             operand_fields = _Operands(*cgutils.unpack_tuple(builder, operands))
+            # one number for each case: rows times 16, panels times 2, and 1 for bfloat16
             shape = builder.add(builder.mul(rows, _WORD(8)), panels)
-            key = builder.add(builder.mul(shape, _WORD(2)), builder.zext(half, _WORD))
+            half_bit = builder.zext(half, _WORD)
+            key = builder.add(builder.mul(shape, _WORD(2)), half_bit)
             done = builder.append_basic_block("done")
             chosen = builder.switch(key, done)
             for row_count, panel_count in shapes:
@@ -209,8 +241,8 @@ def _make_tiles(
             builder.position_at_end(done)
             return context.get_dummy_value()
 
-        every = types.UniTuple(types.int64, len(_Operands._fields))  # type: ignore[attr-defined]
-        return types.void(types.int64, types.int64, types.boolean, every), codegen
+        operand_types = types.UniTuple(types.int64, len(_Operands._fields))  # type: ignore[attr-defined]
+        return types.void(types.int64, types.int64, types.boolean, operand_types), codegen
 
     return tile
 
@@ -225,9 +257,12 @@ def _number(value: int) -> Any:
     return number
 
 
-most_rows, most_rows_of_two, most_summed_of_two = map(_number, (MOST_ROWS, TWO, TWO_SUMMED))
-_EVERY = range(1, MOST_ROWS + 1)
-_ALONE = [(rows, 1) for rows in _EVERY]
-matrix_tile = _make_tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= TWO], (False, True))
-listed_tile = _make_tiles([(1, 4), *_ALONE, *((rows, 2) for rows in _EVERY if rows <= TWO)], is_list=True)
-added_tile = _make_tiles(_ALONE + [(rows, 2) for rows in _EVERY if rows <= TWO_SUMMED], is_adding=True)
+most_rows = _number(MOST_ROWS)
+most_rows_of_two = _number(TWO)
+most_summed_of_two = _number(TWO_SUMMED)
+_ONE_PANEL = [(rows, 1) for rows in range(1, MOST_ROWS + 1)]
+_TWO_PANELS = [(rows, 2) for rows in range(1, TWO + 1)]
+_TWO_SUMMED_PANELS = [(rows, 2) for rows in range(1, TWO_SUMMED + 1)]
+matrix_tile = _make_tiles(_ONE_PANEL + _TWO_PANELS, (False, True))
+listed_tile = _make_tiles([(1, 4), *_ONE_PANEL, *_TWO_PANELS], is_list=True)
+added_tile = _make_tiles(_ONE_PANEL + _TWO_SUMMED_PANELS, is_adding=True)

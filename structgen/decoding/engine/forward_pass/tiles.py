@@ -66,13 +66,13 @@ def matrix_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
 
 @_instructions
 def listed_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
-    """Multiply rows with the panels of a list of addresses."""
+    """Multiply rows with the panels of a list of addresses. The parameters are those of `matrix_tile`."""
     raise NotImplementedError
 
 
 @_instructions
 def added_tile(rows: int, panels: int, half: Any, operands: Any) -> None:
-    """Add products of rows with panels to sums."""
+    """Add products of rows with panels to sums. The parameters are those of `matrix_tile`."""
     raise NotImplementedError
 
 
@@ -99,6 +99,7 @@ def write_products(
     panels; `out` that of the products, `columns` (a multiple of PANEL) a row. `half`: the weights are
     bfloat16.
     """
+    # bytes: of a panel at one depth, of a whole panel, and of a row of products
     deep = 4 * (PANEL // 2 if half else PANEL)
     apart = depth * deep
     wide = 4 * columns
@@ -110,11 +111,16 @@ def write_products(
     while panel < panels:
         if panel + together > panels:
             together = 1
-        w, o = weights + panel * apart, out + 4 * PANEL * panel
+        panel_weights = weights + panel * apart
+        panel_out = out + 4 * PANEL * panel
+        later = _AHEAD // together
         row = 0
         for tile in range(tiles):
             stop = rows * (tile + 1) // tiles
-            operands = x + row * step, step, w, deep, apart, _AHEAD // together, o + row * wide, wide, depth
+            tile_x = x + row * step
+            tile_out = panel_out + row * wide
+            # in the order of `tile_code._Operands`
+            operands = tile_x, step, panel_weights, deep, apart, later, tile_out, wide, depth
             matrix_tile(stop - row, together, half, operands)
             row = stop
         panel += together
@@ -126,13 +132,15 @@ def listed_product(
 ) -> None:
     """Write the products of up to `most_rows()` adjacent rows with panels. `pages` is the address of a list
     of the panels' addresses less `apart`; `wide` is the bytes from a row of products to the next."""
-    together = 4 if rows == 1 else 2 if rows <= most_rows_of_two() else 1
+    together = 2 if rows <= most_rows_of_two() else 1
+    if rows == 1:
+        together = 4  # eight sums are to be in flight: two for each panel of one row
     panel = 0
     while panel < panels:
         if panel + together > panels:
             together = 1
-        o = out + 4 * PANEL * panel
-        operands = x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, o, wide, depth
+        panel_out = out + 4 * PANEL * panel
+        operands = x, 4 * depth, pages + 8 * panel, 4 * PANEL, apart, 0, panel_out, wide, depth
         listed_tile(rows, together, False, operands)
         panel += together
 
@@ -152,7 +160,9 @@ def add_weighted(
     while column < columns:
         if column + together * PANEL > columns:
             together = 1
-        o = out + 4 * column
-        v = values + 4 * column
-        added_tile(rows, together, False, (shares, step, v, wide, 4 * PANEL, later, o, wide, count))
+        column_out = out + 4 * column
+        column_values = values + 4 * column
+        # the shares are the rows, the values the matrix, and the count of values is the depth
+        operands = shares, step, column_values, wide, 4 * PANEL, later, column_out, wide, count
+        added_tile(rows, together, False, operands)
         column += together * PANEL

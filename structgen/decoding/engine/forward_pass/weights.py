@@ -30,21 +30,22 @@ class Sizes:
     theta: float
     """The base of the rotary angles."""
     epsilon: float
-    """What a norm adds to the mean of squares."""
+    """The number that a norm adds to the mean of squares."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Sizes:
         """Return the sizes that a config.json states."""
         heads = config["num_attention_heads"]
+        # transformers 5 has the options of positions in an object of their own
         rope = config.get("rope_parameters") or config
         return cls(
-            config["num_hidden_layers"],
-            heads,
-            config.get("num_key_value_heads") or heads,
-            config.get("head_dim") or config["hidden_size"] // heads,
-            config["max_position_embeddings"],
-            float(rope.get("rope_theta", 10_000.0)),
-            config["rms_norm_eps"],
+            layers=config["num_hidden_layers"],
+            heads=heads,
+            groups=config.get("num_key_value_heads") or heads,
+            head=config.get("head_dim") or config["hidden_size"] // heads,
+            context=config["max_position_embeddings"],
+            theta=float(rope.get("rope_theta", 10_000.0)),
+            epsilon=config["rms_norm_eps"],
         )
 
 
@@ -83,22 +84,27 @@ class Weights:
         """Return the weights of tensors by transformers' names, in float32."""
         weights = {name: tensor.float() for name, tensor in tensors.items()}
         embedding = weights["model.embed_tokens.weight"]
+        # rotary positions: the two halves of a head turn by the same angles (Su et al., 2021)
         steps = torch.arange(0, sizes.head, 2, dtype=torch.float32)
         places = torch.arange(sizes.context, dtype=torch.float32)
         angles = torch.outer(places, sizes.theta ** (-steps / sizes.head))
         return cls(
             sizes,
             embedding,
-            [_layer_weights(weights, number) for number in range(sizes.layers)],
-            weights["model.norm.weight"],
-            weights.get("lm_head.weight", embedding),
-            angles.cos().repeat(1, 2),
-            torch.cat((-angles.sin(), angles.sin()), -1),
+            layers=[_layer_weights(weights, number) for number in range(sizes.layers)],
+            norm=weights["model.norm.weight"],
+            # without a head of its own a model uses its embedding
+            head=weights.get("lm_head.weight", embedding),
+            cos=angles.cos().repeat(1, 2),
+            sin=torch.cat((-angles.sin(), angles.sin()), -1),
         )
 
     def product_matrices(self) -> list[Tensor]:
-        """Return the matrices of all products."""
-        return [self.head, *(part for layer in self.layers for part in layer if part.dim() == 2)]
+        """Return the matrices of all products: all weights but the norms, which are vectors."""
+        matrices = [self.head]
+        for layer in self.layers:
+            matrices += [part for part in layer if part.dim() == 2]
+        return matrices
 
 
 def _layer_weights(weights: dict[str, Tensor], number: int) -> list[Tensor]:

@@ -1,13 +1,11 @@
-"""Searches: decoding strategies that read ahead before they decide, each one file.
+"""Strategies that read ahead: further rows of the model begin as a text does, before its next tokens are
+decided.
 
-What comes in: a place of a text (`branches.TextPlace`), with the model's logits. What goes out: the next
-tokens (`strategies.strategy.Decision`), which the engine then takes one by one, each with the figures of its
-step.
+What comes in: a place of a text (`branches.TextPlace`). What goes out: a `strategies.strategy.Decision`.
 
-1. `cursor` is a prefix and what may follow it; `branches` adds mask, law and noise.
-2. `search_run` is one decision under way. A step of the loop reads one pass for it; other texts go on.
-3. `plan` and the files beside it are the searches.
-
-Beside `plan`: `whole_values` finds the likeliest of `listed_values` as a whole, `confidence` says how sure
-the model was, `rewards` scores texts by a function of the user.
+1. `search_run` has one decision under way: a step of the loop reads the branches that the search asks for.
+2. `plan` is a tree search with a reward, which `rewards` asks in a process of its own. `whole_values`
+   compares a few listed values as a whole; `listed_values` finds them in a grammar.
+3. `cursor` is a prefix and its continuations, which samplers use too; a `Branch` is one.
+4. `confidence` says afterwards how sure the model was of each value.
 """

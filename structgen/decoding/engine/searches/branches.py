@@ -45,7 +45,7 @@ class TextPlace:
     """The model's logits [V] here."""
     tokenizer: Tokenizer
     cache: Any = None
-    """What the model has read up to here. A search that reads rows by itself copies it."""
+    """The cache of the model up to here. A search that reads rows by itself copies it."""
     passes: int = 0
     """Forward passes of other models that the search has had."""
     rows: int = 0
@@ -54,21 +54,23 @@ class TextPlace:
     def root(self) -> Branch:
         """Return the branch that has no tokens yet: it stands where the text stands."""
         matcher = self.matcher
+        remaining = self.request.most_tokens - len(self.tokens)
         return Branch(
             tokenizer=self.tokenizer,
             compiled=None if matcher is None else matcher.compiled,
             state=0 if matcher is None else matcher.state_index,
             text=self.text,
-            left=self.request.most_tokens - len(self.tokens),
+            left=remaining,
             place=self,
         )
 
     def value(self, branch: Branch) -> Any:
-        """Return what a complete text stands for: the value of a JSON document, else the text."""
+        """Return the value of a complete text: the value of a JSON document, else the text."""
         if branch.compiled is not None:
             try:
                 return branch.compiled.value(branch.text)
-            except (ValueError, RecursionError):  # an integer of more digits than Python reads
+            except (ValueError, RecursionError):
+                # an integer of more digits than Python reads, or a document too deep for it: the text stands
                 pass
         return branch.text.decode("utf-8", "replace")
 
@@ -76,7 +78,8 @@ class TextPlace:
         """Return a token after each branch, chosen as the engine chooses, each by its own noise."""
         words = np.stack([branch.words for branch in branches])
         raw = torch.from_numpy(np.stack(logits)).float()
-        return [choice.token for choice in choose_tokens(raw, words, [branch.row() for branch in branches])]
+        rows = [branch.row() for branch in branches]
+        return [choice.token for choice in choose_tokens(raw, words, rows)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +102,18 @@ class Branch(Cursor):
     @cached_property
     def words(self) -> npt.NDArray[np.int32]:
         """The mask of the tokens after which the text can still be completed in time."""
-        mask, compiled_grammar = allocate_mask(1, self.tokenizer.vocab_size), self.compiled
+        mask = allocate_mask(1, self.tokenizer.vocab_size)
+        compiled_grammar = self.compiled
         if compiled_grammar is None:
             allow_all(mask, 0)
         else:
-            budget, early = self.left, self.place.request.end_margin
-            if early:
+            budget = self.left
+            end_margin = self.place.request.end_margin
+            # as `Text.room` does: near the end only the shortest completion is allowed
+            if end_margin:
                 shortest_length = compiled_grammar.cost(self.state)
-                budget = budget if budget - shortest_length > early else shortest_length
+                if budget - shortest_length <= end_margin:
+                    budget = shortest_length
             compiled_grammar.fill_within(self.state, mask, 0, budget)
         words: npt.NDArray[np.int32] = mask.array[0]
         return words
@@ -117,13 +124,14 @@ class Branch(Cursor):
         return allowed_ids(self.words, self.tokenizer.vocab_size)
 
     def row(self) -> ChoiceRow:
-        """Return what the choice of its next token needs beside the logits."""
+        """Return the inputs of the choice of its next token, besides the logits."""
         place = self.place
         text = [*place.tokens, *self.tokens]
         position = len(place.prompt) + len(text)
         ends = self.tokenizer.eos_token_ids
         row = ChoiceRow(place.request.chosen_by, place.sample, position, place.prompt, text, ends)
-        # the noise of a branch is neither that of the text nor that of another place's branches
+        # the noise of a branch is neither that of the text nor that of another place's branches: the branch
+        # has the upper 32 bits of the number, the place the lower ones
         row.stream = sample_key(row.stream, (self.stream << 32) + len(place.tokens) + 1)
         return row
 

@@ -39,17 +39,22 @@ class Confidence:
 
 def probabilities_of(result: Result, grammar: _OfText) -> dict[str, float]:
     """Return the probability of each listed value among them, where they were compared as a whole; else {}.
-    The keys are `Listed.names`: strings without quotes."""
+    The keys are `ListedValues.names`: strings without quotes."""
+    # a comparison stands in the state of the first token alone
     shares = next((step.state for step in result.steps if step.state), ())
     names = find_listed_values(plain_grammar(grammar)).names if shares else ()
-    return dict(zip(names, shares, strict=True)) if len(names) == len(shares) else {}
+    # another strategy's states are no shares
+    if len(names) != len(shares):
+        return {}
+    return dict(zip(names, shares, strict=True))
 
 
 def confidences_of(
     result: Result, grammar: _OfText, tokenizer: Tokenizer, holder: str = ""
 ) -> dict[str, Confidence]:
     """Return how sure the model was of each string, number, boolean and null of a whole document, by JSON
-    pointer. `holder`: the pointer of the value that is wanted, where an object holds it.
+    pointer, such as `/items/0/price`. `grammar`: that of the request, and `tokenizer` that of the engine.
+    `holder`: the pointer of the value that is wanted, where an object holds it.
 
     {} for a text that is no document of a JSON Schema, and where its tokens are not known. Cost: linear.
     """
@@ -58,20 +63,28 @@ def confidences_of(
     step_bytes = [tokenizer.token_bytes[step.token] or b"" for step in steps]
     text = (result.reply or result.text).encode()
     language: Grammar | None = plain_grammar(grammar)
-    is_document = language is not None and language.policies is not None and result.finish_reason in COMPLETE
+    is_json = language is not None and language.policies is not None
+    is_document = is_json and result.finish_reason in COMPLETE
     if not is_document or b"".join(step_bytes) != text:  # as where the prompt's last tokens are written again
         return {}
+    # where each token ends in the text, in bytes
     stops = list(accumulate(map(len, step_bytes)))
     probabilities = probabilities_of(result, grammar)
     confidences: dict[str, Confidence] = {}
     for event in (Event(*raw) for raw in EventLog().feed_text(text + b" ")):  # a blank ends a numeral
         if event.kind is EventKind.TERMINAL_END and event.end is not None:
-            value_steps = steps[bisect_right(stops, event.start) : bisect_left(stops, event.end) + 1]
-            sure = Confidence(max(probabilities.values()), None) if probabilities else _of_tokens(value_steps)
-            confidences[event.pointer.removeprefix(holder)] = sure
+            # from the token with the value's first byte to the token with its last one
+            first = bisect_right(stops, event.start)
+            last = bisect_left(stops, event.end)
+            if probabilities:
+                confidence = Confidence(max(probabilities.values()), None)
+            else:
+                confidence = _confidence_of_steps(steps[first : last + 1])
+            confidences[event.pointer.removeprefix(holder)] = confidence
     return confidences
 
 
-def _of_tokens(steps: Sequence[Step]) -> Confidence:
+def _confidence_of_steps(steps: Sequence[Step]) -> Confidence:
     probability = math.exp(sum(step.constrained for step in steps))
-    return Confidence(probability, math.prod(1.0 - step.removed for step in steps))
+    mask_mass = math.prod(1.0 - step.removed for step in steps)
+    return Confidence(probability, mask_mass)

@@ -53,13 +53,16 @@ class PlanningSearch(SearchStrategy):
 
     def __post_init__(self) -> None:
         if not callable(self.reward):
-            kind = type(self.reward).__name__
+            fault = f"A {type(self.reward).__name__} cannot be called."
+            if self.reward is None:
+                fault = "There is no reward."
             raise OptionError(
-                "There is no reward." if self.reward is None else f"A {kind} cannot be called.",
+                fault,
                 where="reward",
                 cure="Give a function from a value, or a text, to a number; in a command module:function.",
             )
         check_fields(self)
+        # frozen: this is how a field of it is set
         object.__setattr__(self, "named", named_reward(self.reward))
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Rewards:
@@ -71,8 +74,9 @@ class PlanningSearch(SearchStrategy):
         """Return the rest of the best text. Cost: at most a row for each token of each rollout, and a call of
         the reward for each text that is new."""
         if self.rollouts == 1:
-            return Decision()
+            return Decision()  # the greedy text, which the engine writes by itself
         tree = _Tree(self, place, held)
+        # 1 is the best reward: no text can be better
         while tree.count < self.rollouts and tree.reward < 1:
             yield from tree.roll_out()
             yield []  # other texts go on, and the text may be cancelled
@@ -85,11 +89,13 @@ class PlanningSearch(SearchStrategy):
             return ""
         reward, rollouts, failures = states[-1]
         summary = f"plan: the best of {rollouts:.0f} rollouts has the reward {reward:g}"
-        return summary + (f"; {failures:.0f} of their rewards failed, and counted as 0" if failures else "")
+        if failures:
+            summary += f"; {failures:.0f} of their rewards failed, and counted as 0"
+        return summary
 
 
 class _Node:
-    """A prefix in the tree: its likeliest tokens, and what is known of the texts below each."""
+    """A prefix in the tree: its likeliest tokens, and the results of the texts below each."""
 
     def __init__(self, branch: Branch) -> None:
         self.branch = branch
@@ -100,47 +106,61 @@ class _Node:
     def choose_edge(self, priors: Scores) -> int:
         """Return the number of the token by which a rollout goes on."""
         if not len(self.counts):
-            self.counts, self.values = np.zeros(len(priors)), np.zeros(len(priors))
+            self.counts = np.zeros(len(priors))
+            self.values = np.zeros(len(priors))
         total = float(self.counts.sum())
+        # as in the module's docstring, with the paper's constants 10 and 4
         beta = math.log((total + 10 + 1) / 10) + 4
-        spread = beta * priors * math.sqrt(math.log(max(total, 1.0))) / (1 + self.counts)
-        return int(np.argmax(self.values + spread))
+        # at least 1: a new node has no rollouts, and log 0 is no number
+        bonus = beta * priors * math.sqrt(math.log(max(total, 1.0))) / (1 + self.counts)
+        return int(np.argmax(self.values + bonus))
 
 
 class _Tree:
     """The tree of one decision."""
 
     def __init__(self, search: PlanningSearch, place: TextPlace, rewards: Rewards) -> None:
-        self._search, self._place, self._rewards = search, place, rewards
+        self._search = search
+        self._place = place
+        self._rewards = rewards
         self._root = _Node(place.root())
         self.best = self._root.branch
         """The text with the best reward so far."""
-        self.reward, self.count, self.failures = -math.inf, 0, 0
-        self._laws: dict[Tokens, tuple[list[int], Scores]] = {
-            (): self._likeliest_tokens(self._root.branch, place.logits)
-        }
+        self.reward = -math.inf
+        self.count = 0
+        """How many texts were judged."""
+        self.failures = 0
+        """How many rewards failed."""
+        root_law = self._likeliest_tokens(self._root.branch, place.logits)
+        self._laws: dict[Tokens, tuple[list[int], Scores]] = {(): root_law}
+        """By prefix: the likeliest tokens after it, and their probabilities."""
         self._completions: dict[Tokens, Branch] = {}
+        """By prefix: the text that it was completed to."""
 
     def roll_out(self) -> Generator[Sequence[Branch], list[Scores], None]:
         """Judge one more text."""
         self.count += 1
-        node, path = self._root, list[tuple[_Node, int]]()
+        node = self._root
+        path: list[tuple[_Node, int]] = []
         while not node.branch.is_over:
             tokens, priors = yield from self._find_law(node.branch)
             edge = node.choose_edge(priors)
             path.append((node, edge))
             child = node.children.get(edge)
             if child is None:
+                # one new child a rollout: the tree grows where rollouts go
                 child = node.children[edge] = _Node(node.branch.after(tokens[edge]))
                 node = child
                 break
             node = child
         text = yield from self._complete_branch(node.branch)
-        worth = self._rewards.of(text.text, self._place.value(text))
-        self.failures += worth is None
-        reward = worth or 0.0
+        returned_reward = self._rewards.of(text.text, self._place.value(text))
+        self.failures += returned_reward is None
+        reward = returned_reward or 0.0
+        # greater, not equal: of equal texts the first one stays
         if reward > self.reward:
-            self.best, self.reward = text, reward
+            self.best = text
+            self.reward = reward
         for parent_node, edge in path:
             parent_node.counts[edge] += 1
             # the best text below counts, not the mean: one right text is enough
@@ -157,6 +177,7 @@ class _Tree:
             prefixes.append(branch.tokens)
             tokens, _ = yield from self._find_law(branch)
             branch = branch.after(tokens[0])
+        # every prefix on the greedy way has the same completion
         self._completions.update(dict.fromkeys(prefixes, branch))
         return branch
 
@@ -171,7 +192,10 @@ class _Tree:
         return law
 
     def _likeliest_tokens(self, branch: Branch, logits: Scores) -> tuple[list[int], Scores]:
+        """Return the `k` likeliest tokens, and their probabilities among one another."""
         law = branch.law(logits)
+        # stable: of equal tokens the smaller id comes first
         order = np.argsort(-law, kind="stable")[: self._search.k]
         shares = np.exp(law[order])
-        return [int(token) for token in branch.allowed[order]], shares / shares.sum()
+        tokens = [int(token) for token in branch.allowed[order]]
+        return tokens, shares / shares.sum()

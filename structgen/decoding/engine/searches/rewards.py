@@ -23,16 +23,20 @@ Reward: TypeAlias = Callable[[Any], float]
 
 def named_reward(reward: Reward | None) -> str:
     """Return the name of a reward, the same in each process."""
-    kind = reward if hasattr(reward, "__qualname__") else type(reward)
-    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+    # an object that can be called has no name of its own: its class has one
+    named_object = reward if hasattr(reward, "__qualname__") else type(reward)
+    module = getattr(named_object, "__module__", "")
+    qualified_name = getattr(named_object, "__qualname__", "")
+    return f"{module}.{qualified_name}"
 
 
 class Rewards:
     """Rewards of the texts of one request; each text is asked once. The process ends with this object."""
 
     def __init__(self, reward: Reward, seconds: float, megabytes: int) -> None:
-        begin = make_confinement(megabytes << 20)
+        begin = make_confinement(megabytes << 20)  # in bytes
         worker = WorkerProcess(reward, f"reward {named_reward(reward)}", "reward", begin=begin)
+        # infinity: the worker itself ends a late call
         self._ask = GuardedCall(partial(_ask_reward, worker, seconds), math.inf, _unless_not_started)
         self._reward_by_text: dict[bytes, float | None] = {}
 
@@ -53,5 +57,7 @@ def _ask_reward(worker: WorkerProcess, seconds: float, value: Any) -> float:
 
 
 def _unless_not_started(error: Exception) -> None:
+    """Swallow an error of the reward, which counts as no number. Raise the error of a process that cannot be
+    started: every other call would fail in the same way."""
     if isinstance(error, NotStartedError):
         raise error

@@ -47,22 +47,27 @@ class SearchEdit:
         text.usage.strategy_rows += run.cost[1] - rows
         if decision is None and text.search is None:
             # the tensor of the last step, and the mask, are gone when the text goes on
-            text.logits, text.place, text.line, text.search = logits(text).clone(), -1, -1, run
+            text.logits = logits(text).clone()
+            text.logit_row = text.mask_row = -1
+            text.search = run
         return decision
 
 
 def _place_of_text(text: Text, logits: LogitsOf) -> TextPlace:
     """Return where a text stands, after its last token."""
+    # the text, and the bytes of a character that the tokens so far have only begun
+    unfinished_bytes, _ = text.decoder.getstate()
+    text_bytes = text.text.encode("utf-8", "surrogatepass") + unfinished_bytes
     return TextPlace(
-        text.start.request,
-        text.handle.sample,
-        [*text.start.prompt, *text.thought],
-        list(text.tokens),
-        text.text.encode("utf-8", "surrogatepass") + text.decoder.getstate()[0],
-        text.matcher,
-        as_float64(logits(text)),
-        text.start.tokenizer,
-        text.cache,
+        request=text.start.request,
+        sample=text.handle.sample,
+        prompt=[*text.start.prompt, *text.thought],
+        tokens=list(text.tokens),
+        text=text_bytes,
+        matcher=text.matcher,
+        logits=as_float64(logits(text)),
+        tokenizer=text.start.tokenizer,
+        cache=text.cache,
     )
 
 
@@ -71,11 +76,14 @@ class SearchRun:
     `MOST_BYTES` are kept beside it, at least those of 64 branches."""
 
     def __init__(self, strategies: RequestStrategies, place: TextPlace, model: Model) -> None:
-        self._strategies, self._place = strategies, place
+        self._strategies = strategies
+        self._place = place
         prefix = [*place.prompt, *place.tokens]
         self._rows = ModelRows(model, prefix, "", most=MOST_BYTES, begun=(place.logits, place.cache))
         self._steps: Generator[Sequence[Branch], list[Scores], Decision] | None = None
+        """The plan of the search; None: it has not begun."""
         self._answer: Any = None
+        """The logits that the plan gets next; None at its beginning, as a generator asks."""
 
     def advance_search(self) -> Decision | None:
         """Read the branches that the search asks for next; return its decision once it asks for none. Raises
@@ -103,10 +111,13 @@ class SearchRun:
     @property
     def cost(self) -> tuple[int, int]:
         """Forward passes so far, and their rows."""
-        rows, place = self._rows, self._place
-        return rows.passes + place.passes, rows.count + rows.reread + place.rows
+        own_rows = self._rows
+        # `place` counts the rows that the search reads by itself, of other models
+        passes = own_rows.passes + self._place.passes
+        rows = own_rows.count + own_rows.reread + self._place.rows
+        return passes, rows
 
     def close(self) -> None:
-        """Let go of what the search holds, such as processes."""
+        """Let go of the resources of the search, such as processes."""
         if self._steps is not None:
             self._steps.close()

@@ -30,7 +30,8 @@ from structgen.decoding.speculation.drafts.model_rows import ModelRows, Tokens
 from structgen.tokens.tokenizer import Tokenizer
 
 _Spelling: TypeAlias = tuple[Tokens, bool]
-"""Its tokens, behind those that are written, and whether the probability of an end token counts too."""
+"""Its tokens, behind the tokens of the text so far, and whether the probability of an end token counts
+too."""
 KnownWeights: TypeAlias = dict[Hashable, Mapping[str, float]]
 """The log-probabilities of the values behind neutral prompts, by all that they follow from."""
 MOST_KNOWN: Final = 64
@@ -50,7 +51,7 @@ class WholeValues(SearchStrategy):
     neutral: tuple[int, ...] = ()
     """The tokens of the neutral prompt; (): nothing is subtracted."""
     known_weights: KnownWeights = field(default_factory=dict, compare=False, repr=False)
-    """What the same model said of values behind neutral prompts. It grows to `MOST_KNOWN`."""
+    """The weights of values behind neutral prompts, by the same model. The dict grows to `MOST_KNOWN`."""
 
     def begin(self, model: Model, tokenizer: Tokenizer) -> Model:
         """Return the model: it reads spellings that the grammar does not have."""
@@ -59,38 +60,54 @@ class WholeValues(SearchStrategy):
     def plan(self, place: TextPlace, held: Model) -> Generator[Sequence[Branch], list[Scores], Decision]:
         """Return the tokens of the likeliest text. Cost: a pass for each token of the longest spelling, and a
         row for each beginning that spellings have; as much again for a neutral prompt that is not known."""
-        prefix, tokens_by_value = tuple(place.tokens), dict[str, Tokens]()
+        prefix = tuple(place.tokens)
+        tokens_by_value: dict[str, Tokens] = {}
         for value in self.listed_values.written:
             rest = self._rest_of(place, value, prefix)
             if rest is not None and (whole := self._allowed_tokens(place, rest)):
                 tokens_by_value[value] = whole
         if len(tokens_by_value) < 2:
-            return Decision()
-        spelt = {value: self._spellings_of(place, value, prefix) for value in tokens_by_value}
+            return Decision()  # nothing to compare: the engine goes on token by token
+        spellings = {value: self._spellings_of(place, value, prefix) for value in tokens_by_value}
         model_rows = ModelRows(held, [*place.prompt, *prefix], "", begun=(place.logits, place.cache))
-        worth = yield from self._weigh_values(place, model_rows, spelt)
+        weights = yield from self._weigh_values(place, model_rows, spellings)
         if self.neutral:
-            weights_key = self.neutral, prefix, *((value, *ways) for value, ways in spelt.items())
-            neutral = self.known_weights.get(weights_key)
-            if neutral is None:
-                apart = ModelRows(held, [*self.neutral, *prefix], "")
-                neutral = yield from self._weigh_values(place, apart, spelt)
-                while len(self.known_weights) >= MOST_KNOWN:
-                    self.known_weights.pop(next(iter(self.known_weights)), None)
-                self.known_weights[weights_key] = neutral
-            worth = {value: weight - neutral[value] for value, weight in worth.items()}
-        shares = np.exp(
-            log_softmax(np.array([worth.get(value, -np.inf) for value in self.listed_values.written]))
-        )
-        best = max(worth, key=lambda value: worth[value])
+            neutral = yield from self._neutral_weights(place, held, prefix, spellings)
+            weights = {value: weight - neutral[value] for value, weight in weights.items()}
+        # a value that the grammar or the budget does not allow has the share 0
+        all_weights = [weights.get(value, -np.inf) for value in self.listed_values.written]
+        shares = np.exp(log_softmax(np.array(all_weights)))
+        best = max(weights, key=lambda value: weights[value])
         return Decision(tokens_by_value[best], state=tuple(map(float, shares)))
+
+    def _neutral_weights(
+        self, place: TextPlace, model: Model, prefix: Tokens, spellings: Mapping[str, Sequence[_Spelling]]
+    ) -> Generator[Sequence[Branch], list[Scores], Mapping[str, float]]:
+        """Return the log-probability of each value behind the neutral prompt and the `prefix` of the text, as
+        `_weigh_values` does, such as `{"true": -0.4, "false": -1.1}`. It is kept in `known_weights`: many
+        requests have the same neutral prompt."""
+        # the neutral weights follow from all of these
+        ways_of_values = [(value, *ways) for value, ways in spellings.items()]
+        weights_key = self.neutral, prefix, *ways_of_values
+        neutral = self.known_weights.get(weights_key)
+        if neutral is None:
+            neutral_rows = ModelRows(model, [*self.neutral, *prefix], "")
+            neutral = yield from self._weigh_values(place, neutral_rows, spellings)
+            while len(self.known_weights) >= MOST_KNOWN:
+                # a default, since another thread may have removed it
+                self.known_weights.pop(next(iter(self.known_weights)), None)
+            self.known_weights[weights_key] = neutral
+        return neutral
 
     def _spellings_of(self, place: TextPlace, value: str, prefix: Tokens) -> list[_Spelling]:
         """Return the ways in which a model may write a value: its text, without what closes it unless another
         value goes on from there; a spelling that is another value is that one's alone."""
         others = {*self.listed_values.written} - {value}
-        closing = '"' if len(value) > 1 and value[0] == value[-1] == '"' else ""
+        is_quoted = len(value) > 1 and value[0] == value[-1] == '"'
+        closing = '"' if is_quoted else ""
+        # "no" beside "none": without its end the shorter one would have the mass of both
         goes_on = any(sibling.startswith(value.removesuffix(closing)) for sibling in others)
+        # a dict for its keys: two spellings may have the same tokens, and count once
         spelt: dict[_Spelling, None] = {}
         for spelling in spell_value(value):
             if spelling in others:
@@ -99,7 +116,8 @@ class WholeValues(SearchStrategy):
             has_end = goes_on and not closing
             rest = self._rest_of(place, body, prefix, has_end=has_end)
             if rest is not None and len(rest) <= place.root().left:
-                spelt[rest, has_end and not self.listed_values.suffix] = None
+                ends_text = has_end and not self.listed_values.suffix
+                spelt[rest, ends_text] = None
         return list(spelt)
 
     @staticmethod
@@ -107,35 +125,42 @@ class WholeValues(SearchStrategy):
         place: TextPlace, model_rows: ModelRows, spelt: Mapping[str, Sequence[_Spelling]]
     ) -> Generator[Sequence[Branch], list[Scores], dict[str, float]]:
         """Return the log-probability of each text, summed over its spellings."""
-        # with the row behind those that end there
-        each = [tokens + (0,) * ends for ways in spelt.values() for tokens, ends in ways]
+        # A spelling that ends the text gets one token more, any: the row behind its last token is then read.
+        read_texts = [tokens + (0,) * ends for ways in spelt.values() for tokens, ends in ways]
         rows: dict[Tokens, Scores] = {}
-        for size in range(max(map(len, each))):
-            level = sorted({tokens[:size] for tokens in each if len(tokens) > size})
+        for size in range(max(map(len, read_texts))):
+            # all beginnings of one length in one pass; a set, since spellings share beginnings
+            level = sorted({tokens[:size] for tokens in read_texts if len(tokens) > size})
             rows.update(zip(level, map(log_softmax, model_rows.read(level)), strict=True))
             yield []  # other texts go on, and the text may be cancelled
-        place.passes, place.rows = place.passes + model_rows.passes, place.rows + len(rows) - 1
-        end = sorted(place.tokenizer.eos_token_ids)
+        place.passes += model_rows.passes
+        place.rows += len(rows) - 1  # the empty beginning was read with the prompt
+        end_tokens = sorted(place.tokenizer.eos_token_ids)
 
         def weigh_text(tokens: Tokens, ends: bool) -> float:
-            total = sum(float(rows[tokens[:at]][token]) for at, token in enumerate(tokens))
-            return total + float(np.logaddexp.reduce(rows[tokens][end])) if ends else total
+            total = sum(float(rows[tokens[:index]][token]) for index, token in enumerate(tokens))
+            if ends:
+                total += float(np.logaddexp.reduce(rows[tokens][end_tokens]))
+            return total
 
         return {
-            value: float(np.logaddexp.reduce([weigh_text(*way) for way in some]))
-            for value, some in spelt.items()
+            value: float(np.logaddexp.reduce([weigh_text(*way) for way in ways]))
+            for value, ways in spelt.items()
         }
 
     def _rest_of(
         self, place: TextPlace, value: str, prefix: Tokens, *, has_end: bool = True
     ) -> Tokens | None:
-        """Return the tokens of the text of a value, perhaps without its end, behind those that are written;
-        None where it does not begin with them, or no tokens write it."""
-        text = f"{self.listed_values.prefix}{value}{self.listed_values.suffix if has_end else ''}"
+        """Return the tokens of the text of a value behind the tokens that are written (`prefix`), such as
+        those of `positive"}` behind `{"mood": "`; without the suffix of the listed values unless `has_end`.
+        None where the text does not begin with the prefix, or no tokens write it."""
+        suffix = self.listed_values.suffix if has_end else ""
+        text = f"{self.listed_values.prefix}{value}{suffix}"
         try:
             tokens = tuple(place.tokenizer.encode(text.encode()))
         except TokenizerError:
             return None
+        # the tokenizer may write the beginning in other tokens than the text so far has
         return tokens[len(prefix) :] if tokens[: len(prefix)] == prefix else None
 
     @staticmethod
@@ -147,8 +172,9 @@ class WholeValues(SearchStrategy):
             if token not in branch.allowed:
                 return ()
             branch = branch.after(token)
-        end = [token for token in map(int, branch.allowed) if token in place.tokenizer.eos_token_ids]
-        return (*tokens, *end[:1])
+        end_tokens = [token for token in map(int, branch.allowed) if token in place.tokenizer.eos_token_ids]
+        # one of them, or none where the grammar ends by itself
+        return (*tokens, *end_tokens[:1])
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
         """Return the share of the text that was written."""
@@ -167,10 +193,11 @@ def compare_whole(
     compared where they are to be; else "". The embedded models were trained to write token by token.
     With a neutral prompt the first member of an object is compared too. `known_weights`: what this model said
     behind such prompts; it is added to."""
-    is_chosen = request.sampling is not None or bool(request.strategy)
-    is_wanted = request.choices == "whole" or (request.choices is None and not is_chosen)
+    has_own_sampling = request.sampling is not None or bool(request.strategy)
+    is_default = request.choices is None and not has_own_sampling
+    is_wanted = request.choices == "whole" or is_default
     sampling = request.chosen_by
-    # what does not bear on the likeliest of some values
+    # these options do not bear on the likeliest of some values; all others must have their defaults
     plain = replace(sampling, seed=0, top_p=1.0, top_k=0, min_p=0.0, repetition=ENDS)
     if not is_wanted or prompts.is_embedded or plain != Sampling(temperature=0.0):
         return request, ""
@@ -182,8 +209,10 @@ def compare_whole(
         return request, ""
     if request.begun:
         return request, "Listed values are chosen token by token where one has begun."
+    # `is None`, since an empty dict of the caller is to be filled
     strategy = WholeValues(values, tuple(neutral), {} if known_weights is None else known_weights)
-    return replace(request, sampling=replace(sampling, strategy=strategy, repetition=ENDS), strategy=()), ""
+    whole_sampling = replace(sampling, strategy=strategy, repetition=ENDS)
+    return replace(request, sampling=whole_sampling, strategy=()), ""
 
 
 def spell_value(text: str) -> list[str]:
@@ -191,5 +220,8 @@ def spell_value(text: str) -> list[str]:
     of a boolean also as an answer to a question."""
     if text in _ANSWERS:
         return list(_ANSWERS[text])
-    quote, word = ('"', text[1:]) if text[:1] == '"' else ("", text)
-    return list(dict.fromkeys([text, f"{quote}{word[:1].upper()}{word[1:]}"]))
+    quote = '"' if text[:1] == '"' else ""
+    word = text.removeprefix(quote)
+    capitalised = f"{quote}{word[:1].upper()}{word[1:]}"
+    # a dict: the two are one where the word has no small letter to begin with
+    return list(dict.fromkeys([text, capitalised]))

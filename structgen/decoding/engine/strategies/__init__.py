@@ -1,12 +1,12 @@
-"""Decoding strategies of a row: published changes of the law of the next token, each one file.
+"""Published changes of the distribution of the next token, one in each file.
 
-What comes in: the logits of a text, the tokens that the grammar's mask allows, and the tokens before. What
-goes out: other logits for the same mask, from which the engine's one choice then draws. The mask, the budget,
-the noise and the figures of a step stay as they are.
+What comes in: the logits of a text, its tokens, its mask. What goes out: the scores that the token is drawn
+from.
 
-1. `strategy` has the kinds: a `Mixture` puts the logits behind another prompt into those of the model, before
-   the mask; a `Narrowing` keeps some of the allowed tokens, behind it; `SearchStrategy` is for `searches`.
-2. `mirostat` narrows, `guidance` mixes; `repetitions` closes values that repeat themselves.
-3. `text_strategies` is the strategies of one text while it is written; `strategy_loading` begins them for a
-   request, and reads the second rows of mixtures.
+1. `strategy` has the three kinds of strategies, and their contracts.
+2. `guidance` is a mixture of two prompts; `mirostat` drops tokens that are too surprising. Those that read
+   ahead lie in `decoding/engine/searches`.
+3. `text_strategies` has the state of one text, which the choice of a token asks. `strategy_loading` begins
+   the strategies of a request, and has second prompts read.
+4. `repetitions` is no strategy: it finds values that repeat themselves, and says when they are closed.
 """

@@ -16,14 +16,14 @@ from structgen.base.errors import fields_named
 from structgen.base.language.checks import NumberCheck
 from structgen.decoding.engine.strategies.strategy import GivenPrompt, Mixture, Scores, given_prompt
 
-_LEAST: Final = 1e5
+_DEEPEST: Final = 1e5
 """Nats. A token that a model never writes stays finite in differences."""
 
 
 @fields_named('sg.strategies.Guidance(without="", scale=1.5)')
 @dataclass(frozen=True, slots=True)
 class Guidance(Mixture):
-    """More of what the prompt has and `without` has not."""
+    """Strengthens the difference that the prompt makes beside the prompt `without`."""
 
     name: ClassVar[str] = "guidance"
     other: ClassVar[str] = "without"
@@ -40,9 +40,13 @@ class Guidance(Mixture):
 
     def mixed(self, own: Scores, other: Scores) -> Scores | None:
         """Return (1 - scale) other + scale own."""
-        return (1.0 - self.scale) * _bound_scores(other) + self.scale * _bound_scores(own)
+        # Logits do: normalising would add one number to all of them. Both are bounded first, because minus
+        # infinity less minus infinity is no number.
+        own_part = self.scale * _bound_scores(own)
+        other_part = (1.0 - self.scale) * _bound_scores(other)
+        return other_part + own_part
 
 
 def _bound_scores(scores: Scores) -> Scores:
     """Return scores that are finite: none is more than 100,000 nats below the greatest."""
-    return np.asarray(np.maximum(scores, scores.max() - _LEAST))
+    return np.asarray(np.maximum(scores, scores.max() - _DEEPEST))

@@ -2,7 +2,8 @@
 Directly Controls Perplexity", 2021; the second version as common engines have it).
 
 Tokens whose surprise, -log2 of their probability under the mask at the temperature, is above a bound mu are
-dropped. After each token mu goes down by eta times what the token's surprise was too high. A token without an
+dropped. After each token mu goes down by eta times the excess of the token's surprise over
+tau. A token without an
 alternative leaves mu as it is: it was no choice, and counting it would let mu grow without end.
 """
 
@@ -49,6 +50,7 @@ class Mirostat(Narrowing):
             return ""
         mean = sum(surprise for surprise, _ in states) / len(states)
         summary = f"mirostat: {len(states):,} tokens were a choice, of {mean:.2f} bits on average"
+        # infinity is no aim: the bound stays where it began
         if self.tau < math.inf and any(mu >= _MOST_MU * self.tau for _, mu in states):
             summary += f"; tau = {self.tau:g} cannot be reached: the model's law is less surprising"
         return summary
@@ -60,12 +62,16 @@ class MirostatState(NarrowingState):
     __slots__ = ("_last", "_strategy", "mu")
 
     def __init__(self, strategy: Mirostat) -> None:
-        self._strategy, self.mu = strategy, 2 * strategy.tau
+        self._strategy = strategy
+        self.mu = 2 * strategy.tau
         self._last: tuple[Ids, Scores] | None = None
         """The tokens among which the last choice was, and their surprises."""
 
     def kept(self, ids: Ids, scores: Scores, temperature: float, size: int) -> Scores | None:
-        """Return the scores, minus infinity for tokens above the bound; the likeliest always stays."""
+        """Return the scores of the tokens `ids` at a temperature, minus infinity for those above the bound
+        `mu`; the likeliest always stays. `size`, of the vocabulary, does not matter here. For example, at
+        mu = 1 a token of probability 0.4 is dropped beside one of 0.6."""
+        # in bits
         surprises = log_softmax(scores / temperature) / -math.log(2)
         is_dropped = surprises > max(self.mu, float(surprises.min()))
         self._last = ids, surprises
@@ -73,13 +79,17 @@ class MirostatState(NarrowingState):
 
     def noted(self, token: int) -> tuple[float, ...]:
         """Return the surprise of a token and the bound after it; nothing where there was no choice."""
-        last, self._last = self._last, None
+        last = self._last
+        self._last = None
         if last is None:
             return ()
-        surprise = float(last[1][np.searchsorted(last[0], token)])
-        strategy, mu = self._strategy, self.mu
+        ids, surprises = last
+        surprise = float(surprises[np.searchsorted(ids, token)])  # ids ascend
+        strategy = self._strategy
+        mu = self.mu
         if strategy.tau < math.inf:
             mu = min(mu - strategy.eta * (surprise - strategy.tau), _MOST_MU * strategy.tau)
+        # the bound itself changes in `follow`, which a restart calls too
         return surprise, mu
 
     def follow(self, token: int, state: tuple[float, ...], matcher: Matcher | None) -> None:

@@ -2,7 +2,7 @@
 
 A model may write the same words for ever, and every text so far begins a document of the grammar. A *run* is
 the end of a text in which each character is the one a period before it. A run that is long enough ends at the
-next place where the grammar lets it: what was written stays, and only the choice of the next tokens is
+next place where the grammar lets it: the text so far stays, and only the choice of the next tokens is
 narrowed (`Text.take_step`). It begins where the document is nearest to its end, in a list behind a whole
 item, and has three stages:
 
@@ -15,7 +15,7 @@ the tokens is. A text of which a run was closed is no person's: the next run is 
 length, and after four choices against a run the text is completed in the shortest way.
 
 As long as the run itself brings the end nearer, because the grammar asks for a certain length, it stays at
-stage 1. docs/decisions/056-values-that-end.md has the lengths, and what was measured for them.
+stage 1. docs/decisions/056-values-that-end.md has the lengths, and the measurements behind them.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ _KINDS: Final = (
 _FEWEST_TIMES: Final = 3
 """How often a period stands in a run at least, where the run takes its share of the tokens; and a period of
 digits in the last ones of a number."""
-_STEP: Final = 8
+_STAGE_BYTES: Final = 8
 """Bytes between two stages, besides a period: a token holds a short period several times."""
 LAST_STAGE: Final = 3
 _PATIENCE: Final = 4
@@ -72,19 +72,19 @@ the text is completed in the shortest way."""
 _WHOLE: Final = 1 << 64
 """Integers below it are often identities, of which each digit counts."""
 _EXPONENT_DIGITS: Final = 4
-"""Those of a double have three."""
+"""The most digits of an exponent; exponents of doubles have three."""
 _LARGEST_MAGNITUDE: Final = 40
 """A bound of more digits, as that of doubles, says nothing of the digits that a number should have."""
 _ZEROS: Final = _LARGEST_MAGNITUDE - 17
 """Zeros before and after the significant digits, together with the unused ones of these. With the 17 digits
 of a double they are a numeral of the largest magnitude."""
-_LOOKED_AT: Final = 12
+_CHECKED_DIGITS: Final = 12
 """Digits from which on a numeral is looked at, and of which a short period is repeated."""
 NUMERAL: Final = b"0123456789.eE+-"
 _MEMBER: Final = re.compile(rb'(?<!\\)"\s*:\s*(-?[0-9][0-9.eE+-]*)\Z')
 _SPELT: Final = re.compile(rb"\\u[0-9a-fA-F]{4}|\\.|[\xc0-\xff]?[\x80-\xbf]+|\n[ \t]*|(?<=[,:]) ", re.DOTALL)
-"""What is one character in more bytes than one, escapes and those of UTF-8; and what only a way of writing
-JSON has: line breaks, and blanks behind commas."""
+"""Characters of several bytes, which are escapes and those of UTF-8; and characters that only a way of
+writing JSON has: line breaks, and blanks behind commas."""
 _BORDERS: Final = (b"\n", b"\\", b", ", b": ")
 _LEAD: Final = re.compile(rb"[^\x80-\xbf]")
 """Where a period is taken to begin, so that no character is cut: else at its first lead byte."""
@@ -118,29 +118,38 @@ class Repetitions:
         """Return the bytes that a run of this period has at least. `last`: the bytes of its share of the
         tokens; 0 where they are not written yet."""
         spelling = spell_period(period)
-        size, kind = len(spelling), next(kind for kind in _KINDS if kind.pattern.fullmatch(spelling))
+        size = len(spelling)
+        # the last kind takes every period
+        kind = next(kind for kind in _KINDS if kind.pattern.fullmatch(spelling))
         short = min(kind.short_times * size, 2 * self.length)
         characters = max(self.length, short, round(self.times * kind.times * size))
+        # in bytes, rounded up: a character may have several
         full_size = -(-characters * len(period) // size)
-        is_left_out = not last or kind is not _LANGUAGE
-        return full_size if is_left_out else min(full_size, max(last, _FEWEST_TIMES * len(period)))
+        if not last or kind is not _LANGUAGE:
+            return full_size
+        return min(full_size, max(last, _FEWEST_TIMES * len(period)))
 
 
 def _stand_in(match: re.Match[bytes]) -> bytes:
-    """Return what stands for bytes that `_SPELT` finds: a line break for an escape, the sign of a character
-    for one of UTF-8, and nothing for what only a way of writing has."""
+    """Return the byte that stands for bytes that `_SPELT` finds: a line break for an escape, the sign of a
+    character for one of UTF-8; nothing for bytes that only a way of writing has."""
     first = match[0][:1]
-    return b"\n" if first == b"\\" else (b"" if first in b"\n " else b"\x7f")
+    if first == b"\\":
+        return b"\n"
+    return b"" if first in b"\n " else b"\x7f"
 
 
 def spell_period(period: bytes) -> bytes:
     """Return the characters of a period, a byte each, wherever in it the text ends: never inside of one."""
-    around = period + period
-    first = min((border for sign in _BORDERS if (border := around.find(sign)) >= 0), default=-1)
+    # Twice: whichever byte the period is made to begin with, a whole one follows.
+    doubled = period + period
+    borders = [doubled.find(sign) for sign in _BORDERS]
+    first = min((border for border in borders if border >= 0), default=-1)
     if first < 0:
         lead = _LEAD.search(period)
         first = lead.start() if lead else 0
-    return _SPELT.sub(_stand_in, around[first : first + len(period)]) or b" "
+    # a period of blanks alone is one character
+    return _SPELT.sub(_stand_in, doubled[first : first + len(period)]) or b" "
 
 
 ENDS: Final = Repetitions()
@@ -150,7 +159,9 @@ ENDS: Final = Repetitions()
 def repetitions_of(setting: bool | Mapping[str, Any]) -> Repetitions | None:
     """Return the rule that JSON says: the default for true, none for false, else that of the given fields.
     Errors: OptionError."""
-    return Repetitions(**setting) if isinstance(setting, Mapping) else ENDS if setting else None
+    if isinstance(setting, Mapping):
+        return Repetitions(**setting)
+    return ENDS if setting else None
 
 
 def find_run(text: bytearray, rule: Repetitions, last: int = 0) -> int:
@@ -161,24 +172,30 @@ def find_run(text: bytearray, rule: Repetitions, last: int = 0) -> int:
     """
     if len(text) < rule.length and not last:
         return 0
-    needle, end = bytes(text[-_NEEDLE:]), len(text) - 1
+    # The last bytes are looked for before themselves: where they stand again, a period may have ended.
+    needle = bytes(text[-_NEEDLE:])
+    end = len(text) - 1
     first = max(len(text) - _NEEDLE - _LONGEST_PERIOD, 0)
     for _ in range(_CANDIDATES):
-        at = text.rfind(needle, first, end)
-        if at < 0:
+        match_start = text.rfind(needle, first, end)
+        if match_start < 0:
             return 0
-        size = len(text) - _NEEDLE - at
+        size = len(text) - _NEEDLE - match_start
         period = bytes(text[-size:])
         run = rule.needed(period, last)
-        if run <= len(text) and text[len(text) - run + size :] == text[len(text) - run : -size]:
+        # a run: moved by its period it is equal to itself
+        start = len(text) - run
+        if start >= 0 and text[start + size :] == text[start:-size]:
             return size
-        end = at + _NEEDLE - 1
+        # the next candidate ends a byte earlier, so its period is longer
+        end = match_start + _NEEDLE - 1
     return 0
 
 
 @dataclass(slots=True, eq=False)
 class OpenRun:
-    """What one text has of a run or a number at its end. It takes the bytes of the text as they come."""
+    """The state of the run or the number at the end of one text. It takes the bytes of the text as they
+    come."""
 
     rule: Repetitions
     schema: Json | None
@@ -186,7 +203,8 @@ class OpenRun:
     most_tokens: InitVar[int] = 0
     """The most tokens of the text; 0 if they do not count."""
     repeats: Callable[[str], str] | None = None
-    """Tells what the text says again by its grammar (`Composed.repeats`): then it is completed at once."""
+    """Describes a repetition that the grammar finds in the text (`Grammar.repeats`), "" for none: the text is
+    then completed at once."""
     text: bytearray = field(default_factory=bytearray)
     _last: deque[int] = field(init=False)
     """How long the text was before each of the last tokens, as many as the share is."""
@@ -217,21 +235,25 @@ class OpenRun:
         """Take the bytes of a token."""
         self._last.append(len(self.text))
         self.text += data
-        last = len(self.text) - self._last[0] if 0 < len(self._last) == self._last.maxlen else 0
+        # the bytes of the last tokens, once there are as many tokens as the share
+        has_share = 0 < len(self._last) == self._last.maxlen
+        last = len(self.text) - self._last[0] if has_share else 0
         if self.schema is not None and self.text[-_NEEDLE:].isdigit():
             last = 0  # a digest of zeros is most of a short document; numbers have few digits anyway
         period = find_run(self.text, self.rule, last)
         if not period:
-            self._began, self._goal, self._fewest_bytes = 0, -1, None
+            self._began = 0
+            self._goal = -1
+            self._fewest_bytes = None
         elif not self._began:
-            self._period, self._began = period, len(self.text)
-        if (
-            self.repeats is not None
-            and len(self.text) - self._last_asked_size > self._last_asked_size // _NEEDLE
-        ):
+            self._period = period
+            self._began = len(self.text)
+        growth = len(self.text) - self._last_asked_size
+        if self.repeats is not None and growth > self._last_asked_size // _NEEDLE:
             self._last_asked_size = len(self.text)  # it reads the whole text: in all that stays linear
             self._again = self._again or self.repeats(self.text.decode("utf-8", "ignore"))
-            self._closings = _PATIENCE if self._again else self._closings
+            if self._again:
+                self._closings = _PATIENCE
 
     @property
     def is_long(self) -> bool:
@@ -241,7 +263,9 @@ class OpenRun:
     def count_closing(self) -> None:
         """Note that a choice was made against the run, before its bytes are written."""
         if self._closings == 0:
-            length, times = max(self.rule.length // _PATIENCE, _NEEDLE), max(self.rule.times // _PATIENCE, 2)
+            # once: from the first closing on the next run is seen earlier
+            length = max(self.rule.length // _PATIENCE, _NEEDLE)
+            times = max(self.rule.times // _PATIENCE, 2)
             self.rule = replace(self.rule, length=length, times=times)
         self._closings += 1
 
@@ -251,33 +275,42 @@ class OpenRun:
         for a run, that of a completion for each byte of its period."""
         if self._closings >= _PATIENCE:
             return b""
+        # as far as the run goes on, the next bytes are those of the last period
         ahead = bytes(self.text[-self._period :])
         if self._goal < 0:
-            compiled_grammar, state, at = matcher.compiled, matcher.state, 0
+            compiled_grammar = matcher.compiled
+            state = matcher.state
+            best_offset = 0
             fewest = len(compiled_grammar.completion(state))
-            for count, byte in enumerate(ahead, 1):
+            for offset, byte in enumerate(ahead, 1):
                 after = compiled_grammar.step_bytes(state, bytes((byte,)))
                 if after is None:
                     break
-                state, completion_size = after, len(compiled_grammar.completion(after))
+                state = after
+                completion_size = len(compiled_grammar.completion(state))
+                # the first of equally near places
                 if completion_size < fewest:
-                    fewest, at = completion_size, count
-            self._goal = self._began = len(self.text) + at
+                    fewest = completion_size
+                    best_offset = offset
+            # the stages count from there on
+            self._goal = self._began = len(self.text) + best_offset
         return ahead[: max(self._goal - len(self.text), 0)]
 
     def find_stage(self, completion_size: int) -> int:
         """Return the stage at which the run is closed, 1 to 3. `completion_size`: the bytes of the shortest
         completion."""
         if self._fewest_bytes is None or completion_size < self._fewest_bytes:
-            self._fewest_bytes, self._began = completion_size, len(self.text)
+            # the end has come nearer, as where the grammar asks for a length: the stages begin again
+            self._fewest_bytes = completion_size
+            self._began = len(self.text)
         if self._closings >= _PATIENCE:
             return LAST_STAGE
-        grown = max(len(self.text) - self._began, 0)
-        return min(1 + grown // (self._period + _STEP), LAST_STAGE)
+        growth = max(len(self.text) - self._began, 0)
+        return min(1 + growth // (self._period + _STAGE_BYTES), LAST_STAGE)
 
     @property
     def description(self) -> str:
-        """What is closed, in words."""
+        """The repetition that is closed, in words."""
         if self._again:
             return self._again
         period = bytes(self.text[len(self.text) - self._period :]).decode("utf-8", "replace")
@@ -288,9 +321,11 @@ class OpenRun:
         numeral of many digits is open."""
         if not data or data[0] not in NUMERAL:
             return False
-        tail = self.text[-_LOOKED_AT:]
+        tail = self.text[-_CHECKED_DIGITS:]
+        open_length = len(tail) - len(tail.rstrip(NUMERAL))
         new_digits = data[: len(data) - len(data.lstrip(NUMERAL))]
-        if len(tail) - len(tail.rstrip(NUMERAL)) + len(new_digits) < min(_LOOKED_AT, self.rule.digits):
+        # a fast test of the last bytes; only then the document is read
+        if open_length + len(new_digits) < min(_CHECKED_DIGITS, self.rule.digits):
             return False
         numeral = self._open_numeral()
         return bool(numeral) and is_beyond(numeral + new_digits, self._find_digit_limit())
@@ -301,14 +336,16 @@ class OpenRun:
         if self.schema is None:
             member = _MEMBER.search(self.text, max(len(self.text) - 128, 0))
             return b"" if member is None else member[1]
-        new, self._logged_size = bytes(self.text[self._logged_size :]), len(self.text)
+        new_bytes = bytes(self.text[self._logged_size :])
+        self._logged_size = len(self.text)
         try:
-            self._log.write_document(new)
+            self._log.write_document(new_bytes)
         except JsonError:  # the grammar's texts are of a policy that JSON is not
             return b""
         return self._log.numeral
 
     def _find_digit_limit(self) -> int:
+        """Return the digits that numbers may have; the schema is searched once, at the first long numeral."""
         if self._digit_limit is None:
             schema_digits = () if self.schema is None else digits_in_schema(self.schema)
             self._digit_limit = max((self.rule.digits, *schema_digits))
@@ -330,16 +367,20 @@ def is_beyond(numeral: bytes, max_digits: int) -> bool:
     digits = all_digits.lstrip(b"0")
     if len(all_digits) > max_digits + _ZEROS:
         return True
-    if b"." not in mantissa and not exponent and not _repeats_period(digits) and int(digits or b"0") < _WHOLE:
+    has_period = _repeats_period(digits)
+    is_integer = b"." not in mantissa and not exponent
+    if is_integer and not has_period and int(digits or b"0") < _WHOLE:
         return False
-    is_loop = _repeats_period(digits) and digits[-_LOOKED_AT:].strip(b"0")
+    # zeros at the end are not significant, unless they are part of a period of other digits
+    is_loop = has_period and digits[-_CHECKED_DIGITS:].strip(b"0")
     return len(digits if is_loop else digits.rstrip(b"0")) > max_digits
 
 
 def _repeats_period(digits: bytes) -> bool:
     """Return whether the last digits repeat a short period."""
-    last = digits[-_LOOKED_AT:]
-    return any(last[size:] == last[:-size] for size in range(1, _LOOKED_AT // _FEWEST_TIMES + 1))
+    last = digits[-_CHECKED_DIGITS:]
+    longest_period = _CHECKED_DIGITS // _FEWEST_TIMES
+    return any(last[size:] == last[:-size] for size in range(1, longest_period + 1))
 
 
 def digits_in_schema(schema: Any) -> Iterator[int]:
@@ -355,10 +396,13 @@ def digits_in_schema(schema: Any) -> Iterator[int]:
         elif isinstance(part, list):
             parts += part
         elif isinstance(part, int | float | Decimal) and not isinstance(part, bool):
+            # `repr`: the digits that a person would write of a float, not its exact value
             number = Decimal(part) if isinstance(part, int | Decimal) else Decimal(repr(part))
             if number.is_finite():
                 decimal_parts = number.as_tuple()  # arithmetic would round it
                 yield len(bytes(decimal_parts.digits).strip(b"\0"))
-                for places in (number.adjusted() + 1, -int(decimal_parts.exponent)):
+                places_before = number.adjusted() + 1
+                places_behind = -int(decimal_parts.exponent)
+                for places in (places_before, places_behind):
                     if 0 < places <= _LARGEST_MAGNITUDE:
                         yield places

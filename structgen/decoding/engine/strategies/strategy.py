@@ -1,4 +1,10 @@
-"""What a strategy is: options that are checked when they are made, and one function of logits."""
+"""What a strategy is: options that are checked when they are made, and one function of logits.
+
+There are three kinds. A `Mixture` puts another prompt's logits into those of the model, before the mask. A
+`Narrowing` drops or reorders allowed tokens, behind the mask. A `SearchStrategy` reads ahead and decides the
+next tokens. A strategy is a frozen value; the state of one text is an object of its own, which can be made
+again from the decided tokens (`text_strategies`).
+"""
 
 from __future__ import annotations
 
@@ -28,6 +34,7 @@ class Strategy(ABC):
     """A change of the law of the next token: a value of `sg.Sampling(strategy=...)`."""
 
     __slots__ = ()
+    # The three flags are read by the table of `contradictions`, and by `requests.with_strategy`.
     name: ClassVar[str]
     is_greedy: ClassVar[bool] = False
     """Whether it takes the best token, so that it needs temperature 0."""
@@ -40,7 +47,7 @@ class Strategy(ABC):
         checks.check_fields(self)
 
     def told(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states of its tokens; "" if nothing."""
+        """Return a summary of a text for its user, from the states of its tokens; "" if there is none."""
         return ""
 
 
@@ -64,14 +71,14 @@ class Mixture(Strategy):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a search decided at a place of a text."""
+    """The decision of a search at a place of a text."""
 
     tokens: tuple[int, ...] = ()
     """The next tokens, perhaps with an end token as the last one; empty: one token is chosen as always."""
     scores: Scores | None = None
     """Without tokens: the scores [V] among which the next token is chosen; None: the model's logits."""
     state: tuple[float, ...] = ()
-    """What goes into `Step.state` of the first token."""
+    """The numbers that go into `Step.state` of the first token."""
 
 
 class SearchStrategy(Strategy):
@@ -83,9 +90,10 @@ class SearchStrategy(Strategy):
     """Whether it decides where a text begins, also where one token alone is allowed there, and the rest is
     written without it."""
 
+    # no abstract method: most searches hold nothing
     def begin(self, model: Model, tokenizer: Tokenizer) -> Any:
-        """Return what the search holds for the texts of one request, such as another model or a process; None
-        where it holds nothing. Raises OptionError for a model that it cannot use."""
+        """Return the resources of the search for the texts of one request, such as another model or a
+        process; None where it needs none. Raises OptionError for a model that it cannot use."""
         return None
 
     @abstractmethod
@@ -108,7 +116,7 @@ class Narrowing(Strategy):
 
 
 class NarrowingState(ABC):
-    """What a narrowing strategy keeps of one text. It follows from the tokens and from the numbers that
+    """The state of a narrowing strategy for one text. It follows from the tokens and from the numbers that
     `noted` returned for them, so that it can be made again."""
 
     __slots__ = ()
@@ -129,11 +137,11 @@ class NarrowingState(ABC):
 
 
 def checked_strategies(value: Any) -> tuple[Strategy, ...]:
-    """Return the strategies of one request as a tuple. Raises OptionError for what is none."""
+    """Return the strategies of one request as a tuple. Raises OptionError for another value."""
+    # one strategy alone is usual, and needs no tuple around it
     strategies = (value,) if isinstance(value, Strategy) else value
-    if not isinstance(strategies, Sequence) or not all(
-        isinstance(strategy, Strategy) for strategy in strategies
-    ):
+    is_sequence = isinstance(strategies, Sequence)
+    if not is_sequence or not all(isinstance(strategy, Strategy) for strategy in strategies):
         raise OptionError(
             f"A {type(value).__name__} is no strategy.",
             where="strategy",
@@ -149,5 +157,6 @@ def given_prompt(name: str, value: Any) -> GivenPrompt:
 
 def log_softmax(scores: Scores) -> Scores:
     """Return the log-probabilities of tokens by their scores."""
+    # less the greatest: no exponential is then infinite
     differences = scores - scores.max()
     return np.asarray(differences - np.log(np.exp(differences).sum()))

@@ -27,27 +27,30 @@ def strategies_of(
     """Return the strategies of a request.
 
     `prompt`: its tokens; `besides`: tokens that are neither prompt nor text. Raises OptionError for a second
-    prompt that does not fit the context, and what the search raises.
+    prompt that does not fit the context, and the errors of the search.
     """
     strategies = RequestStrategies(prompt)
     for strategy in request.chosen_by.strategies:
         if isinstance(strategy, Narrowing):
             strategies.narrowing = strategy
         elif isinstance(strategy, SearchStrategy):
-            strategies.search, strategies.search_resources = (
-                strategy,
-                strategy.begin(model, reading.tokenizer),
-            )
+            strategies.search = strategy
+            strategies.search_resources = strategy.begin(model, reading.tokenizer)
             strategies.edits += (SearchEdit(model),)
         elif isinstance(strategy, Mixture) and not strategy.is_neutral:
             strategies.mixture = strategy
-            strategies.other_prompt = _read_other_prompt(strategy, request, reading, model.context - besides)
+            # thoughts take their part of the context: the second row reads them too
+            context = model.context - besides
+            strategies.other_prompt = _read_other_prompt(strategy, request, reading, context)
             strategies.edits += (SecondRowsEdit(model),)
     return strategies
 
 
 def _read_other_prompt(mixture: Mixture, request: Request, reading: RequestTokens, context: int) -> list[int]:
-    """Return the tokens of the other prompt. `context`: for these and the text."""
+    """Return the tokens of the other prompt, which `reading` reads as it reads that of the request.
+    `context`: the most tokens of this prompt and the text together. Raises OptionError, such as for the
+    empty text where the model has no chat template."""
+    # `other` is the name of the field: each mixture names its prompt in its own way
     tokens = reading.read_request(request, getattr(mixture, mixture.other)).tokens
     if not tokens:
         raise OptionError(
@@ -78,7 +81,7 @@ class SecondRowsEdit:
         ]
         try:
             read_on(self.model, rows)
-        except Exception as error:  # any error of the model: it is unknown what the caches hold
+        except Exception as error:  # any error of the model: the contents of the caches are unknown
             for _row, text in rows:
                 text.decide_error(wrap_model_error(error))
         return [text for text in texts if text.decided_text.error is None]
@@ -94,16 +97,20 @@ def read_on(model: Model, rows: Sequence[tuple[SecondRow, Text]]) -> None:
     for row, text in rows:
         if row.cache is None:
             tokens = [*row.prompt, *text.all_tokens]
+            # samples of one request read the same prompt: the model reads it once
             first_row = first_rows.setdefault(tuple(tokens), row)
             if first_row is row:
                 row.logits, row.cache = model.prefill(tokens)
             else:
-                row.logits, row.cache = first_row.logits, first_row.cache.copy()
+                row.logits = first_row.logits
+                row.cache = first_row.cache.copy()
             row.read_count = len(text.all_tokens)
             text.usage.strategy_calls += 1
-    while late := [(row, text) for row, text in rows if row.read_count < len(text.all_tokens)]:
-        tokens = [text.all_tokens[row.read_count] for row, text in late]
-        logits = model.decode(tokens, [row.cache for row, _ in late])
-        for (row, text), row_logits in zip(late, logits, strict=True):
-            row.logits, row.read_count = row_logits, row.read_count + 1
+    # One token a pass. Several where drafts were accepted: a second row reads no guess.
+    while lagging := [(row, text) for row, text in rows if row.read_count < len(text.all_tokens)]:
+        tokens = [text.all_tokens[row.read_count] for row, text in lagging]
+        logits = model.decode(tokens, [row.cache for row, _ in lagging])
+        for (row, text), row_logits in zip(lagging, logits, strict=True):
+            row.logits = row_logits
+            row.read_count += 1
             text.usage.strategy_calls += 1

@@ -1,4 +1,9 @@
-"""The strategies of one text while it is written: the engine asks them for the scores of each choice."""
+"""The strategies of one text while it is written: the engine asks them for the scores of each choice.
+
+`RequestStrategies` has the values that the texts of a request share. `RowLaw` is the state of one text. For
+each token the engine calls `adjust_scores` (the scores that are drawn from), `note_token` (the numbers of the
+step), and `follow_token` (the token is decided). A restart calls `follow_token` alone, with the numbers of
+the steps."""
 
 from __future__ import annotations
 
@@ -29,7 +34,7 @@ PenaltyFunction: TypeAlias = Callable[[npt.NDArray[Any]], Scores]
 
 @dataclass(slots=True, eq=False)
 class SecondRow:
-    """What the model has read behind another prompt, and the logits after that."""
+    """The cache and the logits of the model after another prompt and the tokens of the text."""
 
     prompt: Sequence[int]
     cache: Any = None
@@ -41,7 +46,7 @@ class SecondRow:
 
 @dataclass(slots=True, eq=False)
 class RequestStrategies:
-    """What the texts of one request share."""
+    """The values that the texts of one request share."""
 
     prompt: Sequence[int]
     mixture: Mixture | None = None
@@ -50,22 +55,23 @@ class RequestStrategies:
     narrowing: Narrowing | None = None
     search: SearchStrategy | None = None
     search_resources: Any = None
-    """What the search holds."""
+    """The value that `SearchStrategy.begin` returned."""
     edits: tuple[Any, ...] = ()
     """The `Edit`s of `engine.text`, which knows this module: hence Any."""
 
-    def begun(self) -> RowLaw:
+    def make_law(self) -> RowLaw:
         """Return the law of a text, anew for each restart."""
-        state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
-        return RowLaw(self, state, None if self.mixture is None else SecondRow(self.other_prompt))
+        narrowing_state = None if self.narrowing is None else self.narrowing.begin(self.prompt)
+        second_row = None if self.mixture is None else SecondRow(self.other_prompt)
+        return RowLaw(self, narrowing_state, second_row)
 
     def summarise_states(self, states: Sequence[tuple[float, ...]]) -> str:
-        """Return what a user should know of a text, from the states of its steps."""
+        """Return the summaries of the strategies for the user of a text, from the states of its steps."""
         nonempty_states = [state for state in states if state]
-        those = (self.narrowing, self.search)
-        return "; ".join(
-            filter(None, (strategy.told(nonempty_states) for strategy in those if strategy is not None))
-        )
+        # a mixture has no states
+        with_states = (self.narrowing, self.search)
+        summaries = [strategy.told(nonempty_states) for strategy in with_states if strategy is not None]
+        return "; ".join(filter(None, summaries))
 
 
 @dataclass(slots=True)
@@ -87,9 +93,12 @@ class RowLaw:
     def is_due(self) -> bool:
         """Whether a search has to decide the next token."""
         search = self.strategies.search
-        if search is None or self.decision is None:
-            return search is not None and not (search.is_once and self.count)
+        if search is None:
+            return False
+        if self.decision is None:
+            return not (search.is_once and self.count)
         count_before, decision = self.decision
+        # a decision without tokens is about one token
         return self.count - count_before >= max(len(decision.tokens), 1)
 
     def adjust_scores(
@@ -99,33 +108,52 @@ class RowLaw:
         temperature: float,
         apply_penalties: PenaltyFunction | None,
     ) -> Scores | None:
-        """Return the scores [V] that are drawn from under the same mask (None: all tokens), at the same
-        temperature; None for the logits themselves. Order: mixture, penalties, narrowing."""
+        """Return the scores [V] that are drawn from under the same mask, at the same temperature; None for
+        the logits themselves. Order: mixture, penalties, narrowing.
+
+        `raw` [V] has the logits, `words` is the mask (None: all tokens); `apply_penalties` is None where the
+        row has none. For example, a decided token gets 0 and every other one minus infinity. Cost: some 20 us
+        and 10 ns for each allowed token.
+        """
         ids = allowed_ids(words, len(raw))
         if self.decision is not None:
-            count_before, decision = self.decision
-            drawn_from = decision.scores
-            if decision.tokens:
-                token = decision.tokens[self.count - count_before]
-                # another token is taken where the text could not be completed in time
-                drawn_from = (
-                    _spread_scores(np.zeros(1), np.array([token]), len(raw)) if token in ids else None
-                )
-            return apply_penalties(raw) if drawn_from is None and apply_penalties is not None else drawn_from
+            return self._decided_scores(self.decision, raw, ids, apply_penalties)
+        # a forced token is no choice: strategies neither change it nor learn from it
         self.was_free = len(ids) > 1
         scores: Scores | None = None
         if self.strategies.mixture is not None and self.second is not None and self.was_free:
             other_scores = self.second.logits.double().cpu().numpy()[ids]
-            drawn_from = self.strategies.mixture.mixed(raw[ids].astype(np.float64), other_scores)
-            scores = None if drawn_from is None else _spread_scores(drawn_from, ids, len(raw))
+            mixed_scores = self.strategies.mixture.mixed(raw[ids].astype(np.float64), other_scores)
+            scores = None if mixed_scores is None else _spread_scores(mixed_scores, ids, len(raw))
         if apply_penalties is not None:
             scores = apply_penalties(raw if scores is None else scores)
         if self.narrowing is not None and self.was_free:
-            allowed_scores = (raw if scores is None else scores)[ids].astype(np.float64)
-            kept_scores = self.narrowing.kept(ids, allowed_scores, temperature, len(raw))
-            if kept_scores is not None:
-                scores = _spread_scores(kept_scores, ids, len(raw))
+            scores_so_far = raw if scores is None else scores
+            allowed_scores = scores_so_far[ids].astype(np.float64)
+            narrowed_scores = self.narrowing.kept(ids, allowed_scores, temperature, len(raw))
+            if narrowed_scores is not None:
+                scores = _spread_scores(narrowed_scores, ids, len(raw))
         return scores
+
+    def _decided_scores(
+        self,
+        numbered_decision: tuple[int, Decision],
+        raw: npt.NDArray[np.float32],
+        ids: Ids,
+        apply_penalties: PenaltyFunction | None,
+    ) -> Scores | None:
+        """Return the scores for a decision of a search: its own, or those that leave its next token alone.
+        Where it has neither, such as a token that the budget forbids, the plain scores of the row."""
+        count_before, decision = numbered_decision
+        drawn_from = decision.scores
+        if decision.tokens:
+            token = decision.tokens[self.count - count_before]
+            # another token is taken where the text could not be completed in time
+            is_allowed = token in ids
+            drawn_from = _spread_scores(np.zeros(1), np.array([token]), len(raw)) if is_allowed else None
+        if drawn_from is None and apply_penalties is not None:
+            return apply_penalties(raw)
+        return drawn_from
 
     def note_token(self, token: int) -> tuple[float, ...]:
         """Return the numbers that go into `Step.state` for a chosen token."""
@@ -139,11 +167,13 @@ class RowLaw:
         decision."""
         if self.decision is not None:
             count_before, decision = self.decision
-            at = self.count - count_before
-            if 0 <= at < len(decision.tokens) and decision.tokens[at] != token:
+            index = self.count - count_before
+            # in a restart the decision is there before the tokens that came before it: below 0
+            if 0 <= index < len(decision.tokens) and decision.tokens[index] != token:
                 self.decision = None
         self.count += 1
         search = self.strategies.search
+        # the decision of such a search is used up, and the rest of the text is plain
         if search is not None and search.is_once and self.is_due:
             self.decision = None
         if self.narrowing is not None:
@@ -155,10 +185,12 @@ def allowed_ids(words: npt.NDArray[np.int32] | None, size: int) -> Ids:
     if words is None:
         return np.arange(size)
     ids = tokens_of(words)
+    # the last word may have bits beyond the vocabulary
     return ids[: np.searchsorted(ids, size)]
 
 
 def _spread_scores(scores: Scores, ids: Ids, size: int) -> Scores:
+    """Return an array of `size` numbers: the scores at `ids`, and minus infinity elsewhere."""
     spread = np.full(size, -np.inf)
     spread[ids] = scores
     return spread
