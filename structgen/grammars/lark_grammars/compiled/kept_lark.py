@@ -23,12 +23,15 @@ _WORDS: Final[tuple[str, ...]] = (
     "terminal_count", "nonterminal_count", "end_state", "newline", "indent", "dedent", "tab",
     "keeps_column", "width", "contexts", "boundaries",
 )  # fmt: skip
-_LEXER, _LEXEME = "lexer", "lexeme"
+"""Fields of compiled code that no vocabulary changes."""
+_LEXER = "lexer"
+_LEXEME = "lexeme"
 Arrays = dict[str, npt.NDArray[Any]]
 
 
 def identity_of(digest: str, limits: Limits) -> str:
     """Return the key of a grammar's file. `digest`: of its tables."""
+    # The limits are part of the key: under lower ones the same grammar may be refused.
     return entry_key(_KIND, repr(limits), digest)
 
 
@@ -49,14 +52,18 @@ class KeptParts(NamedTuple):
 
 
 def kept_parts(arrays: Arrays, lexer: npt.NDArray[np.uint8], grown: GrowingTables, start: int) -> KeptParts:
-    """Return what is kept of a grammar's `LarkAnswers.kept_arrays`, its tables and its first state."""
+    """Return the parts of a compiled grammar that are kept. `arrays` and `lexer` are what
+    `LarkAnswers.kept_arrays` returns, `grown` its tables, and `start` the number of its first state."""
     words = {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
-    return KeptParts(arrays, lexer, words, int(grown.rows(NODES)[start, L.LarkState.lexeme]))
+    first_state = grown.rows(NODES)[start]
+    return KeptParts(arrays, lexer, words, int(first_state[L.LarkState.lexeme]))
 
 
 def write_compiled(files: CacheEntries, key: str, parts: KeptParts) -> None:
     """Write the file of a grammar, with a StoreWarning where the folder does not take it."""
-    files.write(_KIND, key, {**parts.arrays, _LEXER: parts.lexer}, {**parts.words, _LEXEME: parts.lexeme})
+    arrays = {**parts.arrays, _LEXER: parts.lexer}
+    words = {**parts.words, _LEXEME: parts.lexeme}
+    files.write(_KIND, key, arrays, words)
 
 
 def read_compiled(files: CacheEntries, key: str) -> KeptParts | None:
@@ -66,7 +73,8 @@ def read_compiled(files: CacheEntries, key: str) -> KeptParts | None:
     if entry is None:
         return None
     try:
-        arrays, words = dict(entry.arrays), dict(entry.numbers)
+        arrays = dict(entry.arrays)
+        words = dict(entry.numbers)
         return KeptParts(arrays, arrays.pop(_LEXER), words, words.pop(_LEXEME))
     except LookupError:
         files.drop(key, "is damaged or was not made by this version of structgen")
