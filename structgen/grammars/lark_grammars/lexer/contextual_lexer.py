@@ -167,7 +167,7 @@ class Lexer:
         items: list[int] = []
         for terminal in terms.terminals:
             first = self.instructions.first.get(terminal)
-            if first is not None:  # declared terminals have no pattern
+            if first is not None:  # bound terminals have no pattern
                 items += closure(first, FREE, look_behind)
         words: list[int] = []
         for string in sorted({string for _terminal, strings in terms.unless for string in strings}):
