@@ -555,8 +555,8 @@ def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
 @jit
 def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
     """Add a goal to the last way: the nodes that runs lead to which end (`run_exits`) in the exits of a
-    `state` with a `depth`, where the frame `below` is. Return how many goals were added: 0 where the text ends
-    there. The goal is `[2, node, node]` where two exits have that depth, for example. `c`: the block."""
+    `state` with a `depth`, where the frame `below` is. Return how many goals were added: 0 where the text
+    ends there. The goal is `[2, node, node]` where two exits have that depth, for example. `c`: the block."""
     goal = c.way_words
     used = goal + 1
     c.ways[goal] = 0
@@ -638,7 +638,7 @@ def _reach_end(c: CertainSearch) -> bool:
                 is_met = False
                 for i in range(first, at):
                     target = c.ways[i]
-                    # A way that takes no frame away may go round in a circle: there the least fixpoint counts.
+                    # A way that takes no frame away may go round in a circle: the least fixpoint counts then.
                     is_met = is_met or (c.lives[target] if depth else c.inner[target]) != 0
                 is_reached = is_reached and is_met
             if is_reached and c.lives[node] and not c.inner[node]:
