@@ -136,14 +136,14 @@ class CompiledLark(RestMachine):
         has_text_with_losers = usable_rules(tables, terminals_with_text.union(winner_of))
         if has_text_with_losers and not has_text_now:
             loser, winner = next(iter(winner_of.items()))
-            terminal = tables.terminals[loser].display_name
-            ignored = tables.terminals[winner].display_name
+            loser_name = tables.terminals[loser].display_name
+            winner_name = tables.terminals[winner].display_name
             cure = "Leave them out of it, or give their own terminal a higher priority (NAME.1: ...)."
-            if terminal == ignored:
+            if loser_name == winner_name:
                 cure = "Take it out of %ignore, or out of the rules."
             return GrammarError(
-                f"The grammar accepts no text: {ignored}, which %ignore names, takes the texts of "
-                f"{terminal}.",
+                f"The grammar accepts no text: {winner_name}, which %ignore names, takes the texts of "
+                f"{loser_name}.",
                 where="start",
                 cure=cure,
             )

@@ -164,8 +164,8 @@ class LarkAnswers:
         if self._parts is None:
             assert self._cached_parts is not None
             with pause_collection():
-                kept = marshal.loads(self._cached_parts.lexer.data)
-                lexer_values, letter_values, written_counts, fixpoint = kept
+                kept_values = marshal.loads(self._cached_parts.lexer.data)
+                lexer_values, letter_values, written_counts, fixpoint = kept_values
                 lexer = Lexer(self._tables, self._is_local, self.limits, lexer_values)
                 rows = LexerTables(lexer, self._growing_tables.context, self._cached_parts.arrays)
                 self._written_counts = written_counts

@@ -182,6 +182,8 @@ class _Newlines:
             return not any(letters & ~other_letters for letters, other_letters in pairs)
 
         return {
-            bit: sum(other_bit for other, other_bit in self._bits.items() if allows_as_much(row, other))
+            bit: sum(
+                other_bit for other_row, other_bit in self._bits.items() if allows_as_much(row, other_row)
+            )
             for row, bit in self._bits.items()
         }

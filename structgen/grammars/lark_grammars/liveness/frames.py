@@ -109,16 +109,16 @@ def frames_of(
     brackets_above = np.minimum(max_brackets, brackets_below + bracket_balance[states_above, None])
     # Once the most that are counted are open, they stay.
     brackets_above = np.where(brackets_below == max_brackets, brackets_below, brackets_above)
-    above = states_above[:, None] * counts + brackets_above
-    below = states_below[:, None] * counts + brackets_below
-    pairs = np.stack([above, below], axis=2)[brackets_above >= 0]
+    upper = states_above[:, None] * counts + brackets_above
+    lower = states_below[:, None] * counts + brackets_below
+    pairs = np.stack([upper, lower], axis=2)[brackets_above >= 0]
 
     # Then those that some stack has, from the start upwards.
     has_stack = np.zeros(len(bracket_balance) * counts, np.bool_)
-    reached = np.array([tables.start * counts])
-    while not has_stack[reached].all():
-        has_stack[reached] = True
-        reached = pairs[has_stack[pairs[:, 1]], 0]
+    candidates = np.array([tables.start * counts])
+    while not has_stack[candidates].all():
+        has_stack[candidates] = True
+        candidates = pairs[has_stack[pairs[:, 1]], 0]
     frame_of = np.where(has_stack, np.cumsum(has_stack) - 1, -1).astype(np.int32)
     frame_pairs = frame_of[pairs[has_stack[pairs[:, 1]]]]
     frame_pairs = frame_pairs[np.argsort(frame_pairs[:, 0], kind="stable")]

@@ -116,15 +116,15 @@ class Liveness:
             return []
         self.boundaries = ENDING * kinds + 1  # the lines of all kinds, and the one boundary at the end
         met_letters = (letters.letters[letter] for letter in bit_numbers(letters.met_bits))
-        added: list[tuple[int, int]] = []
+        indenter_letters: list[tuple[int, int]] = []
         for kind in sorted({kind for terminal, kind in met_letters if terminal == self._newline}):
-            self._indents[kind] = first + len(added)
-            added.append((indentation.indent, kind))
-            self._dedents[kind] = first + len(added)
-            added.append((indentation.dedent, DEDENTED * kinds + kind))
-        self._last_dedent = first + len(added)
-        added.append((indentation.dedent, ENDING * kinds))
-        return added
+            self._indents[kind] = first + len(indenter_letters)
+            indenter_letters.append((indentation.indent, kind))
+            self._dedents[kind] = first + len(indenter_letters)
+            indenter_letters.append((indentation.dedent, DEDENTED * kinds + kind))
+        self._last_dedent = first + len(indenter_letters)
+        indenter_letters.append((indentation.dedent, ENDING * kinds))
+        return indenter_letters
 
     def _letters_with_boundary(self) -> list[tuple[int, int]]:
         """Return the letters as terminals, each with the boundary behind it."""

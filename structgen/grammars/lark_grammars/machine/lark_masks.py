@@ -101,9 +101,9 @@ def walk_trie(c: LarkContext, trie: Trie, place: int, state: int, column: int) -
             if is_live == 1:
                 first = slots[slot - 1]
                 last = slots[slot]
-                needed = token_list.count + last - first + 1
-                if needed > token_list.capacity:
-                    ask_room(c, token_list, needed - begin)  # those so far are taken back
+                new_count = token_list.count + last - first + 1
+                if new_count > token_list.capacity:
+                    ask_room(c, token_list, new_count - begin)  # those so far are taken back
                     return ASKED
                 for i in range(first, last):
                     token_list[token_list.count] = ids[i]

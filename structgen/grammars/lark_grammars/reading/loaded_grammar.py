@@ -123,18 +123,20 @@ class ParserTables:
     def contexts_after(self, terminal: int) -> list[int]:
         """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one
         (also the indenter's newline, which is ignored in brackets)."""
-        newline = self.indentation is not None and terminal == self.indentation.newline
-        if newline or terminal in self.ignored_terminals:
+        is_newline = self.indentation is not None and terminal == self.indentation.newline
+        if is_newline or terminal in self.ignored_terminals:
             return list(range(len(self.contexts)))
         return self.contexts_read(terminal)
 
     def contexts_read(self, terminal: int) -> list[int]:
         """Return the contexts behind a terminal where the parser reads it."""
-        shifts = self.actions[:, terminal]
-        contexts: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
+        actions = self.actions[:, terminal]
+        next_states = actions[actions > 0] - 1  # a shift is 1 + the next state
+        contexts: list[int] = np.unique(self.context_of[next_states]).tolist()
         return contexts
 
 
+# lark's names of the rules that it makes of repetitions (`EBNF_to_BNF` of its load_grammar.py).
 _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
 
 
