@@ -86,7 +86,10 @@ def compile(
 
 
 def _compile_writable(
-    grammar: Compilable[C], tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
+    grammar: Compilable[C],
+    tokenizer: Tokenizer,
+    limits: Limits | None,
+    store: StoreOption,
 ) -> C:
     """Return the compiled grammar of the texts that the tokenizer's tokens write. `limits`, `store`: as of
     `compile`. Of the texts of `sg.regex("a|b")`, where no token has the byte `b`, that is `a`."""

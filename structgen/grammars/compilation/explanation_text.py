@@ -31,7 +31,11 @@ class Shown:
         return f"<pre>{in_cell(str(self), _MOST_IN_CELL)}</pre>"
 
 
-def section_lines(title: str, rows: Iterable[str], max_lines: int = SHOWN_LINES) -> Iterator[str]:
+def section_lines(
+    title: str,
+    rows: Iterable[str],
+    max_lines: int = SHOWN_LINES,
+) -> Iterator[str]:
     """Yield a title and at most `max_lines` lines of some rows below it; nothing where there are no rows."""
     lines = [line for row in rows for line in row.split("\n")]
     if lines:

@@ -125,7 +125,11 @@ def _read_object(directive: str, text: str, offset: int) -> tuple[Any, int]:
         raise GrammarError(f"%{directive}: {error}. Write a JSON object behind it.") from None
 
 
-def _without_attributes(rules: str, bind_grammar: Callable[[Grammar], str], limits: Limits | None) -> str:
+def _without_attributes(
+    rules: str,
+    bind_grammar: Callable[[Grammar], str],
+    limits: Limits | None,
+) -> str:
     """Return rules without `[capture, max_tokens=9]` behind their names. A free text of so many tokens is
     bound by `bind_grammar`. Raises UnsupportedError for other attributes."""
     free_terminals = set(_FREE.findall(rules))
@@ -161,7 +165,11 @@ def _token_grammar(token_name: str, specials: Mapping[str, int | None]) -> Gramm
     return special(token)
 
 
-def _document_grammar(schema: dict[str, Any], limits: Limits | None, policies: Mapping[str, Any]) -> Grammar:
+def _document_grammar(
+    schema: dict[str, Any],
+    limits: Limits | None,
+    policies: Mapping[str, Any],
+) -> Grammar:
     """Return the grammar of the documents of a schema. Raises UnsupportedError where its `x-guidance` asks
     for another way of writing than the usual one."""
     options = schema.pop("x-guidance", {})

@@ -30,7 +30,10 @@ _NESTED: Final = ("object", "array")
 
 
 def any_arguments(
-    schema: Mapping[str, Any], policies: Mapping[str, Any], style: ArgumentStyle, excludes: Sequence[str]
+    schema: Mapping[str, Any],
+    policies: Mapping[str, Any],
+    style: ArgumentStyle,
+    excludes: Sequence[str],
 ) -> TextGrammar:
     """Return the grammar of arguments of any names, each with any value; a name may come again. `schema`: the
     one that says nothing of them; `policies`: options of `sg.json_schema` for the values that are JSON. No

@@ -217,7 +217,13 @@ class _Reader:
     def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
         return self.styled_values(value, "qwen_xml", place)
 
-    def styled_values(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
+    def styled_values(
+        self,
+        value: Format,
+        style: str,
+        place: str,
+        key: str = "json_schema",
+    ) -> TextGrammar:
         """Return the grammar of the values of the schema at a `key` of a format, as JSON (`style="json"`) or
         as arguments one by one, in a style of `ARGUMENT_STYLES`. `place`: of the format, for errors."""
         max_blanks = value.get("max_whitespace_cnt")
@@ -236,7 +242,11 @@ class _Reader:
             return self._styled_arguments(schema, policies, style, excludes)
 
     def _styled_arguments(
-        self, schema: Any, policies: dict[str, Any], style: str, excludes: list[str]
+        self,
+        schema: Any,
+        policies: dict[str, Any],
+        style: str,
+        excludes: list[str],
     ) -> TextGrammar:
         """Return the grammar of the arguments that a `schema` describes, one by one, with blanks behind them.
         `policies` are those of the schema; `style` is a name of `ARGUMENT_STYLES`, such as `"qwen_xml"`; no
@@ -298,8 +308,8 @@ class _Reader:
             self.special_token(token, f"{place}/trigger_tokens/{index}").token
             for index, token in enumerate(value["trigger_tokens"])
         }
-        begins: set[int] = set()
-        tags: list[TextGrammar] = []
+        begins = set()
+        tags = []
         for index, element in enumerate(value["tags"]):
             tag_place = f"{place}/tags/{index}"
             begin = self.token(element["begin"], f"{tag_place}/begin")
@@ -365,8 +375,7 @@ class _Reader:
 
     def some(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of so many texts of a format as its type says."""
-        minimum, maximum = _COUNTS[value["type"]]
-        return self.read_content(value, place, self.ends).repeat(minimum, maximum)
+        return self.read_content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
     def repeat(self, value: Format, place: str) -> TextGrammar:
         minimum = checks.check_whole(f"{place}/min", value["min"], 0)
@@ -424,7 +433,12 @@ class _Reader:
         ]
         return self.among_text(value, tags, place)
 
-    def among_text(self, value: Format, tags: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
+    def among_text(
+        self,
+        value: Format,
+        tags: list[tuple[str, TextGrammar]],
+        place: str,
+    ) -> TextGrammar:
         """Return free text with tags at triggers; with `at_least_one` it begins with a tag. `tags`: what each
         begins with, and the grammar of the rest."""
         triggers = _text_list(value, "triggers")
@@ -444,7 +458,10 @@ class _Reader:
         return dispatch_grammar(rules, place, _text_list(value, "excludes"), max_bodies)
 
     def read_rules(
-        self, value: Format, place: str, kinds: tuple[type, ...]
+        self,
+        value: Format,
+        place: str,
+        kinds: tuple[type, ...],
     ) -> Iterator[tuple[str, Any, Any]]:
         """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
         beginnings: list[Any] = []

@@ -70,7 +70,11 @@ def terminals_lost_to_ignored(letters: Letters) -> dict[int, int]:
     return winner_of
 
 
-def _winning_terminals(rows: LexerTables, texts: list[bytes], contexts: list[int]) -> Iterator[int]:
+def _winning_terminals(
+    rows: LexerTables,
+    texts: list[bytes],
+    contexts: list[int],
+) -> Iterator[int]:
     """Yield the terminals that some texts become in some contexts."""
     lexer = rows.lexer
     for text in texts:

@@ -91,7 +91,12 @@ class BoundLanguage(LarkLanguage):
     """The texts of the grammar. Among the readings of a configuration are those before the lexemes and bound
     texts that may begin behind another bound text, and before bound texts that may begin behind a lexeme."""
 
-    def __init__(self, grammar: LarkGrammar, bound: Mapping[int, Language | None], limits: Limits) -> None:
+    def __init__(
+        self,
+        grammar: LarkGrammar,
+        bound: Mapping[int, Language | None],
+        limits: Limits,
+    ) -> None:
         """`bound`: the languages of the bound terminals, by number (None: without a text)."""
         super().__init__(grammar, limits, bound)
         self._answers = self.compiled.answers
@@ -119,7 +124,8 @@ class BoundLanguage(LarkLanguage):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly if no text continues so."""
         if symbol < TOKEN:
-            return self._with_following_readings(self.compiled.bytes_index(config, bytes((symbol,))))
+            state = self.compiled.bytes_index(config, bytes((symbol,)))
+            return self._with_following_readings(state)
         if symbol - TOKEN not in self.specials:
             return None
         # A special token is a class of bytes of its own to the lexer.
@@ -146,11 +152,15 @@ class BoundLanguage(LarkLanguage):
     def _bound_text_of(self, reading: LarkReading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""
         bound = self._lexer.states[reading.lexer_state].bound
-        return None if bound is None else (self._lexer.bound[bound[0]], bound[1])
+        if bound is None:
+            return None
+        terminal, inner_config = bound
+        return self._lexer.bound[terminal], inner_config
 
     def _with_inner_config(self, reading: LarkReading, config: Config) -> LarkReading:
         """Return a reading in a bound text, with another configuration."""
-        return reading._replace(lexer_state=self._answers.rows.bound_in(reading.lexer_state, config))
+        lexer_state = self._answers.rows.bound_in(reading.lexer_state, config)
+        return reading._replace(lexer_state=lexer_state)
 
     def _config_of_readings(self, readings: Iterable[LarkReading]) -> int | None:
         """Return the configuration of those of some readings that live."""

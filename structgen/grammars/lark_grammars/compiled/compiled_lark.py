@@ -39,7 +39,8 @@ from structgen.machines.machine_core.growing_tables import NODES
 from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
-_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+_CELLS = word_of(L.LarkContext, "cells")
+_PLACES = word_of(L.LarkContext, "places")
 
 _SMALL_LEXER: Final = 0.5
 """The used share of the limit on the lexer's states, above which a replacement makes its own."""
@@ -71,7 +72,8 @@ class CompiledLark(RestMachine):
         and GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
         # A thread takes this lock before those of bound languages: its height is above theirs.
-        self.height = max((language.locks for language in bound.values() if language is not None), default=0)
+        bound_heights = (language.locks for language in bound.values() if language is not None)
+        self.height = max(bound_heights, default=0)
         self.lock = new_lock(GRAMMARS, self.height)
         files = self.store.lexers
         key = identity_of(grammar.digest, self.limits) if files else ""
@@ -214,7 +216,13 @@ class CompiledLark(RestMachine):
             self._attach_workspace()
             return self.answers.prepare_records(self.nbytes + room, progress)
 
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+    def to_dfa(
+        self,
+        max_states: int,
+        depth: int | None = None,
+        *,
+        minimal: bool = False,
+    ) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens, a `Dfa` of structgen.core.
         `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
         max_states."""
@@ -254,5 +262,10 @@ class CompiledLark(RestMachine):
     def sizes(self) -> dict[str, int]:
         """The sizes of its tables: states, stacks, and bytes."""
         count = self._tables.count
-        sizes = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
-        return {**sizes, **self.answers.sizes, "table_bytes": self.nbytes}
+        return {
+            "machine_states": count(NODES),
+            "stacks": count(_CELLS),
+            "places": count(_PLACES),
+            **self.answers.sizes,
+            "table_bytes": self.nbytes,
+        }

@@ -60,7 +60,8 @@ class Distances(RestSearch):
         }
         open_terminals -= shortest.keys()
         # All lexemes of `size` bytes are read at once, from the beginnings of all contexts.
-        frontier = {rows.start(context, lexer.nothing) for context in range(rows.contexts)} - {-1}
+        starts = (rows.start(context, lexer.nothing) for context in range(rows.contexts))
+        frontier = set(starts) - {-1}
         visited = set(frontier)
         size = 0
         while frontier and open_terminals:
@@ -70,7 +71,8 @@ class Distances(RestSearch):
                     shortest |= dict.fromkeys(final_terminals & open_terminals, size)
                     open_terminals -= final_terminals
                 rows.put_row(state)
-            next_states = set(np.unique(rows.moves[sorted(frontier)]).tolist())
+            moves = rows.moves[sorted(frontier)]
+            next_states = set(np.unique(moves).tolist())
             frontier = next_states - visited - {-1}
             visited |= frontier
             size += 1

@@ -51,10 +51,17 @@ class KeptParts(NamedTuple):
         return len(self.arrays["class_at"])
 
 
-def kept_parts(arrays: Arrays, lexer: npt.NDArray[np.uint8], grown: GrowingTables, start: int) -> KeptParts:
+def kept_parts(
+    arrays: Arrays,
+    lexer: npt.NDArray[np.uint8],
+    grown: GrowingTables,
+    start: int,
+) -> KeptParts:
     """Return the parts of a compiled grammar that are kept. `arrays` and `lexer` are what
     `LarkAnswers.kept_arrays` returns, `grown` its tables, and `start` the number of its first state."""
-    words = {name: int(grown.context[word_of(L.LarkContext, name)]) for name in _WORDS}
+    words = {}
+    for name in _WORDS:
+        words[name] = int(grown.context[word_of(L.LarkContext, name)])
     first_state = grown.rows(NODES)[start]
     return KeptParts(arrays, lexer, words, int(first_state[L.LarkState.lexeme]))
 

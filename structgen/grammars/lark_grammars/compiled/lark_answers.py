@@ -250,11 +250,14 @@ class LarkAnswers:
         begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
         if self.lexer.is_local:
             starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
-            nothing_begins = [False] * self.lexer.width
-            first = np.array([rows.moves[state] >= 0 if state >= 0 else nothing_begins for state in starts])
+            begins_in = np.zeros((rows.contexts, self.lexer.width), np.bool_)
+            for context, state in enumerate(starts):
+                if state >= 0:
+                    begins_in[context] = rows.moves[state] >= 0
             for terminal in range(1, len(tables.terminals)):
-                begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
-        self._write_fields({"begins": begins, "begin_bytes": byte_sets(begins[:, rows.classes])})
+                begins[terminal] = begins_in[tables.contexts_after(terminal)].any(axis=0)
+        begin_bytes = byte_sets(begins[:, rows.classes])
+        self._write_fields({"begins": begins, "begin_bytes": begin_bytes})
 
     def _put_letters(self) -> None:
         """Write the classes of endings, and the liveness of the letters that there are."""
@@ -347,8 +350,12 @@ class LarkAnswers:
         context = int(self._tables.context_of[self.top_parser_state(position)])
         with self.begin():
             states = self.rows.start_states(context, carry)
-        # A column below 0: the lexeme may be the indenter's newline, and no line is broken yet.
-        return [LarkReading(position, state, -1 if self.rows.may_break(state) else 0) for state in states]
+        readings = []
+        for state in states:
+            # A column below 0: the lexeme may be the indenter's newline, and no line is broken yet.
+            column = -1 if self.rows.may_break(state) else 0
+            readings.append(LarkReading(position, state, column))
+        return readings
 
     def indent_width(self, position: int) -> int:
         """Return the width of the innermost open block at a place."""
@@ -397,7 +404,13 @@ class LarkAnswers:
         is_in_brackets = self.open_brackets(position) > 0
         return self.liveness.is_live_before_lexeme(self._parser_stack(position), is_in_brackets, lexeme)
 
-    def prove_live(self, position: int, letters: Sequence[int], lexeme: int, column: int) -> bool:
+    def prove_live(
+        self,
+        position: int,
+        letters: Sequence[int],
+        lexeme: int,
+        column: int,
+    ) -> bool:
         """Return whether some text goes on where one of some letters is read at a place, exactly.
 
         `position`: a row of `places`; `letters`: their numbers, of which one is enough; `lexeme`: a state of
@@ -448,9 +461,10 @@ class LarkAnswers:
                 )
                 lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
         # Files have tables of two dimensions; and the arrays here go on changing.
-        tables = {
-            name: array.reshape(len(array), -1 if array.size else 1).copy() for name, array in arrays.items()
-        }
+        tables = {}
+        for name, array in arrays.items():
+            columns = -1 if array.size else 1  # numpy cannot tell how many columns nothing has
+            tables[name] = array.reshape(len(array), columns).copy()
         return tables, lexer
 
     # --- ahead of time --------------------------------------------------------------------------------------
@@ -464,8 +478,10 @@ class LarkAnswers:
         # A record is named by its trie and its state; the numbers are rows of the table.
         record_numbers = {(trie, state): number for number, (trie, state) in enumerate(tries_and_states)}
         with self.begin():
-            starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
-            pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
+            starts = [self.start_lexeme()]
+            for context in range(self.rows.contexts):
+                starts.append(self.rows.start(context, self.lexer.nothing))
+        pending = dict.fromkeys((0, state) for state in starts if state >= 0)
         queue = list(pending)
         done_count = 0
         for trie, state in queue:  # the list grows meanwhile
@@ -495,8 +511,10 @@ class LarkAnswers:
     def _successor_records(self, trie: int, state: int) -> list[tuple[int, int]]:
         """Return the records of the states behind one more byte, and behind an end."""
         self.rows.put_row(state)
+        records: list[tuple[int, int]] = []
         # Trie 0 has all tokens; the others have what tokens leave over, and no byte goes on in them.
-        records = [(0, next_state) for next_state in self.rows.moves[state].tolist()] if trie == 0 else []
+        if trie == 0:
+            records += [(0, next_state) for next_state in self.rows.moves[state].tolist()]
         for terminal, carry in self.lexer.states[state].ends:
             for context in self._tables.contexts_after(terminal):
                 records.append((0, self.rows.start(context, carry)))

@@ -104,11 +104,14 @@ class Endings:
         self._frontier = [state]
         self._seen_endings: set[tuple[int, ...]] = set()
         self.endings: list[Ending] = []
-        ending = None if lexer.states[state].bound is None else Ending(*lexer.shortest_end(state))
-        if ending is not None and ending.carry >= 0:
+        if lexer.states[state].bound is None:
+            return
+        ending = Ending(*lexer.shortest_end(state))
+        if ending.carry >= 0:
             self.endings.append(ending)
-            # where nothing is owed behind the shortest rest of a bound text, no other one is better
-            self._frontier = [] if lexer.is_local and ending.carry == lexer.nothing else [state]
+            # Where nothing is owed behind the shortest rest of a bound text, no other one is better.
+            if lexer.is_local and ending.carry == lexer.nothing:
+                self._frontier = []
 
     def _explore_next_byte(self) -> None:
         """Look at texts with one byte more. Raises LimitError."""
@@ -253,7 +256,10 @@ class ShortestRests:
 
     def _counts_columns(self, position: int) -> bool:
         """Return whether a newline's column counts at a place: no bracket is open."""
-        return self.newline >= 0 and int(self._grown.rows(_PLACES)[position, L.LarkPlace.brackets]) == 0
+        if self.newline < 0:
+            return False
+        brackets = self._grown.rows(_PLACES)[position, L.LarkPlace.brackets]
+        return int(brackets) == 0
 
     def takes_lines(self, position: int) -> bool:
         """Return whether a newline is read at a place, and its column counts."""
@@ -293,7 +299,10 @@ class _Search:
     """One search for a shortest text from some readings. The lock of the grammar is held."""
 
     def __init__(
-        self, rests: ShortestRests, readings: list[LarkReading], target_terminals: set[int] | None = None
+        self,
+        rests: ShortestRests,
+        readings: list[LarkReading],
+        target_terminals: set[int] | None = None,
     ) -> None:
         """`target_terminals`: the search is a proof, whether there is a text if the lexeme becomes one of
         these terminals; then any text that is known to go on will do. None: a shortest text is asked for."""
@@ -315,11 +324,17 @@ class _Search:
             self._push_entry(0, Word(), reading)
 
     def _push_entry(
-        self, estimate: int, text: Word, reading: LarkReading | None, endings: Iterator[Ending] | None = None
+        self,
+        estimate: int,
+        text: Word,
+        reading: LarkReading | None,
+        endings: Iterator[Ending] | None = None,
     ) -> None:
         """Put a text into the queue. `estimate`, `text`, `reading` and `endings` are fields of `_QueueEntry`:
         `_push_entry(9, text, None)` is a text of 9 bytes that may end."""
-        heappush(self._queue, _QueueEntry(estimate, -text.length, next(self._order), text, reading, endings))
+        number = next(self._order)
+        entry = _QueueEntry(estimate, -text.length, number, text, reading, endings)
+        heappush(self._queue, entry)
 
     def find_text(self) -> Sequence[int] | None:
         """Return a shortest text; None where there is none. Raises LimitError."""
@@ -387,7 +402,11 @@ class _Search:
         return self._rests.min_bytes_left(reading.parse_position) * weight
 
     def _follow_endings(
-        self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]
+        self,
+        estimate: int,
+        text: Word,
+        reading: LarkReading,
+        endings: Iterator[Ending],
     ) -> None:
         """Follow the ends of a reading's lexeme, until one leads on as it was estimated. `estimate`: of the
         entry that is open; `text`: up to the lexeme; `endings`: those not yet followed. For example, where

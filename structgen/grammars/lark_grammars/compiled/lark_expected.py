@@ -59,18 +59,22 @@ class Expectations:
         self, by_terminal: Mapping[int, _TerminalExpectation], in_bound: Iterable[Expected]
     ) -> list[Expected]:
         """Return one item for each wording with the same rules, ignored terminals last."""
-        texts_by_item: dict[tuple[str, tuple[str, ...]], tuple[set[int], set[str]]] = {}
+        by_item: dict[tuple[str, tuple[str, ...]], tuple[set[int], set[str]]] = {}
+        """A wording and its rules -> the first bytes, and the texts before."""
         for terminal, expectation in by_terminal.items():
-            item = self._tables.terminals[terminal].display_name, tuple(sorted(expectation.rules))
-            texts_by_item[item] = expectation.first_bytes, expectation.texts_before
+            wording = self._tables.terminals[terminal].display_name
+            item = wording, tuple(sorted(expectation.rules))
+            by_item[item] = expectation.first_bytes, expectation.texts_before
         for inner in in_bound:
-            first_bytes, before_texts = texts_by_item.setdefault((inner.what, inner.sources), (set(), set()))
+            item = inner.what, inner.sources
+            first_bytes, texts_before = by_item.setdefault(item, (set(), set()))
             first_bytes |= set(inner.first)
-            before_texts |= {inner.read_before} - {""}
-        expectations = [
-            Expected(wording, sources, bytes(sorted(first_bytes)), " or ".join(sorted(before_texts)))
-            for (wording, sources), (first_bytes, before_texts) in texts_by_item.items()
-        ]
+            texts_before |= {inner.read_before} - {""}
+        expectations = []
+        for (wording, sources), (first_bytes, texts_before) in by_item.items():
+            first = bytes(sorted(first_bytes))
+            read_before = " or ".join(sorted(texts_before))
+            expectations.append(Expected(wording, sources, first, read_before))
         return sorted(expectations, key=lambda item: (not item.sources, item.what))
 
     def _readings_in_lexemes(self, readings: list[LarkReading]) -> Iterable[LarkReading]:
@@ -92,8 +96,10 @@ class Expectations:
     ) -> Iterator[tuple[list[int], int]]:
         """Yield bytes of one class with a terminal that a reading may become behind them. `proofs`: the
         answers so far."""
-        answers, lexer, indentation = self._answers, self._answers.lexer, self._tables.indentation
+        answers = self._answers
+        lexer = answers.lexer
         letters = answers.letters
+        indentation = self._tables.indentation
         position, state, column = reading
         answers.rows.put_row(state)
         for byte_class in self._members.values():
@@ -103,14 +109,20 @@ class Expectations:
                 continue
             next_column = -1 if indentation is None else column_after(column, byte, indentation.tab_size)
             for letter in letters.classes[letters.class_of(next_state)]:
-                is_decided = answers.is_decided_by_letter(letter)
-                key = position, letter, *((-1, -1) if is_decided else (next_state, next_column))
+                key = position, letter, next_state, next_column
+                if answers.is_decided_by_letter(letter):
+                    key = position, letter, -1, -1
                 if key not in proofs:
                     proofs[key] = answers.prove_live(position, (letter,), next_state, next_column)
                 if proofs[key]:
                     yield byte_class, letters.letters[letter][0]
 
-    def _of_bound_text(self, position: int, state: int, live_bytes: set[int]) -> list[Expected]:
+    def _of_bound_text(
+        self,
+        position: int,
+        state: int,
+        live_bytes: set[int],
+    ) -> list[Expected]:
         """Return the items of the grammar of a bound text, if a state is in one, with the bytes that
         live; where it names no sources, with the rules that use the text."""
         lexer = self._answers.lexer
@@ -126,7 +138,8 @@ class Expectations:
                 items.append(replace(item, first=first_bytes))
         if any(item.sources for item in items):
             return items
-        return [Expected(item.what, self.rules_reading(position, terminal), item.first) for item in items]
+        rules = self.rules_reading(position, terminal)
+        return [Expected(item.what, rules, item.first) for item in items]
 
     def _kernel_items(self, position: int) -> Any:
         """Return the items that the parser is in at a place: rules, each with the number of symbols read."""
@@ -150,6 +163,9 @@ class Expectations:
         next_position = self._answers.call_compiled_keeping_positions(place_behind, position, terminal, width)
         if terminal in self._tables.ignored_terminals or next_position < 0:
             return ()
-        origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel_items(next_position)}
-        # Two of lark's nonterminals may be parts of one rule of the grammar, which is named once.
-        return tuple(sorted({rule_as_written(self._tables.nonterminals[origin]) for origin in origins}))
+        names = set()
+        for rule, _dot in self._kernel_items(next_position):
+            origin = self._tables.rules[rule].origin
+            # Two of lark's nonterminals may be parts of one rule of the grammar, which is named once.
+            names.add(rule_as_written(self._tables.nonterminals[origin]))
+        return tuple(sorted(names))

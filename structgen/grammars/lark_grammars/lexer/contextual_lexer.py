@@ -353,7 +353,13 @@ class Lexer:
         state = self.states[number]
         return self._carry_number(state.owed, state.look_behind)
 
-    def _bound_state(self, terminal: int, config: Config, carry: int, has_begun: bool) -> int:
+    def _bound_state(
+        self,
+        terminal: int,
+        config: Config,
+        carry: int,
+        has_begun: bool,
+    ) -> int:
         """Return the number of a state in a text of a bound `terminal`, in a `config` of its language, with
         the `carry` that is still owed. `_bound_state(terminal, config, carry, False)` is before its first
         byte: there it does not end, as bound texts are not empty."""
@@ -364,7 +370,12 @@ class Lexer:
         bound = terminal, config
         return self._state_number(LexerState((), (), (), guards, look_behind, ends, has_begun, bound))
 
-    def _moves_in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
+    def _moves_in_bound(
+        self,
+        number: int,
+        terminal: int,
+        config: Config,
+    ) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, and each special token, in a bound text."""
         language = self.bound[terminal]
         carry = self.owed_in(number)

@@ -193,7 +193,13 @@ class Instructions:
         end = self.put_instruction(Instruction(MATCH, [], number=terminal))
         return self._emit_pattern(tree, end, end, where)
 
-    def _emit_pattern(self, node: Node, fresh: int, next_after_read: int, where: str) -> int:
+    def _emit_pattern(
+        self,
+        node: Node,
+        fresh: int,
+        next_after_read: int,
+        where: str,
+    ) -> int:
         """Return the first instruction of a pattern that goes on at `next_after_read`, or at `fresh` where it
         has read nothing: a round of a loop that reads nothing ends the loop, as in re.
 
@@ -262,7 +268,13 @@ class Instructions:
             self.looks.append((self._emit_pattern(inner, end, end, where), end))
         return self._look_of[inner]
 
-    def _emit_repetition(self, node: Repetition, fresh: int, next_after_read: int, where: str) -> int:
+    def _emit_repetition(
+        self,
+        node: Repetition,
+        fresh: int,
+        next_after_read: int,
+        where: str,
+    ) -> int:
         """Return the first instruction of a repetition; the parameters are those of `_emit_pattern`. `a*`,
         say, becomes a split: first `a`, which leads back to it, then `next_after_read`.
 
@@ -351,7 +363,11 @@ def rests_of_characters() -> frozenset[ByteNode]:
     return frozenset(nodes[1:])
 
 
-def _spread_values(values: list[Any], missing: object, sources_of: Sequence[Sequence[int]]) -> None:
+def _spread_values(
+    values: list[Any],
+    missing: object,
+    sources_of: Sequence[Sequence[int]],
+) -> None:
     """Give each instruction that has the value `missing` the value of an instruction that it leads to.
     `sources_of`: the instructions that lead to each one."""
     pending = [at for at, value in enumerate(values) if value != missing]

@@ -294,7 +294,12 @@ class LexerItems:
                     return None
         return frozenset(must_hold)
 
-    def _is_implied(self, guard: int, met: set[int], never_items: set[int]) -> bool:
+    def _is_implied(
+        self,
+        guard: int,
+        met: set[int],
+        never_items: set[int],
+    ) -> bool:
         """Return whether a guard is met where guards are `met`, and items never reach their end."""
         holds, items = self.guards[guard]
         return guard in met or (not holds and items <= never_items)
@@ -312,7 +317,12 @@ class LexerItems:
 
     # --- items without reading ------------------------------------------------------------------------------
 
-    def closure(self, at: int, guards: Guards, look_behind: LookBehind | None) -> tuple[int, ...]:
+    def closure(
+        self,
+        at: int,
+        guards: Guards,
+        look_behind: LookBehind | None,
+    ) -> tuple[int, ...]:
         """Return the items that an instruction leads to without reading, best first."""
         key = at, guards, look_behind
         known_items = self._closures.get(key)
@@ -493,7 +503,12 @@ class LexerItems:
         of_parts = self.partitions.of_parts[partition]
         return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
 
-    def guards_after(self, guards: Guards, look_behind: LookBehind | None, byte_class: int) -> Guards | None:
+    def guards_after(
+        self,
+        guards: Guards,
+        look_behind: LookBehind | None,
+        byte_class: int,
+    ) -> Guards | None:
         """Return the guards behind one class of bytes, None where one has failed."""
         set_number = self.guard_row(guards, look_behind).numbers[byte_class]
         return self.guard_sets[set_number]
@@ -508,7 +523,8 @@ class LexerItems:
             next_guards = [self.guard_number(holds, self.members_of(numbers)) for holds, numbers in key]
             guards_left = self.join_guards(*next_guards)
             list_numbers = [number for _holds, numbers in key for number in numbers]
-            spend_steps(self.limits, sum(_OF_LIST + len(self.lists[number]) for number in list_numbers))
+            cost = sum(_OF_LIST + len(self.lists[number]) for number in list_numbers)
+            spend_steps(self.limits, cost)
             set_number = self._guard_sets.number_of(guards_left)
             self._guards_made[key] = set_number
         return set_number

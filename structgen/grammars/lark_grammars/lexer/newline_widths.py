@@ -59,7 +59,11 @@ def widths_of(
     return Widths(goes_on, has_each, first, len(states_by_column) - first)
 
 
-def _has_each(lead_bits: int, columns: Sequence[Sequence[int]], sufficient_bits: Mapping[int, int]) -> bool:
+def _has_each(
+    lead_bits: int,
+    columns: Sequence[Sequence[int]],
+    sufficient_bits: Mapping[int, int],
+) -> bool:
     """Return whether a state that leads to some line breaks and carries (bits) leads, with each column behind
     them, to carries that do for each of its own."""
     for end_bits_of_breaks in columns:

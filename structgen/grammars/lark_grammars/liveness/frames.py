@@ -60,7 +60,9 @@ def column_after(column: int, byte: int, tab_size: int) -> int:
     if column < 0:
         return column
     # lark's indenter counts the blanks and tabs of a newline, and no other characters.
-    return column + {ord("\t"): tab_size, ord(" "): 1}.get(byte, 0)
+    if byte == ord("\t"):
+        return column + tab_size
+    return column + 1 if byte == ord(" ") else column
 
 
 def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
@@ -78,12 +80,18 @@ def classes_of_bytes(classes: bytes, tables: ParserTables) -> bytes:
 def usable_rules(tables: ParserTables, terminals: Collection[int]) -> list[Rule]:
     """Return the rules that occur in a derivation of a whole text, if only some terminals have a lexeme."""
     # Among symbols a nonterminal is -1 - its number. `$root_start` is lark's own start symbol.
-    productive = productive_symbols([(-1 - rule.origin, rule.symbols) for rule in tables.rules], terminals)
+    expansions = [(-1 - rule.origin, rule.symbols) for rule in tables.rules]
+    productive = productive_symbols(expansions, terminals)
     usable = [rule for rule in tables.rules if productive.issuperset(rule.symbols)]
-    expansions = [(-1 - rule.origin, rule.symbols) for rule in usable]
-    starts = [-1 - rule.origin for rule in usable if tables.nonterminals[rule.origin].startswith("$root_")]
-    reachable = reachable_symbols(expansions, starts)
+    usable_expansions = [(-1 - rule.origin, rule.symbols) for rule in usable]
+    roots = [-1 - origin for origin in _root_origins(tables, usable)]
+    reachable = reachable_symbols(usable_expansions, roots)
     return [rule for rule in usable if -1 - rule.origin in reachable]
+
+
+def _root_origins(tables: ParserTables, rules: Sequence[Rule]) -> set[int]:
+    """Return the nonterminals of some rules that are lark's own start symbols."""
+    return {rule.origin for rule in rules if tables.nonterminals[rule.origin].startswith("$root_")}
 
 
 def frames_of(
@@ -122,8 +130,10 @@ def frames_of(
     frame_of = np.where(has_stack, np.cumsum(has_stack) - 1, -1).astype(np.int32)
     frame_pairs = frame_of[pairs[has_stack[pairs[:, 1]]]]
     frame_pairs = frame_pairs[np.argsort(frame_pairs[:, 0], kind="stable")]
-    state, brackets = np.divmod(np.flatnonzero(has_stack).astype(np.int32), np.int32(counts))
-    begins = np.searchsorted(frame_pairs[:, 0], np.arange(len(state) + 1)).astype(np.int32)
+    frames = np.flatnonzero(has_stack).astype(np.int32)
+    state, brackets = np.divmod(frames, np.int32(counts))
+    frame_numbers = np.arange(len(state) + 1)
+    begins = np.searchsorted(frame_pairs[:, 0], frame_numbers).astype(np.int32)
     return StackFrames(
         is_exact,
         bracket_balance,
@@ -170,8 +180,7 @@ def blocks_are_even(tables: ParserTables, produced_terminals: Collection[int]) -
     balances = balances_of(rules, terminals)
     if balances is None:
         return False
-    roots = {rule.origin for rule in rules if tables.nonterminals[rule.origin].startswith("$root_")}
-    return not any(balances[-1 - root] for root in roots)
+    return not any(balances[-1 - root] for root in _root_origins(tables, rules))
 
 
 def balances_of(rules: Sequence[Rule], terminals: dict[int, int]) -> dict[int, int] | None:
@@ -207,9 +216,13 @@ def lowest_balance(rules: Sequence[Rule], balances: dict[int, int]) -> int:
             balance = 0
             origin = -1 - rule.origin
             for symbol in rule.symbols:
-                lowest_inside = lowest_of.get(symbol, 0) if symbol < 0 else min(0, balances.get(symbol, 0))
+                symbol_balance = balances.get(symbol, 0)
+                if symbol < 0:
+                    lowest_inside = lowest_of.get(symbol, 0)
+                else:
+                    lowest_inside = min(0, symbol_balance)
                 lowest_of[origin] = min(lowest_of.get(origin, 0), balance + lowest_inside)
-                balance += balances.get(symbol, 0)
+                balance += symbol_balance
         if lowest_of == lowest_before:
             return min(lowest_of.values(), default=0)
     return -len(rules)  # a loop of rules: each round would find deeper ones

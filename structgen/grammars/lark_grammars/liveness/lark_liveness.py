@@ -65,7 +65,11 @@ class Liveness:
     """What is certain, and exact answers, for one grammar."""
 
     def __init__(
-        self, tables: ParserTables, letters: Letters, limits: Limits, fixpoint: Fixpoint | None = None
+        self,
+        tables: ParserTables,
+        letters: Letters,
+        limits: Limits,
+        fixpoint: Fixpoint | None = None,
     ) -> None:
         """`fixpoint`: what another process has found for the same letters. Cost: 5 to 500 ms, with it a
         fifth. Raises LimitError (oracle_steps)."""
@@ -137,7 +141,8 @@ class Liveness:
     @property
     def boundary(self) -> npt.NDArray[np.int32]:
         """For each letter the boundary behind it."""
-        return np.array([boundary for _terminal, boundary in self._letters_with_boundary()], np.int32)
+        boundaries = [boundary for _terminal, boundary in self._letters_with_boundary()]
+        return np.array(boundaries, np.int32)
 
     # --- the fixpoint ---------------------------------------------------------------------------------------
 
@@ -160,15 +165,18 @@ class Liveness:
         stacks of the others."""
         self._frames = frames_of(tables, actions, gotos, rules)
         # The symbol above the state is one of the `dot` symbols that are reduced: the others lie below.
-        exits_of_state = [
-            sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
-            for kernel in tables.kernels
-        ]
-        exits = [exit_pair for pairs in exits_of_state for exit_pair in pairs]
-        self._exit_at = np.cumsum([0, *map(len, exits_of_state)]).astype(np.int32)
+        exits: list[tuple[int, int]] = []
+        exit_counts = []
+        for kernel in tables.kernels:
+            state_exits = {(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot}
+            exits += sorted(state_exits)
+            exit_counts.append(len(state_exits))
+        self._exit_at = np.cumsum([0, *exit_counts]).astype(np.int32)
         self._deepest = max((depth for depth, _origin in exits), default=0)
-        self.sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
-        self.origins = np.array([rule.origin for rule in tables.rules], np.int32)
+        sizes = [len(rule.symbols) for rule in tables.rules]
+        origins = [rule.origin for rule in tables.rules]
+        self.sizes = np.array(sizes, np.int32)
+        self.origins = np.array(origins, np.int32)
         self._parser: Fields = {
             "actions": actions,
             "terminals": actions.shape[1],
@@ -189,7 +197,7 @@ class Liveness:
             "letter_boundary": self._boundary,
             "letters": len(self._terminal),
             "words": self._words,
-            "run_exits": self._empty_rows(max(map(len, exits_of_state))),
+            "run_exits": self._empty_rows(max(exit_counts)),
         }
         self._pushdown_words: npt.NDArray[np.int64] = np.empty(0, np.int64)
         """The words of a block that hold the parser; empty until they are known."""
@@ -221,19 +229,22 @@ class Liveness:
         has_variable = ((action_of_letter > 0) | is_empty_rule) & is_first_alike
         letter_frames, letters = np.nonzero(has_variable[state_of_frame])
         letter_count = len(letter_frames)
-        self._letter_variable = np.full((len(state_of_frame), len(self._terminal)), -1, np.int32)
+        shape = len(state_of_frame), len(self._terminal)
+        self._letter_variable = np.full(shape, -1, np.int32)
         self._letter_variable[letter_frames, letters] = np.arange(letter_count)
 
         has_boundary = self._find_boundaries(action_of_letter)
         boundary_frames, boundaries = np.nonzero(has_boundary[state_of_frame])
         numbers = letter_count + np.arange(len(boundary_frames))
-        self._boundary_variable = np.full((len(state_of_frame), self.boundaries), -1, np.int32)
+        shape = len(state_of_frame), self.boundaries
+        self._boundary_variable = np.full(shape, -1, np.int32)
         self._boundary_variable[boundary_frames, boundaries] = numbers
         self._boundary_frames = boundary_frames.astype(np.int32)
         self._boundary_numbers = boundaries
         self._boundary_rows = self._put_available_letters(boundary_frames, boundaries)
 
-        variables = np.full((letter_count + len(boundary_frames), 3), -1, np.int32)
+        variable_count = letter_count + len(boundary_frames)
+        variables = np.full((variable_count, 3), -1, np.int32)
         variables[:letter_count, 0] = letter_frames
         variables[:letter_count, 1] = letters
         variables[letter_count:, 0] = boundary_frames
@@ -269,7 +280,8 @@ class Liveness:
             self._accepts = np.zeros(len(variables), np.uint8)
         else:
             # Copies, since arrays over the bytes of a file cannot be written to.
-            self._values = np.frombuffer(fixpoint.values, np.uint64).reshape(-1, self._words).copy()
+            values = np.frombuffer(fixpoint.values, np.uint64)
+            self._values = values.reshape(-1, self._words).copy()
             self._accepts = np.frombuffer(fixpoint.accepts, np.uint8).copy()
         self._parser |= {
             "letter_variable": self._letter_variable,
@@ -349,7 +361,13 @@ class Liveness:
         has_boundary[:, 0] = True
         return has_boundary
 
-    def _letters_at(self, context: int, line: int, kind: int, inside: bool) -> int:
+    def _letters_at(
+        self,
+        context: int,
+        line: int,
+        kind: int,
+        inside: bool,
+    ) -> int:
         """Return the letters that may come at a boundary, as bits.
 
         The boundary is a `line` and a `kind`, in a `context` of the parser; `inside`: a bracket is open.
@@ -377,7 +395,8 @@ class Liveness:
             for letter in bit_numbers(letters & self._later_alike):
                 first_letters |= 1 << self._first_alike[letter]
             row_bytes += first_letters.to_bytes(8 * self._words, "little")
-        return np.frombuffer(row_bytes, np.uint64).reshape(-1, self._words).copy()
+        words = np.frombuffer(row_bytes, np.uint64)
+        return words.reshape(-1, self._words).copy()
 
     def _find_certain(self) -> npt.NDArray[np.uint8]:
         """Return `certain`, found by compiled code."""
@@ -413,7 +432,8 @@ class Liveness:
         }
         block = self._make_block(CertainSearch, fields)
         find_certain(address_of(block))
-        is_certain = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
+        shape = len(self._tables.actions), self.boundaries, 2
+        is_certain = np.zeros(shape, np.uint8)
         states = frames.state[self._boundary_frames]
         is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
         is_certain[states, self._boundary_numbers, is_inside] = 1
@@ -438,7 +458,12 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, states: Sequence[int], inside: bool, letters: Sequence[int]) -> bool | None:
+    def reaches_end(
+        self,
+        states: Sequence[int],
+        inside: bool,
+        letters: Sequence[int],
+    ) -> bool | None:
         """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
         is read; None: letters cannot decide it, search for a completion. `inside`: a bracket is open."""
         needs_column = self._letters.keeps_column and not inside
@@ -454,7 +479,12 @@ class Liveness:
         # Letters that were found are certain; without them the others must all be known.
         return is_live if is_live or is_sure else None
 
-    def is_live_before_lexeme(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
+    def is_live_before_lexeme(
+        self,
+        states: Sequence[int],
+        inside: bool,
+        lexeme: int,
+    ) -> bool | None:
         """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters
         cannot decide it, search for a completion."""
         if not self._frames.is_exact:
@@ -465,7 +495,12 @@ class Liveness:
         is_decided = self.is_exact if is_live else is_sure
         return is_live if is_decided else None
 
-    def _search_end(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
+    def _search_end(
+        self,
+        states: Sequence[int],
+        inside: bool,
+        letters: int,
+    ) -> tuple[bool, bool]:
         """Return whether some text goes on from a stack with some letters, and whether these and those behind
         ignored lexemes are all that there are."""
         context = int(self._tables.context_of[states[-1]])
@@ -507,10 +542,11 @@ def alike_terminals(tables: ParserTables) -> list[int]:
     thousands of strings that are ways of one rule, one. Terminals of lines and brackets stay."""
     actions = tables.actions
     # Rules that make the same nonterminal of as many symbols do the same to the stack: they get one code.
-    shapes = np.array([(rule.origin, len(rule.symbols)) for rule in tables.rules])
-    _shapes, shape_of_rule = np.unique(shapes, axis=0, return_inverse=True)
+    shapes = [(rule.origin, len(rule.symbols)) for rule in tables.rules]
+    _shapes, shape_of_rule = np.unique(np.array(shapes), axis=0, return_inverse=True)
     reduced_rules = np.maximum(-1 - actions, 0)
-    codes = np.where(actions < 0, -1 - shape_of_rule.reshape(-1)[reduced_rules], 0)
+    reduced_shapes = shape_of_rule.reshape(-1)[reduced_rules]
+    codes = np.where(actions < 0, -1 - reduced_shapes, 0)
     # States that only reduce, and reduce alike, are one: strings that are ways of one rule end in them.
     only_reduces = actions.max(axis=1) <= 0
     state_of_codes: dict[bytes, int] = {}

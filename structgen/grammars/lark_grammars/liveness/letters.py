@@ -306,7 +306,9 @@ class Letters:
         is_settled = -1 not in carries
         # Carries that owe little come first: these are the likeliest to have a kind.
         for carry in sorted(carries - {-1}, key=self._weight_of_carry):
-            kind = self._kind_of.get(carry, self._kind_of.get(self.lexer.alike_carry(carry), -1))
+            kind = self._kind_of.get(carry, -1)
+            if kind < 0:
+                kind = self._kind_of.get(self.lexer.alike_carry(carry), -1)
             number = self._number_of.get((terminal, kind), -1)
             if self.listed_count:  # the list is closed: a letter must be on it, and be met or ignored
                 usable_bits = self.met_bits | self._dropped_bits[0]
@@ -369,7 +371,8 @@ class Letters:
         lexer_state = self.lexer.states[state]
         items = self.lexer.items.items
         ends_as = self.lexer.instructions.ends_as
-        terminals = {ends_as[items[item].at] for item in (*lexer_state.items, *lexer_state.words)}
+        open_items = (*lexer_state.items, *lexer_state.words)
+        terminals = {ends_as[items[item].at] for item in open_items}
         terminals.discard(NO_TERMINAL)
         terminals.update(terminal for terminal, _carry in lexer_state.ends)
         if lexer_state.bound is not None:
@@ -565,7 +568,13 @@ class Letters:
             self._available_memo[key] = bits
         return bits
 
-    def _letters_behind(self, context: int, letters: int, kinds: tuple[int, ...], inside: bool) -> int:
+    def _letters_behind(
+        self,
+        context: int,
+        letters: int,
+        kinds: tuple[int, ...],
+        inside: bool,
+    ) -> int:
         """Return some letters, those behind the ignored ones among them, and those behind some `kinds`.
 
         Letters are bits. `context`: of the parser, which stays while lexemes are ignored; `inside`: a bracket
@@ -640,7 +649,9 @@ class Letters:
     def _partition_kinds(self, rows_behind: list[list[int]]) -> list[int]:
         """Return the part of each kind. Kinds of one part have equal rows, once each letter in the rows is
         replaced by its terminal and the part of its kind: the coarsest such partition."""
-        letters_of = {bits: bit_numbers(bits) for row in rows_behind for bits in row if bits != NOWHERE}
+        letters_of: dict[int, list[int]] = {}
+        for row in rows_behind:
+            letters_of |= {bits: bit_numbers(bits) for bits in row if bits != NOWHERE}
         # A kind that was not looked at, or behind which there may be more letters, stays as it is; so does
         # the kind of an ignored lexeme, which is met in contexts that are not compared.
         alone = {kind for terminal, kind in self.letters if terminal in self._ignored_terminals[1]}
@@ -657,12 +668,12 @@ class Letters:
                 letters = (self.letters[number] for number in numbers)
                 letters_by_part[bits] = frozenset((terminal, part_of[kind]) for terminal, kind in letters)
             new_parts: dict[tuple[object, ...], int] = {}
-            part_of = [
-                new_parts.setdefault(
-                    (part_of[kind], *map(letters_by_part.__getitem__, rows_behind[kind])), len(new_parts)
-                )
-                for kind in kinds
-            ]
+            next_part_of = []
+            for kind in kinds:
+                letter_sets = map(letters_by_part.__getitem__, rows_behind[kind])
+                key = part_of[kind], *letter_sets
+                next_part_of.append(new_parts.setdefault(key, len(new_parts)))
+            part_of = next_part_of
             # Parts are split and never joined, so an equal number of parts means the same partition.
             if len(new_parts) == part_count:
                 return part_of

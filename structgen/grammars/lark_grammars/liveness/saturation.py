@@ -278,7 +278,13 @@ def _list_nonterminal(c: Saturation, origin: int) -> None:
 
 
 @jit
-def _put_letter(c: Saturation, v: int, state: int, rule: int, letter: int) -> bool:
+def _put_letter(
+    c: Saturation,
+    v: int,
+    state: int,
+    rule: int,
+    letter: int,
+) -> bool:
     """Add a run that a `rule` reduces before a `letter`, where one symbol of the rule is above a `state`, the
     rest below; return whether an exit of the variable `v` has grown. For example, with `pair: a b` and the
     `state` behind `a`, the run is `b`: reduced to `pair`, 0 more frames below. `c`: the block."""
@@ -286,7 +292,10 @@ def _put_letter(c: Saturation, v: int, state: int, rule: int, letter: int) -> bo
     size = c.sizes[rule]
     if size > 1:
         number = _exit_number(c, state, origin, size - 2)
-        return number >= 0 and _set_letter(skip(c.values, c.words * (c.value_at[v] + number)), letter)
+        if number < 0:
+            return False
+        value = skip(c.values, c.words * (c.value_at[v] + number))
+        return _set_letter(value, letter)
     # The whole rule is above the state: what it makes goes on there.
     if _set_letter(skip(c.letters_behind, c.words * origin), letter):
         _list_nonterminal(c, origin)
@@ -294,7 +303,13 @@ def _put_letter(c: Saturation, v: int, state: int, rule: int, letter: int) -> bo
 
 
 @jit
-def _put_runs(c: Saturation, v: int, state: int, source: int, frame_above: int) -> bool:
+def _put_runs(
+    c: Saturation,
+    v: int,
+    state: int,
+    source: int,
+    frame_above: int,
+) -> bool:
     """Add what becomes of the runs of a variable, `source`, of a frame `frame_above` that is directly above a
     `state`; return whether an exit of the variable `v` has grown. An exit of depth 1 there is, for example,
     an exit of depth 0 of `v`. `c`: the block."""
@@ -335,7 +350,8 @@ def _take_fresh(c: Saturation, origin: int) -> None:
 def _forget_met(c: Saturation) -> None:
     """Forget to what runs were reduced."""
     for i in range(c.met_count):
-        for at in range(c.words * c.met[i], c.words * (c.met[i] + 1)):
+        first = c.words * c.met[i]
+        for at in range(first, first + c.words):
             c.letters_behind[at] = 0
             c.done[at] = 0
     c.met_count = 0
@@ -353,8 +369,9 @@ def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
     source = -1
     action = _action_of(c, frame, letter)
     if action < 0:  # an empty rule
-        _set_letter(skip(c.letters_behind, c.words * c.origins[-1 - action]), letter)
-        _list_nonterminal(c, c.origins[-1 - action])
+        origin = c.origins[-1 - action]
+        _set_letter(skip(c.letters_behind, c.words * origin), letter)
+        _list_nonterminal(c, origin)
     else:
         frame_above = _frame_above(c, frame, action - 1)
     if frame_above >= 0:
@@ -540,7 +557,8 @@ def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
         c.walks = c.walks + 1  # marks of other walks are old: they need not be cleared
         found_count = 0
         for i in range(size):
-            for j in range(c.below_at[c.here[i]], c.below_at[c.here[i] + 1]):
+            upper = c.here[i]
+            for j in range(c.below_at[upper], c.below_at[upper + 1]):
                 under = c.below[2 * j + 1]
                 if c.marks[under] != c.walks:
                     c.marks[under] = c.walks
@@ -658,9 +676,11 @@ def find_certain(address: int) -> int:
     next_node = 0
     has_room = True
     for i in range(c.wanted_count):
-        c.wanted_node[i] = _node_number(c, c.wanted_frame[i], skip(c.wanted_letters, c.words * i))
+        wanted_letters = skip(c.wanted_letters, c.words * i)
+        c.wanted_node[i] = _node_number(c, c.wanted_frame[i], wanted_letters)
     while next_node < c.node_count and has_room:
-        if run_from(c, c.node_frame[next_node], skip(c.node_letters, c.words * next_node)):
+        letters = skip(c.node_letters, c.words * next_node)
+        if run_from(c, c.node_frame[next_node], letters):
             c.ends[next_node] = 1
         else:
             has_room = _put_ways(c, next_node)
@@ -725,9 +745,11 @@ def reaches_text_end(address: int, max_runs: int) -> int:
         last = c.exit_at[c.frame_state[frame] + 1]
         for i in range(first, last):
             # What a run is reduced to waits at its frame. `waiting` is a ring: no exit is deeper than it.
-            if c.exit_depth[i] <= under:
-                at = size * ((under - c.exit_depth[i]) % c.deep) + c.words * c.exit_origin[i]
-                _add_letters(c.words, skip(c.waiting, at), skip(c.run_exits, c.words * (i - first)))
+            depth = c.exit_depth[i]
+            if depth <= under:
+                at = size * ((under - depth) % c.deep) + c.words * c.exit_origin[i]
+                letters = skip(c.run_exits, c.words * (i - first))
+                _add_letters(c.words, skip(c.waiting, at), letters)
         # Down the stack: a frame is left once all that was reduced directly above it was looked at.
         frame = -1
         while frame < 0 and under >= 0:

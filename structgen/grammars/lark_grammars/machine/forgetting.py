@@ -38,7 +38,8 @@ def forget_places(grown: GrowingTables) -> int:
 
     # Cells: those of these places, and all below them.
     is_kept = np.zeros(len(cells), np.bool_)
-    pending = np.unique(kept_places[:, [L.LarkPlace.stack, L.LarkPlace.widths]])
+    tops = kept_places[:, [L.LarkPlace.stack, L.LarkPlace.widths]]
+    pending = np.unique(tops)
     while len(pending):
         is_kept[pending] = True
         below = np.unique(cells[pending, L.Cell.below])
@@ -52,11 +53,10 @@ def forget_places(grown: GrowingTables) -> int:
         kept_places[:, word] = cell_numbers[kept_places[:, word]]
 
     # What was read of places names them by their old numbers, so it goes.
-    new_tables = {
-        word_of(L.LarkContext, name): np.empty((0, words_of(kind)), np.int64)
-        for name, kind in _READ_OF_PLACES.items()
-    }
-    new_tables |= {_CELLS: kept_cells, _PLACES: kept_places, NODES: nodes}
+    new_tables = {_CELLS: kept_cells, _PLACES: kept_places, NODES: nodes}
+    for name, kind in _READ_OF_PLACES.items():
+        table = word_of(L.LarkContext, name)
+        new_tables[table] = np.empty((0, words_of(kind)), np.int64)
     grown.load_tables(new_tables)
     # As much room as before: more places come.
     grown.make_room(_CELLS, len(cells))

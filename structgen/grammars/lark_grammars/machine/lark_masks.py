@@ -8,6 +8,7 @@ from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import skip
 from structgen.grammars.lark_grammars.machine.lark_layout import (
     NOTHING_READ,
+    READING_WORDS,
     WALK_WORDS,
     WHOLE_MASK,
     LarkContext,
@@ -63,7 +64,13 @@ def walk_small(address: int, pending: int) -> int:
 
 
 @jit
-def walk_trie(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int:
+def walk_trie(
+    c: LarkContext,
+    trie: Trie,
+    place: int,
+    state: int,
+    column: int,
+) -> int:
     """Append to `tokens` those of a `trie` that may come in a reading: a `place`, a `state` of the lexer, a
     `column`. Return 0, ASKED, or FULL. After ASKED the caller takes the tokens back, as `add_walked` does.
     `c`: the block."""
@@ -82,20 +89,22 @@ def walk_trie(c: LarkContext, trie: Trie, place: int, state: int, column: int) -
     node = 0
     while node < trie.count:
         word = nodes[node]
-        reading_count = read_byte(c, depth_of(word) - 1, depth_of(word), byte_of(word))
+        depth = depth_of(word)
+        reading_count = read_byte(c, depth - 1, depth, byte_of(word))
         if reading_count == FULL:
             return FULL
         is_asked = is_asked or reading_count == ASKED
         if reading_count <= 0:
             node = end_of(word)  # past the subtree: nodes are in depth-first order
             continue
-        there = skip(room, WALK_WORDS * depth_of(word))
+        there = skip(room, WALK_WORDS * depth)
         slot = slot_of(word)
         if slot:  # tokens end at this node
             is_live = 0
             for i in range(reading_count):
                 if is_live != 1:
-                    code = lexeme_lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
+                    reading = skip(there, 1 + READING_WORDS * i)
+                    code = lexeme_lives(c, reading[0], reading[1], reading[2])
                     is_live = code if code != 0 else is_live
             is_asked = is_asked or is_live == ASKED
             if is_live == 1:

@@ -20,7 +20,13 @@ from structgen.machines.machine_core.lexeme_layout import ASK_START, UNKNOWN, Wo
 
 
 @jit
-def row_of(c: LarkContext, first: int, second: int, third: int, fourth: int) -> WorkRow:
+def row_of(
+    c: LarkContext,
+    first: int,
+    second: int,
+    third: int,
+    fourth: int,
+) -> WorkRow:
     """Return a row with the words `first`, `second`, `third` and `fourth`, as the tables find it. It is
     scratch of the block `c`: the next row takes its place. `row_of(c, top, below, 0, 0)` is a cell's."""
     row = c.work
@@ -48,7 +54,11 @@ def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
 
 
 @jit
-def reduce_stack(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
+def reduce_stack(
+    c: LarkContext,
+    stack: int,
+    terminal: int,
+) -> tuple[int, int, int]:
     """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
     end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
     below. Of a stack whose top unit reductions change, the ones in between are not made.

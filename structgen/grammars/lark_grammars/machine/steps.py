@@ -36,7 +36,14 @@ from structgen.machines.machine_core.lexeme_layout import (
 
 
 @jit
-def put_reading(c: LarkContext, there: Int64s, count: int, place: int, state: int, column: int) -> int:
+def put_reading(
+    c: LarkContext,
+    there: Int64s,
+    count: int,
+    place: int,
+    state: int,
+    column: int,
+) -> int:
     """Append a reading, once; return how many there are then, or FULL. `there`: memory with `count` readings;
     `place`, `state`, `column`: the new one. `put_reading(c, there, 0, place, state, 0)` puts the first one.
     `c`: the block."""
@@ -54,7 +61,14 @@ def put_reading(c: LarkContext, there: Int64s, count: int, place: int, state: in
 
 
 @jit
-def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, byte_class: int) -> int:
+def move_readings(
+    c: LarkContext,
+    here: Int64s,
+    count: int,
+    there: Int64s,
+    byte: int,
+    byte_class: int,
+) -> int:
     """Read a `byte` of a class, `byte_class`, in `count` readings that stand in `here`; those behind it are
     written to `there`. Return how many they are, ASKED, or FULL. A special token is a class, and its byte
     is -1: `move_readings(c, here, count, there, -1, byte_class)`. `c`: the block.
@@ -119,7 +133,9 @@ def read_byte(c: LarkContext, spot: int, target_spot: int, byte: int) -> int:
     here = skip(c.walks, WALK_WORDS * spot)
     there = skip(c.walks, WALK_WORDS * target_spot)
     # The first word of a spot is how many readings stand there.
-    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte, c.classes[byte])
+    readings = skip(here, 1)
+    next_readings = skip(there, 1)
+    there[0] = move_readings(c, readings, here[0], next_readings, byte, c.classes[byte])
     return there[0] if there[0] != 0 else REFUSED
 
 

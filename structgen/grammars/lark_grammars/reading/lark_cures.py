@@ -35,7 +35,11 @@ def place_of(message: str, text: str) -> tuple[int, int] | None:
     return text_before.count("\n") + 1, offset - text_before.rfind("\n")
 
 
-def cure_for(message: str, text: str, place: tuple[int, int] | None) -> str:
+def cure_for(
+    message: str,
+    text: str,
+    place: tuple[int, int] | None,
+) -> str:
     """Return how to mend a grammar that lark refuses with a message, at a place of its text."""
     undefined = _UNDEFINED.search(message)
     if undefined:

@@ -54,7 +54,12 @@ INDENTER: Final = (
 class _Recorder:
     """Replaces lark's contextual lexer, and records its arguments. So lark compiles no patterns."""
 
-    def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        conf: Any,
+        states: dict[int, Any],
+        always_accept: Sequence[str] = (),
+    ) -> None:
         self.conf = conf
         self.states = states
         self.always = frozenset(always_accept)
@@ -228,7 +233,11 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str]) -> None:
 
 
 def never_made(
-    rules: Sequence[Any], start: str, ignored_names: Sequence[str], have: Collection[str], where: str
+    rules: Sequence[Any],
+    start: str,
+    ignored_names: Sequence[str],
+    have: Collection[str],
+    where: str,
 ) -> tuple[str, ...]:
     """Return the declared terminals in lark's rules that nothing makes: those not in `have`.
 
@@ -334,7 +343,12 @@ def _bounded_parser(limits: Limits) -> type:
             self.nonterminal_transitions = all_transitions
 
     class BoundedParser(LALR_Parser):
-        def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
+        def __init__(
+            self,
+            conf: Any,
+            debug: bool = False,
+            strict: bool = False,
+        ) -> None:
             if len(conf.rules) > limits.grammar_rules:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
@@ -358,7 +372,12 @@ _READERS: Final = {
 """The cure by the ending of a file that is probably in another language."""
 
 
-def refusal_error(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
+def refusal_error(
+    error: BaseException,
+    text: str,
+    source: str | None,
+    start: str,
+) -> GrammarError:
     """Return the GrammarError for an `error` of lark. It names the place in the `text`, or in the file
     `source`, and how to mend it: for the `start` rule "begin", say, `Write begin: ...`."""
     message = str(error).strip()
@@ -462,8 +481,10 @@ class _Tables:
         self.number = {name: number for number, name in enumerate(self.names)}
         # An ignored string that replaces a match is not ignored: lark decides that by the match. It is a
         # separate terminal, which the parser treats like the string.
-        ignored_strings = [name for name in self.names if name in lexer.conf.ignore and self._is_string(name)]
-        self.unignored_numbers = {name: len(self.names) + index for index, name in enumerate(ignored_strings)}
+        self.unignored_numbers: dict[str, int] = {}
+        for name in self.names:
+            if name in lexer.conf.ignore and self._is_string(name):
+                self.unignored_numbers[name] = len(self.names) + len(self.unignored_numbers)
         self._order: dict[str, tuple[Any, ...]] = {}
         """For each terminal read so far: the key by which lark orders it."""
         self._rules = Numbered[Any]()
@@ -551,7 +572,8 @@ class _Tables:
         `order`: lark's states, `number_of_state`: their numbers here."""
         from lark.parsers.lalr_analysis import Shift
 
-        actions = np.zeros((len(order), len(self.names) + len(self.unignored_numbers)), np.int32)
+        terminal_count = len(self.names) + len(self.unignored_numbers)
+        actions = np.zeros((len(order), terminal_count), np.int32)
         cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
         terminal_numbers = {name: self._numbers_of(name) for name in self.names}

@@ -21,7 +21,11 @@ _IN_PATTERN: Final = re.compile(r"line (\d+), column (\d+)$")
 
 
 @contextmanager
-def patterns_placed(text: str, source: str | None, import_paths: Sequence[Importer]) -> Iterator[None]:
+def patterns_placed(
+    text: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+) -> Iterator[None]:
     """Raise an error of a pattern in a block that loads the grammar `text` with the file, line and column of
     the pattern: `source` or an imported file, "grammar" for a text."""
     try:
@@ -55,7 +59,9 @@ def patterns_placed(text: str, source: str | None, import_paths: Sequence[Import
 
 
 def _definitions_in(
-    text: str, source: str | None, import_paths: Sequence[Importer]
+    text: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
 ) -> Iterator[tuple[Any, str]]:
     """Yield lark's trees of rules, terminals and ignored patterns of a grammar and its imports, with the file
     of each."""
@@ -87,7 +93,11 @@ def _pattern_of_token(token: Any) -> Any:
     return pattern_of_literal(token)
 
 
-def _imported_texts(text: str, source: str | None, paths: Sequence[Importer]) -> Iterator[tuple[str, str]]:
+def _imported_texts(
+    text: str,
+    source: str | None,
+    paths: Sequence[Importer],
+) -> Iterator[tuple[str, str]]:
     """Yield the texts and the files of what a grammar imports from folders of the caller."""
     from lark.load_grammar import GrammarBuilder
 
@@ -124,7 +134,12 @@ def _pattern_faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, 
 
 
 def _place_error(
-    error: GrammarError, file: str, token: Any, name: str, *, pattern_text: str = ""
+    error: GrammarError,
+    file: str,
+    token: Any,
+    name: str,
+    *,
+    pattern_text: str = "",
 ) -> GrammarError:
     """Return an `error` with the place of a `token` in a `file`, or, inside a pattern that is `pattern_text`
     as it is read, with that of the fault in it. `name`: of the definition, such as `terminal NUMBER`."""

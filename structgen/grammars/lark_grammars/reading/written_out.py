@@ -34,7 +34,9 @@ def check_terminals(text: str, limits: Limits) -> None:
         defined_name, *parts_here = (str(getattr(part, "name", part)) for part in values)
         parts[defined_name] = [*parts.get(defined_name, []), *parts_here]
     sizes: dict[str, int] = {}
-    order = TopologicalSorter({name: set(used) & parts.keys() for name, used in parts.items()})
+    # A definition comes after the terminals that it uses, whose sizes are known then.
+    uses = {name: set(used) & parts.keys() for name, used in parts.items()}
+    order = TopologicalSorter(uses)
     with suppress(CycleError):
         for name in order.static_order():
             sizes[name] = sum(sizes.get(part, 1) for part in parts[name])
@@ -57,7 +59,9 @@ def check_rules(definitions: Sequence[Any], limits: Limits, where: str) -> int:
     while counter.waiting:
         name, *arguments = counter.waiting.pop()
         parameters, tree = counter.templates[name]
-        counter.count_definition(tree, dict(zip(map(str, parameters), arguments, strict=False)))
+        # A wrong number of arguments is an error of lark's, which comes later.
+        names = zip(map(str, parameters), arguments, strict=False)
+        counter.count_definition(tree, dict(names))
     return counter.count
 
 
@@ -146,15 +150,21 @@ class _RuleCounter:
         return self.met[use]
 
 
-def check_shortest(rules: Iterable[Any], terminals: Iterable[Any], start: str, limits: Limits) -> None:
+def check_shortest(
+    rules: Iterable[Any],
+    terminals: Iterable[Any],
+    start: str,
+    limits: Limits,
+) -> None:
     """Raise LimitError if each text of lark's compiled `rules` comes to more than `limits.oracle_steps`:
     completions are written out. One of the `terminals` counts one, and a long one the square of its length:
     `start: /[a-z]{5000}/` counts 200,000. `start`: the start rule. Cost: that of `least_lengths`."""
     plain: list[tuple[str, tuple[str, ...]]] = []
     known_lengths: dict[str, int] = {}
     for rule in rules:
+        symbols = tuple(str(symbol.name) for symbol in rule.expansion)
+        plain.append((str(rule.origin.name), symbols))
         known_lengths |= {str(symbol.name): 1 for symbol in rule.expansion if symbol.is_term}
-        plain.append((str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)))
     # The search for a completion goes over all states of a lexeme for each byte of it.
     for terminal in terminals:
         known_lengths[str(terminal.name)] = max(1, terminal.pattern.min_width**2 // 125)
