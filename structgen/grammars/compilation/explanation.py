@@ -1,4 +1,4 @@
-"""`explain`: what a schema or a grammar comes to, for people."""
+"""`explain`: the explanation of a schema or a grammar, for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What explanations share: sections of lines, for `structgen explain`, `print` and notebooks."""
+"""The layout of explanations: sections of lines, for `structgen explain`, `print` and notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a grammar of texts comes to: what lark resolved in silence, what is of no use, what is accepted."""
+"""The explanation of a grammar of texts: conflicts that lark resolved in silence, useless parts, and accepted
+texts."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ class GrammarExplanation(Remarks, Shown):
     lexer."""
 
     kind: str
-    """What it is, and what reads it."""
+    """The kind of the grammar, with its lexer and parser."""
     unproductive: tuple[str, ...]
     """Rules that derive no text."""
     beaten: tuple[BeatenTerminal, ...]
@@ -80,7 +81,7 @@ class GrammarExplanation(Remarks, Shown):
         return asdict(self)
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
-        """Yield what `structgen explain` prints of it; there is no outline."""
+        """Yield the lines that `structgen explain` prints; there is no outline."""
         costs = self.costs
         yield f"{name}: {self.kind}" if name else self.kind
         if costs.rules:
@@ -194,7 +195,7 @@ def _barren_rules(tables: ParserTables) -> list[str]:
 
 
 def _barren_symbols(rules: Sequence[tuple[S, tuple[S, ...]]], productive_terminals: Iterable[S]) -> set[S]:
-    """Return the symbols on the left of rules that derive no text, where those that are made have one."""
+    """Return the symbols on the left of rules that derive no text. `productive_terminals` have texts."""
     return {lhs for lhs, _right in rules} - productive_symbols(rules, productive_terminals)
 
 

@@ -1,4 +1,4 @@
-"""What `Sampling(banned=...)` takes from the texts of a request: texts, and tokens by their ids.
+"""The bans of `Sampling(banned=...)`: texts, and tokens by their ids.
 
 A banned text is in no text, in whichever tokens: `sg.without` makes a grammar of the other texts. A banned
 token is never chosen: the grammar is compiled for a tokenizer without it. So both are exact, with budgets,

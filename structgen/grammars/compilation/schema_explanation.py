@@ -1,4 +1,4 @@
-"""A JSON Schema explained: what its documents are, what in it can never hold, what it costs; and in words."""
+"""The explanation of a JSON Schema: its documents, the parts that can never hold, its costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from structgen.schema.explaining.outline import Line, Outline
 from structgen.schema.reading.openai import OpenAIRefusal
 
 _LEVELS = 24
-"""Levels that are drawn; what lies deeper stands at the last of them, with its depth and without pointers."""
+"""Levels that are drawn; deeper lines stand at the last level, with their depth and without pointers."""
 _LABEL = 44
 """Columns after which the words about a value begin at the latest."""
 
@@ -70,7 +70,7 @@ class Explanation(Shown):
         return {**documents, **whole, "report": self.report.to_json()}
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
-        """Yield what `structgen explain` prints of it, at most `most` lines of its outline."""
+        """Yield the lines that `structgen explain` prints, at most `most` of the outline."""
         report, costs, lines = self.report, self.costs, self.outline.lines
         prefix = f"{name}: " if name else ""
         yield f"{prefix}JSON Schema draft {report.draft}"
@@ -133,7 +133,7 @@ def _tree_lines(lines: Sequence[Line]) -> Iterator[str]:
 
 
 def _draw_guides(depths: Sequence[int]) -> list[str]:
-    """Return what is drawn before the lines of a tree, four columns for each level."""
+    """Return the drawing before each line of a tree, four columns for each level."""
     # Backwards: whether a branch goes on below is known from the lines that come later.
     later_levels: set[int] = set()
     guides = []

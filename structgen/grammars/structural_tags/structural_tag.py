@@ -367,11 +367,12 @@ class _Reader:
         return sequence(*elements)
 
     def either(self, value: Format, place: str) -> TextGrammar:
-        elements = [
-            self.read_format(element, f"{place}/elements/{index}", self.ends)
-            for index, element in enumerate(value["elements"])
-        ]
-        return either(*elements)
+        return either(
+            *(
+                self.read_format(element, f"{place}/elements/{index}", self.ends)
+                for index, element in enumerate(value["elements"])
+            )
+        )
 
     def some(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of so many texts of a format as its type says."""
@@ -410,8 +411,7 @@ class _Reader:
         return literal(value) if isinstance(value, str) else self.token(value, place)
 
     def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
-        tags = [self.tag(tag, f"{place}/tags/{index}") for index, tag in enumerate(value["tags"])]
-        texts = either(*tags)
+        texts = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in enumerate(value["tags"])))
         if not value.get("stop_after_first"):
             _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
             texts = texts + (value["separator"] + texts).repeat()
@@ -439,8 +439,8 @@ class _Reader:
         tags: list[tuple[str, TextGrammar]],
         place: str,
     ) -> TextGrammar:
-        """Return free text with tags at triggers; with `at_least_one` it begins with a tag. `tags`: what each
-        begins with, and the grammar of the rest."""
+        """Return free text with tags at triggers; with `at_least_one` it begins with a tag. `tags`: for each
+        the text that it begins with, and the grammar of the rest."""
         triggers = _text_list(value, "triggers")
         avoided_texts = (*_text_list(value, "excludes"), *self.ends)
         stops = value.get("stop_after_first")
@@ -463,7 +463,8 @@ class _Reader:
         place: str,
         kinds: tuple[type, ...],
     ) -> Iterator[tuple[str, Any, Any]]:
-        """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
+        """Yield for each rule its place, the text or token that begins it, and its format. `kinds`: the types
+        of beginnings."""
         beginnings: list[Any] = []
         for index, rule in enumerate(value["rules"]):
             rule_place = f"{place}/rules/{index}"

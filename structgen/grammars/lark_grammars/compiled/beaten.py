@@ -15,7 +15,7 @@ from structgen.grammars.lark_grammars.reading.loaded_grammar import Context, Par
 from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 _SAMPLES: Final = 8
-"""Texts of a terminal of which it is told what they become."""
+"""So many shortest texts of a terminal are tried."""
 _LONGEST: Final = 64
 """Bytes of such a text, at most."""
 
@@ -54,8 +54,8 @@ def beaten_terminals_of(letters: Letters) -> list[ShadowedTerminal]:
 
 
 def terminals_lost_to_ignored(letters: Letters) -> dict[int, int]:
-    """Return terminals of rules and the ignored terminals that take their shortest texts, by number; those
-    that are ignored with themselves."""
+    """Return terminals of rules, each with the ignored terminal that takes its shortest texts, by number. A
+    terminal that is ignored itself stands with itself."""
     tables = letters.tables
     # Number 0 is the end of the text, which no lexeme is; below 0 are nonterminals.
     used = {symbol for rule in tables.rules for symbol in rule.symbols if symbol > 0}

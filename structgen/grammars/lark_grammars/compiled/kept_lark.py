@@ -1,8 +1,9 @@
-"""What no vocabulary changes in a compiled Lark grammar: for its file, and for the grammar that replaces it.
+"""The parts of a compiled Lark grammar that no vocabulary changes: for its file, and for the grammar that
+replaces it.
 
-Compiled code reads the arrays at once. The lexer and the letters, which make what is not in them, are read
-when somebody first asks for that: their states and all that these name, with the same numbers, as plain
-values in Python's `marshal` format.
+Compiled code reads the arrays at once. The lexer and the letters, which extend the arrays, are read when the
+first question comes: their states and all that these name, with the same numbers, as plain values in Python's
+`marshal` format.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ def identity_of(digest: str, limits: Limits) -> str:
 
 
 class KeptParts(NamedTuple):
-    """What is kept."""
+    """The parts that a file or a replacement has."""
 
     arrays: Arrays
     lexer: npt.NDArray[np.uint8]
     """The lexer and the letters, in `marshal` format."""
     words: dict[str, int]
+    """Numbers of the block that compiled code reads (`_WORDS`)."""
     lexeme: int
     """The state of the lexer before the first byte of a text."""
 
@@ -54,15 +56,16 @@ class KeptParts(NamedTuple):
 def kept_parts(
     arrays: Arrays,
     lexer: npt.NDArray[np.uint8],
-    grown: GrowingTables,
+    growing_tables: GrowingTables,
     start: int,
 ) -> KeptParts:
     """Return the parts of a compiled grammar that are kept. `arrays` and `lexer` are what
-    `LarkAnswers.kept_arrays` returns, `grown` its tables, and `start` the number of its first state."""
+    `LarkAnswers.kept_arrays` returns; `growing_tables`: of the grammar; `start`: the number of its first
+    state."""
     words = {}
     for name in _WORDS:
-        words[name] = int(grown.context[word_of(L.LarkContext, name)])
-    first_state = grown.rows(NODES)[start]
+        words[name] = int(growing_tables.context[word_of(L.LarkContext, name)])
+    first_state = growing_tables.rows(NODES)[start]
     return KeptParts(arrays, lexer, words, int(first_state[L.LarkState.lexeme]))
 
 
@@ -74,8 +77,8 @@ def write_compiled(files: CacheEntries, key: str, parts: KeptParts) -> None:
 
 
 def read_compiled(files: CacheEntries, key: str) -> KeptParts | None:
-    """Return what the file of a grammar holds; None where there is none, with a StoreWarning where it cannot
-    serve. Cost: 0.1 ms, and 0.2 ms a megabyte."""
+    """Return the parts in the file of a grammar; None where there is no file, with a StoreWarning where it
+    cannot serve. Cost: 0.1 ms, and 0.2 ms a megabyte."""
     entry = files.read(_KIND, key)
     if entry is None:
         return None

@@ -59,8 +59,8 @@ _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
 _NOTHING_WRITTEN: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
-"""With more places than this, those that no state needs are forgotten; then with twice as many as were kept,
-if these are more."""
+"""With more places than this, places that no state needs are forgotten. Afterwards the bound is twice as many
+as were kept, if these are more."""
 
 
 def _field_index(name: str) -> int:
@@ -86,6 +86,7 @@ class LarkReading(NamedTuple):
     """One way to read a text, exact by itself."""
 
     parse_position: int
+    """The place of the parser: a row of `places`."""
     lexer_state: int
     """The state of the lexer."""
     column: int
@@ -93,7 +94,8 @@ class LarkReading(NamedTuple):
 
 
 class LexerParts(NamedTuple):
-    """What answers: made when it is first asked, where the arrays come from a file."""
+    """The lexer and the letters, which answer questions. Where the arrays come from a file, they are made
+    when the first question comes."""
 
     lexer: Lexer
     rows: LexerTables
@@ -160,7 +162,8 @@ class LarkAnswers:
 
     @property
     def parts(self) -> LexerParts:
-        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 100 ms."""
+        """The lexer and the letters. Cost: where the arrays come from a file, once that of reading it, 1 to
+        100 ms."""
         if self._parts is None:
             assert self._cached_parts is not None
             with pause_collection():
@@ -282,8 +285,8 @@ class LarkAnswers:
         self._written_counts = counts
 
     def _write_new_letters(self) -> None:
-        """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
-        which ask for letters and rows outside of compiled calls."""
+        """Write new letters and states: answers bring them, and so do completions and `expected`, which ask
+        for letters and rows outside of compiled calls."""
         if self._parts is not None:
             letters = self._parts.letters
             if self._written_counts != (len(letters.classes), len(letters.letters)):
@@ -521,7 +524,8 @@ class LarkAnswers:
         return records
 
     def _leftover_records(self, record: int) -> list[tuple[int, int]]:
-        """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
+        """Return the records that a record leads to: for the rests of tokens behind a lexeme, where another
+        lexeme begins."""
         tables = self._growing_tables
         row = tables.rows(RECORDS)[record]
         leftovers = tables.rows(_LEFTOVERS)[row[LexemeRecord.leftovers] : row[LexemeRecord.leftovers_end]]

@@ -64,7 +64,7 @@ def reading_lives(address: int, position: int, lexeme: int, column: int) -> int:
 
 
 def liked_bytes(classes: bytes) -> list[int]:
-    """Return a byte of each class, those first that are written rather than others."""
+    """Return a byte of each class: the one that people write most often. The most frequent come first."""
     # The worst bytes come first, and better ones of the same class overwrite them.
     worst_first = sorted(range(256), key=lambda byte: -_RANKS[byte])
     byte_of_class = {classes[byte]: byte for byte in worst_first}
@@ -162,7 +162,7 @@ class ShortestRests:
     """Shortest completions of the states of one compiled grammar. Its lock is held."""
 
     def __init__(self, answers: LarkAnswers, tables: GrowingTables, indentation: Indentation | None) -> None:
-        self.answers, self._grown = answers, tables
+        self.answers, self._growing_tables = answers, tables
         self.newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self.letters_failed = False
@@ -200,16 +200,16 @@ class ShortestRests:
     def min_bytes_left(self, position: int) -> int:
         """Return how many bytes a place needs at least; UNREACHABLE."""
         if self._distances is None:
-            self._distances = Distances(self.answers.letters, partial(self._grown.rows, _CELLS))
+            self._distances = Distances(self.answers.letters, partial(self._growing_tables.rows, _CELLS))
         renumbering_count = self.answers.renumbering_count
         if self._last_renumbering != renumbering_count:  # costs are remembered by the numbers of cells
             self._distances.forget_costs()
             self._last_renumbering = renumbering_count
-        stack = int(self._grown.rows(_PLACES)[position, L.LarkPlace.stack])
+        stack = int(self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack])
         return self._distances.min_bytes_of(stack)
 
     def column_after_byte(self, reading: LarkReading, byte: int, is_proof: bool) -> int:
-        """Return the column of a newline after one more byte; in a proof the least of those that all do the
+        """Return the column of a newline after one more byte; in a proof the least column that does the
         same."""
         column = column_after(reading.column, byte, self._tab)
         widths = self.answers.letters.widths
@@ -258,7 +258,7 @@ class ShortestRests:
         """Return whether a newline's column counts at a place: no bracket is open."""
         if self.newline < 0:
             return False
-        brackets = self._grown.rows(_PLACES)[position, L.LarkPlace.brackets]
+        brackets = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.brackets]
         return int(brackets) == 0
 
     def takes_lines(self, position: int) -> bool:
@@ -395,7 +395,7 @@ class _Search:
         return rests.endings_of_state(state)
 
     def _estimate_rest(self, reading: LarkReading) -> int:
-        """Return what is expected of the rest of a reading: bytes at least; in a proof a multiple."""
+        """Return the estimate of the rest of a reading: bytes at least; in a proof a multiple of them."""
         if self._is_blind:
             return 0
         weight = _WEIGHT if self._target_terminals else 1

@@ -15,7 +15,8 @@ from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 
 class _TerminalExpectation(NamedTuple):
-    """What is told of a terminal: its bytes, the rules that use it, and as what the text before was read."""
+    """The expectation of a terminal: its first bytes, the rules that use it, and the terminals as which the
+    text before was read."""
 
     first_bytes: set[int]
     rules: set[str]
@@ -32,9 +33,9 @@ class Expectations:
         """The bytes of each class."""
 
     def of_readings(self, readings: list[LarkReading]) -> list[Expected]:
-        """Return what may come next in some readings: what the current lexeme
-        may become, and what may follow it, with the rules that use them, and as what the text before was
-        read. Cost: some milliseconds. Raises LimitError."""
+        """Return the terminals that may come next in some readings: as the current lexeme, and behind it.
+        Each has the rules that use it, and the terminals as which the text before was read. Cost: some
+        milliseconds. Raises LimitError."""
         lexer = self._answers.lexer
         by_terminal: dict[int, _TerminalExpectation] = {}
         in_bound: list[Expected] = []

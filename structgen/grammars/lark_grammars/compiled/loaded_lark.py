@@ -37,8 +37,9 @@ class LarkGrammar(TextGrammar):
         said: dict[str, Any] | None = None,
         missing: frozenset[int] = frozenset(),
     ) -> None:
-        """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
-        the arguments, for pickling. `said`: what `x-grammar` says of its text, imports aside."""
+        """`found`: its tables; here texts have none of the bytes `missing`. `made`: a function and its
+        arguments, which make the grammar again from a pickle. `said`: the members of `x-grammar` for its
+        text, imports aside."""
         self._found_grammar = found
         self._constructor = made
         self._definition = said
@@ -49,7 +50,7 @@ class LarkGrammar(TextGrammar):
 
     @property
     def canonical(self) -> str:
-        """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
+        """The patterns of its terminals, and the digest of lark's tables, as JSON."""
         terminals = [(terminal.name, terminal.pattern) for terminal in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
 

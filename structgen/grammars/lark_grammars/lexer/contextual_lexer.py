@@ -31,7 +31,7 @@ from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Lan
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
 BROKEN, NOTHING_OWED, OWED = range(3)
-"""What a byte does to a carry."""
+"""A byte breaks a carry, fulfils it, or leaves some of it."""
 _ROW: Final = 64
 """Numbers that the row of a state costs at least (`spend`)."""
 _SIGNED: Final = 1
@@ -41,7 +41,7 @@ Unless = tuple[tuple[int, tuple[int, ...]], ...]
 
 
 class Carry(NamedTuple):
-    """What an end leaves to the text behind it."""
+    """The debt of an end: the text behind it must meet the guards."""
 
     guards: Guards
     look_behind: LookBehind | None
@@ -57,7 +57,7 @@ class LexerState(NamedTuple):
     owed: Guards
     look_behind: LookBehind | None
     ends: tuple[tuple[int, int], ...]
-    """What the lexeme may be if it ends here: terminals, each with a carry."""
+    """The terminals that the lexeme may be if it ends here, each with a carry."""
     has_begun: bool
     """False before the first byte: there the text may end where the parser says so."""
     bound: tuple[int, Config] | None = None
@@ -95,7 +95,7 @@ class Lexer:
         self._carries = Numbered[Carry]()
         self.carries = self._carries.values
         self._states_by_key: dict[tuple[Any, ...], int] = {}
-        """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
+        """States by the lists of their items, their guards and their look-behinds: contexts share most."""
         self._alike: dict[object, int] = {}
         """Sign of guards, and the look-behinds -> the first carry of them."""
         self._alike_of: dict[int, int] = {}
@@ -289,7 +289,7 @@ class Lexer:
         barred_instructions = lexer_items.barred_instructions(owed)
         cost = len(items)
         better: Guards | None = FREE
-        """That no end with open guards, which is better than what follows, comes true."""
+        """Guards: no better end with open guards comes true. All items that follow are under them."""
         for item in items:
             at, guards = lexer_items.items[item]
             assert better is not None
@@ -334,7 +334,7 @@ class Lexer:
         return next((word for word in replacing if word in ended_words), terminal)
 
     def _look_behind_after(self, guards: Guards, look_behind: LookBehind | None) -> LookBehind | None:
-        """Return what look-behinds must know behind an end that leaves guards."""
+        """Return the knowledge that look-behinds need behind an end that leaves guards."""
         # The next lexeme does not look behind its beginning here, so only the guards may ask.
         if self.is_local and not self.items.guards_look_behind(guards):
             return self._anywhere

@@ -40,7 +40,7 @@ NO_NODE, WHOLE = range(2)
 MOST_INSTRUCTIONS: Final = 1 << 18
 """The most instructions of one grammar: counted repetitions are written out."""
 _OF_MAKING: Final = ("_tables", "_look_of", "_node_of")
-"""What is not kept: only making the instructions needs it."""
+"""Attributes that are not kept: only the making of instructions needs them."""
 _NO_CHARACTER: Final = 0xFF
 """A byte of no text: patterns take special tokens for it."""
 _LEADS: Final = ((0x80, 0), (0xC0, 1), (0xE0, 2), (0xF0, 3), (0x100, 4))
@@ -54,7 +54,7 @@ class Instruction(NamedTuple):
     to: list[int]
     """The next instructions, best first."""
     node: int = NO_NODE
-    """What the rest of a character may be (CHAR): a row of `Instructions.rows`."""
+    """The possible rests of a character (CHAR): a row of `Instructions.rows`."""
     number: int = -1
     """The terminal (MATCH), the number of the look-behind (BEHIND), the first instruction of the look-ahead
     (AHEAD)."""
@@ -72,8 +72,8 @@ class Instructions:
         kept_values: dict[str, Any] | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`kept_values`: what another process has kept of the same tables; the cost is a tenth then. `bound`:
-        as of `Lexer`."""
+        """`kept_values`: the `kept_values` of another process, for the same tables; the cost is a tenth then.
+        `bound`: as of `Lexer`."""
         self.code: list[Instruction] = []
         if kept_values is not None:
             vars(self).update(kept_values)
@@ -111,7 +111,7 @@ class Instructions:
 
     @property
     def kept_values(self) -> dict[str, Any]:
-        """All that is asked for, as plain values."""
+        """All attributes that later calls need, as plain values."""
         values = {name: value for name, value in vars(self).items() if name not in _OF_MAKING}
         return values | {"code": list(map(tuple, self.code))}
 

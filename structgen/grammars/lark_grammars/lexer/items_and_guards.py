@@ -57,7 +57,8 @@ class Partitions:
         self.first: list[list[int]] = []
         """A class of each part."""
         self.of_parts: list[Callable[[list[int]], Sequence[int]]] = []
-        """What returns of the numbers of a row those for the parts."""
+        """For each partition a function: from the numbers of a row, one for each class, to one for each
+        part."""
         self._numbers: dict[bytes, int] = {}
         self._joined_numbers: dict[frozenset[int], int] = {}
         self.whole = self.partition_of([None] * width)
@@ -116,7 +117,7 @@ class ClassRow(NamedTuple):
 
 
 class LookBehind(NamedTuple):
-    """What look-behinds know of the text before."""
+    """The knowledge that look-behinds have of the text before."""
 
     start: bool
     """Whether no text is before."""
@@ -365,8 +366,8 @@ class LexerItems:
 
     @remember_answers
     def look_behind_before(self, threads: Collection[int], start: bool) -> LookBehind | None:
-        """Return what look-behinds know before a character; without threads, before a text (`start`), or
-        where nothing is known of the text before."""
+        """Return the knowledge of look-behinds before a character, in which their `threads` are; without
+        threads, before a text (`start`), or where nothing is known of the text before."""
         looks = self.instructions.looks
         if not looks and not start:
             return None
@@ -392,7 +393,7 @@ class LexerItems:
         return LookBehind(start, frozenset(threads_left), frozenset(holding), 0)
 
     def _step_look_behind(self, look_behind: LookBehind | None, byte_class: int) -> LookBehind | None:
-        """Return what look-behinds know after one more byte, of a class."""
+        """Return the knowledge of look-behinds after one more byte, of a class."""
         if look_behind is None or not self.instructions.looks:
             return None
         next_threads: set[int] = set()
@@ -415,7 +416,7 @@ class LexerItems:
 
     @remember_answers
     def look_behind_row(self, look_behind: LookBehind | None) -> ClassRow:
-        """Return what look-behinds know after each class of bytes, as numbers (`look_behind_of`)."""
+        """Return the knowledge of look-behinds after each class of bytes, as numbers (`look_behind_of`)."""
         row = [
             self._look_behinds.number_of(self._step_look_behind(look_behind, byte_class))
             for byte_class in range(self.width)

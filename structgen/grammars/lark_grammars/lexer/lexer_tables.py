@@ -153,7 +153,7 @@ class LexerTables:
         return state_after
 
     def put_carry(self, carry: int) -> None:
-        """Write what each class of bytes does to a carry."""
+        """Write for each class of bytes whether it breaks a carry, fulfils it, or leaves some of it."""
         self._reserve_carries()
         if self._carry_moves.rows[carry, 0] != UNASKED:
             return
@@ -180,7 +180,7 @@ class LexerTables:
             array.reserve(carry_count)
 
     def _write_new_states(self) -> None:
-        """Write what new states may end as."""
+        """Write the ends of new states."""
         lexer = self.lexer
         count = len(lexer.states)
         if count == self._states_written:

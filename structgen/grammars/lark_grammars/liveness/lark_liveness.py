@@ -62,7 +62,7 @@ class Fixpoint(NamedTuple):
 
 
 class Liveness:
-    """What is certain, and exact answers, for one grammar."""
+    """Certain boundaries, and exact answers, for one grammar."""
 
     def __init__(
         self,
@@ -207,8 +207,8 @@ class Liveness:
         return np.zeros((count, self._words), np.uint64)
 
     def _make_block(self, kind: type[Pushdown], fields: Fields) -> npt.NDArray[np.int64]:
-        """Return a block with what is known of the parser and its runs, and other fields: who calls with the
-        block holds these."""
+        """Return a block of a `kind`: the fields of the parser and its runs, and the `fields` given. The
+        caller keeps the arrays among these alive."""
         block = np.zeros(words_of(kind), np.int64)
         # All kinds of blocks begin with the fields of `Pushdown`, so its words are copied.
         block[: len(self._pushdown_words)] = self._pushdown_words

@@ -49,7 +49,7 @@ _MADE_AGAIN: Final = (
     "remembered terminals_of", "remembered states_by_terminal",
     "_found_by", "_ends",
 )  # fmt: skip
-"""What is not kept: the grammar's tables say it, or the lexer."""
+"""Attributes that are not kept: they are made again from the grammar's tables, or from the lexer."""
 
 
 class Letters:
@@ -57,8 +57,8 @@ class Letters:
     what a lexeme may become later on beside them is the unsettled letter of its terminal."""
 
     def __init__(self, rows: LexerTables, kept_values: dict[str, Any] | None = None) -> None:
-        """`kept_values`: what another process has kept, of a lexer with the same numbers. Cost: else what
-        begins a lexeme in each context, and what ends it. Raises LimitError."""
+        """`kept_values`: those of another process, of a lexer with the same numbers. Cost without them: the
+        states that begin a lexeme in each context, and all states up to its ends. Raises LimitError."""
         self.rows = rows
         self.lexer = rows.lexer
         self.tables = rows.lexer.tables
@@ -123,7 +123,7 @@ class Letters:
 
     @property
     def kept_values(self) -> dict[str, Any]:
-        """What was decided, as plain values. An attribute that can be made again is named in _MADE_AGAIN."""
+        """All decisions, as plain values. An attribute that can be made again is named in _MADE_AGAIN."""
         values = {name: value for name, value in vars(self).items() if name not in _MADE_AGAIN}
         return values | {"widths": tuple(self.widths)}
 
@@ -244,7 +244,7 @@ class Letters:
         return len(self.kinds) * self.rows.contexts > _MOST_LOOKED_AT
 
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
-        """Take some letters for those that there are."""
+        """Begin anew with these letters."""
         self.letters: list[tuple[int, int]] = []
         """By number: a terminal and the kind of its carry."""
         self._number_of: dict[tuple[int, int], int] = {}
@@ -611,7 +611,7 @@ class Letters:
     # --- kinds that are one ---------------------------------------------------------------------------------
 
     def _merge_kinds(self) -> None:
-        """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
+        """Join kinds behind which the same letters may come (by partitions that are refined)."""
         part_of = self._partition_kinds(self._rows_behind_kinds())
         members: list[list[int]] = [[] for _ in range(max(part_of) + 1)]
         for kind, part in enumerate(part_of):

@@ -21,13 +21,13 @@ _READ_OF_PLACES = {
 """The tables of what was read of places, each with its rows."""
 
 
-def forget_places(grown: GrowingTables) -> int:
+def forget_places(growing_tables: GrowingTables) -> int:
     """Drop the places and cells that no state needs, and all that was remembered of places; return how many
     places stay. States keep their numbers, and places and cells their order. Under the grammar's lock.
     Cost: some milliseconds."""
-    cells = grown.rows(_CELLS)[: grown.count(_CELLS)]
-    places = grown.rows(_PLACES)[: grown.count(_PLACES)]
-    nodes = grown.rows(NODES)[: grown.count(NODES)].copy()
+    cells = growing_tables.rows(_CELLS)[: growing_tables.count(_CELLS)]
+    places = growing_tables.rows(_PLACES)[: growing_tables.count(_PLACES)]
+    nodes = growing_tables.rows(NODES)[: growing_tables.count(NODES)].copy()
 
     # Places: those of states stay, in their order.
     is_reading = nodes[:, L.LarkState.mode] == READING
@@ -57,8 +57,8 @@ def forget_places(grown: GrowingTables) -> int:
     for name, kind in _READ_OF_PLACES.items():
         table = word_of(L.LarkContext, name)
         new_tables[table] = np.empty((0, words_of(kind)), np.int64)
-    grown.load_tables(new_tables)
+    growing_tables.load_tables(new_tables)
     # As much room as before: more places come.
-    grown.make_room(_CELLS, len(cells))
-    grown.make_room(_PLACES, len(places))
+    growing_tables.make_room(_CELLS, len(cells))
+    growing_tables.make_room(_PLACES, len(places))
     return len(kept_places)

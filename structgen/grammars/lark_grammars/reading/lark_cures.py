@@ -1,4 +1,4 @@
-"""What was probably meant where lark refuses a grammar: the last sentence of the error."""
+"""Guesses how to mend a grammar that lark refuses: the last sentence of the error."""
 
 from __future__ import annotations
 

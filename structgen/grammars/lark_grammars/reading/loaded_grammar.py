@@ -105,15 +105,15 @@ class ParserTables:
     end: int
     """The states before the first terminal, and after the start rule."""
     indentation: Indentation | None
-    """What the indenter does; None: the grammar has none."""
+    """The indenter; None: the grammar has none."""
     flags: int
     """The flags of `re` for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
     remarks: Remarks = NO_REMARKS
     available: frozenset[int] | None = None
-    """The bytes that texts have, where a vocabulary lacks some: what needs others is left out of the
-    patterns. None: all."""
+    """The bytes that texts may have, where a vocabulary lacks some: characters with others are left out of
+    the patterns. None: all."""
 
     def without_bytes(self, missing: frozenset[int]) -> ParserTables:
         """Return the tables for texts that have none of some bytes. The terminals, and which of them the

@@ -1,4 +1,4 @@
-"""What a Lark grammar comes to, counted before lark writes it out.
+"""The rules that a Lark grammar comes to, counted before lark writes them out.
 
 lark distributes choices over sequences, copies what is repeated less than fifty times, and makes rules of
 each use of a template. Each of these can double with every few characters of the text, and lark has no
@@ -81,7 +81,7 @@ class _RuleCounter:
         """Uses of templates that are still to be counted."""
 
     def count_definition(self, tree: Any, names: Mapping[str, str]) -> None:
-        """Count what one definition comes to. `names`: what the parameters of its template stand for."""
+        """Count the rules of one definition. `names`: the values of the parameters of its template."""
         # Two statements: `count_alternatives` adds to `self.count` the rules that lark makes in between.
         count = self.count_alternatives(tree, names)
         self.count = self.check_count(self.count + count)
@@ -116,7 +116,7 @@ class _RuleCounter:
         return product + (kind == "maybe")
 
     def count_repetition(self, count: int, operator: Sequence[Any]) -> int:
-        """Return the alternatives of a repetition of what has `count` of them."""
+        """Return the number of alternatives of a repetition, whose repeated part has `count` of them."""
         sign, *bounds = operator
         if sign == "?":
             return count + 1
