@@ -177,7 +177,7 @@ class Lexer:
 
     def moves_of(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
-        items, words, unless, owed, look_behind, _ends, _has_begun, bound = self.states[number]
+        items, words, unless, owed, look_behind, *_rest, bound = self.states[number]
         if bound is not None:
             return self._moves_in_bound(number, *bound)
         if not items:

@@ -108,20 +108,9 @@ def frames_of(
     is_exact, max_brackets, bracket_balance = _count_brackets(tables, rules)
     # A shift is 1 + the next state in the table of actions, a goto the next state; below 0: neither.
     next_states = np.concatenate([actions - 1, gotos], axis=1)
-    states_below, symbols = np.nonzero(next_states >= 0)
-    states_above = next_states[states_below, symbols]
-
-    # Candidates are numbered: state * counts + open brackets. All pairs that the table allows come first.
     counts = max_brackets + 1
-    brackets_below = np.arange(counts)
-    brackets_above = np.minimum(max_brackets, brackets_below + bracket_balance[states_above, None])
-    # Once the most that are counted are open, they stay.
-    brackets_above = np.where(brackets_below == max_brackets, brackets_below, brackets_above)
-    upper = states_above[:, None] * counts + brackets_above
-    lower = states_below[:, None] * counts + brackets_below
-    pairs = np.stack([upper, lower], axis=2)[brackets_above >= 0]
-
-    # Then those that some stack has, from the start upwards.
+    pairs = _possible_pairs(next_states, bracket_balance, max_brackets)
+    # Of these pairs, some stack has those that are reached from the start upwards.
     has_stack = np.zeros(len(bracket_balance) * counts, np.bool_)
     candidates = np.array([tables.start * counts])
     while not has_stack[candidates].all():
@@ -143,6 +132,26 @@ def frames_of(
         below=frame_pairs,
         below_at=begins,
     )
+
+
+def _possible_pairs(
+    next_states: npt.NDArray[np.int32],
+    bracket_balance: npt.NDArray[np.int32],
+    max_brackets: int,
+) -> npt.NDArray[np.intp]:
+    """Return all pairs of a frame and one directly below it that the parser's table allows. A frame is a
+    number here: its state * (`max_brackets` + 1) + its open brackets. `next_states`: [states, symbols]."""
+    states_below, symbols = np.nonzero(next_states >= 0)
+    states_above = next_states[states_below, symbols]
+    counts = max_brackets + 1
+    brackets_below = np.arange(counts)
+    brackets_above = np.minimum(max_brackets, brackets_below + bracket_balance[states_above, None])
+    # Once the most that are counted are open, they stay.
+    brackets_above = np.where(brackets_below == max_brackets, brackets_below, brackets_above)
+    upper = states_above[:, None] * counts + brackets_above
+    lower = states_below[:, None] * counts + brackets_below
+    pairs: npt.NDArray[np.intp] = np.stack([upper, lower], axis=2)[brackets_above >= 0]
+    return pairs
 
 
 def _count_brackets(tables: ParserTables, rules: Sequence[Rule]) -> tuple[bool, int, npt.NDArray[np.int32]]:

@@ -78,9 +78,7 @@ def load_rules(
     if len(rules) > limits.grammar_rules:
         raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
     patterns = _patterns_of(terminals, bound)
-    plain = tuple(
-        (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
-    )
+    plain = tuple(map(_plain_rule, rules))
     never = never_made(rules, start, ignored_names, (*patterns, *bound), where)
     if never:
         # A rule that needs a terminal that nothing makes derives nothing.
@@ -112,6 +110,11 @@ def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, st
                 cure="Have it match a character at least, and make it optional in the rules.",
             )
     return patterns
+
+
+def _plain_rule(rule: Any) -> tuple[str, tuple[str, ...]]:
+    """Return one of lark's rules as names: of the nonterminal, and of the symbols on the right."""
+    return str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)
 
 
 def _pattern_tree(name: str, pattern: str) -> Node:
