@@ -183,10 +183,9 @@ class LarkAnswers:
         if self._liveness is None:
             liveness_inputs = self._tables, self.letters, self.limits
             liveness = Liveness(*liveness_inputs, self._fixpoint)
-            self._liveness = liveness
-            self._fixpoint = None
-            # Its arrays are new, so the addresses that compiled code reads are written once more.
-            self._written_counts = _NOTHING_WRITTEN
+            # Its arrays are new, so the addresses that compiled code reads are written once more. One
+            # statement: an interrupt must not leave the old addresses beside the new arrays.
+            self._liveness, self._fixpoint, self._written_counts = liveness, None, _NOTHING_WRITTEN
         return self._liveness
 
     @property

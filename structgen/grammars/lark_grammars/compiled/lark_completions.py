@@ -131,11 +131,16 @@ class Endings:
                 is_new = target >= 0 and target not in self._steps and target not in new_steps
                 if is_new and (self._has_end is None or self._has_end(target)):
                     new_steps[target] = state, symbol
-        # All is assigned at the end: after a LimitError above the same step is made again.
-        self._steps = self._steps | new_steps
-        self._seen_endings = self._seen_endings.union(ends)
-        self.endings = [*self.endings, *ends.values()]
-        self._frontier = list(new_steps)
+        steps = self._steps | new_steps
+        seen_endings = self._seen_endings.union(ends)
+        endings = [*self.endings, *ends.values()]
+        # All at once, at the end: after a LimitError above, or an interrupt, the same step is made again.
+        self._steps, self._seen_endings, self.endings, self._frontier = (
+            steps,
+            seen_endings,
+            endings,
+            list(new_steps),
+        )
 
     def iterate_endings(self) -> Iterator[Ending]:
         """Yield all ends. Raises LimitError."""

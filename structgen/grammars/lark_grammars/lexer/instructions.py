@@ -135,8 +135,10 @@ class Instructions:
         if number is None:
             number = self.put_instruction(Instruction(CHAR, [target], node))
             # The dictionary is written last: nothing leads to the remains of an interrupted call.
-            self.looks_behind[number:] = (self.looks_behind[target],)
-            self.ends_as[number:] = (self.ends_as[target],)
+            self.looks_behind[number:], self.ends_as[number:] = (
+                (self.looks_behind[target],),
+                (self.ends_as[target],),
+            )
             self._inner[node, target] = number
         return number
 

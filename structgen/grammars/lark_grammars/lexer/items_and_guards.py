@@ -78,7 +78,8 @@ class Partitions:
             first = [parts.index(part) for part in range(max(parts) + 1)]
             # With one index, `itemgetter` would return a number and no tuple; a slice returns a list.
             of_parts = itemgetter(*first) if len(first) > 1 else itemgetter(slice(1))
-            # The dictionary is written last, so that remains of an interrupted call are overwritten.
+            # The dictionary is written last, so that remains of an interrupted call are overwritten: each
+            # list is cut off at this number first.
             self.parts[number:] = (parts,)
             self.first[number:] = (first,)
             self.of_parts[number:] = (of_parts,)

@@ -289,9 +289,11 @@ class Letters:
             if first_alike not in self._kind_of:
                 # After an interrupt one list may be longer; its last entry is overwritten then.
                 number = min(len(self.kinds), len(self._members))
-                self.kinds[number:] = (first_alike,)
-                self._members[number:] = ([first_alike],)
-                self._kind_of[first_alike] = number
+                self.kinds[number:], self._members[number:], self._kind_of[first_alike] = (
+                    (first_alike,),
+                    ([first_alike],),
+                    number,
+                )
             kind = self._kind_of[first_alike]
             self._kind_of[carry] = kind
         return kind
@@ -531,9 +533,13 @@ class Letters:
             number = self._class_of.get(key)
             if number is None:
                 number = len(self._class_of)
-                self.classes[number:] = (tuple(bit_numbers(bits)),)
-                self.state_of[number:] = (state,)
-                self._class_of[key] = number  # last: an interrupted call is made again
+                letters = tuple(bit_numbers(bits))
+                # One statement: an interrupt must not leave a class that another one overwrites later.
+                self.classes[number:], self.state_of[number:], self._class_of[key] = (
+                    (letters,),
+                    (state,),
+                    number,
+                )
             self.rows.end_class[state] = number
         return int(self.rows.end_class[state])
 
