@@ -165,7 +165,7 @@ def _with_few_crossings(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
 
 def _with_few_places(compiled: sg.CompiledGrammar) -> sg.CompiledGrammar:
     """Return a grammar of Lark that soon forgets its places."""
-    compiled.answers._most_places = 12  # type: ignore[attr-defined]
+    compiled.answers._max_places = 12  # type: ignore[attr-defined]
     return compiled
 
 

@@ -53,7 +53,8 @@ def compile(
     store: StoreOption | str | os.PathLike[str] = None,
     first_mask: bool = True,
 ) -> C:
-    """Return a grammar compiled against a tokenizer, expanded on demand from there.
+    """Return a grammar compiled against a tokenizer, expanded on demand from there. `limits` bound its work
+    and memory (None: those of the grammar). An example is `sg.compile(sg.regex("[0-9]+"), tokenizer)`.
 
     The first mask of a JSON Schema is worked out with it, so that a batch of new schemas does not wait at its
     first step; where that meets a limit, whoever asks for the mask is told. `first_mask=False` leaves it to
@@ -74,11 +75,10 @@ def compile(
     TOKENIZER("tokenizer", tokenizer)
     if limits is not None:
         limits = checks.check_limits(limits)
-    has_mask = (
-        checks.check_flag("first_mask", first_mask) is not False and checked_grammar.policies is not None
-    )
+    is_asked = checks.check_flag("first_mask", first_mask) is not False
+    has_mask = is_asked and checked_grammar.policies is not None  # only JSON Schemas have policies
     compiled_grammar = _compile_writable(grammar, tokenizer, limits, store_of(store))
-    # a report of places that are left undecided is of those that texts reach
+    # A report of places that are left undecided is of those that texts reach.
     if has_mask and compiled_grammar.limits.liveness != "flag":
         with suppress(LimitError):
             compiled_grammar.compute(compiled_grammar.start.index)
@@ -86,9 +86,13 @@ def compile(
 
 
 def _compile_writable(
-    grammar: Compilable[C], tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
+    grammar: Compilable[C],
+    tokenizer: Tokenizer,
+    limits: Limits | None,
+    store: StoreOption,
 ) -> C:
-    """Return the compiled grammar of those texts that the tokenizer's tokens write."""
+    """Return the compiled grammar of the texts that the tokenizer's tokens write. `limits`, `store`: as of
+    `compile`. Of the texts of `sg.regex("a|b")`, where no token has the byte `b`, that is `a`."""
     if not tokenizer.missing_bytes:
         return grammar.compiled(tokenizer, limits, store)
     any_grammar: Any = grammar
@@ -103,7 +107,7 @@ def _compile_writable(
 
 
 def _writable_grammar(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
-    """Return the grammar of those texts that the tokenizer's tokens write."""
+    """Return the grammar of the texts that the tokenizer's tokens write."""
     # start-up: a grammar may need no texts, and few vocabularies lack bytes
     from structgen.grammars.text_grammars.text_grammar import as_text
     from structgen.grammars.text_grammars.written_texts import WrittenTexts
@@ -115,7 +119,7 @@ def _writable_grammar(grammar: Grammar, tokenizer: Tokenizer) -> Grammar:
     if is_json and missing.issubset(tokenizer.absent_bytes):
         without: Callable[[Any], Grammar] = methodcaller("without_bytes", missing)
         return without(grammar)
-    # masks of machines are exact where each byte can be written by itself
+    # Masks of machines are exact where each byte can be written by itself; here each mask is searched for.
     return WrittenTexts(as_text(grammar))
 
 
@@ -127,6 +131,7 @@ def _make_refusal(
     from structgen.grammars.text_grammars.text_grammar import as_text
     from structgen.grammars.text_grammars.written_texts import BYTES, no_text_error
 
-    escapes = isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies
-    cure = f'Give escapes="any": escapes write what tokens do not; or u{BYTES[1:]}' if escapes else BYTES
+    cure = BYTES
+    if isinstance(error, UnsatisfiableUnderPolicy) and "escapes" in error.policies:
+        cure = f'Give escapes="any": escapes write what tokens do not; or u{BYTES[1:]}'
     return no_text_error(as_text(grammar), tokenizer, error.where, cure)

@@ -1,4 +1,4 @@
-"""`explain`: what a schema or a grammar comes to, for people."""
+"""`explain`: the explanation of a schema or a grammar, for people."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from structgen.schema.explaining.outline import MOST_LINES, make_outline
 from structgen.schema.reading.openai import find_refusals
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.tokens.tokenizer import byte_tokenizer
+
+# The overloads tell type checkers which options go with which kind of grammar.
 
 
 @overload
@@ -49,23 +51,26 @@ def explain(
     """Return the explanation of a JSON Schema, with at most `lines` lines of outline (`openai`: also what a
     server for OpenAI's strict structured outputs refuses; `prove`: the report also calls those constraints
     redundant that only the rest of the schema makes so), or of a grammar of texts (`sg.lark`, `sg.ebnf`,
-    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts.
+    `sg.regex`, and what is made of them), with `sentences` random texts that it accepts; the same `seed`
+    gives the same ones. `print(sg.explain(sg.regex("[0-9]+"), sentences=3))` shows three numbers, for
+    example.
 
     A schema is compiled (against single bytes) and expanded as a whole: milliseconds for most schemas, and
     for a schema of thousands of alternatives as long as they take to be told apart. `prove` asks the liveness
     oracle about each keyword: some milliseconds, seconds where it is hard. Errors: those of
     `sg.compile`; `OptionError` for a grammar of another kind, or what says nothing of this one.
     """
-    of: Any = grammar.innermost if isinstance(grammar, Grammar) else None
-    if isinstance(of, TextGrammar):
+    # A grammar around another one, as one without banned texts, is explained as the one inside.
+    inner: Any = grammar.innermost if isinstance(grammar, Grammar) else None
+    if isinstance(inner, TextGrammar):
         if lines != MOST_LINES or openai or prove:
             raise OptionError(
                 "A grammar of texts has no outline and no keywords.",
                 where="lines",
                 cure="Leave lines, openai, prove out.",
             )
-        return explain_grammar(of, sentences, seed)
-    if of is None or of.schema is None:
+        return explain_grammar(inner, sentences, seed)
+    if inner is None or inner.schema is None:
         raise OptionError(
             f"A {type(grammar).__name__} is not explained.",
             where="grammar",
@@ -73,21 +78,24 @@ def explain(
         )
     if sentences or seed:
         raise OptionError("Random texts are of grammars of texts.", where="sentences", cure="Leave it out.")
-    compiled_grammar = compile(of, byte_tokenizer(), store=False, first_mask=False)
+    compiled_grammar = compile(inner, byte_tokenizer(), store=False, first_mask=False)
     network = compiled_grammar.network
     assert isinstance(network, SchemaNetwork)
+    # The network is the grammar's own, and grows as it is asked: so under its lock.
     with compiled_grammar.lock:
         smallest = compiled_grammar.completion(compiled_grammar.start).decode()
+        # Asked before the outline is made: that makes the tables larger.
         table_bytes = compiled_grammar.sizes["table_bytes"]
-        tree = make_outline(network, lines)
-        never, whole = find_impossible(network, tree.demands)
-    report = prove_redundant(of, of.report) if prove else of.report
+        outline = make_outline(network, lines)
+        impossible, is_whole = find_impossible(network, outline.demands)
+    report = prove_redundant(inner, inner.report) if prove else inner.report
+    subschemas = {finding.pointer for finding in report.findings}
     return Explanation(
         report,
-        tree,
-        tuple(never),
-        whole and not tree.cut,
+        outline,
+        tuple(impossible),
+        is_whole and not outline.cut,
         smallest,
-        Costs(len({finding.pointer for finding in report.findings}), table_bytes),
-        tuple(find_refusals(of.schema)) if openai else (),
+        Costs(len(subschemas), table_bytes),
+        tuple(find_refusals(inner.schema)) if openai else (),
     )

@@ -1,4 +1,4 @@
-"""What explanations share: sections of lines, for `structgen explain`, `print` and notebooks."""
+"""The layout of explanations: sections of lines, for `structgen explain`, `print` and notebooks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Shown:
     """An explanation that prints itself as lines of text."""
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
-        """Yield what is said, at most `most` lines of an outline. `name`: of the file, if any."""
+        """Yield the lines of the explanation, at most `most` of an outline. `name`: of the file, if any."""
         raise NotImplementedError
 
     def __str__(self) -> str:
-        """Return what `structgen explain` prints of it."""
+        """Return the text that `structgen explain` prints."""
         return "\n".join(self.told())
 
     def _repr_html_(self) -> str:
@@ -31,10 +31,15 @@ class Shown:
         return f"<pre>{in_cell(str(self), _MOST_IN_CELL)}</pre>"
 
 
-def section_lines(title: str, rows: Iterable[str], max_lines: int = SHOWN_LINES) -> Iterator[str]:
+def section_lines(
+    title: str,
+    rows: Iterable[str],
+    max_lines: int = SHOWN_LINES,
+) -> Iterator[str]:
     """Yield a title and at most `max_lines` lines of some rows below it; nothing where there are no rows."""
     lines = [line for row in rows for line in row.split("\n")]
-    yield from [f"\n{title}"] * bool(lines)
+    if lines:
+        yield f"\n{title}"
     yield from (f"  {line}" for line in lines[:max_lines])
     if len(lines) > max_lines:
         yield f"  and {len(lines) - max_lines:,} more (--json has all)"
@@ -42,5 +47,8 @@ def section_lines(title: str, rows: Iterable[str], max_lines: int = SHOWN_LINES)
 
 def shortest_section(title: str, text: str, shown_text: str) -> Iterator[str]:
     """Yield a section with the shortest text of a language, as it is shown, as far as it is printed."""
-    cut = shown_text if len(shown_text) <= _SHORTEST else shown_text[:_SHORTEST] + " …"
-    return section_lines(f"{title} ({len(text.encode()):,} bytes)", [cut], max_lines=_SHORTEST)
+    if len(shown_text) > _SHORTEST:
+        shown_text = shown_text[:_SHORTEST] + " …"
+    title = f"{title} ({len(text.encode()):,} bytes)"
+    # So many characters have no more lines than that.
+    return section_lines(title, [shown_text], max_lines=_SHORTEST)

@@ -1,4 +1,5 @@
-"""What a grammar of texts comes to: what lark resolved in silence, what is of no use, what is accepted."""
+"""The explanation of a grammar of texts: conflicts that lark resolved in silence, useless parts, and accepted
+texts."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from structgen.grammars.lark_grammars.compiled.beaten import beaten_terminals_of
 from structgen.grammars.lark_grammars.compiled.bound_lark import BoundLark
 from structgen.grammars.lark_grammars.compiled.lark_language import LarkLanguage
 from structgen.grammars.lark_grammars.compiled.loaded_lark import LarkGrammar
-from structgen.grammars.lark_grammars.reading.loaded_grammar import rule_as_written
+from structgen.grammars.lark_grammars.reading.loaded_grammar import ParserTables, rule_as_written
 from structgen.grammars.text_grammars.context_free.productive_symbols import S, productive_symbols
 from structgen.grammars.text_grammars.machine.language import TOKEN, Language
 from structgen.grammars.text_grammars.machine.random_sentences import random_word
@@ -53,7 +54,7 @@ class GrammarExplanation(Remarks, Shown):
     lexer."""
 
     kind: str
-    """What it is, and what reads it."""
+    """The kind of the grammar, with its lexer and parser."""
     unproductive: tuple[str, ...]
     """Rules that derive no text."""
     beaten: tuple[BeatenTerminal, ...]
@@ -66,27 +67,34 @@ class GrammarExplanation(Remarks, Shown):
     @property
     def has_faults(self) -> bool:
         """Whether a part is of no use, or no text is accepted. Conflicts are none."""
-        parts = (self.unused_rules, self.unproductive, self.unused_terminals, self.never_made, self.beaten)
-        return self.shortest is None or any(parts)
+        useless_parts = (
+            self.unused_rules,
+            self.unproductive,
+            self.unused_terminals,
+            self.never_made,
+            self.beaten,
+        )
+        return self.shortest is None or any(useless_parts)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as a JSON-ready dict."""
         return asdict(self)
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
-        """Yield what `structgen explain` prints of it; there is no outline."""
+        """Yield the lines that `structgen explain` prints; there is no outline."""
         costs = self.costs
-        yield f"{name}{': ' * bool(name)}{self.kind}"
+        yield f"{name}: {self.kind}" if name else self.kind
         if costs.rules:
-            lexer = f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
-            yield f"{costs.rules:,} rules, {costs.terminals:,} terminals{lexer * bool(costs.contexts)}"
+            size = f"{costs.rules:,} rules, {costs.terminals:,} terminals"
+            if costs.contexts:
+                size += f"; {costs.parser_states:,} parser states, {costs.contexts:,} contexts of the lexer"
+            yield size
         conflicts = []
         for conflict in self.conflicts:
-            conflicts += [
-                f"before {conflict.terminal}, lark goes on with",
-                *(f"    {kept_rule}" for kept_rule in conflict.kept),
-            ]
-            conflicts += ["  and does not reduce by", *(f"    {rule}" for rule in conflict.dropped)]
+            conflicts.append(f"before {conflict.terminal}, lark goes on with")
+            conflicts += [f"    {rule}" for rule in conflict.kept]
+            conflicts.append("  and does not reduce by")
+            conflicts += [f"    {rule}" for rule in conflict.dropped]
         beaten_lines = (
             f"{loser.terminal}: its texts become {', '.join(loser.winners) or 'nothing'}"
             for loser in self.beaten
@@ -124,27 +132,25 @@ def explain_grammar(grammar: TextGrammar, sentences: int = 0, seed: int = 0) -> 
     barren_names: Iterable[str] = ()
     numbers = {} if language is None else {"parser_states": language.sizes.get("parser_states", 0)}
     if isinstance(grammar, BoundLark | LarkGrammar):
+        # The tables know all terminals; a bound one has a stand-in as its pattern.
         lark = grammar.of if isinstance(grammar, BoundLark) else grammar
-        kind, tables = "a Lark grammar under LALR(1) with lark's contextual lexer", lark.tables
+        kind = "a Lark grammar under LALR(1) with lark's contextual lexer"
+        tables = lark.tables
         remarks = tables.remarks
         never_win = _beaten_terminals(lark, language)
-        productive_terminals = {
-            at for at, terminal in enumerate(tables.terminals) if terminal.pattern is not None or at == 0
+        barren_names = _barren_rules(tables)
+        numbers = {
+            "terminals": len(tables.terminals) - 1,  # without the text's end
+            "rules": len(tables.rules),
+            "parser_states": len(tables.actions),
+            "contexts": len(tables.contexts),
         }
-        if tables.indentation is not None:
-            productive_terminals |= {tables.indentation.indent, tables.indentation.dedent}
-        rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
-        barren_names = (
-            tables.nonterminals[-1 - symbol] for symbol in _barren_symbols(rules, productive_terminals)
-        )
-        numbers = {"terminals": len(tables.terminals) - 1, "rules": len(rules)}
-        numbers |= {"parser_states": len(tables.actions), "contexts": len(tables.contexts)}
     elif isinstance(grammar, RulesGrammar):
         remarks = grammar.remarks
         terminals = (*grammar.terminals, *grammar.bound)
         barren_names = _barren_symbols(grammar.rules, terminals)
         numbers |= {"terminals": len(terminals), "rules": len(grammar.rules)}
-    # what is made of a rule's parts has no name that a person wrote
+    # Rules that were made of a rule's parts have no name that a person wrote.
     rule_names = sorted(
         name for name in set(map(rule_as_written, barren_names)) if name.strip() == name and name[:1] != "$"
     )
@@ -167,14 +173,29 @@ def _shortest_text(grammar: TextGrammar) -> tuple[Language | None, str | None]:
         language = grammar.language(grammar.limits)
         symbols = language.shortest_rest(language.start())
     except GrammarError as error:
+        # Its subclasses are other faults, as a pattern that is refused.
         if type(error) is not GrammarError:
             raise
         return language, None
     return language, bytes(symbol for symbol in symbols if symbol < TOKEN).decode()
 
 
+def _barren_rules(tables: ParserTables) -> list[str]:
+    """Return the names of lark's rules that derive no text."""
+    # Terminal 0 is the text's end. Others without a pattern are made by the indenter, or by nobody.
+    productive_terminals = {
+        number
+        for number, terminal in enumerate(tables.terminals)
+        if terminal.pattern is not None or number == 0
+    }
+    if tables.indentation is not None:
+        productive_terminals |= {tables.indentation.indent, tables.indentation.dedent}
+    rules = [(-1 - rule.origin, tuple(rule.symbols)) for rule in tables.rules]
+    return [tables.nonterminals[-1 - symbol] for symbol in _barren_symbols(rules, productive_terminals)]
+
+
 def _barren_symbols(rules: Sequence[tuple[S, tuple[S, ...]]], productive_terminals: Iterable[S]) -> set[S]:
-    """Return the symbols on the left of rules that derive no text, where those that are made have one."""
+    """Return the symbols on the left of rules that derive no text. `productive_terminals` have texts."""
     return {lhs for lhs, _right in rules} - productive_symbols(rules, productive_terminals)
 
 
@@ -188,10 +209,9 @@ def _beaten_terminals(grammar: LarkGrammar, language: Language | None) -> tuple[
             losers = find_beaten_terminals(tables, grammar.is_local, grammar.limits)
     except LimitError:
         return ()
-    terminal_names = [terminal.display_name for terminal in tables.terminals]
-    return tuple(
-        BeatenTerminal(
-            terminal_names[loser.terminal], tuple(sorted(terminal_names[won] for won in loser.winners))
-        )
-        for loser in losers
-    )
+    names = [terminal.display_name for terminal in tables.terminals]
+    terminals = []
+    for loser in losers:
+        winners = sorted(names[winner] for winner in loser.winners)
+        terminals.append(BeatenTerminal(names[loser.terminal], tuple(winners)))
+    return tuple(terminals)

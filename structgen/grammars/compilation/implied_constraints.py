@@ -35,21 +35,25 @@ def prove_redundant(grammar: JsonSchemaGrammar, report: KeywordReport) -> Keywor
     keyword that the report calls enforced, some milliseconds, and at most `limits.oracle_steps`.
     """
     search = _Search(grammar)
-    findings = tuple(
-        replace(finding, standing=KeywordStanding.REDUNDANT, why=IMPLIED)
-        if search.changes_nothing(finding)
-        else finding
-        for finding in report.findings
-    )
-    return replace(report, findings=findings, notes=(*report.notes, *search.notes))
+    findings = []
+    for finding in report.findings:
+        if search.changes_nothing(finding):
+            finding = replace(finding, standing=KeywordStanding.REDUNDANT, why=IMPLIED)
+        findings.append(finding)
+    return replace(report, findings=tuple(findings), notes=(*report.notes, *search.notes))
 
 
 class _Search:
+    """Asks of the keywords of one schema whether each changes anything."""
+
     def __init__(self, grammar: JsonSchemaGrammar) -> None:
         self._grammar = grammar
+        # The widest policies: the proof is about values, whichever way they are written.
         self._policies = grammar.policies.widen_options(*WIDEST, *_CAPS)
+        # An oracle that does not decide must say so, and not take the place for live.
         self._limits = replace(grammar.limits, liveness="refuse")
         self.notes: list[str] = []
+        """What was not decided, in words."""
 
     def changes_nothing(self, finding: Finding) -> bool:
         """Return whether the schema without an enforced keyword takes the same values; False also if nobody
@@ -68,9 +72,12 @@ class _Search:
             return self._undecided(finding, f"the limit {error.limit} was met")
 
     def _prove_finding(self, finding: Finding) -> bool:
-        reduced = self._read_schema(without_keyword(self._grammar.schema, finding.pointer, finding.keyword))
+        """Return `changes_nothing` for a keyword of this document. Raises LimitError."""
+        schema = without_keyword(self._grammar.schema, finding.pointer, finding.keyword)
+        reduced = self._read_schema(schema)
         if reduced.refusals:
             return False  # it hides what is not handled, as `$ref` does up to draft 7
+        # Read anew for each keyword: the network of the comparison grows with what is compared.
         whole = SchemaDifference(self._read_schema(self._grammar.schema))
         if whole.find_difference(reduced) is not None:
             return False
@@ -80,9 +87,11 @@ class _Search:
         return True
 
     def _read_schema(self, value: Json) -> Document:
+        """Return a schema as it is read under the widest policies."""
         return self._grammar.document(value, policies=self._policies, limits=self._limits)
 
     def _undecided(self, finding: Finding, why: str) -> bool:
+        """Note that a keyword was not decided; return False: it keeps its standing."""
         place = f"{finding.pointer}/{escape(finding.keyword)}"
         self.notes.append(f"{place}: whether it changes anything was not decided: {why}")
         return False
@@ -107,33 +116,36 @@ class SchemaDifference:
         linear in the places of both, more where references lead back, and at most two questions to the
         liveness oracle. Raises LimitError where the oracle does not decide.
         """
+        # The other places get ids of their own, so that both documents live in one network.
         for place in other_document.schemas:
             place.id += self._next
         self._next += len(other_document.schemas)
+        # Equal places become one: the oracle knows them already, and compares only what differs.
         equal = self._equal_places(other_document)
         for place in other_document.schemas:
             if place.id not in equal:
                 for name, value in place.__dict__.items():
                     setattr(place, name, with_others(value, equal))
-        two = next(
-            (place for place in other_document.schemas if place.pointer == pointer), other_document.root
-        )
-        tables, oracle = self.network.tables, self.network.oracle
-        pair = tables.literal_of(self.places[pointer]), tables.literal_of(equal.get(two.id, two))
-        for accepting, rejecting in (pair[::-1], pair):
+        places_there = (place for place in other_document.schemas if place.pointer == pointer)
+        other_place = next(places_there, other_document.root)
+        tables = self.network.tables
+        here = tables.literal_of(self.places[pointer])
+        there = tables.literal_of(equal.get(other_place.id, other_place))
+        # First what only the other document takes: without a keyword, that is the likely difference.
+        for accepting, rejecting in ((there, here), (here, there)):
             demand = tables.intern_demand((accepting, tables.negate_literal(rejecting)))
-            if oracle.is_alive(demand):
+            if self.network.oracle.is_alive(demand):
                 return demand
         return None
 
     def _equal_places(self, other_document: Document) -> dict[int, Schema]:
         """Return the places of this document that equal another's, by the ids of these: in their own fields,
         and in all that they lead to."""
-        own_places = self.places
+        # A greatest fixpoint: all places at equal pointers are taken for equal until a difference shows.
         equal = {
-            place.id: own_places[place.pointer]
+            place.id: self.places[place.pointer]
             for place in _in_text(other_document)
-            if place.pointer in own_places
+            if place.pointer in self.places
         }
         count_before = len(equal) + 1
         while len(equal) < count_before:
@@ -145,15 +157,17 @@ class SchemaDifference:
 
 
 def _in_text(document: Document) -> list[Schema]:
+    """Return the places of a document that are objects in its text: others have no pointer by themselves."""
     return [place for place in document.schemas if isinstance(place.raw, dict)]
 
 
 def without_keyword(value: Any, pointer: str, keyword: str) -> Any:
     """Return a schema without a keyword at a place (`#/properties/a`); places off the path are shared."""
-    here = root = copy(value)
+    root = copy(value)
+    here = root
     for step in map(unescape_segment, pointer.split("/")[1:]):
-        at = int(step) if isinstance(here, list) else step
-        here[at] = copy(here[at])
-        here = here[at]
+        key = int(step) if isinstance(here, list) else step
+        here[key] = copy(here[key])
+        here = here[key]
     del here[keyword]
     return root

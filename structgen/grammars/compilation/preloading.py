@@ -30,6 +30,7 @@ from structgen.tokens.tokenizer import Tokenizer, byte_tokenizer
 
 Kind = Literal["json", "lark", "text"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+# The schema has each kind of value, since each has its own modules and tables.
 _SCHEMA: Final = {
     "type": "object",
     "properties": {
@@ -84,14 +85,15 @@ def preload(*kinds: Kind, tokenizer: Tokenizer | None = None, jobs: int | None =
     if tokenizer is not None:
         TOKENIZER("tokenizer", tokenizer)
     chosen_kinds = kinds or KINDS
-    default_store()
+    default_store()  # made here, so that workers that are forked share it
     if tokenizer is None:
         tokenizer = byte_tokenizer()
     if "lark" in chosen_kinds:  # a kept grammar is read without lark
         Lark('start: "a"', parser="lalr")
     for kind in chosen_kinds:
-        grammar, text = _USES[kind]
-        _use_grammar(compile(grammar(), tokenizer, store=False), text)
+        make_grammar, text = _USES[kind]
+        # Without a store: a grammar that comes from one would load nothing.
+        _use_grammar(compile(make_grammar(), tokenizer, store=False), text)
     load_all()
 
 
@@ -102,5 +104,6 @@ def _use_grammar(compiled_grammar: CompiledGrammar, text: bytes) -> None:
     for token in compiled_grammar.tokenizer.encode(text):
         matcher.fill_mask(mask)
         matcher.advance(token)
+    # Budgets and forced texts are other machine code.
     matcher.fill_mask(mask, budget=matcher.tokens_to_finish())
     matcher.forced()

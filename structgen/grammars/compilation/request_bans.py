@@ -1,4 +1,4 @@
-"""What `Sampling(banned=...)` takes from the texts of a request: texts, and tokens by their ids.
+"""The bans of `Sampling(banned=...)`: texts, and tokens by their ids.
 
 A banned text is in no text, in whichever tokens: `sg.without` makes a grammar of the other texts. A banned
 token is never chosen: the grammar is compiled for a tokenizer without it. So both are exact, with budgets,
@@ -45,6 +45,7 @@ def without_banned_texts(
     texts = [ban for ban in bans if isinstance(ban, str)]
     if not bans:
         return grammar
+    # A compiled grammar has all tokens: with a token banned it is compiled anew, so its grammar is taken.
     plain = plain_grammar(grammar)
     plain = text() if plain is None else plain
     return without(plain, texts) if texts else plain
@@ -59,8 +60,10 @@ def without_tokens(tokenizer: Tokenizer, bans: Sequence[int | str]) -> Tokenizer
     return _without_ids(tokenizer, ids) if ids else tokenizer
 
 
+# Kept, since a tokenizer of its own has tables and compiled grammars of its own: a second or more.
 @lru_cache(maxsize=_KEPT)
 def _without_ids(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
+    """Return `without_tokens` for a set of ids that is not empty."""
     for token in ids:
         if token >= tokenizer.vocab_size:
             raise OptionError(
@@ -80,5 +83,6 @@ def _without_ids(tokenizer: Tokenizer, ids: frozenset[int]) -> Tokenizer:
                 where="banned",
                 cure="Leave it out, or take it out of the grammar.",
             )
+    # The other tokens keep their ids: a token without bytes is in no text.
     remaining_bytes = [None if token in ids else data for token, data in enumerate(tokenizer.token_bytes)]
     return Tokenizer(remaining_bytes, tokenizer.eos_token_ids)

@@ -1,4 +1,4 @@
-"""A JSON Schema explained: what its documents are, what in it can never hold, what it costs; and in words."""
+"""The explanation of a JSON Schema: its documents, the parts that can never hold, its costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from structgen.schema.explaining.outline import Line, Outline
 from structgen.schema.reading.openai import OpenAIRefusal
 
 _LEVELS = 24
-"""Levels that are drawn; what lies deeper stands at the last of them, with its depth and without pointers."""
+"""Levels that are drawn; deeper lines stand at the last level, with their depth and without pointers."""
 _LABEL = 44
 """Columns after which the words about a value begin at the latest."""
 
@@ -70,9 +70,10 @@ class Explanation(Shown):
         return {**documents, **whole, "report": self.report.to_json()}
 
     def told(self, name: str = "", most: int = SHOWN_LINES) -> Iterator[str]:
-        """Yield what `structgen explain` prints of it, at most `most` lines of its outline."""
+        """Yield the lines that `structgen explain` prints, at most `most` of the outline."""
         report, costs, lines = self.report, self.costs, self.outline.lines
-        yield f"{name}{': ' * bool(name)}JSON Schema draft {report.draft}"
+        prefix = f"{name}: " if name else ""
+        yield f"{prefix}JSON Schema draft {report.draft}"
         yield f"under {report.options}"
         yield "\nA document is"
         yield from _tree_lines(lines[:most])
@@ -81,67 +82,72 @@ class Explanation(Shown):
         never = (f"{part.pointer}  {part.what}: {part.why}" for part in self.impossible)
         yield from section_lines("What can never hold", never)
         yield from section_lines("Places that may dead-end", self.may_dead_end)
-        refusal_lines = (f"{refusal.pointer}  {refusal.why}" for refusal in self.openai)
-        yield from section_lines(
-            "What a server for OpenAI's strict structured outputs refuses", refusal_lines
-        )
+        title = "What a server for OpenAI's strict structured outputs refuses"
+        yield from section_lines(title, (f"{refusal.pointer}  {refusal.why}" for refusal in self.openai))
         if not self.complete:
             yield "The schema is larger than what was searched for parts that cannot hold."
-        idle: dict[str, list[str]] = {}
-        for finding in (*report.annotations, *report.redundant):
-            if finding.why:
-                idle.setdefault(f"{finding.keyword}: {finding.why}", []).append(finding.pointer)
-        rows = []
-        for words, pointers in idle.items():
-            more_places = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
-            rows.append(f"{', '.join(pointers[:3])}{more_places}  {words}")
-        yield from section_lines("What says nothing here", [*report.notes, *rows])
+        yield from section_lines("What says nothing here", [*report.notes, *_idle_lines(report)])
         plain = sorted({finding.keyword for finding in report.annotations if not finding.why})
         if plain:
             yield f"Annotations: {', '.join(plain)}"
 
         yield from shortest_section("The smallest one", self.smallest, self.smallest)
-        many = f"{costs.subschemas:,} subschema{'s' * (costs.subschemas != 1)}"
+        plural = "" if costs.subschemas == 1 else "s"
         tables = f"{costs.table_bytes / 1024:,.0f} KiB of tables for its first masks"
-        yield from section_lines("What it costs", [f"{many}, {tables}"])
+        yield from section_lines("What it costs", [f"{costs.subschemas:,} subschema{plural}, {tables}"])
+
+
+def _idle_lines(report: KeywordReport) -> Iterator[str]:
+    """Yield a line for each reason why a keyword says nothing, with the first places that have it."""
+    places_by_reason: dict[str, list[str]] = {}
+    for finding in (*report.annotations, *report.redundant):
+        if finding.why:
+            reason = f"{finding.keyword}: {finding.why}"
+            places_by_reason.setdefault(reason, []).append(finding.pointer)
+    for reason, pointers in places_by_reason.items():
+        other_places = f" and {len(pointers) - 3:,} more places" if len(pointers) > 3 else ""
+        yield f"{', '.join(pointers[:3])}{other_places}  {reason}"
 
 
 def _tree_lines(lines: Sequence[Line]) -> Iterator[str]:
     """Yield the lines of an outline as a tree, of at most _LEVELS levels."""
     guides = _draw_guides([min(line.depth, _LEVELS) for line in lines])
-    labels = [
-        guide
-        + f"(level {line.depth}) " * (line.depth > _LEVELS)
-        + _line_label(line)
-        + "?" * (line.need == "optional")
-        for line, guide in zip(lines, guides, strict=True)
-    ]
+    labels = []
+    for line, guide in zip(lines, guides, strict=True):
+        level = f"(level {line.depth}) " if line.depth > _LEVELS else ""
+        question_mark = "?" if line.need == "optional" else ""
+        labels.append(f"{guide}{level}{_line_label(line)}{question_mark}")
+    # A single long name would move the descriptions of all lines to the right.
     width = min(max(map(len, labels)), _LABEL)
     for line, label in zip(lines, labels, strict=True):
         description = "never" if line.need == "never" else line.what
         if line.same_as >= 0:
-            description += (
-                f", as {' of '.join(_path_labels(lines[line.same_as], lines)[:3]) or 'the document'}"
-            )
-        ellipsis = ", …" if len(line.sources) > 2 else ""
-        source = (
-            f"  ({', '.join(line.sources[:2])}{ellipsis})" if line.sources and line.depth <= _LEVELS else ""
-        )
+            # The nearest three names on the way are enough to find the other line.
+            path = _path_labels(lines[line.same_as], lines)[:3]
+            description += f", as {' of '.join(path) or 'the document'}"
+        source = ""
+        if line.sources and line.depth <= _LEVELS:
+            ellipsis = ", …" if len(line.sources) > 2 else ""
+            source = f"  ({', '.join(line.sources[:2])}{ellipsis})"
         yield f"{label:<{width}}  {description}{source}".rstrip()
 
 
 def _draw_guides(depths: Sequence[int]) -> list[str]:
-    """Return what is drawn before the lines of a tree, four columns for each level."""
-    later: set[int] = set()
+    """Return the drawing before each line of a tree, four columns for each level."""
+    # Backwards: whether a branch goes on below is known from the lines that come later.
+    later_levels: set[int] = set()
     guides = []
     for depth in reversed(depths):
-        marks = ["│   " if level in later else "    " for level in range(1, depth)]
-        guides.append("".join([*marks, *["├── " if depth in later else "└── "] * (depth > 0)]))
-        later = {level for level in later if level < depth} | {depth}
+        marks = ["│   " if level in later_levels else "    " for level in range(1, depth)]
+        if depth > 0:
+            marks.append("├── " if depth in later_levels else "└── ")
+        guides.append("".join(marks))
+        later_levels = {level for level in later_levels if level < depth} | {depth}
     return guides[::-1]
 
 
 def _line_label(line: Line) -> str:
+    """Return the name of a line. Names come from the schema: control characters are written as escapes."""
     return printable(line.label, lines=False) if line.parent >= 0 else "the document"
 
 
@@ -149,6 +155,7 @@ def _path_labels(line: Line, lines: Sequence[Line]) -> list[str]:
     """Return the labels from a line outwards."""
     labels = []
     while line.parent >= 0:
-        labels += [_line_label(line)] * bool(line.label)
+        if line.label:
+            labels.append(_line_label(line))
         line = lines[line.parent]
     return labels

@@ -34,9 +34,14 @@ _NUMBERS_TO_READ: Final = 500
 
 
 def _restore_grammar(arguments: dict[str, Any], missing: frozenset[int]) -> Any:
-    """Return a grammar from what `__reduce__` says of it."""
+    """Return a grammar that was pickled. `arguments`: those of `lark`; `missing`: the bytes that its texts
+    lack. Pickles name this function by its address."""
     whole = lark(**arguments)
     return whole.without_bytes(missing) if missing else whole
+
+
+# The three overloads tell type checkers which class comes out: without and with bound terminals, and
+# without a lexer.
 
 
 @overload
@@ -61,6 +66,7 @@ def lark(
     lexer: Literal["contextual"] = ...,
     import_paths: Sequence[Importer] = ...,
     postlex: Any = ...,
+    # Without a default: else a call without `bind` would fit two overloads.
     bind: Mapping[str, Operand],
     text_only: bool = ...,
     limits: Limits | None = ...,
@@ -98,7 +104,11 @@ def lark(
     text_only: bool = False,
     limits: Limits | None = None,
 ) -> LarkGrammar | BoundLark | RulesGrammar:
-    """Return the language of a Lark grammar: its text, or the path of a file (`.lark`).
+    """Return the language of a Lark grammar: its text, or the path of a file (`.lark`). `start` is the rule
+    that whole texts are derived from.
+
+    >>> sg.lark('start: "a" NUMBER\\nNUMBER: /[0-9]+/').source
+    'a Lark grammar'
 
     `lexer="contextual"`: exactly the texts that lark's LALR(1) parser with its contextual lexer accepts,
     including which terminal wins and where lark reports an error. `lexer="characters"`: all texts that the
@@ -131,7 +141,8 @@ def lark(
     bound = _bound_grammars(bind)
     text, source = _text_alone(grammar, import_paths) if text_only else _read_grammar(grammar)
     THIS_CALL.count_work(_NUMBERS_TO_READ * len(text))
-    names, source_options = tuple(bound), (text, start, source, import_paths)
+    names = tuple(bound)
+    source_options = text, start, source, import_paths
     load_options: dict[str, Any] = {
         "start": start,
         "source": source,
@@ -150,6 +161,7 @@ def lark(
         if plain is None:
             with announce_wait(_READING), patterns_placed(text, source, import_paths):
                 plain = load_rules(text, **load_options)
+            # A grammar that lark refuses raises above, so the cache has no refusals.
             kept_rules.write_rules(plain)
         terminals = plain.parse_terminals()
         return RulesGrammar(plain.rules, terminals, start, plain.ignored_names, bounds, bound, plain.remarks)
@@ -161,6 +173,7 @@ def lark(
         with announce_wait(_READING), patterns_placed(text, source, import_paths):
             loaded_grammar = load_tables(text, postlex=indenter, **load_options)
         tables = kept_tables.write_tables(loaded_grammar)
+    # A pickle has the arguments of this call, and the other process loads the grammar again.
     arguments = {
         "grammar": Path(source) if source is not None else text,
         "start": start,
@@ -171,10 +184,9 @@ def lark(
         "text_only": text_only,
         "limits": limits,
     }
-    definition = {"syntax": "lark", "definition": text, "start": start}
-    lark_grammar = LarkGrammar(
-        tables, (_restore_grammar, arguments), bounds, definition if indenter is None else None
-    )
+    # `x-grammar` of a schema has no member for an indenter.
+    definition = {"syntax": "lark", "definition": text, "start": start} if indenter is None else None
+    lark_grammar = LarkGrammar(tables, (_restore_grammar, arguments), bounds, definition)
     return BoundLark(lark_grammar, bound) if bound else lark_grammar
 
 
@@ -189,6 +201,7 @@ def _bound_grammars(bind: Mapping[str, Operand] | None) -> dict[str, TextGrammar
             cure='Pass bind={"NAME": grammar}.',
         )
     grammars = {}
+    # The names are sorted: they are part of the key in the cache, and the order of `bind` says nothing.
     for name in sorted(bind):
         try:
             grammars[name] = as_text(bind[name])
@@ -210,6 +223,7 @@ def _text_alone(grammar: Any, import_paths: Sequence[Importer]) -> tuple[str, st
 
 def _read_grammar(grammar: str | os.PathLike[str]) -> tuple[str, str | None]:
     """Return the text of a grammar, and its path (None for a text)."""
+    # No grammar of one line ends in `.lark`, so such a text is the path of a file.
     if isinstance(grammar, str) and "\n" not in grammar and grammar.endswith(".lark"):
         grammar = Path(grammar)
     return grammar_text(grammar, "grammar", 'Pass the text of the grammar, or Path("my.lark").')

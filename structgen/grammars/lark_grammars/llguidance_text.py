@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,7 +22,8 @@ _PIECE: Final = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|(?://|#)[^\n]*|/(?:[^/\\\n]|\\.)+/|%(llguidance|json|regex|lark)\b\s*(?=(\{))?'
     r"|(<[^<>\n]+>)"
 )
-"""What has no directive in it - texts, comments, patterns -, or a directive, or a special token."""
+"""A piece of a grammar in which no directive is looked for (a text, a comment, a pattern), or a directive
+(group 1; group 2: its brace), or a special token (group 3)."""
 _TOKEN_ID: Final = re.compile(r"<\[(\d{1,9})\]>")
 _ATTRIBUTES: Final = re.compile(
     r"^( *[?!]*_?[a-z]\w*)\s*"
@@ -56,69 +57,98 @@ def llguidance_grammar(
 
     Its texts are those that the rules derive, over characters. `capture` says something to the client alone.
     `%json {...}` is a document of the schema under `policies`. `max_tokens` is read where the text is free.
-    `<|tool|>` is the special token of that text in `specials`, `<[7]>` that of an id.
+    `<|tool|>` is the special token of that text in `specials`, `<[7]>` that of an id. `limits` bound the
+    grammar and all that is bound in it. For example, `llguidance_grammar('start: "a" %json {}', None)` has
+    the text `a[1]`.
     Errors: UnsupportedError for other attributes, directives and tokens; those of Lark grammars and schemas.
     """
+    text = text.removeprefix("\ufeff")
     bound: dict[str, Grammar] = {}
 
     def bind_grammar(grammar: Grammar) -> str:
+        """Return a new name of a terminal, to which a grammar is bound."""
         name = f"BOUND_{len(bound)}"
         while name in text:
             name += "_"
         bound[name] = grammar
         return name
 
-    def without_attributes(rule: re.Match[str]) -> str:
-        head, inside, colon, body, following_bar = rule.groups("")
-        if not _ATTRIBUTE_LIST.fullmatch(inside):
-            return rule[0]
-        attributes = {
-            attribute[1]: attribute[2]
-            for attribute in _ATTRIBUTE.finditer(inside)
-            if attribute[1] != "capture"
-        }
-        if (
-            body.strip() in free
-            and not following_bar
-            and re.fullmatch("[1-9][0-9]{0,8}", attributes.get("max_tokens") or "")
-        ):
-            body = bind_grammar(any_text(max_tokens=int(attributes.pop("max_tokens")), limits=limits))
-        if attributes:
-            raise _unsupported_error(f"{next(iter(attributes))} of a rule", next(iter(attributes)))
-        return f"{head}{colon}{body}{following_bar}"
-
-    text = text.removeprefix("\ufeff")
-    at, pieces = 0, list[str]()
-    while piece := _PIECE.search(text, at):
-        pieces.append(text[at : piece.start()])
-        at = piece.end()
-        if piece[3] is not None:
-            pieces.append(bind_grammar(_token_grammar(piece[3], specials)))
-            continue
-        if piece[1] is None:
-            is_comment = piece[0].startswith(("//", "#"))
-            pieces.append("" if is_comment else "()" if piece[0] == '""' else piece[0])
-            continue
-        if piece[1] not in ("json", "llguidance") or piece[2] is None:
-            raise _unsupported_error(f"%{piece[1]}", piece[1])
-        try:
-            _, at = _JSON.raw_decode(text, at)
-            value: Any = exact_json.read_exact(text[piece.end() : at])
-        except (ValueError, RecursionError) as error:
-            raise GrammarError(f"%{piece[1]}: {error}. Write a JSON object behind it.") from None
-        if piece[1] == "json":
-            pieces.append(bind_grammar(_document_grammar(value, limits, policies)))
-        elif value.keys() - {"no_forcing"}:
+    def grammar_of_directive(directive: str, value: Any) -> str:
+        """Return the text in place of a directive and its JSON object."""
+        if directive == "json":
+            return bind_grammar(_document_grammar(value, limits, policies))
+        # `no_forcing` says how fast llguidance writes, not which texts it takes.
+        if value.keys() - {"no_forcing"}:
             raise _unsupported_error("%llguidance with options", "llguidance")
-    rules = "".join([*pieces, text[at:]])
-    free = set(_FREE.findall(rules))
-    rules = _ATTRIBUTES.sub(without_attributes, rules)
+        return ""
+
+    offset, pieces = 0, list[str]()
+    while piece := _PIECE.search(text, offset):
+        pieces.append(text[offset : piece.start()])
+        offset = piece.end()
+        directive, brace, token_name = piece.groups()
+        if token_name is not None:
+            pieces.append(bind_grammar(_token_grammar(token_name, specials)))
+        elif directive is None:
+            pieces.append(_in_plain_lark(piece[0]))
+        elif directive not in ("json", "llguidance") or brace is None:
+            raise _unsupported_error(f"%{directive}", directive)
+        else:
+            value, offset = _read_object(directive, text, offset)
+            pieces.append(grammar_of_directive(directive, value))
+    rules = "".join([*pieces, text[offset:]])
+    rules = _without_attributes(rules, bind_grammar, limits)
+    # Rules over characters cannot have a bound grammar as a whole: where `start` is only another name of a
+    # bound terminal, its grammar is returned as it is.
     name, aliases = "start", dict(_SAME.findall(rules))
     while name in aliases:
         name = aliases.pop(name)
     rules += f"\n%declare {' '.join(bound)}" if bound else ""
     whole = lark(rules, lexer="characters", bind=bound, text_only=True, limits=limits)
     return bound.get(name, whole)
+
+
+def _in_plain_lark(piece: str) -> str:
+    """Return a text, a comment or a pattern of the dialect as lark reads it."""
+    if piece.startswith(("//", "#")):
+        return ""
+    return "()" if piece == '""' else piece  # lark refuses an empty text
+
+
+def _read_object(directive: str, text: str, offset: int) -> tuple[Any, int]:
+    """Return the JSON object behind a directive, and the offset behind it. Raises GrammarError."""
+    try:
+        # The standard decoder finds the end; the exact reader keeps numbers as they are written.
+        _, end = _JSON.raw_decode(text, offset)
+        return exact_json.read_exact(text[offset:end]), end
+    except (ValueError, RecursionError) as error:
+        raise GrammarError(f"%{directive}: {error}. Write a JSON object behind it.") from None
+
+
+def _without_attributes(
+    rules: str,
+    bind_grammar: Callable[[Grammar], str],
+    limits: Limits | None,
+) -> str:
+    """Return rules without `[capture, max_tokens=9]` behind their names. A free text of so many tokens is
+    bound by `bind_grammar`. Raises UnsupportedError for other attributes."""
+    free_terminals = set(_FREE.findall(rules))
+
+    def plain_rule(rule: re.Match[str]) -> str:
+        head, inside, colon, body, following_bar = rule.groups("")
+        if not _ATTRIBUTE_LIST.fullmatch(inside):
+            return rule[0]
+        attributes = {name: value for name, value in _ATTRIBUTE.findall(inside) if name != "capture"}
+        is_free = body.strip() in free_terminals and not following_bar
+        if is_free and re.fullmatch("[1-9][0-9]{0,8}", attributes.get("max_tokens", "")):
+            max_tokens = int(attributes.pop("max_tokens"))
+            body = bind_grammar(any_text(max_tokens=max_tokens, limits=limits))
+        if attributes:
+            unknown = next(iter(attributes))
+            raise _unsupported_error(f"{unknown} of a rule", unknown)
+        return f"{head}{colon}{body}{following_bar}"
+
+    return _ATTRIBUTES.sub(plain_rule, rules)
 
 
 def _token_grammar(token_name: str, specials: Mapping[str, int | None]) -> Grammar:
@@ -135,10 +165,16 @@ def _token_grammar(token_name: str, specials: Mapping[str, int | None]) -> Gramm
     return special(token)
 
 
-def _document_grammar(schema: dict[str, Any], limits: Limits | None, policies: Mapping[str, Any]) -> Grammar:
+def _document_grammar(
+    schema: dict[str, Any],
+    limits: Limits | None,
+    policies: Mapping[str, Any],
+) -> Grammar:
+    """Return the grammar of the documents of a schema. Raises UnsupportedError where its `x-guidance` asks
+    for another way of writing than the usual one."""
     options = schema.pop("x-guidance", {})
-    usual = isinstance(options, dict) and not options.get("whitespace_pattern")
-    if not usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
+    is_usual = isinstance(options, dict) and not options.get("whitespace_pattern")
+    if not is_usual or any(options.get(key, value) != value for key, value in _SEPARATORS.items()):
         raise _unsupported_error("x-guidance with other separators", "x-guidance")
     return json_schema(schema, **{**policies, "limits": limits})
 

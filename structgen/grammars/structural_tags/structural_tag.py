@@ -112,14 +112,17 @@ def structural_tag(
     the parts; nothing is compiled yet.
     """
     checks.InstanceCheck(str | Mapping, "Pass a dict, or its JSON text.")("structural_tag", tag)
+    # Exact: numbers in a schema keep all their digits.
     value: Any = read_exact(tag) if isinstance(tag, str) else dict(tag)
-    reader, place = _Reader(specials or {}, policies), "structural_tag"
+    reader = _Reader(specials or {}, policies)
+    place = "structural_tag"
     if isinstance(value, dict) and "structures" in value:
         return reader.legacy_tags(value, place)
-    alone = value.get("type") if isinstance(value, dict) and "format" not in value else None
-    if isinstance(alone, str) and alone in _KINDS:
+    # A format without the tag around it is a common mistake, with a cure of its own.
+    kind = value.get("type") if isinstance(value, dict) and "format" not in value else None
+    if isinstance(kind, str) and kind in _KINDS:
         raise OptionError(
-            f"It is the format {alone} alone.",
+            f"It is the format {kind} alone.",
             where=place,
             cure='Wrap it: {"type": "structural_tag", "format": {...}}.',
         )
@@ -130,6 +133,7 @@ def structural_tag(
             where=place,
             cure='Write {"type": "structural_tag", "format": {"type": "triggered_tags", ...}}.',
         )
+    # Many small objects that all stay: a collection in between would find nothing.
     with pause_collection():
         return reader.read_format(value["format"], f"{place}/format")
 
@@ -137,9 +141,15 @@ def structural_tag(
 class _Reader:
     """Reads formats; the schemas in them under its policies, and tokens by its list of special ones."""
 
+    # Each method below that is named after a format, or in _METHODS, takes the format and its place (a JSON
+    # pointer, for errors), and returns its grammar.
+
     def __init__(self, specials: Mapping[str, int], policies: Mapping[str, Any]) -> None:
-        self.specials, self.policies, self.depth = specials, policies, 0
+        self.specials = specials
+        self.policies = policies
+        self.depth = 0
         self.ends: Ends = ()
+        """The ends of the tag whose end follows the format that is being read."""
 
     def read_format(self, value: object, place: str, ends: Ends = ()) -> TextGrammar:
         """Return the grammar of a format; `ends`: of the tag whose end follows it."""
@@ -159,9 +169,13 @@ class _Reader:
             )
         _SHAPES.check(value, "format", place)
         self.check_excluded(value, place)
-        around, self.ends, self.depth = self.ends, ends, self.depth + 1
+        # Not restored after an error: the whole tag is refused then.
+        outer_ends = self.ends
+        self.ends = ends
+        self.depth += 1
         grammar: TextGrammar = getattr(self, _KINDS[kind])(value, place)
-        self.ends, self.depth = around, self.depth - 1
+        self.ends = outer_ends
+        self.depth -= 1
         return grammar
 
     def _suggest_cure(self, value: Format) -> str:
@@ -203,9 +217,17 @@ class _Reader:
     def qwen_xml_parameter(self, value: Format, place: str) -> TextGrammar:
         return self.styled_values(value, "qwen_xml", place)
 
-    def styled_values(self, value: Format, style: str, place: str, key: str = "json_schema") -> TextGrammar:
-        """Return the grammar of the values of the schema at a key, as JSON or as arguments one by one."""
-        max_blanks, excludes = value.get("max_whitespace_cnt"), _text_list(value, "excludes")
+    def styled_values(
+        self,
+        value: Format,
+        style: str,
+        place: str,
+        key: str = "json_schema",
+    ) -> TextGrammar:
+        """Return the grammar of the values of the schema at a `key` of a format, as JSON (`style="json"`) or
+        as arguments one by one, in a style of `ARGUMENT_STYLES`. `place`: of the format, for errors."""
+        max_blanks = value.get("max_whitespace_cnt")
+        excludes = _text_list(value, "excludes")
         policies = {**self.policies}
         if value.get("any_order"):
             policies["property_order"] = "any"
@@ -217,26 +239,35 @@ class _Reader:
                 schema = exact_copy(schema)  # `json_schema` copies a dict itself
             if style == "json":
                 return as_text(without(json_schema(schema, **policies), excludes))
-            row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
-            # else nothing tells a string from an object without members
-            takes_any = not row.nested or bool(row.types or row.quote)
-            if schema is True and takes_any:
-                schema = {}
-            if not isinstance(schema, dict):
-                raise OptionError(
-                    "It names no arguments.", where="#", cure="Give an object that describes them."
-                )
-            if "properties" not in schema and schema.get("additionalProperties") is True:
-                schema = {
-                    name: subschema for name, subschema in schema.items() if name != "additionalProperties"
-                }
-            plan = plan_of(schema, policies)
-            blank = blank_of(plan.written.whitespace)
-            if plan.is_open and takes_any:
-                arguments = any_arguments(schema, policies, row, excludes)
-            else:
-                arguments = argument_grammar(schema, policies, row, excludes)
-            return arguments + (blank or "")
+            return self._styled_arguments(schema, policies, style, excludes)
+
+    def _styled_arguments(
+        self,
+        schema: Any,
+        policies: dict[str, Any],
+        style: str,
+        excludes: list[str],
+    ) -> TextGrammar:
+        """Return the grammar of the arguments that a `schema` describes, one by one, with blanks behind them.
+        `policies` are those of the schema; `style` is a name of `ARGUMENT_STYLES`, such as `"qwen_xml"`; no
+        string holds one of `excludes`. Raises OptionError for a schema that is no object."""
+        row = ArgumentStyle(style, **ARGUMENT_STYLES[style])
+        # Else nothing tells a string from an object without members.
+        takes_any = not row.nested or bool(row.types or row.quote)
+        if schema is True and takes_any:
+            schema = {}
+        if not isinstance(schema, dict):
+            raise OptionError("It names no arguments.", where="#", cure="Give an object that describes them.")
+        # `additionalProperties: true` says nothing: without properties that is a schema of any arguments.
+        if "properties" not in schema and schema.get("additionalProperties") is True:
+            schema = {name: subschema for name, subschema in schema.items() if name != "additionalProperties"}
+        plan = plan_of(schema, policies)
+        blank = blank_of(plan.written.whitespace)
+        if plan.is_open and takes_any:
+            arguments = any_arguments(schema, policies, row, excludes)
+        else:
+            arguments = argument_grammar(schema, policies, row, excludes)
+        return arguments + (blank or "")
 
     # --- tokens ---------------------------------------------------------------------------------------------
 
@@ -256,76 +287,84 @@ class _Reader:
             return special(self.specials[token] if isinstance(token, str) else token)
 
     def exclude_token(self, value: Format, place: str) -> TextGrammar:
+        # One token, whichever: `any_text` has the empty text, too, and the pattern takes it away.
         return intersect_grammars(self.any_text({"max_tokens": 1}, place), regex(r"[\s\S]+"))
 
     def check_excluded(self, value: Format, place: str) -> None:
         """Check that the excluded tokens are special: no free text has any, they need no grammar."""
         for index, token in enumerate(value.get("exclude_tokens") or ()):
-            there = f"{place}/exclude_tokens/{index}"
-            self.special_token(token, there)
+            token_place = f"{place}/exclude_tokens/{index}"
+            self.special_token(token, token_place)
             if token not in self.specials and token not in self.specials.values():
                 raise UnsupportedError(
                     f"Nothing says that the token {token} is special.",
                     keyword="exclude_tokens",
-                    where=there,
+                    where=token_place,
                     cure=f'Pass specials={{"its text": {token}}}, or exclude a text: any_text has excludes.',
                 )
 
     def token_triggered_tags(self, value: Format, place: str) -> TextGrammar:
-        numbered_tokens = enumerate(value["trigger_tokens"])
         triggers = {
             self.special_token(token, f"{place}/trigger_tokens/{index}").token
-            for index, token in numbered_tokens
+            for index, token in enumerate(value["trigger_tokens"])
         }
-        begins, tags = set(), []
+        begins = set()
+        tags = []
         for index, element in enumerate(value["tags"]):
-            there = f"{place}/tags/{index}"
-            begin = self.token(element["begin"], f"{there}/begin")
+            tag_place = f"{place}/tags/{index}"
+            begin = self.token(element["begin"], f"{tag_place}/begin")
             begins.add(begin.token)
-            tags.append(begin + self.rest_of_tag(element, there))
+            tags.append(begin + self.rest_of_tag(element, tag_place))
         if begins != triggers:
             raise OptionError(
                 f"The tags begin with the tokens {sorted(begins)}, and the triggers are {sorted(triggers)}.",
                 where=f"{place}/trigger_tokens",
                 cure="Have each tag begin with a trigger, and each trigger begin a tag.",
             )
-        tag, free, stops = either(*tags), free_of(self.ends), value.get("stop_after_first")
+        tag = either(*tags)
+        free = free_of(self.ends)
+        stops = value.get("stop_after_first")
         if not value.get("at_least_one"):
             return interrupted_text(free + tag, free, 1 if stops else None)
         return tag if stops else tag + interrupted_text(free + tag, free, None)
 
     def token_dispatch(self, value: Format, place: str) -> TextGrammar:
-        bodies = [
-            self.special_token(token, f"{there}/0") + self.read_format(of, f"{there}/1")
-            for there, token, of in self.read_rules(value, place, (str, int))
-        ]
-        return interrupted_text(text() + either(*bodies), text(), 1 if value.get("loop") is False else None)
+        bodies = []
+        for rule_place, token, body in self.read_rules(value, place, (str, int)):
+            begin = self.special_token(token, f"{rule_place}/0")
+            bodies.append(begin + self.read_format(body, f"{rule_place}/1"))
+        max_bodies = 1 if value.get("loop") is False else None
+        return interrupted_text(text() + either(*bodies), text(), max_bodies)
 
     def any_text(self, value: Format, place: str) -> TextGrammar:
-        tokens, chars = value.get("max_tokens"), value.get("max_chars")
+        tokens = value.get("max_tokens")
+        chars = value.get("max_chars")
         if 0 in (tokens, chars):
             return literal("")
         avoided_texts = (*_text_list(value, "excludes"), *self.ends)
-        description = f"any text without {show_words(avoided_texts)}" if avoided_texts else "any text"
-        formulas: list[Formula] = [] if chars is None else [Pattern(rf"^[\s\S]{{0,{chars}}}$")]
-        formulas += [Not(containing_words(avoided_texts))] if avoided_texts else []
+        description = "any text"
+        formulas: list[Formula] = []
+        if chars is not None:
+            formulas.append(Pattern(rf"^[\s\S]{{0,{chars}}}$"))
+        if avoided_texts:
+            description = f"any text without {show_words(avoided_texts)}"
+            formulas.append(Not(containing_words(avoided_texts)))
         if not formulas:
             return text(max_tokens=tokens)
-        bounded_text = RegularGrammar(
-            formulas[0] if len(formulas) == 1 else All(tuple(formulas)), description
-        )
+        formula = formulas[0] if len(formulas) == 1 else All(tuple(formulas))
+        bounded_text = RegularGrammar(formula, description)
         return bounded_text if tokens is None else text(max_tokens=tokens) & bounded_text
 
     # --- made of others -------------------------------------------------------------------------------------
 
     def sequence(self, value: Format, place: str) -> TextGrammar:
-        elements, last = value["elements"], len(value["elements"]) - 1
-        return sequence(
-            *(
-                self.read_format(element, f"{place}/elements/{index}", self.ends if index == last else ())
-                for index, element in enumerate(elements)
-            )
-        )
+        # Only behind the last element does the end of the tag follow.
+        last = len(value["elements"]) - 1
+        elements = [
+            self.read_format(element, f"{place}/elements/{index}", self.ends if index == last else ())
+            for index, element in enumerate(value["elements"])
+        ]
+        return sequence(*elements)
 
     def either(self, value: Format, place: str) -> TextGrammar:
         return either(
@@ -340,11 +379,14 @@ class _Reader:
         return self.read_content(value, place, self.ends).repeat(*_COUNTS[value["type"]])
 
     def repeat(self, value: Format, place: str) -> TextGrammar:
-        minimum, maximum = checks.check_whole(f"{place}/min", value["min"], 0), value["max"]
+        minimum = checks.check_whole(f"{place}/min", value["min"], 0)
+        maximum = value["max"]
+        # -1: without a bound, as in XGrammar.
         maximum = None if maximum == -1 else checks.check_whole(f"{place}/max", maximum, minimum)
         return self.read_content(value, place, self.ends).repeat(minimum, maximum)
 
     def read_content(self, value: Format, place: str, ends: Ends) -> TextGrammar:
+        """Return the grammar of the format inside another one. `ends`: as of `read_format`."""
         return self.read_format(value["content"], f"{place}/content", ends)
 
     # --- tags -----------------------------------------------------------------------------------------------
@@ -354,18 +396,22 @@ class _Reader:
 
     def rest_of_tag(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of a tag behind its beginning."""
-        end, there = value["end"], f"{place}/end"
-        ends = () if isinstance(end, dict) else (end,) if isinstance(end, str) else tuple(dict.fromkeys(end))
+        end = value["end"]
+        ends: Ends = ()  # for a token, which no free text has: nothing need be kept out
+        if isinstance(end, str):
+            ends = (end,)
+        elif not isinstance(end, dict):
+            ends = tuple(dict.fromkeys(end))
+        # Every text contains the empty one, so an empty end keeps nothing out.
         inside = self.read_content(value, place, tuple(filter(None, ends)))
-        return inside + (choice(ends) if ends else self.edge_of_tag(end, there))
+        return inside + (choice(ends) if ends else self.edge_of_tag(end, f"{place}/end"))
 
     def edge_of_tag(self, value: Any, place: str) -> TextGrammar:
         """Return the grammar of a text or a token at the beginning or the end of a tag."""
         return literal(value) if isinstance(value, str) else self.token(value, place)
 
     def tags_with_separator(self, value: Format, place: str) -> TextGrammar:
-        tags = enumerate(value["tags"])
-        texts = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in tags))
+        texts = either(*(self.tag(tag, f"{place}/tags/{i}") for i, tag in enumerate(value["tags"])))
         if not value.get("stop_after_first"):
             _SHAPES.check(value.get("separator"), "text", f"{place}/separator")
             texts = texts + (value["separator"] + texts).repeat()
@@ -374,24 +420,29 @@ class _Reader:
     def legacy_tags(self, value: Format, place: str) -> TextGrammar:
         """Return the grammar of the older form: free text, and in it schemas between tags."""
         _SHAPES.check(value, "structures", place)
-        tags = [
-            (
-                tag["begin"],
-                self.styled_values(tag, "json", f"{place}/structures/{index}", "schema") + tag["end"],
-            )
-            for index, tag in enumerate(value["structures"])
-        ]
+        tags = []
+        for index, tag in enumerate(value["structures"]):
+            document = self.styled_values(tag, "json", f"{place}/structures/{index}", "schema")
+            tags.append((tag["begin"], document + tag["end"]))
         return self.among_text(value, tags, place)
 
     def triggered_tags(self, value: Format, place: str) -> TextGrammar:
         tags = [
-            (tag["begin"], self.rest_of_tag(tag, f"{place}/tags/{i}")) for i, tag in enumerate(value["tags"])
+            (tag["begin"], self.rest_of_tag(tag, f"{place}/tags/{index}"))
+            for index, tag in enumerate(value["tags"])
         ]
         return self.among_text(value, tags, place)
 
-    def among_text(self, value: Format, tags: list[tuple[str, TextGrammar]], place: str) -> TextGrammar:
-        """Return free text with tags at triggers; with `at_least_one` it begins with a tag."""
-        triggers, avoided_texts = _text_list(value, "triggers"), (*_text_list(value, "excludes"), *self.ends)
+    def among_text(
+        self,
+        value: Format,
+        tags: list[tuple[str, TextGrammar]],
+        place: str,
+    ) -> TextGrammar:
+        """Return free text with tags at triggers; with `at_least_one` it begins with a tag. `tags`: for each
+        the text that it begins with, and the grammar of the rest."""
+        triggers = _text_list(value, "triggers")
+        avoided_texts = (*_text_list(value, "excludes"), *self.ends)
         stops = value.get("stop_after_first")
         if not value.get("at_least_one"):
             return make_triggered_tags(tags, triggers, place, avoided_texts, 1 if stops else None)
@@ -400,30 +451,31 @@ class _Reader:
 
     def dispatch(self, value: Format, place: str) -> TextGrammar:
         rules = {
-            begin: self.read_format(of, f"{there}/1")
-            for there, begin, of in self.read_rules(value, place, (str,))
+            begin: self.read_format(body, f"{rule_place}/1")
+            for rule_place, begin, body in self.read_rules(value, place, (str,))
         }
         max_bodies = 1 if value.get("loop") is False else None
         return dispatch_grammar(rules, place, _text_list(value, "excludes"), max_bodies)
 
     def read_rules(
-        self, value: Format, place: str, kinds: tuple[type, ...]
+        self,
+        value: Format,
+        place: str,
+        kinds: tuple[type, ...],
     ) -> Iterator[tuple[str, Any, Any]]:
-        """Yield for each rule its place, what begins it, and its format. `kinds`: what may begin it."""
+        """Yield for each rule its place, the text or token that begins it, and its format. `kinds`: the types
+        of beginnings."""
         beginnings: list[Any] = []
         for index, rule in enumerate(value["rules"]):
-            there = f"{place}/rules/{index}"
-            if (
-                not isinstance(rule, list)
-                or len(rule) != 2
-                or not isinstance(rule[0], kinds)
-                or rule[0] == ""
-            ):
-                raise OptionError("It is no rule.", where=there, cure='Write ["a text", {"type": ...}].')
-            if rule[0] in beginnings:
-                raise OptionError(f"{rule[0]!r} has two rules.", where=there, cure="Leave one out.")
-            beginnings.append(rule[0])
-            yield there, rule[0], rule[1]
+            rule_place = f"{place}/rules/{index}"
+            is_pair = isinstance(rule, list) and len(rule) == 2
+            if not is_pair or not isinstance(rule[0], kinds) or rule[0] == "":
+                raise OptionError("It is no rule.", where=rule_place, cure='Write ["a text", {"type": ...}].')
+            beginning, body = rule
+            if beginning in beginnings:
+                raise OptionError(f"{beginning!r} has two rules.", where=rule_place, cure="Leave one out.")
+            beginnings.append(beginning)
+            yield rule_place, beginning, body
 
 
 def _text_list(value: Format, name: str) -> list[str]:

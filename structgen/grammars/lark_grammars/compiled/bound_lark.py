@@ -56,7 +56,7 @@ class BoundLark(DerivedGrammar):
 
     def without_bytes(self, missing: frozenset[int]) -> TextGrammar:
         """Return the grammar of the texts that have none of some bytes."""
-        bound = {name: of.without_bytes(missing) for name, of in self.bound.items()}
+        bound = {name: grammar.without_bytes(missing) for name, grammar in self.bound.items()}
         return BoundLark(self.of.without_bytes(missing), bound)
 
     def language(self, limits: Limits, target: CompileTarget | None = None) -> Language:
@@ -65,8 +65,13 @@ class BoundLark(DerivedGrammar):
         numbers = {terminal.name: number for number, terminal in enumerate(self.of.tables.terminals)}
         languages: dict[int, Language | None] = {}
         is_whole = self.of.tables.available is None
-        for name, of in self.bound.items():
-            language = of.language(limits, target) if is_whole else PartLanguages(limits, target).if_any(of)
+        for name, grammar in self.bound.items():
+            # A bound grammar may lose all its texts where bytes are missing; the rest may still have texts.
+            language = (
+                grammar.language(limits, target)
+                if is_whole
+                else PartLanguages(limits, target).if_any(grammar)
+            )
             if language is not None and language.accepts(language.start()):
                 raise GrammarError(
                     f"What {name} is bound to has the empty text, and a lexeme has a character.",
@@ -86,21 +91,28 @@ class BoundLanguage(LarkLanguage):
     """The texts of the grammar. Among the readings of a configuration are those before the lexemes and bound
     texts that may begin behind another bound text, and before bound texts that may begin behind a lexeme."""
 
-    def __init__(self, grammar: LarkGrammar, bound: Mapping[int, Language | None], limits: Limits) -> None:
+    def __init__(
+        self,
+        grammar: LarkGrammar,
+        bound: Mapping[int, Language | None],
+        limits: Limits,
+    ) -> None:
         """`bound`: the languages of the bound terminals, by number (None: without a text)."""
         super().__init__(grammar, limits, bound)
-        self._answers, self._lexer = self.compiled.answers, self.compiled.answers.lexer
-        self.parts = [of for of in bound.values() if of is not None]
+        self._answers = self.compiled.answers
+        self._lexer = self.compiled.answers.lexer
+        self.parts = [language for language in bound.values() if language is not None]
         self.specials = frozenset(self._lexer.instructions.specials)
         self.counts_tokens = any(language.counts_tokens for language in self.parts)
         self._closed_states: dict[int, int] = {}
+        """State -> the state with the readings that may begin behind its own."""
 
     def start(self) -> Config:
         """Return the configuration before the first symbol. Raises GrammarError where there is no text."""
+        # The machine starts with the lexer's own state; bound texts that may begin there come beside it.
         (reading,) = self.compiled.readings_of_state(self.compiled.start.index)
-        config = self._config_of_readings(
-            self._answers.readings_after(reading.parse_position, self._lexer.first)
-        )
+        readings = self._answers.readings_after(reading.parse_position, self._lexer.first)
+        config = self._config_of_readings(readings)
         if config is None:
             raise GrammarError(
                 "The grammar accepts no text: each one that its rules derive is an error to the lexer.",
@@ -112,14 +124,14 @@ class BoundLanguage(LarkLanguage):
     def step(self, config: Config, symbol: int) -> Config | None:
         """Return the configuration after a symbol; None exactly if no text continues so."""
         if symbol < TOKEN:
-            return self._with_following_readings(self.compiled.bytes_index(config, bytes((symbol,))))
+            state = self.compiled.bytes_index(config, bytes((symbol,)))
+            return self._with_following_readings(state)
         if symbol - TOKEN not in self.specials:
             return None
-        return self._with_following_readings(
-            self._answers.call_compiled_keeping_positions(
-                after_special, config, self._lexer.byte_class_of(symbol)
-            )
-        )
+        # A special token is a class of bytes of its own to the lexer.
+        byte_class = self._lexer.byte_class_of(symbol)
+        state = self._answers.call_compiled_keeping_positions(after_special, config, byte_class)
+        return self._with_following_readings(state)
 
     def after_token_end(self, config: Config) -> Config | None:
         """Return the configuration after the end of a token."""
@@ -128,27 +140,36 @@ class BoundLanguage(LarkLanguage):
         surviving = []
         for reading in self.compiled.readings_of_state(config):
             bound = self._bound_text_of(reading)
-            after = None if bound is None else bound[0].after_token_end(bound[1])
-            if bound is None or after is not None:
-                surviving.append(reading if bound is None else self._with_inner_config(reading, after))
+            if bound is None:  # lark's own lexemes do not count tokens
+                surviving.append(reading)
+                continue
+            language, inner_config = bound
+            next_config = language.after_token_end(inner_config)
+            if next_config is not None:
+                surviving.append(self._with_inner_config(reading, next_config))
         return self._config_of_readings(surviving)
 
     def _bound_text_of(self, reading: LarkReading) -> tuple[Language, Config] | None:
         """Return the language of the bound text that a reading is in, and its configuration."""
         bound = self._lexer.states[reading.lexer_state].bound
-        return None if bound is None else (self._lexer.bound[bound[0]], bound[1])
+        if bound is None:
+            return None
+        terminal, inner_config = bound
+        return self._lexer.bound[terminal], inner_config
 
     def _with_inner_config(self, reading: LarkReading, config: Config) -> LarkReading:
         """Return a reading in a bound text, with another configuration."""
-        return reading._replace(lexer_state=self._answers.rows.bound_in(reading.lexer_state, config))
+        lexer_state = self._answers.rows.bound_in(reading.lexer_state, config)
+        return reading._replace(lexer_state=lexer_state)
 
     def _config_of_readings(self, readings: Iterable[LarkReading]) -> int | None:
         """Return the configuration of those of some readings that live."""
         return self._with_following_readings(self._intern_live_readings(readings))
 
     def _intern_live_readings(self, readings: Iterable[LarkReading]) -> int:
-        flat = np.array([*dict.fromkeys(readings)], np.int64)
-        return self._answers.call_compiled_keeping_positions(live_state_of, address_of(flat), len(flat))
+        """Return the state of those of some readings that live, each once; below 0 if none does."""
+        rows = np.array([*dict.fromkeys(readings)], np.int64)
+        return self._answers.call_compiled_keeping_positions(live_state_of, address_of(rows), len(rows))
 
     def _with_following_readings(self, state: int) -> int | None:
         """Return the state with the readings that may begin behind its own."""
@@ -157,25 +178,31 @@ class BoundLanguage(LarkLanguage):
         closed_state = self._closed_states.get(state)
         if closed_state is None:
             readings = self.compiled.readings_of_state(state)
-            following_readings = [
-                next_reading for reading in readings for next_reading in self._readings_after_bound(reading)
-            ]
-            closed_state = (
-                self._intern_live_readings((*readings, *following_readings)) if following_readings else state
-            )
-            self._closed_states[state] = self._closed_states[closed_state] = closed_state
+            following_readings: list[LarkReading] = []
+            for reading in readings:
+                following_readings += self._readings_after_bound(reading)
+            closed_state = state
+            if following_readings:
+                closed_state = self._intern_live_readings((*readings, *following_readings))
+            # A bound text is not empty, so what begins behind it ends nowhere yet: one round closes a state.
+            self._closed_states[state] = closed_state
+            self._closed_states[closed_state] = closed_state
         return closed_state
 
     def _readings_after_bound(self, reading: LarkReading) -> list[LarkReading]:
         """Return the readings that begin behind a bound text, or in bound texts behind a lexeme, if one may
         end here."""
-        next_readings, is_bound = list[LarkReading](), self._bound_text_of(reading) is not None
+        is_bound = self._bound_text_of(reading) is not None
+        next_readings: list[LarkReading] = []
         for terminal, carry in self._lexer.states[reading.lexer_state].ends:
             position = self._answers.call_compiled_keeping_positions(
                 place_behind, reading.parse_position, terminal, reading.column
             )
             next_readings += self._answers.readings_after(position, carry) if position >= 0 else ()
-        return [reading for reading in next_readings if is_bound or self._bound_text_of(reading) is not None]
+        if is_bound:
+            return next_readings
+        # Behind one of lark's own lexemes its other lexemes begin in the machine: they are no new readings.
+        return [reading for reading in next_readings if self._bound_text_of(reading) is not None]
 
     def single_configs(self, config: Config) -> Iterable[Config]:
         """Return the configurations of the readings, one by one; those whose bound text may end are left
@@ -183,11 +210,11 @@ class BoundLanguage(LarkLanguage):
         readings = self.compiled.readings_of_state(config)
         if len(readings) == 1 or self.accepts(config):
             return (config,)
-        open_readings = [
-            reading
-            for reading in readings
-            if (of := self._bound_text_of(reading)) is None or not of[0].accepts(of[1])
-        ]
+        open_readings = []
+        for reading in readings:
+            bound = self._bound_text_of(reading)
+            if bound is None or not bound[0].accepts(bound[1]):
+                open_readings.append(reading)
         return [self._intern_live_readings((reading,)) for reading in open_readings]
 
     def inside_parts(self, config: Config) -> tuple[tuple[InsidePart, ...], Config | None]:
@@ -196,31 +223,31 @@ class BoundLanguage(LarkLanguage):
         where something is owed."""
         if not self._lexer.is_local:
             return (), config
-        parts, others = list[InsidePart](), list[LarkReading]()
+        parts: list[InsidePart] = []
+        other_readings: list[LarkReading] = []
         for reading in self.compiled.readings_of_state(config):
-            insides, other_config = self._inside_of_reading(reading)
-            if not insides:
-                others.append(reading)
+            inner_parts, other_config = self._inside_of_reading(reading)
+            if not inner_parts:
+                other_readings.append(reading)
                 continue
-            others += [] if other_config is None else [self._with_inner_config(reading, other_config)]
+            if other_config is not None:
+                other_readings.append(self._with_inner_config(reading, other_config))
             terminal, _config = self._lexer.states[reading.lexer_state].bound or (END, None)
             position = self._answers.call_compiled_keeping_positions(
                 place_behind, reading.parse_position, terminal, reading.column
             )
             next_readings = self._answers.readings_after(position, self._lexer.nothing)
-            for part in insides:
-                after = next_readings if part.ends else []
-                after = (
-                    after
-                    if part.after_end is None
-                    else [*after, self._with_inner_config(reading, part.after_end)]
-                )
+            for part in inner_parts:
+                # Behind its end a part goes on in the bound text, or behind it, or both.
+                readings_after_end = list(next_readings) if part.ends else []
+                if part.after_end is not None:
+                    readings_after_end.append(self._with_inner_config(reading, part.after_end))
                 ends = part.ends and self._answers.call_compiled_keeping_positions(text_ends, position) == 1
-                parts.append(part._replace(after_end=self._config_of_readings(after), ends=ends))
-        # bound texts that may begin behind lexemes are among those inside, if they have masks
-        return (
-            (tuple(parts), self._intern_live_readings(others) if others else None) if parts else ((), config)
-        )
+                parts.append(part._replace(after_end=self._config_of_readings(readings_after_end), ends=ends))
+        if not parts:
+            return (), config
+        # Bound texts that may begin behind lexemes are among those inside, if they have masks.
+        return tuple(parts), self._intern_live_readings(other_readings) if other_readings else None
 
     def _inside_of_reading(self, reading: LarkReading) -> tuple[tuple[InsidePart, ...], Config | None]:
         """Return the places inside parts, and all others, of the bound text that a reading is in, where
@@ -232,21 +259,24 @@ class BoundLanguage(LarkLanguage):
 
     def after_inside(self, config: Config, state: int) -> Config:
         """Return the configuration after some text inside a bound one."""
-        after = []
+        next_readings = []
         for reading in self.compiled.readings_of_state(config):
             bound = self._bound_text_of(reading)
             assert bound is not None
-            after.append(self._with_inner_config(reading, bound[0].after_inside(bound[1], state)))
-        return self._config_of_readings(after)
+            language, inner_config = bound
+            next_config = language.after_inside(inner_config, state)
+            next_readings.append(self._with_inner_config(reading, next_config))
+        return self._config_of_readings(next_readings)
 
     def height(self, config: Config) -> int:
         """Return the largest stack height of all readings, or the height of a bound text."""
-        inside = (
-            of
-            for reading in self.compiled.readings_of_state(config)
-            if (of := self._bound_text_of(reading)) is not None
-        )
-        return max(super().height(config), *(language.height(own) for language, own in inside), 0)
+        height = max(super().height(config), 0)
+        for reading in self.compiled.readings_of_state(config):
+            bound = self._bound_text_of(reading)
+            if bound is not None:
+                language, inner_config = bound
+                height = max(height, language.height(inner_config))
+        return height
 
     def expected_items(self, config: Config) -> list[Expected]:
         """Return the terminals that may come or continue, with the rules that use them; for a bound terminal,

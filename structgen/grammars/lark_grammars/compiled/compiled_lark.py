@@ -39,7 +39,8 @@ from structgen.machines.machine_core.growing_tables import NODES
 from structgen.machines.store.mask_store import StoreOption
 from structgen.tokens.tokenizer import Tokenizer
 
-_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+_CELLS = word_of(L.LarkContext, "cells")
+_PLACES = word_of(L.LarkContext, "places")
 
 _SMALL_LEXER: Final = 0.5
 """The used share of the limit on the lexer's states, above which a replacement makes its own."""
@@ -70,7 +71,9 @@ class CompiledLark(RestMachine):
         compiled grammar that this one replaces. `bound`: as of `Lexer`, without a store. Raises LimitError,
         and GrammarError where it has no text and `needs_text`."""
         super().__init__(grammar, tokenizer, limits, store)
-        self.height = max((of.locks for of in bound.values() if of is not None), default=0)
+        # A thread takes this lock before those of bound languages: its height is above theirs.
+        bound_heights = (language.locks for language in bound.values() if language is not None)
+        self.height = max(bound_heights, default=0)
         self.lock = new_lock(GRAMMARS, self.height)
         files = self.store.lexers
         key = identity_of(grammar.digest, self.limits) if files else ""
@@ -87,22 +90,24 @@ class CompiledLark(RestMachine):
             )
             self.answers = LarkAnswers(grammar.tables, grammar.is_local, *answer_inputs)
             """The answers to compiled code."""
-            lines = grammar.tables.indentation
-            self._rests = ShortestRests(self.answers, self._tables, lines)
-            self.answers.search = WeakMethod(self._rests.goes_on)  # the rests hold the answers
+            indentation = grammar.tables.indentation
+            self._rests = ShortestRests(self.answers, self._tables, indentation)
+            # A weak reference, since the rests hold the answers: a cycle would live until a collection.
+            self.answers.search = WeakMethod(self._rests.goes_on)
             self._attach_workspace()
             lexeme = self.answers.start_lexeme() if cached_parts is None else cached_parts.lexeme
             if lexeme < 0:
                 raise self._no_text_error()
             self._start = self.answers.call_compiled(steps.first_state, self.grammar.tables.start, lexeme)
+            # A file was written by a process that had checked the text before.
             if needs_text and cached_parts is None:
                 self.check_text()
             if files and cached_parts is None:
                 write_compiled(files, key, self._kept_parts())
 
     def anew(self) -> CompiledLark:
-        """Return a replacement without the states and records; with the lexer, if that is not what takes the
-        most."""
+        """Return a replacement without the states and records. It takes over the lexer where that is small: a
+        large lexer would leave the replacement as full as this grammar is."""
         if self.answers.lexer_share > _SMALL_LEXER:
             return super().anew()
         with self.lock:
@@ -110,36 +115,41 @@ class CompiledLark(RestMachine):
         return CompiledLark(self.grammar, self.tokenizer, self.limits, self.store, previous=previous)
 
     def _kept_parts(self) -> KeptParts:
+        """Return what a file or a replacement takes over. The lock is held."""
         return kept_parts(*self.answers.kept_arrays(), self._tables, self._start)
 
     def check_text(self) -> None:
         """Raise GrammarError where the grammar has no text."""
         if not self.may_end(self._start):
-            if not self._call_until_answered(reading_lives, *self.readings_of_state(self._start)[0]):
+            (reading, *_) = self.readings_of_state(self._start)
+            if not self._call_until_answered(reading_lives, *reading):
                 raise self._no_text_error()
 
     def _no_text_error(self) -> GrammarError:
+        """Return an error that says why the grammar has no text: the first of three reasons that holds."""
         tables, letters = self.grammar.tables, self.answers.letters
-        produced_terminals = {terminal for terminal, _kind in letters.letters}
-        for loser in beaten_terminals_of(letters):  # others take its texts
-            produced_terminals |= {loser.terminal} if loser.has_text else set()
+        terminals_with_text = {terminal for terminal, _kind in letters.letters}
+        # Terminals whose texts are lexemes of others have a text, too. The last reason speaks of them.
+        terminals_with_text |= {loser.terminal for loser in beaten_terminals_of(letters) if loser.has_text}
         if tables.indentation is not None:
-            produced_terminals |= {tables.indentation.indent, tables.indentation.dedent}
+            terminals_with_text |= {tables.indentation.indent, tables.indentation.dedent}
         winner_of = terminals_lost_to_ignored(letters)
-        if not usable_rules(tables, produced_terminals.difference(winner_of)) and usable_rules(
-            tables, produced_terminals.union(winner_of)
-        ):
-            (terminal, by), *_ = (
-                [tables.terminals[number].display_name for number in pair] for pair in winner_of.items()
-            )
+        has_text_now = usable_rules(tables, terminals_with_text.difference(winner_of))
+        has_text_with_losers = usable_rules(tables, terminals_with_text.union(winner_of))
+        if has_text_with_losers and not has_text_now:
+            loser, winner = next(iter(winner_of.items()))
+            loser_name = tables.terminals[loser].display_name
+            winner_name = tables.terminals[winner].display_name
+            cure = "Leave them out of it, or give their own terminal a higher priority (NAME.1: ...)."
+            if loser_name == winner_name:
+                cure = "Take it out of %ignore, or out of the rules."
             return GrammarError(
-                f"The grammar accepts no text: {by}, which %ignore names, takes the texts of {terminal}.",
+                f"The grammar accepts no text: {winner_name}, which %ignore names, takes the texts of "
+                f"{loser_name}.",
                 where="start",
-                cure="Leave them out of it, or give their own terminal a higher priority (NAME.1: ...)."
-                if terminal != by
-                else "Take it out of %ignore, or out of the rules.",
+                cure=cure,
             )
-        if not usable_rules(tables, produced_terminals):
+        if not usable_rules(tables, terminals_with_text):
             return GrammarError(
                 "The start rule derives no text: each of its expansions needs a rule that never ends, or a "
                 "terminal that no text matches.",
@@ -155,6 +165,7 @@ class CompiledLark(RestMachine):
     # --- states ---------------------------------------------------------------------------------------------
 
     def _call_until_answered(self, call: Any, *arguments: int) -> int:
+        """Return the result of a compiled call, under the lock, with this thread's workspace."""
         with self.lock:
             self._attach_workspace()
             return self.answers.call_compiled(call, *arguments)
@@ -172,6 +183,7 @@ class CompiledLark(RestMachine):
     def readings_of_state(self, index: int) -> list[LarkReading]:
         """Return the readings of a state."""
         readings = []
+        # A state is a list: each row has one reading, and the number of the row with the others.
         while index >= 0:
             _mode, position, lexeme, column, index, *_rest = self._tables.rows(NODES)[index].tolist()
             readings.append(LarkReading(position, lexeme, column))
@@ -204,7 +216,13 @@ class CompiledLark(RestMachine):
             self._attach_workspace()
             return self.answers.prepare_records(self.nbytes + room, progress)
 
-    def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
+    def to_dfa(
+        self,
+        max_states: int,
+        depth: int | None = None,
+        *,
+        minimal: bool = False,
+    ) -> Dfa:
         """Return the explicit automaton of all states over classes of tokens, a `Dfa` of structgen.core.
         `depth`: texts whose parser stack ever has more entries are left out. Raises LimitError, which names
         max_states."""
@@ -230,6 +248,7 @@ class CompiledLark(RestMachine):
         limits = self.limits
         return max(
             self.nbytes / limits.grammar_memory,
+            # Beyond the limit a call fails in the midst of a text, so a replacement comes at half of it.
             2 * self._tables.most_interned / limits.parser_states,
             self.answers.used_share,
         )
@@ -243,5 +262,10 @@ class CompiledLark(RestMachine):
     def sizes(self) -> dict[str, int]:
         """The sizes of its tables: states, stacks, and bytes."""
         count = self._tables.count
-        sizes = {"machine_states": count(NODES), "stacks": count(_CELLS), "places": count(_PLACES)}
-        return {**sizes, **self.answers.sizes, "table_bytes": self.nbytes}
+        return {
+            "machine_states": count(NODES),
+            "stacks": count(_CELLS),
+            "places": count(_PLACES),
+            **self.answers.sizes,
+            "table_bytes": self.nbytes,
+        }

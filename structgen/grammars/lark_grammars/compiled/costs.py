@@ -30,14 +30,19 @@ class Distances(RestSearch):
 
     def __init__(self, letters: Letters, cells: Callable[[], Any]) -> None:
         """`cells`: a function that returns the cells of the stacks, rows of (state, cell below)."""
-        self._tables, self._cells, self._indentation = letters.tables, cells, letters.tables.indentation
+        self._tables = letters.tables
+        self._indentation = letters.tables.indentation
+        self._cells = cells
         self._width = len(self._tables.nonterminals) + 1
-        terminal_count = 1 + max((max(rule.symbols, default=0) for rule in self._tables.rules), default=0)
+        highest_symbols = (max(rule.symbols, default=0) for rule in self._tables.rules)
+        terminal_count = 1 + max(highest_symbols, default=0)
+
+        # The search numbers nonterminals behind the terminals; lark's tables have -1 - number.
+        def renumber_symbol(symbol: int) -> int:
+            return symbol if symbol >= 0 else terminal_count - 1 - symbol
+
         rules = [
-            (
-                terminal_count + rule.origin,
-                [symbol if symbol >= 0 else terminal_count - 1 - symbol for symbol in rule.symbols],
-            )
+            (terminal_count + rule.origin, [*map(renumber_symbol, rule.symbols)])
             for rule in self._tables.rules
         ]
         super().__init__(rules, terminal_count, AnyWord())
@@ -54,8 +59,11 @@ class Distances(RestSearch):
             for terminal, language in lexer.bound.items()
         }
         open_terminals -= shortest.keys()
-        frontier = {rows.start(context, lexer.nothing) for context in range(rows.contexts)} - {-1}
-        visited, size = set(frontier), 0
+        # All lexemes of `size` bytes are read at once, from the beginnings of all contexts.
+        starts = (rows.start(context, lexer.nothing) for context in range(rows.contexts))
+        frontier = set(starts) - {-1}
+        visited = set(frontier)
+        size = 0
         while frontier and open_terminals:
             for state in sorted(frontier):
                 final_terminals = {terminal for terminal, _carry in lexer.states[state].ends}
@@ -63,7 +71,9 @@ class Distances(RestSearch):
                     shortest |= dict.fromkeys(final_terminals & open_terminals, size)
                     open_terminals -= final_terminals
                 rows.put_row(state)
-            frontier = set(np.unique(rows.moves[sorted(frontier)]).tolist()) - visited - {-1}
+            moves = rows.moves[sorted(frontier)]
+            next_states = set(np.unique(moves).tolist())
+            frontier = next_states - visited - {-1}
             visited |= frontier
             size += 1
         return shortest
@@ -78,17 +88,21 @@ class Distances(RestSearch):
         return UNREACHABLE if rest is None else rest.length
 
     def _read_whole(self, terminal: int, state: Config) -> Reach:
-        lines = self._indentation
-        if lines is not None and terminal == lines.indent:
+        indentation = self._indentation
+        if indentation is not None and terminal == indentation.indent:
             return {_WITHIN: self._empty} if state == _LINE else {}
-        if lines is not None and terminal == lines.dedent:  # behind the text, open blocks are closed
-            return dict.fromkeys((_CLOSED, _ENDED) if state in (_LINE, _CLOSED) else (_ENDED,), self._empty)
+        if indentation is not None and terminal == indentation.dedent:
+            # Behind the text, open blocks are closed; within it, blocks are closed behind a newline alone.
+            next_states = (_CLOSED, _ENDED) if state in (_LINE, _CLOSED) else (_ENDED,)
+            return dict.fromkeys(next_states, self._empty)
         if terminal not in self._sizes or state == _ENDED:
             return {}
-        after = _LINE if lines is not None and terminal == lines.newline else _WITHIN
-        return {after: AnyWord(self._empty, bytes(self._sizes[terminal]))}
+        is_newline = indentation is not None and terminal == indentation.newline
+        lexeme = AnyWord(self._empty, bytes(self._sizes[terminal]))
+        return {_LINE if is_newline else _WITHIN: lexeme}
 
     def _parser_state_of(self, stack: int) -> int:
+        """Return the state of the parser on top of a stack; below 0 where the table has none."""
         cell, nonterminal = divmod(stack, self._width)
         state = int(self._cells()[cell, 0])
         return int(self._tables.gotos[state, nonterminal - 1]) if nonterminal else state
@@ -99,14 +113,18 @@ class Distances(RestSearch):
 
     def _reduce_stack(self, stack: int, lhs: int, dot: int) -> Iterable[int]:
         cell, nonterminal = divmod(stack, self._width)
+        # The nonterminal above the cells is one of the `dot` entries that go.
         for _ in range(dot - (nonterminal > 0)):
             cell = int(self._cells()[cell, 1])
-        return (cell * self._width + 1 + lhs - self._terminals,)
+        new_nonterminal = 1 + lhs - self._terminals
+        return (cell * self._width + new_nonterminal,)
 
     def _is_end(self, stack: int, state: Config) -> bool:
-        after, nonterminal = self._parser_state_of(stack), stack % self._width
+        parser_state = self._parser_state_of(stack)
+        nonterminal = stack % self._width
+        # lark's root symbol has no entry in the table: behind it the text is whole.
         is_root = nonterminal and self._tables.nonterminals[nonterminal - 1].startswith("$root_")
-        return after == self._tables.end or (after < 0 and bool(is_root))
+        return parser_state == self._tables.end or (parser_state < 0 and bool(is_root))
 
     def _count_steps(self, spent: int = 1) -> None:
         """The tables of the parser bound the work: no steps are counted."""

@@ -59,15 +59,20 @@ _NOT_KEPT: Final = frozenset(("marks_of_classes",))
 """Arrays of one compiled grammar."""
 _NOTHING_WRITTEN: Final = 0, 0
 MOST_PLACES: Final = 1 << 16
-"""With more places than this, those that no state needs are forgotten; then with twice as many as were kept,
-if these are more."""
+"""With more places than this, places that no state needs are forgotten. Afterwards the bound is twice as many
+as were kept, if these are more."""
 
 
 def _field_index(name: str) -> int:
+    """Return where a field is in the block that compiled code reads, in words of 8 bytes."""
     return word_of(L.LarkContext, name)
 
 
-_PLACES, _CELLS, _PROOFS, _LEFTOVERS = map(_field_index, ("places", "cells", "proofs", "leftovers"))
+_PLACES = _field_index("places")
+_CELLS = _field_index("cells")
+_PROOFS = _field_index("proofs")
+_LEFTOVERS = _field_index("leftovers")
+# The machine of lexemes serves texts and Lark grammars alike; it calls these functions for what differs.
 _HOOKS: Final = {
     "miss": ask_row,
     "read_bytes": lark_masks.place_behind,
@@ -81,6 +86,7 @@ class LarkReading(NamedTuple):
     """One way to read a text, exact by itself."""
 
     parse_position: int
+    """The place of the parser: a row of `places`."""
     lexer_state: int
     """The state of the lexer."""
     column: int
@@ -88,7 +94,8 @@ class LarkReading(NamedTuple):
 
 
 class LexerParts(NamedTuple):
-    """What answers: made when it is first asked, where the arrays come from a file."""
+    """The lexer and the letters, which answer questions. Where the arrays come from a file, they are made
+    when the first question comes."""
 
     lexer: Lexer
     rows: LexerTables
@@ -110,12 +117,19 @@ class LarkAnswers:
         cached_parts: KeptParts | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`cached_parts`: the arrays that no vocabulary changes; else they are made. `bound`: as of `Lexer`.
+        """`tables`: lark's parser and terminals. `is_local`: no lexeme looks behind its beginning.
+        `growing_tables`: the tables that compiled code fills. `cached_parts`: the arrays that no vocabulary
+        changes; else they are made. `bound`: as of `Lexer`.
         Cost: the lexer's automaton and the liveness, 10 ms to 2 s. Raises LimitError."""
-        self._tables, self._growing_tables, self._lock, self.limits = tables, growing_tables, lock, limits
+        self._tables = tables
+        self._growing_tables = growing_tables
+        self._lock = lock
+        self.limits = limits
         self.begin = partial(THIS_CALL.begin_call, limits)
         """Return the context of a call."""
-        self._is_local, self._cached_parts = is_local, cached_parts
+        self._is_local = is_local
+        self._cached_parts = cached_parts
+        # Compiled code has addresses alone: these references keep the memory alive.
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._walks = room(8 * L.WALK_WORDS * (DEEPEST + 2))  # it takes memory as it is used
         growing_tables.context[_field_index("walks")] = address_of(self._walks)
@@ -123,7 +137,9 @@ class LarkAnswers:
         self._liveness: Liveness | None = None
         self._fixpoint: Fixpoint | None = None
         self._written_counts = _NOTHING_WRITTEN
-        self._most_places, self._may_forget = MOST_PLACES, False
+        self._max_places = MOST_PLACES
+        self._may_forget = False
+        """Whether places may get new numbers: not while Python holds some in this call."""
         self.records = RecordTables(growing_tables, vocabulary, store)
         self.records.hook(**_HOOKS)
         self.search: WeakMethod[Callable[[LarkReading, set[int]], bool]]
@@ -131,11 +147,11 @@ class LarkAnswers:
         self.renumbering_count = 0
         """How often places and cells got new numbers."""
         if cached_parts is not None:
+            # The lexer itself is read from the file when the first question comes: most masks ask none.
             marks = np.zeros(cached_parts.classes, np.int32)
-            self._write_fields(
-                {**cached_parts.arrays, "marks_of_classes": marks},
-                {**cached_parts.words, "class_count": cached_parts.classes - 1},
-            )
+            arrays = {**cached_parts.arrays, "marks_of_classes": marks}
+            words = {**cached_parts.words, "class_count": cached_parts.classes - 1}
+            self._write_fields(arrays, words)
             return
         self._put_parser()
         lexer = Lexer(tables, is_local, limits, bound=bound)
@@ -146,16 +162,19 @@ class LarkAnswers:
 
     @property
     def parts(self) -> LexerParts:
-        """What answers. Cost: where the arrays come from a file, once that of reading it, 1 to 100 ms."""
+        """The lexer and the letters. Cost: where the arrays come from a file, once that of reading it, 1 to
+        100 ms."""
         if self._parts is None:
             assert self._cached_parts is not None
             with pause_collection():
-                of_lexer, of_letters, written_counts, fixpoint = marshal.loads(self._cached_parts.lexer.data)
-                lexer = Lexer(self._tables, self._is_local, self.limits, of_lexer)
+                kept_values = marshal.loads(self._cached_parts.lexer.data)
+                lexer_values, letter_values, written_counts, fixpoint = kept_values
+                lexer = Lexer(self._tables, self._is_local, self.limits, lexer_values)
                 rows = LexerTables(lexer, self._growing_tables.context, self._cached_parts.arrays)
                 self._written_counts = written_counts
+                # The last field of a fixpoint lies among the arrays already, so the file has it once.
                 self._fixpoint = fixpoint and Fixpoint._make((*fixpoint, self._arrays["certain"]))
-                self._parts = LexerParts(lexer, rows, Letters(rows, of_letters))
+                self._parts = LexerParts(lexer, rows, Letters(rows, letter_values))
         return self._parts
 
     @property
@@ -164,6 +183,8 @@ class LarkAnswers:
         if self._liveness is None:
             liveness_inputs = self._tables, self.letters, self.limits
             liveness = Liveness(*liveness_inputs, self._fixpoint)
+            # Its arrays are new, so the addresses that compiled code reads are written once more. One
+            # statement: an interrupt must not leave the old addresses beside the new arrays.
             self._liveness, self._fixpoint, self._written_counts = liveness, None, _NOTHING_WRITTEN
         return self._liveness
 
@@ -190,21 +211,23 @@ class LarkAnswers:
         """Write arrays and words, all of them at once: an exception finds what compiled code reads as it was,
         or as it will be."""
         contiguous_arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        numbers = {**words, **{name: address_of(array) for name, array in contiguous_arrays.items()}}
-        field_indices, field_values, all_arrays = (
-            [*map(_field_index, numbers)],
-            [*numbers.values()],
-            self._arrays | contiguous_arrays,
-        )
+        addresses = {name: address_of(array) for name, array in contiguous_arrays.items()}
+        fields = {**words, **addresses}
+        field_indices = [*map(_field_index, fields)]
+        field_values = [*fields.values()]
+        all_arrays = self._arrays | contiguous_arrays
+        # One statement: an interrupt before it leaves the old fields, and no array is freed too early.
         self._growing_tables.context[field_indices], self._arrays = field_values, all_arrays
 
     def _put_parser(self) -> None:
+        """Write the fields of the parser and of the indenter."""
         tables, indentation = self._tables, self._tables.indentation
-        terminals = len(tables.terminals)
-        is_ignored, brackets = np.zeros(terminals, np.uint8), np.zeros(terminals, np.uint8)
+        terminal_count = len(tables.terminals)
+        is_ignored = np.zeros(terminal_count, np.uint8)
         is_ignored[sorted(tables.ignored_terminals)] = 1
+        brackets = np.zeros(terminal_count, np.uint8)
         words = {
-            "terminal_count": terminals,
+            "terminal_count": terminal_count,
             "nonterminal_count": tables.gotos.shape[1],
             "end_state": tables.end,
         }
@@ -225,24 +248,27 @@ class LarkAnswers:
     def _put_begins(self) -> None:
         """Write for each terminal the bytes with which a lexeme behind it may begin, at least."""
         tables, rows = self._tables, self.rows
+        # Where lexemes look behind, all bytes are allowed here: the exact answer is found later.
         begins = np.ones((len(tables.terminals), self.lexer.width), np.uint8)
         if self.lexer.is_local:
             starts = [rows.start(context, self.lexer.nothing) for context in range(rows.contexts)]
-            first = np.array(
-                [rows.moves[state] >= 0 if state >= 0 else [False] * self.lexer.width for state in starts]
-            )
+            begins_in = np.zeros((rows.contexts, self.lexer.width), np.bool_)
+            for context, state in enumerate(starts):
+                if state >= 0:
+                    begins_in[context] = rows.moves[state] >= 0
             for terminal in range(1, len(tables.terminals)):
-                begins[terminal] = first[tables.contexts_after(terminal)].any(axis=0)
-        self._write_fields({"begins": begins, "begin_bytes": byte_sets(begins[:, rows.classes])})
+                begins[terminal] = begins_in[tables.contexts_after(terminal)].any(axis=0)
+        begin_bytes = byte_sets(begins[:, rows.classes])
+        self._write_fields({"begins": begins, "begin_bytes": begin_bytes})
 
     def _put_letters(self) -> None:
         """Write the classes of endings, and the liveness of the letters that there are."""
         letters, liveness = self.letters, self.liveness
         counts = len(letters.classes), len(letters.letters)
-        flat = [letter for some in letters.classes for letter in some]
+        class_letters = [letter for end_class in letters.classes for letter in end_class]
         arrays = {
             "class_at": np.cumsum([0, *map(len, letters.classes)]).astype(np.int32),
-            "class_letters": np.array(flat or [0], np.int32),
+            "class_letters": np.array(class_letters or [0], np.int32),  # no array is empty
             "marks_of_classes": np.zeros(len(letters.classes), np.int32),
             "actions": liveness.actions,
             "gotos": liveness.gotos,
@@ -258,8 +284,8 @@ class LarkAnswers:
         self._written_counts = counts
 
     def _write_new_letters(self) -> None:
-        """Write what is new of letters and states: answers bring it, and so do completions and `expected`,
-        which ask for letters and rows outside of compiled calls."""
+        """Write new letters and states: answers bring them, and so do completions and `expected`, which ask
+        for letters and rows outside of compiled calls."""
         if self._parts is not None:
             letters = self._parts.letters
             if self._written_counts != (len(letters.classes), len(letters.letters)):
@@ -294,7 +320,8 @@ class LarkAnswers:
 
     def answer_questions(self) -> None:
         """Answer the noted questions. Raises LimitError; then the call can be made again."""
-        records = []
+        records: list[tuple[int, int]] = []
+        # The words of a question depend on its kind: a state, a context and a carry, a place...
         for kind, first, second, third in self._growing_tables.questions():
             if kind == ASK_ROW:
                 self.rows.put_row(first)
@@ -311,26 +338,31 @@ class LarkAnswers:
             else:
                 records.append((first, second))
         self._write_new_letters()
-        # last: what they need may be among the others
+        # Records come last: what they need may be among the other questions.
         for trie, state in records:
             self.records.make(self._call_until_answered, trie, state)
-        if self._may_forget and self._growing_tables.count(_PLACES) > self._most_places:
-            # once a call, which begins again at its state
+        if self._may_forget and self._growing_tables.count(_PLACES) > self._max_places:
+            # Once a call, which begins again at its state: a second time would forget what it has found.
             self._may_forget = False
             self.renumbering_count += 1
-            self._most_places = max(MOST_PLACES, 2 * forget_places(self._growing_tables))
+            self._max_places = max(MOST_PLACES, 2 * forget_places(self._growing_tables))
 
     def readings_after(self, position: int, carry: int) -> list[LarkReading]:
         """Return the readings that begin at a place behind a carry: of a lexeme, and of bound texts."""
+        context = int(self._tables.context_of[self.top_parser_state(position)])
         with self.begin():
-            states = self.rows.start_states(
-                int(self._tables.context_of[self.top_parser_state(position)]), carry
-            )
-        return [LarkReading(position, state, -1 if self.rows.may_break(state) else 0) for state in states]
+            states = self.rows.start_states(context, carry)
+        readings = []
+        for state in states:
+            # A column below 0: the lexeme may be the indenter's newline, and no line is broken yet.
+            column = -1 if self.rows.may_break(state) else 0
+            readings.append(LarkReading(position, state, column))
+        return readings
 
     def indent_width(self, position: int) -> int:
         """Return the width of the innermost open block at a place."""
         cell = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.widths]
+        # Stacks of widths are cells, too; a width is below 0 there, so that no state is equal to it.
         return -1 - int(self._growing_tables.rows(_CELLS)[cell, L.Cell.top])
 
     def open_brackets(self, position: int) -> int:
@@ -339,27 +371,26 @@ class LarkAnswers:
 
     def top_parser_state(self, position: int) -> int:
         """Return the state of the parser at a place."""
-        return int(
-            self._growing_tables.rows(_CELLS)[
-                self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack], 0
-            ]
-        )
+        cell = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack]
+        return int(self._growing_tables.rows(_CELLS)[cell, L.Cell.top])
 
     def is_decided_by_letter(self, letter: int) -> bool:
         """Return whether a letter alone says what goes on behind it, whatever the state of the lexer."""
         terminal, kind = self.letters.letters[letter]
         if terminal in self._tables.ignored_terminals and kind:
             return False
-        lines = self._tables.indentation
-        keeps = self.letters.keeps_column and lines is not None and terminal == lines.newline
-        return self.liveness.is_exact and self.letters.are_all(1 << letter) and not keeps
+        indentation = self._tables.indentation
+        is_newline = indentation is not None and terminal == indentation.newline
+        needs_column = self.letters.keeps_column and is_newline
+        return self.liveness.is_exact and self.letters.are_all(1 << letter) and not needs_column
 
     def _parser_stack(self, position: int) -> list[int]:
         """Return the states of the parser on the stack at a place, the bottom first."""
-        cells, states = self._growing_tables.rows(_CELLS), list[int]()
-        stack = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack]
-        while stack >= 0:
-            state, stack = cells[stack].tolist()
+        cells = self._growing_tables.rows(_CELLS)
+        cell = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack]
+        states: list[int] = []
+        while cell >= 0:
+            state, cell = cells[cell].tolist()
             states.append(state)
         return states[::-1]
 
@@ -372,33 +403,42 @@ class LarkAnswers:
         tell."""
         if self.lexer.states[lexeme].has_begun:
             return None
-        return self.liveness.is_live_before_lexeme(
-            self._parser_stack(position), self.open_brackets(position) > 0, lexeme
-        )
+        is_in_brackets = self.open_brackets(position) > 0
+        return self.liveness.is_live_before_lexeme(self._parser_stack(position), is_in_brackets, lexeme)
 
-    def prove_live(self, position: int, letters: Sequence[int], lexeme: int, column: int) -> bool:
-        """Return whether some text goes on where one of some letters is read at a place, exactly. `lexeme`: a
-        state of the lexer with these letters; `column`: of a newline so far."""
-        lives = self.liveness.reaches_end(
-            self._parser_stack(position), self.open_brackets(position) > 0, letters
-        )
-        if lives is None:
+    def prove_live(
+        self,
+        position: int,
+        letters: Sequence[int],
+        lexeme: int,
+        column: int,
+    ) -> bool:
+        """Return whether some text goes on where one of some letters is read at a place, exactly.
+
+        `position`: a row of `places`; `letters`: their numbers, of which one is enough; `lexeme`: a state of
+        the lexer with these letters; `column`: of a newline so far. For example, `prove_live(position,
+        (letter,), lexeme, -1)` asks about one letter outside of newlines. Raises LimitError."""
+        is_in_brackets = self.open_brackets(position) > 0
+        is_live = self.liveness.reaches_end(self._parser_stack(position), is_in_brackets, letters)
+        if is_live is None:
+            # Letters do not tell, so a text is looked for. The search calls compiled code, which would change
+            # the flag of the call that asks.
             search, may_forget = self.search(), self._may_forget
             assert search is not None
-            lives = search(
-                LarkReading(position, lexeme, column), {self.letters.letters[letter][0] for letter in letters}
-            )
+            terminals = {self.letters.letters[letter][0] for letter in letters}
+            is_live = search(LarkReading(position, lexeme, column), terminals)
             self._may_forget = may_forget
-        return lives
+        return is_live
 
     def _write_proof(self, position: int, end_class: int, column: int) -> None:
         """Write whether some text goes on behind a class of endings, exactly."""
         letters = self.letters
-        lives = self.prove_live(position, letters.classes[end_class], letters.state_of[end_class], column)
-        proofs, count = self._growing_tables.rows(_PROOFS), self._growing_tables.count(_PROOFS)
+        is_live = self.prove_live(position, letters.classes[end_class], letters.state_of[end_class], column)
+        # The search may have made the table grow, so its rows are asked for behind it.
+        proofs = self._growing_tables.rows(_PROOFS)
         row = find_proof(self._growing_tables.address, position, end_class, column)
-        assert 0 <= row < count
-        proofs[row, L.Proof.answer] = int(lives)
+        assert 0 <= row < self._growing_tables.count(_PROOFS)
+        proofs[row, L.Proof.answer] = int(is_live)
 
     # --- for a file -----------------------------------------------------------------------------------------
 
@@ -411,77 +451,90 @@ class LarkAnswers:
             lexer = self._cached_parts.lexer
         else:
             arrays |= self.rows.arrays
-            counts = self._written_counts
             fixpoint = self._fixpoint if self._liveness is None else self._liveness.fixpoint
+            # The last field is one of the arrays (`certain`).
+            fixpoint_values = fixpoint and fixpoint[:-1]
             with pause_collection():
                 parts: Any = (
                     self.lexer.kept_values,
                     self.letters.kept_values,
-                    counts,
-                    fixpoint and fixpoint[:-1],
+                    self._written_counts,
+                    fixpoint_values,
                 )
                 lexer = np.frombuffer(marshal.dumps(parts), np.uint8)
-        return {
-            name: array.reshape(len(array), -1 if array.size else 1).copy() for name, array in arrays.items()
-        }, lexer
+        # Files have tables of two dimensions; and the arrays here go on changing.
+        tables = {}
+        for name, array in arrays.items():
+            columns = -1 if array.size else 1  # numpy cannot tell how many columns nothing has
+            tables[name] = array.reshape(len(array), columns).copy()
+        return tables, lexer
 
     # --- ahead of time --------------------------------------------------------------------------------------
 
     def prepare_records(self, max_bytes: int, progress: Callable[[int], None] | None) -> int:
         """Make the records of lexer states, in breadth from the beginnings of lexemes, and those of the tries
         behind them, until all has so many bytes. Returns how many there are."""
-        table = self._growing_tables.rows(RECORDS)[: self._growing_tables.count(RECORDS)]
-        table = table[:, [LexemeRecord.trie, LexemeRecord.lexeme]]
-        record_numbers = {(trie, state): at for at, (trie, state) in enumerate(table.tolist())}
+        tables = self._growing_tables
+        records = tables.rows(RECORDS)[: tables.count(RECORDS)]
+        tries_and_states = records[:, [LexemeRecord.trie, LexemeRecord.lexeme]].tolist()
+        # A record is named by its trie and its state; the numbers are rows of the table.
+        record_numbers = {(trie, state): number for number, (trie, state) in enumerate(tries_and_states)}
         with self.begin():
-            starts = [self.rows.start(context, self.lexer.nothing) for context in range(self.rows.contexts)]
-            pending = dict.fromkeys((0, state) for state in (self.start_lexeme(), *starts) if state >= 0)
-        queue, done = list(pending), 0
+            starts = [self.start_lexeme()]
+            for context in range(self.rows.contexts):
+                starts.append(self.rows.start(context, self.lexer.nothing))
+        pending = dict.fromkeys((0, state) for state in starts if state >= 0)
+        queue = list(pending)
+        done_count = 0
         for trie, state in queue:  # the list grows meanwhile
-            if self._growing_tables.nbytes() + self.nbytes > max_bytes:
+            if tables.nbytes() + self.nbytes > max_bytes:
                 break
-            after: list[tuple[int, int]] = []
-            # what a limit forbids may be needed by no mask
+            successors: list[tuple[int, int]] = []
+            # A limit ends this record alone: perhaps no mask needs it.
             with suppress(LimitError), self.begin():
                 if (trie, state) not in record_numbers:
                     self.records.make(self._call_until_answered, trie, state)
-                    record_numbers[trie, state] = self._growing_tables.count(RECORDS) - 1
-                like = int(self._growing_tables.rows(RECORDS)[record_numbers[trie, state], LexemeRecord.like])
-                after = [
-                    (trie, like),
+                    record_numbers[trie, state] = tables.count(RECORDS) - 1
+                number = record_numbers[trie, state]
+                like_state = int(tables.rows(RECORDS)[number, LexemeRecord.like])
+                successors = [
+                    (trie, like_state),
                     *self._successor_records(trie, state),
-                    *self._leftover_records(record_numbers[trie, state]),
+                    *self._leftover_records(number),
                 ]
-            done += 1
+            done_count += 1
             if progress is not None:
-                progress(done)
-            fresh = dict.fromkeys(record for record in after if record[1] >= 0 and record not in pending)
+                progress(done_count)
+            fresh = dict.fromkeys(record for record in successors if record[1] >= 0 and record not in pending)
             pending |= fresh
             queue += fresh
-        return done
+        return done_count
 
     def _successor_records(self, trie: int, state: int) -> list[tuple[int, int]]:
         """Return the records of the states behind one more byte, and behind an end."""
         self.rows.put_row(state)
-        records = [(0, after) for after in self.rows.moves[state].tolist()] if trie == 0 else []
+        records: list[tuple[int, int]] = []
+        # Trie 0 has all tokens; the others have what tokens leave over, and no byte goes on in them.
+        if trie == 0:
+            records += [(0, next_state) for next_state in self.rows.moves[state].tolist()]
         for terminal, carry in self.lexer.states[state].ends:
-            records += [
-                (0, self.rows.start(context, carry)) for context in self._tables.contexts_after(terminal)
-            ]
+            for context in self._tables.contexts_after(terminal):
+                records.append((0, self.rows.start(context, carry)))
         return records
 
     def _leftover_records(self, record: int) -> list[tuple[int, int]]:
-        """Return the records that one leads to: what tokens have behind a lexeme, where another begins."""
-        first, last = self._growing_tables.rows(RECORDS)[
-            record, [LexemeRecord.leftovers, LexemeRecord.leftovers_end]
-        ].tolist()
+        """Return the records that a record leads to: for the rests of tokens behind a lexeme, where another
+        lexeme begins."""
+        tables = self._growing_tables
+        row = tables.rows(RECORDS)[record]
+        leftovers = tables.rows(_LEFTOVERS)[row[LexemeRecord.leftovers] : row[LexemeRecord.leftovers_end]]
         records = []
-        for terminal, carry, _shift, after in self._growing_tables.rows(_LEFTOVERS)[first:last].tolist():
-            if self._growing_tables.rows(TRIES)[after, Trie.count] >= SMALL_TRIE:
-                start_states = {
-                    self.rows.start(context, carry) for context in self._tables.contexts_after(terminal)
-                }
-                records += [(after, state) for state in sorted(start_states)]
+        for terminal, carry, _shift, trie in leftovers.tolist():
+            # Small tries have no records: masks walk them token by token.
+            if tables.rows(TRIES)[trie, Trie.count] >= SMALL_TRIE:
+                contexts = self._tables.contexts_after(terminal)
+                start_states = {self.rows.start(context, carry) for context in contexts}
+                records += [(trie, state) for state in sorted(start_states)]
         return records
 
     @property
@@ -497,12 +550,10 @@ class LarkAnswers:
     @property
     def nbytes(self) -> int:
         """About how many bytes the lexer takes."""
-        rows = 0 if self._parts is None else self.rows.nbytes
-        return (
-            rows
-            + 2000 * self.sizes["lexer_states"]
-            + sum(int(array.nbytes) for array in self._arrays.values())
-        )
+        row_bytes = 0 if self._parts is None else self.rows.nbytes
+        array_bytes = sum(int(array.nbytes) for array in self._arrays.values())
+        # 2,000 bytes: a state with its items and guards, as Python's objects.
+        return row_bytes + 2000 * self.sizes["lexer_states"] + array_bytes
 
     # --- states ---------------------------------------------------------------------------------------------
 
@@ -518,11 +569,9 @@ class LarkAnswers:
         states, carries = 0, 0
         if self._parts is not None:
             states, carries = len(self.lexer.states), len(self.lexer.carries)
-        elif self._cached_parts is not None:
-            states, carries = (
-                len(self._cached_parts.arrays["end_class"]),
-                len(self._cached_parts.arrays["starts"]),
-            )
+        elif self._cached_parts is not None:  # its arrays have a row for each
+            arrays = self._cached_parts.arrays
+            states, carries = len(arrays["end_class"]), len(arrays["starts"])
         return {
             "lexer_states": states,
             "carries": carries,

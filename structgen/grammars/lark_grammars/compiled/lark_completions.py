@@ -36,7 +36,8 @@ from structgen.grammars.text_grammars.context_free.shortest_rests import Word
 from structgen.grammars.text_grammars.machine.language import TOKEN
 from structgen.machines.machine_core.growing_tables import GrowingTables
 
-_CELLS, _PLACES = word_of(L.LarkContext, "cells"), word_of(L.LarkContext, "places")
+_CELLS = word_of(L.LarkContext, "cells")
+_PLACES = word_of(L.LarkContext, "places")
 _OF_PROOF: Final = 4
 """What it costs to ask letters whether a reading goes on, in steps of 10 us."""
 _WEIGHT: Final = 8
@@ -57,13 +58,16 @@ def text_ends(address: int, position: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def reading_lives(address: int, position: int, lexeme: int, column: int) -> int:
-    """Return 1 if some text goes on in a reading, 0, or a question."""
+    """Return 1 if some text goes on in a reading, 0, or a question. `address`: of the block of the grammar;
+    `position`, `lexeme`, `column`: as of `LarkReading`."""
     return lexeme_lives(LarkContext(address), position, lexeme, column)
 
 
 def liked_bytes(classes: bytes) -> list[int]:
-    """Return a byte of each class, those first that are written rather than others."""
-    byte_of_class = {classes[byte]: byte for byte in sorted(range(256), key=lambda byte: -_RANKS[byte])}
+    """Return a byte of each class: the one that people write most often. The most frequent come first."""
+    # The worst bytes come first, and better ones of the same class overwrite them.
+    worst_first = sorted(range(256), key=lambda byte: -_RANKS[byte])
+    byte_of_class = {classes[byte]: byte for byte in worst_first}
     return sorted(byte_of_class.values(), key=_RANKS.__getitem__)
 
 
@@ -88,20 +92,26 @@ class Endings:
     ) -> None:
         """`newline`: the indenter's terminal, of which each state is an end of its own. `has_end`: whether a
         state may lead to an end that is asked for; None: each may."""
-        self._rows, self._newline, self._has_end = rows, newline, has_end
+        self._rows = rows
+        self._newline = newline
+        self._has_end = has_end
         self._steps: dict[int, tuple[int, int]] = {state: (-1, 0)}
+        """State -> the state and the symbol that come before it in a shortest text."""
         lexer = rows.lexer
-        self._symbols = liked_bytes(bytes(lexer.classes)) + [
-            TOKEN + token for token in lexer.instructions.specials
-        ]
+        special_tokens = [TOKEN + token for token in lexer.instructions.specials]
+        self._symbols = liked_bytes(bytes(lexer.classes)) + special_tokens
         self._classes = np.array(list(map(lexer.byte_class_of, self._symbols)))
-        self._frontier, self._seen_endings = [state], set[tuple[int, ...]]()
+        self._frontier = [state]
+        self._seen_endings: set[tuple[int, ...]] = set()
         self.endings: list[Ending] = []
-        ending = None if lexer.states[state].bound is None else Ending(*lexer.shortest_end(state))
-        if ending is not None and ending.carry >= 0:
+        if lexer.states[state].bound is None:
+            return
+        ending = Ending(*lexer.shortest_end(state))
+        if ending.carry >= 0:
             self.endings.append(ending)
-            # where nothing is owed behind the shortest rest of a bound text, no other one is better
-            self._frontier = [] if lexer.is_local and ending.carry == lexer.nothing else [state]
+            # Where nothing is owed behind the shortest rest of a bound text, no other one is better.
+            if lexer.is_local and ending.carry == lexer.nothing:
+                self._frontier = []
 
     def _explore_next_byte(self) -> None:
         """Look at texts with one byte more. Raises LimitError."""
@@ -111,19 +121,20 @@ class Endings:
         spend_steps(lexer.limits, NUMBERS_PER_STEP * len(self._frontier))
         for state in self._frontier:
             for terminal, carry in lexer.states[state].ends:
+                # Newlines of different texts have different columns, so each of their states counts.
                 key = (terminal, carry, state) if terminal == self._newline else (terminal, carry)
                 if key not in self._seen_endings and key not in ends:
                     ends[key] = Ending(self._text_to(state), terminal, carry)
             rows.put_row(state)
-            for symbol, target in zip(self._symbols, rows.moves[state][self._classes].tolist(), strict=True):
+            targets = rows.moves[state][self._classes].tolist()
+            for symbol, target in zip(self._symbols, targets, strict=True):
                 is_new = target >= 0 and target not in self._steps and target not in new_steps
                 if is_new and (self._has_end is None or self._has_end(target)):
                     new_steps[target] = state, symbol
-        steps, seen_endings, endings = (
-            self._steps | new_steps,
-            self._seen_endings.union(ends),
-            [*self.endings, *ends.values()],
-        )
+        steps = self._steps | new_steps
+        seen_endings = self._seen_endings.union(ends)
+        endings = [*self.endings, *ends.values()]
+        # All at once, at the end: after a LimitError above, or an interrupt, the same step is made again.
         self._steps, self._seen_endings, self.endings, self._frontier = (
             steps,
             seen_endings,
@@ -134,6 +145,7 @@ class Endings:
     def iterate_endings(self) -> Iterator[Ending]:
         """Yield all ends. Raises LimitError."""
         next_index = 0
+        # Searches share this object, so others may have found endings since the last one was yielded.
         while True:
             while next_index < len(self.endings):
                 yield self.endings[next_index]
@@ -143,7 +155,8 @@ class Endings:
             self._explore_next_byte()
 
     def _text_to(self, state: int) -> Sequence[int]:
-        symbols = list[int]()
+        """Return a shortest text that leads to a state."""
+        symbols: list[int] = []
         while self._steps[state][0] >= 0:
             state, symbol = self._steps[state]
             symbols.append(symbol)
@@ -154,7 +167,7 @@ class ShortestRests:
     """Shortest completions of the states of one compiled grammar. Its lock is held."""
 
     def __init__(self, answers: LarkAnswers, tables: GrowingTables, indentation: Indentation | None) -> None:
-        self.answers, self._grown = answers, tables
+        self.answers, self._growing_tables = answers, tables
         self.newline = -1 if indentation is None else indentation.newline
         self._tab = 0 if indentation is None else indentation.tab_size
         self.letters_failed = False
@@ -192,20 +205,25 @@ class ShortestRests:
     def min_bytes_left(self, position: int) -> int:
         """Return how many bytes a place needs at least; UNREACHABLE."""
         if self._distances is None:
-            self._distances = Distances(self.answers.letters, partial(self._grown.rows, _CELLS))
-        if self._last_renumbering != self.answers.renumbering_count:
-            renumbering_count = self.answers.renumbering_count
+            self._distances = Distances(self.answers.letters, partial(self._growing_tables.rows, _CELLS))
+        renumbering_count = self.answers.renumbering_count
+        if self._last_renumbering != renumbering_count:  # costs are remembered by the numbers of cells
             self._distances.forget_costs()
             self._last_renumbering = renumbering_count
-        stack = int(self._grown.rows(_PLACES)[position, L.LarkPlace.stack])
+        stack = int(self._growing_tables.rows(_PLACES)[position, L.LarkPlace.stack])
         return self._distances.min_bytes_of(stack)
 
     def column_after_byte(self, reading: LarkReading, byte: int, is_proof: bool) -> int:
-        """Return the column of a newline after one more byte; in a proof the least of those that all do the
+        """Return the column of a newline after one more byte; in a proof the least column that does the
         same."""
-        column, widths = column_after(reading.column, byte, self._tab), self.answers.letters.widths
-        excess = column - max(self.answers.indent_width(reading.parse_position) + 1, widths.first)
-        return column - excess + excess % widths.every if is_proof and excess >= widths.every else column
+        column = column_after(reading.column, byte, self._tab)
+        widths = self.answers.letters.widths
+        # Beyond this column the widths of newlines repeat with a period, and each one opens a block.
+        periodic_from = max(self.answers.indent_width(reading.parse_position) + 1, widths.first)
+        excess = column - periodic_from
+        if is_proof and excess >= widths.every:
+            return periodic_from + excess % widths.every
+        return column
 
     @remember_answers
     def _endings_from(self, state: int) -> Endings:
@@ -216,38 +234,37 @@ class ShortestRests:
         return self._endings_from(state).iterate_endings()
 
     def endings_as(self, state: int, target_terminals: set[int]) -> Iterator[Ending]:
-        """Yield those that are of some terminals."""
+        """Yield the ends from a state that are of some terminals, shortest texts first."""
         terminals_of = self.answers.letters.terminals_of
-        ends = Endings(
-            self.answers.rows,
-            state,
-            self.newline,
-            lambda to: not target_terminals.isdisjoint(terminals_of(to)),
-        )
+
+        def has_target(next_state: int) -> bool:
+            return not target_terminals.isdisjoint(terminals_of(next_state))
+
+        ends = Endings(self.answers.rows, state, self.newline, has_target)
         return (ending for ending in ends.iterate_endings() if ending.terminal in target_terminals)
 
     def readings_after_ending(self, reading: LarkReading, ending: Ending) -> tuple[bool, list[LarkReading]]:
         """Return whether the text may end behind the end of a lexeme, and the readings that begin there; none
         where the parser refuses it."""
         text, terminal, carry = ending
+        call = self.answers.call_compiled_keeping_positions
         is_line = terminal == self.newline and self._counts_columns(reading.parse_position)
+        # A newline goes on byte by byte (`_open_reading`), so that its column is known at its end.
         if is_line and text:
             return False, []
         column = reading.column if is_line else 0
-        after = self.answers.call_compiled_keeping_positions(
-            place_behind, reading.parse_position, terminal, column
-        )
-        if after < 0:
+        position = call(place_behind, reading.parse_position, terminal, column)
+        if position < 0:
             return False, []
-        lasts = (
-            self.answers.lexer.holds_at_end(carry)
-            and self.answers.call_compiled_keeping_positions(text_ends, after) == 1
-        )
-        return lasts, self.answers.readings_after(after, carry)
+        may_end = self.answers.lexer.holds_at_end(carry) and call(text_ends, position) == 1
+        return may_end, self.answers.readings_after(position, carry)
 
     def _counts_columns(self, position: int) -> bool:
         """Return whether a newline's column counts at a place: no bracket is open."""
-        return self.newline >= 0 and int(self._grown.rows(_PLACES)[position, L.LarkPlace.brackets]) == 0
+        if self.newline < 0:
+            return False
+        brackets = self._growing_tables.rows(_PLACES)[position, L.LarkPlace.brackets]
+        return int(brackets) == 0
 
     def takes_lines(self, position: int) -> bool:
         """Return whether a newline is read at a place, and its column counts."""
@@ -261,19 +278,21 @@ class ShortestRests:
         rows, lexer = self.answers.rows, self.answers.lexer
         rows.put_row(state)
         for byte in self._line_bytes:
-            after = int(rows.moves[state, lexer.classes[byte]])
-            if after >= 0 and rows.may_break(after):
-                yield byte, after
+            next_state = int(rows.moves[state, lexer.classes[byte]])
+            if next_state >= 0 and rows.may_break(next_state):
+                yield byte, next_state
 
 
 class _QueueEntry(NamedTuple):
-    """A text that may be part of a shortest one; in the order of what it comes to at least, longer texts and
-    earlier ones first."""
+    """A text that may be part of a shortest one. Entries are compared field by field: the lowest estimate
+    comes first, then the longest text, then the earliest entry."""
 
     estimate: int
+    """The least length of a whole text that begins so; in a proof with a weight."""
     negative_length: int
     """The length of the text, below 0."""
     number: int
+    """No two entries have the same, so what follows is never compared."""
     text: Word
     reading: LarkReading | None
     """None: the text may end."""
@@ -285,26 +304,42 @@ class _Search:
     """One search for a shortest text from some readings. The lock of the grammar is held."""
 
     def __init__(
-        self, rests: ShortestRests, readings: list[LarkReading], target_terminals: set[int] | None = None
+        self,
+        rests: ShortestRests,
+        readings: list[LarkReading],
+        target_terminals: set[int] | None = None,
     ) -> None:
-        """`target_terminals`: it is asked whether there is a text, if the lexeme becomes one of some
-        terminals; then any text that is known to go on does."""
-        self._rests, self._readings, self._target_terminals = rests, readings, target_terminals
-        self._answers, self._limits = rests.answers, rests.answers.limits
+        """`target_terminals`: the search is a proof, whether there is a text if the lexeme becomes one of
+        these terminals; then any text that is known to go on will do. None: a shortest text is asked for."""
+        self._rests = rests
+        self._readings = readings
+        self._target_terminals = target_terminals
+        self._answers = rests.answers
+        self._limits = rests.answers.limits
         self._call = self._answers.call_compiled_keeping_positions
         self._queue: list[_QueueEntry] = []
         self._order = count()
         self._best: dict[LarkReading, int] = {}
+        """The length of the shortest text to each reading that was looked at."""
         self._lexing = set(readings if target_terminals else ())
         """Readings in which the first lexeme is read."""
+        # Most proofs end after some readings: they do without the costs of symbols at first.
         self._is_blind = target_terminals is not None and not rests.has_distances
         for reading in readings:
             self._push_entry(0, Word(), reading)
 
     def _push_entry(
-        self, estimate: int, text: Word, reading: LarkReading | None, endings: Iterator[Ending] | None = None
+        self,
+        estimate: int,
+        text: Word,
+        reading: LarkReading | None,
+        endings: Iterator[Ending] | None = None,
     ) -> None:
-        heappush(self._queue, _QueueEntry(estimate, -text.length, next(self._order), text, reading, endings))
+        """Put a text into the queue. `estimate`, `text`, `reading` and `endings` are fields of `_QueueEntry`:
+        `_push_entry(9, text, None)` is a text of 9 bytes that may end."""
+        number = next(self._order)
+        entry = _QueueEntry(estimate, -text.length, number, text, reading, endings)
+        heappush(self._queue, entry)
 
     def find_text(self) -> Sequence[int] | None:
         """Return a shortest text; None where there is none. Raises LimitError."""
@@ -318,12 +353,13 @@ class _Search:
                     continue
                 self._best[reading] = text.length
                 if self._is_blind and len(self._best) > _FEW:
+                    # This call makes the costs; a search that has them begins again from the first reading.
                     self._rests.min_bytes_left(reading.parse_position)
                     return _Search(self._rests, self._readings, self._target_terminals).find_text()
-                lives = self._check_live(reading)
-                if lives and self._target_terminals is not None:
+                is_live = self._check_live(reading)
+                if is_live and self._target_terminals is not None:
                     return text.all_symbols()
-                if lives is False:
+                if is_live is False:
                     continue
                 endings = self._open_reading(estimate, text, reading)
             self._follow_endings(estimate, text, reading, endings)
@@ -333,8 +369,11 @@ class _Search:
         """Return whether some text goes on in a reading; None: letters do not tell."""
         if self._target_terminals is None:
             return self._call(reading_lives, *reading) == 1
-        rests, owes = self._rests, bool(self._answers.lexer.states[reading.lexer_state].owed)
-        if reading in self._lexing or (owes and rests.letters_failed and len(self._best) <= _FEW):
+        # The compiled function may ask for a proof itself, so a proof asks the letters alone.
+        rests = self._rests
+        owes = bool(self._answers.lexer.states[reading.lexer_state].owed)
+        would_fail = owes and rests.letters_failed and len(self._best) <= _FEW
+        if reading in self._lexing or would_fail:
             return None
         spend_steps(self._limits, _OF_PROOF * NUMBERS_PER_STEP)
         is_live = self._answers.is_live_by_letters(reading.parse_position, reading.lexer_state)
@@ -345,52 +384,58 @@ class _Search:
     def _open_reading(self, estimate: int, text: Word, reading: LarkReading) -> Iterator[Ending]:
         """Return the ends of a reading's lexeme; a newline goes on byte by byte."""
         position, state, _column = reading
-        rests, is_first, target_terminals = self._rests, reading in self._lexing, self._target_terminals or ()
-        if not (is_first and rests.newline not in target_terminals) and rests.takes_lines(position):
+        rests, target_terminals = self._rests, self._target_terminals
+        is_first = reading in self._lexing
+        may_be_newline = not is_first or rests.newline in (target_terminals or ())
+        if may_be_newline and rests.takes_lines(position):
             for byte, line_state in rests.newline_steps(state):
                 further = Word(text, (byte,))
-                after = LarkReading(
-                    position,
-                    line_state,
-                    rests.column_after_byte(reading, byte, self._target_terminals is not None),
-                )
-                self._lexing.update((after,) if is_first else ())
-                self._push_entry(max(further.length, estimate), further, after)
-        if self._target_terminals and is_first:
-            return rests.endings_as(state, self._target_terminals)
+                column = rests.column_after_byte(reading, byte, target_terminals is not None)
+                next_reading = LarkReading(position, line_state, column)
+                if is_first:
+                    self._lexing.add(next_reading)
+                self._push_entry(max(further.length, estimate), further, next_reading)
+        if target_terminals and is_first:
+            return rests.endings_as(state, target_terminals)
         return rests.endings_of_state(state)
 
     def _estimate_rest(self, reading: LarkReading) -> int:
-        """Return what is expected of the rest of a reading: bytes at least; in a proof a multiple."""
+        """Return the estimate of the rest of a reading: bytes at least; in a proof a multiple of them."""
         if self._is_blind:
             return 0
-        return self._rests.min_bytes_left(reading.parse_position) * (_WEIGHT if self._target_terminals else 1)
+        weight = _WEIGHT if self._target_terminals else 1
+        return self._rests.min_bytes_left(reading.parse_position) * weight
 
     def _follow_endings(
-        self, estimate: int, text: Word, reading: LarkReading, endings: Iterator[Ending]
+        self,
+        estimate: int,
+        text: Word,
+        reading: LarkReading,
+        endings: Iterator[Ending],
     ) -> None:
-        """Follow the ends of a reading's lexeme, until one leads on as it was estimated."""
-        ahead = self._estimate_rest(reading) if self._target_terminals else 0
+        """Follow the ends of a reading's lexeme, until one leads on as it was estimated. `estimate`: of the
+        entry that is open; `text`: up to the lexeme; `endings`: those not yet followed. For example, where
+        `[` and `{` end a lexeme, `{` stays in the queue if `[` comes to the estimate."""
+        rest_estimate = self._estimate_rest(reading) if self._target_terminals else 0
         for ending in endings:
-            length_with_ending = text.length + len(ending.text)
-            if length_with_ending + ahead > estimate:  # this way is no longer the best
-                self._push_entry(length_with_ending + ahead, text, reading, chain((ending,), endings))
+            new_estimate = text.length + len(ending.text) + rest_estimate
+            if new_estimate > estimate:  # this way is no longer the best
+                self._push_entry(new_estimate, text, reading, chain((ending,), endings))
                 return
-            lasts, fresh = self._rests.readings_after_ending(reading, ending)
+            may_end, next_readings = self._rests.readings_after_ending(reading, ending)
             further = Word(text, ending.text)
-            is_best = lasts and further.length <= estimate
-            if lasts:
+            is_best = may_end and further.length <= estimate
+            if may_end:
                 self._push_entry(further.length, further, None)
-            for next_reading in fresh:
+            for next_reading in next_readings:
                 remaining_bytes = self._estimate_rest(next_reading)
                 if remaining_bytes < UNREACHABLE:
-                    total = (
-                        further.length + remaining_bytes
-                        if self._target_terminals
-                        else max(further.length + remaining_bytes, estimate)
-                    )
+                    total = further.length + remaining_bytes
+                    # Estimates never fall along a way, as A* asks; a weighted search gives that up.
+                    if not self._target_terminals:
+                        total = max(total, estimate)
                     is_best = is_best or total <= estimate
                     self._push_entry(total, further, next_reading)
-            if is_best:  # go on there; the other endings come where that was wrong
+            if is_best:  # the search goes on there; the other endings come where that was wrong
                 self._push_entry(estimate, text, reading, endings)
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,7 +15,8 @@ from structgen.grammars.text_grammars.context_free.rules import group_by_first
 
 
 class _TerminalExpectation(NamedTuple):
-    """What is told of a terminal: its bytes, the rules that use it, and as what the text before was read."""
+    """The expectation of a terminal: its first bytes, the rules that use it, and the terminals as which the
+    text before was read."""
 
     first_bytes: set[int]
     rules: set[str]
@@ -32,118 +33,140 @@ class Expectations:
         """The bytes of each class."""
 
     def of_readings(self, readings: list[LarkReading]) -> list[Expected]:
-        """Return what may come next in some readings: what the current lexeme
-        may become, and what may follow it, with the rules that use them, and as what the text before was
-        read. Cost: some milliseconds. Raises LimitError."""
+        """Return the terminals that may come next in some readings: as the current lexeme, and behind it.
+        Each has the rules that use it, and the terminals as which the text before was read. Cost: some
+        milliseconds. Raises LimitError."""
         lexer = self._answers.lexer
         by_terminal: dict[int, _TerminalExpectation] = {}
-        """By terminals."""
         in_bound: list[Expected] = []
+        # Readings share most proofs: the parser's place and a letter decide, whatever the lexeme.
         proofs: dict[tuple[int, ...], bool] = {}
         for reading in self._readings_in_lexemes(readings):
             position, state = reading.parse_position, reading.lexer_state
             read_before = "" if lexer.states[state].has_begun else self.last_read(position)
-            live = set[int]()
+            live_bytes: set[int] = set()
             for byte_class, terminal in self._continuations(reading, proofs):
                 if lexer.states[state].bound is not None:
-                    live.update(byte_class)
+                    live_bytes.update(byte_class)
                 else:
                     expectation = by_terminal.setdefault(terminal, _TerminalExpectation(set(), set(), set()))
                     expectation.first_bytes.update(byte_class)
                     expectation.rules.update(self.rules_reading(position, terminal))
                     expectation.texts_before.update({read_before} - {""})
-            in_bound += self._of_bound_text(position, state, live)
-        texts_by_item = {
-            (self._tables.terminals[terminal].display_name, tuple(sorted(expectation.rules))): (
-                expectation.first_bytes,
-                expectation.texts_before,
-            )
-            for terminal, expectation in by_terminal.items()
-        }
+            in_bound += self._of_bound_text(position, state, live_bytes)
+        return self._merge_expectations(by_terminal, in_bound)
+
+    def _merge_expectations(
+        self, by_terminal: Mapping[int, _TerminalExpectation], in_bound: Iterable[Expected]
+    ) -> list[Expected]:
+        """Return one item for each wording with the same rules, ignored terminals last."""
+        by_item: dict[tuple[str, tuple[str, ...]], tuple[set[int], set[str]]] = {}
+        """A wording and its rules -> the first bytes, and the texts before."""
+        for terminal, expectation in by_terminal.items():
+            wording = self._tables.terminals[terminal].display_name
+            item = wording, tuple(sorted(expectation.rules))
+            by_item[item] = expectation.first_bytes, expectation.texts_before
         for inner in in_bound:
-            first, before_texts = texts_by_item.setdefault((inner.what, inner.sources), (set(), set()))
-            first |= set(inner.first)
-            before_texts |= {inner.read_before} - {""}
-        expectations = [
-            Expected(wording, sources, bytes(sorted(first)), " or ".join(sorted(before_texts)))
-            for (wording, sources), (first, before_texts) in texts_by_item.items()
-        ]
+            item = inner.what, inner.sources
+            first_bytes, texts_before = by_item.setdefault(item, (set(), set()))
+            first_bytes |= set(inner.first)
+            texts_before |= {inner.read_before} - {""}
+        expectations = []
+        for (wording, sources), (first_bytes, texts_before) in by_item.items():
+            first = bytes(sorted(first_bytes))
+            read_before = " or ".join(sorted(texts_before))
+            expectations.append(Expected(wording, sources, first, read_before))
         return sorted(expectations, key=lambda item: (not item.sources, item.what))
 
     def _readings_in_lexemes(self, readings: list[LarkReading]) -> Iterable[LarkReading]:
-        """Return some readings, and those that begin where their lexemes end."""
+        """Return some readings, and the readings that begin where their lexemes end."""
         answers = self._answers
-        lexing: dict[LarkReading, None] = {}
+        lexing: dict[LarkReading, None] = {}  # a set in order
         for reading in readings:
             lexing[reading] = None
             for terminal, carry in answers.lexer.states[reading.lexer_state].ends:
-                after = answers.call_compiled_keeping_positions(
+                position = answers.call_compiled_keeping_positions(
                     place_behind, reading.parse_position, terminal, reading.column
                 )
-                lexing |= dict.fromkeys(answers.readings_after(after, carry) if after >= 0 else ())
+                if position >= 0:
+                    lexing |= dict.fromkeys(answers.readings_after(position, carry))
         return lexing
 
     def _continuations(
         self, reading: LarkReading, proofs: dict[tuple[int, ...], bool]
     ) -> Iterator[tuple[list[int], int]]:
-        """Yield bytes of one class with a terminal that a reading may become behind them. `proofs`: what was
-        proved so far."""
-        answers, lexer, lines = self._answers, self._answers.lexer, self._tables.indentation
+        """Yield bytes of one class with a terminal that a reading may become behind them. `proofs`: the
+        answers so far."""
+        answers = self._answers
+        lexer = answers.lexer
+        letters = answers.letters
+        indentation = self._tables.indentation
         position, state, column = reading
         answers.rows.put_row(state)
         for byte_class in self._members.values():
-            next_state = int(answers.rows.moves[state, lexer.classes[byte_class[0]]])
-            next_column = -1 if lines is None else column_after(column, byte_class[0], lines.tab_size)
-            for letter in (
-                answers.letters.classes[answers.letters.class_of(next_state)] if next_state >= 0 else ()
-            ):
-                key = (
-                    position,
-                    letter,
-                    *((-1, -1) if answers.is_decided_by_letter(letter) else (next_state, next_column)),
-                )
+            byte = byte_class[0]  # one byte stands for all of its class
+            next_state = int(answers.rows.moves[state, lexer.classes[byte]])
+            if next_state < 0:
+                continue
+            next_column = -1 if indentation is None else column_after(column, byte, indentation.tab_size)
+            for letter in letters.classes[letters.class_of(next_state)]:
+                key = position, letter, next_state, next_column
+                if answers.is_decided_by_letter(letter):
+                    key = position, letter, -1, -1
                 if key not in proofs:
                     proofs[key] = answers.prove_live(position, (letter,), next_state, next_column)
                 if proofs[key]:
-                    yield byte_class, answers.letters.letters[letter][0]
+                    yield byte_class, letters.letters[letter][0]
 
-    def _of_bound_text(self, position: int, state: int, live: set[int]) -> list[Expected]:
-        """Return what the grammar of a bound text tells of it, if a state is in one, with the bytes that
+    def _of_bound_text(
+        self,
+        position: int,
+        state: int,
+        live_bytes: set[int],
+    ) -> list[Expected]:
+        """Return the items of the grammar of a bound text, if a state is in one, with the bytes that
         live; where it names no sources, with the rules that use the text."""
         lexer = self._answers.lexer
         bound = lexer.states[state].bound
         if bound is None:
             return []
-        inner_expectations = lexer.bound[bound[0]].expected_items(bound[1])
-        # what has no bytes is a special token
-        own = [
-            replace(item, first=bytes(byte for byte in item.first if byte in live))
-            for item in inner_expectations
-        ]
-        own = [item for item, of in zip(own, inner_expectations, strict=True) if item.first or not of.first]
-        if any(item.sources for item in own):
-            return own
-        return [Expected(item.what, self.rules_reading(position, bound[0]), item.first) for item in own]
+        terminal, inner_config = bound
+        items = []
+        for item in lexer.bound[terminal].expected_items(inner_config):
+            first_bytes = bytes(byte for byte in item.first if byte in live_bytes)
+            # An item that has no bytes from the start is a special token, and stays.
+            if first_bytes or not item.first:
+                items.append(replace(item, first=first_bytes))
+        if any(item.sources for item in items):
+            return items
+        rules = self.rules_reading(position, terminal)
+        return [Expected(item.what, rules, item.first) for item in items]
 
     def _kernel_items(self, position: int) -> Any:
+        """Return the items that the parser is in at a place: rules, each with the number of symbols read."""
         return self._tables.kernels[self._answers.top_parser_state(position)]
 
     def last_read(self, position: int) -> str:
         """Return the terminal that was read last; "" at the start of the text."""
         for rule, dot in self._kernel_items(position):
-            if dot and (terminal := self._tables.rules[rule].symbols[dot - 1]) >= 0:
-                return str(self._tables.terminals[terminal].display_name)
+            last_symbol = self._tables.rules[rule].symbols[dot - 1] if dot else -1
+            if last_symbol >= 0:  # nonterminals are below 0
+                return str(self._tables.terminals[last_symbol].display_name)
         return ""
 
     def rules_reading(self, position: int, terminal: int) -> tuple[str, ...]:
         """Return the rules in which a terminal would be read, sorted; none for an ignored one."""
-        lines = self._tables.indentation
-        if lines is not None and terminal == lines.newline and self._answers.open_brackets(position):
+        indentation = self._tables.indentation
+        is_newline = indentation is not None and terminal == indentation.newline
+        if is_newline and self._answers.open_brackets(position):  # no rule reads newlines in brackets
             return ()
-        after = self._answers.call_compiled_keeping_positions(
-            place_behind, position, terminal, self._answers.indent_width(position)
-        )
-        if terminal in self._tables.ignored_terminals or after < 0:
+        width = self._answers.indent_width(position)
+        next_position = self._answers.call_compiled_keeping_positions(place_behind, position, terminal, width)
+        if terminal in self._tables.ignored_terminals or next_position < 0:
             return ()
-        origins = {self._tables.rules[rule].origin for rule, _dot in self._kernel_items(after)}
-        return tuple(sorted({rule_as_written(self._tables.nonterminals[origin]) for origin in origins}))
+        names = set()
+        for rule, _dot in self._kernel_items(next_position):
+            origin = self._tables.rules[rule].origin
+            # Two of lark's nonterminals may be parts of one rule of the grammar, which is named once.
+            names.add(rule_as_written(self._tables.nonterminals[origin]))
+        return tuple(sorted(names))

@@ -33,7 +33,9 @@ class LarkLanguage(CompiledLanguage):
     ) -> None:
         """`bound`: as of `Lexer`. Cost: as `CompiledLark`. Raises LimitError."""
         self.compiled = CompiledLark(grammar, _BYTES_ALONE(), limits, False, needs_text=False, bound=bound)
-        self.locks, lexer = 1 + self.compiled.height, self.compiled.answers.lexer
+        self.locks = 1 + self.compiled.height
+        lexer = self.compiled.answers.lexer
+        # Not the lexer's own classes: blanks and tabs differ in a newline, whose column counts.
         self.classes = classes_of_bytes(bytes(lexer.classes), lexer.tables)
 
     def start(self) -> Config:
@@ -48,7 +50,7 @@ class LarkLanguage(CompiledLanguage):
     @property
     def sizes(self) -> dict[str, int]:
         """The numbers of lexer states, of parser stacks, and of the languages that are bound."""
-        own = self.compiled.sizes
-        sizes = Counter({name: own[name] for name in ("lexer_states", "stacks")})
-        sizes.update(super().sizes)
+        machine_sizes = self.compiled.sizes
+        sizes = Counter({name: machine_sizes[name] for name in ("lexer_states", "stacks")})
+        sizes.update(super().sizes)  # a counter adds numbers of the same name
         return dict(sizes)

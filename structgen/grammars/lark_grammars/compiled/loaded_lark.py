@@ -37,21 +37,20 @@ class LarkGrammar(TextGrammar):
         said: dict[str, Any] | None = None,
         missing: frozenset[int] = frozenset(),
     ) -> None:
-        """`found`: its tables; here texts have none of the bytes `missing`. `made`: what makes it again, and
-        the arguments, for pickling. `said`: what `x-grammar` says of its text, imports aside."""
-        self._found_grammar, self._constructor, self.limits, self._definition, self._missing = (
-            found,
-            made,
-            limits,
-            said,
-            missing,
-        )
+        """`found`: its tables; here texts have none of the bytes `missing`. `made`: a function and its
+        arguments, which make the grammar again from a pickle. `said`: the members of `x-grammar` for its
+        text, imports aside."""
+        self._found_grammar = found
+        self._constructor = made
+        self._definition = said
+        self._missing = missing
+        self.limits = limits
         self.tables = found.tables.without_bytes(missing)
         """The parser and the terminals, as lark built them."""
 
     @property
     def canonical(self) -> str:
-        """The patterns of its terminals, and the digest of what lark made of it, as JSON."""
+        """The patterns of its terminals, and the digest of lark's tables, as JSON."""
         terminals = [(terminal.name, terminal.pattern) for terminal in self.tables.terminals]
         return json.dumps([self.digest, *terminals], ensure_ascii=False)
 
@@ -78,10 +77,10 @@ class LarkGrammar(TextGrammar):
             # start-up: few grammars stand in a schema
             from structgen.schema.reading.string_grammars import grammar_of
 
-            again = grammar_of(self._definition, "", self.limits, None)
-        except StructgenError:  # it imports what is no text of lark's library
+            reread = grammar_of(self._definition, "", self.limits, None)
+        except StructgenError:  # it imports from files, which a schema cannot
             return None
-        return self._definition if again == self else None
+        return self._definition if reread == self else None
 
     @property
     def spelling(self) -> str:
@@ -115,5 +114,5 @@ class LarkGrammar(TextGrammar):
         return MaskedPlaces(CompiledLark(self, target.tokenizer, limits, target.store))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        again, arguments = self._constructor
-        return again, (arguments, self._missing)
+        constructor, arguments = self._constructor
+        return constructor, (arguments, self._missing)

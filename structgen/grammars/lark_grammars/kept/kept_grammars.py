@@ -52,10 +52,9 @@ _LIBRARY: Final = "lark:"
 
 @cache
 def _lark_version() -> str:
-    """Return lark's version, without importing it."""
-    version = re.search(
-        r"__version__[^=]*=\s*['\"]([^'\"]+)", (_lark_folder() / "__init__.py").read_text("utf-8")
-    )
+    """Return lark's version, without importing it: that would cost more than all else here."""
+    source = (_lark_folder() / "__init__.py").read_text("utf-8")
+    version = re.search(r"__version__[^=]*=\s*['\"]([^'\"]+)", source)
     assert version is not None, "lark without a version"
     return version[1]
 
@@ -96,17 +95,17 @@ class KeptFile:
         """`indenter`: an instance, or None; `bound`: terminals with stand-ins."""
         self._source = source
         self._folders = [os.path.abspath(path) for path in import_paths if isinstance(path, str | Path)]
+        # Nobody knows what a custom loader will return next time. The arrays are little-endian.
         self._serves = len(self._folders) == len(import_paths) and sys.byteorder == "little"
-        imports = "%import" in text
-        key_parts = [
-            _lark_version(),
-            text,
-            start,
-            # imports depend on the folder of the file
-            [os.path.dirname(os.path.abspath(source)) if source else "", self._folders] if imports else None,
-            None if indenter is None else [repr(getattr(indenter, name)) for name in INDENTER],
-            *bound,
-        ]
+        # Imports depend on the folder of the file; without any, one file serves a text wherever it lies.
+        import_folders: list[Any] | None = None
+        if "%import" in text:
+            own_folder = os.path.dirname(os.path.abspath(source)) if source else ""
+            import_folders = [own_folder, self._folders]
+        indenter_values = None
+        if indenter is not None:
+            indenter_values = [repr(getattr(indenter, name)) for name in INDENTER]
+        key_parts = [_lark_version(), text, start, import_folders, indenter_values, *bound]
         self._key = entry_key(self.kind, json.dumps(key_parts))
         self._entries = CacheEntries(cache_folder() / FOLDER, SUFFIX, _MOST)
 
@@ -117,6 +116,7 @@ class KeptFile:
             return None
         entry = self._entries.read(self.kind, self._key)
         try:
+            # Beyond the limit lark loads the grammar once more, and raises the error.
             if entry is None or entry.numbers["grammar_rules"] > limits.grammar_rules:
                 return None
             imports, values = marshal.loads(entry.arrays["said"].data)
@@ -134,29 +134,32 @@ class KeptFile:
         values: tuple[Any, ...],
         arrays: dict[str, npt.NDArray[Any]],
     ) -> None:
-        """Write the file; `rules`: how many the limit counts. If the folder does not allow it, a StoreWarning
-        says so."""
+        """Write the file. `import_lookups`: the imports that lark looked for; `rules`: how many the limit
+        counts; `values` (of `marshal`'s types) and `arrays`: the contents, {} where there are no arrays. If
+        the folder does not allow it, a StoreWarning says so."""
         imports = self._digest_imports(import_lookups) if self._serves else None
         if imports is None:
             return
         value_bytes = np.frombuffer(marshal.dumps((tuple(imports), values)), np.uint8)
-        self._entries.write(self.kind, self._key, {"said": value_bytes, **arrays}, {"grammar_rules": rules})
+        contents = {"said": value_bytes, **arrays}
+        self._entries.write(self.kind, self._key, contents, {"grammar_rules": rules})
 
     def _digest_imports(self, import_lookups: Sequence[Import]) -> list[tuple[str, str | None]] | None:
         """Return the places where lark looked for imports, with digests of what was there; None if
         unknown."""
         digests: dict[str, str | None] = {}
         for lookup in import_lookups:
-            if lookup.base is not None and (
-                self._source is None or not os.path.isdir(os.path.abspath(lookup.base))
-            ):
-                return None  # relative to the program, or to something that is no file
-            folders = [*self._folders, *([] if lookup.base is None else [os.path.abspath(lookup.base)])]
-            for path in (
-                *(os.path.join(folder, lookup.file) for folder in folders),
-                _LIBRARY + lookup.file,
-            ):
-                digest = digests[path] = _file_digest(path)
+            folders = [*self._folders]
+            if lookup.base is not None:
+                base = os.path.abspath(lookup.base)
+                if self._source is None or not os.path.isdir(base):
+                    return None  # relative to the program, or to something that is no file
+                folders.append(base)
+            paths = [os.path.join(folder, lookup.file) for folder in folders]
+            # In lark's order. Files that are not there count, too: one of them may be there next time.
+            for path in (*paths, _LIBRARY + lookup.file):
+                digest = _file_digest(path)
+                digests[path] = digest
                 if digest is not None:
                     break
         return list(digests.items())
@@ -175,20 +178,23 @@ class KeptTables(KeptFile):
         contents = self._open_file(limits)
         if contents is None:
             return None
-        values, file = contents
+        values, arrays = contents
         plain, digest, is_local = values
-        return FoundGrammar(_restore_tables(plain, file), digest, is_local)
+        return FoundGrammar(_restore_tables(plain, arrays), digest, is_local)
 
     def write_tables(self, loaded_grammar: LoadedGrammar) -> FoundGrammar:
         """Write the loaded tables, and return them. Cost: that of the patterns' instructions, up to 0.1 s.
         Raises LimitError where these are too many."""
         tables = loaded_grammar.tables
-        plain, arrays = _as_tuples(tables), {name: getattr(tables, name) for name in _ARRAYS}
+        plain = _as_tuples(tables)
+        arrays = {name: getattr(tables, name) for name in _ARRAYS}
+        # Patterns may have lone surrogates, which plain UTF-8 does not write.
         digest = blake2b(repr(plain).encode("utf-8", "surrogatepass"), digest_size=16)
         for array in arrays.values():
             digest.update(repr(array.shape).encode() + array.astype(np.int32).tobytes())
         found_grammar = FoundGrammar(tables, digest.hexdigest(), Instructions(tables).is_local)
-        self._write_file(loaded_grammar.imports, loaded_grammar.rules, (plain, *found_grammar[1:]), arrays)
+        values = plain, found_grammar.digest, found_grammar.is_local
+        self._write_file(loaded_grammar.imports, loaded_grammar.rules, values, arrays)
         return found_grammar
 
 
@@ -228,33 +234,34 @@ def _as_tuples(value: Any) -> Any:
         values = (getattr(value, field.name) for field in fields(value))
         return tuple(_as_tuples(inner) for inner in values if not isinstance(inner, np.ndarray))
     if isinstance(value, frozenset):
-        return tuple(sorted(value))
+        return tuple(sorted(value))  # in order, since the digest is of the text of all this
     return tuple(map(_as_tuples, value)) if isinstance(value, tuple) else value
 
 
 def _restore_tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any]]) -> ParserTables:
     """Return the tables that a file has (`_as_tuples`)."""
+    # In the order of the fields of `ParserTables`, without its arrays.
     (
         terminals,
-        names,
+        nonterminals,
         rules,
         contexts,
         ignored_terminals,
         start,
         end,
-        lines,
+        indentation,
         flags,
         kernels,
         remarks,
         _available,
     ) = plain
-    if lines is not None:
-        newline, opening, closing, *rest = lines
-        lines = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
-    conflicts, *unused = remarks
+    if indentation is not None:
+        newline, opening, closing, *rest = indentation
+        indentation = Indentation(newline, frozenset(opening), frozenset(closing), *rest)
+    conflicts, *unused_names = remarks
     return ParserTables(
         terminals=tuple(starmap(Terminal, terminals)),
-        nonterminals=names,
+        nonterminals=nonterminals,
         rules=tuple(starmap(Rule, rules)),
         actions=arrays["actions"],
         gotos=arrays["gotos"],
@@ -263,8 +270,8 @@ def _restore_tables(plain: tuple[Any, ...], arrays: Mapping[str, npt.NDArray[Any
         ignored_terminals=frozenset(ignored_terminals),
         start=start,
         end=end,
-        indentation=lines,
+        indentation=indentation,
         flags=flags,
         kernels=kernels,
-        remarks=Remarks(tuple(starmap(Conflict, conflicts)), *unused),
+        remarks=Remarks(tuple(starmap(Conflict, conflicts)), *unused_names),
     )

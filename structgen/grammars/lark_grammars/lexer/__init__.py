@@ -1,8 +1,11 @@
 """Lark's contextual lexer as one automaton, determinised where it is asked for.
 
-`instructions` makes threads of the patterns, `items_and_guards` follows them with their look-arounds,
-`contextual_lexer` has the states and the ends with their carries, and `lexer_tables` shows them to compiled
-code as growing arrays. `effort` counts the work of a call.
+What comes in: `ParserTables`. What goes out: numbers of states; for each the state after a byte, and the
+terminals that the lexeme may be if it ends there, each with a carry.
+
+From the bottom: `instructions` makes threads of the patterns, `items_and_guards` follows them with their
+look-arounds, `contextual_lexer` has the states and the ends with their carries, and `lexer_tables` shows them
+to compiled code as growing arrays. `effort` counts the work of a call.
 
 `newline_widths` finds which columns lark's indenter may see behind a newline.
 """

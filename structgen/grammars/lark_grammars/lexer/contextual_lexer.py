@@ -31,16 +31,17 @@ from structgen.grammars.text_grammars.machine.language import TOKEN, Config, Lan
 DEAD: Final = -1
 """In place of a state: no lexeme goes on so."""
 BROKEN, NOTHING_OWED, OWED = range(3)
-"""What a byte does to a carry."""
+"""A byte breaks a carry, fulfils it, or leaves some of it."""
 _ROW: Final = 64
 """Numbers that the row of a state costs at least (`spend`)."""
 _SIGNED: Final = 1
-"""Bytes behind which guards are told by their texts."""
+"""So many bytes ahead, guards are compared by the texts that meet them."""
 Unless = tuple[tuple[int, tuple[int, ...]], ...]
+"""For some terminals the strings that replace them: a NAME whose whole text is `if` becomes `if`."""
 
 
 class Carry(NamedTuple):
-    """What an end leaves to the text behind it."""
+    """The debt of an end: the text behind it must meet the guards."""
 
     guards: Guards
     look_behind: LookBehind | None
@@ -56,7 +57,7 @@ class LexerState(NamedTuple):
     owed: Guards
     look_behind: LookBehind | None
     ends: tuple[tuple[int, int], ...]
-    """What the lexeme may be if it ends here: terminals, each with a carry."""
+    """The terminals that the lexeme may be if it ends here, each with a carry."""
     has_begun: bool
     """False before the first byte: there the text may end where the parser says so."""
     bound: tuple[int, Config] | None = None
@@ -75,57 +76,73 @@ class Lexer:
         kept_values: Sequence[Any] | None = None,
         bound: Mapping[int, Language | None] = MappingProxyType({}),
     ) -> None:
-        """`is_local`: no lexeme looks behind its beginning. `kept_values`: what another process has kept.
+        """`is_local`: no lexeme looks behind its beginning. `kept_values`: those of another process.
         `bound`: the languages of bound terminals, by number (None: without a text). Cost: that of the
         patterns' instructions; where they are kept, 4 us for each kept state."""
-        self.tables, self.is_local, self.limits = tables, is_local, limits
-        self.bound = {terminal: of for terminal, of in bound.items() if of is not None}
+        self.tables = tables
+        self.is_local = is_local
+        self.limits = limits
+        self.bound = {terminal: language for terminal, language in bound.items() if language is not None}
         self.ways = 1 + len(self.bound)
         """How many kinds of starts there are (`start`)."""
-        self.instructions = Instructions(tables, None if kept_values is None else kept_values[0], bound)
+        kept_instructions = None if kept_values is None else kept_values[0]
+        self.instructions = Instructions(tables, kept_instructions, bound)
         self.items = LexerItems(self.instructions, limits)
-        self.classes, self.width = self.instructions.classes, self.items.width
-        self._states, self._carries = Numbered[LexerState](), Numbered[Carry]()
-        self.states, self.carries = self._states.values, self._carries.values
+        self.classes = self.instructions.classes
+        self.width = self.items.width
+        self._states = Numbered[LexerState]()
+        self.states = self._states.values
+        self._carries = Numbered[Carry]()
+        self.carries = self._carries.values
         self._states_by_key: dict[tuple[Any, ...], int] = {}
-        """States by what goes on, what is owed, and what look-behinds know: contexts share most of them."""
+        """States by the lists of their items, their guards and their look-behinds: contexts share most."""
         self._alike: dict[object, int] = {}
+        """Sign of guards, and the look-behinds -> the first carry of them."""
         self._alike_of: dict[int, int] = {}
-        self._signs: dict[object, object] = {}
+        """Carry -> the carry that stands for it (`alike_carry`)."""
+        self._signs: dict[object, int] = {}
+        """Guards, and the look-behinds -> their sign."""
         self._sign_of: dict[object, int] = {}
+        """The texts that meet guards, some bytes ahead -> the sign."""
         self._anywhere = self.items.look_behind_before((), False)
         self.nothing = self._carry_number(FREE, self._anywhere)
         """The carry that owes nothing: number 0."""
-        self.first = (
-            self.nothing if is_local else self._carry_number(FREE, self.items.look_behind_before((), True))
-        )
+        self.first = self.nothing
         """The carry before the text."""
+        if not is_local:
+            self.first = self._carry_number(FREE, self.items.look_behind_before((), True))
         if kept_values is not None:
-            _instructions, item_values, carries, states, *alike = kept_values
-            self.items.load_values(*item_values)
-            for guards, look_behind in carries:
-                self._carries.number_of(Carry(guards, look_behind and LookBehind(*look_behind)))
-            for state in states:
-                self._states.number_of(
-                    LexerState._make((*state[:4], state[4] and LookBehind(*state[4]), *state[5:]))
-                )
-            self._alike_of, self._alike, self._signs, self._sign_of = alike
+            self._load_values(kept_values)
+
+    def _load_values(self, kept_values: Sequence[Any]) -> None:
+        """Begin with the `kept_values` of another process, with the same numbers."""
+        _instructions, item_values, carries, states, *alike = kept_values
+        self.items.load_values(*item_values)
+        # Named tuples are equal to plain ones, but answers read their fields by name.
+        for guards, look_behind in carries:
+            self._carries.number_of(Carry(guards, look_behind and LookBehind(*look_behind)))
+        for items, words, unless, owed, look_behind, *rest in states:
+            look_behind = look_behind and LookBehind(*look_behind)
+            self._states.number_of(LexerState(items, words, unless, owed, look_behind, *rest))
+        self._alike_of, self._alike, self._signs, self._sign_of = alike
 
     @property
     def kept_values(self) -> tuple[Any, ...]:
         """The instructions, items, states and carries, and which carries are alike, as plain values. Rows are
         made again."""
         carries = [(guards, _as_plain_tuples(look_behind)) for guards, look_behind in self.carries]
-        states = [(*state[:4], _as_plain_tuples(state.look_behind), *state[5:]) for state in self.states]
-        plain_tables = (
-            {_as_plain_tuples(key): of for key, of in some.items()} for some in (self._alike, self._sign_of)
-        )
-        alike, sign_of = plain_tables
-        signs = {_as_plain_tuples(key): sign for key, sign in self._signs.items() if isinstance(sign, int)}
+        states = [
+            (items, words, unless, owed, _as_plain_tuples(look_behind), *rest)
+            for items, words, unless, owed, look_behind, *rest in self.states
+        ]
+        alike = {_as_plain_tuples(key): carry for key, carry in self._alike.items()}
+        sign_of = {_as_plain_tuples(key): sign for key, sign in self._sign_of.items()}
+        signs = {_as_plain_tuples(key): sign for key, sign in self._signs.items()}
         inner_values = self.instructions.kept_values, self.items.kept_values
         return *inner_values, carries, states, self._alike_of, alike, signs, sign_of
 
     def _carry_number(self, guards: Guards, look_behind: LookBehind | None) -> int:
+        """Return the number of a carry. Raises LimitError (automaton_states)."""
         number = self._carries.number_of(Carry(guards, look_behind))
         check_states(self.limits, number)
         return number
@@ -137,60 +154,79 @@ class Lexer:
 
     @remember_answers
     def _start_state(self, context: int, carry: int) -> int:
+        """Return `start` for a carry that stands for all that are alike."""
         guards, look_behind = self.carries[carry]
-        way, context = divmod(context, len(self.tables.contexts))
-        closure, terms = self.items.closure, self.tables.contexts[context]
+        way, parser_context = divmod(context, len(self.tables.contexts))
+        terms = self.tables.contexts[parser_context]
         if way:
             terminal = [*self.bound][way - 1]
             if terminal not in terms.terminals:
                 return DEAD
             return self._bound_state(terminal, self.bound[terminal].start(), carry, False)
-        first, word = self.instructions.first, self.instructions.word
-        strings = sorted({string for _terminal, of in terms.unless for string in of})
-        terminals = [terminal for terminal in terms.terminals if terminal in first]
-        items = [item for terminal in terminals for item in closure(first[terminal], FREE, look_behind)]
-        words = [item for string in strings for item in closure(word[string], FREE, look_behind)]
+        closure = self.items.closure
+        items: list[int] = []
+        for terminal in terms.terminals:
+            first = self.instructions.first.get(terminal)
+            if first is not None:  # bound terminals have no pattern
+                items += closure(first, FREE, look_behind)
+        words: list[int] = []
+        for string in sorted({string for _terminal, strings in terms.unless for string in strings}):
+            words += closure(self.instructions.word[string], FREE, look_behind)
         is_first = carry == self.first  # the text may be empty
         return self._state_of_items(items, words, terms.unless, guards, look_behind, False, is_first)
 
     def moves_of(self, number: int) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, or DEAD."""
-        items, words, unless, owed, look_behind, _ends, _has_begun, bound = self.states[number]
+        items, words, unless, owed, look_behind, *_rest, bound = self.states[number]
         if bound is not None:
             return self._moves_in_bound(number, *bound)
         if not items:
             return np.full(self.width, DEAD, np.int32)
-        of, count, every = self.items, len(items), len(items) + len(words)
-        rows = [of.item_row(item, look_behind) for item in (*items, *words)]
-        rows.append(of.guard_row(owed, look_behind))
+        lexer_items = self.items
+        rows = [lexer_items.item_row(item, look_behind) for item in (*items, *words)]
+        rows.append(lexer_items.guard_row(owed, look_behind))
         if look_behind is not None:
-            rows.append(of.look_behind_row(look_behind))
-        partition, columns = of.columns_of(rows)
+            rows.append(lexer_items.look_behind_row(look_behind))
+        # Classes of bytes that no row tells apart lead to one state, which is looked up once.
+        partition, columns = lexer_items.columns_of(rows)
+        words_from = len(items)
+        around_from = words_from + len(words)
         states = []
         for column in columns:
-            also = tuple(filter(None, column[count:every]))
-            key = tuple(filter(None, column[:count])), also, unless if also else (), column[every:]
+            # List number 0 is empty: items that end here leave no trace in the key.
+            lists = tuple(filter(None, column[:words_from]))
+            word_lists = tuple(filter(None, column[words_from:around_from]))
+            key = lists, word_lists, unless if word_lists else (), column[around_from:]
             state = self._states_by_key.get(key)
             if state is None:
                 state = self._states_by_key[key] = self._state_after(*key)
             states.append(state)
-        spend_steps(self.limits, (_ROW if owed or look_behind is not None else 0) + len(rows) + len(states))
-        state_row: npt.NDArray[np.int32] = np.array(states, np.int32)
-        return state_row[np.frombuffer(of.partitions.parts[partition], np.uint8)]
+        row_cost = _ROW if owed or look_behind is not None else 0
+        spend_steps(self.limits, row_cost + len(rows) + len(states))
+        state_of_part: npt.NDArray[np.int32] = np.array(states, np.int32)
+        part_of_class = np.frombuffer(lexer_items.partitions.parts[partition], np.uint8)
+        return state_of_part[part_of_class]
 
     def _state_after(
-        self, lists: tuple[int, ...], words: tuple[int, ...], unless: Unless, around: tuple[int, ...]
+        self,
+        lists: tuple[int, ...],
+        words: tuple[int, ...],
+        unless: Unless,
+        around: tuple[int, ...],
     ) -> int:
-        """Return the state in which some lists of items go on, best first, and some of strings that may
-        replace a match. `around`: the guards, and what look-behinds know, by their numbers."""
-        of = self.items
-        guards_left = of.guard_sets[around[0]]
+        """Return the state in which some lists of items go on, best first; DEAD where there are none.
+
+        `lists`: their numbers; `words`: those of strings that may replace a match, as `unless` says;
+        `around`: the numbers of the guards, and of what look-behinds know, if they know anything. For
+        example, `_state_after((4,), (), (), (FREE_SET,))` goes on with list 4, and owes nothing."""
+        lexer_items = self.items
+        guards_left = lexer_items.guard_sets[around[0]]
         if not lists or guards_left is None:
             return DEAD
-        look_behind = of.look_behind_of[around[1]] if len(around) > 1 else None
-        return self._state_of_items(
-            of.members_of(lists), of.members_of(words), unless, guards_left, look_behind, True
-        )
+        look_behind = lexer_items.look_behind_of[around[1]] if len(around) > 1 else None
+        items = lexer_items.members_of(lists)
+        word_items = lexer_items.members_of(words)
+        return self._state_of_items(items, word_items, unless, guards_left, look_behind, True)
 
     def _state_of_items(
         self,
@@ -202,9 +238,12 @@ class Lexer:
         has_begun: bool,
         is_kept: bool = False,
     ) -> int:
-        """Return the number of a state, from its items, best first; DEAD where there are none, unless it
-        `is_kept`."""
-        of, code = self.items, self.instructions.code
+        """Return the number of a state, from its `items`, best first; DEAD where there are none, unless it
+        `is_kept`.
+
+        `words`, `unless`, `owed`, `look_behind` and `has_begun` are as in `LexerState`, except that some of
+        them may have ended: `_state_of_items([], [], (), FREE, None, True)` is DEAD."""
+        lexer_items, code = self.items, self.instructions.code
         live, ends, cost = self._live_and_ended(items, owed)
         if words:
             ends = [
@@ -213,24 +252,27 @@ class Lexer:
         if not live and not ends and not is_kept:
             return DEAD
         spend_steps(self.limits, cost + sum(len(end_guards) for _terminal, end_guards in ends))
-        word_items = (
-            tuple(sorted({item for item in words if code[of.items[item].at].kind == CHAR})) if live else ()
+        word_items: tuple[int, ...] = ()
+        if live:
+            open_words = {item for item in words if code[lexer_items.items[item].at].kind == CHAR}
+            word_items = tuple(sorted(open_words))
+        # Ends have the look-behinds from before: what follows them may ask though this lexeme does not.
+        numbered_ends = tuple(
+            (terminal, self._carry_number(end_guards, self._look_behind_after(end_guards, look_behind)))
+            for terminal, end_guards in ends
         )
-        last = look_behind
         if look_behind is not None and self.is_local:
             guards = owed.union(*(end_guards for _terminal, end_guards in ends))
-            if not of.guards_look_behind(guards) and not any(map(of.looks_behind, (*live, *word_items))):
-                look_behind = None  # nobody asks any more
+            items_look = any(map(lexer_items.looks_behind, (*live, *word_items)))
+            if not items_look and not lexer_items.guards_look_behind(guards):
+                look_behind = None  # nobody asks any more, so more states are equal
         key = LexerState(
             tuple(live),
             word_items,
             unless if word_items else (),
             owed,
             look_behind,
-            tuple(
-                (terminal, self._carry_number(end_guards, self._look_behind_after(end_guards, last)))
-                for terminal, end_guards in ends
-            ),
+            numbered_ends,
             has_begun,
         )
         return self._state_number(key)
@@ -240,94 +282,128 @@ class Lexer:
     ) -> tuple[list[int], list[tuple[int, Guards]], int]:
         """Return those of some items, best first, that go on; the terminals that end, each with the guards
         that it leaves; and how many numbers were looked at."""
-        of, code = self.items, self.instructions.code
+        lexer_items, code = self.items, self.instructions.code
         live: list[int] = []
         ends: list[tuple[int, Guards]] = []
         guards_met: dict[int, list[Guards]] = {}
-        cost, barred_instructions = len(items), of.barred_instructions(owed)
+        barred_instructions = lexer_items.barred_instructions(owed)
+        cost = len(items)
         better: Guards | None = FREE
-        """That no end with open guards, which is better than what follows, comes true."""
+        """Guards: no better end with open guards comes true. All items that follow are under them."""
         for item in items:
-            at, guards = of.items[item]
+            at, guards = lexer_items.items[item]
             assert better is not None
             if better:
-                both = of.join_guards(*guards, *better)
+                both = lexer_items.join_guards(*guards, *better)
                 if both is None:
                     continue
-                item, guards = of.item_number(at, both), both
+                item = lexer_items.item_number(at, both)
+                guards = both
             if code[at].kind == MATCH:
-                end_guards = of.join_guards(*owed, *guards, of.guard_number(False, live))
+                # The best thread that matches wins, however late: so no better one may match any more.
+                no_better_match = lexer_items.guard_number(False, live)
+                end_guards = lexer_items.join_guards(*owed, *guards, no_better_match)
                 cost += len(live)
                 if end_guards is not None:
                     ends.append((code[at].number, end_guards))
-                if not guards:
+                if not guards:  # it matches for sure, so worse items never count
                     break
-                better = of.join_guards(*better, of.guard_number(False, [item]))
+                better = lexer_items.join_guards(*better, lexer_items.guard_number(False, [item]))
                 if better is None:
                     break
                 continue
-            if at in barred_instructions or any(
-                earlier_guards <= guards for earlier_guards in guards_met.get(at, ())
-            ):
+            # What is owed forbids this match; or a better thread is at the same place under fewer guards.
+            is_barred = at in barred_instructions
+            if is_barred or any(earlier <= guards for earlier in guards_met.get(at, ())):
                 continue
             guards_met.setdefault(at, []).append(guards)
             live.append(item)
         return live, ends, cost
 
     def _state_number(self, key: LexerState) -> int:
+        """Return the number of a state. Raises LimitError (automaton_states)."""
         number = self._states.number_of(key)
         check_states(self.limits, number)
         return number
 
     def _replacing_string(self, terminal: int, words: Iterable[int], unless: Unless) -> int:
         """Return the string that replaces a terminal which ends together with some words, else itself."""
-        code, items = self.instructions.code, self.items.items
-        ended_words = {code[items[item].at].number for item in words if code[items[item].at].kind == MATCH}
-        return next((word for word in dict(unless).get(terminal, ()) if word in ended_words), terminal)
+        word_instructions = (self.instructions.code[self.items.items[item].at] for item in words)
+        ended_words = {instruction.number for instruction in word_instructions if instruction.kind == MATCH}
+        replacing = dict(unless).get(terminal, ())
+        return next((word for word in replacing if word in ended_words), terminal)
 
     def _look_behind_after(self, guards: Guards, look_behind: LookBehind | None) -> LookBehind | None:
-        """Return what look-behinds must know behind an end that leaves guards."""
-        return self._anywhere if self.is_local and not self.items.guards_look_behind(guards) else look_behind
+        """Return the knowledge that look-behinds need behind an end that leaves guards."""
+        # The next lexeme does not look behind its beginning here, so only the guards may ask.
+        if self.is_local and not self.items.guards_look_behind(guards):
+            return self._anywhere
+        return look_behind
 
     # --- bound texts ----------------------------------------------------------------------------------------
 
     def bound_in(self, number: int, config: Config) -> int:
         """Return the state further in a bound text, in another configuration of its language."""
-        bound, carry = self.states[number].bound, self.owed_in(number)
+        bound = self.states[number].bound
         assert bound is not None
-        return self._bound_state(bound[0], config, carry, True)
+        return self._bound_state(bound[0], config, self.owed_in(number), True)
 
     def owed_in(self, number: int) -> int:
         """Return the carry of a state in a bound text."""
-        return self._carry_number(self.states[number].owed, self.states[number].look_behind)
+        state = self.states[number]
+        return self._carry_number(state.owed, state.look_behind)
 
-    def _bound_state(self, terminal: int, config: Config, carry: int, has_begun: bool) -> int:
-        ends = ((terminal, carry),) if has_begun and self.bound[terminal].accepts(config) else ()
-        return self._state_number(
-            LexerState((), (), (), *self.carries[carry], ends, has_begun, (terminal, config))
-        )
+    def _bound_state(
+        self,
+        terminal: int,
+        config: Config,
+        carry: int,
+        has_begun: bool,
+    ) -> int:
+        """Return the number of a state in a text of a bound `terminal`, in a `config` of its language, with
+        the `carry` that is still owed. `_bound_state(terminal, config, carry, False)` is before its first
+        byte: there it does not end, as bound texts are not empty."""
+        ends: tuple[tuple[int, int], ...] = ()
+        if has_begun and self.bound[terminal].accepts(config):
+            ends = ((terminal, carry),)
+        guards, look_behind = self.carries[carry]
+        bound = terminal, config
+        return self._state_number(LexerState((), (), (), guards, look_behind, ends, has_begun, bound))
 
-    def _moves_in_bound(self, number: int, terminal: int, config: Config) -> npt.NDArray[np.int32]:
+    def _moves_in_bound(
+        self,
+        number: int,
+        terminal: int,
+        config: Config,
+    ) -> npt.NDArray[np.int32]:
         """Return the state after each class of bytes, and each special token, in a bound text."""
-        language, carry = self.bound[terminal], self.owed_in(number)
-        is_free, state_row = self.is_local and carry == self.nothing, np.full(self.width, DEAD, np.int32)
+        language = self.bound[terminal]
+        carry = self.owed_in(number)
+        is_free = self.is_local and carry == self.nothing
+        # Some languages know which bytes may come; special tokens, behind the bytes, are always tried.
         cheap_bytes = language.cheap_next_bytes(config)
-        after = {self.classes[byte]: language.step(config, byte) for byte in cheap_bytes or b""}
-        for byte_class in range(0 if cheap_bytes is None else max(self.classes) + 1, self.width):
-            after[byte_class] = language.step(config, self.symbol_of(byte_class))
-        for byte_class, to in after.items():
-            carry_left = DEAD if to is None else carry if is_free else self.carry_after(carry, byte_class)
-            state_row[byte_class] = (
-                carry_left if carry_left == DEAD else self._bound_state(terminal, to, carry_left, True)
-            )
+        next_configs = {self.classes[byte]: language.step(config, byte) for byte in cheap_bytes or b""}
+        first_class = 0 if cheap_bytes is None else max(self.classes) + 1
+        for byte_class in range(first_class, self.width):
+            next_configs[byte_class] = language.step(config, self.symbol_of(byte_class))
+        state_row = np.full(self.width, DEAD, np.int32)
+        for byte_class, next_config in next_configs.items():
+            if next_config is None:
+                continue
+            carry_left = carry if is_free else self.carry_after(carry, byte_class)
+            if carry_left != DEAD:
+                state_row[byte_class] = self._bound_state(terminal, next_config, carry_left, True)
         spend_steps(self.limits, _ROW)
         return state_row
 
     def symbol_of(self, byte_class: int) -> int:
         """Return a symbol of a class: a byte, or a special token (`machine.language.TOKEN`)."""
-        of = self.instructions
-        token = byte_class - self.width + len(of.specials)
-        return of.bytes_of[byte_class] if token < 0 else TOKEN + of.specials[token]
+        instructions = self.instructions
+        # The classes of special tokens are the last ones, in their order.
+        special = byte_class - self.width + len(instructions.specials)
+        if special < 0:
+            return instructions.bytes_of[byte_class]
+        return TOKEN + instructions.specials[special]
 
     def byte_class_of(self, symbol: int) -> int:
         """Return the class of a symbol."""
@@ -339,12 +415,15 @@ class Lexer:
     def shortest_end(self, number: int) -> tuple[tuple[int, ...], int, int]:
         """Return the shortest rest of a bound text, its terminal, and the carry behind it: DEAD where the
         rest breaks what is owed."""
-        bound, carry = self.states[number].bound, self.owed_in(number)
+        bound = self.states[number].bound
         assert bound is not None
-        rest = tuple(self.bound[bound[0]].shortest_rest(bound[1]))
+        terminal, config = bound
+        rest = tuple(self.bound[terminal].shortest_rest(config))
+        carry = self.owed_in(number)
         for symbol in rest:
-            carry = carry if carry == DEAD else self.carry_after(carry, self.byte_class_of(symbol))
-        return rest, bound[0], carry
+            if carry != DEAD:
+                carry = self.carry_after(carry, self.byte_class_of(symbol))
+        return rest, terminal, carry
 
     # --- what is owed ---------------------------------------------------------------------------------------
 
@@ -355,10 +434,10 @@ class Lexer:
         if first_carry is None:
             guards, look_behind = self.carries[carry]
             first_carry = carry
+            # Where lexemes look behind, the text before differs with the carry; without guards none is owed.
             if self.is_local and guards:
-                first_carry = self._alike.setdefault(
-                    (self._sign_of_guards(guards, look_behind), look_behind), carry
-                )
+                sign = self._sign_of_guards(guards, look_behind)
+                first_carry = self._alike.setdefault((sign, look_behind), carry)
             self._alike_of[carry] = first_carry
         return first_carry
 
@@ -368,45 +447,49 @@ class Lexer:
         return self.is_local and self.items.guards_after(guards, look_behind, byte_class) == FREE
 
     def _sign_of_guards(self, guards: Guards, look_behind: LookBehind | None, *enclosing: object) -> object:
-        """Return what tells a conjunction of guards from others that other texts meet. What is deep in it, or
-        comes back to it over others, is told by itself."""
-        of = self.items
-        if look_behind is not None and not of.guards_look_behind(guards):
+        """Return the sign of a conjunction of guards: those with equal signs are met by the same texts.
+
+        Guards that are deep in the conjunction, or come back to it over others, are their own sign: so equal
+        ones may have two signs, which costs a carry more, and no error. `enclosing`: the guards of the calls
+        around this one."""
+        lexer_items = self.items
+        if look_behind is not None and not lexer_items.guards_look_behind(guards):
             look_behind = None
-        sign = self._signs.get((guards, look_behind))
-        if sign is None:
-            here = guards, look_behind
-            if len(enclosing) > _SIGNED or here in enclosing:
-                return here
-            partition, columns = of.columns_of(
-                [of.guard_row(guards, look_behind), of.look_behind_row(look_behind)]
-            )
-            signs: list[object] = []
-            """None: the same guards again."""
-            for guards_number, behind_number in columns:
-                guards_left, look_behind_left = of.guard_sets[guards_number], of.look_behind_of[behind_number]
-                if guards_left:
-                    is_same = guards_left == guards and look_behind is None
-                    signs.append(
-                        None
-                        if is_same
-                        else self._sign_of_guards(guards_left, look_behind_left, here, *enclosing)
-                    )
-                else:
-                    signs.append(BROKEN if guards_left is None else NOTHING_OWED)
-            key = (
-                of.hold_at_end(guards, look_behind),
-                *(signs[part] for part in of.partitions.parts[partition]),
-            )
-            sign = self._signs[guards, look_behind] = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
+        here = guards, look_behind
+        sign = self._signs.get(here)
+        if sign is not None:
+            return sign
+        if len(enclosing) > _SIGNED or here in enclosing:
+            return here
+        rows = [lexer_items.guard_row(guards, look_behind), lexer_items.look_behind_row(look_behind)]
+        partition, columns = lexer_items.columns_of(rows)
+        signs: list[object] = []
+        """The sign behind a byte of each part. None: the same guards again."""
+        for guards_number, behind_number in columns:
+            guards_left = lexer_items.guard_sets[guards_number]
+            look_behind_left = lexer_items.look_behind_of[behind_number]
+            if guards_left is None:
+                signs.append(BROKEN)
+            elif not guards_left:
+                signs.append(NOTHING_OWED)
+            elif guards_left == guards and look_behind is None:
+                signs.append(None)
+            else:
+                signs.append(self._sign_of_guards(guards_left, look_behind_left, here, *enclosing))
+        sign_of_class = (signs[part] for part in lexer_items.partitions.parts[partition])
+        key = lexer_items.hold_at_end(guards, look_behind), *sign_of_class
+        sign = self._sign_of.setdefault(key, len(self._sign_of) + OWED)
+        self._signs[here] = sign
         return sign
 
     def carry_moves(self, carry: int) -> list[int]:
         """Return for each class of bytes what it does to a carry: BROKEN, NOTHING_OWED behind it, or OWED."""
         guards, look_behind = self.carries[carry]
         row = self.items.guard_row(guards, look_behind).numbers
+        # Where lexemes look behind, the text before matters though no guard is left.
+        without_guards = NOTHING_OWED if self.is_local else OWED
         return [
-            BROKEN if guards_left is None else (OWED if guards_left or not self.is_local else NOTHING_OWED)
+            BROKEN if guards_left is None else (OWED if guards_left else without_guards)
             for guards_left in map(self.items.guard_sets.__getitem__, row)
         ]
 
@@ -416,8 +499,10 @@ class Lexer:
         guards_left = self.items.guards_after(guards, look_behind, byte_class)
         if guards_left is None:
             return DEAD
-        after = self.items.look_behind_of[self.items.look_behind_row(look_behind).numbers[byte_class]]
-        return self._carry_number(guards_left, self._anywhere if self.is_local and not guards_left else after)
+        if self.is_local and not guards_left:
+            return self._carry_number(guards_left, self._anywhere)
+        behind_number = self.items.look_behind_row(look_behind).numbers[byte_class]
+        return self._carry_number(guards_left, self.items.look_behind_of[behind_number])
 
     def holds_at_end(self, carry: int) -> bool:
         """Return whether a carry is met where the text ends."""
@@ -440,6 +525,7 @@ class Lexer:
         ]
 
 
-def _as_plain_tuples(value: object) -> object:
-    """Return a value with plain tuples in place of named ones, which are equal to them."""
+def _as_plain_tuples(value: Any) -> Any:
+    """Return a value with plain tuples in place of named ones, which are equal to them: `marshal` writes no
+    others."""
     return tuple(map(_as_plain_tuples, value)) if isinstance(value, tuple) else value

@@ -57,7 +57,8 @@ class Partitions:
         self.first: list[list[int]] = []
         """A class of each part."""
         self.of_parts: list[Callable[[list[int]], Sequence[int]]] = []
-        """What returns of the numbers of a row those for the parts."""
+        """For each partition a function: from the numbers of a row, one for each class, to one for each
+        part."""
         self._numbers: dict[bytes, int] = {}
         self._joined_numbers: dict[frozenset[int], int] = {}
         self.whole = self.partition_of([None] * width)
@@ -66,36 +67,46 @@ class Partitions:
     def partition_of(self, values: Iterable[Hashable]) -> int:
         """Return the partition of the classes by their values."""
         numbers: dict[Hashable, int] = {}
+        # Parts are numbered in the order of their first classes, so equal partitions have equal bytes.
         return self._partition_number(bytes([numbers.setdefault(value, len(numbers)) for value in values]))
 
     def _partition_number(self, parts: bytes) -> int:
+        """Return the number of a partition. `parts`: the part of each class, numbered as they appear."""
         number = self._numbers.get(parts)
         if number is None:
             number = len(self._numbers)
             first = [parts.index(part) for part in range(max(parts) + 1)]
+            # With one index, `itemgetter` would return a number and no tuple; a slice returns a list.
             of_parts = itemgetter(*first) if len(first) > 1 else itemgetter(slice(1))
-            # the dictionary is written last, so that remains of an interrupted call are overwritten
-            self.parts[number:], self.first[number:], self.of_parts[number:] = (parts,), (first,), (of_parts,)
+            # The dictionary is written last, so that remains of an interrupted call are overwritten: each
+            # list is cut off at this number first.
+            self.parts[number:] = (parts,)
+            self.first[number:] = (first,)
+            self.of_parts[number:] = (of_parts,)
             self._numbers[parts] = number
         return number
 
-    def join_partitions(self, some: Iterable[int]) -> int:
+    def join_partitions(self, partitions: Iterable[int]) -> int:
         """Return the coarsest partition that is finer than some others."""
-        key = frozenset(some)
+        key = frozenset(partitions)
         joined_number = self._joined_numbers.get(key)
         if joined_number is None:
-            parts = zip(*(self.parts[partition] for partition in key), strict=True)
-            joined_number = self._joined_numbers[key] = self.partition_of(parts) if key else self.whole
+            joined_number = self.whole
+            if key:
+                # Two classes are together where they are together in each partition.
+                parts = zip(*(self.parts[partition] for partition in key), strict=True)
+                joined_number = self.partition_of(parts)
+            self._joined_numbers[key] = joined_number
         return joined_number
 
     def make_row(self, partition: int, part_numbers: Sequence[int]) -> ClassRow:
-        """Return a row from its numbers for the parts."""
-        parts, numbers = self.parts[partition], dict[int, int]()
+        """Return a row from its numbers for the parts. Parts with equal numbers become one."""
+        parts = self.parts[partition]
+        numbers: dict[int, int] = {}
         coarser = bytes([numbers.setdefault(number, len(numbers)) for number in part_numbers])
-        return ClassRow(
-            self._partition_number(parts.translate(coarser.ljust(256))),
-            [part_numbers[part] for part in parts],
-        )
+        # `translate` maps each class to its part in the coarser partition, and wants a table of 256 bytes.
+        row_partition = self._partition_number(parts.translate(coarser.ljust(256)))
+        return ClassRow(row_partition, [part_numbers[part] for part in parts])
 
 
 class ClassRow(NamedTuple):
@@ -107,7 +118,7 @@ class ClassRow(NamedTuple):
 
 
 class LookBehind(NamedTuple):
-    """What look-behinds know of the text before."""
+    """The knowledge that look-behinds have of the text before."""
 
     start: bool
     """Whether no text is before."""
@@ -137,17 +148,22 @@ class LexerItems:
     """The items and guards of one lexer."""
 
     def __init__(self, instructions: Instructions, limits: Limits) -> None:
-        self.instructions, self.limits = instructions, limits
+        self.instructions = instructions
+        self.limits = limits
         self._code = instructions.code
         self.width = len(instructions.bytes_of)
+        # Items and guards are numbered by dictionaries, not `Numbered`: these are what a file keeps.
         self.items: list[Item] = []
         self._item_of: dict[tuple[int, Guards], int] = {}
         self.guards: list[Guard] = []
         self._guard_of: dict[tuple[bool, frozenset[int]], int] = {}
-        self._lists, self._guard_sets = Numbered[tuple[int, ...]](), Numbered[Guards | None]()
-        self.lists, self.guard_sets = self._lists.values, self._guard_sets.values
-        """Lists of items, number 0: none; conjunctions, number 0: one has failed."""
+        self._lists = Numbered[tuple[int, ...]]()
+        self.lists = self._lists.values
+        """Lists of items, number 0: none."""
         self._lists.number_of(())
+        self._guard_sets = Numbered[Guards | None]()
+        self.guard_sets = self._guard_sets.values
+        """Conjunctions, number 0: one guard has failed; FREE_SET: no guard."""
         self._guard_sets.number_of(None)
         self._guard_sets.number_of(FREE)
         self.partitions = Partitions(self.width)
@@ -156,16 +172,14 @@ class LexerItems:
         self._closures: dict[tuple[int, Guards, LookBehind | None], tuple[int, ...]] = {}
         self._guards_made: dict[tuple[tuple[bool, frozenset[int]], ...], int] = {}
         whole = self.partitions.whole
-        self._free_row, self._no_row = (
-            ClassRow(whole, [FREE_SET] * self.width),
-            ClassRow(whole, [0] * self.width),
-        )
+        self._free_row = ClassRow(whole, [FREE_SET] * self.width)
+        self._no_row = ClassRow(whole, [0] * self.width)
         self._look_behinds = Numbered[LookBehind | None]()
         self.look_behind_of = self._look_behinds.values
         self._ended_items: set[int] = set()
-        """The items that have surely ended..."""
+        """The items that have surely reached their end."""
         self._ended_when: dict[int, Guards] = {}
-        """... and those that have ended when guards are met."""
+        """The items that have reached their end if guards are met -> these guards."""
 
     @property
     def kept_values(self) -> tuple[Any, ...]:
@@ -185,12 +199,15 @@ class LexerItems:
             number = len(self._item_of)
             has_ended = self._code[at].kind in (MATCH, FOUND)
             is_sure = not guards and (has_ended or self._has_surely_ended(at))
-            # an interrupted call may have left the number of another item there
-            (self._ended_items.add if is_sure else self._ended_items.discard)(number)
+            # An interrupted call may have left the number of another item in these tables.
+            self._ended_items.discard(number)
             self._ended_when.pop(number, None)
-            if has_ended and not is_sure:
+            if is_sure:
+                self._ended_items.add(number)
+            elif has_ended:
                 self._ended_when[number] = guards
-            self.items[number:], self._item_of[at, guards] = (Item(at, guards),), number
+            self.items[number:] = (Item(at, guards),)
+            self._item_of[at, guards] = number  # last: the number counts from here on
         return number
 
     @remember_answers
@@ -219,12 +236,15 @@ class LexerItems:
         for item in members & self._ended_when.keys():
             if len(self._ended_when[item]) == 1:
                 (only,) = self._ended_when[item]
-                if not self.guards[only].holds and self.guards[only].items <= members:
-                    return holds  # it has ended, or another one ends
+                condition = self.guards[only]
+                # The item has ended unless one of the condition ends; and that one is a member, too.
+                if not condition.holds and condition.items <= members:
+                    return holds
         number = self._guard_of.get((holds, members))
         if number is None:
             number = len(self._guard_of)
-            self.guards[number:], self._guard_of[holds, members] = (Guard(holds, members),), number
+            self.guards[number:] = (Guard(holds, members),)
+            self._guard_of[holds, members] = number
         return number
 
     def _has_surely_ended(self, at: int) -> bool:
@@ -237,21 +257,24 @@ class LexerItems:
         )
 
     def _ends_plainly(self, at: int) -> bool:
-        visited, pending = {at}, [at]
+        """Return whether an instruction leads to an end without reading, under no condition."""
+        visited = {at}
+        pending = [at]
         while pending:
             instruction = self._code[pending.pop()]
             if instruction.kind in (MATCH, FOUND):
                 return True
             if instruction.kind == SPLIT:
-                pending += [to for to in instruction.to if to not in visited]
+                pending += [target for target in instruction.to if target not in visited]
                 visited.update(instruction.to)
         return False
 
-    def join_guards(self, *several: int | bool) -> Guards | None:
-        """Return the conjunction of guards and outcomes, None where one has failed. Those that must not
-        hold are one guard over all their items."""
-        never, must_hold = set[int](), set[int]()
-        for term in several:
+    def join_guards(self, *terms: int | bool) -> Guards | None:
+        """Return the conjunction of guards and outcomes, None where one has failed. Guards that must not
+        hold become one guard over all their items."""
+        never_items: set[int] = set()
+        must_hold: set[int] = set()
+        for term in terms:
             if term is True:
                 continue
             if term is False:
@@ -260,49 +283,69 @@ class LexerItems:
             if holds:
                 must_hold.add(term)
             else:
-                never |= items
-        if never:
-            never_guard = self.guard_number(False, never)
+                never_items |= items
+        if never_items:
+            never_guard = self.guard_number(False, never_items)
             if never_guard is False:
                 return None
             must_hold.add(never_guard)
-            for item in never & self._ended_when.keys():
-                if all(self._is_implied(guard, must_hold, never) for guard in self._ended_when[item]):
-                    return None  # it has ended if the others are met
+            # An item that must not end has ended where its own guards follow from the others.
+            for item in never_items & self._ended_when.keys():
+                conditions = self._ended_when[item]
+                if all(self._is_implied(guard, must_hold, never_items) for guard in conditions):
+                    return None
         return frozenset(must_hold)
 
-    def _is_implied(self, guard: int, met: set[int], never: set[int]) -> bool:
+    def _is_implied(
+        self,
+        guard: int,
+        met: set[int],
+        never_items: set[int],
+    ) -> bool:
         """Return whether a guard is met where guards are `met`, and items never reach their end."""
         holds, items = self.guards[guard]
-        return guard in met or (not holds and items <= never)
+        return guard in met or (not holds and items <= never_items)
 
     def barred_instructions(self, guards: Guards) -> set[int]:
-        """Return the instructions of items that never reach their end under guards: it must not come."""
-        never = (self.guards[guard].items for guard in guards if not self.guards[guard].holds)
-        return {self.items[item].at for some in never for item in some if not self.items[item].guards}
+        """Return the instructions of items that must never reach their end under guards."""
+        barred: set[int] = set()
+        for guard in guards:
+            condition = self.guards[guard]
+            if not condition.holds:
+                items = (self.items[number] for number in condition.items)
+                # An item with guards of its own is barred under these alone.
+                barred.update(item.at for item in items if not item.guards)
+        return barred
 
     # --- items without reading ------------------------------------------------------------------------------
 
-    def closure(self, at: int, guards: Guards, look_behind: LookBehind | None) -> tuple[int, ...]:
+    def closure(
+        self,
+        at: int,
+        guards: Guards,
+        look_behind: LookBehind | None,
+    ) -> tuple[int, ...]:
         """Return the items that an instruction leads to without reading, best first."""
         key = at, guards, look_behind
         known_items = self._closures.get(key)
         if known_items is not None:
             return known_items
-        items: dict[int, None] = {}
-        visited, pending = set[tuple[int, Guards]](), [(at, guards)]
+        items: dict[int, None] = {}  # a set in order
+        visited: set[tuple[int, Guards]] = set()
+        pending = [(at, guards)]
         while pending:
             here = pending.pop()
             if here in visited:
                 continue
             visited.add(here)
-            instruction, guards_here = self._code[here[0]], here[1]
+            number, guards_here = here
+            instruction = self._code[number]
             if instruction.kind == SPLIT:
-                pending += [(to, guards_here) for to in reversed(instruction.to)]
+                # The first branch is the best one, and the last entry of a stack is taken first.
+                pending += [(target, guards_here) for target in reversed(instruction.to)]
             elif instruction.kind == AHEAD:
-                ahead = self.guard_number(
-                    instruction.holds, self.closure(instruction.number, FREE, look_behind)
-                )
+                inner_items = self.closure(instruction.number, FREE, look_behind)
+                ahead = self.guard_number(instruction.holds, inner_items)
                 both = self.join_guards(*guards_here, ahead)
                 if both is not None:
                     pending.append((instruction.to[0], both))
@@ -314,22 +357,25 @@ class LexerItems:
                 if look_behind is not None and look_behind.start:
                     pending.append((instruction.to[0], guards_here))
             else:
-                items[self.item_number(here[0], guards_here)] = None
+                items[self.item_number(number, guards_here)] = None
         spend_steps(self.limits, len(visited))
-        self._closures[key] = closure_items = tuple(items)
+        closure_items = tuple(items)
+        self._closures[key] = closure_items
         return closure_items
 
-    # --- look-behinds: one set of threads for all of them, begun anew at each character
-    # -----------------------
+    # --- look-behinds: one set of threads for all of them, which begin anew at each character ---------------
 
     @remember_answers
     def look_behind_before(self, threads: Collection[int], start: bool) -> LookBehind | None:
-        """Return what look-behinds know before a character; without threads, before a text (`start`), or
-        where nothing is known of the text before."""
+        """Return the knowledge of look-behinds before a character, in which their `threads` are; without
+        threads, before a text (`start`), or where nothing is known of the text before."""
         looks = self.instructions.looks
         if not looks and not start:
             return None
-        visited, threads_left, holding = set[int](), set[int](), set[int]()
+        visited: set[int] = set()
+        threads_left: set[int] = set()
+        holding: set[int] = set()
+        # Each look-behind begins here once more: what it matches may begin at any character.
         pending = [*threads, *(first for first, _end in looks)]
         while pending:
             at = pending.pop()
@@ -348,30 +394,30 @@ class LexerItems:
         return LookBehind(start, frozenset(threads_left), frozenset(holding), 0)
 
     def _step_look_behind(self, look_behind: LookBehind | None, byte_class: int) -> LookBehind | None:
+        """Return the knowledge of look-behinds after one more byte, of a class."""
         if look_behind is None or not self.instructions.looks:
             return None
-        behind_byte = set[int]()
+        next_threads: set[int] = set()
         for at in look_behind.threads:
             instruction = self._code[at]
-            after = self.instructions.rows[instruction.node][byte_class]
-            if after == WHOLE:
-                behind_byte.add(instruction.to[0])
-            elif after != NO_NODE:
-                behind_byte.add(self.instructions.inside_character(at, after))
-        byte = self.instructions.bytes_of[byte_class]
-        bytes_left = (
-            look_behind.bytes_left - 1
-            if look_behind.bytes_left
-            else next(size for end, size in _CONTINUED if byte < end)
-        )
-        threads = frozenset(behind_byte)
+            next_node = self.instructions.rows[instruction.node][byte_class]
+            if next_node == WHOLE:
+                next_threads.add(instruction.to[0])
+            elif next_node != NO_NODE:
+                next_threads.add(self.instructions.inside_character(at, next_node))
+        threads = frozenset(next_threads)
+        bytes_left = look_behind.bytes_left - 1
+        if not look_behind.bytes_left:  # this is the first byte of a character
+            byte = self.instructions.bytes_of[byte_class]
+            bytes_left = next(size for end, size in _CONTINUED if byte < end)
+        # Look-behinds hold between characters, never within one.
         if bytes_left:
             return LookBehind(False, threads, frozenset(), bytes_left)
         return self.look_behind_before(threads, False)
 
     @remember_answers
     def look_behind_row(self, look_behind: LookBehind | None) -> ClassRow:
-        """Return what look-behinds know after each class of bytes, as numbers (`look_behind_of`)."""
+        """Return the knowledge of look-behinds after each class of bytes, as numbers (`look_behind_of`)."""
         row = [
             self._look_behinds.number_of(self._step_look_behind(look_behind, byte_class))
             for byte_class in range(self.width)
@@ -385,47 +431,52 @@ class LexerItems:
         key = item, look_behind
         class_row = self._rows.get(key)
         if class_row is None:
-            is_free = look_behind is not None and not self.looks_behind(item)
-            class_row = self._rows[key] = (
-                self.item_row(item, None) if is_free else self._make_item_row(item, look_behind)
-            )
+            # Items that do not look behind have one row, whatever is before: most lexemes do not.
+            if look_behind is not None and not self.looks_behind(item):
+                class_row = self.item_row(item, None)
+            else:
+                class_row = self._make_item_row(item, look_behind)
+            self._rows[key] = class_row
         return class_row
 
     def _make_item_row(self, item: int, look_behind: LookBehind | None) -> ClassRow:
+        """Return the row of an item (`item_row`), worked out for one class of each part."""
         at, guards = self.items[item]
-        instruction, of = self._code[at], self.partitions
+        instruction = self._code[at]
+        partitions = self.partitions
+        items: tuple[int, ...]
         if instruction.kind == EOF:
             return self._no_row
         guards_row = self.guard_row(guards, look_behind)
         if instruction.node == NO_NODE:  # it has ended, and its guards are still open
-            open_guards = (
-                self.guard_sets[guards_row.numbers[place]] for place in of.first[guards_row.partition]
-            )
-            lists = [
-                0 if guards_left is None else self._lists.number_of((self.item_number(at, guards_left),))
-                for guards_left in open_guards
-            ]
-            return of.make_row(guards_row.partition, lists)
-        nodes, behinds = (
-            self._node_row(instruction.node),
-            self._no_row if look_behind is None else self.look_behind_row(look_behind),
-        )
-        partition = of.join_partitions((nodes.partition, guards_row.partition, behinds.partition))
+            ended_lists = []
+            for byte_class in partitions.first[guards_row.partition]:
+                guards_left = self.guard_sets[guards_row.numbers[byte_class]]
+                items = () if guards_left is None else (self.item_number(at, guards_left),)
+                ended_lists.append(self._lists.number_of(items))
+            return partitions.make_row(guards_row.partition, ended_lists)
+        nodes = self._node_row(instruction.node)
+        behinds = self._no_row if look_behind is None else self.look_behind_row(look_behind)
+        partition = partitions.join_partitions((nodes.partition, guards_row.partition, behinds.partition))
         list_numbers = []
-        for place in of.first[partition]:
-            then, guards_left = nodes.numbers[place], self.guard_sets[guards_row.numbers[place]]
-            items: tuple[int, ...] = ()
-            if then == WHOLE and guards_left is not None:
-                then_behind = None if look_behind is None else self.look_behind_of[behinds.numbers[place]]
-                items = self.closure(instruction.to[0], guards_left, then_behind)
-            elif then != NO_NODE and guards_left is not None:
-                items = (self.item_number(self.instructions.inside_character(at, then), guards_left),)
+        for byte_class in partitions.first[partition]:
+            next_node = nodes.numbers[byte_class]
+            guards_left = self.guard_sets[guards_row.numbers[byte_class]]
+            items = ()
+            if next_node == WHOLE and guards_left is not None:
+                behind_number = behinds.numbers[byte_class]
+                next_behind = None if look_behind is None else self.look_behind_of[behind_number]
+                items = self.closure(instruction.to[0], guards_left, next_behind)
+            elif next_node != NO_NODE and guards_left is not None:
+                inside = self.instructions.inside_character(at, next_node)
+                items = (self.item_number(inside, guards_left),)
             list_numbers.append(self._lists.number_of(items))
         spend_steps(self.limits, len(list_numbers))
-        return of.make_row(partition, list_numbers)
+        return partitions.make_row(partition, list_numbers)
 
     @remember_answers
     def _node_row(self, node: int) -> ClassRow:
+        """Return the row of a node: where each class of bytes leads inside a character."""
         numbers = self.instructions.rows[node]
         return ClassRow(self.partitions.partition_of(numbers), numbers)
 
@@ -435,14 +486,17 @@ class LexerItems:
             return self._free_row
         key = guards, look_behind
         class_row = self._guard_rows.get(key)
-        if class_row is None and look_behind is not None and not self.guards_look_behind(guards):
-            class_row = self._guard_rows[key] = self.guard_row(guards, None)
-        if class_row is None:
+        if class_row is not None:
+            return class_row
+        if look_behind is not None and not self.guards_look_behind(guards):
+            class_row = self.guard_row(guards, None)
+        else:
             guard_list = [self.guards[guard] for guard in sorted(guards)]
             rows = [self.item_row(item, look_behind) for guard in guard_list for item in guard.items]
             partition, columns = self.columns_of(rows)
             set_numbers = [self._guards_behind(guard_list, column) for column in columns]
-            class_row = self._guard_rows[key] = self.partitions.make_row(partition, set_numbers)
+            class_row = self.partitions.make_row(partition, set_numbers)
+        self._guard_rows[key] = class_row
         return class_row
 
     def columns_of(self, rows: Sequence[ClassRow]) -> tuple[int, Iterable[tuple[int, ...]]]:
@@ -451,22 +505,30 @@ class LexerItems:
         of_parts = self.partitions.of_parts[partition]
         return partition, zip(*(of_parts(row.numbers) for row in rows), strict=True)
 
-    def guards_after(self, guards: Guards, look_behind: LookBehind | None, byte_class: int) -> Guards | None:
+    def guards_after(
+        self,
+        guards: Guards,
+        look_behind: LookBehind | None,
+        byte_class: int,
+    ) -> Guards | None:
         """Return the guards behind one class of bytes, None where one has failed."""
-        return self.guard_sets[self.guard_row(guards, look_behind).numbers[byte_class]]
+        set_number = self.guard_row(guards, look_behind).numbers[byte_class]
+        return self.guard_sets[set_number]
 
     def _guards_behind(self, guard_list: list[Guard], column: Sequence[int]) -> int:
         """Return the number of some guards behind a byte, from the lists behind their items."""
+        # The column has a list for each item, in the order of the guards.
         lists = iter(column)
         key = tuple([(guard.holds, frozenset([next(lists) for _ in guard.items])) for guard in guard_list])
         set_number = self._guards_made.get(key)
         if set_number is None:
-            guards_left = self.join_guards(
-                *(self.guard_number(holds, self.members_of(some)) for holds, some in key)
-            )
-            of_lists = sum(_OF_LIST + len(self.lists[number]) for _holds, some in key for number in some)
-            spend_steps(self.limits, of_lists)
-            set_number = self._guards_made[key] = self._guard_sets.number_of(guards_left)
+            next_guards = [self.guard_number(holds, self.members_of(numbers)) for holds, numbers in key]
+            guards_left = self.join_guards(*next_guards)
+            list_numbers = [number for _holds, numbers in key for number in numbers]
+            cost = sum(_OF_LIST + len(self.lists[number]) for number in list_numbers)
+            spend_steps(self.limits, cost)
+            set_number = self._guard_sets.number_of(guards_left)
+            self._guards_made[key] = set_number
         return set_number
 
     def members_of(self, numbers: Iterable[int]) -> list[int]:
@@ -482,7 +544,9 @@ class LexerItems:
     @remember_answers
     def _holds_at_end(self, guard: int, look_behind: LookBehind | None) -> bool:
         condition = self.guards[guard]
-        return any(True for _end in self.ends_at_end(condition.items, look_behind)) == condition.holds
+        # `ends_at_end` yields numbers, of which 0 is one: so its items are counted, not tested.
+        some_end = any(True for _end in self.ends_at_end(condition.items, look_behind))
+        return some_end == condition.holds
 
     def ends_at_end(self, items: Iterable[int], look_behind: LookBehind | None) -> Iterator[int]:
         """Yield the instructions (MATCH, FOUND) that items reach where the text ends, best first."""
@@ -492,6 +556,7 @@ class LexerItems:
             if instruction.kind == CHAR or not self.hold_at_end(guards, look_behind):
                 continue
             if instruction.kind == EOF:
-                yield from self.ends_at_end(self.closure(instruction.to[0], FREE, look_behind), look_behind)
+                items_behind = self.closure(instruction.to[0], FREE, look_behind)
+                yield from self.ends_at_end(items_behind, look_behind)
             else:
                 yield at

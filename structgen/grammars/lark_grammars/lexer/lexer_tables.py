@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from structgen.base.native.raw_memory import address_of
 from structgen.base.native.typed_blocks import Int32s, word_of, words_of
-from structgen.grammars.lark_grammars.lexer.contextual_lexer import Lexer
+from structgen.grammars.lark_grammars.lexer.contextual_lexer import NOTHING_OWED, OWED, Lexer, LexerState
 from structgen.grammars.text_grammars.machine.language import Config
 from structgen.machines.machine_core.lexeme_layout import UNASKED, UNKNOWN, LexemeContext
 from structgen.machines.machine_core.lexeme_tables import GrownArray, byte_sets
@@ -43,21 +43,27 @@ class LexerTables:
         """`context`: of compiled code, where any reads them. `kept_arrays`: the arrays that another process
         has kept; they are written to."""
         self.lexer = lexer
-        tables, width = lexer.tables, lexer.width
-        indentation = tables.indentation
+        width = lexer.width
+        indentation = lexer.tables.indentation
         self._newline = -1 if indentation is None else indentation.newline
-        self.contexts = len(tables.contexts)
-
+        self.contexts = len(lexer.tables.contexts)
+        # Without compiled code the block is one that nobody reads, so nothing else differs.
         block = np.zeros(words_of(LexerContext), np.int64) if context is None else context
+        self._arrays_by_name: dict[str, GrownArray] = {}
+        """The arrays by the names of their fields."""
 
-        def grow_array(name: str, columns: int, kind: type[np.generic], fill_value: int) -> GrownArray:
+        def grow_array(
+            name: str,
+            columns: int,
+            kind: type[np.generic],
+            fill_value: int,
+        ) -> GrownArray:
+            """Make the array of the field `name`, with so many `columns` of a `kind` of numbers; new rows
+            have `fill_value`: `grow_array("moves", width, np.int32, UNKNOWN)`."""
             word = word_of(LexerContext, name)
-            return self._every.setdefault(
-                name, GrownArray(block, [word], columns, kind, fill_value, kept_arrays.get(name))
-            )
-
-        self._every: dict[str, GrownArray] = {}
-        """By the names of their fields."""
+            array = GrownArray(block, [word], columns, kind, fill_value, kept_arrays.get(name))
+            self._arrays_by_name[name] = array
+            return array
 
         self._moves = grow_array("moves", width, np.int32, UNKNOWN)
         self._end_at = grow_array("lexeme_end_at", 2, np.int32, 0)
@@ -71,18 +77,28 @@ class LexerTables:
         self._carry_moves = grow_array("carry_moves", width, np.uint8, UNASKED)
         self._carry_bytes = grow_array("carry_bytes", 8, np.int64, 0)
         self.classes = kept_arrays.get("classes", np.array(lexer.classes, np.uint8)).reshape(-1)
-        words = [word_of(LexerContext, name) for name in ("classes", "width", "contexts", "ways")]
-        block[words] = address_of(self.classes), width, self.contexts, lexer.ways
+        words = {
+            "classes": address_of(self.classes),
+            "width": width,
+            "contexts": self.contexts,
+            "ways": lexer.ways,
+        }
+        for name, value in words.items():
+            block[word_of(LexerContext, name)] = value
         self._states_written = len(kept_arrays.get("moves", ()))
+        """So many states have rows."""
 
     @property
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """The arrays by the names of their fields, as far as they are in use."""
         counts = dict.fromkeys(("starts", "carry_moves", "carry_bytes"), len(self.lexer.carries))
         counts |= {"lexeme_ends": self._ends.count, "lasts": self._lasts.count}
-        grown = self._every.items()
-        arrays = {name: array.rows[: counts.get(name, self._states_written)] for name, array in grown}
-        return arrays | {"classes": self.classes}
+        arrays = {"classes": self.classes}
+        for name, array in self._arrays_by_name.items():
+            # All others have a row for each state.
+            count = counts.get(name, self._states_written)
+            arrays[name] = array.rows[:count]
+        return arrays
 
     @property
     def moves(self) -> npt.NDArray[np.int32]:
@@ -101,7 +117,7 @@ class LexerTables:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return sum(int(array.rows.nbytes) for array in self._every.values())
+        return sum(int(array.rows.nbytes) for array in self._arrays_by_name.values())
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -109,6 +125,7 @@ class LexerTables:
         """Write the moves of a state."""
         if self._moves.rows[state, 0] == UNKNOWN:
             row = self.lexer.moves_of(state)
+            # The row of a state names others, which compiled code may read as soon as it is there.
             self._write_new_states()
             self._moves.rows[state] = row
 
@@ -124,8 +141,10 @@ class LexerTables:
 
     def start_states(self, context: int, carry: int) -> list[int]:
         """Return the states before a lexeme, and before the bound texts that may come in its place."""
+        # A start number is the parser's context, and `contexts` more for each bound terminal (`Lexer.start`).
         start_numbers = range(context, self.contexts * self.lexer.ways, self.contexts)
-        return [state for start in start_numbers if (state := self.start(start, carry)) >= 0]
+        states = [self.start(number, carry) for number in start_numbers]
+        return [state for state in states if state >= 0]
 
     def bound_in(self, state: int, config: Config) -> int:
         """Return the state further in a bound text, in another configuration; written for compiled code."""
@@ -134,19 +153,19 @@ class LexerTables:
         return state_after
 
     def put_carry(self, carry: int) -> None:
-        """Write what each class of bytes does to a carry."""
+        """Write for each class of bytes whether it breaks a carry, fulfils it, or leaves some of it."""
         self._reserve_carries()
         if self._carry_moves.rows[carry, 0] != UNASKED:
             return
         row = np.array(self.lexer.carry_moves(carry), np.uint8)
-        of_bytes = row[self.classes]
-        bits = np.array((of_bytes == 1, of_bytes == 2), np.uint8)
-        self._carry_bytes.rows[carry] = byte_sets(bits).reshape(-1)
+        moves_of_bytes = row[self.classes]
+        is_move = np.array((moves_of_bytes == NOTHING_OWED, moves_of_bytes == OWED), np.uint8)
+        self._carry_bytes.rows[carry] = byte_sets(is_move).reshape(-1)
         self._carry_moves.rows[carry] = row  # last: it says that the carry is known
 
     def put_lasts(self, state: int) -> None:
-        """Write as what a lexeme may end together with the text; -1 among them: nothing has begun, and what
-        is owed is met there."""
+        """Write the terminals as which a lexeme may end together with the text; -1 among them: nothing has
+        begun, and what is owed is met there."""
         lexer = self.lexer
         terminals = lexer.ends_with_text(state)
         lexer_state = lexer.states[state]
@@ -155,25 +174,35 @@ class LexerTables:
         self._last_at.rows[state] = self._lasts.append(terminals)
 
     def _reserve_carries(self) -> None:
-        carries = len(self.lexer.carries)
+        """Make rows for new carries."""
+        carry_count = len(self.lexer.carries)
         for array in (self._starts, self._carry_moves, self._carry_bytes):
-            array.reserve(carries)
+            array.reserve(carry_count)
 
     def _write_new_states(self) -> None:
-        """Write what new states may end as."""
+        """Write the ends of new states."""
         lexer = self.lexer
         count = len(lexer.states)
         if count == self._states_written:
             return
         for name in ("moves", "lexeme_end_at", "last_at", "may_break", "end_class", "like"):
-            self._every[name].reserve(count)
+            self._arrays_by_name[name].reserve(count)
         self._reserve_carries()
         while self._states_written < count:
-            state, number = lexer.states[self._states_written], self._states_written
+            number = self._states_written
+            state = lexer.states[number]
             self._end_at.rows[number] = self._ends.append(state.ends)
             if self._newline >= 0:
-                of, ends_as = lexer.items.items, lexer.instructions.ends_as
-                ways = *(ends_as[of[item].at] for item in state.items), *(end[0] for end in state.ends)
-                inside = None if state.bound is None else state.bound[0]
-                self._may_break.rows[number] = self._newline in (*ways, inside)
+                self._may_break.rows[number] = self._newline in self._possible_terminals(state)
+            # Counted last, so that after an interrupt a state is written again.
             self._states_written += 1
+
+    def _possible_terminals(self, state: LexerState) -> list[int]:
+        """Return the terminals that the lexeme of a state may become, now or later."""
+        items = self.lexer.items.items
+        ends_as = self.lexer.instructions.ends_as
+        terminals = [ends_as[items[item].at] for item in state.items]
+        terminals += [terminal for terminal, _carry in state.ends]
+        if state.bound is not None:
+            terminals.append(state.bound[0])
+        return terminals

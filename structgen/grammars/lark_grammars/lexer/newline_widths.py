@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from structgen.grammars.lark_grammars.lexer.contextual_lexer import DEAD
 from structgen.grammars.lark_grammars.lexer.lexer_tables import LexerTables
 
 
@@ -22,9 +23,9 @@ class Widths(NamedTuple):
     """Whether before its first byte it may follow with each width that any newline has, and there are
     always wider ones: then lines may be read as if it had each."""
     first: int = 0
-    """From this column on..."""
+    """From this column on columns repeat."""
     every: int = 1
-    """... columns do the same after so many."""
+    """So many columns further on a column does the same."""
 
 
 def widths_of(
@@ -33,31 +34,46 @@ def widths_of(
     terminals_of: Callable[[int], frozenset[int]],
     letters_behind: Callable[[int], Sequence[int]],
 ) -> Widths:
-    """Return the widths of the newlines of a grammar. `starts`: the states before a lexeme;
-    `terminals_of`: what a state may become; `letters_behind`: what may follow a newline that leaves a carry,
-    as bits, in some contexts. Cost: the rows of all states of the newline, and about 50 us for each."""
-    lines = rows.lexer.tables.indentation
-    if lines is None:
+    """Return the widths of the newlines of a grammar.
+
+    `rows`: the lexer; `starts`: the states before a lexeme; `terminals_of`: the terminals that a state may
+    become; `letters_behind`: what may follow a newline that leaves a carry, as bits, in some contexts. A
+    newline `/\\n/` gives `Widths(goes_on=False, ...)`, for example. Cost: the rows of all states of the
+    newline, and about 50 us for each."""
+    indentation = rows.lexer.tables.indentation
+    if indentation is None:
         return Widths()
-    newlines = _Newlines(rows, starts, lines.newline, terminals_of, letters_behind)
-    columns, first = newlines.states_by_column(max(1, lines.tab_size))
-    carries = [[newlines.end_bits(states) for states in some] for some in columns]
-    has_wider, used = any(map(any, carries[first:])), [some for some in carries if any(some)]
-    leads, at_least = newlines.lead_bits(), newlines.at_least()
-    goes_on = all(_has_each(leads[state], carries, at_least) for state in leads)
-    has_each = has_wider and all(_has_each(leads[state], used, at_least) for state in starts)
-    return Widths(goes_on, has_each, first, len(columns) - first)
+    newlines = _Newlines(rows, starts, indentation.newline, terminals_of, letters_behind)
+    states_by_column, first = newlines.states_by_column(max(1, indentation.tab_size))
+    # By columns and line breaks: the bits of what newlines leave that end there.
+    end_bits = [[newlines.end_bits(states) for states in by_break] for by_break in states_by_column]
+    possible_columns = [by_break for by_break in end_bits if any(by_break)]
+    # Columns from `first` on come again for ever, so a newline that has one of them has wider ones.
+    has_wider = any(map(any, end_bits[first:]))
+    leads = newlines.lead_bits()
+    sufficient_bits = newlines.sufficient_bits()
+    goes_on = all(_has_each(bits, end_bits, sufficient_bits) for bits in leads.values())
+    has_each = has_wider and all(
+        _has_each(leads[state], possible_columns, sufficient_bits) for state in starts
+    )
+    return Widths(goes_on, has_each, first, len(states_by_column) - first)
 
 
-def _has_each(here: int, columns: Sequence[Sequence[int]], at_least: Mapping[int, int]) -> bool:
+def _has_each(
+    lead_bits: int,
+    columns: Sequence[Sequence[int]],
+    sufficient_bits: Mapping[int, int],
+) -> bool:
     """Return whether a state that leads to some line breaks and carries (bits) leads, with each column behind
     them, to carries that do for each of its own."""
-    for some in columns:
-        left_behind = 0
-        for number, left_bits in enumerate(some):
-            left_behind |= left_bits if here >> number & 1 else 0
-        if any(here & bit and not left_behind & sufficient for bit, sufficient in at_least.items()):
-            return False
+    for end_bits_of_breaks in columns:
+        bits_with_column = 0
+        for number, end_bits in enumerate(end_bits_of_breaks):
+            if lead_bits >> number & 1:
+                bits_with_column |= end_bits
+        for bit, sufficient in sufficient_bits.items():
+            if lead_bits & bit and not bits_with_column & sufficient:
+                return False
     return True
 
 
@@ -73,16 +89,16 @@ class _Newlines:
         terminals_of: Callable[[int], frozenset[int]],
         letters_behind: Callable[[int], Sequence[int]],
     ) -> None:
-        self._rows, self._newline, self._terminals_of, self._letters_behind = (
-            rows,
-            newline,
-            terminals_of,
-            letters_behind,
-        )
+        self._rows = rows
+        self._newline = newline
+        self._terminals_of = terminals_of
+        self._letters_behind = letters_behind
         classes = rows.lexer.classes
         self._break, self._tab, self._blank = (classes[byte] for byte in b"\n\t ")
+        # Classes of the lexer: a blank may be of one class with another byte, which keeps the column.
         self._others = {byte_class for byte, byte_class in enumerate(classes) if byte not in b"\n\t "}
-        self._states, visited = sorted(starts), set(starts)
+        self._states = sorted(starts)
+        visited = set(starts)
         self._following: dict[int, set[int]] = {}
         for state in self._states:  # the list grows meanwhile
             self._following[state] = self._states_after((state,), range(rows.lexer.width))
@@ -95,11 +111,13 @@ class _Newlines:
 
     def _states_after(self, states: Iterable[int], classes: Iterable[int]) -> set[int]:
         """Return the states of a newline behind bytes of some classes."""
-        states_behind, columns = set[int](), sorted(classes)
+        columns = sorted(classes)
+        next_states: set[int] = set()
         for state in states:
             self._rows.put_row(state)
-            states_behind.update(self._rows.moves[state, columns].tolist())
-        return {to for to in states_behind if to >= 0 and self._newline in self._terminals_of(to)}
+            next_states.update(self._rows.moves[state, columns].tolist())
+        next_states.discard(DEAD)
+        return {state for state in next_states if self._newline in self._terminals_of(state)}
 
     def _with_same_column(self, states: Iterable[int]) -> list[int]:
         """Return states, and those behind any bytes that leave the column as it is."""
@@ -111,55 +129,65 @@ class _Newlines:
     def states_by_column(self, tab_size: int) -> tuple[list[list[list[int]]], int]:
         """Return for each column and each line break the states that have the column behind it, as long as
         they do not come again; and the column that comes again then."""
-        nothing = [list[int]()] * len(self._break_number)
-        columns = [nothing] * tab_size + [[self._with_same_column((state,)) for state in self._break_number]]
-        met = dict[object, int]()
-        while (last := tuple(frozenset(some) for at in columns[-tab_size:] for some in at)) not in met:
-            met[last] = len(met)
-            sources = zip(columns[-1], columns[-tab_size], strict=True)
-            next_states = [
-                self._states_after(blank_sources, (self._blank,))
-                | self._states_after(tab_sources, (self._tab,))
-                for blank_sources, tab_sources in sources
-            ]
-            columns.append([self._with_same_column(states) for states in next_states])
-        return columns[tab_size : tab_size + len(met)], met[last]
+        no_states: list[list[int]] = [[]] * len(self._break_number)
+        column_zero = [self._with_same_column((state,)) for state in self._break_number]
+        # Columns below 0 have no states; they stand here so that a tab always has a column to come from.
+        columns = [*[no_states] * tab_size, column_zero]
+        number_of_window: dict[object, int] = {}
+        while True:
+            # The next column depends on the last `tab_size` ones alone: once these come again, all do.
+            window = tuple(frozenset(states) for by_break in columns[-tab_size:] for states in by_break)
+            if window in number_of_window:
+                break
+            number_of_window[window] = len(number_of_window)
+            next_column = []
+            for blank_sources, tab_sources in zip(columns[-1], columns[-tab_size], strict=True):
+                next_states = self._states_after(blank_sources, (self._blank,))
+                next_states |= self._states_after(tab_sources, (self._tab,))
+                next_column.append(self._with_same_column(next_states))
+            columns.append(next_column)
+        return columns[tab_size : tab_size + len(number_of_window)], number_of_window[window]
 
     def end_bits(self, states: Iterable[int]) -> int:
         """Return what newlines leave that end in some states, as bits."""
         bits = 0
-        for terminal, carry in (end for state in states for end in self._rows.lexer.states[state].ends):
-            if terminal == self._newline and (letter_row := tuple(self._letters_behind(carry))):
-                bits |= self._bits.setdefault(letter_row, 1 << (len(self._break_number) + len(self._bits)))
+        for state in states:
+            for terminal, carry in self._rows.lexer.states[state].ends:
+                letter_row = tuple(self._letters_behind(carry)) if terminal == self._newline else ()
+                if letter_row:
+                    new_bit = 1 << (len(self._break_number) + len(self._bits))
+                    bits |= self._bits.setdefault(letter_row, new_bit)
         return bits
 
     def lead_bits(self) -> dict[int, int]:
         """Return the line breaks that each state leads to, and what newlines leave, as bits."""
         bits = {}
         for state in self._states:
-            breaks = (self._break_number[to] for to in self._states_after((state,), (self._break,)))
-            bits[state] = self.end_bits((state,)) | sum(1 << number for number in breaks)
+            break_states = self._states_after((state,), (self._break,))
+            break_bits = sum(1 << self._break_number[target] for target in break_states)
+            bits[state] = self.end_bits((state,)) | break_bits
         has_changed = True
         while has_changed:
             has_changed = False
+            # Backwards, since a state mostly leads to later ones: few rounds are enough.
             for state in reversed(self._states):
                 reachable_bits = bits[state]
-                for to in self._following[state]:
-                    reachable_bits |= bits[to]
+                for next_state in self._following[state]:
+                    reachable_bits |= bits[next_state]
                 has_changed |= reachable_bits != bits[state]
                 bits[state] = reachable_bits
         return bits
 
-    def at_least(self) -> dict[int, int]:
+    def sufficient_bits(self) -> dict[int, int]:
         """Return for each bit of what newlines leave the bits behind which as much may follow."""
+
+        def allows_as_much(row: Sequence[int], other_row: Sequence[int]) -> bool:
+            pairs = zip(row, other_row, strict=True)
+            return not any(letters & ~other_letters for letters, other_letters in pairs)
+
         return {
             bit: sum(
-                other_bit
-                for other_row, other_bit in self._bits.items()
-                if not any(
-                    letters & ~other_letters
-                    for letters, other_letters in zip(letter_row, other_row, strict=True)
-                )
+                other_bit for other_row, other_bit in self._bits.items() if allows_as_much(row, other_row)
             )
-            for letter_row, bit in self._bits.items()
+            for row, bit in self._bits.items()
         }

@@ -46,58 +46,56 @@ _WORK_PER_STEP: Final = 2_000
 """A step (10 us) is so many letters and exits of compiled code."""
 _MOST_CHOICES: Final = 1 << 18
 """Nodes that the search for certain boundaries makes at most; the others are asked one by one."""
-
 _WORDS_PER_NODE: Final = 16
 """Room for the ways of a node in that search."""
 
 
 class Fixpoint(NamedTuple):
-    """A fixpoint."""
+    """The result of the work on one grammar, as another process may take it over."""
 
     values: bytes | npt.NDArray[np.uint64]
+    """`Pushdown.values`: how runs end."""
     accepts: bytes | npt.NDArray[np.uint8]
+    """`Pushdown.accepts`."""
     certain: npt.NDArray[np.uint8]
+    """`Liveness.certain`."""
 
 
 class Liveness:
-    """What is certain, and exact answers, for one grammar."""
+    """Certain boundaries, and exact answers, for one grammar."""
 
     def __init__(
-        self, tables: ParserTables, letters: Letters, limits: Limits, fixpoint: Fixpoint | None = None
+        self,
+        tables: ParserTables,
+        letters: Letters,
+        limits: Limits,
+        fixpoint: Fixpoint | None = None,
     ) -> None:
-        """`fixpoint`: in another process. Cost: 5 to 500 ms, with it a fifth. Raises LimitError
-        (oracle_steps)."""
-        self._tables, self._letters, self._limits = tables, letters, limits
-        kinds, indentation = len(letters.kinds), tables.indentation
-        self._kinds, self._known_letters = kinds, (1 << letters.listed_count) - 1
-        newline = -1 if indentation is None else indentation.newline
-        self._newline = newline
+        """`fixpoint`: what another process has found for the same letters. Cost: 5 to 500 ms, with it a
+        fifth. Raises LimitError (oracle_steps)."""
+        self._tables = tables
+        self._letters = letters
+        self._limits = limits
+        self._kinds = len(letters.kinds)
+        self._known_letters = (1 << letters.listed_count) - 1
+        self._newline = -1 if tables.indentation is None else tables.indentation.newline
         letter_boundaries = self._letters_with_boundary()[: letters.listed_count]
-        self._indents, self._dedents, self._last_dedent = dict[int, int](), dict[int, int](), 0
-        self.boundaries = kinds
-        if indentation is not None:
-            self.boundaries = ENDING * kinds + 1
-            lines = (
-                letter for letter in bit_numbers(letters.met_bits) if letters.letters[letter][0] == newline
-            )
-            for kind in sorted({letters.letters[letter][1] for letter in lines}):
-                self._indents[kind], self._dedents[kind] = len(letter_boundaries), len(letter_boundaries) + 1
-                letter_boundaries += [
-                    (indentation.indent, kind),
-                    (indentation.dedent, DEDENTED * kinds + kind),
-                ]
-            self._last_dedent = len(letter_boundaries)
-            letter_boundaries.append((indentation.dedent, ENDING * kinds))
+        letter_boundaries += self._indenter_letters(len(letter_boundaries))
         self._terminal = np.array([terminal for terminal, _boundary in letter_boundaries], np.int32)
         self._boundary = np.array([boundary for _terminal, boundary in letter_boundaries], np.int32)
         self._words = (len(letter_boundaries) + 63) // 64
-        alike, first = alike_terminals(tables), dict[tuple[int, int, bool], int]()
-        self._first_alike = [
-            first.setdefault((alike[terminal], boundary, bool(letters.met_bits >> letter & 1)), letter)
-            for letter, (terminal, boundary) in enumerate(letter_boundaries)
-        ]
+        alike = alike_terminals(tables)
+        first_of: dict[tuple[int, int, bool], int] = {}
+        self._first_alike = []
         """For each letter the first one that the parser treats alike: the fixpoint is over these."""
-        self._others = sum(1 << letter for letter, of in enumerate(self._first_alike) if of != letter)
+        for letter, (terminal, boundary) in enumerate(letter_boundaries):
+            is_met = bool(letters.met_bits >> letter & 1)
+            key = alike[terminal], boundary, is_met
+            self._first_alike.append(first_of.setdefault(key, letter))
+        self._later_alike = sum(
+            1 << letter for letter, first in enumerate(self._first_alike) if first != letter
+        )
+        """Bits of the letters that an earlier one stands for."""
         self._put_parser()
         self._solve_fixpoint(self._make_variables(), fixpoint)
         shape = len(tables.actions), self.boundaries, 2
@@ -108,41 +106,77 @@ class Liveness:
             self.certain[:] = 0
         self.fixpoint = Fixpoint(self._values, self._accepts, self.certain)
 
+    def _indenter_letters(self, first: int) -> list[tuple[int, int]]:
+        """Return the letters that the indenter puts behind newlines, each with the boundary behind it; none
+        without an indenter. `first`: the number of the first one."""
+        letters, kinds, indentation = self._letters, self._kinds, self._tables.indentation
+        self._indents: dict[int, int] = {}
+        self._dedents: dict[int, int] = {}
+        self._last_dedent = 0
+        """The letter of a block that closes at the text's end."""
+        self.boundaries = kinds
+        """How many boundaries there are."""
+        if indentation is None:
+            return []
+        self.boundaries = ENDING * kinds + 1  # the lines of all kinds, and the one boundary at the end
+        met_letters = (letters.letters[letter] for letter in bit_numbers(letters.met_bits))
+        indenter_letters: list[tuple[int, int]] = []
+        for kind in sorted({kind for terminal, kind in met_letters if terminal == self._newline}):
+            self._indents[kind] = first + len(indenter_letters)
+            indenter_letters.append((indentation.indent, kind))
+            self._dedents[kind] = first + len(indenter_letters)
+            indenter_letters.append((indentation.dedent, DEDENTED * kinds + kind))
+        self._last_dedent = first + len(indenter_letters)
+        indenter_letters.append((indentation.dedent, ENDING * kinds))
+        return indenter_letters
+
     def _letters_with_boundary(self) -> list[tuple[int, int]]:
         """Return the letters as terminals, each with the boundary behind it."""
-        lines = LINE * self._kinds
+        first_line = LINE * self._kinds
         return [
-            (terminal, lines + kind if terminal == self._newline else kind)
+            (terminal, first_line + kind if terminal == self._newline else kind)
             for terminal, kind in self._letters.letters
         ]
 
     @property
     def boundary(self) -> npt.NDArray[np.int32]:
         """For each letter the boundary behind it."""
-        return np.array([boundary for _terminal, boundary in self._letters_with_boundary()], np.int32)
+        boundaries = [boundary for _terminal, boundary in self._letters_with_boundary()]
+        return np.array(boundaries, np.int32)
 
     # --- the fixpoint ---------------------------------------------------------------------------------------
 
     def _put_parser(self) -> None:
+        """Make the parser's fields of the blocks that compiled code reads."""
         tables = self._tables
-        actions, gotos = tables.actions.astype(np.int32), tables.gotos.astype(np.int32)
         rules = usable_rules(tables, {END, *self._terminal.tolist()})
-        used = {symbol for rule in rules for symbol in rule.symbols} | {-1 - rule.origin for rule in rules}
-        actions[:, [terminal for terminal in range(1, actions.shape[1]) if terminal not in used]] = 0
-        gotos[:, [nonterminal for nonterminal in range(gotos.shape[1]) if -1 - nonterminal not in used]] = -1
-        self.actions, self.gotos = actions, gotos
+        used = {-1 - rule.origin for rule in rules}  # symbols; nonterminals are below 0
+        for rule in rules:
+            used.update(rule.symbols)
+        actions = tables.actions.astype(np.int32)
+        unused_terminals = [terminal for terminal in range(1, actions.shape[1]) if terminal not in used]
+        actions[:, unused_terminals] = 0
+        gotos = tables.gotos.astype(np.int32)
+        unused_nonterminals = [number for number in range(gotos.shape[1]) if -1 - number not in used]
+        gotos[:, unused_nonterminals] = -1
+        self.actions = actions
+        self.gotos = gotos
         """The parser's tables without the symbols of which no whole text has one: what is certain holds for
         stacks of the others."""
         self._frames = frames_of(tables, actions, gotos, rules)
-        exits = [
-            sorted({(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot})
-            for kernel in tables.kernels
-        ]
-        flat = [exit_pair for some in exits for exit_pair in some]
-        self._exit_at = np.cumsum([0, *map(len, exits)]).astype(np.int32)
-        self._deepest = max((depth for depth, _origin in flat), default=0)
-        self.sizes = np.array([len(rule.symbols) for rule in tables.rules], np.int32)
-        self.origins = np.array([rule.origin for rule in tables.rules], np.int32)
+        # The symbol above the state is one of the `dot` symbols that are reduced: the others lie below.
+        exits: list[tuple[int, int]] = []
+        exit_counts = []
+        for kernel in tables.kernels:
+            state_exits = {(dot - 1, tables.rules[rule].origin) for rule, dot in kernel if dot}
+            exits += sorted(state_exits)
+            exit_counts.append(len(state_exits))
+        self._exit_at = np.cumsum([0, *exit_counts]).astype(np.int32)
+        self._deepest = max((depth for depth, _origin in exits), default=0)
+        sizes = [len(rule.symbols) for rule in tables.rules]
+        origins = [rule.origin for rule in tables.rules]
+        self.sizes = np.array(sizes, np.int32)
+        self.origins = np.array(origins, np.int32)
         self._parser: Fields = {
             "actions": actions,
             "terminals": actions.shape[1],
@@ -157,73 +191,101 @@ class Liveness:
             "most_brackets": self._frames.at.shape[1] - 1,
             "bracket_balance": self._frames.bracket_balance,
             "exit_at": self._exit_at,
-            "exit_origin": np.array([origin for _depth, origin in flat], np.int32),
-            "exit_depth": np.array([depth for depth, _origin in flat], np.int32),
+            "exit_origin": np.array([origin for _depth, origin in exits], np.int32),
+            "exit_depth": np.array([depth for depth, _origin in exits], np.int32),
             "letter_terminal": self._terminal,
             "letter_boundary": self._boundary,
             "letters": len(self._terminal),
             "words": self._words,
-            "run_exits": self._empty_rows(max(map(len, exits))),
+            "run_exits": self._empty_rows(max(exit_counts)),
         }
         self._pushdown_words: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        """The words of a block that hold the parser; empty until they are known."""
 
     def _empty_rows(self, count: int) -> Bits:
         """Return rows of letters, as bits: no letters."""
         return np.zeros((count, self._words), np.uint64)
 
     def _make_block(self, kind: type[Pushdown], fields: Fields) -> npt.NDArray[np.int64]:
-        """Return a block with what is known of the parser and its runs, and other fields: who calls with the
-        block holds these."""
+        """Return a block of a `kind`: the fields of the parser and its runs, and the `fields` given. The
+        caller keeps the arrays among these alive."""
         block = np.zeros(words_of(kind), np.int64)
+        # All kinds of blocks begin with the fields of `Pushdown`, so its words are copied.
         block[: len(self._pushdown_words)] = self._pushdown_words
         for name, value in fields.items():
             block[word_of(kind, name)] = value if isinstance(value, int) else address_of(value)
         return block
 
     def _make_variables(self) -> npt.NDArray[np.int32]:
-        """Return the variables of the fixpoint: the frame, and its letter or the row of its boundary."""
-        actions, sizes, state = self.actions, self.sizes, self._frames.state
-        by_letter = actions[:, self._terminal]
-        is_empty = (by_letter < 0) & (sizes[np.maximum(-1 - by_letter, 0)] == 0)
-        are_first = np.array(self._first_alike) == np.arange(len(self._terminal))
-        frames, letters = np.nonzero((((by_letter > 0) | is_empty) & are_first)[state])
-        self._letter_variable = np.full((len(state), len(self._terminal)), -1, np.int32)
-        self._letter_variable[frames, letters] = np.arange(len(frames))
-        ends = self._find_boundaries(by_letter)
-        at_frames, boundaries = np.nonzero(ends[state])
-        self._boundary_variable = np.full((len(state), self.boundaries), -1, np.int32)
-        self._boundary_variable[at_frames, boundaries] = len(frames) + np.arange(len(at_frames))
-        rows, numbers = [0], dict[tuple[int, int, bool], int]()
-        contexts = self._tables.context_of
-        of_boundary = []
-        for frame, boundary in zip(at_frames.tolist(), boundaries.tolist(), strict=True):
-            key = int(contexts[state[frame]]), boundary, bool(self._frames.brackets[frame])
-            if key not in numbers:
-                numbers[key] = len(rows)
-                rows.append(self._letters_at(key[0], *divmod(boundary, self._kinds), key[2]))
-            of_boundary.append(numbers[key])
-        self._available = self._as_rows(rows)
-        self._boundary_frames, self._boundary_numbers = at_frames.astype(np.int32), boundaries
-        self._boundary_rows = np.array(of_boundary, np.int32)
-        variables = np.full((len(frames) + len(at_frames), 3), -1, np.int32)
-        variables[: len(frames), 0], variables[: len(frames), 1] = frames, letters
-        variables[len(frames) :, 0], variables[len(frames) :, 2] = at_frames, self._boundary_rows
+        """Return the variables of the fixpoint: the frame, and its letter or the row of its boundary.
+        Variables of letters come first."""
+        state_of_frame = self._frames.state
+        action_of_letter = self.actions[:, self._terminal]
+        # A reduction of an empty rule pushes a symbol, as a shift does. Others take the frame's symbol away
+        # at once, and need no variable.
+        reduced_rules = np.maximum(-1 - action_of_letter, 0)
+        is_empty_rule = (action_of_letter < 0) & (self.sizes[reduced_rules] == 0)
+        is_first_alike = np.array(self._first_alike) == np.arange(len(self._terminal))
+        has_variable = ((action_of_letter > 0) | is_empty_rule) & is_first_alike
+        letter_frames, letters = np.nonzero(has_variable[state_of_frame])
+        letter_count = len(letter_frames)
+        shape = len(state_of_frame), len(self._terminal)
+        self._letter_variable = np.full(shape, -1, np.int32)
+        self._letter_variable[letter_frames, letters] = np.arange(letter_count)
+
+        has_boundary = self._find_boundaries(action_of_letter)
+        boundary_frames, boundaries = np.nonzero(has_boundary[state_of_frame])
+        numbers = letter_count + np.arange(len(boundary_frames))
+        shape = len(state_of_frame), self.boundaries
+        self._boundary_variable = np.full(shape, -1, np.int32)
+        self._boundary_variable[boundary_frames, boundaries] = numbers
+        self._boundary_frames = boundary_frames.astype(np.int32)
+        self._boundary_numbers = boundaries
+        self._boundary_rows = self._put_available_letters(boundary_frames, boundaries)
+
+        variable_count = letter_count + len(boundary_frames)
+        variables = np.full((variable_count, 3), -1, np.int32)
+        variables[:letter_count, 0] = letter_frames
+        variables[:letter_count, 1] = letters
+        variables[letter_count:, 0] = boundary_frames
+        variables[letter_count:, 2] = self._boundary_rows
         return variables
+
+    def _put_available_letters(
+        self, frames: npt.NDArray[np.intp], boundaries: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.int32]:
+        """Make the rows of letters that may come at some boundaries of frames; return the row of each. Frames
+        of one context share rows, of which there are far fewer than frames."""
+        letter_rows = [0]
+        row_of: dict[tuple[int, int, bool], int] = {}
+        boundary_rows = []
+        for frame, boundary in zip(frames.tolist(), boundaries.tolist(), strict=True):
+            context = int(self._tables.context_of[self._frames.state[frame]])
+            inside = bool(self._frames.brackets[frame])
+            key = context, boundary, inside
+            if key not in row_of:
+                line, kind = divmod(boundary, self._kinds)
+                row_of[key] = len(letter_rows)
+                letter_rows.append(self._letters_at(context, line, kind, inside))
+            boundary_rows.append(row_of[key])
+        self._available = self._as_rows(letter_rows)
+        return np.array(boundary_rows, np.int32)
 
     def _solve_fixpoint(self, variables: npt.NDArray[np.int32], fixpoint: Fixpoint | None) -> None:
         """Fill the values of all variables by saturation, or take over those of `fixpoint`."""
-        exits = np.diff(self._exit_at)[self._frames.state[variables[:, 0]]]
+        states = self._frames.state[variables[:, 0]]
+        exit_counts = np.diff(self._exit_at)[states]
         if fixpoint is None:
-            self._values, self._accepts = (
-                self._empty_rows(int(exits.sum())),
-                np.zeros(len(variables), np.uint8),
-            )
+            self._values = self._empty_rows(int(exit_counts.sum()))
+            self._accepts = np.zeros(len(variables), np.uint8)
         else:
-            self._values = np.frombuffer(fixpoint.values, np.uint64).reshape(-1, self._words).copy()
+            # Copies, since arrays over the bytes of a file cannot be written to.
+            values = np.frombuffer(fixpoint.values, np.uint64)
+            self._values = values.reshape(-1, self._words).copy()
             self._accepts = np.frombuffer(fixpoint.accepts, np.uint8).copy()
         self._parser |= {
             "letter_variable": self._letter_variable,
-            "value_at": np.cumsum(exits) - exits,
+            "value_at": np.cumsum(exit_counts) - exit_counts,
             "values": self._values,
             "accepts": self._accepts,
         }
@@ -236,13 +298,14 @@ class Liveness:
             "fresh": self._empty_rows(1),
         }
         self._descent = self._make_block(Descent, walk), walk
+        """The block of walks down a stack, and its arrays: one for all, since the grammar's lock is held."""
         if fixpoint is None:
             self._saturate_variables(variables)
 
     def _saturate_variables(self, variables: npt.NDArray[np.int32]) -> None:
         """Solve the fixpoint. Raises LimitError (oracle_steps)."""
-        count, nonterminals = len(variables), self.gotos.shape[1]
-        notes = np.empty((count, 2), np.int32)
+        count = len(variables)
+        nonterminals = self.gotos.shape[1]
         fields: Fields = {
             "variables": variables,
             "variable_count": count,
@@ -259,62 +322,93 @@ class Liveness:
             "is_listed": np.zeros(nonterminals, np.uint8),
             "met": np.empty(nonterminals, np.int32),
         }
-        block, answer = self._make_block(Saturation, fields), NO_ROOM
+        block = self._make_block(Saturation, fields)
+        notes = np.empty((count, 2), np.int32)
+        answer = NO_ROOM
         while answer == NO_ROOM:
-            notes, table = np.concatenate([notes, np.empty_like(notes)]), _no_slots(4 * len(notes), np.int64)
-            words = [
-                word_of(Saturation, name) for name in ("notes", "note_table", "most_notes", "table_mask")
-            ]
-            block[words] = address_of(notes), address_of(table), len(notes), len(table) - 1
+            # The notes so far stay; compiled code fills the new table with them, and goes on.
+            notes = np.concatenate([notes, np.empty_like(notes)])
+            table = _no_slots(2 * len(notes), np.int64)
+            new_words = {
+                "notes": address_of(notes),
+                "note_table": address_of(table),
+                "most_notes": len(notes),
+                "table_mask": len(table) - 1,
+            }
+            for name, value in new_words.items():
+                block[word_of(Saturation, name)] = value
             answer = saturate_variables(address_of(block), self._limits.oracle_steps * _WORK_PER_STEP)
         if answer == TOO_MUCH:
             raise self._too_much()
 
-    def _find_boundaries(self, by_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        """Return which boundaries each state may have."""
+    def _find_boundaries(self, action_of_letter: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+        """Return which boundaries each state may have. `action_of_letter`: [states, letters]."""
         tables = self._tables
         has_boundary = np.zeros((len(tables.actions), self.boundaries), np.bool_)
+        # The indenter's letters, past those that are listed, are always met.
         is_met = [
             letter >= self._letters.listed_count or bool(self._letters.met_bits >> letter & 1)
             for letter in range(len(self._terminal))
         ]
-        where = (by_letter > 0) & np.array(is_met)
-        has_boundary[by_letter[where] - 1, np.broadcast_to(self._boundary, where.shape)[where]] = True
-        # an ignored lexeme leaves the state as it is, and what it owes
+        is_shift = (action_of_letter > 0) & np.array(is_met)
+        next_states = action_of_letter[is_shift] - 1
+        boundaries = np.broadcast_to(self._boundary, is_shift.shape)[is_shift]
+        has_boundary[next_states, boundaries] = True
+        # An ignored lexeme leaves the state as it is, and what it owes.
         for kind, contexts in self._letters.kinds_behind_ignored().items():
             has_boundary[np.isin(tables.context_of, list(contexts)), kind] = True
         has_boundary[tables.start, self._letters.first_kind] = True
         has_boundary[:, 0] = True
         return has_boundary
 
-    def _letters_at(self, context: int, line: int, kind: int, inside: bool) -> int:
-        """Return the letters that may come at a boundary, as bits."""
+    def _letters_at(
+        self,
+        context: int,
+        line: int,
+        kind: int,
+        inside: bool,
+    ) -> int:
+        """Return the letters that may come at a boundary, as bits.
+
+        The boundary is a `line` and a `kind`, in a `context` of the parser; `inside`: a bracket is open.
+        `_letters_at(context, LINE, kind, False)` has the indenter's letters for an opened and a closed block,
+        for example."""
         if kind == UNSETTLED:
             return 0
         if line == ENDING:
             return 1 | 1 << self._last_dedent
         bits = self._letters.available_letters(context, kind, inside) & self._known_letters
         if self._newline >= 0:
-            bits |= 1 << self._last_dedent if bits & 1 else 0
-            bits |= 1 << self._dedents[kind] if line != PLAIN else 0
-            bits |= 1 << self._indents[kind] if line == LINE else 0
+            if bits & 1:  # where the text may end, open blocks are closed first
+                bits |= 1 << self._last_dedent
+            if line != PLAIN:
+                bits |= 1 << self._dedents[kind]
+            if line == LINE:
+                bits |= 1 << self._indents[kind]
         return bits
 
-    def _as_rows(self, bits: Sequence[int]) -> npt.NDArray[np.uint64]:
-        size, row_bits = 8 * self._words, []
-        for row in bits:
-            firsts = {self._first_alike[letter] for letter in bit_numbers(row & self._others)}
-            row_bits.append(
-                row & ~self._others | sum(1 << letter for letter in firsts if not row >> letter & 1)
-            )
-        row_bytes = b"".join(row.to_bytes(size, "little") for row in row_bits)
-        return np.frombuffer(row_bytes, np.uint64).reshape(-1, self._words).copy()
+    def _as_rows(self, letter_sets: Sequence[int]) -> npt.NDArray[np.uint64]:
+        """Return sets of letters (bits) as rows of words, each letter by the first one that is alike."""
+        row_bytes = bytearray()
+        for letters in letter_sets:
+            first_letters = letters & ~self._later_alike
+            for letter in bit_numbers(letters & self._later_alike):
+                first_letters |= 1 << self._first_alike[letter]
+            row_bytes += first_letters.to_bytes(8 * self._words, "little")
+        words = np.frombuffer(row_bytes, np.uint64)
+        return words.reshape(-1, self._words).copy()
 
     def _find_certain(self) -> npt.NDArray[np.uint8]:
-        frames, boundary_count = self._frames, len(self._boundary_frames)
-        room, count = boundary_count + _MOST_CHOICES, len(frames.state)
-        ways, table = np.empty(_WORDS_PER_NODE * room, np.int32), _no_slots(2 * room, np.int32)
-        nodes, lives = np.empty(boundary_count, np.int32), np.zeros(room, np.uint8)
+        """Return `certain`, found by compiled code."""
+        frames = self._frames
+        frame_count = len(frames.state)
+        boundary_count = len(self._boundary_frames)
+        room = boundary_count + _MOST_CHOICES
+        # `np.empty` takes memory as it is used: most grammars need little of this room.
+        ways = np.empty(_WORDS_PER_NODE * room, np.int32)
+        table = _no_slots(2 * room, np.int32)
+        nodes = np.empty(boundary_count, np.int32)
+        lives = np.zeros(room, np.uint8)
         fields: Fields = {
             "wanted_frame": self._boundary_frames,
             "wanted_letters": np.ascontiguousarray(self._available[self._boundary_rows]),
@@ -332,18 +426,20 @@ class Liveness:
             "ends": np.zeros(room, np.uint8),
             "lives": lives,
             "inner": np.empty(room, np.uint8),
-            "marks": np.zeros(count, np.int32),
-            "here": np.empty(count, np.int32),
-            "then": np.empty(count, np.int32),
+            "marks": np.zeros(frame_count, np.int32),
+            "here": np.empty(frame_count, np.int32),
+            "then": np.empty(frame_count, np.int32),
         }
         block = self._make_block(CertainSearch, fields)
         find_certain(address_of(block))
-        is_certain = np.zeros((len(self._tables.actions), self.boundaries, 2), np.uint8)
+        shape = len(self._tables.actions), self.boundaries, 2
+        is_certain = np.zeros(shape, np.uint8)
+        states = frames.state[self._boundary_frames]
         is_inside = (frames.brackets[self._boundary_frames] > 0).astype(np.int64)
-        where = frames.state[self._boundary_frames], self._boundary_numbers, is_inside
-        is_certain[where] = 1
-        is_refuted = lives[nodes] == 0
-        is_certain[tuple(places[is_refuted] for places in where)] = 0
+        is_certain[states, self._boundary_numbers, is_inside] = 1
+        # Frames with other numbers of open brackets share an entry, and one that is refuted refutes it.
+        refuted = np.flatnonzero(lives[nodes] == 0)
+        is_certain[states[refuted], self._boundary_numbers[refuted], is_inside[refuted]] = 0
         return is_certain
 
     def _too_much(self) -> LimitError:
@@ -362,46 +458,74 @@ class Liveness:
 
     # --- exact answers --------------------------------------------------------------------------------------
 
-    def reaches_end(self, states: Sequence[int], inside: bool, some: Sequence[int]) -> bool | None:
+    def reaches_end(
+        self,
+        states: Sequence[int],
+        inside: bool,
+        letters: Sequence[int],
+    ) -> bool | None:
         """Return whether some text goes on from a stack (states, the bottom first) where one of some letters
         is read; None: letters cannot decide it, search for a completion. `inside`: a bracket is open."""
-        letters, bits = self._letters, 0
-        for letter in some:
+        needs_column = self._letters.keeps_column and not inside
+        bits = 0
+        for letter in letters:
             bits |= 1 << letter
-            terminal, _kind = letters.letters[letter]
-            if letters.keeps_column and not inside and terminal == self._newline:
+            terminal, _kind = self._letters.letters[letter]
+            if needs_column and terminal == self._newline:
                 return None
-        lives, is_sure = self._search_end(states, inside, bits)
-        return lives if self.is_exact and (lives or is_sure) else None
+        is_live, is_sure = self._search_end(states, inside, bits)
+        if not self.is_exact:
+            return None
+        # Letters that were found are certain; without them the others must all be known.
+        return is_live if is_live or is_sure else None
 
-    def is_live_before_lexeme(self, states: Sequence[int], inside: bool, lexeme: int) -> bool | None:
+    def is_live_before_lexeme(
+        self,
+        states: Sequence[int],
+        inside: bool,
+        lexeme: int,
+    ) -> bool | None:
         """Return whether some text goes on before a lexeme, in a state of the lexer; None: letters
         cannot decide it, search for a completion."""
         if not self._frames.is_exact:
             return None
-        following = self._letters.letters_in(int(self._tables.context_of[states[-1]]), inside, lexeme)
-        lives, is_sure = self._search_end(states, inside, following)
-        return lives if (self.is_exact if lives else is_sure) else None
+        context = int(self._tables.context_of[states[-1]])
+        letters = self._letters.letters_in(context, inside, lexeme)
+        is_live, is_sure = self._search_end(states, inside, letters)
+        is_decided = self.is_exact if is_live else is_sure
+        return is_live if is_decided else None
 
-    def _search_end(self, states: Sequence[int], inside: bool, letters: int) -> tuple[bool, bool]:
+    def _search_end(
+        self,
+        states: Sequence[int],
+        inside: bool,
+        letters: int,
+    ) -> tuple[bool, bool]:
         """Return whether some text goes on from a stack with some letters, and whether these and those behind
         ignored lexemes are all that there are."""
-        context, first_letters, met = int(self._tables.context_of[states[-1]]), 0, letters
+        context = int(self._tables.context_of[states[-1]])
+        first_letters = 0
+        met_letters = letters
         for letter in bit_numbers(letters):
             terminal, kind = self._letters.letters[letter]
-            if terminal in self._tables.ignored_terminals or (inside and terminal == self._newline):
+            is_ignored = terminal in self._tables.ignored_terminals
+            if is_ignored or (inside and terminal == self._newline):
+                # The parser does not see this lexeme: it reads a letter behind it.
                 first_letters |= self._letters_at(context, PLAIN, kind, inside)
-                met |= 0 if kind == UNSETTLED else self._letters.available_letters(context, kind, inside)
+                if kind != UNSETTLED:
+                    met_letters |= self._letters.available_letters(context, kind, inside)
             else:
                 first_letters |= 1 << letter & self._known_letters
-        stack, is_sure = self._frames.frames_of_stack(states), self._letters.are_all(met)
+        is_sure = self._letters.are_all(met_letters)
+        stack = self._frames.frames_of_stack(states)
         if stack is None:
             return False, is_sure
         block, fields = self._descent
         fields["waiting"].fill(0)
         fields["done"].fill(0)
         fields["fresh"][:] = self._as_rows([first_letters])
-        block[_STACK : _STACK + 2] = address_of(stack), len(stack)
+        block[_STACK] = address_of(stack)
+        block[_STACK + 1] = len(stack)
         answer = reaches_text_end(address_of(block), self._limits.oracle_steps * _WORK_PER_STEP)
         if answer == TOO_MUCH:
             raise self._too_much()
@@ -416,23 +540,28 @@ def _no_slots(min_slots: int, kind: type[np.generic]) -> npt.NDArray[Any]:
 def alike_terminals(tables: ParserTables) -> list[int]:
     """Return for each terminal the first one that stands where it stands in all rules, but for its name: of
     thousands of strings that are ways of one rule, one. Terminals of lines and brackets stay."""
-    rules = np.array([(rule.origin, len(rule.symbols)) for rule in tables.rules])
-    _rules, alike = np.unique(rules, axis=0, return_inverse=True)
     actions = tables.actions
-    codes = np.where(actions < 0, -1 - alike.reshape(-1)[np.maximum(-1 - actions, 0)], 0)
-    only_reduce = actions.max(axis=1) <= 0
-    numbers: dict[bytes, int] = {}
-    states = [
-        numbers.setdefault(codes[state].tobytes(), state) if only_reduce[state] else state
-        for state in range(len(actions))
-    ]
-    columns = np.where(actions > 0, 1 + np.array(states)[np.maximum(actions - 1, 0)], codes).T
+    # Rules that make the same nonterminal of as many symbols do the same to the stack: they get one code.
+    shapes = [(rule.origin, len(rule.symbols)) for rule in tables.rules]
+    _shapes, shape_of_rule = np.unique(np.array(shapes), axis=0, return_inverse=True)
+    reduced_rules = np.maximum(-1 - actions, 0)
+    reduced_shapes = shape_of_rule.reshape(-1)[reduced_rules]
+    codes = np.where(actions < 0, -1 - reduced_shapes, 0)
+    # States that only reduce, and reduce alike, are one: strings that are ways of one rule end in them.
+    only_reduces = actions.max(axis=1) <= 0
+    state_of_codes: dict[bytes, int] = {}
+    first_states = np.arange(len(actions))
+    for state in np.flatnonzero(only_reduces).tolist():
+        first_states[state] = state_of_codes.setdefault(codes[state].tobytes(), state)
+    shifted_states = np.maximum(actions - 1, 0)
+    columns = np.where(actions > 0, 1 + first_states[shifted_states], codes).T
     special = {END, *tables.ignored_terminals}
-    lines = tables.indentation
-    if lines is not None:
-        special |= {lines.newline, lines.indent, lines.dedent, *lines.opening, *lines.closing}
-    first: dict[bytes, int] = {}
+    indentation = tables.indentation
+    if indentation is not None:
+        special |= {indentation.newline, indentation.indent, indentation.dedent}
+        special |= {*indentation.opening, *indentation.closing}
+    first_of: dict[bytes, int] = {}
     return [
-        terminal if terminal in special else first.setdefault(column.tobytes(), terminal)
+        terminal if terminal in special else first_of.setdefault(column.tobytes(), terminal)
         for terminal, column in enumerate(np.ascontiguousarray(columns))
     ]

@@ -40,19 +40,16 @@ NOWHERE: Final = -1
 UNSETTLED: Final = 1
 """The kind of a letter that says: this terminal may have more letters than were found."""
 _FOLLOWED: Final = 16
-"""States that are followed, at least, until all ends of a terminal that owe something are known, or where
-something is owed already..."""
+"""So many states are followed, at least, once an end of the terminal is known."""
 _MOST_LOOKED_AT: Final = 4096
-"""... and until one is known; and kinds times contexts, from which on a terminal in a state of the lexer gets
-no second kind that is new."""
-
-
+"""So many states are followed until one end is known. Also so many kinds times contexts: with more, a
+terminal in a state of the lexer gets no second kind that is new."""
 _MADE_AGAIN: Final = (
     "rows", "lexer", "tables", "_ignored_terminals", "_insides", "_contexts_behind_of", "_taken_terminals",
     "remembered terminals_of", "remembered states_by_terminal",
     "_found_by", "_ends",
 )  # fmt: skip
-"""What is not kept: the grammar's tables say it, or the lexer."""
+"""Attributes that are not kept: they are made again from the grammar's tables, or from the lexer."""
 
 
 class Letters:
@@ -60,15 +57,18 @@ class Letters:
     what a lexeme may become later on beside them is the unsettled letter of its terminal."""
 
     def __init__(self, rows: LexerTables, kept_values: dict[str, Any] | None = None) -> None:
-        """`kept_values`: what another process has kept, of a lexer with the same numbers. Cost: else what
-        begins a lexeme in each context, and what ends it. Raises LimitError."""
-        self.rows, self.lexer = rows, rows.lexer
+        """`kept_values`: those of another process, of a lexer with the same numbers. Cost without them: the
+        states that begin a lexeme in each context, and all states up to its ends. Raises LimitError."""
+        self.rows = rows
+        self.lexer = rows.lexer
         self.tables = rows.lexer.tables
         indentation = self.tables.indentation
         newline_set = frozenset() if indentation is None else frozenset((indentation.newline,))
+        # lark's indenter drops newlines while a bracket is open, as if they were ignored.
         self._ignored_terminals = (self.tables.ignored_terminals, self.tables.ignored_terminals | newline_set)
         """Without and with an open bracket."""
         self._insides = (False, True) if indentation else (False,)
+        """The cases that differ: without and with an open bracket."""
         self._contexts_behind_of = self._contexts_behind()
         """The contexts behind each terminal that the parser reads."""
         contexts = range(rows.contexts)
@@ -78,12 +78,14 @@ class Letters:
         ]
         """The terminals that are taken in each context, without and with an open bracket."""
         self._found_by: dict[tuple[object, ...], frozenset[int]] = {}
+        """What follows a state, and what it leaves -> the carries (`_carries_of`)."""
         self._ends: dict[int, dict[int, frozenset[int]]] = {}
+        """The answers of `_left_of`."""
         if kept_values is not None:
             vars(self).update(kept_values)
             self.widths = Widths(*kept_values["widths"])
             return
-        for context in range(rows.contexts):
+        for context in contexts:
             rows.start(context, self.lexer.nothing)
         self._find_separators()
         self._close_letters()
@@ -91,7 +93,7 @@ class Letters:
         self._is_merged = True
         self._close_letters()  # of kinds that are one, more letters may be met
         if self.unsettled_bits and not self.lexer.is_local:
-            # behind what was not followed, other terminals may be met
+            # Behind what was not followed, other terminals may be met.
             for terms in self.tables.contexts:
                 for terminal in terms.every_terminal:
                     self._letter_number(terminal, UNSETTLED)
@@ -100,14 +102,20 @@ class Letters:
         """How many letters are listed. Past them are unsettled ones alone."""
         self._are_settled = not self.unsettled_bits
         """Whether these are all that may be met behind a lexeme."""
-        members = ((carry, met) for kind, met in self._where.items() for carry in self._members[kind])
-        starts = {rows.start(context, carry) for carry, met in members for context in met} - {NOWHERE}
-        self.widths = widths_of(rows, starts, self.terminals_of, self._behind_newline)
+        self._decide_lines()
+
+    def _decide_lines(self) -> None:
+        """Decide what letters tell of the indenter's lines, once all letters are listed."""
+        starts = set[int]()
+        for kind, contexts in self._where.items():
+            for carry in self._members[kind]:
+                starts.update(self.rows.start(context, carry) for context in contexts)
+        starts.discard(NOWHERE)
+        self.widths = widths_of(self.rows, starts, self.terminals_of, self._behind_newline)
         """Which widths the indenter's newline may have."""
-        produced_terminals = {
-            *self.lexer.bound,
-            *(terminal for start in starts for terminal in self.states_by_terminal(start)),
-        }
+        produced_terminals = set(self.lexer.bound)
+        for start in starts:
+            produced_terminals.update(self.states_by_terminal(start))
         self.tell_lines = self.widths.has_each and blocks_are_even(self.tables, produced_terminals)
         """Whether letters tell how lines go on, if a newline's column is of no matter."""
         self.keeps_column = not (self.widths.goes_on and self.tell_lines)
@@ -115,7 +123,7 @@ class Letters:
 
     @property
     def kept_values(self) -> dict[str, Any]:
-        """What was decided, as plain values."""
+        """All decisions, as plain values. An attribute that can be made again is named in _MADE_AGAIN."""
         values = {name: value for name, value in vars(self).items() if name not in _MADE_AGAIN}
         return values | {"widths": tuple(self.widths)}
 
@@ -131,19 +139,22 @@ class Letters:
     def _behind_newline(self, carry: int) -> list[int]:
         """Return the letters behind a newline that leaves a carry, by contexts. A carry of which these are
         not known is like no other one; in a grammar with many kinds none is returned: it is left out."""
-        kind, lines = self._kind_of.get(self.lexer.alike_carry(carry), NOWHERE), self.tables.indentation
-        newline = END if lines is None else lines.newline
-        contexts_behind, number = (
-            sorted(self._contexts_behind_of[newline]),
-            self._number_of.get((newline, kind)),
-        )
+        indentation = self.tables.indentation
+        newline = END if indentation is None else indentation.newline
+        contexts_behind = sorted(self._contexts_behind_of[newline])
+        kind = self._kind_of.get(self.lexer.alike_carry(carry), NOWHERE)
+        number = self._number_of.get((newline, kind))
         if number is not None and self.met_bits >> number & 1:
             return [self.available_letters(context, kind, False) for context in contexts_behind]
-        return [] if self.is_large else [1 << len(self.letters) + carry] * len(contexts_behind)
+        if self.is_large:
+            return []
+        own_bit = 1 << len(self.letters) + carry  # above the bits of all letters
+        return [own_bit] * len(contexts_behind)
 
     def _taken_in(self, context: int, ignored_terminals: frozenset[int]) -> frozenset[int]:
         """Return the terminals that the parser takes in some state of a context, and the ignored ones."""
-        is_taken = (self.tables.actions[self.tables.context_of == context] != 0).any(axis=0)
+        actions = self.tables.actions[self.tables.context_of == context]
+        is_taken = (actions != 0).any(axis=0)
         return ignored_terminals | frozenset(np.flatnonzero(is_taken).tolist())
 
     def _contexts_behind(self) -> list[frozenset[int]]:
@@ -152,17 +163,21 @@ class Letters:
         contexts_of = [
             set(self.tables.contexts_read(terminal)) for terminal in range(len(self.tables.terminals))
         ]
-        lines = self.tables.indentation
-        if lines is not None:
-            contexts_of[lines.newline] |= contexts_of[lines.indent] | contexts_of[lines.dedent]
+        indentation = self.tables.indentation
+        if indentation is not None:
+            behind_blocks = contexts_of[indentation.indent] | contexts_of[indentation.dedent]
+            contexts_of[indentation.newline] |= behind_blocks
         return [frozenset(contexts) for contexts in contexts_of]
 
     # --- separators -----------------------------------------------------------------------------------------
 
     def _reset_letters(self, separators: dict[int, frozenset[int]]) -> None:
         """Begin anew with some classes of bytes as separators, each in some contexts."""
-        self._separators, self._is_merged, self.listed_count = separators, False, 0
+        self._separators = separators
+        self._is_merged = False
+        self.listed_count = 0
         nothing = self.lexer.nothing
+        # Kinds 0 and UNSETTLED are there from the start.
         self._members: list[list[int]] = [[nothing], [nothing]]
         """The carries that were each a kind, and are one now."""
         self.kinds: list[int] = [nothing, nothing]
@@ -183,17 +198,21 @@ class Letters:
         """A state of each class."""
         self.first_kind = self._kind_of_carry(self.lexer.first)
         """The kind of the carry before the text."""
-        self._where.setdefault(self.first_kind, set()).add(int(self.tables.context_of[self.tables.start]))
+        start_context = int(self.tables.context_of[self.tables.start])
+        self._where.setdefault(self.first_kind, set()).add(start_context)
 
     def _find_separators(self) -> None:
         """Begin anew with each separator in all contexts in which it separates: a greatest fixpoint."""
-        every = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
-        separators = {self.lexer.classes[byte]: every for byte in _SEPARATORS}
+        # Where lexemes look behind, the separator itself may matter to what comes next: none frees anything.
+        all_contexts = frozenset(range(self.rows.contexts) if self.lexer.is_local else ())
+        separators = {self.lexer.classes[byte]: all_contexts for byte in _SEPARATORS}
         while True:
             self._reset_letters(separators)
             still_separating = {
-                byte_class: frozenset(context for context in some if self._is_separator(context, byte_class))
-                for byte_class, some in separators.items()
+                byte_class: frozenset(
+                    context for context in contexts if self._is_separator(context, byte_class)
+                )
+                for byte_class, contexts in separators.items()
             }
             if still_separating == separators:
                 return
@@ -205,15 +224,17 @@ class Letters:
         if start < 0:
             return False
         self.rows.put_row(start)
-        after = int(self.rows.moves[start, separator])
-        if after < 0:
+        next_state = int(self.rows.moves[start, separator])
+        if next_state < 0:
             return False
-        return not any(
-            self.available_letters(context, 0, inside)
-            & ~self._letters_behind(context, self.letters_in(context, inside, after), (), inside)
-            & ~self.unsettled_bits
-            for inside in self._insides
-        )
+        for inside in self._insides:
+            at_once = self.available_letters(context, 0, inside)
+            ignored = self.letters_in(context, inside, next_state)
+            behind_separator = self._letters_behind(context, ignored, (), inside)
+            # New letters may have been found meanwhile; unsettled ones promise nothing.
+            if at_once & ~behind_separator & ~self.unsettled_bits:
+                return False
+        return True
 
     # --- letters --------------------------------------------------------------------------------------------
 
@@ -223,7 +244,7 @@ class Letters:
         return len(self.kinds) * self.rows.contexts > _MOST_LOOKED_AT
 
     def _put_letters(self, letters: list[tuple[int, int]]) -> None:
-        """Take some letters for those that there are."""
+        """Begin anew with these letters."""
         self.letters: list[tuple[int, int]] = []
         """By number: a terminal and the kind of its carry."""
         self._number_of: dict[tuple[int, int], int] = {}
@@ -233,22 +254,25 @@ class Letters:
         """Bits of the letters of ignored terminals, without and with an open bracket."""
         self._with: dict[tuple[int, frozenset[int]], int] = {}
         self._available_memo: dict[tuple[int, int, bool], int] = {}
-        self._closed_size, self.met_bits = -1, 0
+        self._closed_size = -1
+        """How many pairs of a kind and a context were closed (`_close_letters`)."""
+        self.met_bits = 0
         """Bits of the letters that are met: what may come behind them is known."""
         for letter in letters:
             self._letter_number(*letter)
 
     def _letter_number(self, terminal: int, kind: int) -> int:
+        """Return the number of a letter, added where it is new."""
         key = terminal, kind
         number = self._number_of.get(key)
         if number is None:
             number = len(self._number_of)
             unsettled_bits = self.unsettled_bits | (kind == UNSETTLED) << number
-            pairs = zip(self._dropped_bits, self._ignored_terminals, strict=True)
             dropped_bits = [
-                bits | (terminal in ignored_terminals) << number for bits, ignored_terminals in pairs
+                bits | (terminal in ignored_terminals) << number
+                for bits, ignored_terminals in zip(self._dropped_bits, self._ignored_terminals, strict=True)
             ]
-            # one statement: no exception finds a part of a letter
+            # One statement: no exception finds a part of a letter.
             self.letters[number:], self._number_of[key], self.unsettled_bits, self._dropped_bits = (
                 (key,),
                 number,
@@ -258,17 +282,20 @@ class Letters:
         return number
 
     def _kind_of_carry(self, carry: int) -> int:
+        """Return the kind of a carry, added where it is new."""
         kind = self._kind_of.get(carry)
         if kind is None:
-            first = self.lexer.alike_carry(carry)
-            if first not in self._kind_of:
+            first_alike = self.lexer.alike_carry(carry)
+            if first_alike not in self._kind_of:
+                # After an interrupt one list may be longer; its last entry is overwritten then.
                 number = min(len(self.kinds), len(self._members))
-                self.kinds[number:], self._members[number:], self._kind_of[first] = (
-                    (first,),
-                    ([first],),
+                self.kinds[number:], self._members[number:], self._kind_of[first_alike] = (
+                    (first_alike,),
+                    ([first_alike],),
                     number,
                 )
-            kind = self._kind_of[carry] = self._kind_of[first]
+            kind = self._kind_of[first_alike]
+            self._kind_of[carry] = kind
         return kind
 
     def _letters_with(self, terminal: int, carries: frozenset[int]) -> int:
@@ -277,14 +304,21 @@ class Letters:
         known_bits = self._with.get((terminal, carries))
         if known_bits is not None:
             return known_bits
-        bits, is_settled = 0, -1 not in carries
+        bits = 0
+        is_settled = -1 not in carries
+        # Carries that owe little come first: these are the likeliest to have a kind.
         for carry in sorted(carries - {-1}, key=self._weight_of_carry):
-            kind = self._kind_of.get(carry, self._kind_of.get(self.lexer.alike_carry(carry), -1))
+            kind = self._kind_of.get(carry, -1)
+            if kind < 0:
+                kind = self._kind_of.get(self.lexer.alike_carry(carry), -1)
             number = self._number_of.get((terminal, kind), -1)
-            if self.listed_count:
-                is_left_out = number < 0 or not (self.met_bits | self._dropped_bits[0]) >> number & 1
+            if self.listed_count:  # the list is closed: a letter must be on it, and be met or ignored
+                usable_bits = self.met_bits | self._dropped_bits[0]
+                is_left_out = number < 0 or not usable_bits >> number & 1
+            elif self._is_merged:
+                is_left_out = self.is_large and number < 0
             else:
-                is_left_out = self.is_large and (number < 0 if self._is_merged else kind < 0 and bits > 0)
+                is_left_out = self.is_large and kind < 0 and bits > 0
             if is_left_out:
                 is_settled = False
             else:
@@ -301,19 +335,28 @@ class Letters:
     def letters_of(self, state: int, terminals: frozenset[int] | None = None) -> int:
         """Return the letters that a lexeme in a state of the lexer may become, as bits; of some terminals
         alone."""
-        bits, some = 0, self.terminals_of(state)
-        for terminal in sorted(some if terminals is None else some & terminals):
+        possible = self.terminals_of(state)
+        if terminals is not None:
+            possible &= terminals
+        bits = 0
+        # Sorted, so that letters are numbered alike in every process.
+        for terminal in sorted(possible):
             carries = self._carries_of(state, terminal)
-            bits |= self._letters_with(terminal, carries) if carries else 0
+            if carries:
+                bits |= self._letters_with(terminal, carries)
         return bits
 
     def letters_in(self, context: int, inside: bool, state: int) -> int:
-        """Return the same without the terminals that the parser never takes in a context."""
+        """Return the letters of a state (`letters_of`) without the terminals that the parser never takes in a
+        context. `inside`: a bracket is open."""
         letters = self.letters_of(state, self._taken_terminals[inside][context])
         if not self.listed_count:
-            self._note_letters(letters & ~self._dropped_bits[inside])
-            for letter in bit_numbers(letters & self._dropped_bits[inside]):
-                self._where.setdefault(self.letters[letter][1], set()).add(context)
+            dropped_bits = self._dropped_bits[inside]
+            self._note_letters(letters & ~dropped_bits)
+            # An ignored lexeme leaves the parser where it is, so its kind is met in this context.
+            for letter in bit_numbers(letters & dropped_bits):
+                _terminal, kind = self.letters[letter]
+                self._where.setdefault(kind, set()).add(context)
         return letters
 
     def _note_letters(self, letters: int) -> None:
@@ -327,33 +370,38 @@ class Letters:
     @remember_answers
     def terminals_of(self, state: int) -> frozenset[int]:
         """Return the terminals whose ends its items can reach, if no guard is broken."""
-        lexer_state, items = self.lexer.states[state], self.lexer.items.items
+        lexer_state = self.lexer.states[state]
+        items = self.lexer.items.items
         ends_as = self.lexer.instructions.ends_as
-        every = {ends_as[items[item].at] for item in (*lexer_state.items, *lexer_state.words)} - {NO_TERMINAL}
-        every |= set() if lexer_state.bound is None else {lexer_state.bound[0]}
-        return frozenset(every.union(end[0] for end in lexer_state.ends))
+        open_items = (*lexer_state.items, *lexer_state.words)
+        terminals = {ends_as[items[item].at] for item in open_items}
+        terminals.discard(NO_TERMINAL)
+        terminals.update(terminal for terminal, _carry in lexer_state.ends)
+        if lexer_state.bound is not None:
+            terminals.add(lexer_state.bound[0])
+        return frozenset(terminals)
 
     @remember_answers
     def states_by_terminal(self, state: int) -> dict[int, tuple[int, ...]]:
         """Return the states after one more byte, by the terminals that they may become."""
         self.rows.put_row(state)
-        some: dict[int, list[int]] = {}
-        for after in dict.fromkeys(self.rows.moves[state].tolist()):
-            for terminal in self.terminals_of(after) if after >= 0 else ():
-                some.setdefault(terminal, []).append(after)
-        return {terminal: tuple(after) for terminal, after in some.items()}
+        by_terminal: dict[int, list[int]] = {}
+        for next_state in dict.fromkeys(self.rows.moves[state].tolist()):
+            for terminal in self.terminals_of(next_state) if next_state >= 0 else ():
+                by_terminal.setdefault(terminal, []).append(next_state)
+        return {terminal: tuple(states) for terminal, states in by_terminal.items()}
 
     def _left_of(self, state: int) -> dict[int, frozenset[int]]:
-        """Return what it may leave, by terminals: nothing where a separator frees it."""
+        """Return the carries that a state leaves if the lexeme ends there, by terminals: `nothing` where a
+        separator frees it."""
         left_by = self._ends.get(state)
         if left_by is None:
-            nothing, some = self.lexer.nothing, dict[int, set[int]]()
+            carries_by_terminal: dict[int, set[int]] = {}
             for terminal, carry in self._ends_behind(state):
-                leftover = nothing if self._is_freed(terminal, carry) else carry
-                some.setdefault(terminal, set()).add(leftover)
-            left_by = self._ends[state] = {
-                terminal: frozenset(leftovers) for terminal, leftovers in some.items()
-            }
+                leftover = self.lexer.nothing if self._is_freed(terminal, carry) else carry
+                carries_by_terminal.setdefault(terminal, set()).add(leftover)
+            left_by = {terminal: frozenset(carries) for terminal, carries in carries_by_terminal.items()}
+            self._ends[state] = left_by
         return left_by
 
     def _ends_behind(self, state: int) -> Sequence[tuple[int, int]]:
@@ -361,74 +409,86 @@ class Letters:
         lexer_state = self.lexer.states[state]
         if lexer_state.bound is None:
             return lexer_state.ends
+        terminal, _config = lexer_state.bound
         carry = self.lexer.owed_in(state)
         if not self.lexer.is_local or carry != self.lexer.nothing:  # else nothing is owed behind any rest
-            carry = self.lexer.shortest_end(state)[2]
-        return [*lexer_state.ends, (lexer_state.bound[0], carry)] if carry >= 0 else lexer_state.ends
+            _rest, _terminal, carry = self.lexer.shortest_end(state)
+        if carry < 0:
+            return lexer_state.ends
+        return [*lexer_state.ends, (terminal, carry)]
 
     def _is_freed(self, terminal: int, carry: int) -> bool:
         """Return whether a carry is taken for none behind a terminal."""
-        # what an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown
-        contexts_behind = self._contexts_behind_of[terminal]
+        # What an ignored lexeme owes is never taken for nothing: that would be to assume what is to be shown.
         if terminal in self._ignored_terminals[1]:
             return False
         freeing = self._frees.get(carry)
         if freeing is None:
-            freeing = self._frees[carry] = [
+            freeing = [
                 byte_class for byte_class in self._separators if self.lexer.is_freed(carry, byte_class)
             ]
+            self._frees[carry] = freeing
+        contexts_behind = self._contexts_behind_of[terminal]
         return any(contexts_behind <= self._separators[byte_class] for byte_class in freeing)
 
     def _carries_of(self, state: int, terminal: int) -> frozenset[int]:
-        """Return what a lexeme may leave that goes on from a state and ends as a terminal: carries;
-        -1 among them: there may be more. Cost: a row of the lexer for each state that is followed."""
+        """Return the carries of a lexeme that goes on from a state and ends as a terminal; -1 among them:
+        there may be more. Cost: a row of the lexer for each state that is followed."""
         carries = self._carries_found.get((state, terminal))
         if carries is not None:
             return carries
         if self.lexer.states[state].has_begun:
             return self._follow_states(state, terminal)
-        # contexts share what follows
-        key = terminal, self.states_by_terminal(state).get(terminal, ()), self._left_of(state).get(terminal)
+        # The states before a lexeme differ by context, but most go on in the same states.
+        next_states = self.states_by_terminal(state).get(terminal, ())
+        key = terminal, next_states, self._left_of(state).get(terminal)
         carries = self._found_by.get(key)
         if carries is None:
-            carries = self._found_by[key] = self._follow_states(state, terminal)
+            carries = self._follow_states(state, terminal)
+            self._found_by[key] = carries
         self._carries_found[state, terminal] = carries
         return carries
 
     def _follow_states(self, state: int, terminal: int) -> frozenset[int]:
-        """Return the same, by following states from this one on."""
-        nothing, previous, carries = self.lexer.nothing, {state: -1}, set[int]()
+        """Return the carries of `_carries_of`, by following states from this one on."""
+        nothing = self.lexer.nothing
         few = max(_FOLLOWED, _MOST_LOOKED_AT // (4 * self.rows.contexts))
-        order, pending, is_settled, fresh = list[int](), 0, True, [state]
+        previous = {state: -1}
+        """State -> the state that it was reached from."""
+        carries: set[int] = set()
+        order: list[int] = []
+        """The states to follow, in breadth."""
+        followed_count = 0
+        is_settled = True
+        new_states = [state]
         while True:
-            for after in fresh:
-                known_carries = self._carries_found.get((after, terminal))
-                carries |= (
-                    self._left_of(after).get(terminal, frozenset())
-                    if known_carries is None
-                    else known_carries
-                )
-                if (
-                    nothing in carries and self.lexer.is_local
-                ):  # else other carries know more of the text before
-                    at, free = after, frozenset((nothing,))
-                    while at >= 0:
-                        self._carries_found[at, terminal] = free
-                        at = previous[at]
+            for new_state in new_states:
+                known_carries = self._carries_found.get((new_state, terminal))
+                if known_carries is None:
+                    carries |= self._left_of(new_state).get(terminal, frozenset())
+                else:
+                    carries |= known_carries
+                # An end that owes nothing allows all that others do, and so on the whole way to it. Where
+                # lexemes look behind, other carries know more of the text before.
+                if nothing in carries and self.lexer.is_local:
+                    free = frozenset((nothing,))
+                    on_the_way = new_state
+                    while on_the_way >= 0:
+                        self._carries_found[on_the_way, terminal] = free
+                        on_the_way = previous[on_the_way]
                     return free
                 if known_carries is None:
-                    order.append(after)
-            if pending == len(order):
+                    order.append(new_state)
+            if followed_count == len(order):
                 break
-            if pending > (few if carries - {-1} else _MOST_LOOKED_AT):
+            if followed_count > (few if carries - {-1} else _MOST_LOOKED_AT):
                 is_settled = False
                 break
-            here = order[pending]
-            pending += 1
-            fresh = [
-                after for after in self.states_by_terminal(here).get(terminal, ()) if after not in previous
-            ]
-            previous |= dict.fromkeys(fresh, here)
+            source = order[followed_count]
+            followed_count += 1
+            next_states = self.states_by_terminal(source).get(terminal, ())
+            new_states = [next_state for next_state in next_states if next_state not in previous]
+            previous |= dict.fromkeys(new_states, source)
         if is_settled:
             self._propagate_carries(order[::-1], terminal)
         else:
@@ -437,25 +497,28 @@ class Letters:
 
     def _propagate_carries(self, order: list[int], terminal: int) -> None:
         """Note the carries of all states that were followed, the last ones first: a least fixpoint."""
-        carries_of = {at: self._left_of(at).get(terminal, frozenset()) for at in order}
+        carries_found = self._carries_found
+        carries_of = {state: self._left_of(state).get(terminal, frozenset()) for state in order}
         has_changed = True
         while has_changed:
             has_changed = False
-            for at in order:
-                carries_found, carries = self._carries_found, carries_of[at]
-                for after in self.states_by_terminal(at).get(terminal, ()):
-                    carries = carries | (
-                        carries_of[after] if after in carries_of else carries_found[after, terminal]
-                    )
-                if len(carries) > len(carries_of[at]):
-                    carries_of[at], has_changed = carries, True
-        for at, carries in carries_of.items():
-            self._carries_found[at, terminal] = carries
+            for state in order:
+                carries = carries_of[state]
+                for next_state in self.states_by_terminal(state).get(terminal, ()):
+                    # A state that is not in `order` was known before.
+                    is_open = next_state in carries_of
+                    carries |= carries_of[next_state] if is_open else carries_found[next_state, terminal]
+                if len(carries) > len(carries_of[state]):
+                    carries_of[state] = carries
+                    has_changed = True
+        for state, carries in carries_of.items():
+            carries_found[state, terminal] = carries
 
     def _weight_of_carry(self, carry: int) -> tuple[int, int]:
         """Return how many items a carry owes, and its number."""
-        of = self.lexer.items.guards
-        return sum(len(of[guard].items) for guard in self.lexer.carries[max(carry, 0)].guards), carry
+        guards = self.lexer.items.guards
+        owed = self.lexer.carries[max(carry, 0)].guards
+        return sum(len(guards[guard].items) for guard in owed), carry
 
     # --- classes of endings ---------------------------------------------------------------------------------
 
@@ -463,11 +526,15 @@ class Letters:
         """Return the class of endings of a state of the lexer. Cost: once, what is followed from it."""
         if self.rows.end_class[state] < 0:
             bits = self.letters_of(state)
-            is_own = bits & self.unsettled_bits or (self.keeps_column and self.rows.may_break(state))
-            key = bits, state if is_own else -1
+            # Where letters do not tell all, the state itself does, so it gets a class by itself.
+            column_matters = self.keeps_column and self.rows.may_break(state)
+            is_own_class = bits & self.unsettled_bits or column_matters
+            key = bits, state if is_own_class else -1
             number = self._class_of.get(key)
             if number is None:
-                number, letters = len(self._class_of), tuple(bit_numbers(bits))
+                number = len(self._class_of)
+                letters = tuple(bit_numbers(bits))
+                # One statement: an interrupt must not leave a class that another one overwrites later.
                 self.classes[number:], self.state_of[number:], self._class_of[key] = (
                     (letters,),
                     (state,),
@@ -477,13 +544,17 @@ class Letters:
         return int(self.rows.end_class[state])
 
     def _close_letters(self) -> None:
-        """Know what may follow all letters."""
-        while (met := sum(map(len, self._where.values()))) != self._closed_size:
+        """Find what may follow all letters. New kinds may be met on the way, so rounds go on until a round
+        meets none."""
+        while True:
+            pair_count = sum(map(len, self._where.values()))
+            if pair_count == self._closed_size:
+                return
             for kind, contexts in list(self._where.items()):
                 for context in list(contexts):
                     for inside in self._insides:
                         self.available_letters(context, kind, inside)
-            self._closed_size = met
+            self._closed_size = pair_count
 
     # --- boundaries -----------------------------------------------------------------------------------------
 
@@ -494,7 +565,7 @@ class Letters:
         bits = self._available_memo.get(key)
         if bits is None:
             if kind == 0 and self.lexer.is_local:
-                # what comes behind ignored lexemes may come at once, and then owes no more
+                # What comes behind ignored lexemes may come at once, and then owes no more.
                 bits = 1
                 for state in self.rows.start_states(context, self.lexer.nothing):
                     bits |= self.letters_in(context, inside, state) & ~self._dropped_bits[inside]
@@ -503,91 +574,123 @@ class Letters:
             self._available_memo[key] = bits
         return bits
 
-    def _letters_behind(self, context: int, letters: int, kinds: tuple[int, ...], inside: bool) -> int:
-        """Return some letters, those behind the ignored ones among them, and those behind some kinds."""
+    def _letters_behind(
+        self,
+        context: int,
+        letters: int,
+        kinds: tuple[int, ...],
+        inside: bool,
+    ) -> int:
+        """Return some letters, those behind the ignored ones among them, and those behind some `kinds`.
+
+        Letters are bits. `context`: of the parser, which stays while lexemes are ignored; `inside`: a bracket
+        is open. For example, `_letters_behind(context, 0, (kind,), False)` has what may come behind a kind.
+        """
         lexer = self.lexer
-        bits, met, pending, fresh = 0, set(kinds), list(kinds), letters
+        bits = 0
+        met_kinds = set(kinds)
+        pending = list(kinds)
+        new_letters = letters
         while True:
+            # Letters were perhaps added meanwhile, so the bits of ignored ones are asked for in each round.
             dropped_bits = self._dropped_bits[inside] & ~self.unsettled_bits
-            bits |= fresh & ~dropped_bits
-            for letter in bit_numbers(fresh & dropped_bits):
-                kind = self.letters[letter][1]
-                if kind not in met:
-                    met.add(kind)
+            bits |= new_letters & ~dropped_bits
+            for letter in bit_numbers(new_letters & dropped_bits):
+                _terminal, kind = self.letters[letter]
+                if kind not in met_kinds:
+                    met_kinds.add(kind)
                     pending.append(kind)
             if not pending:
                 return bits
-            kind, fresh = pending.pop(), 0
+            new_letters = 0
+            kind = pending.pop()
             if kind == 0 and lexer.is_local:
                 bits |= self.available_letters(context, 0, inside)
                 continue
-            # of kinds that are one, ignored lexemes may lead from one to another
+            # Of kinds that are one, ignored lexemes may lead from one to another.
             for carry in self._members[kind]:
-                bits |= 1 if lexer.holds_at_end(carry) else 0
+                if lexer.holds_at_end(carry):
+                    bits |= 1  # letter 0 is the text's end
                 for state in self.rows.start_states(context, carry):
-                    fresh |= self.letters_in(context, inside, state)
+                    new_letters |= self.letters_in(context, inside, state)
 
     # --- kinds that are one ---------------------------------------------------------------------------------
 
     def _merge_kinds(self) -> None:
-        """Make those kinds one behind which the same letters may come (by partitions that are refined)."""
-        kinds = range(len(self.kinds))
-        rows_behind = [
-            [
-                self.available_letters(context, kind, inside)
-                if context in self._where.get(kind, ())
-                else NOWHERE
-                for context in range(self.rows.contexts)
-                for inside in self._insides
-            ]
-            for kind in kinds
-        ]
-        of_rows = {row: bit_numbers(row) for some in rows_behind for row in some if row != NOWHERE}
-        # a kind that was not looked at, or behind which there may be more letters, stays as it is; so does
-        # that of an ignored lexeme, which is met in contexts that are not compared
-        own = {kind for terminal, kind in self.letters if terminal in self._ignored_terminals[1]}
-        own |= {
-            kind
-            for kind in kinds
-            if any(row & self.unsettled_bits for row in rows_behind[kind] if row != NOWHERE)
-        }
-        part = [0 if self._where.get(kind) and kind not in own else kind for kind in kinds]
-        parts = len(set(part))
-        while True:
-            met: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})} | {
-                row: frozenset((self.letters[letter][0], part[self.letters[letter][1]]) for letter in some)
-                for row, some in of_rows.items()
-            }
-            numbers: dict[tuple[object, ...], int] = {}
-            part = [
-                numbers.setdefault((part[k], *map(met.__getitem__, rows_behind[k])), len(numbers))
-                for k in kinds
-            ]
-            if len(numbers) == parts:
-                break
-            parts = len(numbers)
-        members: list[list[int]] = [[] for _ in range(parts)]
-        for kind, joined_kind in enumerate(part):
-            members[joined_kind] += self._members[kind]
-        self._members, self.kinds = members, [some[0] for some in members]
-        self._kind_of = {carry: part[kind] for carry, kind in self._kind_of.items()}
-        self.first_kind = part[self.first_kind]
+        """Join kinds behind which the same letters may come (by partitions that are refined)."""
+        part_of = self._partition_kinds(self._rows_behind_kinds())
+        members: list[list[int]] = [[] for _ in range(max(part_of) + 1)]
+        for kind, part in enumerate(part_of):
+            members[part] += self._members[kind]
+        self._members = members
+        self.kinds = [carries[0] for carries in members]
+        self._kind_of = {carry: part_of[kind] for carry, kind in self._kind_of.items()}
+        self.first_kind = part_of[self.first_kind]
         where: dict[int, set[int]] = {}
-        for kind, met_in in self._where.items():
-            where.setdefault(part[kind], set()).update(met_in)
+        for kind, contexts in self._where.items():
+            where.setdefault(part_of[kind], set()).update(contexts)
         self._where = where
-        letters_before, met_before = self.letters, self.met_bits
-        self._put_letters([(terminal, part[kind]) for terminal, kind in letters_before])
-        for joined_kind in bit_numbers(met_before):
-            terminal, kind = letters_before[joined_kind]
-            self.met_bits |= 1 << self._letter_number(terminal, part[kind])
+        letters_before = self.letters
+        met_before = self.met_bits
+        self._put_letters([(terminal, part_of[kind]) for terminal, kind in letters_before])
+        for letter in bit_numbers(met_before):
+            terminal, kind = letters_before[letter]
+            self.met_bits |= 1 << self._letter_number(terminal, part_of[kind])
+
+    def _rows_behind_kinds(self) -> list[list[int]]:
+        """Return for each kind a row: the letters that may come behind it, as bits, in each context, without
+        and with an open bracket; NOWHERE where the kind is never met."""
+        rows_behind = []
+        for kind in range(len(self.kinds)):
+            contexts_met = self._where.get(kind, ())
+            rows_behind.append(
+                [
+                    self.available_letters(context, kind, inside) if context in contexts_met else NOWHERE
+                    for context in range(self.rows.contexts)
+                    for inside in self._insides
+                ]
+            )
+        return rows_behind
+
+    def _partition_kinds(self, rows_behind: list[list[int]]) -> list[int]:
+        """Return the part of each kind. Kinds of one part have equal rows, once each letter in the rows is
+        replaced by its terminal and the part of its kind: the coarsest such partition."""
+        letters_of: dict[int, list[int]] = {}
+        for row in rows_behind:
+            letters_of |= {bits: bit_numbers(bits) for bits in row if bits != NOWHERE}
+        # A kind that was not looked at, or behind which there may be more letters, stays as it is; so does
+        # the kind of an ignored lexeme, which is met in contexts that are not compared.
+        alone = {kind for terminal, kind in self.letters if terminal in self._ignored_terminals[1]}
+        for kind, row in enumerate(rows_behind):
+            is_unsettled = any(bits & self.unsettled_bits for bits in row if bits != NOWHERE)
+            if is_unsettled or not self._where.get(kind):
+                alone.add(kind)
+        kinds = range(len(rows_behind))
+        part_of = [kind if kind in alone else 0 for kind in kinds]
+        part_count = len(set(part_of))
+        while True:
+            letters_by_part: dict[int, frozenset[tuple[int, int]]] = {NOWHERE: frozenset({(END, NOWHERE)})}
+            for bits, numbers in letters_of.items():
+                letters = (self.letters[number] for number in numbers)
+                letters_by_part[bits] = frozenset((terminal, part_of[kind]) for terminal, kind in letters)
+            new_parts: dict[tuple[object, ...], int] = {}
+            next_part_of = []
+            for kind in kinds:
+                letter_sets = map(letters_by_part.__getitem__, rows_behind[kind])
+                key = part_of[kind], *letter_sets
+                next_part_of.append(new_parts.setdefault(key, len(new_parts)))
+            part_of = next_part_of
+            # Parts are split and never joined, so an equal number of parts means the same partition.
+            if len(new_parts) == part_count:
+                return part_of
+            part_count = len(new_parts)
 
 
 def bit_numbers(bits: int) -> list[int]:
     """Return the numbers of the bits that are set."""
     numbers = []
     while bits:
-        low = bits & -bits
-        numbers.append(low.bit_length() - 1)
-        bits ^= low
+        lowest_bit = bits & -bits
+        numbers.append(lowest_bit.bit_length() - 1)
+        bits ^= lowest_bit
     return numbers

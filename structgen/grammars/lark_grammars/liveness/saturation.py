@@ -84,9 +84,11 @@ def _action_of(c: Pushdown, frame: int, letter: int) -> int:
 @jit
 def _frame_above(c: Pushdown, frame: int, state: int) -> int:
     """Return the frame of a state above another frame, -1: none."""
-    brackets, max_brackets = c.frame_brackets[frame], c.most_brackets
+    brackets = c.frame_brackets[frame]
+    max_brackets = c.most_brackets
     if state < 0:
         return -1
+    # Once the most that are counted are open, they stay open: a bracket that closes is not counted either.
     if brackets < max_brackets:
         brackets = min(max_brackets, brackets + c.bracket_balance[state])
     return c.frame_at[state * (max_brackets + 1) + brackets] if brackets >= 0 else -1
@@ -94,7 +96,10 @@ def _frame_above(c: Pushdown, frame: int, state: int) -> int:
 
 @jit
 def _exit_number(c: Pushdown, state: int, origin: int, depth: int) -> int:
-    """Return the number of an exit among those of a state, -1: there is none."""
+    """Return the number of an exit among the exits of a `state`, -1: there is none. The exit is reduced to
+    the nonterminal `origin`, `depth` frames below: `_exit_number(c, state, origin, 0)` is one that leaves the
+    frame below as it is. `c`: the block of the parser."""
+    # States have few exits, so all are looked at.
     for i in range(c.exit_at[state], c.exit_at[state + 1]):
         if c.exit_origin[i] == origin and c.exit_depth[i] == depth:
             return int(i - c.exit_at[state])
@@ -116,7 +121,8 @@ def _add_letters(words: int, target: Int64s, row: Int64s) -> bool:
 @jit
 def _set_letter(target: Int64s, letter: int) -> bool:
     """Add a letter to a row; return whether it is new."""
-    bit, word = 1 << (letter & 63), letter >> 6
+    bit = 1 << (letter & 63)
+    word = letter >> 6
     if target[word] & bit:
         return False
     target[word] = target[word] | bit
@@ -151,33 +157,31 @@ def _ends_text(c: Pushdown, goto: int, letters: Int64s) -> bool:
 def run_from(c: Pushdown, frame: int, letters: Int64s) -> bool:
     """Write to `run_exits` how runs may end that begin above a frame with some letters, by exit; return
     whether the text may end."""
-    state, accept = c.frame_state[frame], False
-    exits = c.exit_at[state + 1] - c.exit_at[state]
-    for i in range(exits * c.words):
+    accept = False
+    state = c.frame_state[frame]
+    exit_count = c.exit_at[state + 1] - c.exit_at[state]
+    for i in range(exit_count * c.words):
         c.run_exits[i] = 0
     for w in range(c.words):
         bits = letters[w]
         while bits:
             letter = _lowest_letter(bits, w)
-            bits &= bits - 1
+            bits &= bits - 1  # clears the lowest bit
             action = _action_of(c, frame, letter)
             if action == 0:
                 continue
             source = c.letter_variable[frame * c.letters + letter]
             if source < 0:
+                # The rule takes the frame's own symbol away, so the run ends before it reads the letter.
                 rule = -1 - action
-                _set_letter(
-                    skip(c.run_exits, c.words * _exit_number(c, state, c.origins[rule], c.sizes[rule] - 1)),
-                    letter,
-                )
+                number = _exit_number(c, state, c.origins[rule], c.sizes[rule] - 1)
+                _set_letter(skip(c.run_exits, c.words * number), letter)
                 continue
             accept = accept or c.accepts[source] != 0
-            for i in range(exits):
-                _add_letters(
-                    c.words,
-                    skip(c.run_exits, c.words * i),
-                    skip(c.values, c.words * (c.value_at[source] + i)),
-                )
+            for i in range(exit_count):
+                target = skip(c.run_exits, c.words * i)
+                value = skip(c.values, c.words * (c.value_at[source] + i))
+                _add_letters(c.words, target, value)
     return accept
 
 
@@ -238,8 +242,10 @@ def _enqueue_variable(c: Saturation, v: int) -> None:
 @jit
 def _slot_of(c: Saturation, key: int) -> int:
     """Return the slot that holds a key, or the free one where it is to be."""
+    # A multiplication by 2**64 / golden ratio spreads keys; the low bits of the product are the worst.
     hash_bits = uint64(key) * uint64(0x9E3779B97F4A7C15)
     at = int64(hash_bits >> uint64(20)) & c.table_mask
+    # The table is never full: it has more slots than there are notes.
     while c.note_table[at] >= 0 and c.note_table[at] != key:
         at = (at + 1) & c.table_mask
     return at  # type: ignore[no-any-return]
@@ -249,12 +255,16 @@ def _slot_of(c: Saturation, key: int) -> int:
 def _note_use(c: Saturation, source: int, user: int) -> bool:
     """Note once that a variable uses another one, unless there is no room; return whether the text may end
     in that one's runs."""
-    key, count = (source << 32) | user, c.note_count
+    key = (source << 32) | user
+    count = c.note_count
     slot = _slot_of(c, key)
     if c.note_table[slot] != key and count < c.most_notes:
         c.note_table[slot] = key
-        c.notes[2 * count], c.notes[2 * count + 1] = user, c.first_note[source]
-        c.first_note[source], c.note_count = count, count + 1
+        # Notes of one source are a list: the new one is put before the first.
+        c.notes[2 * count] = user
+        c.notes[2 * count + 1] = c.first_note[source]
+        c.first_note[source] = count
+        c.note_count = count + 1
     return c.accepts[source] != 0
 
 
@@ -262,36 +272,61 @@ def _note_use(c: Saturation, source: int, user: int) -> bool:
 def _list_nonterminal(c: Saturation, origin: int) -> None:
     """List a nonterminal, once."""
     if not c.is_listed[origin]:
-        c.listed_origins[c.listed_count], c.is_listed[origin] = origin, 1
+        c.listed_origins[c.listed_count] = origin
+        c.is_listed[origin] = 1
         c.listed_count = c.listed_count + 1
 
 
 @jit
-def _put_letter(c: Saturation, v: int, state: int, rule: int, letter: int) -> bool:
-    """Add a run that a rule reduces before a letter, where one symbol of the rule is above a state, the rest
-    below; return whether an exit of the variable `v` has grown."""
-    origin, size = c.origins[rule], c.sizes[rule]
+def _put_letter(
+    c: Saturation,
+    v: int,
+    state: int,
+    rule: int,
+    letter: int,
+) -> bool:
+    """Add a run that a `rule` reduces before a `letter`, where one symbol of the rule is above a `state`, the
+    rest below; return whether an exit of the variable `v` has grown. For example, with `pair: a b` and the
+    `state` behind `a`, the run is `b`: reduced to `pair`, 0 more frames below. `c`: the block."""
+    origin = c.origins[rule]
+    size = c.sizes[rule]
     if size > 1:
         number = _exit_number(c, state, origin, size - 2)
-        return number >= 0 and _set_letter(skip(c.values, c.words * (c.value_at[v] + number)), letter)
+        if number < 0:
+            return False
+        value = skip(c.values, c.words * (c.value_at[v] + number))
+        return _set_letter(value, letter)
+    # The whole rule is above the state: what it makes goes on there.
     if _set_letter(skip(c.letters_behind, c.words * origin), letter):
         _list_nonterminal(c, origin)
     return False
 
 
 @jit
-def _put_runs(c: Saturation, v: int, state: int, source: int, frame_above: int) -> bool:
-    """Add what becomes of the runs of a variable of a frame that is directly above a state; return whether an
-    exit of the variable `v` has grown."""
-    words, over, grown = c.words, c.frame_state[frame_above], False
-    first, last = c.exit_at[over], c.exit_at[over + 1]
+def _put_runs(
+    c: Saturation,
+    v: int,
+    state: int,
+    source: int,
+    frame_above: int,
+) -> bool:
+    """Add what becomes of the runs of a variable, `source`, of a frame `frame_above` that is directly above a
+    `state`; return whether an exit of the variable `v` has grown. An exit of depth 1 there is, for example,
+    an exit of depth 0 of `v`. `c`: the block."""
+    words = c.words
+    grown = False
+    state_above = c.frame_state[frame_above]
+    first = c.exit_at[state_above]
+    last = c.exit_at[state_above + 1]
     c.work = c.work + last - first
     for i in range(first, last):
-        bits, origin = skip(c.values, words * (c.value_at[source] + i - first)), c.exit_origin[i]
+        bits = skip(c.values, words * (c.value_at[source] + i - first))
+        origin = c.exit_origin[i]
         if c.exit_depth[i] > 0:
             number = _exit_number(c, state, origin, c.exit_depth[i] - 1)
             if number >= 0:
-                grown = _add_letters(words, skip(c.values, words * (c.value_at[v] + number)), bits) or grown
+                value = skip(c.values, words * (c.value_at[v] + number))
+                grown = _add_letters(words, value, bits) or grown
         elif _add_letters(words, skip(c.letters_behind, words * origin), bits):
             _list_nonterminal(c, origin)
     return grown
@@ -300,7 +335,8 @@ def _put_runs(c: Saturation, v: int, state: int, source: int, frame_above: int) 
 @jit
 def _take_fresh(c: Saturation, origin: int) -> None:
     """Have `fresh` hold the letters behind a nonterminal that were not looked at."""
-    words, done = c.words, skip(c.done, c.words * origin)
+    words = c.words
+    done = skip(c.done, words * origin)
     is_first = _is_empty(words, done)
     for w in range(words):
         c.fresh[w] = c.letters_behind[words * origin + w] & ~done[w]
@@ -314,19 +350,28 @@ def _take_fresh(c: Saturation, origin: int) -> None:
 def _forget_met(c: Saturation) -> None:
     """Forget to what runs were reduced."""
     for i in range(c.met_count):
-        for at in range(c.words * c.met[i], c.words * (c.met[i] + 1)):
-            c.letters_behind[at], c.done[at] = 0, 0
+        first = c.words * c.met[i]
+        for at in range(first, first + c.words):
+            c.letters_behind[at] = 0
+            c.done[at] = 0
     c.met_count = 0
 
 
 @jit
 def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
-    """Add how runs end that begin above a frame with a letter: the variable `v`. Return whether it grew."""
-    state, grown, accept, frame_above, source = c.frame_state[frame], False, False, -1, -1
+    """Add how runs end that begin above a `frame` with a `letter`: the variable `v` of the block `c`. Return
+    whether it grew. Such a run shifts the letter, say `(`, reads on behind it, and may be reduced to a
+    nonterminal above the frame, behind which it reads on again."""
+    state = c.frame_state[frame]
+    grown = False
+    accept = False
+    frame_above = -1
+    source = -1
     action = _action_of(c, frame, letter)
     if action < 0:  # an empty rule
-        _set_letter(skip(c.letters_behind, c.words * c.origins[-1 - action]), letter)
-        _list_nonterminal(c, c.origins[-1 - action])
+        origin = c.origins[-1 - action]
+        _set_letter(skip(c.letters_behind, c.words * origin), letter)
+        _list_nonterminal(c, origin)
     else:
         frame_above = _frame_above(c, frame, action - 1)
     if frame_above >= 0:
@@ -334,6 +379,7 @@ def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
     if source >= 0:
         accept = _note_use(c, source, v)
         grown = _put_runs(c, v, state, source, frame_above)
+    # To what nonterminals were runs reduced directly above the frame? More are listed on the way.
     while c.listed_count:
         c.listed_count = c.listed_count - 1
         origin = c.listed_origins[c.listed_count]
@@ -361,14 +407,16 @@ def _run_letter(c: Saturation, v: int, frame: int, letter: int) -> bool:
 
 @jit
 def _run_boundary(c: Saturation, v: int, frame: int, letters: Int64s) -> bool:
-    """Add how runs end that begin above a frame at a boundary, with one of its letters: the variable `v`.
-    Return whether it grew."""
-    words, state, accept, grown = c.words, c.frame_state[frame], run_from(c, frame, letters), False
+    """Add how runs end that begin above a `frame` at a boundary, with one of its `letters`: the variable `v`
+    of the block `c`. Return whether it grew. The letters (`a` or `b`, say) each have a variable, which this
+    one uses."""
+    words = c.words
+    grown = False
+    state = c.frame_state[frame]
+    accept = run_from(c, frame, letters)
     for i in range(c.exit_at[state + 1] - c.exit_at[state]):
-        grown = (
-            _add_letters(words, skip(c.values, words * (c.value_at[v] + i)), skip(c.run_exits, words * i))
-            or grown
-        )
+        value = skip(c.values, words * (c.value_at[v] + i))
+        grown = _add_letters(words, value, skip(c.run_exits, words * i)) or grown
     for w in range(words):
         bits = letters[w]
         while bits:
@@ -382,7 +430,8 @@ def _run_boundary(c: Saturation, v: int, frame: int, letters: Int64s) -> bool:
 
 @jit
 def _has_grown(c: Saturation, v: int, grown: bool, accept: bool) -> bool:
-    """Note whether the text may end in a variable's runs; return whether that or an exit is new."""
+    """Note whether the text may end in the runs of the variable `v`; return whether that or an exit is new:
+    `grown` says whether an exit is, `accept` whether the text may end. `c`: the block."""
     is_new = accept and not c.accepts[v]
     if is_new:
         c.accepts[v] = 1
@@ -394,21 +443,27 @@ def saturate_variables(address: int, max_work: int) -> int:
     """Solve the fixpoint: `values` and `accepts`. Returns 0; TOO_MUCH where it takes more than `max_work`
     letters and exits; NO_ROOM where the notes are full: with more room, and an empty table, it goes on."""
     c = Saturation(address)
+    # The table is empty at first, and after NO_ROOM: it is filled with the notes that there are.
     for source in range(c.variable_count):
         note = c.first_note[source]
         while note >= 0:
             key = (source << 32) | c.notes[2 * note]
-            c.note_table[_slot_of(c, key)], note = key, c.notes[2 * note + 1]
+            c.note_table[_slot_of(c, key)] = key
+            note = c.notes[2 * note + 1]
+    # In rounds over all variables: a variable waits for its turn, so uses that grew meanwhile count at once.
     v = 0
     while c.waiting:
         v = v + 1 if v + 1 < c.variable_count else 0
         if not c.waits[v]:
             continue
-        c.waits[v], c.waiting = 0, c.waiting - 1
+        c.waits[v] = 0
+        c.waiting = c.waiting - 1
         if c.work > max_work:
             return TOO_MUCH
-        frame, letter, row = c.variables[3 * v], c.variables[3 * v + 1], c.variables[3 * v + 2]
+        frame = c.variables[3 * v]
+        letter = c.variables[3 * v + 1]
         if letter < 0:
+            row = c.variables[3 * v + 2]
             grown = _run_boundary(c, v, frame, skip(c.available, c.words * row))
         else:
             grown = _run_letter(c, v, frame, letter)
@@ -438,9 +493,9 @@ class CertainSearch(Pushdown):
     """The boundaries that are asked for, each a frame and a row of letters; the node of each is written."""
     wanted_count: int
     below: Int32s
-    """Pairs of a frame and one that may be directly below it, sorted by the first..."""
+    """Pairs of a frame and one that may be directly below it, sorted by the first."""
     below_at: Int32s
-    """... and where those of each frame begin."""
+    """Where the pairs of each frame begin in `below`."""
     node_frame: Int32s
     node_letters: Int64s
     """Rows."""
@@ -458,7 +513,7 @@ class CertainSearch(Pushdown):
     lives: Bytes
     """[nodes]: whether it is certain that some text leads to the end."""
     inner: Bytes
-    """Scratch: the same, in the least fixpoint."""
+    """Scratch: `lives` in the least fixpoint."""
     marks: Int32s
     """For each frame the last walk that met it."""
     walks: int
@@ -470,11 +525,13 @@ class CertainSearch(Pushdown):
 @jit
 def _node_number(c: CertainSearch, frame: int, letters: Int64s) -> int:
     """Return the number of a node, added where it is new; there is room."""
+    # The constants are odd numbers with many mixed bits, as hashes of integers have them (MurmurHash3).
     hash_bits = uint64(frame + 1) * uint64(0x9E3779B97F4A7C15)
     for w in range(c.words):
         hash_bits = (hash_bits ^ uint64(letters[w])) * uint64(0xFF51AFD7ED558CCD)
         hash_bits ^= hash_bits >> uint64(29)
-    at, count = int64(hash_bits >> uint64(20)) & c.table_mask, c.node_count
+    at = int64(hash_bits >> uint64(20)) & c.table_mask
+    count = c.node_count
     while c.node_table[at] >= 0:
         node = c.node_table[at]
         is_same = c.node_frame[node] == frame
@@ -483,7 +540,9 @@ def _node_number(c: CertainSearch, frame: int, letters: Int64s) -> int:
         if is_same:
             return node
         at = (at + 1) & c.table_mask
-    c.node_table[at], c.node_frame[count], c.node_count = count, frame, count + 1
+    c.node_table[at] = count
+    c.node_frame[count] = frame
+    c.node_count = count + 1
     for w in range(c.words):
         c.node_letters[c.words * count + w] = letters[w]
     return count
@@ -492,15 +551,18 @@ def _node_number(c: CertainSearch, frame: int, letters: Int64s) -> int:
 @jit
 def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
     """Write to `here` the frames that may be so many below a frame; return how many they are."""
-    size, c.here[0] = 1, frame
+    size = 1
+    c.here[0] = frame
     for _ in range(depth):
-        c.walks = c.walks + 1
+        c.walks = c.walks + 1  # marks of other walks are old: they need not be cleared
         found_count = 0
         for i in range(size):
-            for j in range(c.below_at[c.here[i]], c.below_at[c.here[i] + 1]):
+            upper = c.here[i]
+            for j in range(c.below_at[upper], c.below_at[upper + 1]):
                 under = c.below[2 * j + 1]
                 if c.marks[under] != c.walks:
-                    c.marks[under], c.then[found_count] = c.walks, under
+                    c.marks[under] = c.walks
+                    c.then[found_count] = under
                     found_count += 1
         size = found_count
         for i in range(size):
@@ -510,22 +572,26 @@ def _find_below(c: CertainSearch, frame: int, depth: int) -> int:
 
 @jit
 def _put_goal(c: CertainSearch, state: int, depth: int, below: int) -> int:
-    """Add a goal to the last way: the nodes that runs lead to which end (`run_exits`) in the exits of a state
-    with a depth, where a frame is below. Returns how many goals were added: 0 where the text ends there."""
-    goal, first = c.way_words, c.exit_at[state]
-    c.ways[goal], used = 0, goal + 1
+    """Add a goal to the last way: the nodes that runs lead to which end (`run_exits`) in the exits of a
+    `state` with a `depth`, where the frame `below` is. Return how many goals were added: 0 where the text
+    ends there. The goal is `[2, node, node]` where two exits have that depth, for example. `c`: the block."""
+    goal = c.way_words
+    used = goal + 1
+    c.ways[goal] = 0
+    first = c.exit_at[state]
     for i in range(first, c.exit_at[state + 1]):
         letters = skip(c.run_exits, c.words * (i - first))
         if c.exit_depth[i] != depth or _is_empty(c.words, letters):
             continue
         goto = c.gotos[c.frame_state[below] * c.nonterminals + c.exit_origin[i]]
         if goto == c.end_state and letters[0] & 1:
-            return 0
+            return 0  # nothing is left to show; the words that were written here are overwritten
         frame_above = _frame_above(c, below, goto)
         if frame_above >= 0:
             c.ways[used] = _node_number(c, frame_above, letters)
             used += 1
-    c.ways[goal], c.way_words = used - goal - 1, used
+    c.ways[goal] = used - goal - 1
+    c.way_words = used
     return 1
 
 
@@ -535,9 +601,12 @@ def _put_ways(c: CertainSearch, node: int) -> bool:
     whether there was room."""
     frame = c.node_frame[node]
     state = c.frame_state[frame]
-    first, last = c.exit_at[state], c.exit_at[state + 1]
+    first = c.exit_at[state]
+    last = c.exit_at[state + 1]
     for i in range(first, last):
-        depth, is_used = c.exit_depth[i], False
+        # Exits are sorted by depth, so the first of each depth stands for all of that depth.
+        depth = c.exit_depth[i]
+        is_used = False
         if i > first and c.exit_depth[i - 1] == depth:
             continue
         for j in range(i, last):
@@ -545,11 +614,18 @@ def _put_ways(c: CertainSearch, node: int) -> bool:
             is_used = is_used or (c.exit_depth[j] == depth and not _is_empty(c.words, letters))
         if not is_used:
             continue
-        size, way = _find_below(c, frame, depth + 1), c.way_words
-        fresh = size * (last - first)
-        if way + 3 + size + fresh > c.most_way_words or c.node_count + fresh > c.most_nodes:
+        size = _find_below(c, frame, depth + 1)
+        way = c.way_words
+        most_new_nodes = size * (last - first)
+        if way + 3 + size + most_new_nodes > c.most_way_words:
             return False
-        c.ways[way], c.ways[way + 1], c.way_words, goals = node, depth, way + 3, 0
+        if c.node_count + most_new_nodes > c.most_nodes:
+            return False
+        c.ways[way] = node
+        c.ways[way + 1] = depth
+        c.way_words = way + 3
+        # Whatever frame is below must lead to the end, so each one is a goal.
+        goals = 0
         for j in range(size):
             goals += _put_goal(c, state, depth, c.here[j])
         c.ways[way + 2] = goals
@@ -560,19 +636,28 @@ def _put_ways(c: CertainSearch, node: int) -> bool:
 def _reach_end(c: CertainSearch) -> bool:
     """Have `lives` be those of the living nodes that lead to the text's end, or take frames away and lead to
     living nodes: a least fixpoint. Return whether they were others before."""
-    count, has_changed, were_others = c.node_count, True, False
+    count = c.node_count
+    has_changed = True
+    were_others = False
     for node in range(count):
         c.inner[node] = c.ends[node]
     while has_changed:
-        has_changed, at = False, 0
+        has_changed = False
+        at = 0
         while at < c.way_words:
-            node, depth, goals, is_reached = c.ways[at], c.ways[at + 1], c.ways[at + 2], True
+            node = c.ways[at]
+            depth = c.ways[at + 1]
+            goals = c.ways[at + 2]
+            is_reached = True
             at += 3
             for _ in range(goals):
-                first, at, is_met = at + 1, at + 1 + c.ways[at], False
+                first = at + 1
+                at = first + c.ways[at]
+                is_met = False
                 for i in range(first, at):
-                    to = c.ways[i]
-                    is_met = is_met or (c.lives[to] if depth else c.inner[to]) != 0
+                    target = c.ways[i]
+                    # A way that takes no frame away may go round in a circle: the least fixpoint counts then.
+                    is_met = is_met or (c.lives[target] if depth else c.inner[target]) != 0
                 is_reached = is_reached and is_met
             if is_reached and c.lives[node] and not c.inner[node]:
                 c.inner[node] = 1
@@ -587,15 +672,20 @@ def _reach_end(c: CertainSearch) -> bool:
 def find_certain(address: int) -> int:
     """Find which of the wanted nodes are certain (`lives`). Past the most nodes or ways the others are taken
     for uncertain. Returns 0."""
-    c, next_node, has_room = CertainSearch(address), 0, True
+    c = CertainSearch(address)
+    next_node = 0
+    has_room = True
     for i in range(c.wanted_count):
-        c.wanted_node[i] = _node_number(c, c.wanted_frame[i], skip(c.wanted_letters, c.words * i))
+        wanted_letters = skip(c.wanted_letters, c.words * i)
+        c.wanted_node[i] = _node_number(c, c.wanted_frame[i], wanted_letters)
     while next_node < c.node_count and has_room:
-        if run_from(c, c.node_frame[next_node], skip(c.node_letters, c.words * next_node)):
+        letters = skip(c.node_letters, c.words * next_node)
+        if run_from(c, c.node_frame[next_node], letters):
             c.ends[next_node] = 1
         else:
             has_room = _put_ways(c, next_node)
         next_node += 1
+    # All nodes that were looked at live at first; rounds take away those that are refuted.
     for node in range(next_node):
         c.lives[node] = 1
     while _reach_end(c):
@@ -640,26 +730,35 @@ def _fresh_behind(c: Descent, letters_behind: Int64s) -> int:
 def reaches_text_end(address: int, max_runs: int) -> int:
     """Return 1 if the text's end is reached from a stack when one of the letters in `fresh` is read, else 0;
     TOO_MUCH past `max_runs` runs."""
-    c, tries, size = Descent(address), 0, Descent(address).nonterminals * Descent(address).words
-    under, frame = c.height - 2, c.stack[c.height - 1]
+    c = Descent(address)
+    runs = 0
+    size = c.nonterminals * c.words
+    under = c.height - 2
+    frame = c.stack[c.height - 1]
     while frame >= 0:
-        tries += 1
-        if tries > max_runs:
+        runs += 1
+        if runs > max_runs:
             return TOO_MUCH
         if run_from(c, frame, c.fresh):
             return 1
-        first, last = c.exit_at[c.frame_state[frame]], c.exit_at[c.frame_state[frame] + 1]
+        first = c.exit_at[c.frame_state[frame]]
+        last = c.exit_at[c.frame_state[frame] + 1]
         for i in range(first, last):
-            if c.exit_depth[i] <= under:
-                at = size * ((under - c.exit_depth[i]) % c.deep) + c.words * c.exit_origin[i]
-                _add_letters(c.words, skip(c.waiting, at), skip(c.run_exits, c.words * (i - first)))
+            # What a run is reduced to waits at its frame. `waiting` is a ring: no exit is deeper than it.
+            depth = c.exit_depth[i]
+            if depth <= under:
+                at = size * ((under - depth) % c.deep) + c.words * c.exit_origin[i]
+                letters = skip(c.run_exits, c.words * (i - first))
+                _add_letters(c.words, skip(c.waiting, at), letters)
+        # Down the stack: a frame is left once all that was reduced directly above it was looked at.
         frame = -1
         while frame < 0 and under >= 0:
             letters_behind = skip(c.waiting, size * (under % c.deep))
             origin = _fresh_behind(c, letters_behind)
             if origin < 0:
                 for i in range(size):
-                    letters_behind[i], c.done[i] = 0, 0
+                    letters_behind[i] = 0
+                    c.done[i] = 0
                 under -= 1
                 continue
             goto = c.gotos[c.frame_state[c.stack[under]] * c.nonterminals + origin]

@@ -10,36 +10,55 @@ from structgen.grammars.lark_grammars.machine import lark_layout as L
 from structgen.machines.machine_core.growing_tables import NODES, GrowingTables
 from structgen.machines.machine_core.layout import READING
 
-_CELLS, _PLACES, _STEPS, _PROOFS, _UNITS, _RESULTS = (
-    word_of(L.LarkContext, name) for name in ("cells", "places", "steps_known", "proofs", "units", "results")
-)
-_READ_OF_PLACES = ((_STEPS, L.LarkStep), (_PROOFS, L.Proof), (_UNITS, L.Unit), (_RESULTS, L.LarkResult))
+_CELLS = word_of(L.LarkContext, "cells")
+_PLACES = word_of(L.LarkContext, "places")
+_READ_OF_PLACES = {
+    "steps_known": L.LarkStep,
+    "proofs": L.Proof,
+    "units": L.Unit,
+    "results": L.LarkResult,
+}
+"""The tables of what was read of places, each with its rows."""
 
 
-def forget_places(grown: GrowingTables) -> int:
+def forget_places(growing_tables: GrowingTables) -> int:
     """Drop the places and cells that no state needs, and all that was remembered of places; return how many
     places stay. States keep their numbers, and places and cells their order. Under the grammar's lock.
     Cost: some milliseconds."""
-    cells = grown.rows(_CELLS)[: grown.count(_CELLS)]
-    places = grown.rows(_PLACES)[: grown.count(_PLACES)]
-    nodes = grown.rows(NODES)[: grown.count(NODES)].copy()
-    reading = nodes[:, L.LarkState.mode] == READING
-    used, new_places = np.unique(nodes[reading, L.LarkState.place], return_inverse=True)
-    kept_places, is_kept = places[used], np.zeros(len(cells), np.bool_)
-    pending = np.unique(kept_places[:, [L.LarkPlace.stack, L.LarkPlace.widths]])
+    cells = growing_tables.rows(_CELLS)[: growing_tables.count(_CELLS)]
+    places = growing_tables.rows(_PLACES)[: growing_tables.count(_PLACES)]
+    nodes = growing_tables.rows(NODES)[: growing_tables.count(NODES)].copy()
+
+    # Places: those of states stay, in their order.
+    is_reading = nodes[:, L.LarkState.mode] == READING
+    used_places = nodes[is_reading, L.LarkState.place]
+    old_numbers, new_numbers = np.unique(used_places, return_inverse=True)
+    nodes[is_reading, L.LarkState.place] = new_numbers.reshape(-1)
+    kept_places = places[old_numbers]
+
+    # Cells: those of these places, and all below them.
+    is_kept = np.zeros(len(cells), np.bool_)
+    tops = kept_places[:, [L.LarkPlace.stack, L.LarkPlace.widths]]
+    pending = np.unique(tops)
     while len(pending):
         is_kept[pending] = True
         below = np.unique(cells[pending, L.Cell.below])
         pending = below[(below >= 0) & ~is_kept[below]]
-    numbers = np.cumsum(is_kept) - 1
-    stacks = cells[is_kept]
-    stacks[:, L.Cell.below] = np.where(stacks[:, L.Cell.below] < 0, -1, numbers[stacks[:, L.Cell.below]])
+    # In the same order, so that a stack still has a larger number than what lies below its top.
+    cell_numbers = np.cumsum(is_kept) - 1
+    kept_cells = cells[is_kept]
+    below = kept_cells[:, L.Cell.below]
+    kept_cells[:, L.Cell.below] = np.where(below < 0, -1, cell_numbers[below])
     for word in (L.LarkPlace.stack, L.LarkPlace.widths):
-        kept_places[:, word] = numbers[kept_places[:, word]]
-    nodes[reading, L.LarkState.place] = new_places.reshape(-1)
-    empty_tables = {table: np.empty((0, words_of(kind)), np.int64) for table, kind in _READ_OF_PLACES}
-    grown.load_tables({_CELLS: stacks, _PLACES: kept_places, NODES: nodes, **empty_tables})
-    # as much room as before: more places come
-    grown.make_room(_CELLS, len(cells))
-    grown.make_room(_PLACES, len(places))
+        kept_places[:, word] = cell_numbers[kept_places[:, word]]
+
+    # What was read of places names them by their old numbers, so it goes.
+    new_tables = {_CELLS: kept_cells, _PLACES: kept_places, NODES: nodes}
+    for name, kind in _READ_OF_PLACES.items():
+        table = word_of(L.LarkContext, name)
+        new_tables[table] = np.empty((0, words_of(kind)), np.int64)
+    growing_tables.load_tables(new_tables)
+    # As much room as before: more places come.
+    growing_tables.make_room(_CELLS, len(cells))
+    growing_tables.make_room(_PLACES, len(places))
     return len(kept_places)

@@ -166,8 +166,13 @@ class LarkContext(LexerContext):
     """Readings, at spots: WALK_WORDS for each."""
 
 
-CELL_KEY, PLACE_KEY, STEP_KEY, PROOF_KEY, UNIT_KEY, RESULT_KEY = 2, 3, 3, 3, 3, 3
-"""How many words of a row tell it from others."""
+# How many words of a row tell it from others.
+CELL_KEY: Final = 2
+PLACE_KEY: Final = 3
+STEP_KEY: Final = 3
+PROOF_KEY: Final = 3
+UNIT_KEY: Final = 3
+RESULT_KEY: Final = 3
 READING_WORDS: Final = 3
 WALK_WORDS: Final = 1 + READING_WORDS * MOST_READINGS
 """Of each spot: how many readings, and these."""

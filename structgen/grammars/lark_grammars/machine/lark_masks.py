@@ -8,6 +8,7 @@ from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import skip
 from structgen.grammars.lark_grammars.machine.lark_layout import (
     NOTHING_READ,
+    READING_WORDS,
     WALK_WORDS,
     WHOLE_MASK,
     LarkContext,
@@ -35,7 +36,8 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 @entry("int64(int64, int64, int64, int64)")
 def place_behind(address: int, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a lexeme, REFUSED, or ASKED."""
+    """Return the place behind a lexeme that is a `terminal`, REFUSED, or ASKED. `place`: before it; `column`:
+    of a newline, as in `place_behind(address, place, newline, 4)`. `address`: of the block."""
     return behind_lexeme(LarkContext(address), place, terminal, column)
 
 
@@ -47,7 +49,8 @@ def state_behind(address: int, place: int, carry: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def group_lives(address: int, place: int, end_class: int, column: int) -> int:
-    """Return 1 if some text goes on at a place behind a class of endings, 0, or ASKED."""
+    """Return 1 if some text goes on at a `place` behind a class of endings `end_class`, 0, or ASKED
+    (`class_lives`, also for `column`). `address`: of the block."""
     return class_lives(LarkContext(address), place, end_class, column)
 
 
@@ -61,35 +64,55 @@ def walk_small(address: int, pending: int) -> int:
 
 
 @jit
-def walk_trie(c: LarkContext, trie: Trie, place: int, state: int, column: int) -> int:
-    """Append to `tokens` those of a trie that may come in a reading. Returns 0, ASKED, or FULL."""
-    nodes, slots, ids, node = nodes_of(c, trie), slots_of(c, trie), tokens_of(c, trie), 0
-    room, is_asked, token_list = c.walks, False, c.tokens
+def walk_trie(
+    c: LarkContext,
+    trie: Trie,
+    place: int,
+    state: int,
+    column: int,
+) -> int:
+    """Append to `tokens` those of a `trie` that may come in a reading: a `place`, a `state` of the lexer, a
+    `column`. Return 0, ASKED, or FULL. After ASKED the caller takes the tokens back, as `add_walked` does.
+    `c`: the block."""
+    nodes = nodes_of(c, trie)
+    slots = slots_of(c, trie)
+    ids = tokens_of(c, trie)
+    room = c.walks
+    token_list = c.tokens
     begin = token_list.count
-    room[0], room[1], room[2], room[3] = 1, place, state, column
+    is_asked = False
+    # Spot 0 has the reading before the trie, spot d the readings behind d bytes.
+    room[0] = 1
+    room[1] = place
+    room[2] = state
+    room[3] = column
+    node = 0
     while node < trie.count:
         word = nodes[node]
-        reading_count = read_byte(c, depth_of(word) - 1, depth_of(word), byte_of(word))
+        depth = depth_of(word)
+        reading_count = read_byte(c, depth - 1, depth, byte_of(word))
         if reading_count == FULL:
             return FULL
         is_asked = is_asked or reading_count == ASKED
         if reading_count <= 0:
-            node = end_of(word)
+            node = end_of(word)  # past the subtree: nodes are in depth-first order
             continue
-        there, slot = skip(room, WALK_WORDS * depth_of(word)), slot_of(word)
-        if slot:
-            alive = 0
+        there = skip(room, WALK_WORDS * depth)
+        slot = slot_of(word)
+        if slot:  # tokens end at this node
+            is_live = 0
             for i in range(reading_count):
-                if alive != 1:
-                    code = lexeme_lives(c, there[1 + 3 * i], there[2 + 3 * i], there[3 + 3 * i])
-                    alive = code if code != 0 else alive
-            is_asked = is_asked or alive == ASKED
-            if alive == 1:
-                first, last = slots[slot - 1], slots[slot]
-                if token_list.count + last - first + 1 > token_list.capacity:
-                    ask_room(
-                        c, token_list, token_list.count + last - first + 1 - begin
-                    )  # they are taken back
+                if is_live != 1:
+                    reading = skip(there, 1 + READING_WORDS * i)
+                    code = lexeme_lives(c, reading[0], reading[1], reading[2])
+                    is_live = code if code != 0 else is_live
+            is_asked = is_asked or is_live == ASKED
+            if is_live == 1:
+                first = slots[slot - 1]
+                last = slots[slot]
+                new_count = token_list.count + last - first + 1
+                if new_count > token_list.capacity:
+                    ask_room(c, token_list, new_count - begin)  # those so far are taken back
                     return ASKED
                 for i in range(first, last):
                     token_list[token_list.count] = ids[i]
@@ -102,15 +125,18 @@ def walk_trie(c: LarkContext, trie: Trie, place: int, state: int, column: int) -
 def add_walked(c: LarkContext, pending: Pending) -> int:
     """Add the wanted tokens of a small trie to the mask, walked once for all places that agree in what the
     walk reads. Returns 0, ASKED, or FULL."""
-    number, place, state, column = pending.trie, pending.place, pending.lexeme, pending.column
-    unit = unit_of(c, number, state, column)
+    place = pending.place
+    unit = unit_of(c, pending.trie, pending.lexeme, pending.column)
     if unit < 0:
         return ASKED
-    list_start, token_list = recall_result(c, unit, place), c.tokens
+    list_start = recall_result(c, unit, place)
+    token_list = c.tokens
     if list_start < 0:
-        low, begin = c.low, token_list.count
+        low = c.low
+        begin = token_list.count
         c.low = NOTHING_READ
-        code = walk_trie(c, c.tries[number], place, state, column)
+        code = walk_trie(c, c.tries[pending.trie], place, pending.lexeme, pending.column)
+        # One more word for the -1 that ends the list.
         if code == 0 and token_list.count == token_list.capacity:
             ask_room(c, token_list, 1 + token_list.count - begin)
             code = ASKED
@@ -144,14 +170,16 @@ def compute_mask(address: int, index: int, target: int) -> int:
         return write_mask(c, node, target)
     begin_mask(c)
     c.low = NOTHING_READ
-    at, is_asked = index, False
-    while at >= 0:
-        reading = c.nodes[at].registers
+    # The mask of a state is the union of those of its readings.
+    state = index
+    is_asked = False
+    while state >= 0:
+        reading = c.nodes[state].registers
         code = collect_tokens(c, reading.place, reading.lexeme, reading.column)
         if code == FULL:
             return FULL
         is_asked = is_asked or code != 0
-        at = reading.others
+        state = reading.others
     may_end = ASKED if put_readings(c, index, 0) < 0 else readings_end(c, 0)
     if is_asked or may_end == ASKED:
         return ASKED
@@ -161,6 +189,7 @@ def compute_mask(address: int, index: int, target: int) -> int:
     code = LARGE
     if c.buffer_count < c.vocabulary.mask_words:
         code = memoise_mask(c, node, c.base_row, target)
+    # With one reading, other places that agree in what was read have the same mask (`copy_mask`).
     if (code == 0 or code == LARGE) and node.registers.others < 0:
         unit = unit_of(c, WHOLE_MASK, node.registers.lexeme, node.registers.column)
         if unit >= 0:

@@ -20,10 +20,20 @@ from structgen.machines.machine_core.lexeme_layout import ASK_START, UNKNOWN, Wo
 
 
 @jit
-def row_of(c: LarkContext, first: int, second: int, third: int, fourth: int) -> WorkRow:
-    """Return a row with these words, as the tables find it; the next one takes its place."""
+def row_of(
+    c: LarkContext,
+    first: int,
+    second: int,
+    third: int,
+    fourth: int,
+) -> WorkRow:
+    """Return a row with the words `first`, `second`, `third` and `fourth`, as the tables find it. It is
+    scratch of the block `c`: the next row takes its place. `row_of(c, top, below, 0, 0)` is a cell's."""
     row = c.work
-    row.words[0], row.words[1], row.words[2], row.words[3] = first, second, third, fourth
+    row.words[0] = first
+    row.words[1] = second
+    row.words[2] = third
+    row.words[3] = fourth
     return row
 
 
@@ -36,13 +46,19 @@ def put_cell(c: LarkContext, top: int, below: int) -> int:
 
 @jit
 def put_place(c: LarkContext, stack: int, widths: int, brackets: int) -> int:
-    """Return the number of a place, or ASKED."""
+    """Return the number of a place, or ASKED. It is a `stack` of parser states, a stack of the `widths` of
+    open blocks, and so many open `brackets`: `put_place(c, stack, widths, 0)` is outside of brackets. `c`:
+    the block."""
     number = intern_row(c, c.places, PLACE_KEY, row_of(c, stack, widths, brackets, 0))
     return number if number >= 0 else ASKED
 
 
 @jit
-def reduce_stack(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, int]:
+def reduce_stack(
+    c: LarkContext,
+    stack: int,
+    terminal: int,
+) -> tuple[int, int, int]:
     """Reduce a stack as far as a terminal wants it. Returns the state to which the terminal is shifted (the
     end state where it is the text's end), REFUSED, or ASKED; and the stack before that, its top and what is
     below. Of a stack whose top unit reductions change, the ones in between are not made.
@@ -52,18 +68,27 @@ def reduce_stack(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, i
     for cycles, 1980: the state that is looked for changes after 1, 2, 4, ... reductions).
     """
     cells = c.cells
-    top, below = cells[stack].top, cells[stack].below
-    met, met_at, lowest_height, height, count = -1, 0, 0, 0, 0
+    top = cells[stack].top
+    below = cells[stack].below
+    # The state that is looked for, and the height at which it was on top; heights count from the stack's.
+    met = -1
+    met_height = 0
+    height = 0
+    lowest_height = 0
+    count = 0
     c.low = min(c.low, stack)
     while True:
         action = c.actions[top * c.terminal_count + terminal]
         if action >= 0:
             return action - 1, top, below  # REFUSED is 0 - 1
         lowest_height = min(lowest_height, height)
-        if top == met and (lowest_height > met_at or lowest_height == height == met_at):
+        # The same state again, and what lies below it was not read: so the same reductions follow for ever.
+        if top == met and (lowest_height > met_height or lowest_height == height == met_height):
             return REFUSED, top, below
-        if lowest_height < met_at or count & (count - 1) == 0:
-            met, met_at, lowest_height = top, height, NOTHING_READ
+        if lowest_height < met_height or count & (count - 1) == 0:  # 0, 1, 2, 4, 8...
+            met = top
+            met_height = height
+            lowest_height = NOTHING_READ
         count += 1
         rule = -1 - action
         size = c.sizes[rule]
@@ -77,6 +102,7 @@ def reduce_stack(c: LarkContext, stack: int, terminal: int) -> tuple[int, int, i
                 below = cells[below].below
         c.low = min(c.low, below)
         top = c.gotos[cells[below].top * c.nonterminal_count + c.origins[rule]]
+        # Below 0: no text has this symbol here. Terminal 0, the text's end, is never shifted.
         if top < 0 or (terminal == 0 and top == c.end_state):
             return top, top, below
 
@@ -101,8 +127,9 @@ def top_of(c: LarkContext, place: int) -> int:
 def behind_newline(c: LarkContext, place: int, column: int) -> int:
     """Return the place behind the indenter's newline, whose last line has a width; REFUSED, or ASKED."""
     here = c.places[place]
-    stack, widths = here.stack, here.widths
-    if here.brackets > 0:
+    stack = here.stack
+    widths = here.widths
+    if here.brackets > 0:  # lark's indenter drops newlines in brackets
         return place
     stack = feed_terminal(c, stack, c.newline)
     if stack < 0 or column < 0:
@@ -128,22 +155,28 @@ def behind_newline(c: LarkContext, place: int, column: int) -> int:
 def behind_terminal(c: LarkContext, place: int, terminal: int) -> int:
     """Return the place behind a terminal that is neither ignored nor the newline; REFUSED, or ASKED."""
     here = c.places[place]
-    widths, brackets, bracket = here.widths, here.brackets, c.brackets[terminal]
-    after = feed_terminal(c, here.stack, terminal)
+    widths = here.widths
+    brackets = here.brackets
+    bracket = c.brackets[terminal]
+    stack = feed_terminal(c, here.stack, terminal)
     if bracket == 1:
         brackets += 1
     elif bracket == 2:
         brackets -= 1
-    if after < 0:
-        return after
-    return REFUSED if brackets < 0 else put_place(c, after, widths, brackets)
+    if stack < 0:
+        return stack
+    # lark's indenter fails where a bracket closes that is not open.
+    return REFUSED if brackets < 0 else put_place(c, stack, widths, brackets)
 
 
 @jit
 def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int:
-    """Return the place behind a lexeme, REFUSED, or ASKED. `column`: of a newline."""
+    """Return the place behind a lexeme, REFUSED, or ASKED. The lexeme, read at a `place`, is a `terminal`;
+    `column`: of a newline, else it does not count, as in `behind_lexeme(c, place, name, 0)`. `c`: the block.
+    """
     if c.is_ignored[terminal]:
         return place
+    # Steps are remembered: many tokens end the same lexeme at the same place.
     row = row_of(c, place, terminal, column if terminal == c.newline else 0, ASKED)
     row.words[4] = NOTHING_READ
     number = intern_row(c, c.steps_known, STEP_KEY, row)
@@ -151,20 +184,23 @@ def behind_lexeme(c: LarkContext, place: int, terminal: int, column: int) -> int
         return ASKED
     step = c.steps_known[number]
     if step.after == ASKED:
-        low, c.low = c.low, NOTHING_READ
+        low = c.low
+        c.low = NOTHING_READ
         if terminal == c.newline:
             step.after = behind_newline(c, place, column)
         else:
             step.after = behind_terminal(c, place, terminal)
-        step.low, c.low = c.low, low
+        step.low = c.low
+        c.low = low
     c.low = min(c.low, step.low)
     return step.after
 
 
 @jit
 def start_state_behind(c: LarkContext, place: int, carry: int, way: int) -> int:
-    """Return the lexer's state before a lexeme, or a bound text (`Lexer.start`), at a place behind a carry;
-    below 0: none, or ASKED."""
+    """Return the lexer's state before a lexeme (`way` 0), or a bound text (`Lexer.start`), at a `place`
+    behind a `carry`; below 0: none, or ASKED. `start_state_behind(c, place, 0, 0)`: nothing is owed. `c`: the
+    block."""
     stack = c.places[place].stack
     c.low = min(c.low, stack)
     context = c.context_of[c.cells[stack].top] + way * c.contexts
@@ -179,8 +215,10 @@ def start_state_behind(c: LarkContext, place: int, carry: int, way: int) -> int:
 def ends_at(c: LarkContext, place: int) -> int:
     """Return 1 if the text may end at a place, 0, or ASKED."""
     here = c.places[place]
-    stack, widths = here.stack, here.widths
+    stack = here.stack
+    widths = here.widths
     if c.newline >= 0:
+        # At the text's end lark's indenter closes all open blocks; the lowest width is that of none.
         while c.cells[widths].below >= 0:
             stack = feed_terminal(c, stack, c.dedent)
             if stack < 0:
@@ -201,4 +239,6 @@ def column_after(c: LarkContext, column: int, byte: int) -> int:
         return 0
     if column < 0:
         return column
-    return column + c.tab if byte == 9 else (column + 1 if byte == 32 else column)
+    if byte == 9:
+        return column + c.tab
+    return column + 1 if byte == 32 else column

@@ -8,6 +8,7 @@ from structgen.base.native.jit import entry, jit
 from structgen.base.native.typed_blocks import Int64s, skip
 from structgen.grammars.lark_grammars.machine.lark_layout import (
     MOST_READINGS,
+    NODE_KEY,
     READING_WORDS,
     WALK_WORDS,
     LarkContext,
@@ -35,8 +36,17 @@ from structgen.machines.machine_core.lexeme_layout import (
 
 
 @jit
-def put_reading(c: LarkContext, there: Int64s, count: int, place: int, state: int, column: int) -> int:
-    """Append a reading, once; return how many there are then, or FULL."""
+def put_reading(
+    c: LarkContext,
+    there: Int64s,
+    count: int,
+    place: int,
+    state: int,
+    column: int,
+) -> int:
+    """Append a reading, once; return how many there are then, or FULL. `there`: memory with `count` readings;
+    `place`, `state`, `column`: the new one. `put_reading(c, there, 0, place, state, 0)` puts the first one.
+    `c`: the block."""
     for i in range(count):
         reading = skip(there, READING_WORDS * i)
         if reading[0] == place and reading[1] == state and reading[2] == column:
@@ -44,58 +54,72 @@ def put_reading(c: LarkContext, there: Int64s, count: int, place: int, state: in
     if count == MOST_READINGS:
         return FULL
     reading = skip(there, READING_WORDS * count)
-    reading[0], reading[1], reading[2] = place, state, column
+    reading[0] = place
+    reading[1] = state
+    reading[2] = column
     return count + 1
 
 
 @jit
-def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte: int, byte_class: int) -> int:
-    """Read a byte of a class in some readings. Returns how many there are behind it, ASKED, or FULL."""
-    width, reading_count, is_asked = c.width, 0, False
+def move_readings(
+    c: LarkContext,
+    here: Int64s,
+    count: int,
+    there: Int64s,
+    byte: int,
+    byte_class: int,
+) -> int:
+    """Read a `byte` of a class, `byte_class`, in `count` readings that stand in `here`; those behind it are
+    written to `there`. Return how many they are, ASKED, or FULL. A special token is a class, and its byte
+    is -1: `move_readings(c, here, count, there, -1, byte_class)`. `c`: the block.
+
+    A lexeme may go on, or end before the byte, with which another one begins then: both are readings.
+    """
+    width = c.width
+    reading_count = 0
+    is_asked = False
     for n in range(count):
         reading = skip(here, READING_WORDS * n)
-        place, state, column = reading[0], reading[1], reading[2]
+        place = reading[0]
+        state = reading[1]
+        column = reading[2]
         for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
-            terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
+            terminal = c.lexeme_ends[2 * i]
+            carry = c.lexeme_ends[2 * i + 1]
+            # Does the byte break what the end owes (0), fulfil it (1), or leave some of it (2)?
             move = c.carry_moves[carry * width + byte_class]
             if move == UNASKED:
                 note_question(c, ASK_CARRY, carry, 0, 0)
                 is_asked = True
             if move == 0 or move == UNASKED:
                 continue
-            after = behind_lexeme(c, place, terminal, column)
-            is_asked = is_asked or after == ASKED
-            if after < 0:
+            next_place = behind_lexeme(c, place, terminal, column)
+            is_asked = is_asked or next_place == ASKED
+            if next_place < 0:
                 continue
             for way in range(c.ways):
-                first = start_state_behind(c, after, 0 if move == 1 else carry, way)
+                first = start_state_behind(c, next_place, 0 if move == 1 else carry, way)
                 is_asked = is_asked or first == ASKED
                 if first < 0:
                     continue
-                to = c.moves[first * width + byte_class]
-                if to == UNKNOWN:
+                target = c.moves[first * width + byte_class]
+                if target == UNKNOWN:
+                    # All questions are noted before the call returns: they are answered together.
                     note_question(c, ASK_ROW, first, 0, 0)
                     is_asked = True
-                elif to >= 0:
-                    column_before = -1 if c.may_break[first] else 0
-                    reading_count = put_reading(
-                        c,
-                        there,
-                        reading_count,
-                        after,
-                        to,
-                        column_after(c, column_before, byte) if c.may_break[to] else 0,
-                    )
+                elif target >= 0:
+                    start_column = -1 if c.may_break[first] else 0
+                    next_column = column_after(c, start_column, byte) if c.may_break[target] else 0
+                    reading_count = put_reading(c, there, reading_count, next_place, target, next_column)
                     if reading_count == FULL:
                         return FULL
-        to = c.moves[state * width + byte_class]
-        if to == UNKNOWN:
+        target = c.moves[state * width + byte_class]
+        if target == UNKNOWN:
             note_question(c, ASK_ROW, state, 0, 0)
             is_asked = True
-        elif to >= 0:
-            reading_count = put_reading(
-                c, there, reading_count, place, to, column_after(c, column, byte) if c.may_break[to] else 0
-            )
+        elif target >= 0:
+            next_column = column_after(c, column, byte) if c.may_break[target] else 0
+            reading_count = put_reading(c, there, reading_count, place, target, next_column)
             if reading_count == FULL:
                 return FULL
     return ASKED if is_asked else reading_count
@@ -103,21 +127,27 @@ def move_readings(c: LarkContext, here: Int64s, count: int, there: Int64s, byte:
 
 @jit
 def read_byte(c: LarkContext, spot: int, target_spot: int, byte: int) -> int:
-    """Read a byte in the readings at a spot (`walks` has a row for each); the readings behind it stand at
-    another one. Returns how many there are; REFUSED where there is none; ASKED, or FULL."""
-    here, there = skip(c.walks, WALK_WORDS * spot), skip(c.walks, WALK_WORDS * target_spot)
-    there[0] = move_readings(c, skip(here, 1), here[0], skip(there, 1), byte, c.classes[byte])
+    """Read a `byte` in the readings at a `spot` (`walks` has a row for each); the readings behind it stand at
+    `target_spot`. Return how many there are; REFUSED where there is none; ASKED, or FULL. A walk over a trie
+    keeps one spot for each depth: `read_byte(c, depth - 1, depth, byte)`. `c`: the block."""
+    here = skip(c.walks, WALK_WORDS * spot)
+    there = skip(c.walks, WALK_WORDS * target_spot)
+    # The first word of a spot is how many readings stand there.
+    readings = skip(here, 1)
+    next_readings = skip(there, 1)
+    there[0] = move_readings(c, readings, here[0], next_readings, byte, c.classes[byte])
     return there[0] if there[0] != 0 else REFUSED
 
 
 @jit
 def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
     """Return the number of the state of some readings, or ASKED."""
-    # in order, so that equal sets are one state: there are few
+    # Sorted, so that equal sets are one state; by insertion, since there are few.
     for i in range(1, count):
         j = i
         while j > 0:
-            first, second = skip(readings, READING_WORDS * (j - 1)), skip(readings, READING_WORDS * j)
+            first = skip(readings, READING_WORDS * (j - 1))
+            second = skip(readings, READING_WORDS * j)
             if (first[0], first[1], first[2]) <= (second[0], second[1], second[2]):
                 break
             for w in range(READING_WORDS):
@@ -125,13 +155,17 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
                 first[w] = second[w]
                 second[w] = word
             j -= 1
+    # A state is a list of rows, each with one reading; the words are those of `LarkState`, then the mask.
     state = -1
     for i in range(count):
         reading = skip(readings, READING_WORDS * i)
         row = row_of(c, READING, reading[0], reading[1], reading[2])
-        row.words[4], row.words[5], row.words[6], row.words[7] = state, 0, 0, 0
-        row.words[8], row.words[9] = -1, -1
-        state = intern_row(c, c.nodes, 8, row)
+        row.words[4] = state
+        for word in range(5, NODE_KEY):
+            row.words[word] = 0
+        row.words[NODE_KEY] = -1  # its mask is not known
+        row.words[NODE_KEY + 1] = -1
+        state = intern_row(c, c.nodes, NODE_KEY, row)
         if state < 0:
             return ASKED
     return state
@@ -141,14 +175,17 @@ def put_state(c: LarkContext, readings: Int64s, count: int) -> int:
 def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
     """Return the state of those of some readings from which some text goes on; REFUSED where there is none,
     or ASKED."""
-    live_count, is_asked = 0, False
+    live_count = 0
+    is_asked = False
     for i in range(count):
         reading = skip(readings, READING_WORDS * i)
-        alive = lexeme_lives(c, reading[0], reading[1], reading[2])
-        is_asked = is_asked or alive == ASKED
-        if alive == 1:
-            to = skip(readings, READING_WORDS * live_count)
-            to[0], to[1], to[2] = reading[0], reading[1], reading[2]
+        is_live = lexeme_lives(c, reading[0], reading[1], reading[2])
+        is_asked = is_asked or is_live == ASKED
+        if is_live == 1:
+            # Live ones move to the front of the same memory.
+            target = skip(readings, READING_WORDS * live_count)
+            for w in range(READING_WORDS):
+                target[w] = reading[w]
             live_count += 1
     if is_asked:
         return ASKED
@@ -160,17 +197,19 @@ def live_state(c: LarkContext, readings: Int64s, count: int) -> int:
 
 @jit
 def may_end_here(c: LarkContext, place: int, state: int, column: int) -> int:
-    """Return 1 if the text may end in a reading, 0, or ASKED."""
+    """Return 1 if the text may end in a reading, 0, or ASKED. The reading is a `place`, a `state` of the
+    lexer and a `column`; `may_end_here(c, place, state, 0)` is one outside of newlines. `c`: the block."""
     if c.last_at[2 * state] == UNKNOWN:
         note_question(c, ASK_LASTS, state, 0, 0)
         return ASKED
     for i in range(c.last_at[2 * state], c.last_at[2 * state + 1]):
         terminal = c.lasts[i]
-        after = place if terminal < 0 else behind_lexeme(c, place, terminal, column)
-        if after == ASKED:
+        # -1: no lexeme has begun, so the text may end at the place itself.
+        last_place = place if terminal < 0 else behind_lexeme(c, place, terminal, column)
+        if last_place == ASKED:
             return ASKED
-        if after >= 0:
-            code = ends_at(c, after)
+        if last_place >= 0:
+            code = ends_at(c, last_place)
             if code != 0:
                 return code
     return 0
@@ -187,8 +226,11 @@ def put_readings(c: LarkContext, index: int, spot: int) -> int:
         return REFUSED
     there[0] = 0
     while index >= 0:
-        registers, to = c.nodes[index].registers, skip(there, 1 + READING_WORDS * there[0])
-        to[0], to[1], to[2] = registers.place, registers.lexeme, registers.column
+        registers = c.nodes[index].registers
+        reading = skip(there, 1 + READING_WORDS * there[0])
+        reading[0] = registers.place
+        reading[1] = registers.lexeme
+        reading[2] = registers.column
         there[0] += 1
         index = registers.others
     return there[0]
@@ -197,14 +239,15 @@ def put_readings(c: LarkContext, index: int, spot: int) -> int:
 @jit
 def readings_end(c: LarkContext, spot: int) -> int:
     """Return 1 if the text may end in a reading at a spot, 0, or ASKED."""
-    there, worst = skip(c.walks, WALK_WORDS * spot), 0
+    there = skip(c.walks, WALK_WORDS * spot)
+    answer = 0
     for i in range(there[0]):
         reading = skip(there, 1 + READING_WORDS * i)
         code = may_end_here(c, reading[0], reading[1], reading[2])
         if code == 1:
             return 1
-        worst = min(worst, code)
-    return worst
+        answer = min(answer, code)  # ASKED is below 0
+    return answer
 
 
 @entry("int64(int64, int64, int64)")
@@ -215,8 +258,8 @@ def load_readings(address: int, index: int, spot: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def step_on(address: int, spot: int, target_spot: int, byte: int) -> int:
-    """Read a byte in the readings at a spot, to another one. Returns how many there are; REFUSED; ASKED;
-    FULL."""
+    """Read a `byte` in the readings at a `spot`, to `target_spot` (`read_byte`). Return how many there are;
+    REFUSED; ASKED; FULL. `address`: of the block."""
     return read_byte(LarkContext(address), spot, target_spot, byte)
 
 
@@ -247,6 +290,7 @@ def after_special(address: int, index: int, byte_class: int) -> int:
     c = LarkContext(address)
     if put_readings(c, index, 0) < 0:
         return REFUSED
+    # From spot 0 to the readings of spot 1, of which nobody else reads the count.
     there = skip(c.walks, WALK_WORDS)
     count = move_readings(c, skip(c.walks, 1), c.walks[0], there, -1, byte_class)
     return count if count < 0 else live_state(c, there, count)
@@ -255,7 +299,8 @@ def after_special(address: int, index: int, byte_class: int) -> int:
 @entry("int64(int64, int64, int64)")
 def live_state_of(address: int, readings: int, count: int) -> int:
     """Return the live state of some readings, REFUSED where none lives, or ASKED."""
-    c, reading_count = LarkContext(address), 0
+    c = LarkContext(address)
+    reading_count = 0
     for i in range(count):
         reading = skip(Int64s(readings), READING_WORDS * i)
         reading_count = put_reading(c, c.walks, reading_count, reading[0], reading[1], reading[2])
@@ -268,10 +313,11 @@ def live_state_of(address: int, readings: int, count: int) -> int:
 def first_state(address: int, parser_state: int, lexeme: int) -> int:
     """Return the state before the first byte, or ASKED."""
     c = LarkContext(address)
-    stack, widths = put_cell(c, parser_state, -1), put_cell(c, -1, -1)
+    stack = put_cell(c, parser_state, -1)
+    widths = put_cell(c, -1, -1)  # the width 0, as -1 - 0
     place = ASKED if stack < 0 or widths < 0 else put_place(c, stack, widths, 0)
     if place < 0:
         return ASKED
-    reading = c.walks
-    reading[0], reading[1], reading[2] = place, lexeme, -1 if c.may_break[lexeme] else 0
-    return put_state(c, reading, 1)
+    column = -1 if c.may_break[lexeme] else 0
+    put_reading(c, c.walks, 0, place, lexeme, column)
+    return put_state(c, c.walks, 1)

@@ -1,8 +1,13 @@
 """A Lark grammar as the `lark` package builds it, read into frozen tables.
 
-`lark_loader` runs lark. `loaded_grammar` has the values: terminals, the lexer's contexts, parser actions.
-`loader_remarks` lists what lark resolved silently. `plain_rules` is the grammar without a lexer.
+What comes in: the text of a grammar, with folders for its imports. What goes out: `ParserTables`, or
+`PlainRules` for a grammar without a lexer.
 
-`written_out` counts what a grammar comes to before lark writes it out. For errors: `pattern_places` finds
-where a refused pattern stands, `lark_cures` says what was probably meant.
+`loaded_grammar` has the values, and is the file to read first: terminals, the lexer's contexts, parser
+actions. `lark_loader` runs lark and reads its tables, `plain_rules` its rules alone. `loader_remarks` lists
+the conflicts that lark resolved silently, and unused names.
+
+`written_out` counts the rules of a grammar before lark writes them out: so a small text with huge rules ends
+in a LimitError. For errors: `pattern_places` finds where a refused pattern stands, and `lark_cures` guesses
+how to mend a grammar.
 """

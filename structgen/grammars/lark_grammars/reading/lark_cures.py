@@ -1,4 +1,4 @@
-"""What was probably meant where lark refuses a grammar: the last sentence of the error."""
+"""Guesses how to mend a grammar that lark refuses: the last sentence of the error."""
 
 from __future__ import annotations
 
@@ -23,25 +23,36 @@ def place_of(message: str, text: str) -> tuple[int, int] | None:
     place = _PLACE.search(message)
     if place:
         return int(place[1]), int(place[2])
-    undefined_name = _UNDEFINED.search(message)
-    used = re.search(rf"\b{undefined_name[1] or undefined_name[2]}\b", text) if undefined_name else None
-    if used is None:
+    undefined = _UNDEFINED.search(message)
+    if undefined is None:
         return None
-    text_before = text[: used.start()]
-    return text_before.count("\n") + 1, used.start() - text_before.rfind("\n")
+    first_use = re.search(rf"\b{undefined[1] or undefined[2]}\b", text)
+    if first_use is None:
+        return None
+    offset = first_use.start()
+    text_before = text[:offset]
+    # Without a line break `rfind` returns -1, and columns count from 1 all the same.
+    return text_before.count("\n") + 1, offset - text_before.rfind("\n")
 
 
-def cure_for(message: str, text: str, place: tuple[int, int] | None) -> str:
+def cure_for(
+    message: str,
+    text: str,
+    place: tuple[int, int] | None,
+) -> str:
     """Return how to mend a grammar that lark refuses with a message, at a place of its text."""
-    undefined_name = _UNDEFINED.search(message)
-    if undefined_name:
-        return _cure_for_undefined(undefined_name[1] or undefined_name[2], text)
+    undefined = _UNDEFINED.search(message)
+    if undefined:
+        return _cure_for_undefined(undefined[1] or undefined[2], text)
     for part, cure in _BY_MESSAGE.items():
         if part in message:
             return cure
-    if place is None or not 0 < place[0] <= len(lines := text.split("\n")):
+    lines = text.split("\n")
+    if place is None or not 0 < place[0] <= len(lines):  # an imported file may have more lines
         return USUAL
-    line, column = lines[place[0] - 1], place[1] - 1
+    line = lines[place[0] - 1]
+    column = place[1] - 1
+    # Else the text at the place tells: most faults are habits from other dialects.
     rest = line[column:]
     if "::=" in line:
         return "Write rules of Lark as name: ...; sg.ebnf takes rules with ::=."
@@ -82,9 +93,11 @@ def _cure_for_undefined(name: str, text: str) -> str:
     defined_names = _LEFT.findall(text)
     if name in _COMMON:
         return f"Write %import common.{name} on a line of its own."
+    # So many names at most, since the comparison takes longer than lark's loading for a large grammar.
     close = get_close_matches(name, defined_names[:1000], 1) or get_close_matches(name, _COMMON, 1)
     if name.isupper() and close and close[0] in _COMMON:
         return f"Write %import common.{close[0]} on a line of its own, or define it: {name}: ..."
     if name.upper() in _COMMON:
         return f"Terminals are written in capitals: %import common.{name.upper()}."
-    return f"Define it: {name}: ...{f' Or was {close[0]} meant?' if close else ''}"
+    question = f" Or was {close[0]} meant?" if close else ""
+    return f"Define it: {name}: ...{question}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +48,21 @@ INDENTER: Final = (
 )
 """The attributes of an indenter."""
 
+# lark is imported inside functions: a grammar whose tables are kept is loaded without it.
+
 
 class _Recorder:
-    """Replaces lark's contextual lexer, and records its arguments."""
+    """Replaces lark's contextual lexer, and records its arguments. So lark compiles no patterns."""
 
-    def __init__(self, conf: Any, states: dict[int, Any], always_accept: Sequence[str] = ()) -> None:
-        self.conf, self.states, self.always = conf, states, frozenset(always_accept)
+    def __init__(
+        self,
+        conf: Any,
+        states: dict[int, Any],
+        always_accept: Sequence[str] = (),
+    ) -> None:
+        self.conf = conf
+        self.states = states
+        self.always = frozenset(always_accept)
 
 
 class Import(NamedTuple):
@@ -84,17 +93,21 @@ def read_by_lark(
     bound: Sequence[str],
     text_only: bool,
 ) -> tuple[Any, Imports]:
-    """Return lark's `Grammar` of a text, and the imports that it asked for (arguments: as of `load_tables`).
+    """Return lark's `Grammar` of a text, and the imports that it asked for. The arguments are those of
+    `load_tables`: `text`, the path `source` (None: no file), `import_paths`, `limits`, `bound`, `text_only`.
 
-    Raises lark's errors; GrammarError for a bound name that is not declared; LimitError for what it comes to.
+    Raises lark's errors; GrammarError for a bound name that is not declared; LimitError for more rules, or
+    parts of a terminal, than the limits allow.
     """
     from lark.load_grammar import GrammarBuilder
 
-    imports, where = Imports(), source or "grammar"
-    if text_only:
+    imports = Imports()
+    where = source or "grammar"
+    if text_only:  # a stranger's text: its terminals are bounded before lark writes them out
         check_terminals(text, limits)
-    places: list[Any] = [imports, _library_alone] if text_only else [imports, *import_paths]
-    builder = GrammarBuilder(False, places)
+    # The recorder comes first: it finds nothing, so lark asks the others, too.
+    importers: list[Any] = [imports, _library_alone] if text_only else [imports, *import_paths]
+    builder = GrammarBuilder(False, importers)
     builder.load_grammar(text, source or "<string>")
     grammar = builder.build()
     check_rules(grammar.rule_defs, limits, where)
@@ -103,11 +116,11 @@ def read_by_lark(
     for name in bound:
         if name not in declared_names:
             fault = f"{name} has a pattern" if name in terminals else f"There is no terminal {name}"
-            there = f"; declared are {', '.join(sorted(declared_names))}" if declared_names else ""
+            declared_ones = f"; declared are {', '.join(sorted(declared_names))}" if declared_names else ""
             raise GrammarError(
                 f"{fault}: what is bound is declared.",
                 where=where,
-                cure=f"Write %declare {name} in the grammar, or bind another name{there}.",
+                cure=f"Write %declare {name} in the grammar, or bind another name{declared_ones}.",
             )
     return grammar, imports
 
@@ -160,12 +173,15 @@ def load_tables(
     """Return the tables of a grammar, and its imports. Cost: lark's own loading (5 ms for JSON, 50 to 100 ms
     for Python) and a few milliseconds.
 
-    `postlex`: an indenter (`indenter_of`), or None. `bound`: declared terminals that another grammar reads;
-    each gets its stand-in as a pattern.
-    `text_only`: only lark's own library is imported. Raises GrammarError with lark's message, RegexError
-    (by terminal) for patterns without an automaton, LimitError
-    for more rules than `limits.grammar_rules` and for texts of more terminals than `limits.oracle_steps`,
-    OptionError.
+    `start`: the start rule. `source`: the path of the file, None for a text; `import_paths`: where imports
+    are looked for beside it. `postlex`: an indenter (`indenter_of`), or None. `bound`: declared terminals
+    that another grammar reads; each gets its stand-in as a pattern. `text_only`: only lark's own library is
+    imported. For example, `load_tables('start: "a"', start="start", source=None, import_paths=(),
+    postlex=None, limits=Limits())`.
+
+    Raises GrammarError with lark's message, RegexError (by terminal) for patterns without an automaton,
+    LimitError for more rules than `limits.grammar_rules` and for texts of more terminals than
+    `limits.oracle_steps`, OptionError.
     """
     import lark
 
@@ -189,8 +205,9 @@ def load_tables(
     parser = built.parser.parser
     tables = _Tables(lexer, parser, start, postlex, _declared_names(grammar))
     tables.read_indentation()  # names a missing terminal of the indenter before `never_made` does
-    indenter_terminals = () if postlex is None else (postlex.INDENT_type, postlex.DEDENT_type)
-    have = {*(terminal.name for terminal in built.terminals), *indenter_terminals}
+    have = {terminal.name for terminal in built.terminals}
+    if postlex is not None:  # the indenter makes two terminals itself
+        have |= {postlex.INDENT_type, postlex.DEDENT_type}
     never = never_made(built.rules, start, built.ignore_tokens, have, source or "grammar")
     remarks = remarks_of(grammar, built, parser.analysis, start, never)
     parser_tables = tables.read_tables(remarks)  # names a pattern that is wrong
@@ -208,28 +225,36 @@ def _put_stand_ins(grammar: Any, bound: Sequence[str]) -> None:
     from lark import Tree
     from lark.lexer import PatternRE
 
-    numbers = {name: number for number, name in enumerate(bound)}
-    grammar.term_defs = [
-        (name, (Tree("pattern", [PatternRE(stand_in(numbers[name]))]), 0))
-        if name in numbers
-        else (name, definition)
-        for name, definition in grammar.term_defs
-    ]
+    # A terminal without a pattern would be in no context of the lexer.
+    stand_ins = {
+        name: (Tree("pattern", [PatternRE(stand_in(number))]), 0) for number, name in enumerate(bound)
+    }
+    grammar.term_defs = [(name, stand_ins.get(name, definition)) for name, definition in grammar.term_defs]
 
 
 def never_made(
-    rules: Sequence[Any], start: str, ignored_names: Sequence[str], have: Collection[str], where: str
+    rules: Sequence[Any],
+    start: str,
+    ignored_names: Sequence[str],
+    have: Collection[str],
+    where: str,
 ) -> tuple[str, ...]:
-    """Return the declared terminals in lark's rules that nothing makes: those not in `have`. Raises
+    """Return the declared terminals in lark's rules that nothing makes: those not in `have`.
+
+    `rules`: lark's, expanded; `start`: the start rule; `ignored_names`: terminals that %ignore names;
+    `where`: the file, for errors. With `have={"A"}` and the rule `start: A [B]` that is `("B",)`. Raises
     GrammarError, which names the terminal, if it is ignored, or if every text of the start rule needs it."""
     used = {str(symbol.name) for rule in rules for symbol in rule.expansion if symbol.is_term}
     never = tuple(sorted(used.difference(have)))
     needed_names = sorted(map(str, set(ignored_names).difference(have)))
     if never and not needed_names:
-        plain = [(str(rule.origin.name), tuple(str(of.name) for of in rule.expansion)) for rule in rules]
-        if start in productive_symbols(plain, used) and start not in productive_symbols(
-            plain, used.difference(never)
-        ):
+        plain = [
+            (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
+        ]
+        # Without any text, with or without the terminals, the fault is another one, and is told elsewhere.
+        has_text = start in productive_symbols(plain, used)
+        has_text_without = start in productive_symbols(plain, used.difference(never))
+        if has_text and not has_text_without:
             needed_names = [*never]
     if needed_names:
         raise GrammarError(
@@ -262,9 +287,11 @@ def check_options(start: str, import_paths: Sequence[Importer]) -> None:
         raise OptionError(
             f"A start rule is a name, not a {type(start).__name__}.", where="start", cure='Pass start="rule".'
         )
+    # A single path is refused, too: a string is a sequence of its characters.
     is_list = isinstance(import_paths, Sequence) and not isinstance(import_paths, str)
     for path in import_paths if is_list else [import_paths]:
-        if path is import_paths or not (isinstance(path, str | Path) or callable(path)):
+        is_importer = isinstance(path, str | Path) or callable(path)
+        if path is import_paths or not is_importer:
             raise OptionError(
                 f"import_paths holds folders and lark's loaders; this is {path!r}.",
                 where="import_paths",
@@ -281,10 +308,13 @@ def _bounded_parser(limits: Limits) -> type:
     max_items = limits.parser_states // _STATES_AN_ITEM
 
     class Analyzer(LALR_Analyzer):
-        items, expansions = 0, dict[tuple[Any, int], Any]()
+        items = 0
+        # Of the class, which is made once for each grammar.
+        expansions: ClassVar[dict[tuple[Any, int], Any]] = {}
 
         def expand_rule(self, source_rule: Any, rules_by_origin: Any = None) -> Any:
             """As lark's, once for each rule; counts the items that it adds to a state."""
+            # lark expands a rule again in each state that has it.
             key = source_rule, id(rules_by_origin)
             if key not in self.expansions:
                 self.expansions[key] = super().expand_rule(source_rule, rules_by_origin)
@@ -299,25 +329,31 @@ def _bounded_parser(limits: Limits) -> type:
             return self.expansions[key]
 
         def compute_includes_lookback(self) -> None:
-            """As lark's, which walks all items of a state for each of its rules."""
-            every, self.nonterminal_transitions = self.nonterminal_transitions, []
-            for state, origins in group_by_first(every).items():
-                whole = state.closure
-                parts: dict[Any, Any] = group_by_first((item.rule.origin, item) for item in whole)
+            """As lark's, which walks all items of a state for each of its rules: here it is called for one
+            nonterminal of a state at a time, and is shown the items of its rules alone."""
+            all_transitions = self.nonterminal_transitions
+            for state, origins in group_by_first(all_transitions).items():
+                all_items = state.closure
+                items_of: dict[Any, Any] = group_by_first((item.rule.origin, item) for item in all_items)
                 for origin in origins:
-                    state.closure = parts.get(origin, [])
+                    state.closure = items_of.get(origin, [])
                     self.nonterminal_transitions = [(state, origin)]
                     super().compute_includes_lookback()  # type: ignore[no-untyped-call]
-                state.closure = whole
-            self.nonterminal_transitions = every
+                state.closure = all_items
+            self.nonterminal_transitions = all_transitions
 
     class BoundedParser(LALR_Parser):
-        def __init__(self, conf: Any, debug: bool = False, strict: bool = False) -> None:
+        def __init__(
+            self,
+            conf: Any,
+            debug: bool = False,
+            strict: bool = False,
+        ) -> None:
             if len(conf.rules) > limits.grammar_rules:
                 raise LimitError(
                     f"The grammar comes to {len(conf.rules):,} rules.", limit="grammar_rules", where="grammar"
                 )
-            # in debug mode the table contains the items of its states; state numbers are positions there
+            # In debug mode the table contains the items of its states; state numbers are positions there.
             analysis = Analyzer(conf, debug=True, strict=strict)
             analysis.compute_lalr()
             self.items = tuple(analysis.parse_table.states)
@@ -336,21 +372,35 @@ _READERS: Final = {
 """The cure by the ending of a file that is probably in another language."""
 
 
-def refusal_error(error: BaseException, text: str, source: str | None, start: str) -> GrammarError:
-    """Return the GrammarError for an error of lark."""
+def refusal_error(
+    error: BaseException,
+    text: str,
+    source: str | None,
+    start: str,
+) -> GrammarError:
+    """Return the GrammarError for an `error` of lark. It names the place in the `text`, or in the file
+    `source`, and how to mend it: for the `start` rule "begin", say, `Write begin: ...`."""
     message = str(error).strip()
     where = source or "grammar"
-    line, column = getattr(error, "line", -1), getattr(error, "column", -1)
-    place = (line, column) if isinstance(line, int) and line > 0 else place_of(message, text)
+    # Errors of lark's own parser have a place as attributes, others in their message.
+    line = getattr(error, "line", -1)
+    column = getattr(error, "column", -1)
+    has_place = isinstance(line, int) and line > 0
+    place = (line, column) if has_place else place_of(message, text)
     if place is not None:
         where = f"{where}, line {place[0]}, column {place[1]}"
     cure = cure_for(message, text, place)
     if "undefined rule" in message and f"'{start}'" in message:
-        names = sorted(set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE)))[:12]
+        rule_names = set(re.findall(r"^[ \t]*[?!]*(_*[a-z][a-z0-9_]*)\b", text, re.MULTILINE))
         message = f"there is no rule {start}."
-        cure = f"Pass start= one of its rules: {', '.join(names)}." if names else f"Write {start}: ..."
+        cure = f"Write {start}: ..."
+        if rule_names:
+            cure = f"Pass start= one of its rules: {', '.join(sorted(rule_names)[:12])}."
     cure = _READERS.get(Path(source or "").suffix, cure)
-    end = "\n" if message.endswith("^") else "" if message.endswith((".", "!")) else "."
+    # Some messages end with a line that points at a character: no full stop is put behind it.
+    end = "\n" if message.endswith("^") else "."
+    if message.endswith((".", "!")):
+        end = ""
     return GrammarError(f"lark refuses the grammar: {message}{end}", where=where, cure=cure)
 
 
@@ -364,6 +414,7 @@ def indenter_of(postlex: Any) -> Any:
         raise OptionError(
             f"A post-lexer that is a {kind.__name__} cannot be followed.", where="postlex", cure=cure
         )
+    # All classes between the indenter's and lark's own: each may override a method.
     for base in kind.__mro__:
         if base is Indenter:
             break
@@ -372,8 +423,9 @@ def indenter_of(postlex: Any) -> Any:
         try:
             postlex = kind()
         except (TypeError, AssertionError) as error:
-            # lark only asserts that tab_len is above 0, without a message
-            fault = f"lark cannot make a {kind.__name__}: {str(error) or 'its tab_len is not above nought'}."
+            # lark only asserts that tab_len is above 0, without a message.
+            reason = str(error) or "its tab_len is not above nought"
+            fault = f"lark cannot make a {kind.__name__}: {reason}."
             raise OptionError(fault, where="postlex", cure=cure) from None
     _check_overrides(kind.__name__, vars(postlex), cure)
     if not isinstance(postlex.tab_len, int) or postlex.tab_len < 1:
@@ -386,15 +438,15 @@ def indenter_of(postlex: Any) -> Any:
 
 
 def _check_overrides(kind: str, attributes: Mapping[str, Any], cure: str) -> None:
-    own = [
-        name
-        for name, value in attributes.items()
-        if name not in INDENTER
-        and (callable(value) or isinstance(value, property | classmethod | staticmethod))
-    ]
-    if own:
+    """Raise OptionError where a class, or an instance, of an indenter has methods of its own."""
+    methods = []
+    for name, value in attributes.items():
+        is_method = callable(value) or isinstance(value, property | classmethod | staticmethod)
+        if is_method and name not in INDENTER:
+            methods.append(name)
+    if methods:
         raise OptionError(
-            f"{kind} overrides {', '.join(sorted(own))}: what it does to tokens is not known.",
+            f"{kind} overrides {', '.join(sorted(methods))}: what it does to tokens is not known.",
             where="postlex",
             cure=cure,
         )
@@ -413,39 +465,42 @@ class _Tables:
     ) -> None:
         """`declared_names`: terminals without a pattern (those of the indenter may be in no rule)."""
         self._flags = int(lexer.conf.g_regex_flags)
-        self.lexer, self.start, self.indenter = lexer, start, indenter
-        self.table, self.items = parser._parse_table, parser.items
-        table = self.table
+        self.lexer = lexer
+        self.start = start
+        self.indenter = indenter
+        self.table = parser._parse_table
+        self.items = parser.items
         self.terminals = {terminal.name: terminal for terminal in lexer.conf.terminals}
+        # The parser's table names terminals and nonterminals alike; the latter are origins of rules.
         origins = {item.rule.origin.name for items in self.items for item in items}
-        names = {name for row in table.states.values() for name in row} - origins
+        names = {name for row in self.table.states.values() for name in row} - origins
         if indenter is not None:
             names |= declared_names & {indenter.INDENT_type, indenter.DEDENT_type}
-        self.names = ["$END", *sorted((names | set(self.terminals)) - {"$END"})]
+        names |= set(self.terminals)
+        self.names = ["$END", *sorted(names - {"$END"})]
         self.number = {name: number for number, name in enumerate(self.names)}
         # An ignored string that replaces a match is not ignored: lark decides that by the match. It is a
         # separate terminal, which the parser treats like the string.
-        self.unignored_numbers = {
-            name: len(self.names) + count
-            for count, name in enumerate(
-                name for name in self.names if name in lexer.conf.ignore and self._is_string(name)
-            )
-        }
+        self.unignored_numbers: dict[str, int] = {}
+        for name in self.names:
+            if name in lexer.conf.ignore and self._is_string(name):
+                self.unignored_numbers[name] = len(self.names) + len(self.unignored_numbers)
         self._order: dict[str, tuple[Any, ...]] = {}
         """For each terminal read so far: the key by which lark orders it."""
         self._rules = Numbered[Any]()
 
     def _is_string(self, name: str) -> bool:
+        """Return whether a terminal is a string of the grammar, not a pattern."""
         from lark.lexer import PatternStr
 
         return isinstance(self.terminals[name].pattern, PatternStr)
 
     def _numbers_of(self, name: str) -> list[int]:
         """Return the numbers of a terminal: its own, and the one under which it is not ignored."""
-        return [
-            self.number[name],
-            *([self.unignored_numbers[name]] if name in self.unignored_numbers else []),
-        ]
+        numbers = [self.number[name]]
+        if name in self.unignored_numbers:
+            numbers.append(self.unignored_numbers[name])
+        return numbers
 
     def _state_order(self) -> list[int]:
         """Return lark's states in an order that depends only on the grammar: as they are reached from the
@@ -453,32 +508,36 @@ class _Tables:
         processes, and ties between completions are broken by numbers."""
         from lark.parsers.lalr_analysis import Shift
 
-        order = dict.fromkeys([self.table.start_states[self.start]])
+        order = dict.fromkeys([self.table.start_states[self.start]])  # a set in order
         waiting = list(order)
         for state in waiting:  # the list grows meanwhile
             row = self.table.states[state]
-            after = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
-            waiting += (new := [state for state in dict.fromkeys(after) if state not in order])
-            order |= dict.fromkeys(new)
-        return [*order, *(state for state in self.table.states if state not in order)]
+            targets = [argument for _name, (action, argument) in sorted(row.items()) if action is Shift]
+            new_states = [target for target in dict.fromkeys(targets) if target not in order]
+            waiting += new_states
+            order |= dict.fromkeys(new_states)
+        unreachable = [state for state in self.table.states if state not in order]
+        return [*order, *unreachable]
 
     def read_tables(self, remarks: Remarks) -> ParserTables:
         """Return the tables. Raises RegexError for a pattern that is wrong."""
-        table, order = self.table, self._state_order()
-        new = {state: number for number, state in enumerate(order)}
+        table = self.table
+        order = self._state_order()
+        number_of_state = {state: number for number, state in enumerate(order)}
         terminals = tuple(map(self._make_terminal, [*self.names, *self.unignored_numbers]))
         kernels = tuple(map(self._kernel_items, order))
-        actions, shifts = self._read_actions(order, new)
-        # a terminal that nothing makes is an error everywhere; the states stay those of lark
-        # (a terminal of unreachable rules has no number)
-        actions[:, [self.number[name] for name in remarks.never_made if name in self.number]] = NONE
+        actions, shifts = self._read_actions(order, number_of_state)
+        # A terminal that nothing makes is an error everywhere; the states stay those of lark.
+        # A terminal of unreachable rules has no number.
+        never_made_numbers = [self.number[name] for name in remarks.never_made if name in self.number]
+        actions[:, never_made_numbers] = NONE
         rules = self._rules.values
         symbols = (symbol.name for rule in rules for symbol in (rule.origin, *rule.expansion))
-        names = dict.fromkeys(name for name in symbols if name not in self.number)
-        origins = {name: number for number, name in enumerate(names)}
+        nonterminals = dict.fromkeys(name for name in symbols if name not in self.number)
+        origins = {name: number for number, name in enumerate(nonterminals)}
         gotos = np.full((len(order), len(origins)), -1, np.int32)
-        for state, name, after in shifts:
-            gotos[state, origins[name]] = after
+        for state, name, target in shifts:
+            gotos[state, origins[name]] = target
         contexts, context_of = self._read_contexts(order)
         return ParserTables(
             terminals=terminals,
@@ -489,8 +548,8 @@ class _Tables:
             contexts=contexts,
             context_of=context_of,
             ignored_terminals=frozenset(self.number[name] for name in self.lexer.conf.ignore),
-            start=new[table.start_states[self.start]],
-            end=new[table.end_states[self.start]],
+            start=number_of_state[table.start_states[self.start]],
+            end=number_of_state[table.end_states[self.start]],
             indentation=self.read_indentation(),
             flags=self._flags,
             kernels=kernels,
@@ -498,44 +557,55 @@ class _Tables:
         )
 
     def _kernel_items(self, state: int) -> tuple[tuple[int, int], ...]:
-        """Return the kernel items of one of lark's states."""
+        """Return the kernel items of one of lark's states: a rule, and how many of its symbols were read."""
         kernel = [
             item for item in self.items[state] if item.index or item.rule.origin.name.startswith("$root_")
         ]
+        # lark has them in sets, whose order differs between processes.
         kernel.sort(key=lambda item: (str(item.rule), item.index))
         return tuple((self._rules.number_of(item.rule), item.index) for item in kernel)
 
     def _read_actions(
-        self, order: list[int], new: dict[int, int]
+        self, order: list[int], number_of_state: dict[int, int]
     ) -> tuple[npt.NDArray[np.int32], list[tuple[int, str, int]]]:
         """Return the parser's actions, and its shifts of nonterminals: the state, the name, the state behind.
-        `order`: lark's states, `new`: their numbers here."""
+        `order`: lark's states, `number_of_state`: their numbers here."""
         from lark.parsers.lalr_analysis import Shift
 
-        actions = np.zeros((len(order), len(self.names) + len(self.unignored_numbers)), np.int32)
+        terminal_count = len(self.names) + len(self.unignored_numbers)
+        actions = np.zeros((len(order), terminal_count), np.int32)
         cells: list[tuple[int, int, int]] = []
         shifts: list[tuple[int, str, int]] = []
-        numbers = {name: self._numbers_of(name) for name in self.names}
-        for state, old in enumerate(order):
-            for name, (action, argument) in sorted(self.table.states[old].items()):
-                if name in numbers:
-                    does = new[argument] + 1 if action is Shift else -1 - self._rules.number_of(argument)
-                    cells += [(state, number, does) for number in numbers[name]]
+        terminal_numbers = {name: self._numbers_of(name) for name in self.names}
+        for state, lark_state in enumerate(order):
+            for name, (action, argument) in sorted(self.table.states[lark_state].items()):
+                if name not in terminal_numbers:
+                    shifts.append((state, name, number_of_state[argument]))
+                    continue
+                if action is Shift:
+                    code = number_of_state[argument] + 1
                 else:
-                    shifts.append((state, name, new[argument]))
-        states, terminals, done = np.array(cells, np.int32).reshape(-1, 3).T
-        actions[states, terminals] = done
+                    code = -1 - self._rules.number_of(argument)
+                cells += [(state, number, code) for number in terminal_numbers[name]]
+        # All at once: numpy takes as long for one cell as for many.
+        states, terminals, codes = np.array(cells, np.int32).reshape(-1, 3).T
+        actions[states, terminals] = codes
         return actions, shifts
 
     def _make_rule(self, rule: Any, origins: dict[str, int]) -> Rule:
-        symbols = tuple(
-            self._numbers_of(symbol.name)[-1] if symbol.name in self.number else -1 - origins[symbol.name]
-            for symbol in rule.expansion
-        )
+        """Return one of lark's rules. `origins`: the numbers of nonterminals."""
+        symbols = []
+        for symbol in rule.expansion:
+            if symbol.name in self.number:
+                # Of two numbers the last one: a string in a rule is not ignored there.
+                symbols.append(self._numbers_of(symbol.name)[-1])
+            else:
+                symbols.append(-1 - origins[symbol.name])
         text = f"{rule.origin.name}: {' '.join(symbol.name for symbol in rule.expansion)}".rstrip()
-        return Rule(origins[rule.origin.name], symbols, text)
+        return Rule(origins[rule.origin.name], tuple(symbols), text)
 
     def _make_terminal(self, name: str) -> Terminal:
+        """Return the terminal of a name; one without a pattern is made by the indenter, or by nobody."""
         definition = self.terminals.get(name)
         if definition is None:
             return Terminal(str(name), None, False)
@@ -544,11 +614,13 @@ class _Tables:
         return Terminal(str(name), pattern, self._is_string(name), source_text)
 
     def _read_contexts(self, order: list[int]) -> tuple[tuple[Context, ...], Any]:
+        """Return the contexts of the lexer, and the number of the context of each state."""
         sets = Numbered[frozenset[str]]()
         context_of = np.zeros(len(order), np.int32)
         always = frozenset(self.lexer.conf.ignore) | self.lexer.always
-        for state, old in enumerate(order):
-            names = frozenset(name for name in always.union(self.lexer.states[old]) if name in self.terminals)
+        for state, lark_state in enumerate(order):
+            accepted_names = always.union(self.lexer.states[lark_state])
+            names = frozenset(name for name in accepted_names if name in self.terminals)
             context_of[state] = sets.number_of(names)
         return tuple(map(self._make_context, sets.values)), context_of
 
@@ -559,27 +631,34 @@ class _Tables:
         for name in sorted(names - self._order.keys()):
             self._order[name] = self._read_terminal(self.terminals[name])
         terminals = [self.terminals[name] for name in sorted(names, key=self._order.__getitem__)]
-        strings = [t for t in terminals if isinstance(t.pattern, PatternStr)]
+        strings = [terminal for terminal in terminals if isinstance(terminal.pattern, PatternStr)]
         embedded_names: set[str] = set()
         unless: list[tuple[int, tuple[int, ...]]] = []
         for terminal in terminals:
             if not isinstance(terminal.pattern, PatternRE):
                 continue
-            equal = [
-                s for s in strings if s.priority == terminal.priority and self._embeds_string(terminal, s)
+            embedded = [
+                string
+                for string in strings
+                if string.priority == terminal.priority and self._embeds_string(terminal, string)
             ]
-            if equal:
-                if terminal.name not in self.lexer.conf.ignore:
-                    string_numbers = tuple(self._numbers_of(s.name)[-1] for s in equal)
-                    unless.append((self.number[terminal.name], string_numbers))
-                embedded_names |= {s.name for s in equal if s.pattern.flags <= terminal.pattern.flags}
-        terminal_numbers = tuple(self.number[t.name] for t in terminals if t.name not in embedded_names)
-        return Context(terminal_numbers, tuple(unless))
+            if not embedded:
+                continue
+            # lark drops an ignored lexeme before it asks whether a string replaces it.
+            if terminal.name not in self.lexer.conf.ignore:
+                string_numbers = tuple(self._numbers_of(string.name)[-1] for string in embedded)
+                unless.append((self.number[terminal.name], string_numbers))
+            # A string with flags that the pattern lacks stays in the scan, beside the pattern.
+            flags = terminal.pattern.flags
+            embedded_names |= {string.name for string in embedded if string.pattern.flags <= flags}
+        scanned = (terminal.name for terminal in terminals if terminal.name not in embedded_names)
+        return Context(tuple(self.number[name] for name in scanned), tuple(unless))
 
     def _read_terminal(self, terminal: Any) -> tuple[Any, ...]:
         """Return the key by which lark orders terminals. Raises RegexError for a pattern without an
         automaton."""
-        pattern, where = terminal.pattern, f"terminal {terminal.name}"
+        pattern = terminal.pattern
+        where = f"terminal {terminal.name}"
         expression = pattern.to_regexp()
         parse_pattern(expression, self._flags, where=where)
         if pattern.min_width == 0:
@@ -592,6 +671,8 @@ class _Tables:
 
     @remember_answers
     def _embeds_string(self, terminal: Any, string: Any) -> bool:
+        """Return whether a pattern matches the whole of a string. As lark asks it, with `match`: so a pattern
+        whose first match is shorter does not count."""
         match = re.match(terminal.pattern.to_regexp(), string.pattern.value, self._flags)
         return match is not None and match.group(0) == string.pattern.value
 
@@ -618,4 +699,9 @@ class _Tables:
         )
 
     def _numbers_of_all(self, names: Sequence[str]) -> frozenset[int]:
-        return frozenset(number for name in names if name in self.number for number in self._numbers_of(name))
+        """Return the numbers of brackets; those that the grammar does not have are left out."""
+        numbers: set[int] = set()
+        for name in names:
+            if name in self.number:
+                numbers.update(self._numbers_of(name))
+        return frozenset(numbers)

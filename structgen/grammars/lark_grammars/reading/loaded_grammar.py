@@ -105,15 +105,15 @@ class ParserTables:
     end: int
     """The states before the first terminal, and after the start rule."""
     indentation: Indentation | None
-    """What the indenter does; None: the grammar has none."""
+    """The indenter; None: the grammar has none."""
     flags: int
     """The flags of `re` for all patterns."""
     kernels: tuple[tuple[tuple[int, int], ...], ...]
     """[states]: the kernel items: a rule, and how many of its symbols were read."""
     remarks: Remarks = NO_REMARKS
     available: frozenset[int] | None = None
-    """The bytes that texts have, where a vocabulary lacks some: what needs others is left out of the
-    patterns. None: all."""
+    """The bytes that texts may have, where a vocabulary lacks some: characters with others are left out of
+    the patterns. None: all."""
 
     def without_bytes(self, missing: frozenset[int]) -> ParserTables:
         """Return the tables for texts that have none of some bytes. The terminals, and which of them the
@@ -123,18 +123,20 @@ class ParserTables:
     def contexts_after(self, terminal: int) -> list[int]:
         """Return the contexts in which the lexer may be after a terminal: all of them after an ignored one
         (also the indenter's newline, which is ignored in brackets)."""
-        newline = self.indentation is not None and terminal == self.indentation.newline
-        if newline or terminal in self.ignored_terminals:
+        is_newline = self.indentation is not None and terminal == self.indentation.newline
+        if is_newline or terminal in self.ignored_terminals:
             return list(range(len(self.contexts)))
         return self.contexts_read(terminal)
 
     def contexts_read(self, terminal: int) -> list[int]:
         """Return the contexts behind a terminal where the parser reads it."""
-        shifts = self.actions[:, terminal]
-        contexts: list[int] = np.unique(self.context_of[shifts[shifts > 0] - 1]).tolist()
+        actions = self.actions[:, terminal]
+        next_states = actions[actions > 0] - 1  # a shift is 1 + the next state
+        contexts: list[int] = np.unique(self.context_of[next_states]).tolist()
         return contexts
 
 
+# lark's names of the rules that it makes of repetitions (`EBNF_to_BNF` of its load_grammar.py).
 _MADE: Final = re.compile(r"^__(.+)_(?:star|plus|repeat_a\d+_b\d+(?:_opt)?)_\d+$")
 
 

@@ -29,59 +29,78 @@ def conflicts_of(analysis: Any) -> tuple[Conflict, ...]:
         for terminal, rules in state.lookaheads.items():
             if len(rules) == 1 and terminal.name not in shifts:
                 continue
-            rules_by_priority = sorted(rules, key=lambda rule: (-(rule.options.priority or 0), str(rule)))
-            reduce_texts = tuple(_item_text(rule, len(rule.expansion)) for rule in rules_by_priority)
+            reduce_texts = []
+            for rule in sorted(rules, key=_priority_key):
+                reduce_texts.append(_item_text(rule, len(rule.expansion)))
+            # The first reduction wins over the others, and a shift over all of them.
+            winning_texts = reduce_texts[:1]
+            losing_texts = reduce_texts[1:]
             if terminal.name in shifts:
-                shift_items = [
-                    item for item in state.closure if not item.is_satisfied and item.next == terminal
-                ]
-                shift_texts = sorted(_item_text(item.rule, item.index) for item in shift_items)
-                conflicts.add(Conflict(terminal.name, tuple(shift_texts), reduce_texts))
-            else:
-                conflicts.add(Conflict(terminal.name, reduce_texts[:1], reduce_texts[1:]))
-    return tuple(sorted(conflicts, key=lambda conflict: (conflict.terminal, conflict.dropped, conflict.kept)))
+                losing_texts = reduce_texts
+                winning_texts = sorted(
+                    _item_text(item.rule, item.index)
+                    for item in state.closure
+                    if not item.is_satisfied and item.next == terminal
+                )
+            conflicts.add(Conflict(terminal.name, tuple(winning_texts), tuple(losing_texts)))
+    # lark's states are in sets, whose order differs between processes.
+    return tuple(sorted(conflicts, key=_conflict_key))
 
 
-def remarks_of(grammar: Any, built: Any, analysis: Any, start: str, never: tuple[str, ...]) -> Remarks:
-    """Return the remarks about a grammar (lark's `Grammar`) that was built (`Lark`). `never`: the terminals
-    that nothing makes."""
+def _priority_key(rule: Any) -> tuple[int, str]:
+    """Return a key by which rules are sorted: those of the highest priority come first."""
+    return -(rule.options.priority or 0), str(rule)
+
+
+def _conflict_key(conflict: Conflict) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    return conflict.terminal, conflict.dropped, conflict.kept
+
+
+def remarks_of(
+    grammar: Any,
+    built: Any,
+    analysis: Any,
+    start: str,
+    never: tuple[str, ...],
+) -> Remarks:
+    """Return the remarks about a `grammar` (lark's `Grammar`) that was `built` (`Lark`). `analysis`: of
+    lark's parser (`LALR_Analyzer`); `start`: the start rule; `never`: the terminals that nothing makes."""
     used_terminals = set(built.ignore_tokens)
-    if built.options.postlex is not None:
-        indenter = built.options.postlex
+    indenter = built.options.postlex
+    if indenter is not None:
         used_terminals |= {indenter.NL_type, indenter.INDENT_type, indenter.DEDENT_type}
-    return Remarks(conflicts_of(analysis), *unused_names(grammar, built.rules, used_terminals, start), never)
+    unused = unused_names(grammar, built.rules, used_terminals, start)
+    return Remarks(conflicts_of(analysis), *unused, never)
 
 
 def unused_names(
-    grammar: Any, expanded_rules: Sequence[Any], used_terminals: set[str], start: str
+    grammar: Any,
+    expanded_rules: Sequence[Any],
+    used_terminals: set[str],
+    start: str,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the rules of a grammar (lark's `Grammar`) that the start does not reach, and the terminals that
-    no reached rule uses. `expanded_rules`: the rules that lark expanded; `used_terminals`: terminals with
-    another use."""
-    plain = [
-        (rule.origin.name, tuple(symbol.name for symbol in rule.expansion if not symbol.is_term))
-        for rule in expanded_rules
-    ]
-    reach = reachable_symbols(plain, [start])
-    # an instance of a template is a rule `name{arguments}`
-    used = {rule_as_written(name).partition("{")[0] for name in reach}
-    rules = tuple(sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used))
+    """Return the rules of a `grammar` (lark's `Grammar`) that the `start` rule does not reach, and the
+    terminals that no reached rule uses. `expanded_rules`: the rules that lark expanded; `used_terminals`:
+    terminals with another use. Of `start: A`, `other: B` these are `("other",)` and `("B",)`."""
+    expansions = []
+    for rule in expanded_rules:
+        nonterminals = tuple(symbol.name for symbol in rule.expansion if not symbol.is_term)
+        expansions.append((rule.origin.name, nonterminals))
+    reachable = reachable_symbols(expansions, [start])
+    # An instance of a template is a rule `name{arguments}`.
+    used_rules = {rule_as_written(name).partition("{")[0] for name in reachable}
+    unused_rules = sorted(str(name) for name, *_rest in grammar.rule_defs if name not in used_rules)
 
-    used_terminals = used_terminals | {
-        symbol.name
-        for rule in expanded_rules
-        if rule.origin.name in reach
-        for symbol in rule.expansion
-        if symbol.is_term
-    }
-    # lark has inlined the trees of terminals into the trees that name them
-    trees = {id(tree): str(name) for name, (tree, _priority) in grammar.term_defs if tree is not None}
-    parts = {
-        str(name): ()
-        if tree is None
-        else tuple(trees[id(part)] for part in tree.iter_subtrees() if id(part) in trees)
-        for name, (tree, _priority) in grammar.term_defs
-    }
-    return rules, tuple(
-        sorted(parts.keys() - reachable_symbols(parts.items(), used_terminals & parts.keys()))
-    )
+    used_terminals = set(used_terminals)
+    for rule in expanded_rules:
+        if rule.origin.name in reachable:
+            used_terminals.update(symbol.name for symbol in rule.expansion if symbol.is_term)
+    # lark has inlined the trees of terminals into the trees that name them, so a part is found as an object.
+    trees = {str(name): tree for name, (tree, _priority) in grammar.term_defs}
+    names = {id(tree): name for name, tree in trees.items() if tree is not None}
+    parts: dict[str, tuple[str, ...]] = {}
+    for name, tree in trees.items():
+        subtrees = () if tree is None else tree.iter_subtrees()
+        parts[name] = tuple(names[id(part)] for part in subtrees if id(part) in names)
+    reachable_terminals = reachable_symbols(parts.items(), used_terminals & parts.keys())
+    return tuple(unused_rules), tuple(sorted(parts.keys() - reachable_terminals))

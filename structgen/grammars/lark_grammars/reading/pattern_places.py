@@ -21,37 +21,47 @@ _IN_PATTERN: Final = re.compile(r"line (\d+), column (\d+)$")
 
 
 @contextmanager
-def patterns_placed(text: str, source: str | None, import_paths: Sequence[Importer]) -> Iterator[None]:
+def patterns_placed(
+    text: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
+) -> Iterator[None]:
     """Raise an error of a pattern in a block that loads the grammar `text` with the file, line and column of
     the pattern: `source` or an imported file, "grammar" for a text."""
     try:
         yield
     except GrammarError as error:
-        name = _OF_TERMINAL.match(error.where)
-        # re's errors name their pattern
-        if name is None and not hasattr(getattr(error.__cause__, "orig_exc", None), "pattern"):
+        terminal = _OF_TERMINAL.match(error.where)
+        # re's errors name their pattern.
+        is_of_pattern = hasattr(getattr(error.__cause__, "orig_exc", None), "pattern")
+        if terminal is None and not is_of_pattern:
             raise
         message = error.what
         faults: list[tuple[GrammarError, str]] = []
-        definitions, named_patterns = [], []
+        definitions: list[tuple[Any, str]] = []
+        named_patterns: list[tuple[Any, str]] = []
         for definition, file in _definitions_in(text, source, import_paths):
             faults += _pattern_faults(definition, file)
-            tokens = _tokens_of_kind(definition, "REGEXP")
-            named_patterns += [
-                (token, file) for token in tokens if repr(_pattern_of_token(token).to_regexp()) in message
-            ]
-            if name is not None and name[1] in (names := _tokens_of_kind(definition, "TERMINAL")[:1]):
-                definitions += [(token, file) for token in names if definition.data == "term"]
-        # the fault of a terminal that is not used comes last
-        for fault in sorted(faults, key=lambda fault: repr(fault[1])[1:-1] not in message):
-            raise fault[0] from None
+            for token in _tokens_of_kind(definition, "REGEXP"):
+                if repr(_pattern_of_token(token).to_regexp()) in message:
+                    named_patterns.append((token, file))
+            if terminal is not None and definition.data == "term":
+                # The first such token is the name that is defined; others are uses in its definition.
+                names = _tokens_of_kind(definition, "TERMINAL")[:1]
+                definitions += [(token, file) for token in names if token == terminal[1]]
+        # The fault of a terminal that is not used comes last: the message has another pattern.
+        faults.sort(key=lambda fault: repr(fault[1])[1:-1] not in message)
+        if faults:
+            raise faults[0][0] from None
         for token, file in (*definitions, *named_patterns):
             raise _place_error(error, file, token, error.where) from None
         raise
 
 
 def _definitions_in(
-    text: str, source: str | None, import_paths: Sequence[Importer]
+    text: str,
+    source: str | None,
+    import_paths: Sequence[Importer],
 ) -> Iterator[tuple[Any, str]]:
     """Yield lark's trees of rules, terminals and ignored patterns of a grammar and its imports, with the file
     of each."""
@@ -59,7 +69,9 @@ def _definitions_in(
     from lark import load_grammar
 
     parse: Any = load_grammar._parse_grammar
-    for grammar_text, file in ((text, source or "grammar"), *_imported_texts(text, source, import_paths)):
+    own_text = text, source or "grammar"
+    for grammar_text, file in (own_text, *_imported_texts(text, source, import_paths)):
+        # A text that lark refuses has no places of patterns; that error is told already.
         with suppress(lark.exceptions.LarkError):
             tree = parse(grammar_text, file)
             for definition in tree.find_pred(lambda node: node.data in ("term", "rule", "ignore")):
@@ -67,29 +79,36 @@ def _definitions_in(
 
 
 def _tokens_of_kind(tree: Any, kind: str) -> list[Any]:
+    """Return the tokens of a kind in one of lark's trees, in their order."""
     import lark
 
     return list(tree.scan_values(lambda token: isinstance(token, lark.Token) and token.type == kind))
 
 
 def _pattern_of_token(token: Any) -> Any:
+    """Return lark's pattern of a literal."""
     from lark import load_grammar
 
     pattern_of_literal: Any = load_grammar._literal_to_pattern
     return pattern_of_literal(token)
 
 
-def _imported_texts(text: str, source: str | None, paths: Sequence[Importer]) -> Iterator[tuple[str, str]]:
+def _imported_texts(
+    text: str,
+    source: str | None,
+    paths: Sequence[Importer],
+) -> Iterator[tuple[str, str]]:
     """Yield the texts and the files of what a grammar imports from folders of the caller."""
     from lark.load_grammar import GrammarBuilder
 
     imports = Imports()
-    places: list[Any] = [imports, *paths]
+    importers: list[Any] = [imports, *paths]
     with suppress(Exception):  # whatever lark refuses: its own error is on its way
-        GrammarBuilder(False, places).load_grammar(text, source or "<string>")
+        GrammarBuilder(False, importers).load_grammar(text, source or "<string>")
+    path_folders = [path for path in paths if isinstance(path, str | Path)]
     for lookup in imports.met:
-        folders = [*(path for path in paths if isinstance(path, str | Path)), lookup.base]
-        for folder in folders:
+        # In lark's order; the first folder that has the file is the one that lark read.
+        for folder in [*path_folders, lookup.base]:
             file = None if folder is None else Path(folder, lookup.file)
             if file is not None and file.is_file():
                 with suppress(OSError, UnicodeDecodeError):
@@ -100,9 +119,8 @@ def _imported_texts(text: str, source: str | None, paths: Sequence[Importer]) ->
 def _pattern_faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, str]]:
     """Yield the errors of the patterns of a definition that are refused, placed, and these patterns."""
     kind = {"term": "TERMINAL", "rule": "RULE"}.get(definition.data, "")
-    name = " ".join(
-        ("terminal" if kind == "TERMINAL" else kind.lower(), *_tokens_of_kind(definition, kind)[:1])
-    )
+    defined_names = _tokens_of_kind(definition, kind)[:1]
+    name = " ".join((kind.lower(), *defined_names)) or "%ignore"
     for token in _tokens_of_kind(definition, "REGEXP"):
         pattern = _pattern_of_token(token)
         flags = 0
@@ -111,22 +129,29 @@ def _pattern_faults(definition: Any, file: str) -> Iterator[tuple[GrammarError, 
         try:
             parse_pattern(pattern.value, flags, where="")
         except RegexError as error:
-            yield (
-                _place_error(error, file, token, name or "%ignore", pattern_text=pattern.value),
-                pattern.value,
-            )
+            placed_error = _place_error(error, file, token, name, pattern_text=pattern.value)
+            yield placed_error, pattern.value
 
 
 def _place_error(
-    error: GrammarError, file: str, token: Any, name: str, *, pattern_text: str = ""
+    error: GrammarError,
+    file: str,
+    token: Any,
+    name: str,
+    *,
+    pattern_text: str = "",
 ) -> GrammarError:
-    """Return an error with the place of a token, or, inside a pattern that is `pattern_text` as it is read,
-    with that of the fault in it."""
-    line, column = token.line, token.column
+    """Return an `error` with the place of a `token` in a `file`, or, inside a pattern that is `pattern_text`
+    as it is read, with that of the fault in it. `name`: of the definition, such as `terminal NUMBER`."""
+    line = token.line
+    column = token.column
     inside = _IN_PATTERN.search(error.where)
-    if inside is not None and pattern_text and str(token).startswith(f"/{pattern_text}/"):
+    # A pattern with escapes that lark replaces is another text than the token: its columns say nothing.
+    is_read_as_written = bool(pattern_text) and str(token).startswith(f"/{pattern_text}/")
+    if inside is not None and is_read_as_written:
         line += int(inside[1]) - 1
-        column = int(inside[2]) + (token.column if inside[1] == "1" else 0)
-    return type(error)(
-        f"{name}: {error.what}", where=f"{file}, line {line}, column {column}", cure=error.cure
-    )
+        column = int(inside[2])
+        if inside[1] == "1":
+            column += token.column
+    place = f"{file}, line {line}, column {column}"
+    return type(error)(f"{name}: {error.what}", where=place, cure=error.cure)

@@ -7,7 +7,7 @@ context-free rules are allowed. Priorities choose between trees, not between tex
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from structgen.automata.regex.syntax_tree import Node
 from structgen.base.errors import GrammarError, LimitError
@@ -53,8 +53,8 @@ def load_rules(
 ) -> PlainRules:
     """Return the expanded rules of a grammar. Cost: lark's own loading, without its table.
 
-    `bound`: declared terminals that another grammar reads; they have no pattern here. `text_only`: as
-    in `load`.
+    `start`, `source`, `import_paths`, `limits` and `text_only` are as in `load_tables`. `bound`: declared
+    terminals that another grammar reads; they have no pattern here.
 
     Raises GrammarError, with lark's message, if lark refuses the grammar, if the start rule does not exist,
     for a terminal without a pattern or with the empty text, or for a text that has the name of a bound one;
@@ -77,6 +77,21 @@ def load_rules(
         raise refusal_error(error, text, source, start) from error
     if len(rules) > limits.grammar_rules:
         raise LimitError(f"The grammar comes to {len(rules):,} rules.", limit="grammar_rules", where=where)
+    patterns = _patterns_of(terminals, bound)
+    plain = tuple(map(_plain_rule, rules))
+    never = never_made(rules, start, ignored_names, (*patterns, *bound), where)
+    if never:
+        # A rule that needs a terminal that nothing makes derives nothing.
+        productive = productive_symbols(plain, (*patterns, *bound))
+        plain = tuple((origin, symbols) for origin, symbols in plain if productive.issuperset(symbols))
+    unused = unused_names(grammar, rules, set(ignored_names), start)
+    remarks = Remarks((), *unused, never)
+    return PlainRules(plain, patterns, tuple(map(str, ignored_names)), remarks, tuple(imports.met))
+
+
+def _patterns_of(terminals: Sequence[Any], bound: Sequence[str]) -> dict[str, str]:
+    """Return the patterns of lark's terminals. Raises GrammarError for one with the name of a bound terminal,
+    or with the empty text; RegexError."""
     patterns: dict[str, str] = {}
     for terminal in terminals:
         name = str(terminal.name)
@@ -87,26 +102,21 @@ def load_rules(
                 cure="Bind another name.",
             )
         patterns[name] = terminal.pattern.to_regexp()
-        _pattern_tree(name, patterns[name])
+        _pattern_tree(name, patterns[name])  # raises for a pattern that is wrong, before the file is written
         if terminal.pattern.min_width == 0:
             raise GrammarError(
                 "It may match the empty text.",
                 where=f"terminal {name}",
                 cure="Have it match a character at least, and make it optional in the rules.",
             )
-    plain = tuple(
-        (str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)) for rule in rules
-    )
-    never = never_made(rules, start, ignored_names, (*patterns, *bound), where)
-    if never:
-        # a rule that needs a terminal that nothing makes derives nothing
-        derive = productive_symbols(plain, (*patterns, *bound))
-        plain = tuple(rule for rule in plain if derive.issuperset(rule[1]))
-    remarks = Remarks((), *unused_names(grammar, rules, set(ignored_names), start), never)
-    return PlainRules(
-        plain, patterns, tuple(str(name) for name in ignored_names), remarks, tuple(imports.met)
-    )
+    return patterns
+
+
+def _plain_rule(rule: Any) -> tuple[str, tuple[str, ...]]:
+    """Return one of lark's rules as names: of the nonterminal, and of the symbols on the right."""
+    return str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)
 
 
 def _pattern_tree(name: str, pattern: str) -> Node:
+    """Return the tree of a terminal's pattern. Raises RegexError."""
     return parse_pattern(pattern, 0, where=f"terminal {name}")

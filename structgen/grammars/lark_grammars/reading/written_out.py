@@ -1,4 +1,4 @@
-"""What a Lark grammar comes to, counted before lark writes it out.
+"""The rules that a Lark grammar comes to, counted before lark writes them out.
 
 lark distributes choices over sequences, copies what is repeated less than fifty times, and makes rules of
 each use of a template. Each of these can double with every few characters of the text, and lark has no
@@ -29,10 +29,14 @@ def check_terminals(text: str, limits: Limits) -> None:
     parse: Any = load_grammar._parse_grammar
     parts: dict[str, list[str]] = {}
     for tree in parse(text, "<string>").find_data("term"):
-        own, *used = (str(getattr(part, "name", part)) for part in tree.scan_values(lambda part: True))
-        parts[own] = [*parts.get(own, []), *used]
+        # The first value of a definition is its name.
+        values = tree.scan_values(lambda part: True)
+        defined_name, *parts_here = (str(getattr(part, "name", part)) for part in values)
+        parts[defined_name] = [*parts.get(defined_name, []), *parts_here]
     sizes: dict[str, int] = {}
-    order = TopologicalSorter({name: set(used) & parts.keys() for name, used in parts.items()})
+    # A definition comes after the terminals that it uses, whose sizes are known then.
+    uses = {name: set(used) & parts.keys() for name, used in parts.items()}
+    order = TopologicalSorter(uses)
     with suppress(CycleError):
         for name in order.static_order():
             sizes[name] = sum(sizes.get(part, 1) for part in parts[name])
@@ -55,26 +59,35 @@ def check_rules(definitions: Sequence[Any], limits: Limits, where: str) -> int:
     while counter.waiting:
         name, *arguments = counter.waiting.pop()
         parameters, tree = counter.templates[name]
-        counter.count_definition(tree, dict(zip(map(str, parameters), arguments, strict=False)))
+        # A wrong number of arguments is an error of lark's, which comes later.
+        names = zip(map(str, parameters), arguments, strict=False)
+        counter.count_definition(tree, dict(names))
     return counter.count
 
 
 class _RuleCounter:
+    """Counts the rules of one grammar."""
+
     def __init__(self, definitions: Sequence[Any], max_rules: int, where: str) -> None:
-        self.max_rules, self.where, self.count = max_rules, where, 0
+        self.max_rules = max_rules
+        self.where = where
+        self.count = 0
         self.templates = {
-            str(name): (parameters, tree) for name, parameters, tree, _ in definitions if parameters
+            str(name): (parameters, tree) for name, parameters, tree, _options in definitions if parameters
         }
         self.met: dict[tuple[str, ...], str] = {}
         """A short name of each use of a template, by the template's name and the names of its arguments."""
         self.waiting: list[tuple[str, ...]] = []
+        """Uses of templates that are still to be counted."""
 
     def count_definition(self, tree: Any, names: Mapping[str, str]) -> None:
-        """Count what one definition comes to. `names`: what the parameters of its template stand for."""
-        count = self.count_alternatives(tree, names)  # which counts rules of its own
+        """Count the rules of one definition. `names`: the values of the parameters of its template."""
+        # Two statements: `count_alternatives` adds to `self.count` the rules that lark makes in between.
+        count = self.count_alternatives(tree, names)
         self.count = self.check_count(self.count + count)
 
     def check_count(self, count: int) -> int:
+        """Return a count. Raises LimitError where it is more than the limit: products grow without bounds."""
         if count > self.max_rules:
             raise LimitError(
                 f"The grammar comes to more than {self.max_rules:,} rules.",
@@ -103,7 +116,7 @@ class _RuleCounter:
         return product + (kind == "maybe")
 
     def count_repetition(self, count: int, operator: Sequence[Any]) -> int:
-        """Return the alternatives of a repetition of what has `count` of them."""
+        """Return the number of alternatives of a repetition, whose repeated part has `count` of them."""
         sign, *bounds = operator
         if sign == "?":
             return count + 1
@@ -114,7 +127,9 @@ class _RuleCounter:
         from lark.load_grammar import REPEAT_BREAK_THRESHOLD
 
         if maximum >= REPEAT_BREAK_THRESHOLD:  # fewer copies are written in place
-            self.count = self.check_count(self.count + 2 * _FACTOR * count**_FACTOR * maximum.bit_length())
+            # lark splits the count into factors of at most _FACTOR: rules for each, of so many copies.
+            rule_count = 2 * _FACTOR * count**_FACTOR * maximum.bit_length()
+            self.count = self.check_count(self.count + rule_count)
             return 1
         return self.check_count(sum(count**copies for copies in range(minimum, maximum + 1)))
 
@@ -124,29 +139,35 @@ class _RuleCounter:
         if getattr(tree, "data", None) != "template_usage":
             own_name = str(getattr(tree, "name", tree))
             return names.get(own_name, own_name)
-        of, *arguments = tree.children
-        use = (
-            names.get(str(of.name), str(of.name)),
-            *(self.name_value(argument, names) for argument in arguments),
-        )
+        template, *arguments = tree.children
+        template_name = names.get(str(template.name), str(template.name))
+        use = template_name, *(self.name_value(argument, names) for argument in arguments)
         if use not in self.met:
+            # A short name: the names of nested uses, written out, would double with each level.
             self.met[use] = f"{{{self.check_count(len(self.met))}}}"
-            if use[0] in self.templates:  # lark refuses what is none
+            if template_name in self.templates:  # lark refuses what is none
                 self.waiting.append(use)
         return self.met[use]
 
 
-def check_shortest(rules: Iterable[Any], terminals: Iterable[Any], start: str, limits: Limits) -> None:
-    """Raise LimitError if each text of lark's compiled rules comes to more than `limits.oracle_steps`:
-    completions are written out. A terminal counts one, and a long one the square of its length. Cost: that of
-    `least_lengths`."""
-    plain, known_lengths = [], dict[str, int]()
+def check_shortest(
+    rules: Iterable[Any],
+    terminals: Iterable[Any],
+    start: str,
+    limits: Limits,
+) -> None:
+    """Raise LimitError if each text of lark's compiled `rules` comes to more than `limits.oracle_steps`:
+    completions are written out. One of the `terminals` counts one, and a long one the square of its length:
+    `start: /[a-z]{5000}/` counts 200,000. `start`: the start rule. Cost: that of `least_lengths`."""
+    plain: list[tuple[str, tuple[str, ...]]] = []
+    known_lengths: dict[str, int] = {}
     for rule in rules:
+        symbols = tuple(str(symbol.name) for symbol in rule.expansion)
+        plain.append((str(rule.origin.name), symbols))
         known_lengths |= {str(symbol.name): 1 for symbol in rule.expansion if symbol.is_term}
-        plain.append((str(rule.origin.name), tuple(str(symbol.name) for symbol in rule.expansion)))
-    known_lengths |= {
-        str(terminal.name): max(1, terminal.pattern.min_width**2 // 125) for terminal in terminals
-    }
+    # The search for a completion goes over all states of a lexeme for each byte of it.
+    for terminal in terminals:
+        known_lengths[str(terminal.name)] = max(1, terminal.pattern.min_width**2 // 125)
     shortest_length = least_lengths(plain, known_lengths).get(start, 0)
     if shortest_length > limits.oracle_steps:
         raise LimitError(
