@@ -89,9 +89,8 @@ class _Call(threading.local):
             self._paid.clear()
             if self._item is not None:  # of a call that was cut off
                 self._bill, self._item = {}, None
-            self._part = ref(part)
-            self.spent = 0
-            self._limits = limits
+            # One statement: an interrupt between two of them would charge this call for the last one.
+            self._part, self.spent, self._limits = ref(part), 0, limits
         return part
 
     def run_until(self, stop: Stop, do: Callable[[], T]) -> T:
