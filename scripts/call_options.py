@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,7 +55,7 @@ WIDER = {
 }
 """What may be given where the dataclass keeps less."""
 LISTED = {
-    "doors/typed/run.py": [("doors/typed/options.py", "CallOptions")],
+    "doors/typed/call_types.py": [("doors/typed/options.py", "CallOptions")],
     "doors/extraction/extract_calls.py": [
         ("doors/typed/options.py", "WritingOptions"),
         ("doors/extraction/extract_options.py", "ExtractOptions"),
@@ -62,7 +63,7 @@ LISTED = {
     "decoding/samplers/sample.py": [("decoding/samplers/sample.py", "SampleOptions")],
 }
 """Files whose last overloads list the options of TypedDicts: structgen.base.language.wrong_arguments."""
-_LISTED = re.compile(r"(    # the options, by scripts/call_options.py\n)(?:    \w+: .*\n)*")
+_LISTED = re.compile(r"(( +)# the options, by scripts/call_options.py\n)(?:\2\w+: .*\n)*")
 
 
 class _Plain(ast.NodeTransformer):
@@ -117,13 +118,15 @@ def made() -> dict[Path, str]:
         shown = "".join(_or_wrong(line) for line in lines.values())
         path = ROOT / "structgen" / file
         text = texts.get(path) or path.read_text(encoding="utf-8")
-        texts[path] = _LISTED.sub(rf"\g<1>{shown}", text)
+        texts[path] = _LISTED.sub(
+            lambda found, shown=shown: found[1] + textwrap.indent(shown, found[2]), text
+        )
     return texts
 
 
 def _or_wrong(line: str) -> str:
     """Return the parameter of a last overload for the line of a TypedDict."""
-    plain = line.rstrip()
+    plain = line.strip()
     return f"{plain.removesuffix(' | None')} | Wrong{' | None' * plain.endswith(' | None')} = ...,\n"
 
 

@@ -31,7 +31,6 @@ from structgen.doors.extraction.extract_options import (
 from structgen.doors.extraction.extraction import Extraction, extraction_of
 from structgen.doors.extraction.page_asking import Page, PageQuestion
 from structgen.doors.extraction.page_runs import Line, all_failed, page_lines
-from structgen.doors.typed.run import AnyModel
 
 T = TypeVar("T")
 MANY: Final = 100
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.strategies.strategy import Strategy
     from structgen.decoding.engine.thinking import Thinking
     from structgen.decoding.speculation.speculation_options import Speculation
+    from structgen.doors.typed.call_types import AnyModel
 
     Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
 

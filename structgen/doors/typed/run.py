@@ -1,50 +1,36 @@
-"""`sg.run` and `sg.arun`: one call without a function."""
+"""`sg.run` and `sg.arun`: one call without a function.
+
+`call_types` has their types for type checkers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Never, Required, TypeAlias, TypeVar, Unpack, overload
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from structgen.asking.request_reading.example_pairs import Pair
-from structgen.asking.tool_calls.tool_replies import Call, Reply
-from structgen.base.errors import OptionError, options_named, prefix_place
+from structgen.asking.tool_calls.tool_replies import Reply
+from structgen.base.errors import OptionError, options_named, prefix_place, warning_level
 from structgen.base.language import checks
-from structgen.decoding.engine.model_prompts import Message
 from structgen.doors.typed.functions import CallSpec
-from structgen.doors.typed.infilled import Infilling
 from structgen.doors.typed.options import NAMED_ELSEWHERE, OPTION_DEFAULTS, TARGETS, CallOptions
 from structgen.doors.typed.outcomes import Outcome
 from structgen.doors.typed.partial import Partial
 from structgen.doors.typed.prompts import PromptSource, source_of_prompt
-from structgen.doors.typed.servers import Server
 from structgen.doors.typed.waiting import AsyncStream, run_coroutine, run_generator
 from structgen.doors.typed.worked.worked_examples import Examples
 from structgen.doors.typed.writers import Preparation
 
-T = TypeVar("T")
-
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
-    from typing_extensions import TypeVar as DefaultTypeVar
-
-    from structgen.asking.request_reading.targets import AnyTarget, TextTarget
     from structgen.asking.tool_calls.tool_definitions import Tools
-    from structgen.asking.tool_calls.tool_format import ToolFormat
-    from structgen.base.language.wrong_arguments import ArgumentMissing, FineIf, NotAnOption, Wrong
-    from structgen.decoding.engine.engine import Engine
-    from structgen.decoding.engine.requests import Sampling
-    from structgen.decoding.engine.strategies.strategy import Strategy
-    from structgen.decoding.engine.thinking import Thinking
-    from structgen.decoding.speculation.speculation_options import Speculation
+    from structgen.doors.typed.call_types import AnyModel, AsyncCalls, Calls, Prompt
 
-    CoroutineOf: TypeAlias = Coroutine[Any, Any, T]
-    C = DefaultTypeVar("C", Reply, list[Call], default=Reply)
-    S = DefaultTypeVar("S", default=str)
-
-AnyModel: TypeAlias = "str | Path | Engine | Infilling | Server"
-Prompt: TypeAlias = str | Sequence[Message]
 _OTHER_NAMES = NAMED_ELSEWHERE | dict.fromkeys(TARGETS, "Pass it as the third argument, target")
+_METHOD_NAMES = _OTHER_NAMES | dict.fromkeys(
+    ("detailed", "stream"), "Leave it out: .stream(...) returns a stream, .detailed(...) an outcome"
+)
+_EXAMPLE = '("structgen/extract", "Ada is 36.", Person)'
 
 
 def _make_spec(
@@ -67,7 +53,7 @@ def _make_spec(
         raise OptionError(
             "Items one by one come from a function.",
             where="target",
-            cure="Ask for list[T], with stream=True for what there is of it; or decorate a function.",
+            cure="Ask for list[T], with sg.run.stream(...) for what there is of it; or decorate a function.",
         )
     spec = CallSpec(name, lambda: form, preparation.writer, preparation.options, is_async)
     source = source_of_prompt(prompt)
@@ -88,210 +74,90 @@ def _prompt_of(pair: Pair) -> PromptSource:
         return source_of_prompt(*arguments)
 
 
-class ObjectOptions(CallOptions, total=False):
-    """The options of a call that returns the object."""
+def _read_old_options(name: str, detailed: bool | None, stream: bool | None) -> tuple[bool, bool]:
+    """Return the options that are methods now, checked. Who gives one is warned.
 
-    detailed: Literal[False]
-    stream: Literal[False]
-
-
-class TextOptions(ObjectOptions, total=False):
-    """The same, without tools."""
-
-    tools: None
-
-
-class ObjectToolOptions(ObjectOptions, total=False):
-    """The same, perhaps with tools."""
-
-    tools: Tools | None
+    `name`: that of the public function, such as `sg.run`. Errors: OptionError for a value that is no bool.
+    """
+    is_detailed = checks.check_flag("detailed", detailed)
+    is_stream = checks.check_flag("stream", stream)
+    if (is_detailed, is_stream) != (None, None):
+        method = "stream" if is_stream else "detailed" if is_detailed else ""
+        cure = f"Call {name}.{method}(...)." if method else "Leave them out."
+        fault = f"The options detailed and stream of {name} will be removed in the next minor version."
+        warnings.warn(f"{fault} {cure}", FutureWarning, stacklevel=warning_level())
+    return bool(is_detailed), bool(is_stream)
 
 
-class DetailedOptions(CallOptions, total=False):
-    """The options of a call that returns the outcome."""
+def _attach(**methods: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Return a decorator that makes functions attributes of a function. So `run.detailed` is a function as
+    `run` is one: with a signature, a page of `help`, and a name by which it is pickled."""
 
-    detailed: Required[Literal[True]]
-    stream: Literal[False]
+    def decorate(function: Any) -> Any:
+        for name, method in methods.items():
+            method.__name__, method.__qualname__ = name, f"{function.__name__}.{name}"
+            setattr(function, name, method)
+        return function
 
-
-class DetailedTextOptions(DetailedOptions, total=False):
-    """The same, without tools."""
-
-    tools: None
-
-
-class DetailedToolOptions(DetailedOptions, total=False):
-    """The same, perhaps with tools."""
-
-    tools: Tools | None
+    return decorate
 
 
-class StreamOptions(CallOptions, total=False):
-    """The options of a call that returns a stream."""
-
-    detailed: bool
-    stream: Required[Literal[True]]
-
-
-class StreamTextOptions(StreamOptions, total=False):
-    """The same, without tools."""
-
-    tools: None
-
-
-class StreamToolOptions(StreamOptions, total=False):
-    """The same, perhaps with tools."""
-
-    tools: Tools | None
-
-
-# no target, or a pattern or a grammar: the text
-@overload
-def run(  # type: ignore[overload-overlap]
-    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[TextOptions]
-) -> str: ...
-@overload
-def run(  # type: ignore[overload-overlap]
-    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedTextOptions]
-) -> Outcome[str]: ...
-@overload
-def run(  # type: ignore[overload-overlap]
-    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamTextOptions]
-) -> Iterator[Partial[str]]: ...
-# tools alone: a reply, or calls
-@overload
-def run(
+@options_named(f"sg.run.detailed{_EXAMPLE}", _METHOD_NAMES, "sg.run.detailed", CallOptions, OPTION_DEFAULTS)
+def _run_detailed(
     model: AnyModel,
     prompt: Prompt,
-    target: type[C] | None = None,
+    target: Any = None,
     *,
-    tools: Tools | None,
-    **options: Unpack[ObjectOptions],
-) -> C: ...
-@overload
-def run(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[C] | None = None,
-    *,
-    tools: Tools | None,
-    **options: Unpack[DetailedOptions],
-) -> Outcome[C]: ...
-@overload
-def run(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[C] | None = None,
-    *,
-    tools: Tools | None,
-    **options: Unpack[StreamOptions],
-) -> Iterator[Partial[C]]: ...
-# a type beside tools: its object, or a call
-@overload
-def run(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[S] | TextTarget,
-    *,
-    tools: Tools | None,
-    **options: Unpack[ObjectOptions],
-) -> S | Call: ...
-@overload
-def run(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[S] | TextTarget,
-    *,
-    tools: Tools | None,
-    **options: Unpack[DetailedOptions],
-) -> Outcome[S | Call]: ...
-@overload
-def run(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[S] | TextTarget,
-    *,
-    tools: Tools | None,
-    **options: Unpack[StreamOptions],
-) -> Iterator[Partial[S | Call]]: ...
-# a form of a type, such as a union
-@overload
-def run(model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]) -> T: ...
-@overload
-def run(
-    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedToolOptions]
-) -> Outcome[T]: ...
-@overload
-def run(
-    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
-) -> Iterator[Partial[T]]: ...
-# any other target, such as a JSON Schema
-@overload
-def run(model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]) -> Any: ...
-@overload
-def run(
-    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedToolOptions]
-) -> Outcome[Any]: ...
-@overload
-def run(
-    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions]
-) -> Iterator[Partial[Any]]: ...
-@overload  # takes no call: for messages about wrong ones
-def run(
-    model: FineIf[AnyModel, Never],
-    prompt: Prompt | Wrong,
-    target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
-    *,
-    tools: Tools | Wrong | None = None,
-    detailed: Literal[True] | Wrong = ...,
-    stream: Literal[True] | Wrong = ...,
-    # the options, by scripts/call_options.py
-    sampling: Sampling | Wrong | None = ...,
-    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-    max_tokens: int | Wrong | None = ...,
-    attempts: int | Wrong = ...,
-    outline: bool | Wrong | None = ...,
-    chat: bool | Wrong | None = ...,
-    timeout: float | Wrong | None = ...,
-    policies: Mapping[str, Any] | Wrong | None = ...,
-    speculation: str | Speculation | Wrong = ...,
-    canonical: bool | Wrong = ...,
-    healing: bool | Wrong = ...,
-    wrap: bool | Wrong | None = ...,
-    choices: str | Wrong = ...,
-    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-    stop: str | Sequence[str] | Wrong = ...,
-    continue_final_message: bool | Wrong | None = ...,
-    grounded: bool | str | Mapping[str, str] | Wrong = ...,
-    quotes: bool | Wrong = ...,
-    missing: str | Wrong = ...,
-    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-    tool_choice: Any | Wrong = ...,
-    parallel: bool | int | Wrong | None = ...,
-    tool_format: str | ToolFormat | Any | Wrong = ...,
-    **unknown: NotAnOption,
-) -> Any: ...
-@overload
-def run(model: ArgumentMissing, **options: Any) -> Any: ...
-@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
-    'sg.run("structgen/extract", "Ada is 36.", Person)',
-    _OTHER_NAMES,
-    options=CallOptions,
-    defaults=OPTION_DEFAULTS,
-)
-def run(
+    tools: Tools | None = None,
+    **options: Unpack[CallOptions],
+) -> Outcome[Any]:
+    """Return an answer with its text, finish reason, usage, attempts and prompt; a failure is its `error`.
+
+    The arguments are those of `sg.run`, and so are the errors for wrong ones.
+    """
+    spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
+    return cast("Outcome[Any]", run_coroutine(spec.write_result(source, detailed=True)))
+
+
+@options_named(f"sg.run.stream{_EXAMPLE}", _METHOD_NAMES, "sg.run.stream", CallOptions, OPTION_DEFAULTS)
+def _run_stream(
     model: AnyModel,
     prompt: Prompt,
     target: Any = None,
     *,
     tools: Tools | None = None,
     detailed: bool = False,
-    stream: bool = False,
+    **options: Unpack[CallOptions],
+) -> Iterator[Partial[Any]]:
+    """Return an iterator of `Partial`s: one after each piece of text. The last one has the `outcome` and the
+    `result`. There is one attempt.
+
+    The arguments are those of `sg.run`. `detailed`: whether the outcome is the one that `sg.run.detailed`
+    returns, with its prompt and its error. Without it GenerationError is raised as soon as the type refuses a
+    complete part. For example, `for partial in sg.run.stream(model, text, Person): print(partial.value)`.
+    """
+    spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
+    is_detailed = checks.check_switch("detailed", detailed)
+    return run_generator(spec.stream_partials(source, detailed=is_detailed))
+
+
+@cast("Callable[[object], Calls]", _attach(detailed=_run_detailed, stream=_run_stream))
+@options_named(f"sg.run{_EXAMPLE}", _OTHER_NAMES, options=CallOptions, defaults=OPTION_DEFAULTS)
+def run(
+    model: AnyModel,
+    prompt: Prompt,
+    target: Any = None,
+    *,
+    tools: Tools | None = None,
+    detailed: bool | None = None,
+    stream: bool | None = None,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """Return a model's answer to a prompt: an object of the target, or with `detailed` its `Outcome`. With
-    `stream` it is an iterator of `Partial`s: one after each piece of text. The last partial has the `outcome`
-    and the `result`.
+    """Return a model's answer to a prompt: an object of the target.
+
+    `sg.run.detailed(...)` takes the same arguments and returns the answer's `Outcome`: its text, usage,
+    prompt and error. `sg.run.stream(...)` returns an iterator of `Partial`s, one after each piece of text.
+    The options `detailed` and `stream` do the same; they warn, and will be removed in the next minor version.
 
     `target` is a type, a grammar, a pattern (`re.compile(...)`), a JSON Schema (dict or boolean), OpenAI's
     `response_format`, vLLM's `structured_outputs`, or None for free text (`request_reading.grammar_forms` has
@@ -307,170 +173,75 @@ def run(
     also describes the tools to the model.
 
     Errors: OptionError for a target of unknown shape, or with unknown keys; UnsupportedError for a target
-    that is not supported; those of a typed function's call. A stream makes one attempt. It raises
-    GenerationError as soon as the type refuses a complete part; with `detailed` its outcome has the error.
+    that is not supported; those of a typed function's call.
     """
     spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
-    if checks.check_switch("stream", stream):
-        return run_generator(spec.stream_partials(source, detailed=detailed))
-    return run_coroutine(spec.write_result(source, detailed=detailed))
+    is_detailed, is_stream = _read_old_options("sg.run", detailed, stream)
+    if is_stream:
+        return run_generator(spec.stream_partials(source, detailed=is_detailed))
+    return run_coroutine(spec.write_result(source, detailed=is_detailed))
 
 
-# no target, or a pattern or a grammar: the text
-@overload
-def arun(  # type: ignore[overload-overlap]
-    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[TextOptions]
-) -> CoroutineOf[str]: ...
-@overload
-def arun(  # type: ignore[overload-overlap]
-    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[DetailedTextOptions]
-) -> CoroutineOf[Outcome[str]]: ...
-@overload
-def arun(  # type: ignore[overload-overlap]
-    model: AnyModel, prompt: Prompt, target: TextTarget | None = None, **options: Unpack[StreamTextOptions]
-) -> AsyncStream[Partial[str]]: ...
-# tools alone: a reply, or calls
-@overload
-def arun(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[C] | None = None,
-    *,
-    tools: Tools | None,
-    **options: Unpack[ObjectOptions],
-) -> CoroutineOf[C]: ...
-@overload
-def arun(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[C] | None = None,
-    *,
-    tools: Tools | None,
-    **options: Unpack[DetailedOptions],
-) -> CoroutineOf[Outcome[C]]: ...
-@overload
-def arun(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[C] | None = None,
-    *,
-    tools: Tools | None,
-    **options: Unpack[StreamOptions],
-) -> AsyncStream[Partial[C]]: ...
-# a type beside tools: its object, or a call
-@overload
-def arun(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[S] | TextTarget,
-    *,
-    tools: Tools | None,
-    **options: Unpack[ObjectOptions],
-) -> CoroutineOf[S | Call]: ...
-@overload
-def arun(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[S] | TextTarget,
-    *,
-    tools: Tools | None,
-    **options: Unpack[DetailedOptions],
-) -> CoroutineOf[Outcome[S | Call]]: ...
-@overload
-def arun(
-    model: AnyModel,
-    prompt: Prompt,
-    target: type[S] | TextTarget,
-    *,
-    tools: Tools | None,
-    **options: Unpack[StreamOptions],
-) -> AsyncStream[Partial[S | Call]]: ...
-# a form of a type, such as a union
-@overload
-def arun(
-    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]
-) -> CoroutineOf[T]: ...
-@overload
-def arun(
-    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedToolOptions]
-) -> CoroutineOf[Outcome[T]]: ...
-@overload
-def arun(
-    model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
-) -> AsyncStream[Partial[T]]: ...
-# any other target, such as a JSON Schema
-@overload
-def arun(
-    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]
-) -> CoroutineOf[Any]: ...
-@overload
-def arun(
-    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedToolOptions]
-) -> CoroutineOf[Outcome[Any]]: ...
-@overload
-def arun(
-    model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions]
-) -> AsyncStream[Partial[Any]]: ...
-@overload  # takes no call: for messages about wrong ones
-def arun(
-    model: FineIf[AnyModel, Never],
-    prompt: Prompt | Wrong,
-    target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
-    *,
-    tools: Tools | Wrong | None = None,
-    detailed: Literal[True] | Wrong = ...,
-    stream: Literal[True] | Wrong = ...,
-    # the options, by scripts/call_options.py
-    sampling: Sampling | Wrong | None = ...,
-    strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-    max_tokens: int | Wrong | None = ...,
-    attempts: int | Wrong = ...,
-    outline: bool | Wrong | None = ...,
-    chat: bool | Wrong | None = ...,
-    timeout: float | Wrong | None = ...,
-    policies: Mapping[str, Any] | Wrong | None = ...,
-    speculation: str | Speculation | Wrong = ...,
-    canonical: bool | Wrong = ...,
-    healing: bool | Wrong = ...,
-    wrap: bool | Wrong | None = ...,
-    choices: str | Wrong = ...,
-    thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-    stop: str | Sequence[str] | Wrong = ...,
-    continue_final_message: bool | Wrong | None = ...,
-    grounded: bool | str | Mapping[str, str] | Wrong = ...,
-    quotes: bool | Wrong = ...,
-    missing: str | Wrong = ...,
-    examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-    tool_choice: Any | Wrong = ...,
-    parallel: bool | int | Wrong | None = ...,
-    tool_format: str | ToolFormat | Any | Wrong = ...,
-    **unknown: NotAnOption,
-) -> Any: ...
-@overload
-def arun(model: ArgumentMissing, **options: Any) -> Any: ...
-@options_named(  # type: ignore[misc]  # the last two overloads take what it refuses
-    'await sg.arun("structgen/extract", "Ada is 36.", Person)',
-    _OTHER_NAMES,
-    options=CallOptions,
-    defaults=OPTION_DEFAULTS,
+@options_named(
+    f"await sg.arun.detailed{_EXAMPLE}", _METHOD_NAMES, "sg.arun.detailed", CallOptions, OPTION_DEFAULTS
 )
-def arun(
+def _arun_detailed(
+    model: AnyModel,
+    prompt: Prompt,
+    target: Any = None,
+    *,
+    tools: Tools | None = None,
+    **options: Unpack[CallOptions],
+) -> Coroutine[Any, Any, Outcome[Any]]:
+    """Return a coroutine of what `sg.run.detailed` returns, with the same arguments:
+    `await sg.arun.detailed(model, prompt, target)`."""
+    spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
+    return spec.write_result(source, detailed=True)
+
+
+@options_named(
+    f"async for partial in sg.arun.stream{_EXAMPLE}",
+    _METHOD_NAMES,
+    "sg.arun.stream",
+    CallOptions,
+    OPTION_DEFAULTS,
+)
+def _arun_stream(
     model: AnyModel,
     prompt: Prompt,
     target: Any = None,
     *,
     tools: Tools | None = None,
     detailed: bool = False,
-    stream: bool = False,
+    **options: Unpack[CallOptions],
+) -> AsyncStream[Partial[Any]]:
+    """Return an asynchronous iterator of what `sg.run.stream` yields, with the same arguments:
+    `async for partial in sg.arun.stream(model, prompt, target)`."""
+    spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
+    is_detailed = checks.check_switch("detailed", detailed)
+    return AsyncStream(spec.stream_partials(source, detailed=is_detailed))
+
+
+@cast("Callable[[object], AsyncCalls]", _attach(detailed=_arun_detailed, stream=_arun_stream))
+@options_named(f"await sg.arun{_EXAMPLE}", _OTHER_NAMES, options=CallOptions, defaults=OPTION_DEFAULTS)
+def arun(
+    model: AnyModel,
+    prompt: Prompt,
+    target: Any = None,
+    *,
+    tools: Tools | None = None,
+    detailed: bool | None = None,
+    stream: bool | None = None,
     **options: Unpack[CallOptions],
 ) -> Any:
-    """Return a coroutine of what `sg.run` returns: `await sg.arun(model, prompt, target)`; with `stream`, an
-    asynchronous iterator: `async for partial in sg.arun(..., stream=True)`.
+    """Return a coroutine of what `sg.run` returns: `await sg.arun(model, prompt, target)`. Its methods are
+    `await sg.arun.detailed(...)` and `async for partial in sg.arun.stream(...)`.
 
     The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
     loaded in a thread. Errors: those of `sg.run`.
     """
     spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
-    if checks.check_switch("stream", stream):
-        return AsyncStream(spec.stream_partials(source, detailed=detailed))
-    return spec.write_result(source, detailed=detailed)
+    is_detailed, is_stream = _read_old_options("sg.arun", detailed, stream)
+    if is_stream:
+        return AsyncStream(spec.stream_partials(source, detailed=is_detailed))
+    return spec.write_result(source, detailed=is_detailed)
