@@ -1,9 +1,12 @@
 """The types of `sg.run` and `sg.arun`, for type checkers. Never imported at run time.
 
-Seven kinds of targets have answers of different types, and an answer comes in six ways: as it is, detailed or
-as a stream, of `run` and of `arun`. So the seven are written down once (`PlainCalls`), and a function from
-callables to callables makes each way of them: type checkers apply it to every overload.
+Seven kinds of targets have answers of different types, and there are six ways to have one: as it is, detailed
+or as a stream, of `run` and of `arun`. The seven are written down once, in `OptionCalls.answer`. Functions
+from callables to callables make the six of them: type checkers apply these to each overload.
 """
+
+# Whether two overloads overlap depends on the type arguments of `OptionCalls`.
+# mypy: disable-error-code="overload-overlap"
 
 from __future__ import annotations
 
@@ -44,7 +47,9 @@ from structgen.doors.typed.servers import Server
 from structgen.doors.typed.waiting import AsyncStream
 
 T = TypeVar("T")
-D = TypeVar("D")
+Yes = TypeVar("Yes")
+Details = TypeVar("Details")
+No = TypeVar("No")
 P = ParamSpec("P")
 R = TypeVar("R")
 R_async = TypeVar("R_async")
@@ -56,185 +61,58 @@ Prompt: TypeAlias = str | Sequence[Message]
 CoroutineOf: TypeAlias = Coroutine[Any, Any, T]
 
 
-class PlainCalls(Generic[D]):
-    """Calls that return the answer as it is. `D`: the type of the option `detailed`, Never where there is
-    none."""
-
-    # no target, or a pattern or a grammar: the text
-    @overload
-    def answer(  # type: ignore[overload-overlap]
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: TextTarget | None = None,
-        *,
-        tools: None = None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> str: ...
-    # tools alone: a reply, or calls
-    @overload
-    def answer(
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: type[Reply] | None = None,
-        *,
-        tools: Tools | None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> Reply: ...
-    @overload
-    def answer(
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: type[list[Call]],
-        *,
-        tools: Tools | None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> list[Call]: ...
-    # a type beside tools: its object, or a call
-    @overload
-    def answer(
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: TextTarget,
-        *,
-        tools: Tools | None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> str | Call: ...
-    @overload
-    def answer(
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: type[T],
-        *,
-        tools: Tools | None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> T | Call: ...
-    # a form of a type, such as a union
-    @overload
-    def answer(
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: TypeForm[T],
-        *,
-        tools: Tools | None = None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> T: ...
-    # any other target, such as a JSON Schema
-    @overload
-    def answer(
-        self,
-        model: AnyModel,
-        prompt: Prompt,
-        target: AnyTarget,
-        *,
-        tools: Tools | None = None,
-        detailed: D = ...,
-        **options: Unpack[CallOptions],
-    ) -> Any: ...
-    @overload  # takes no call: for messages about wrong ones
-    def answer(
-        self,
-        model: FineIf[AnyModel, Never],
-        prompt: Prompt | Wrong,
-        target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
-        *,
-        tools: Tools | Wrong | None = None,
-        detailed: D | Wrong = ...,
-        # the options, by scripts/call_options.py
-        sampling: Sampling | Wrong | None = ...,
-        strategy: Strategy | Sequence[Strategy] | Wrong = ...,
-        max_tokens: int | Wrong | None = ...,
-        attempts: int | Wrong = ...,
-        outline: bool | Wrong | None = ...,
-        chat: bool | Wrong | None = ...,
-        timeout: float | Wrong | None = ...,
-        policies: Mapping[str, Any] | Wrong | None = ...,
-        speculation: str | Speculation | Wrong = ...,
-        canonical: bool | Wrong = ...,
-        healing: bool | Wrong = ...,
-        wrap: bool | Wrong | None = ...,
-        choices: str | Wrong = ...,
-        thinking: Thinking | bool | Literal["auto"] | Wrong | None = ...,
-        stop: str | Sequence[str] | Wrong = ...,
-        continue_final_message: bool | Wrong | None = ...,
-        grounded: bool | str | Mapping[str, str] | Wrong = ...,
-        quotes: bool | Wrong = ...,
-        missing: str | Wrong = ...,
-        examples: Iterable[tuple[Any, Any]] | Path | Wrong | None = ...,
-        tool_choice: Any | Wrong = ...,
-        parallel: bool | int | Wrong | None = ...,
-        tool_format: str | ToolFormat | Any | Wrong = ...,
-        **unknown: NotAnOption,
-    ) -> Any: ...
-    @overload
-    def answer(self, model: ArgumentMissing, **options: Any) -> Any: ...
-    def answer(self, *arguments: Any, **options: Any) -> Any:
-        """Stand for the overloads."""
-
-
-class ObjectOptions(CallOptions, total=False):
+class ObjectOptions(CallOptions, Generic[Details, No], total=False):
     """The options of a call that returns the object."""
 
-    detailed: Literal[False]
-    stream: Literal[False]
+    detailed: Details
+    stream: No
 
 
-class TextOptions(ObjectOptions, total=False):
+class TextOptions(ObjectOptions[Details, No], total=False):
     """The same, without tools."""
 
     tools: None
 
 
-class ObjectToolOptions(ObjectOptions, total=False):
+class ObjectToolOptions(ObjectOptions[Details, No], total=False):
     """The same, perhaps with tools."""
 
     tools: Tools | None
 
 
-class DetailedOptions(CallOptions, total=False):
+class DetailedOptions(CallOptions, Generic[Yes, No], total=False):
     """The options of a call that returns the outcome."""
 
-    detailed: Required[Literal[True]]
-    stream: Literal[False]
+    detailed: Required[Yes]
+    stream: No
 
 
-class DetailedTextOptions(DetailedOptions, total=False):
+class DetailedTextOptions(DetailedOptions[Yes, No], total=False):
     """The same, without tools."""
 
     tools: None
 
 
-class DetailedToolOptions(DetailedOptions, total=False):
+class DetailedToolOptions(DetailedOptions[Yes, No], total=False):
     """The same, perhaps with tools."""
 
     tools: Tools | None
 
 
-class StreamOptions(CallOptions, total=False):
+class StreamOptions(CallOptions, Generic[Yes], total=False):
     """The options of a call that returns a stream."""
 
     detailed: bool
-    stream: Required[Literal[True]]
+    stream: Required[Yes]
 
 
-class StreamTextOptions(StreamOptions, total=False):
+class StreamTextOptions(StreamOptions[Yes], total=False):
     """The same, without tools."""
 
     tools: None
 
 
-class StreamToolOptions(StreamOptions, total=False):
+class StreamToolOptions(StreamOptions[Yes], total=False):
     """The same, perhaps with tools."""
 
     tools: Tools | None
@@ -249,33 +127,37 @@ Detailed: TypeAlias = Both[Outcome[T], CoroutineOf[Outcome[T]]]
 Streamed: TypeAlias = Both[Iterator[Partial[T]], AsyncStream[Partial[T]]]
 
 
-class OptionCalls:
-    """Calls with the options `detailed` and `stream`, which the methods replace."""
+class OptionCalls(Generic[Yes, Details, No]):
+    """Calls with the options `detailed` and `stream`, which the methods replace.
+
+    `Yes`: the type of an option that changes the kind of the answer, Never where there is no such option;
+    `Details`, `No`: the types of `detailed` and `stream` where they leave the kind of the answer as it is.
+    """
 
     # no target, or a pattern or a grammar: the text
     @overload
-    def answer(  # type: ignore[overload-overlap]
+    def answer(
         self,
         model: AnyModel,
         prompt: Prompt,
         target: TextTarget | None = None,
-        **options: Unpack[TextOptions],
+        **options: Unpack[TextOptions[Details, No]],
     ) -> Whole[str]: ...
     @overload
-    def answer(  # type: ignore[overload-overlap]
+    def answer(
         self,
         model: AnyModel,
         prompt: Prompt,
         target: TextTarget | None = None,
-        **options: Unpack[DetailedTextOptions],
+        **options: Unpack[DetailedTextOptions[Yes, No]],
     ) -> Detailed[str]: ...
     @overload
-    def answer(  # type: ignore[overload-overlap]
+    def answer(
         self,
         model: AnyModel,
         prompt: Prompt,
         target: TextTarget | None = None,
-        **options: Unpack[StreamTextOptions],
+        **options: Unpack[StreamTextOptions[Yes]],
     ) -> Streamed[str]: ...
     # tools alone: a reply, or calls
     @overload
@@ -286,7 +168,7 @@ class OptionCalls:
         target: type[Reply] | None = None,
         *,
         tools: Tools | None,
-        **options: Unpack[ObjectOptions],
+        **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[Reply]: ...
     @overload
     def answer(
@@ -296,7 +178,7 @@ class OptionCalls:
         target: type[Reply] | None = None,
         *,
         tools: Tools | None,
-        **options: Unpack[DetailedOptions],
+        **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[Reply]: ...
     @overload
     def answer(
@@ -306,7 +188,7 @@ class OptionCalls:
         target: type[Reply] | None = None,
         *,
         tools: Tools | None,
-        **options: Unpack[StreamOptions],
+        **options: Unpack[StreamOptions[Yes]],
     ) -> Streamed[Reply]: ...
     @overload
     def answer(
@@ -316,7 +198,7 @@ class OptionCalls:
         target: type[list[Call]],
         *,
         tools: Tools | None,
-        **options: Unpack[ObjectOptions],
+        **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[list[Call]]: ...
     @overload
     def answer(
@@ -326,7 +208,7 @@ class OptionCalls:
         target: type[list[Call]],
         *,
         tools: Tools | None,
-        **options: Unpack[DetailedOptions],
+        **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[list[Call]]: ...
     @overload
     def answer(
@@ -336,7 +218,7 @@ class OptionCalls:
         target: type[list[Call]],
         *,
         tools: Tools | None,
-        **options: Unpack[StreamOptions],
+        **options: Unpack[StreamOptions[Yes]],
     ) -> Streamed[list[Call]]: ...
     # a type beside tools: its object, or a call
     @overload
@@ -347,7 +229,7 @@ class OptionCalls:
         target: TextTarget,
         *,
         tools: Tools | None,
-        **options: Unpack[ObjectOptions],
+        **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[str | Call]: ...
     @overload
     def answer(
@@ -357,7 +239,7 @@ class OptionCalls:
         target: TextTarget,
         *,
         tools: Tools | None,
-        **options: Unpack[DetailedOptions],
+        **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[str | Call]: ...
     @overload
     def answer(
@@ -367,7 +249,7 @@ class OptionCalls:
         target: TextTarget,
         *,
         tools: Tools | None,
-        **options: Unpack[StreamOptions],
+        **options: Unpack[StreamOptions[Yes]],
     ) -> Streamed[str | Call]: ...
     @overload
     def answer(
@@ -377,7 +259,7 @@ class OptionCalls:
         target: type[T],
         *,
         tools: Tools | None,
-        **options: Unpack[ObjectOptions],
+        **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[T | Call]: ...
     @overload
     def answer(
@@ -387,7 +269,7 @@ class OptionCalls:
         target: type[T],
         *,
         tools: Tools | None,
-        **options: Unpack[DetailedOptions],
+        **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[T | Call]: ...
     @overload
     def answer(
@@ -397,33 +279,49 @@ class OptionCalls:
         target: type[T],
         *,
         tools: Tools | None,
-        **options: Unpack[StreamOptions],
+        **options: Unpack[StreamOptions[Yes]],
     ) -> Streamed[T | Call]: ...
     # a form of a type, such as a union
     @overload
     def answer(
-        self, model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[ObjectToolOptions]
+        self,
+        model: AnyModel,
+        prompt: Prompt,
+        target: TypeForm[T],
+        **options: Unpack[ObjectToolOptions[Details, No]],
     ) -> Whole[T]: ...
     @overload
     def answer(
-        self, model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[DetailedToolOptions]
+        self,
+        model: AnyModel,
+        prompt: Prompt,
+        target: TypeForm[T],
+        **options: Unpack[DetailedToolOptions[Yes, No]],
     ) -> Detailed[T]: ...
     @overload
     def answer(
-        self, model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions]
+        self, model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions[Yes]]
     ) -> Streamed[T]: ...
     # any other target, such as a JSON Schema
     @overload
     def answer(
-        self, model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[ObjectToolOptions]
+        self,
+        model: AnyModel,
+        prompt: Prompt,
+        target: AnyTarget,
+        **options: Unpack[ObjectToolOptions[Details, No]],
     ) -> Whole[Any]: ...
     @overload
     def answer(
-        self, model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[DetailedToolOptions]
+        self,
+        model: AnyModel,
+        prompt: Prompt,
+        target: AnyTarget,
+        **options: Unpack[DetailedToolOptions[Yes, No]],
     ) -> Detailed[Any]: ...
     @overload
     def answer(
-        self, model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions]
+        self, model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions[Yes]]
     ) -> Streamed[Any]: ...
     @overload  # takes no call: for messages about wrong ones
     def answer(
@@ -433,8 +331,8 @@ class OptionCalls:
         target: TypeForm[Any] | TextTarget | AnyTarget | Wrong | None = None,
         *,
         tools: Tools | Wrong | None = None,
-        detailed: Literal[True] | Wrong = ...,
-        stream: Literal[True] | Wrong = ...,
+        detailed: Yes | Details | Wrong = ...,
+        stream: Yes | No | Wrong = ...,
         # the options, by scripts/call_options.py
         sampling: Sampling | Wrong | None = ...,
         strategy: Strategy | Sequence[Strategy] | Wrong = ...,
@@ -469,29 +367,34 @@ class OptionCalls:
 
 if TYPE_CHECKING:  # functions without a body
 
-    def with_outcome(call: Callable[P, R]) -> Callable[P, Outcome[R]]: ...
-    def with_partials(call: Callable[P, R]) -> Callable[P, Iterator[Partial[R]]]: ...
-    def with_async_outcome(call: Callable[P, R]) -> Callable[P, CoroutineOf[Outcome[R]]]: ...
-    def with_async_partials(call: Callable[P, R]) -> Callable[P, AsyncStream[Partial[R]]]: ...
     def as_sync(call: Callable[P, Both[R, R_async]]) -> Callable[P, R]: ...
     def as_async(call: Callable[P, Both[R, R_async]]) -> Callable[P, R_async]: ...
+    def as_outcome(call: Callable[P, Both[R, R_async]]) -> Callable[P, Outcome[R]]: ...
+    def as_partials(call: Callable[P, Both[R, R_async]]) -> Callable[P, Iterator[Partial[R]]]: ...
+    def as_async_outcome(call: Callable[P, Both[R, R_async]]) -> Callable[P, CoroutineOf[Outcome[R]]]: ...
+    def as_async_partials(call: Callable[P, Both[R, R_async]]) -> Callable[P, AsyncStream[Partial[R]]]: ...
 
 
-class Calls(OptionCalls):
+Plain: TypeAlias = OptionCalls[Never, Never, Never]
+Streaming: TypeAlias = OptionCalls[Never, bool, Never]
+WithOptions: TypeAlias = OptionCalls[Literal[True], Literal[False], Literal[False]]
+
+
+class Calls(WithOptions):
     """The type of `sg.run`."""
 
-    __call__ = as_sync(OptionCalls.answer)
+    __call__ = as_sync(WithOptions.answer)
 
-    def __init__(self, plain: PlainCalls[Never], streaming: PlainCalls[bool]) -> None:
-        self.detailed = with_outcome(plain.answer)
-        self.stream = with_partials(streaming.answer)
+    def __init__(self, plain: Plain, streaming: Streaming) -> None:
+        self.detailed = as_outcome(plain.answer)
+        self.stream = as_partials(streaming.answer)
 
 
-class AsyncCalls(OptionCalls):
+class AsyncCalls(WithOptions):
     """The type of `sg.arun`."""
 
-    __call__ = as_async(OptionCalls.answer)
+    __call__ = as_async(WithOptions.answer)
 
-    def __init__(self, plain: PlainCalls[Never], streaming: PlainCalls[bool]) -> None:
-        self.detailed = with_async_outcome(plain.answer)
-        self.stream = with_async_partials(streaming.answer)
+    def __init__(self, plain: Plain, streaming: Streaming) -> None:
+        self.detailed = as_async_outcome(plain.answer)
+        self.stream = as_async_partials(streaming.answer)

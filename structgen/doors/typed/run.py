@@ -33,7 +33,7 @@ _METHOD_NAMES = _OTHER_NAMES | dict.fromkeys(
 _EXAMPLE = '("structgen/extract", "Ada is 36.", Person)'
 
 
-def _make_spec(
+def _ask_model(
     name: str,
     model: Any,
     prompt: Prompt,
@@ -41,12 +41,12 @@ def _make_spec(
     tools: Any,
     options: Any,
     *,
-    is_async: bool,
-) -> tuple[CallSpec, PromptSource]:
-    """Return the specification of one call, and the source of its prompt. `name`: that of the public
-    function, for warnings; `is_async`: whether the caller waits in an event loop. For example, `sg.run`
-    passes its own arguments on: `_make_spec("sg.run", model, prompt, target, tools, options,
-    is_async=False)`. Errors: those of `run`, but for a model's own."""
+    detailed: bool,
+    is_stream: bool = False,
+) -> Any:
+    """Return what the public function `name` returns, `sg.run` or `sg.arun`: the object or, with `detailed`,
+    its outcome; with `is_stream` the iterator of partials. For example, `sg.run` passes its own arguments on:
+    `_ask_model("sg.run", model, prompt, target, tools, options, detailed=False)`. Errors: those of `run`."""
     preparation = Preparation(model, tools, options)
     form = preparation.read_form(Reply if target is None and tools is not None else target)
     if form.items:
@@ -55,13 +55,18 @@ def _make_spec(
             where="target",
             cure="Ask for list[T], with sg.run.stream(...) for what there is of it; or decorate a function.",
         )
+    detailed, is_async = checks.check_switch("detailed", detailed), name == "sg.arun"
     spec = CallSpec(name, lambda: form, preparation.writer, preparation.options, is_async)
     source = source_of_prompt(prompt)
     if pairs := preparation.options.examples:
         documents = [example.document for example in spec.examples]
         examples = Examples([_prompt_of(pair) for pair in pairs], documents, pairs.max_told)
         source = examples.add_examples(source)
-    return spec, source
+    if is_stream:
+        partials = spec.stream_partials(source, detailed=detailed)
+        return AsyncStream(partials) if is_async else run_generator(partials)
+    answer = spec.write_result(source, detailed=detailed)
+    return answer if is_async else run_coroutine(answer)
 
 
 def _prompt_of(pair: Pair) -> PromptSource:
@@ -89,7 +94,7 @@ def _read_old_options(name: str, detailed: bool | None, stream: bool | None) -> 
     return bool(is_detailed), bool(is_stream)
 
 
-def _attach(**methods: Callable[..., Any]) -> Callable[[Any], Any]:
+def _attach_methods(**methods: Callable[..., Any]) -> Callable[[Any], Any]:
     """Return a decorator that makes functions attributes of a function. So `run.detailed` is a function as
     `run` is one: with a signature, a page of `help`, and a name by which it is pickled."""
 
@@ -115,8 +120,7 @@ def _run_detailed(
 
     The arguments are those of `sg.run`, and so are the errors for wrong ones.
     """
-    spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
-    return cast("Outcome[Any]", run_coroutine(spec.write_result(source, detailed=True)))
+    return _ask_model("sg.run", model, prompt, target, tools, options, detailed=True)  # type: ignore[no-any-return]
 
 
 @options_named(f"sg.run.stream{_EXAMPLE}", _METHOD_NAMES, "sg.run.stream", CallOptions, OPTION_DEFAULTS)
@@ -136,12 +140,10 @@ def _run_stream(
     returns, with its prompt and its error. Without it GenerationError is raised as soon as the type refuses a
     complete part. For example, `for partial in sg.run.stream(model, text, Person): print(partial.value)`.
     """
-    spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
-    is_detailed = checks.check_switch("detailed", detailed)
-    return run_generator(spec.stream_partials(source, detailed=is_detailed))
+    return _ask_model("sg.run", model, prompt, target, tools, options, detailed=detailed, is_stream=True)  # type: ignore[no-any-return]
 
 
-@cast("Callable[[object], Calls]", _attach(detailed=_run_detailed, stream=_run_stream))
+@cast("Callable[[object], Calls]", _attach_methods(detailed=_run_detailed, stream=_run_stream))
 @options_named(f"sg.run{_EXAMPLE}", _OTHER_NAMES, options=CallOptions, defaults=OPTION_DEFAULTS)
 def run(
     model: AnyModel,
@@ -175,11 +177,10 @@ def run(
     Errors: OptionError for a target of unknown shape, or with unknown keys; UnsupportedError for a target
     that is not supported; those of a typed function's call.
     """
-    spec, source = _make_spec("sg.run", model, prompt, target, tools, options, is_async=False)
     is_detailed, is_stream = _read_old_options("sg.run", detailed, stream)
-    if is_stream:
-        return run_generator(spec.stream_partials(source, detailed=is_detailed))
-    return run_coroutine(spec.write_result(source, detailed=is_detailed))
+    return _ask_model(
+        "sg.run", model, prompt, target, tools, options, detailed=is_detailed, is_stream=is_stream
+    )
 
 
 @options_named(
@@ -195,8 +196,7 @@ def _arun_detailed(
 ) -> Coroutine[Any, Any, Outcome[Any]]:
     """Return a coroutine of what `sg.run.detailed` returns, with the same arguments:
     `await sg.arun.detailed(model, prompt, target)`."""
-    spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
-    return spec.write_result(source, detailed=True)
+    return _ask_model("sg.arun", model, prompt, target, tools, options, detailed=True)  # type: ignore[no-any-return]
 
 
 @options_named(
@@ -217,12 +217,10 @@ def _arun_stream(
 ) -> AsyncStream[Partial[Any]]:
     """Return an asynchronous iterator of what `sg.run.stream` yields, with the same arguments:
     `async for partial in sg.arun.stream(model, prompt, target)`."""
-    spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
-    is_detailed = checks.check_switch("detailed", detailed)
-    return AsyncStream(spec.stream_partials(source, detailed=is_detailed))
+    return _ask_model("sg.arun", model, prompt, target, tools, options, detailed=detailed, is_stream=True)  # type: ignore[no-any-return]
 
 
-@cast("Callable[[object], AsyncCalls]", _attach(detailed=_arun_detailed, stream=_arun_stream))
+@cast("Callable[[object], AsyncCalls]", _attach_methods(detailed=_arun_detailed, stream=_arun_stream))
 @options_named(f"await sg.arun{_EXAMPLE}", _OTHER_NAMES, options=CallOptions, defaults=OPTION_DEFAULTS)
 def arun(
     model: AnyModel,
@@ -240,8 +238,7 @@ def arun(
     The arguments are those of `sg.run`. Calls that wait at the same time share batches; a model by name is
     loaded in a thread. Errors: those of `sg.run`.
     """
-    spec, source = _make_spec("sg.arun", model, prompt, target, tools, options, is_async=True)
     is_detailed, is_stream = _read_old_options("sg.arun", detailed, stream)
-    if is_stream:
-        return AsyncStream(spec.stream_partials(source, detailed=is_detailed))
-    return spec.write_result(source, detailed=is_detailed)
+    return _ask_model(
+        "sg.arun", model, prompt, target, tools, options, detailed=is_detailed, is_stream=is_stream
+    )
