@@ -1,7 +1,7 @@
 """The types of `sg.run` and `sg.arun`, for type checkers. Never imported at run time.
 
 Seven kinds of targets have answers of different types, and there are six ways to have one: as it is, detailed
-or as a stream, of `run` and of `arun`. The seven are written down once, in `OptionCalls.answer`. Functions
+or as a stream, of `run` and of `arun`. The seven are written down once, in `OptionCalls._answer`. Functions
 from callables to callables make the six of them: type checkers apply these to each overload.
 """
 
@@ -136,7 +136,7 @@ class OptionCalls(Generic[Yes, Details, No]):
 
     # no target, or a pattern or a grammar: the text
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -144,7 +144,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[TextOptions[Details, No]],
     ) -> Whole[str]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -152,7 +152,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedTextOptions[Yes, No]],
     ) -> Detailed[str]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -161,7 +161,7 @@ class OptionCalls(Generic[Yes, Details, No]):
     ) -> Streamed[str]: ...
     # tools alone: a reply, or calls
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -171,7 +171,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[Reply]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -181,7 +181,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[Reply]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -191,7 +191,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[StreamOptions[Yes]],
     ) -> Streamed[Reply]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -201,7 +201,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[list[Call]]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -211,7 +211,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[list[Call]]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -222,7 +222,7 @@ class OptionCalls(Generic[Yes, Details, No]):
     ) -> Streamed[list[Call]]: ...
     # a type beside tools: its object, or a call
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -232,7 +232,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[str | Call]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -242,7 +242,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[str | Call]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -252,7 +252,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[StreamOptions[Yes]],
     ) -> Streamed[str | Call]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -262,7 +262,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[ObjectOptions[Details, No]],
     ) -> Whole[T | Call]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -272,7 +272,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedOptions[Yes, No]],
     ) -> Detailed[T | Call]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -283,7 +283,7 @@ class OptionCalls(Generic[Yes, Details, No]):
     ) -> Streamed[T | Call]: ...
     # a form of a type, such as a union
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -291,7 +291,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[ObjectToolOptions[Details, No]],
     ) -> Whole[T]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -299,12 +299,12 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedToolOptions[Yes, No]],
     ) -> Detailed[T]: ...
     @overload
-    def answer(
+    def _answer(
         self, model: AnyModel, prompt: Prompt, target: TypeForm[T], **options: Unpack[StreamToolOptions[Yes]]
     ) -> Streamed[T]: ...
     # any other target, such as a JSON Schema
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -312,7 +312,7 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[ObjectToolOptions[Details, No]],
     ) -> Whole[Any]: ...
     @overload
-    def answer(
+    def _answer(
         self,
         model: AnyModel,
         prompt: Prompt,
@@ -320,11 +320,11 @@ class OptionCalls(Generic[Yes, Details, No]):
         **options: Unpack[DetailedToolOptions[Yes, No]],
     ) -> Detailed[Any]: ...
     @overload
-    def answer(
+    def _answer(
         self, model: AnyModel, prompt: Prompt, target: AnyTarget, **options: Unpack[StreamToolOptions[Yes]]
     ) -> Streamed[Any]: ...
     @overload  # takes no call: for messages about wrong ones
-    def answer(
+    def _answer(
         self,
         model: FineIf[AnyModel, Never],
         prompt: Prompt | Wrong,
@@ -360,12 +360,12 @@ class OptionCalls(Generic[Yes, Details, No]):
         **unknown: NotAnOption,
     ) -> Whole[Any]: ...
     @overload
-    def answer(self, model: ArgumentMissing, **options: Any) -> Whole[Any]: ...
-    def answer(self, *arguments: Any, **options: Any) -> Any:
+    def _answer(self, model: ArgumentMissing, **options: Any) -> Whole[Any]: ...
+    def _answer(self, *arguments: Any, **options: Any) -> Any:
         """Stand for the overloads."""
 
 
-if TYPE_CHECKING:  # functions without a body
+if TYPE_CHECKING:  # the functions have no body, and the classes call them
 
     def as_sync(call: Callable[P, Both[R, R_async]]) -> Callable[P, R]: ...
     def as_async(call: Callable[P, Both[R, R_async]]) -> Callable[P, R_async]: ...
@@ -374,27 +374,24 @@ if TYPE_CHECKING:  # functions without a body
     def as_async_outcome(call: Callable[P, Both[R, R_async]]) -> Callable[P, CoroutineOf[Outcome[R]]]: ...
     def as_async_partials(call: Callable[P, Both[R, R_async]]) -> Callable[P, AsyncStream[Partial[R]]]: ...
 
+    Plain: TypeAlias = OptionCalls[Never, Never, Never]
+    Streaming: TypeAlias = OptionCalls[Never, bool, Never]
+    WithOptions: TypeAlias = OptionCalls[Literal[True], Literal[False], Literal[False]]
 
-Plain: TypeAlias = OptionCalls[Never, Never, Never]
-Streaming: TypeAlias = OptionCalls[Never, bool, Never]
-WithOptions: TypeAlias = OptionCalls[Literal[True], Literal[False], Literal[False]]
+    class Calls(WithOptions):
+        """The type of `sg.run`."""
 
+        __call__ = as_sync(WithOptions._answer)
 
-class Calls(WithOptions):
-    """The type of `sg.run`."""
+        def __init__(self, plain: Plain, streaming: Streaming) -> None:
+            self.detailed = as_outcome(plain._answer)
+            self.stream = as_partials(streaming._answer)
 
-    __call__ = as_sync(WithOptions.answer)
+    class AsyncCalls(WithOptions):
+        """The type of `sg.arun`."""
 
-    def __init__(self, plain: Plain, streaming: Streaming) -> None:
-        self.detailed = as_outcome(plain.answer)
-        self.stream = as_partials(streaming.answer)
+        __call__ = as_async(WithOptions._answer)
 
-
-class AsyncCalls(WithOptions):
-    """The type of `sg.arun`."""
-
-    __call__ = as_async(WithOptions.answer)
-
-    def __init__(self, plain: Plain, streaming: Streaming) -> None:
-        self.detailed = as_async_outcome(plain.answer)
-        self.stream = as_async_partials(streaming.answer)
+        def __init__(self, plain: Plain, streaming: Streaming) -> None:
+            self.detailed = as_async_outcome(plain._answer)
+            self.stream = as_async_partials(streaming._answer)

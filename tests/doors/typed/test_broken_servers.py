@@ -118,12 +118,12 @@ def ask(raw: Raw, door: str, protocol: str = "openai", timeout: float = 5.0) -> 
     if door == "run":
         return sg.run(model, "?", Person, **options)
     if door == "stream":
-        return [*sg.run(model, "?", Person, stream=True, **options)][-1].result
+        return [*sg.run.stream(model, "?", Person, **options)][-1].result
 
     async def later() -> Any:
         if door == "arun":
             return await sg.arun(model, "?", Person, **options)
-        return [one async for one in sg.arun(model, "?", Person, stream=True, **options)][-1].result
+        return [one async for one in sg.arun.stream(model, "?", Person, **options)][-1].result
 
     return asyncio.run(later())
 

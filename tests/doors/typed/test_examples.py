@@ -87,8 +87,8 @@ def test_an_answer_that_is_begun_goes_on_behind_them(tmp_path: Path) -> None:
     begun = '{"name": "Ada", '
     messages = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": begun}]
     for how in (None, True):
-        outcome = sg.run(
-            engine, messages, Person, examples=PAIRS, detailed=True, continue_final_message=how, max_tokens=40
+        outcome = sg.run.detailed(
+            engine, messages, Person, examples=PAIRS, continue_final_message=how, max_tokens=40
         )
         assert outcome.prompt.endswith(begun) and outcome.text.startswith(begun)
         places = [outcome.prompt.index(text) for text in (*WRITTEN, "Who?", begun)]
@@ -215,7 +215,7 @@ def test_the_document_is_one_of_the_grammar_and_reads_back_as_the_value(name: st
 )
 def test_texts_of_grammars_are_written_as_they_are(target: Any, value: Any, written: str) -> None:
     engine, model = told("x")
-    sg.run(engine, "Ask", target, examples=[("Q", value)], max_tokens=3, detailed=True)
+    sg.run.detailed(engine, "Ask", target, examples=[("Q", value)], max_tokens=3)
     assert model.prompts[0].replace("\n", "").startswith(f"Q{written}Ask")
 
 

@@ -91,7 +91,7 @@ def test_the_error_of_a_text_is_that_of_a_typed_function(seed: int) -> None:
     text, at, is_cut = around(source, ADA), source.randrange(len(ADA)), seed % 3 == 0
     text = source.choice([text.replace(ADA, ADA[:at] + ADA[at + 1 :]), text[: text.find(ADA) + at], "No."])
     with serving({"content": text, "finish_reason": "length" if is_cut else "stop"}) as server:
-        called = sg.run(server.model, "Who?", Person, detailed=True, attempts=1)
+        called = sg.run.detailed(server.model, "Who?", Person, attempts=1)
     read = sg.outcome_of(text, Person, cut=is_cut)
     assert (read.text, read.finish_reason) == (called.text, called.finish_reason)
     assert (read.error is None) == (called.error is None)

@@ -101,7 +101,7 @@ def test_a_server_gets_the_schema_without_the_grammar_and_its_answer_is_judged_h
     hint: Any, bad: str, good: str, value: Any
 ) -> None:
     with serving(bad, good) as server:
-        outcome = sg.run(server.model, "What?", hint, detailed=True)
+        outcome = sg.run.detailed(server.model, "What?", hint)
         bodies = server.bodies
     assert (outcome.value, outcome.attempts) == (value, 2)
     assert all(map(without_grammars, bodies))
@@ -153,7 +153,7 @@ def test_calls_of_a_server_are_judged_by_the_grammars_of_their_arguments(of_dict
         return {"content": None, "tool_calls": calls, "finish_reason": "tool_calls"}
 
     with serving(call("(x"), call("(x)")) as server:
-        outcome = sg.run(server.model, "What?", sg.Call, tools=[tool], detailed=True)
+        outcome = sg.run.detailed(server.model, "What?", sg.Call, tools=[tool])
         assert all(map(without_grammars, server.bodies))
     assert outcome.attempts == 2 and outcome.value.arguments == {"query": "(x)"}
 

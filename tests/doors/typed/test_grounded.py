@@ -159,7 +159,7 @@ TURNS = [
 def test_of_messages_it_means_the_last_turn_of_the_user(tmp_path: Path) -> None:
     engine = sg.Engine(str(write_chat_llama(tmp_path)))
     turns = [one for one in TURNS if one["role"] != "tool"]
-    found = sg.run(engine, turns, Age, grounded=True, detailed=True)
+    found = sg.run.detailed(engine, turns, Age, grounded=True)
     assert found.value.age == 36 and found.evidence.texts == {"prompt": "Ada is 36"}
 
 
@@ -176,7 +176,7 @@ def test_what_other_turns_say_is_not_stated(at: int) -> None:
 def test_the_texts_among_the_parts_of_a_turn_count() -> None:
     parts = [{"type": "text", "text": "Ada is"}, {"type": "text", "text": "36"}]
     with serving('{"age": 36}') as server:
-        found = sg.run(server.model, [{"role": "user", "content": parts}], Age, grounded=True, detailed=True)
+        found = sg.run.detailed(server.model, [{"role": "user", "content": parts}], Age, grounded=True)
     assert found.evidence.texts == {"prompt": "Ada is\n36"}
 
 
@@ -189,7 +189,7 @@ def test_a_plain_prompt_is_meant_as_a_whole_which_is_told_once_a_call() -> None:
     engine = told('{"number": 3}', '{"number": 4}')[0]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = sg.run(engine, "3 or 4?", Even, grounded=True, detailed=True)
+        found = sg.run.detailed(engine, "3 or 4?", Even, grounded=True)
     assert found.value.number == 4 and found.attempts == 2
     assert [one.category for one in caught] == [GroundedWarning]
     assert caught[0].filename == __file__
@@ -204,7 +204,7 @@ def test_a_plain_prompt_is_meant_as_a_whole_which_is_told_once_a_call() -> None:
     ],
 )
 def test_a_text_beside_a_prompt_is_meant_instead_of_it(grounded: Any, texts: dict[str, str]) -> None:
-    found = sg.run(told('{"age": 99}')[0], "Or 99?", Age, grounded=grounded, detailed=True)
+    found = sg.run.detailed(told('{"age": 99}')[0], "Or 99?", Age, grounded=grounded)
     assert found.value.age == 36 and found.evidence.texts == texts
 
 
@@ -280,9 +280,9 @@ def test_a_stream_is_held_to_its_text() -> None:
 
 
 def test_a_detailed_stream_has_the_error_as_its_outcome() -> None:
-    (last,) = sg.run(silent(), "is", Age, grounded="is", stream=True, detailed=True)
+    (last,) = sg.run.stream(silent(), "is", Age, grounded="is", detailed=True)
     assert isinstance(last.outcome.error, NotStatedError)
-    found = [*sg.run(told('{"age": 1}')[0], "x", Age, grounded="36", stream=True, detailed=True)]
+    found = [*sg.run.stream(told('{"age": 1}')[0], "x", Age, grounded="36", detailed=True)]
     assert [one.words for one in found[-1].outcome.evidence[0].places] == ["36"]
 
 
@@ -300,7 +300,7 @@ def test_draws_are_stated_ones() -> None:
 
 def test_an_answer_that_validators_refuse_is_asked_again_in_the_same_texts() -> None:
     engine, model = told('{"number": 3}', '{"number": 4}')
-    found = sg.run(engine, "x", Even, grounded="3 or 4", detailed=True)
+    found = sg.run.detailed(engine, "x", Even, grounded="3 or 4")
     assert found.value.number == 4 and found.attempts == 2 and len(model.prompts) == 2
 
 
@@ -315,7 +315,7 @@ def test_a_detailed_call_has_the_places_of_each_value() -> None:
         ("/name", "Ada", ["Ada"]),
         ("/age", 36, ["36"]),
     ]
-    assert sg.run(told(ADA36)[0], "x", Person, detailed=True).evidence is None
+    assert sg.run.detailed(told(ADA36)[0], "x", Person).evidence is None
 
 
 @for_each("wrap", [True, False, None])
@@ -633,7 +633,7 @@ def quotes_in(value: Any) -> list[str]:
     ],
 )
 def test_a_quote_is_a_run_of_words_of_the_text_at_any_place(target: Any, said: str) -> None:
-    found = sg.run(told(said)[0], SAID, target, detailed=True, max_tokens=60)
+    found = sg.run.detailed(told(said)[0], SAID, target, max_tokens=60)
     quotes = quotes_in(json.loads(found.text))
     words = SAID.rstrip(".").split()
     runs = {" ".join(words[a:b]) for a in range(len(words)) for b in range(a + 1, len(words) + 1)}
@@ -710,7 +710,7 @@ def filling() -> sg.Infilling:
 
 
 def test_infilling_fills_stated_values() -> None:
-    found = sg.run(filling(), "x", Age, grounded="36 or 7", detailed=True, max_tokens=24)
+    found = sg.run.detailed(filling(), "x", Age, grounded="36 or 7", max_tokens=24)
     assert found.value.age in (36, 7) and found.evidence[0].places
     with pytest.raises(NotStatedError):
         sg.run(filling(), "x", Age, grounded="None.", max_tokens=24)
@@ -872,7 +872,7 @@ def test_an_answer_is_of_its_type_and_its_numbers_and_dates_stand_in_the_text(se
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = sg.run(told(said)[0], "x", target, grounded=text, detailed=True, max_tokens=80)
+            found = sg.run.detailed(told(said)[0], "x", target, grounded=text, max_tokens=80)
     except NotStatedError:
         return
     if found.error is not None and not isinstance(found.error, NotStatedError):

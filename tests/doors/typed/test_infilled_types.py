@@ -111,7 +111,7 @@ def test_a_second_attempt_draws_another_canvas() -> None:
 
 
 def test_a_deadline_leaves_a_whole_document() -> None:
-    found = sg.run(infilling(), "Say", Answer, timeout=1e-9, detailed=True)
+    found = sg.run.detailed(infilling(), "Say", Answer, timeout=1e-9)
     assert found.finish_reason is sg.FinishReason.STEERED
     assert isinstance(found.value, Answer)
 

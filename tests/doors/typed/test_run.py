@@ -163,9 +163,9 @@ def test_a_free_text_ends_at_a_stop_string() -> None:
 
 
 def test_a_free_text_has_at_least_min_tokens() -> None:
-    short = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9)
+    short = sg.run.detailed(told("Hi")[0], "Say", str, max_tokens=9)
     how = sg.Sampling(temperature=0.0, min_tokens=6)
-    longer = sg.run(told("Hi")[0], "Say", str, detailed=True, max_tokens=9, sampling=how)
+    longer = sg.run.detailed(told("Hi")[0], "Say", str, max_tokens=9, sampling=how)
     assert short.usage.tokens < 6 <= longer.usage.tokens
     with pytest.raises(sg.errors.OptionError, match="minLength"):
         sg.run(told("1")[0], "Say", int, sampling=how)

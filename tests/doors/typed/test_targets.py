@@ -104,13 +104,13 @@ def annotated(engine: sg.Engine, target: Any) -> tuple[str, Any]:
 
 
 def ran(engine: sg.Engine, target: Any) -> tuple[str, Any]:
-    outcome = sg.run(engine, "Write.", target, detailed=True, **OPTIONS)
+    outcome = sg.run.detailed(engine, "Write.", target, **OPTIONS)
     assert sg.run(engine, "Write.", target, **OPTIONS) == outcome.value
     return outcome.text, outcome.value
 
 
 def streamed(engine: sg.Engine, target: Any) -> tuple[str, Any]:
-    *before, last = sg.run(engine, "Write.", target, stream=True, **OPTIONS)
+    *before, last = sg.run.stream(engine, "Write.", target, **OPTIONS)
     assert not any(partial.is_done for partial in before) and last.is_done
     assert all(last.text.startswith(partial.text) for partial in before)
     assert last.outcome.value == last.result == last.value
@@ -119,8 +119,8 @@ def streamed(engine: sg.Engine, target: Any) -> tuple[str, Any]:
 
 def awaited(engine: sg.Engine, target: Any) -> tuple[str, Any]:
     async def asked() -> sg.Outcome[Any]:
-        whole = await sg.arun(engine, "Write.", target, detailed=True, **OPTIONS)
-        partials = [one async for one in sg.arun(engine, "Write.", target, stream=True, **OPTIONS)]
+        whole = await sg.arun.detailed(engine, "Write.", target, **OPTIONS)
+        partials = [one async for one in sg.arun.stream(engine, "Write.", target, **OPTIONS)]
         assert partials[-1].outcome.text == whole.text and partials[-1].result == whole.value
         return whole
 
@@ -283,8 +283,8 @@ def test_a_stream_tells_an_outcome_s_failure_or_raises_it() -> None:
         numbers: list[even]  # type: ignore[valid-type]
 
     with pytest.raises(sg.errors.GenerationError, match="even"):
-        list(sg.run(engine, "x", Numbers, stream=True))
-    *_, last = sg.run(engine, "x", Numbers, stream=True, detailed=True)
+        list(sg.run.stream(engine, "x", Numbers))
+    *_, last = sg.run.stream(engine, "x", Numbers, detailed=True)
     assert last.is_done and "even" in str(last.outcome.error) and last.outcome.text.endswith("5]}")
     with pytest.raises(sg.errors.GenerationError):
         _ = last.result
@@ -293,12 +293,12 @@ def test_a_stream_tells_an_outcome_s_failure_or_raises_it() -> None:
 def test_a_stream_of_a_pattern_or_of_free_text_is_the_text_so_far() -> None:
     engine, _ = told("abc")
     for target in (re.compile("[a-z]{3}"), None):
-        values = [partial.value for partial in sg.run(engine, "x", target, stream=True)]
+        values = [partial.value for partial in sg.run.stream(engine, "x", target)]
         assert values[0] and values[-1] == "abc" and all("abc".startswith(value) for value in values)
 
 
 def test_an_outcome_is_there_at_the_end_of_a_stream_alone() -> None:
-    first, *_, last = sg.run(told('{"name": "A", "age": 3}')[0], "x", Person, stream=True, detailed=True)
+    first, *_, last = sg.run.stream(told('{"name": "A", "age": 3}')[0], "x", Person, detailed=True)
     with pytest.raises(sg.errors.OptionError, match="has not ended"):
         _ = first.outcome
     assert last.outcome.usage.tokens and last.outcome.prompt.startswith("x")
@@ -306,13 +306,13 @@ def test_an_outcome_is_there_at_the_end_of_a_stream_alone() -> None:
 
 def test_leaving_a_stream_cancels_its_text() -> None:
     async def asked(engine: sg.Engine) -> None:
-        stream = sg.arun(engine, "x", Person, stream=True)
+        stream = sg.arun.stream(engine, "x", Person)
         async for _ in stream:
             break
         await stream.aclose()
 
     engine, model = told('{"name": "' + "A" * 400 + '", "age": 3}')
-    partials = sg.run(engine, "x", Person, stream=True)
+    partials = sg.run.stream(engine, "x", Person)
     next(partials)
     partials.close()  # type: ignore[attr-defined]
     asyncio.run(asked(engine))
@@ -383,7 +383,7 @@ def test_a_free_text_that_is_cut_off_warns() -> None:
 
 def test_what_says_its_finish_reason_or_is_whole_does_not_warn() -> None:
     assert warned(lambda: letters().detailed()) == []
-    assert warned(lambda: sg.run(told(LONG)[0], "x", list[str], max_tokens=8, detailed=True)) == []
+    assert warned(lambda: sg.run.detailed(told(LONG)[0], "x", list[str], max_tokens=8)) == []
     assert warned(letters(max_tokens=200)) == []
 
 

@@ -190,7 +190,7 @@ def test_a_type_is_told_alike_by_a_call_and_by_a_decorated_function(engine: sg.E
     check(prompt, [*written[1:6], "d8e one", "d9e all"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", sg.errors.ShortenedWarning)
-        assert sg.run(engine, "Which?", kind, max_tokens=8, detailed=True).prompt == prompt
+        assert sg.run.detailed(engine, "Which?", kind, max_tokens=8).prompt == prompt
 
 
 def test_a_description_of_any_length_is_cut_and_told_once(engine: sg.Engine) -> None:
@@ -220,9 +220,9 @@ def test_listed_values_are_told_where_they_are_described(engine: sg.Engine) -> N
     bare: dict[str, Any] = {"enum": ["A", "B"]}
     labels = {"oneOf": [{"const": "A", "description": "about money"}, {"const": "B"}]}
     for schema in ({**bare, "description": "what it is about"}, labels):
-        prompt = sg.run(engine, "Which?", schema, detailed=True).prompt
+        prompt = sg.run.detailed(engine, "Which?", schema).prompt
         assert prompt.count("about") == 1
-    assert "Answer" not in sg.run(engine, "Which?", bare, detailed=True).prompt
+    assert "Answer" not in sg.run.detailed(engine, "Which?", bare).prompt
 
 
 def test_the_embedded_model_reads_no_descriptions() -> None:
@@ -319,7 +319,7 @@ def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engi
 ) -> None:
     schema = {"enum": ["up", "down", "upwards"]}
     (tmp_path / "s.json").write_text(json.dumps(schema))
-    ours = sg.run(engine, "Which?", schema, detailed=True)
+    ours = sg.run.detailed(engine, "Which?", schema)
     assert "Answer in JSON" not in ours.prompt and max(ours.probabilities.values()) > 0
     (plain,) = engine.generate(Request("Which?", sg.json_schema(schema)))
     assert plain.text == ours.text and plain.usage.strategy_rows > 0
@@ -328,14 +328,14 @@ def test_listed_values_are_compared_alike_in_python_in_the_shell_and_by_the_engi
         json.loads(commanded("generate", *words, *more).stdout) for more in ([], ["-o", "choices=tokens"])
     )
     assert told["text"] == ours.text and told["probabilities"] == pytest.approx(ours.probabilities)
-    by_tokens = sg.run(engine, "Which?", schema, choices="tokens", detailed=True)
+    by_tokens = sg.run.detailed(engine, "Which?", schema, choices="tokens")
     assert tokens["text"] == by_tokens.text and not by_tokens.probabilities
 
 
 def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.Engine) -> None:
     for pattern in ('[ab]{2,3}"', r"\\[a-z]\n", "é|ü{2}", "[0-9]{4}-[0-9]{2}", "(?i:ab)c?"):
         grammar = sg.regex(pattern)
-        found = sg.run(engine, "Which?", grammar, detailed=True, max_tokens=60)
+        found = sg.run.detailed(engine, "Which?", grammar, max_tokens=60)
         assert found.prompt.endswith("Answer in JSON: {value: string}</user><assistant>")
         assert found.value == found.text
         assert json.loads(found.result.reply) == {"value": found.text}
@@ -344,7 +344,7 @@ def test_a_text_of_a_pattern_is_asked_for_as_a_string_in_an_object(engine: sg.En
         for byte in found.text.encode():
             state = language.step(state, byte)
         assert language.accepts(state)
-    bare = sg.run(engine, "Which?", sg.regex("[ab]{2,3}"), wrap=False, detailed=True, max_tokens=20)
+    bare = sg.run.detailed(engine, "Which?", sg.regex("[ab]{2,3}"), wrap=False, max_tokens=20)
     assert not bare.result.reply and "Answer in JSON" not in bare.prompt
 
 

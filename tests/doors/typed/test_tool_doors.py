@@ -70,7 +70,7 @@ def test_a_detailed_run_has_calls_the_reply_and_the_whole_text() -> None:
     outcome = run(OSLO, detailed=True)
     assert outcome.calls == outcome.reply.calls == outcome.value.calls
     assert (outcome.text, outcome.attempts) == (OSLO, 1)
-    assert sg.run(told("Hi")[0], "Hello", detailed=True).calls == []
+    assert sg.run.detailed(told("Hi")[0], "Hello").calls == []
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_arguments_that_the_types_refuse_are_asked_for_again() -> None:
     odd = '<tool_call>\n{"name": "Even", "arguments": {"number": 3}}\n</tool_call>'
     even = odd.replace("3", "4")
     engine, model = told(odd, even)
-    outcome = sg.run(engine, "Which?", tools=[Even], tool_format="hermes", detailed=True)
+    outcome = sg.run.detailed(engine, "Which?", tools=[Even], tool_format="hermes")
     assert (outcome.attempts, outcome.value.calls[0].value()) == (2, Even(number=4))
     assert "is odd" in model.prompts[1] and odd in model.prompts[1]
     with pytest.raises(sg.errors.GenerationError, match=r"Even/number.*is odd"):
@@ -315,7 +315,7 @@ def test_special_tokens_of_a_format_are_written_and_read_by_their_texts(monkeypa
     text = '[TOOL_CALLS]get_weather[ARGS]{"city": "Oslo"}'
     engine = writing(text, ["[TOOL_CALLS]", "[ARGS]", "<think>"], monkeypatch=monkeypatch)
     mistral = dataclasses.replace(FORMATS["mistral"], never=("<think>",))
-    outcome = sg.run(engine, "?", tools=[get_weather], tool_format=mistral, detailed=True)
+    outcome = sg.run.detailed(engine, "?", tools=[get_weather], tool_format=mistral)
     assert (outcome.text, outcome.result.tokens[0]) == (text, TOKENIZER.vocab_size)
     assert outcome.calls[0].value() == {"city": "Oslo"}
 
@@ -339,7 +339,7 @@ HARMONY = ["<|channel|>", "<|message|>", "<|call|>", "<|end|>", "<|start|>", "<|
 @pytest.mark.filterwarnings("error")
 def test_a_token_of_a_format_that_ends_texts(text: str, said: str, calls: int, monkeypatch: Any) -> None:
     engine = writing(text, HARMONY, ("<|call|>", "<|return|>"), monkeypatch)
-    outcome = sg.run(engine, "?", tools=[get_weather], tool_format="harmony", detailed=True)
+    outcome = sg.run.detailed(engine, "?", tools=[get_weather], tool_format="harmony")
     assert (outcome.text, outcome.reply.text, len(outcome.calls)) == (text, said, calls)
     assert outcome.reply.complete and outcome.reply.problems == []
 
@@ -452,13 +452,12 @@ def test_the_budget_closes_a_half_written_call(max_tokens: int) -> None:
     grammar = sg.tools([get_weather], format="hermes", tool_choice="required", parallel=False)
     engine = sg.Engine("structgen/extract")
     least = engine.compiled(grammar).tokens_to_finish(engine.compiled(grammar).start)
-    outcome = sg.run(
+    outcome = sg.run.detailed(
         engine,
         [{"role": "user", "content": text}],
         tools=[get_weather],
         tool_choice="required",
         max_tokens=least + max_tokens - 24,
-        detailed=True,
     )
     assert outcome.error is None and outcome.reply.complete and outcome.calls[0].complete
     assert outcome.finish_reason in (sg.FinishReason.STEERED, sg.FinishReason.STOP)

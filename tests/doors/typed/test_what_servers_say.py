@@ -145,13 +145,13 @@ def fields(body: Mapping[str, Any]) -> set[str]:
 
 async def _later(stream: bool, *call: Any, **how: Any) -> Any:
     if stream:
-        return [one async for one in sg.arun(*call, stream=True, **how)][-1].outcome
+        return [one async for one in sg.arun.stream(*call, **how)][-1].outcome
     return await sg.arun(*call, **how)
 
 
 DOORS: dict[str, Callable[..., Any]] = {
     "run": sg.run,
-    "stream": lambda *call, **how: [*sg.run(*call, stream=True, **how)][-1].outcome,
+    "stream": lambda *call, **how: [*sg.run.stream(*call, **how)][-1].outcome,
     "arun": lambda *call, **how: asyncio.run(_later(False, *call, **how)),
     "astream": lambda *call, **how: asyncio.run(_later(True, *call, **how)),
 }
@@ -630,7 +630,7 @@ def test_a_field_is_told_from_the_name_of_a_model(name: str, said: str, left_out
 @for_each(("row", "becomes", "reply"), CASES)
 def test_a_typical_reply_becomes_what_the_page_says(row: str, becomes: str, reply: Any) -> None:
     with serving(reply, ADA) as server:
-        outcome = sg.run(server.model, "Who?", Person, detailed=True)
+        outcome = sg.run.detailed(server.model, "Who?", Person)
     bodies = server.bodies
     assert len(bodies) == len({body["seed"] for body in bodies}) == {"asked again": 2}.get(becomes, 1)
     assert (outcome.error is None) == (becomes != "error")
@@ -919,8 +919,8 @@ def test_calls_in_pieces_are_those_of_the_whole_message(indices: str, names: str
                 rest, is_first = rest[size:], False
         tools = [sg.Tool(f"f{at}", "", {"type": "object", "additionalProperties": True}) for at in range(3)]
         with serving(answer(*calls), streamed(*chunks, chunk(reason="tool_calls"))) as server:
-            whole = sg.run(server.model, "?", tools=tools, detailed=True)
-            *partials, last = sg.run(server.model, "?", tools=tools, stream=True)
+            whole = sg.run.detailed(server.model, "?", tools=tools)
+            *partials, last = sg.run.stream(server.model, "?", tools=tools)
         assert last.text == whole.text and all(last.text.startswith(one.text) for one in partials)
         assert called(last.outcome) == [
             (one["id"], one["function"]["name"], json.loads(one["function"]["arguments"] or "{}"))

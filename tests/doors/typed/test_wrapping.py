@@ -134,7 +134,7 @@ def test_infilling_fills_an_object() -> None:
 def test_run_wraps_types_alone() -> None:
     assert sg.run("structgen/extract", ADA, int) == 36
     for target in ({"type": "integer"}, sg.json_schema({"type": "integer"})):
-        assert not sg.run("structgen/extract", ADA, target, detailed=True).text.startswith("{")
+        assert not sg.run.detailed("structgen/extract", ADA, target).text.startswith("{")
 
 
 def test_a_free_text_stays_free() -> None:
