@@ -78,9 +78,9 @@ def silent() -> sg.Engine:
     return engine
 
 
-def ask(text: str, target: Any, said: str, **options: Any) -> Any:
+def ask(text: str, target: Any, said: str, call: Any = sg.run, **options: Any) -> Any:
     """Return what a model answers that wants to say something, held to a text."""
-    return sg.run(told(said)[0], "Tell.", target, grounded=text, **options)
+    return call(told(said)[0], "Tell.", target, grounded=text, **options)
 
 
 def texts_of(function: Any, *arguments: Any) -> dict[str, str]:
@@ -305,12 +305,12 @@ def test_an_answer_that_validators_refuse_is_asked_again_in_the_same_texts() -> 
 
 
 def test_a_refused_answer_has_no_evidence() -> None:
-    found = ask("3", Even, '{"number": 3}', detailed=True)
+    found = ask("3", Even, '{"number": 3}', call=sg.run.detailed)
     assert type(found.error) is GenerationError and found.evidence is None
 
 
 def test_a_detailed_call_has_the_places_of_each_value() -> None:
-    found = ask("Ada (36)", Person, ADA36, detailed=True)
+    found = ask("Ada (36)", Person, ADA36, call=sg.run.detailed)
     assert [(one.path, one.value, [place.words for place in one.places]) for one in found.evidence] == [
         ("/name", "Ada", ["Ada"]),
         ("/age", 36, ["36"]),
@@ -320,7 +320,7 @@ def test_a_detailed_call_has_the_places_of_each_value() -> None:
 
 @for_each("wrap", [True, False, None])
 def test_a_wrapped_value_has_the_path_of_the_value(wrap: bool | None) -> None:
-    found = ask("36 or 7", int, '{"value": 7}' if wrap else "7", wrap=wrap, detailed=True)
+    found = ask("36 or 7", int, '{"value": 7}' if wrap else "7", wrap=wrap, call=sg.run.detailed)
     assert found.value in (36, 7) and [one.path for one in found.evidence] == [""]
 
 

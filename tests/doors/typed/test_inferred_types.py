@@ -92,7 +92,6 @@ WORD = sg.regex("[a-z]{2}")
         ({"type": "array"}, {}, list),
         (None, {}, str),
         (None, {"tools": None}, str),
-        (WORD, {"detailed": True}, sg.Outcome),
         (sg.Reply, {"tools": [dict], "tool_choice": "none", "tool_format": "hermes"}, sg.Reply),
     ],
 )

@@ -44,8 +44,8 @@ def set_alarm(person: str) -> None:
     raise AssertionError("tools are never called")
 
 
-def run(*texts: str, tools: Any = (get_weather, set_alarm), **options: Any) -> Any:
-    return sg.run(told(*texts)[0], QUESTION, tools=tools, **{"tool_format": "hermes", **options})
+def run(*texts: str, tools: Any = (get_weather, set_alarm), call: Any = sg.run, **options: Any) -> Any:
+    return call(told(*texts)[0], QUESTION, tools=tools, **{"tool_format": "hermes", **options})
 
 
 def ask(hint: Any, *texts: str, make: Any = asked, tools: Any = (get_weather,)) -> Any:
@@ -67,7 +67,7 @@ def test_run_returns_the_reply_with_its_texts_and_calls() -> None:
 
 
 def test_a_detailed_run_has_calls_the_reply_and_the_whole_text() -> None:
-    outcome = run(OSLO, detailed=True)
+    outcome = run(OSLO, call=sg.run.detailed)
     assert outcome.calls == outcome.reply.calls == outcome.value.calls
     assert (outcome.text, outcome.attempts) == (OSLO, 1)
     assert sg.run.detailed(told("Hi")[0], "Hello").calls == []
@@ -145,7 +145,7 @@ def test_a_type_beside_calls_is_answered_or_a_tool_is_called(
     if doors == "run":
         found = run(text, target=target)
     elif doors == "stream":
-        *_, before, last = run(text, target=target, stream=True)
+        *_, before, last = run(text, target=target, call=sg.run.stream)
         found = last.result
         assert isinstance(before.value, sg.Call | dict | list | str | int | None)
     elif doors == "decorator":
@@ -178,11 +178,11 @@ def taken(found: Any) -> Any:
 )
 def test_any_target_of_run_is_answered_or_one_tool_is_called(target: Any, text: str, value: Any) -> None:
     assert run(text, target=target) == value
-    assert [one.value for one in run(text, target=target, stream=True)][-1] == value
+    assert [one.value for one in run(text, target=target, call=sg.run.stream)][-1] == value
     assert run(OSLO, target=target).arguments == {"city": "Oslo"}
     assert run(OSLO, target=target, tool_choice="get_weather", max_tokens=80).name == "get_weather"
     assert run(text, target=target, tool_choice="none") == value
-    outcome = run(text, target=target, detailed=True)
+    outcome = run(text, target=target, call=sg.run.detailed)
     assert (outcome.value, outcome.calls, outcome.text) == (value, [], text)
 
 
@@ -201,12 +201,12 @@ def test_each_format_writes_calls_beside_an_answer(format: str) -> None:
 
 
 def test_a_stream_has_the_parts_of_an_object_beside_tools() -> None:
-    values = [one.value for one in run(ADA, target=list[Even] | Person | sg.Call, stream=True)]
+    values = [one.value for one in run(ADA, target=list[Even] | Person | sg.Call, call=sg.run.stream)]
     assert {"name": "A"} in values and {"name": "Ada", "age": 36} in values
     odd = '{"number": 3}'
     with pytest.raises(sg.errors.GenerationError, match="is odd"):
-        list(run(odd, target=Even, stream=True))
-    outcome = run(odd, odd.replace("3", "4"), target=Even, detailed=True)
+        list(run(odd, target=Even, call=sg.run.stream))
+    outcome = run(odd, odd.replace("3", "4"), target=Even, call=sg.run.detailed)
     assert (outcome.attempts, outcome.value) == (2, Even(number=4))
 
 
@@ -250,7 +250,7 @@ def test_none_and_no_tools_leave_text() -> None:
 def test_thoughts_are_apart() -> None:
     reply = run(f"<think>Hm.</think>\n\n{OSLO}", tool_format="qwen_3", thinking="auto")
     assert (reply.thinking, len(reply.calls), reply.text) == ("Hm.", 1, "")
-    outcome = run(f"Hm.</think>{OSLO}", thinking=sg.Thinking(max_tokens=30), detailed=True)
+    outcome = run(f"Hm.</think>{OSLO}", thinking=sg.Thinking(max_tokens=30), call=sg.run.detailed)
     assert (outcome.reply.thinking, outcome.result.thoughts, len(outcome.calls)) == ("Hm.", "Hm.", 1)
 
 

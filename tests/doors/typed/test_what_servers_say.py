@@ -145,13 +145,13 @@ def fields(body: Mapping[str, Any]) -> set[str]:
 
 async def _later(stream: bool, *call: Any, **how: Any) -> Any:
     if stream:
-        return [one async for one in sg.arun.stream(*call, **how)][-1].outcome
-    return await sg.arun(*call, **how)
+        return [one async for one in sg.arun.stream(*call, detailed=True, **how)][-1].outcome
+    return await sg.arun.detailed(*call, **how)
 
 
 DOORS: dict[str, Callable[..., Any]] = {
-    "run": sg.run,
-    "stream": lambda *call, **how: [*sg.run.stream(*call, **how)][-1].outcome,
+    "run": sg.run.detailed,
+    "stream": lambda *call, **how: [*sg.run.stream(*call, detailed=True, **how)][-1].outcome,
     "arun": lambda *call, **how: asyncio.run(_later(False, *call, **how)),
     "astream": lambda *call, **how: asyncio.run(_later(True, *call, **how)),
 }
@@ -182,7 +182,7 @@ def check_row(door: str, row: Any, *, is_claude: bool = False) -> None:
     says, gets, given, has = (*row, {}, {})[:4]
     replies = says if isinstance(says, tuple) else (says,)
     attempts = sum(not (isinstance(one, dict) and "status" in one) for one in replies) or 1
-    given = {"target": Person, "prompt": "Who?", "attempts": attempts, "detailed": True, **given}
+    given = {"target": Person, "prompt": "Who?", "attempts": attempts, **given}
     name, leave_out = given.pop("name", "small"), given.pop("leave_out", ())
     requests, doors = given.pop("requests", len(replies)), given.pop("doors", DOORS)
     if door not in doors or (attempts > 1 and "stream" in door):
@@ -1108,7 +1108,7 @@ def test_ollama_gets_the_schema_and_no_key_of_openai(monkeypatch: pytest.MonkeyP
     with serving(ADA) as server:
         monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{server.port}")
         for door in DOORS.values():
-            assert door("ollama:qwen3", "Who?", Person, detailed=True).value == PERSON
+            assert door("ollama:qwen3", "Who?", Person).value == PERSON
         done = commanded("generate", "--model", "ollama:qwen3", "--prompt", "Who?")
     assert (done.exit_code, done.stdout) == (0, f"{ADA}\n")
     body, *_ = server.bodies
