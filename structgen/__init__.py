@@ -10,7 +10,7 @@
     sg.run("structgen/extract", "Ada is 36 years old.", Person)       # the same as one call
     sg.run("smollm2", "Is it?", sg.choice(["yes", "no"]))             # a text of a grammar
 
-**Ask a model.** `run` and, for coroutines, `arun`; `generate` with `filled`; `extract` and `aextract` read
+**Ask a model.** `run` and, for coroutines, `arun`, with the methods `detailed` and `stream`; `generate` with `filled`; `extract` and `aextract` read
 documents of any length; `tools` with `Tool`, `Call`, `Reply`, `ToolFormat`, `parse_calls`; `infill` and
 `Infilling` fill the holes of a text (`Infilled`). `Partial` is an object that is still being written,
 `Outcome` an answer with its figures, `Server` a model at an address. `outcome_of` reads the text of a model

@@ -477,13 +477,13 @@ class Engine:
 
     def trace(self, result: Any, title: str = "A generation") -> Trace:
         """Return the page that shows how a text came to be, token by token. `result`: one of this engine, or
-        what has one (`sg.run(..., detailed=True)`). Raises OptionError for anything else."""
+        what has one (`sg.run.detailed(...)`). Raises OptionError for anything else."""
         plain_result = getattr(result, "result", result)
         if not isinstance(plain_result, Result):
             raise OptionError(
                 f"A {type(result).__name__} is no result of an engine.",
                 where="result",
-                cure="Pass what engine.generate(...) or sg.run(engine, ..., detailed=True) returns.",
+                cure="Pass what engine.generate(...) or sg.run.detailed(engine, ...) returns.",
             )
         return Trace(text_page(plain_result, self.tokenizer, title))
 
