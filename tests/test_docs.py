@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import fields
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -200,3 +201,17 @@ def test_the_page_of_stability_names_all_public_modules_keywords_and_variables()
     named = set(re.findall(r'"(STRUCTGEN_[A-Z_]+|x-[a-z-]+)"', sources)) - inner
     named |= {f"structgen.{name}" for name in dir(sg) if isinstance(getattr(sg, name), ModuleType)}
     assert {name for name in named if f"`{name}`" not in page} == set()
+
+
+def test_the_members_that_are_announced_are_there() -> None:
+    page = (ROOT / "docs/stability.md").read_text(encoding="utf-8")
+    table = page.partition("| class | members |")[2].partition("\n\n")[0]
+    rows = nonempty(re.findall(r"^\| (`sg\..*?) \| (.*) \|$", table, re.MULTILINE))
+    for classes, members in rows:
+        for path, names in zip(re.findall(r"`sg\.([\w.]+)`", classes), members.split("; "), strict=True):
+            public_class = attrgetter(path)(sg)
+            for name in re.findall(r"`(\w+)`", names):
+                annotated = any(
+                    name in vars(base).get("__annotations__", {}) for base in public_class.__mro__
+                )
+                assert annotated or hasattr(public_class, name), f"{path}.{name}"

@@ -406,3 +406,49 @@ async def wrong_calls(engine: sg.Engine) -> None:
     print(sg.run(engine, "Ada", WORD).name)  # wrong: name
     print(sg.run(engine, "Ada", Person, detailed=True).name)  # wrong: name
     print(sg.run(engine, "Ada", Person, tools=[Person]).age)  # wrong: age
+
+
+# --- methods of a call --------------------------------------------------------------------------------------
+
+
+async def methods(engine: sg.Engine, schema: dict[str, object], untyped: list[dict[str, Any]]) -> None:
+    """`detailed` and `stream` of `run` and `arun` infer what a call infers, inside of their own type."""
+    assert_type(sg.run.detailed(engine, "Ada"), sg.Outcome[str])
+    assert_type(sg.run.detailed(engine, "Ada", Person, max_tokens=9), sg.Outcome[Person])
+    assert_type(sg.run.detailed(engine, "Ada", int | None), sg.Outcome[int | None])
+    assert_type(sg.run.detailed(engine, "Ada", Literal["S", "L"]).value, Literal["S", "L"])
+    assert_type(sg.run.detailed(engine, "Ada", re.compile("a+")), sg.Outcome[str])
+    assert_type(sg.run.detailed(engine, "Ada", schema), sg.Outcome[Any])
+    assert_type(sg.run.detailed(engine, untyped, Person), sg.Outcome[Person])
+    assert_type(sg.run.detailed(engine, "Ada", tools=[Person]), sg.Outcome[sg.Reply])
+    assert_type(sg.run.detailed(engine, "Ada", list[sg.Call], tools=[Person]), sg.Outcome[list[sg.Call]])
+    assert_type(sg.run.detailed(engine, "Ada", Person, tools=[Person]), sg.Outcome[Person | sg.Call])
+    assert_type(sg.run.detailed(engine, "Ada", WORD, tools=[Person]), sg.Outcome[str | sg.Call])
+    for partial in sg.run.stream(engine, "Ada", int | None, max_tokens=9):
+        assert_type(partial.result, int | None)
+        assert_type(partial.outcome, sg.Outcome[int | None])
+    assert_type(sg.run.stream(engine, "Ada", Person, detailed=True), Iterator[sg.Partial[Person]])
+    assert_type(sg.run.stream(engine, "Ada", tools=[Person]), Iterator[sg.Partial[sg.Reply]])
+    assert_type(await sg.arun.detailed(engine, "Ada", list[Person]), sg.Outcome[list[Person]])
+    assert_type(await sg.arun.detailed(engine, "Ada", Person, tools=[Person]), sg.Outcome[Person | sg.Call])
+    async for piece in sg.arun.stream(engine, "Ada", Person | None):
+        assert_type(piece.result, Person | None)
+    async for awaited in await sg.arun.stream(engine, "Ada"):
+        assert_type(awaited.result, str)
+
+
+async def wrong_methods(engine: sg.Engine) -> None:
+    """Calls of methods with one fault each."""
+    sg.run.detailed(engine, "Ada", Person, max_tokns=5)  # wrong: max_tokns
+    sg.run.detailed(engine, "Ada", Person, max_tokens="5")  # wrong: max_tokens
+    sg.run.detailed(engine, "Ada", Person, detailed=True)  # wrong: detailed
+    sg.run.detailed(engine, "Ada", Person, stream=True)  # wrong: stream
+    sg.run.detailed(engine, "Ada", 3)  # wrong: 3 target
+    sg.run.detailed(engine)  # wrong: 1 model
+    sg.run.stream(engine, 3, Person)  # wrong: 2 prompt
+    sg.run.stream(engine, "Ada", Person, stream=True)  # wrong: stream
+    sg.run.stream(engine, "Ada", Person, detailed="yes")  # wrong: detailed
+    sg.run.stream(engine, "Ada", tools=3)  # wrong: tools
+    await sg.arun.detailed(engine, "Ada", Person, sampling="hot")  # wrong: sampling
+    sg.arun.stream(engine, "Ada", Person, timeout="9 s")  # wrong: timeout
+    print(sg.run.detailed(engine, "Ada", Person).name)  # wrong: name
