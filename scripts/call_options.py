@@ -55,7 +55,7 @@ WIDER = {
 }
 """What may be given where the dataclass keeps less."""
 LISTED = {
-    "doors/typed/call_types.py": [("doors/typed/options.py", "CallOptions")],
+    "doors/typed/run.py": [("doors/typed/options.py", "CallOptions")],
     "doors/extraction/extract_calls.py": [
         ("doors/typed/options.py", "WritingOptions"),
         ("doors/extraction/extract_options.py", "ExtractOptions"),

@@ -10,11 +10,11 @@
     sg.run("structgen/extract", "Ada is 36 years old.", Person)       # the same as one call
     sg.run("smollm2", "Is it?", sg.choice(["yes", "no"]))             # a text of a grammar
 
-**Ask a model.** `run` and, for coroutines, `arun`, with the methods `detailed` and `stream`; `generate` with `filled`; `extract` and `aextract` read
-documents of any length; `tools` with `Tool`, `Call`, `Reply`, `ToolFormat`, `parse_calls`; `infill` and
-`Infilling` fill the holes of a text (`Infilled`). `Partial` is an object that is still being written,
-`Outcome` an answer with its figures, `Server` a model at an address. `outcome_of` reads the text of a model
-that you call yourself.
+**Ask a model.** `run` and, for coroutines, `arun`, with the methods `detailed` and `stream`; `generate` with
+`filled`; `extract` and `aextract` read documents of any length; `tools` with `Tool`, `Call`, `Reply`,
+`ToolFormat`, `parse_calls`; `infill` and `Infilling` fill the holes of a text (`Infilled`). `Partial` is an
+object that is still being written, `Outcome` an answer with its figures, `Server` a model at an address.
+`outcome_of` reads the text of a model that you call yourself.
 
 **Say what may come.** `json_schema`, `lark` (`LarkGrammar`), `ebnf`, `regex`, `choice`, `literal`, `text`,
 `special`, `substring_of`; together: `sequence`, `either`, `structural_tag`, `in_json_string`, `without`,

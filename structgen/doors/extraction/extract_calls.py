@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from structgen.decoding.engine.strategies.strategy import Strategy
     from structgen.decoding.engine.thinking import Thinking
     from structgen.decoding.speculation.speculation_options import Speculation
-    from structgen.doors.typed.call_types import AnyModel
+    from structgen.doors.typed.run import AnyModel
 
     Documents: TypeAlias = str | Path | Mapping[str, str | Path] | Iterable[Any]
 
