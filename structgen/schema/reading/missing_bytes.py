@@ -68,7 +68,10 @@ class Quoting:
         """Return the spellings of an escape that can be written: with digits in lower case, as `way` has
         them, and each in the case that is not missing."""
         lower_way = way.lower()
-        mixed_way = bytes(byte if byte not in self.missing else ord(chr(byte).upper()) for byte in lower_way)
+        # The upper case of bytes: that of a character may be two characters.
+        mixed_way = bytes(
+            byte if byte not in self.missing else ord(bytes((byte,)).upper()) for byte in lower_way
+        )
         return [spelling for spelling in (lower_way, way, mixed_way) if self.missing.isdisjoint(spelling)]
 
     def can_write(self, text: str) -> bool:

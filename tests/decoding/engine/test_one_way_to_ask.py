@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import structgen as sg
 from structgen.base.system.resources import embedded_model
 from structgen.decoding.engine.model_prompts import ModelPrompts, ModelQuestion
-from structgen.decoding.infilling.infill import _prompt_tokens
+from structgen.decoding.infilling.infill import InfillSettings, _prompt_tokens
 from structgen.decoding.samplers.problem import Problem
 from structgen.doors.cli import app
 from structgen.grammars.json_grammars.prompting import extraction_prompt, schema_outline
@@ -126,18 +126,19 @@ def test_infilling_puts_a_text_into_the_form_of_its_model(tmp_path: Path) -> Non
 def test_infilling_takes_outline_and_chat() -> None:
     tokenizer = sg.Tokenizer.from_huggingface(str(Path(__file__).parents[2] / "data/bpe/tokenizer.json"))
     embedded, chatting = ModelPrompts("structgen/infill"), ModelPrompts("", Chatting())
-    said = (tokenizer, SCHEMA)
-    usual, without = ModelQuestion(TEXT), ModelQuestion(TEXT, with_outline=False)
     plain = tokenizer.encode(f"{TEXT}\n".encode())
-    assert _prompt_tokens(embedded, usual, *said) == tokenizer.encode(
-        extraction_prompt(SCHEMA, TEXT).encode()
-    )
-    assert _prompt_tokens(embedded, without, *said) == plain
-    assert _prompt_tokens(chatting, without, *said) == list(f"<user>{TEXT}".encode())
-    told = f"<user>{TEXT}\n\nAnswer in JSON: {schema_outline(SCHEMA)}"
-    assert _prompt_tokens(chatting, usual, *said) == list(told.encode())
-    assert _prompt_tokens(chatting, ModelQuestion(TEXT, chat=False), *said) == plain
-    assert _prompt_tokens(embedded, usual, tokenizer, None) == tokenizer.encode(TEXT.encode())
+
+    def tokens_of(prompts: ModelPrompts, **options: Any) -> list[int]:
+        settings = InfillSettings(**{"grammar": SCHEMA, **options})
+        return list(_prompt_tokens(prompts, TEXT, settings, tokenizer))
+
+    assert tokens_of(embedded) == list(tokenizer.encode(extraction_prompt(SCHEMA, TEXT).encode()))
+    assert tokens_of(embedded, outline=False) == list(plain)
+    assert tokens_of(chatting, outline=False) == list(f"<user>{TEXT}".encode())
+    with_outline = f"<user>{TEXT}\n\nAnswer in JSON: {schema_outline(SCHEMA)}"
+    assert tokens_of(chatting) == list(with_outline.encode())
+    assert tokens_of(chatting, chat=False) == list(plain)
+    assert tokens_of(embedded, grammar=None, template="Ada {{name}}") == list(tokenizer.encode(TEXT.encode()))
 
 
 def test_a_folder_with_an_embedded_model_is_asked_like_it() -> None:

@@ -134,7 +134,7 @@ def test_the_small_model_warns_of_grammars_that_are_not_json(
     digit.write_text("root ::= [0-9]\n")
 
     def warned(*language: str) -> int:
-        monkeypatch.setattr(model_cards, "_TOLD", set())
+        monkeypatch.setattr(model_cards, "_WARNED", set())
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
             assert run(*common, *language).exit_code == 0
