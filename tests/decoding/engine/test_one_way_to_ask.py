@@ -165,3 +165,10 @@ def test_an_outline_longer_than_the_context_is_shortened_and_the_text_is_whole(e
     assert len(engine.prompt_tokens(request)) < engine.model.context - 80
     (result,) = engine.generate([request])
     assert "part_7" in result.value
+
+
+def test_examples_of_messages_without_a_chat_template_are_refused_by_name() -> None:
+    messages = [{"role": "user", "content": "Where does she live?"}]
+    asked = ModelQuestion(TEXT, chat=False, examples=((messages, "Paris"),))
+    with pytest.raises(sg.errors.OptionError, match="Messages need the chat template"):
+        ModelPrompts("", Chatting()).render_text(asked)
