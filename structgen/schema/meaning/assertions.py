@@ -1,4 +1,8 @@
-"""Keywords of objects and arrays, read as plain facts, steps to take up and choices."""
+"""Reads the keywords of objects and arrays into a conjunction: as plain facts, further steps, and choices.
+
+A *fact* is settled at once, for example `minItems: 2`. A *step* is a literal or an obligation that the
+conjunction takes up later, for example each schema of `allOf`. A *choice* is a disjunction such as `anyOf`.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,13 @@
-"""The keywords of a branch about the keys of an object, for everything that compares, denies or divides
-branches.
+"""Reads what a branch of a union says about the keys of an object, so that branches can be compared or
+denied.
 
-It is a conjunction of *clauses*. Of a clause one alternative holds: a key is there, with such a value; a key
-is absent; there are so many members. Clauses about one key alone are *facts*, which tell branches apart. They
-are read under the assumption that some keys are absent: a branch that requires one of them has no such
-object, and branches that differ in these keys alone say the same.
+A branch is read as a conjunction of *clauses*. A *clause* is a set of alternatives, one of which holds: a key
+is there with such a value; a key is absent; there are so many members. For example `{"required": ["a"],
+"properties": {"b": B}}` has two clauses: "`a` is there", and "`b` is absent or meets B". Clauses about one
+key alone are *facts*, and tell branches apart.
+
+Facts are read under the assumption that some keys are absent. A branch that requires one of these keys has no
+such object. Branches that differ in these keys alone mean the same.
 """
 
 from __future__ import annotations

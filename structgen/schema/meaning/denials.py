@@ -1,4 +1,8 @@
-"""Adds the negation of a schema to a conjunction: the schema fails in one of several ways."""
+"""Adds the negation of a schema to a conjunction of facts.
+
+A schema fails in one of several ways. For example `{"required": ["a"], "maxProperties": 2}` fails where the
+key `a` is absent, or where there are three members. Each such way is an *alternative* of an obligation.
+"""
 
 from __future__ import annotations
 

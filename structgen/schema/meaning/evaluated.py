@@ -1,10 +1,12 @@
-"""`unevaluatedProperties` and `unevaluatedItems`: the members that no other keyword has evaluated.
+"""`unevaluatedProperties` and `unevaluatedItems`: rules for the members that no other keyword has evaluated.
 
-A member is evaluated by a keyword of the schema itself, or of a subschema that judges the same value and
-holds: `allOf` and references always, a branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` where it is
-true. So the evaluated members depend on the truth of those branches, the *guards*. Once the guards that
-matter are decided, the keyword is a plain fact: `additionalProperties` or `items` over the union of the
-members. Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
+A member is *evaluated* by a keyword of the schema itself, or by a subschema that judges the same value and
+holds. Subschemas of `allOf` and references always hold. A branch of `anyOf`, `oneOf`, `if` or
+`dependentSchemas` evaluates members where it is true. So the evaluated members depend on the truth of those
+branches, the *guards*. Once the guards that matter are decided, the keyword is a plain fact:
+`additionalProperties` or `items` over the union of the members.
+
+Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
 """
 
 from __future__ import annotations

@@ -1,5 +1,10 @@
-"""A conjunction under construction, the facts that a branch adds to it, and the truth that follows from
-them."""
+"""Collects the facts of one conjunction of schemas, and settles what follows from them.
+
+A *fact* is a plain statement about an object or an array, for example "the key `a` is required". A *step* is
+something that the conjunction must still take up: a literal, an obligation, an `unevaluated*` keyword. An
+*obligation* is a set of *alternatives*, one of which must come true. `FactConjunction` holds all of these.
+`KnownFacts` says which alternatives are surely true, or surely false, under the facts so far.
+"""
 
 from __future__ import annotations
 

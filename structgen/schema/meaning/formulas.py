@@ -1,4 +1,10 @@
-"""Formulas over strings and numbers, folded as they are built, and plain answers about them."""
+"""Builds formulas over strings and numbers in simplified form, and answers plain questions about them.
+
+A *formula* describes a set of strings or numbers. An *atom* is the smallest formula: a pattern, a length, a
+set of words, ranges of numbers. `All`, `Any_` and `Not` combine formulas. For example `minLength: 2` with
+`pattern: "^a"` is `All((Length(2, None), Pattern("^a")))`. *Folded* means simplified while it is built: the
+conjunction of two lengths is one length.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,11 @@
-"""Overlaps of the branches of a `oneOf`, and the cases into which a key divides the branches.
+"""Finds which branches of a `oneOf` may hold at once, and the cases into which a key divides the branches.
 
-Branches that a key tells apart exclude each other where the key is there: none then has to be denied. Where
-the key is optional, its absence is a case of its own, in which the branches are compared by what is left of
-them: two that say the same there cannot be the only one. So a union of n objects with a discriminator becomes
-n conjunctions, or 2 n, and not n times n - 1 denials.
+A *discriminator* is a key whose value tells the branches apart, for example `kind`. Branches that it tells
+apart exclude each other where the key is there: none of them has to be denied. Where the key is optional, its
+absence is a case of its own. There the branches are compared by their other keywords: two that say the same
+cannot be the only one that holds.
+
+So a union of n objects with a discriminator becomes n conjunctions, or 2 n, and not n * (n - 1) denials.
 """
 
 from __future__ import annotations

@@ -1,9 +1,13 @@
-"""Literals, demands and places: conjunctions of schemas and their disjunctions, interned.
+"""Literals, demands and places: what a schema asks of one value, each as a small integer.
 
-A *literal* is a schema or its negation (`literals.Literal`). A *demand* is a conjunction
-of literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they
-are interned: references are followed, an `allOf` without other keywords is opened, literals that are always
-true are dropped.
+A *literal* is a schema that the value meets, or a denied schema that it does not meet. A *demand* is a
+conjunction of literals, in the order of the text. A *place* is an ordered tuple of distinct demands: the
+value must meet at least one of them. For example a value under `{"allOf": [A, {"not": B}]}` has the place of
+one demand, whose literals are A and "not B".
+
+Demands and places are *interned*: equal ones have the same number. They are simplified before that.
+References are followed, an `allOf` without other keywords is opened, literals that are always true are
+dropped. A *twin* is the first of several literals of scalars that mean the same.
 """
 
 from __future__ import annotations

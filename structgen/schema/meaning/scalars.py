@@ -1,4 +1,9 @@
-"""Strings and numbers: one formula over atoms for each demand, folded where that is cheap."""
+"""Strings and numbers: translates each demand into one formula, and asks the automata about formulas.
+
+A *scalar* is a string, a number, true, false or null. A *formula* describes a set of scalars of one kind,
+from atoms such as a pattern or a range (`formulas`). For example the demand of `{"minimum": 0, "maximum": 9}`
+has one range as its formula for numbers. For strings, which it does not restrict, its formula is TRUE.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Shapes: conjunctions of plain facts about an object or an array, with the obligations left open."""
+"""Shapes: a *shape* is a conjunction of plain facts about one object, or about one array.
+
+A *fact* holds from the start: these keys are required, these literals hold for the value under a key. An
+*obligation* is a set of *alternatives*, one of which must come true while the value is written. For example
+`{"not": {"required": ["a", "b"]}}` is the obligation `(Without("a"), Without("b"))`. A *facet* is a schema
+whose keywords about members, or about items, hold for the value.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,13 @@
-"""Demands on objects and arrays as disjunctions of shapes: conjunctions of facts, negations pushed inward.
+"""Turns demands on objects and arrays into disjunctions of shapes.
 
-A disjunction of schemas that a single member or item can settle (the negation of `properties`, `items`,
-`required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at
-least one must come true while the value is written. Choices that must be split (anyOf, oneOf, if) are split
-last, and branches that contradict known facts are dropped at once.
+A *demand* is a conjunction of schemas and denied schemas on one value. A *shape* is a conjunction of plain
+facts about one object or one array. An object meets the demand where it has one of the shapes. For example
+`{"anyOf": [{"required": ["a"]}, {"maxProperties": 3}]}` may become two shapes.
+
+Some disjunctions can be settled by a single member or item: the negations of `properties`, `items`,
+`required` and bounds. They do not multiply shapes. Each becomes an *obligation*: a set of alternatives of
+which at least one must come true while the value is written. Choices that must be split (anyOf, oneOf, if)
+are split last. Branches that contradict known facts are dropped at once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""One thread of an array: the demand on each item, how items meet obligations, when it may close."""
+"""One thread of an array: the demand on each item, the obligations that items meet, and when it may close.
+
+A *thread* follows one shape of the array. Its *progress* is the obligations that are still open, and how many
+items each *counter* has counted. A counter stands for `contains` with `minContains` or `maxContains`. For
+example `{"contains": {"const": 1}}` is complete after one item that equals 1.
+"""
 
 from __future__ import annotations
 

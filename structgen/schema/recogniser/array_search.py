@@ -1,11 +1,13 @@
-"""Witnesses of arrays: is there a way to write the rest of one, and which is the shortest?
+"""Searches for a rest of an array: whether there is one, and which is the shortest.
 
-One search adds an item after the other. Whether there is a rest it asks depth first, led by what is owed; the
-shortest rest it finds by the length of what is written. Many items of one kind are added at once.
+A *rest* is the text that completes the array, the bracket included: `,2]` after `[1`. The search adds one
+item after another. To find out whether there is a rest it goes depth first, and begins with items that are
+still required. For the shortest rest it takes the shortest text so far first (Dijkstra's algorithm). Many
+items of one kind are added at once.
 
 Where items must differ, or two must be equal, values are identified by their literals
 (`Constants.literal_of_value`). A later item need not be tried value by value while its demand has more values
-than the array has items. Where it has fewer, or a text is to be found, each value that matters is tried.
+than the array has items. Where it has fewer, or a text is wanted, each value that matters is tried.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Arrays: what the next item must be, when the array may close, and its shortest rest.
+"""Arrays: finds the demands on the next item, when the array may close, and its shortest rest.
 
-As in objects, a residue is a set of threads. They share the number of items, counted up to a cap beyond
-which it does not matter.
+A *residue* is how far an array has come, and what it still owes. As in objects it is a set of *threads*, each
+one way in which a demand of the place may still come true. The threads share the number of items. It is
+counted up to a *cap*, beyond which it does not matter. A *rest* is the text that completes the array: `,2]`
+after `[1` where two items are required.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Values that must differ: how many a demand has, which, and whether items can all be different.
+"""Values that must differ: how many values a demand has, which ones, and whether all items can be different.
 
-A demand with more values than there are items never stands in the way. The values of one with fewer are
-listed, and whether each item can have its own is a question of matching (Kuhn's algorithm).
+Under `uniqueItems` all items of an array differ. A demand with more values than there are items never
+prevents that. The values of a smaller demand are listed. Whether each item can have a value of its own is a
+question of matching (Kuhn's algorithm). For example three items of `{"enum": [1, 2]}` cannot differ.
 """
 
 from __future__ import annotations

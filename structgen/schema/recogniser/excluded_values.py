@@ -1,9 +1,13 @@
-"""Excluded values: which of them an object or an array may still equal, while it is written.
+"""Excluded values: which of the values that an object or array must not equal are still possible while it is
+written.
 
-A value that must differ could be an obligation (this key has another value, or is absent, or another key is
-there), but an item of an array with `uniqueItems` must differ from all before it, and the effects of one
-member on twenty obligations are a million cases. So equality is decided in one pass: the excluded values that
-agree with the written part are kept, and each member removes those that differ there.
+For example `{"not": {"const": {"a": 1}}}` excludes `{"a": 1}`. After `{"a":2` the object differs from it in
+any case, and the exclusion is dropped.
+
+An excluded value could be an obligation: this key has another value, or is absent, or another key is there.
+But an item under `uniqueItems` must differ from all items before it. The effects of one member on twenty such
+obligations are a million cases. So equality is decided in one pass: the excluded values that agree with the
+written part are kept, and each member removes those that differ there.
 """
 
 from __future__ import annotations

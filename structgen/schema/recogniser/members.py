@@ -1,4 +1,10 @@
-"""Members: how a thread of an object changes when a member is written."""
+"""Members: how a thread of an object changes when one member is written.
+
+A *thread* is one way in which the object may still become valid; it follows one shape. An *obligation* is a
+set of *alternatives*, one of which must come true while the object is written. A member may meet an
+obligation, leave it open, or make some of its alternatives impossible. For example of `(Without("a"),
+AtKey("b", B))` only the second one is possible after a member "a".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Makes frames: the named keys of an object in order, and the classes of all other keys."""
+"""Makes frames: a *frame* has the named keys of an object in order, and the classes of all other keys.
+
+A *named key* is one that a schema of the object mentions. A *class* holds unnamed keys for which the same
+*predicates* are true: patterns of `patternProperties`, and schemas of `propertyNames`. All keys of a class
+have the same demand on their values.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The keys of an object as values: a frame holds the named ones in order, a class some of the others."""
+"""The keys of one object: named keys in an order, and classes of all other keys.
+
+A *frame* holds the keys that the schemas of an object name. The first of them have a declared order. A
+*class* holds unnamed keys for which the same *predicates* are true, such as a pattern of `patternProperties`.
+For example `{"properties": {"a": A}, "patternProperties": {"^x-": X}}` names "a" and has two classes: the
+keys that begin with "x-", and the others.
+"""
 
 from __future__ import annotations
 

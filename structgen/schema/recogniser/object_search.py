@@ -1,9 +1,14 @@
-"""Witnesses of objects: is there a way to write the rest of one, and which is the shortest?
+"""Searches for a rest of an object: whether there is one, and which is the shortest.
 
-Whether there is a rest is mostly plain: the required keys alone, or one member more. So the search is led by
-what is owed, obligation by obligation: it adds a member only where an obligation asks for one, tries the
-cheapest alternative first (a key left out), and steps back where a choice leads nowhere. For the shortest
-rest it goes on after the first plan, through those that may become shorter than the best one so far.
+A *rest* is the text that completes the object, the brace included: `,"b":0}` after `{"a":1` where `b` is
+required. A *plan* is a set of members to write, a set of keys to leave out, and bounds on the number of
+members. A *slot* is the key of a planned member. An *obligation* is a set of alternatives, one of which must
+come true. A *way* is a plan that meets one more obligation, with the obligations that are still open.
+
+Mostly a rest is plain: the required keys alone, or one member more. So the search goes obligation by
+obligation. It adds a member only where an obligation asks for one, and tries the cheapest alternative first
+(a key that is left out). It steps back where a choice leads nowhere. For the shortest rest it goes on after
+the first plan, through those that may become shorter than the best one so far.
 """
 
 from __future__ import annotations

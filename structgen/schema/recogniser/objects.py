@@ -1,9 +1,12 @@
-"""Objects: which keys may come next, what their values must be, when the object may close.
+"""Objects: finds the keys that may come next, the demands on their values, and when the object may close.
 
-The residue of an object is a set of *threads* (as in Pike's simulation of an NFA): ways in which a demand of
-its place may still come true. There is one for each live shape, and more where this member or a later one may
-meet an obligation. All threads share the written part: the position in the declared order, the keys, their
-number.
+A *residue* is how far an object has come, and what it still owes. It is a set of *threads* (as in Pike's
+simulation of an NFA). A *thread* is one way in which a demand of the place may still come true: the demand,
+one of its shapes, and the *unmet* obligations of this shape. There is one for each live shape, and more where
+a member may meet an obligation now or leave it to a later member.
+
+All threads share the written part: the position in the declared order, the keys, and their number. The
+*moves* of a key are the demands on its value, with the threads that go on after it.
 """
 
 from __future__ import annotations

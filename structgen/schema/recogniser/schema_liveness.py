@@ -1,9 +1,13 @@
-"""The liveness oracle: is there a value that meets a demand, and which is the shortest.
+"""Decides whether some value meets a demand, and finds the shortest such value.
 
-Both are least fixpoints over demands: a value is finite, so a smallest witness never repeats a demand on one
-path, and a recursion that nothing ends is empty. The questions are answered lazily (only demands on which the
-answer may rest are opened), iteratively (a chain of 10,000 schemas is no deeper for Python than one), and
-remembered.
+A *demand* is a conjunction of schemas on one value. It is *alive* where some value meets it. A *witness* is
+such a value. For example `{"minimum": 3, "type": "integer"}` is alive, and its shortest text is `3`; the
+recursion `{"required": ["a"], "properties": {"a": {"$ref": "#"}}, "type": "object"}` is not alive.
+
+Both answers are least fixpoints over demands. A value is finite, so a smallest witness never repeats a demand
+on one path, and a recursion that nothing ends is empty. Only demands on which the answer may rest are opened.
+The search does not recurse: a chain of 10,000 schemas takes no more of Python's stack than one. All answers
+are remembered.
 """
 
 from __future__ import annotations

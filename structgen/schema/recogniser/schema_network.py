@@ -1,8 +1,14 @@
-"""The transition network of a JSON Schema: `Network` of base/language/ir.py over demands, shapes and threads.
+"""The transition network of a JSON Schema: which values, keys and items may come next in a document.
 
-The recogniser and the liveness oracle meet here. `objects` and `arrays` find the next keys and items,
-`scalars` the formulas of strings and numbers, `schema_liveness` decides whether a document can be completed.
-The network numbers places, outcomes and residues. Everything is expanded on demand, and remembered.
+A *demand* is a conjunction of schemas on one value. A *place* is a tuple of demands, of which the value must
+meet one. An *outcome* is the set of demands that a finished value has met. A *residue* is how far an object
+or an array has come, and what it still owes. A *rest* is the text that completes it. All but rests are small
+integers, which mean something to this network alone. For example `{"properties": {"a": {"type": "null"}}}`
+has a place for the document, a residue after `{`, and a place for the value of "a".
+
+`objects` and `arrays` find the next keys and items, and `scalars` the formulas of strings and numbers.
+`schema_liveness` decides whether a document can be completed. Everything is computed when it is first asked
+for, and remembered. `Network` in `base/language/ir.py` is the protocol that this class implements.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""The sets, of several, in which a value lies: the cells of their arrangement that are not empty.
+"""Finds in which of several sets a value may lie at the same time.
 
-A value under one key may settle many obligations of an object: each asks whether the value lies in a set. All
-combinations of n sets are 2^n, but the combinations that some value has are few where the sets exclude or
-contain each other: n + 1 for n constants, 2 n + 1 for n ranges. Finite sets are divided value by value; every
-other set divides the cells found so far, and empty cells are dropped at once. So the n values that a union
-asks of its discriminator cost n cells, and sets that are truly independent exceed a limit early.
+A value under one key may settle many obligations of an object: each asks whether the value lies in a set. A
+*cell* is a combination of these sets that some value has. For example the sets {1, 2} and {2, 3} have three
+cells inside them: only the first, both, only the second.
+
+All combinations of n sets are 2^n. The cells are few where the sets exclude or contain each other: n + 1 for
+n constants, 2 n + 1 for n ranges. Finite sets are divided value by value. Every other set divides the cells
+found so far, and empty cells are dropped at once. So the n values that a union asks of its discriminator cost
+n cells. Sets that are truly independent exceed a limit early.
 """
 
 from __future__ import annotations
