@@ -1,4 +1,4 @@
-"""Documents: the texts and files that people hand in, each with a name."""
+"""Reads documents: a *document* is a text, or a file that people hand in, with a name."""
 
 from __future__ import annotations
 

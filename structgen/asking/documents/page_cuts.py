@@ -1,8 +1,9 @@
-"""Pages: where a long text is cut, so that each part fits into the context of a model.
+"""Cuts a long text into pages, so that each page fits into the context of a model.
 
-A text is read as *pieces*: a word, a character of a script without blanks, or a run of marks, each with the
-white space before it. Pages begin and end between pieces. How good such a border is stands in one array;
-how many tokens lie before and behind each piece stands in two others. All else are searches in these.
+A text is read as *pieces*. A piece is a word, a character of a script without blanks, or a run of marks, with
+the white space before it. A *page* is a part of the text; it begins and ends between two pieces, at a
+*border*. One array says how good each border is. Two other arrays say how many tokens stand before and after
+each piece. Everything else is a search in these arrays.
 """
 
 from __future__ import annotations

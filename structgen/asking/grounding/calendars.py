@@ -1,4 +1,7 @@
-"""Dates, times of a day, and the instants that they make together."""
+"""Finds dates, times of a day, and instants, for example "3 May 2024, 17:30".
+
+An *instant* is a date with a time of that day.
+"""
 
 from __future__ import annotations
 

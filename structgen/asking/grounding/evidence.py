@@ -1,7 +1,7 @@
-"""`Evidence`: where the texts state each value of an answer, found after the fact.
+"""`Evidence`: finds where the texts state each value of an answer, after the answer was written.
 
-It is a join of the answer's values with what the texts state, so it serves an answer of any model, by a mask
-or without one. Stated is not true: a place says that the text has these words, not that they are right.
+It compares the values of the answer with what the texts state. So it works for an answer of any model,
+written with a mask or without one. *Stated* does not mean true: a text has these words, and may be wrong.
 """
 
 from __future__ import annotations

@@ -1,20 +1,26 @@
-"""A JSON Schema narrowed to what texts state: its documents are documents of the schema whose numbers, dates,
-addresses and strings of a pattern or a format stand in the texts.
+"""Narrows a JSON Schema to what texts state: numbers, dates, addresses and the like must stand in the texts.
 
-1. A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`. It is *held*: its
-   values become an `enum` of what the texts state there, as far as the place's own keywords allow it. Listed
-   values (`enum`, `const`), booleans and free strings stay as they are.
-2. A string with `x-quote`, and every free string where `quotes` is said, is a run of a text (`word_runs`).
+For example, with the text "Paid 12 euros on 3 May 2024", `{"type": "integer"}` becomes an `enum` of the
+integers in it. Each document of the narrowed schema is also a document of the given schema. The words:
+
+- A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`.
+- A place is *held* where its values become an `enum` of what the texts state there, as far as the place's own
+  keywords allow it. Listed values (`enum`, `const`), booleans and free strings stay as they are.
+- A *run* is a part of a text, from one word to another (`word_runs`). A *quote* is a string that must be a run.
+- A *lack* is a place at which the texts state nothing.
+
+The rules:
+
+1. A string with `x-quote` is a run of a text. With the option `quotes` every free string is one.
    Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
-3. Places are held where fewer values of a place mean fewer documents (`_POSITIVE`), so that each document of
-   the narrowed schema is one of the given schema. What stands below `not`, `if` and `contains` stays as it
-   is, and so does `oneOf`, beside which stands an `anyOf` of its held branches. Where `unevaluated*` may ask
-   which branches fail, and strings are runs, `anyOf` stays too; the held branches are twice denied, so that
-   the keyword does not see them.
-4. `x-inferred` leaves a schema, and all inside of it, as it is.
-5. A place at which nothing is stated, or that contradicts itself, takes no value: optional members are null
-   or left out, and lists are empty. Where a value is required, `NotStatedError` names it; or it is free,
-   where `free` is said.
+2. A place is held where fewer values of it mean fewer documents (`_POSITIVE`). Schemas below `not`, `if` and
+   `contains` stay as they are. So does `oneOf`, and an `anyOf` of its held branches is added beside it.
+   `anyOf` stays, too, where `unevaluated*` may ask which branches fail and strings are runs. There the held
+   branches are denied twice, so that the keyword does not see them.
+3. `x-inferred` leaves a schema, and everything inside it, as it is.
+4. A place at which nothing is stated, or that contradicts itself, takes no value. Optional members are then
+   null or left out, and lists are empty. Where a value is required, `NotStatedError` names the place. With the
+   option `free` such a place stays free.
 """
 
 from __future__ import annotations

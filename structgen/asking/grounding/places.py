@@ -1,4 +1,7 @@
-"""Where texts state a value: `StatedPlace`, `Stated`, and the search that finds every place of one value."""
+"""Finds the places of a text that state a value: `StatedPlace`, `Stated`, and the search for one value.
+
+A *place* is a stretch of a text, from one offset to another, whose words state the value.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One value that a text states, the marks that readers leave for each other, and what several know."""
+"""`Reading`: one value that a text states. Beside it are the marks and tables that several readers share.
+
+A *reader* finds values of one kind in a text: numbers, dates, durations. Its *reading* of "3 May 2024" is
+this date. A *mark* at a character tells other readers that the character already belongs to something.
+"""
 
 from __future__ import annotations
 

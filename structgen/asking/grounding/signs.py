@@ -1,8 +1,8 @@
-"""Signs that may make a number negative: accounting brackets, dashes, triangles and words.
+"""Finds signs that may make a number negative: accounting brackets, dashes, triangles and words.
 
-Each of them may mean something else: a bracket an aside, a dash a bullet or a range. So the text states both
-values. A hyphen or minus that touches its figures at the beginning of a word is no such sign: `numerals`
-reads it, as one value.
+Each of them may mean something else: a bracket an aside, a dash a bullet or a range. For example "(500)" may
+be -500 or 500, so that the text states both values. A hyphen or minus that touches its figures at the
+beginning of a word is not such a sign. `numerals` reads it, as one value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""`StatedText`: named texts, what they state, and how a value that they state is written in JSON."""
+"""`StatedText`: some named texts, the values that they state, and the JSON text of each such value.
+
+A text *states* a value where its words name it: "twelve" and "12" both state the number 12.
+"""
 
 from __future__ import annotations
 

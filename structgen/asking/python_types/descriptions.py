@@ -1,8 +1,8 @@
-"""What people write beside a type, and pydantic leaves out of its schema.
+"""Finds descriptions that people write beside a type and that pydantic leaves out of its schema.
 
-A plain text among the metadata of a hint, `Annotated[str, "the surname only"]`; and a text that stands behind
-a field of a class or a member of an Enum, which is read in the source, where that is at hand. Each becomes a
-`description`, where there is none. No code is run.
+One is a plain text among the metadata of a hint: `Annotated[str, "the surname only"]`. The other is a text
+after a field of a class, or after a member of an Enum. It is read in the source, where that is available.
+Each becomes the `description` of a schema that has none. No code is run.
 """
 
 from __future__ import annotations

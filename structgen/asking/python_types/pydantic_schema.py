@@ -1,9 +1,13 @@
-"""pydantic's JSON Schema of a type, corrected so that whatever it accepts validates.
+"""Writes the JSON Schema of a Python type with pydantic, corrected so that pydantic accepts every document of
+it.
 
-pydantic writes schemas that describe its input; here they prescribe output. Where pydantic's validation is
-stricter than its schema (a set tag, digits of a Decimal, keys of a dict, bytes of a string, year 0), the
-schema is made so too; where it takes several spellings, one is prescribed (a Decimal is a number, a
-NamedTuple an object with its names); keys that a class would drop are not written at all.
+A *core schema* is pydantic's own description of a type, a dict such as `{"type": "int", "ge": 0}`. pydantic
+turns it into a JSON Schema that describes its input. Here the schema prescribes output, and so it differs:
+
+- Where pydantic's validation is stricter than its schema, the schema is made as strict. Examples are the tag
+  of a union, digits of a Decimal, keys of a dict, bytes of a string, and the year 0.
+- Where pydantic takes several spellings, one is prescribed: a Decimal is a number, a NamedTuple an object.
+- Keys that a class would drop are not written at all.
 """
 
 from __future__ import annotations

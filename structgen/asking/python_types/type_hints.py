@@ -1,6 +1,7 @@
-"""A Python type as a language: its JSON Schema, and the way back from a document to an object.
+"""Reads a Python type as a language: its JSON Schema, and the way back from a document to an object.
 
-pydantic does both (the extra `typed`); it is loaded when the first type is read.
+For example `list[int]` becomes `{"type": "array", "items": {"type": "integer"}}`, and the document `[1, 2]`
+becomes the list `[1, 2]`. pydantic does both (the extra `typed`). It is loaded when the first type is read.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""The places of a type: what pydantic's core schema says of the value at a path of a document.
+"""The places of a type: finds what pydantic says of the value at a path of a document.
 
-A part of a document that is still being written may be read before the rest is there. `TypeParts` makes
-objects of parts, as their own types say, for whoever shows them. `PlaceValidators` judges parts with all the
-validators of the type: the answer for a part is that of the whole document, and where this cannot be promised
-there is none, and the part waits until what holds it has closed.
+A *place* is a path such as `["items", 0, "price"]`, with the *core schema* there: pydantic's own description
+of the type. A *part* is a value inside a document that is still being written. `TypeParts` makes objects of
+parts, as their own types say, for programs that show them.
+
+`PlaceValidators` judges a part with all validators of the type. The answer for a part is that of the whole
+document. Where this cannot be promised there is no answer, and the part waits until the value around it has
+closed.
 """
 
 from __future__ import annotations

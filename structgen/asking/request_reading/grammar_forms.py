@@ -1,19 +1,21 @@
-"""What a dict asks for: OpenAI's `response_format` and its kin, vLLM's and SGLang's parameters, a schema.
+"""Reads a dict that asks for a grammar: OpenAI's `response_format`, parameters of vLLM and SGLang, or a
+schema.
 
-A dict is one of these, or a wrapper around one (`{"response_format": {...}}`, `{"guided_json": {...}}`,
-`{"extra_body": {"structured_outputs": {...}}}`), which is taken off. A dict that is no schema on its
-face, since none of its keys is a keyword, is refused: read as a schema it would allow every value.
+A *form* is one of the shapes that such a dict may have, for example `{"type": "json_schema", ...}` or
+`{"regex": "[0-9]+"}`. A *wrapper* is a dict around a form, and is taken off: `{"response_format": {...}}`,
+`{"guided_json": {...}}`, `{"extra_body": {"structured_outputs": {...}}}`. A dict without any keyword of JSON
+Schema is not read as a schema. It would allow every value, and is refused.
 
 Sources: OpenAI's API reference (`response_format` of chat completions, `text.format` of responses, `format`
-of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
+of custom tools). vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
-`structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
-Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
-where a line begins with `name ::=`, and Lark's where one begins with `name:`; `syntax`, where it is given,
-decides.
+`structural_tag`. Before release 0.12 they were parameters that began with `guided_`. SGLang's page
+"Structured Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`.
 
-What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
-fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.
+A grammar's text is EBNF where a line begins with `name ::=`, and Lark's where one begins with `name:`. The
+member `syntax` decides, where it is given. Only text is read: no path is opened, nothing is imported but
+lark's own library, and no reference is fetched. `policies` are options of `sg.json_schema`; `limits` among
+them hold for the other grammars, too.
 """
 
 from __future__ import annotations

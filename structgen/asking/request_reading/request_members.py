@@ -1,12 +1,12 @@
-"""Which members a request may have, at any depth that is read, and of which type each is.
+"""The members that a request may have, at any depth that is read, and the type of each.
 
-Every member stands in one of two lists: what structgen reads, or what changes nothing of the reply; and what
-is handed to whoever generates, after a look at its type. All else is an error, and so is a value of another
-type.
+A *member* is a key of the request with its value, for example `"temperature": 0.5`. Every member stands in
+one of two lists. The first one has the members that structgen reads, and those that do not change the reply.
+The second one has the members that are handed to the generator after a look at their type. Every other member
+is an error, and so is a value of another type.
 
-The lists are rows of declarations (`language.shapes`), behind the addresses of which they are.
-
-Sources: the types of the packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
+The lists are rows of declarations (`language.shapes`), after the addresses of their sources: the types of the
+packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
 """
 
 from __future__ import annotations

@@ -1,5 +1,11 @@
-"""Reads arguments that stand one by one, as the `member` of a format says; what comes out is JSON text, as it
-becomes sure. Nothing here recurses."""
+"""Reads the arguments of a call where a format writes them one by one, and returns them as JSON text.
+
+A *member* is the text that a format writes for one argument, for example `<parameter=city>Paris</parameter>`.
+Its *head* is the part before the value, its *tail* the part after it. A *container* is an object or an array
+that is being read. The *plan* says what each argument may be, by the schema of the tool. A value is *raw*
+where it stands without quotes: the plan then says whether `1` is a number or a string. JSON text is written
+as soon as it cannot change any more. Nothing here recurses.
+"""
 
 from __future__ import annotations
 

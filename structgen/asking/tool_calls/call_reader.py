@@ -1,5 +1,16 @@
-"""`CallReader`: the texts, thoughts and calls of a reply that comes in pieces. `sg.parse_calls`: those of one
-that is whole."""
+"""Reads calls, text and thoughts out of a reply of a model: `CallReader` in pieces, `sg.parse_calls` at once.
+
+A *format* is the way in which a model writes calls (`ToolFormat`). A *mark* is a text of the format, for
+example `<tool_call>`. A *section* is the part of a reply that holds all calls. A *block* is a stretch of
+thoughts, of text or of calls between marks. A *way* is one of the spellings of a call that the reader tries.
+A *draft* is a call that is being read. A *habit* is a deviation that models often write; the reader accepts
+it with a *note*. What is wrong in a reply is a *problem*. For example, in the format `hermes`
+
+    Hello.<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>
+
+is the text `Hello.` and a call of `add`. Every `read_*` method takes an offset and returns the offset at
+which its part ends. It is a generator that waits (`yield`) where the text so far ends.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,11 @@
-"""A reply that comes in pieces. Texts of a format in it are matched with any white space where the format has
-some. JSON is read as models write it: with single quotes, words of Python, control characters in strings. A
-call has a draft while it is being read."""
+"""Tools to read a reply that comes in pieces: find texts of a format, read loosely written JSON, draft a
+call.
+
+A *text of a format*, or *mark*, is for example `<tool_call>`. It is matched with any white space where the
+format has some. *Loose JSON* is JSON as models write it: with single quotes, with words of Python (`True`),
+with control characters in strings. For example `{'a': True}` is read as `{"a": true}`. A *draft*
+(`CallDraft`) is a call while it is being read.
+"""
 
 from __future__ import annotations
 

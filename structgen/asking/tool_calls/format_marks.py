@@ -1,5 +1,8 @@
-"""Marks of a format: texts that open calls, texts that stand in calls alone, and the ways in which a call is
-read."""
+"""Collects the marks of a format, and the ways in which its calls are read.
+
+A *mark* is a fixed text of a format, for example `<tool_call>`. An *opening* begins a call. Other marks stand
+in calls alone: one of them in a text shows that something is wrong. A *way* is one spelling of a call.
+"""
 
 from __future__ import annotations
 

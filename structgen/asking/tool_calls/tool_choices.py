@@ -1,4 +1,7 @@
-"""`tool_choice` and `parallel`: which tools may be called, whether one must be, and how often."""
+"""Reads `tool_choice` and `parallel`: which tools may be called, whether one must be, and how often.
+
+For example `tool_choice="required"` demands at least one call, and `parallel=False` allows at most one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Tools, read from functions, types, and the definitions of OpenAI, Anthropic and MCP."""
+"""Reads tools from functions, types, and the definitions of OpenAI, Anthropic and MCP.
+
+A *tool* is something that a model may call: a name, a description, and a schema of its arguments. For example
+`def add(a: int, b: int) -> int` becomes the tool `add` with the required arguments "a" and "b".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""`ToolFormat`: how a model writes calls, thoughts and text, as data."""
+"""`ToolFormat`: describes, as data, how a model writes calls, thoughts and text.
+
+A *template* is a text with places, for example `<call>$name: $arguments</call>`. A *mark* is a fixed part of
+it, such as `<call>`. A *section* is what stands around all calls of a reply. A *trigger* is the text that
+shows that calls begin. A *head* is the part of a call that names the tool.
+"""
 
 from __future__ import annotations
 

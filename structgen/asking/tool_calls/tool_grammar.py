@@ -1,4 +1,9 @@
-"""`sg.tools`: the grammar of replies in which tools may be called."""
+"""`sg.tools`: builds the grammar of the replies in which tools may be called.
+
+A *reply* is what a model writes in answer: free text, thoughts, and calls. A *trigger* is the text that
+begins calls in the format of the model, for example `<tool_call>`. Text before a trigger is free. After it
+the grammar allows only calls of the given tools, with arguments that their schemas accept.
+"""
 
 from __future__ import annotations
 
