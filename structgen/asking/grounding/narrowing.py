@@ -6,21 +6,22 @@ integers in it. Each document of the narrowed schema is also a document of the g
 - A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`.
 - A place is *held* where its values become an `enum` of what the texts state there, as far as the place's own
   keywords allow it. Listed values (`enum`, `const`), booleans and free strings stay as they are.
-- A *run* is a part of a text, from one word to another (`word_runs`). A *quote* is a string that must be a run.
+- A *run* is a part of a text, from one word to another (`word_runs`). A *quote* is a string that must be a
+  run.
 - A *lack* is a place at which the texts state nothing.
 
 The rules:
 
-1. A string with `x-quote` is a run of a text. With the option `quotes` every free string is one.
-   Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
+1. A string with `x-quote` is a run of a text. With the option `quotes` every free string is one. Names of
+   members are held where they have a format (`dict[date, int]`), and are free with a pattern.
 2. A place is held where fewer values of it mean fewer documents (`_POSITIVE`). Schemas below `not`, `if` and
    `contains` stay as they are. So does `oneOf`, and an `anyOf` of its held branches is added beside it.
    `anyOf` stays, too, where `unevaluated*` may ask which branches fail and strings are runs. There the held
    branches are denied twice, so that the keyword does not see them.
 3. `x-inferred` leaves a schema, and everything inside it, as it is.
 4. A place at which nothing is stated, or that contradicts itself, takes no value. Optional members are then
-   null or left out, and lists are empty. Where a value is required, `NotStatedError` names the place. With the
-   option `free` such a place stays free.
+   null or left out, and lists are empty. Where a value is required, `NotStatedError` names the place. With
+   the option `free` such a place stays free.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Guesses what a text may state in a form that no reader knows.
 
-A *guess* is a reading that no reader confirms. Examples are a date with its month in another language, a date
-with its words in another order, and a number beside a word that is not a known unit.
+A *guess* is a reading that no reader confirms. Examples: a date with its month in another language; a date
+with its words in another order; a number beside a word that is not a known unit.
 """
 
 from __future__ import annotations
