@@ -453,7 +453,7 @@ class MemberReader:
 
         def take_text(start: int, stop: int) -> None:
             text = self.source.text[start:stop]
-            if not pending or text.strip(_CLOSING):  # else a long run of such characters would be read again and again
+            if not pending or text.strip(_CLOSING):  # else a run of them would be read often
                 text = "".join((*pending, text))
                 self.write_string(key, text[: sure(text)])
                 text = text[sure(text) :]
