@@ -144,10 +144,11 @@ class ObjectShape:
     """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
     required_keys: tuple[str, ...] = ()
     values: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
-    """More literals for the values of named keys; NEVER forbids a key. Below are the least and the most
-    members (`hi` None: no bound)."""
+    """More literals for the values of named keys; NEVER forbids a key."""
     lo: int = 0
+    """The least number of members."""
     hi: int | None = None
+    """The greatest number of members; None: no bound."""
     key_literals: tuple[Literal, ...] = ()
     """Literals that every key meets, as a string."""
     conditional: tuple[tuple[str, tuple[str, ...]], ...] = ()
