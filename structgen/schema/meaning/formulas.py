@@ -82,7 +82,7 @@ def negation(formula: Formula) -> Formula:
 def disjunction(formulas: Iterable[Formula]) -> Formula:
     """Return the union of formulas, simplified. Sets of words become one, and so do ranges of numbers whose
     other conjuncts are equal. Duplicates and constants are dropped. Linear, but for the cuts of ranges."""
-    # Dictionaries keep the order of the parts: equal unions are then equal formulas, which share an automaton.
+    # Dictionaries keep the order of the parts: equal unions are equal formulas, and share an automaton.
     parts: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
     ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
