@@ -356,8 +356,10 @@ def find_partial_mark(
 
 @lru_cache(maxsize=1024)
 def _partial_marks_pattern(marks: Texts, exact: bool) -> tuple[re.Pattern[str], int]:
-    """Return two things: the pattern that finds the beginning of a mark at the end of a text ("" where there
-    is none), and the greatest length of such a beginning."""
+    """Return a pattern that finds the beginning of a mark at the end of a text, and its greatest length.
+
+    The pattern matches "" where the text does not end in such a beginning.
+    """
     patterns = []
     for text in marks:
         parts = _character_patterns(text, exact)

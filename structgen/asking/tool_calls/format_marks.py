@@ -50,7 +50,7 @@ class Way(NamedTuple):
     """The part between the templates: "arguments", "quoted", "object" (the whole call); "": no arguments."""
     suffix: str = ""
     lack: str = ""
-    """Which mark is missing."""
+    """A sentence about the mark that is missing; "": none is."""
     is_loose: bool = False
     """Whether another text than the format's may stand before the arguments."""
     is_lost: bool = False

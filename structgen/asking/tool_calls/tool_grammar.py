@@ -147,7 +147,7 @@ def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
 
 @cache
 def _between_calls() -> TextGrammar:
-    """Return what stands between calls where no text may; made once, as reading its pattern takes time."""
+    """Return the grammar between calls where text is not allowed. It is made once: its pattern takes time."""
     return regex(r"[ \t\n\r]{0,8}")
 
 

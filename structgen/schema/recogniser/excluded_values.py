@@ -20,9 +20,9 @@ from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, Obligation, ValueRest
 
 Way = tuple[int, tuple[Obligation, ...]]
-"""A demand on a value, and the unmet obligations after it."""
+"""A way to take a member or an item: the demand on its value, and the unmet obligations after it."""
 UnwrittenMembers = frozenset[tuple[str, Literal]]
-"""The members of an object that are not yet written, with the literals of their values."""
+"""The members of an excluded object that are not yet written, with the literals of their values."""
 
 
 def split_exclusion(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
@@ -77,7 +77,8 @@ def _split_ways(
     ways: list[Way],
     after: dict[Literal, list[ValueRest]],
 ) -> list[Way]:
-    """Return the ways split by the value: `after` has the rests of excluded values by their next literal."""
+    """Return the ways split by the next value. `after` has the rests of the excluded values after each
+    literal."""
     if not after:
         return ways
     none_literal = tables.constants.none_of(frozenset(after))

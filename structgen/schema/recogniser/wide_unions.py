@@ -20,9 +20,9 @@ from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame
 
 Threads: TypeAlias = Sequence[tuple[int, ObjectShape, object]]
-"""The threads of a residue: demand, shape, unmet obligations."""
+"""The threads of a residue, each with the index of its demand, its shape and its unmet obligations."""
 MANY = 16
-"""Fewer threads than this are asked one by one."""
+"""The least number of threads that are grouped; fewer are asked one by one."""
 
 
 class KeyDefaults(NamedTuple):
