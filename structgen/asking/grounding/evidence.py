@@ -21,7 +21,7 @@ from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.html_pages import format_count, frame_page, write_page
 
 _MOST_IN_ALL: Final = 100 * MOST_LISTED
-"""Places of all values together, at least one of each."""
+"""The most places of all values together; each value has at least one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +75,7 @@ class Evidence(Sequence[Stated]):
         write_page(Path(path), table or (self.to_json() if ending == ".json" else self.page()))
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        """Return the page in a frame, or a sentence about it where it is too long for a notebook."""
         return frame_page(self.page(), repr(self), "allow-scripts")
 
 
