@@ -161,7 +161,7 @@ class ObjectShape:
     loose: bool = field(init=False)
     """Whether the shape is simple, but for values that it must differ from. Once it differs, it is simple."""
     simple: bool = field(init=False)
-    """Whether it is plain and has no bounds: then the order of keys alone restricts what may come next."""
+    """Whether the shape is plain and has no bounds on the number of members."""
     values_memo: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
