@@ -1,4 +1,4 @@
-"""Readers of files that anybody may have written, in a process with limits of processor time and memory."""
+"""Reads files that a stranger may have written, in a process with limits of processor time and memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents: the texts and files that people hand in, each with a name."""
+"""Reads documents: a *document* is a text, or a file that people hand in, with a name."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from structgen.base.errors import OptionError, prefix_place
 from structgen.base.language import checks
 
 MOST_CHARACTERS: Final = 50_000_000
-"""Of a document."""
+"""The most characters of a document."""
 MOST_BYTES: Final = 100_000_000
-"""Of a file."""
+"""The most bytes of a file."""
 MOST_GROWTH: Final = 20
 """The most characters of a text for each byte of its file, beside GROWN_FREELY."""
 GROWN_FREELY: Final = 1_000
@@ -28,11 +28,11 @@ _READERS: Final[Mapping[str | bytes, FileReader]] = {
     **dict.fromkeys((".htm", ".html", ".xhtml", b"<!doctype html", b"<html"), html_text),
     **dict.fromkeys((".pdf", b"%pdf-"), pdf_text),
 }
-"""The readers of files that are no plain text, by suffixes and by what such files begin with."""
+"""The readers of files that are not plain text, by suffixes and by the first bytes of such files."""
 MOST_ENTRIES: Final = 10_000
-"""Files, folders, links and hidden ones of a folder, and of those inside it."""
+"""The most entries of a folder and its inner folders: files, folders and links, hidden ones included."""
 _OF_RESULTS: Final = ("", ".pages", ".pages.run", ".pages.lock")
-"""Ends of the names of results and of the files beside them."""
+"""The suffixes that the name of a file of results may have for itself and for the files beside it."""
 _IS_NAME: Final = "This text is the name of a file: give Path(...) to have the file read."
 _GIVEN: Final = (
     "Give a text, the Path of a file or of a folder, a dict of names and texts or files, or a list of these."
@@ -45,9 +45,9 @@ class TextDocument:
 
     name: str
     text: str
-    """Places in the document are characters of this text."""
+    """The text. All places in the document are offsets into it, in characters."""
     remarks: tuple[str, ...] = ()
-    """What its reader guessed or left out, in sentences."""
+    """Sentences about what the reader guessed or left out."""
 
 
 def documents_of(

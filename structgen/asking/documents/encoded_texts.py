@@ -1,4 +1,6 @@
-"""Decodes bytes: by a byte order mark, as UTF-8, or by a guess, which a remark tells."""
+"""Decodes bytes into text: by a byte order mark, as UTF-8, or by a guess, which a remark reports to the
+caller.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The text of a page in HTML: headings, paragraphs, lists and tables as Markdown writes them."""
+"""Extracts the text of an HTML page. Headings, paragraphs, lists and tables are written as in Markdown.
+
+For example `<h1>News</h1><p>Hello.</p>` becomes the heading `# News` and the paragraph `Hello.`.
+"""
 
 from __future__ import annotations
 

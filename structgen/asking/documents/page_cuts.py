@@ -1,8 +1,9 @@
-"""Pages: where a long text is cut, so that each part fits into the context of a model.
+"""Cuts a long text into pages, so that each page fits into the context of a model.
 
-A text is read as *pieces*: a word, a character of a script without blanks, or a run of marks, each with the
-white space before it. Pages begin and end between pieces. How good such a border is stands in one array;
-how many tokens lie before and behind each piece stands in two others. All else are searches in these.
+A text is read as *pieces*. A piece is a word, a character of a script without blanks, or a run of marks, with
+the white space before it. A *page* is a part of the text; it begins and ends between two pieces, at a
+*border*. One array says how good each border is. Two other arrays say how many tokens stand before and after
+each piece. Everything else is a search in these arrays.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from structgen.base.errors import OptionError
 from structgen.grammars.text_grammars.word_runs import LETTER
 
 Count: TypeAlias = Callable[[str], int]
-"""How many tokens a text has."""
+"""A function that returns the number of tokens of a text."""
 _Numbers: TypeAlias = "npt.NDArray[np.integer[Any]]"
 
 _MARK: Final = "\u0301"
-"""The one mark of a text in which pieces are looked for: what never stands without the character before."""
+"""The character that stands for every combining mark while pieces are searched."""
 _JOINED: Final = rf"(?:{_MARK}|\u200d\S){{0,31}}+"
 """The marks of a character, and what a zero-width joiner joins to it."""
 _CHARACTER: Final = rf"(?:[\U0001f1e6-\U0001f1ff]{{2}}|(?s:.)){_JOINED}"
@@ -39,9 +40,9 @@ _PIECE: Final = re.compile(
 _SMALLER: Final = tuple(map(re.compile, (rf"(?:{_CHARACTER}){{1,32}}+", _CHARACTER, r"(?s:.)")))
 """Patterns of the parts of a piece that is too large. Each splits what the one before leaves too large."""
 CHARACTERS_AT_ONCE: Final = 64
-"""A longer text is not measured at once, so that a count that is not linear costs little."""
+"""The longest text that is measured at once, in characters, in case the count is not linear."""
 PIECES_KEPT: Final = 100_000
-"""Pieces whose tokens are kept."""
+"""The most pieces whose token counts are kept."""
 _STOP: Final = r"[.!?…؟।][\"'”\u2019»)\]]*+"
 _WIDE_STOP: Final = r"[。\uff01\uff1f｡]++[”\u2019」』\uff09]*+"
 SPACED: Final = 2
@@ -89,7 +90,7 @@ def cut_pages(
     """
     begins, ends, tokens_before, tokens_up_to, kinds = _measure_pieces(text, count, max_tokens)
     word_ends = np.flatnonzero(kinds) + 1
-    """The numbers of pieces behind which no word goes on."""
+    """The numbers of pieces after which no word continues."""
     cuts = []
     first = new = 0
     while new < len(ends):
@@ -117,16 +118,16 @@ def cut_pages(
 
 
 def _best_border(kinds: _Numbers, low: int, high: int) -> int:
-    """Return after how many pieces, from `low` to `high`, the best border is, the last of several; 0 where
-    all are inside a word, or there are none."""
+    """Return the number of pieces before the best border, from `low` to `high`. Of several the last one
+    counts. 0: all borders are inside a word, or there are none."""
     borders = kinds[low - 1 : high][::-1]
     offset = int(borders.argmax()) if len(borders) else 0
     return high - offset if len(borders) and borders[offset] else 0
 
 
 def _measure_pieces(text: str, count: Count, max_tokens: int) -> tuple[_Numbers, ...]:
-    """Return of each piece the character where it begins and before which it ends, the tokens before it and
-    up to its end, and the kind of the border behind it."""
+    """Return five arrays with an entry for each piece: its first character, the character after it, the
+    tokens before it, the tokens up to its end, and the kind of the border after it."""
     marks = {ord(char): _MARK for char in set(text) if _is_mark(char)}
     folded = text.translate(marks) if marks else text
     sizes_by_piece: dict[str, array[int]] = {}

@@ -1,14 +1,15 @@
-"""The characters of a page of HTML, from its bytes: which encoding a browser takes, and how it decodes.
+"""Decodes the bytes of an HTML page with the encoding that a browser would take.
 
-The standards are https://encoding.spec.whatwg.org (labels, decoders) and https://html.spec.whatwg.org (its
-section "Determining the character encoding"). A page that says one thing to a reader and another one to a
-program would be evidence for what nobody sees. So no encoding is tried but the one that a browser takes:
-bytes that are not of it become U+FFFD there and here, which splits a word or a number, and makes none.
+An *encoding* is a way to write characters as bytes; a *label* names it in the page, for example
+`windows-1252`. The standards are https://encoding.spec.whatwg.org (labels, decoders) and
+https://html.spec.whatwg.org (its section "Determining the character encoding"). A page that shows one text to
+a reader and another one to a program would be evidence for what nobody sees. So only the browser's encoding
+is tried. Invalid bytes become U+FFFD, as in a browser: this splits a word or a number, and never makes one.
 
-The decoders are Python's, which differ in few characters: the euro sign at byte 80 of GBK, two letters of
-KOI8-U, one of Windows-1255, four bytes of Shift_JIS, and some hundred rare characters of EUC-JP and Big5, for
-which Python has U+FFFD or another letter, and never a digit. They differ more in ISO-2022-JP: what is invalid
-there, or has escape sequences that Python reads in another way, is refused.
+The decoders are Python's. They differ from a browser's in few characters: the euro sign at byte 80 of GBK,
+two letters of KOI8-U, one of Windows-1255, four bytes of Shift_JIS. For some hundred rare characters of
+EUC-JP and Big5 Python has U+FFFD or another letter, and never a digit. They differ more in ISO-2022-JP. There
+invalid text, and escape sequences that Python reads in another way, are refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The text of a PDF, page by page."""
+"""Extracts the text of a PDF file, page by page."""
 
 from __future__ import annotations
 

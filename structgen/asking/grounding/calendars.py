@@ -1,4 +1,7 @@
-"""Dates, times of a day, and the instants that they make together."""
+"""Finds dates, times of a day, and instants, for example "3 May 2024, 17:30".
+
+An *instant* is a date with a time of that day.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ _DATES = [
 _BEHIND_A_DAY = re.compile(rf"\s(?:(?:of|del?|di|do)\s)?{_MONTH}(?!\w){_YEAR}", re.I)
 _STATED_YEAR = re.compile(r"(?<![\w,])(?<!\d\.)(?:1[5-9]|2[01])\d\d(?!\w)|(?<=\d[.])(?:19|20)\d\d(?!\w)")
 _SELDOM = {"out", "set", "ago", "may", "mar"}
-"""Names of months that are everyday words: without a year they need a capital."""
+"""The names of months that are also everyday words. Without a year they count only with a capital letter."""
 _TIME = re.compile(
     r"(?:(?P<iso>(?<=\dT))|(?P<before>\b(?:at|um|om|ore|alle|às|à|las)\s)|(?<![\w/])(?<!\d[.,:]))"
     r"(?P<hour>[01]?\d|2[0-3])(?:(?P<mark>[:.]|\s?h\s?|\s?(?:uhr|uur)\s)(?P<minute>[0-5]\d)(?!\d)"
@@ -82,7 +85,7 @@ def dates_of(text: str, marks: bytearray) -> Iterator[Reading]:
             month = _month_of(match)
             name = match["month"]
             year = match["year"]
-            # "may" and "set" are words far more often than months
+            # "may" and "set" are mostly not months
             if month is None or (name in _SELDOM and not year):
                 continue
             # "9-11 May" states each of its days
@@ -108,7 +111,7 @@ def _month_of(match: re.Match[str]) -> int | None:
 
 
 def _years_of(figures: str) -> list[str]:
-    """Return the years that figures mean; of two figures, one in each of two centuries."""
+    """Return the years that figures may mean. Two figures mean a year in each of two centuries."""
     figures = figures.lstrip("'")
     return [figures] if len(figures) == 4 else ["20" + figures, "19" + figures]
 
@@ -170,7 +173,7 @@ def times_of(text: str, marks: bytearray) -> Iterator[Reading]:
 
 
 def hours_of(text: str, marks: bytearray, numbers: list[Reading]) -> Iterator[Reading]:
-    """Yield the times that numbers of a folded text state with a word behind them ("drei Uhr")."""
+    """Yield the times that are numbers followed by a word, in a folded text ("drei Uhr")."""
     for number in numbers:
         match = _HOUR_SIGN.match(text, number.end)
         if match is not None and marks[number.start] != PART:

@@ -1,4 +1,4 @@
-"""Durations: numbers with units of time behind them."""
+"""Finds durations: numbers followed by units of time, for example "2 hours 30 minutes"."""
 
 from __future__ import annotations
 

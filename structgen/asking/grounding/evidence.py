@@ -1,7 +1,7 @@
-"""`Evidence`: where the texts state each value of an answer, found after the fact.
+"""`Evidence`: finds where the texts state each value of an answer, after the answer was written.
 
-It is a join of the answer's values with what the texts state, so it serves an answer of any model, by a mask
-or without one. Stated is not true: a place says that the text has these words, not that they are right.
+It compares the values of the answer with what the texts state. So it works for an answer of any model,
+written with a mask or without one. *Stated* does not mean true: a text has these words, and may be wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from structgen.base.system.csv_tables import csv_table
 from structgen.base.system.html_pages import format_count, frame_page, write_page
 
 _MOST_IN_ALL: Final = 100 * MOST_LISTED
-"""Places of all values together, at least one of each."""
+"""The most places of all values together; each value has at least one."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +75,7 @@ class Evidence(Sequence[Stated]):
         write_page(Path(path), table or (self.to_json() if ending == ".json" else self.page()))
 
     def _repr_html_(self) -> str:
-        """Return the page in a frame; what it is, where it is too long for a notebook."""
+        """Return the page in a frame, or a sentence about it where it is too long for a notebook."""
         return frame_page(self.page(), repr(self), "allow-scripts")
 
 

@@ -1,6 +1,7 @@
-"""The page of evidence: texts with a mark at each place of a value, and a table of the values.
+"""Writes the page of evidence: the texts with a mark at each place of a value, and a table of the values.
 
-`marked_texts` says what may be done with it. Of many values and places the first are shown, as it says.
+A *place* is a stretch of a text that states a value. Where there are many values or places, the page shows
+the first ones, and says so. The docstring of `marked_texts` names what may be done with the page.
 """
 
 from __future__ import annotations

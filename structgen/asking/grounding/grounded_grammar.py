@@ -1,4 +1,8 @@
-"""`grounded=`: which texts an answer is held to, and the grammar of the answers that they state."""
+"""`grounded=`: reads the texts to which an answer is held, and builds the grammar of the answers that they
+state.
+
+An answer is *grounded* where its numbers, dates and other such values stand in the texts.
+"""
 
 from __future__ import annotations
 

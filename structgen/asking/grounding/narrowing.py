@@ -1,20 +1,27 @@
-"""A JSON Schema narrowed to what texts state: its documents are documents of the schema whose numbers, dates,
-addresses and strings of a pattern or a format stand in the texts.
+"""Narrows a JSON Schema to what texts state: numbers, dates, addresses and the like must stand in the texts.
 
-1. A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`. It is *held*: its
-   values become an `enum` of what the texts state there, as far as the place's own keywords allow it. Listed
-   values (`enum`, `const`), booleans and free strings stay as they are.
-2. A string with `x-quote`, and every free string where `quotes` is said, is a run of a text (`word_runs`).
-   Names of members are held where they have a format (`dict[date, int]`), and are free with a pattern.
-3. Places are held where fewer values of a place mean fewer documents (`_POSITIVE`), so that each document of
-   the narrowed schema is one of the given schema. What stands below `not`, `if` and `contains` stays as it
-   is, and so does `oneOf`, beside which stands an `anyOf` of its held branches. Where `unevaluated*` may ask
-   which branches fail, and strings are runs, `anyOf` stays too; the held branches are twice denied, so that
-   the keyword does not see them.
-4. `x-inferred` leaves a schema, and all inside of it, as it is.
-5. A place at which nothing is stated, or that contradicts itself, takes no value: optional members are null
-   or left out, and lists are empty. Where a value is required, `NotStatedError` names it; or it is free,
-   where `free` is said.
+For example, with the text "Paid 12 euros on 3 May 2024", `{"type": "integer"}` becomes an `enum` of the
+integers in it. Each document of the narrowed schema is also a document of the given schema. The words:
+
+- A *place* is a schema that takes numbers, or strings with a `pattern` or a `format`.
+- A place is *held* where its values become an `enum` of what the texts state there, as far as the place's own
+  keywords allow it. Listed values (`enum`, `const`), booleans and free strings stay as they are.
+- A *run* is a part of a text, from one word to another (`word_runs`). A *quote* is a string that must be a
+  run.
+- A *lack* is a place at which the texts state nothing.
+
+The rules:
+
+1. A string with `x-quote` is a run of a text. With the option `quotes` every free string is one. Names of
+   members are held where they have a format (`dict[date, int]`), and are free with a pattern.
+2. A place is held where fewer values of it mean fewer documents (`_POSITIVE`). Schemas below `not`, `if` and
+   `contains` stay as they are. So does `oneOf`, and an `anyOf` of its held branches is added beside it.
+   `anyOf` stays, too, where `unevaluated*` may ask which branches fail and strings are runs. There the held
+   branches are denied twice, so that the keyword does not see them.
+3. `x-inferred` leaves a schema, and everything inside it, as it is.
+4. A place at which nothing is stated, or that contradicts itself, takes no value. Optional members are then
+   null or left out, and lists are empty. Where a value is required, `NotStatedError` names the place. With
+   the option `free` such a place stays free.
 """
 
 from __future__ import annotations
@@ -47,10 +54,10 @@ _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", 
 _OF_STRINGS: Final = ("pattern", "format", "minLength", "maxLength", GRAMMAR)
 _ANNOTATIONS: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "$comment")
 _SIMPLE: Final = frozenset(("type", *_BOUNDS, *_OF_STRINGS, *_ANNOTATIONS, QUOTE, KEY))
-"""Keywords that ask no more of a stated value than was asked when it was chosen."""
+"""The keywords that need not be repeated beside an `enum` of stated values, which were chosen by them."""
 _TYPES: Final = ("null", "boolean", "object", "array", "string", "number")
 _CONDITIONS: Final = ("allOf", "anyOf", "oneOf", "then", "else")
-"""What else a number or string has to meet that is held to the texts."""
+"""The keywords whose schemas a held number or string must meet, too."""
 _POSITIVE: Final = frozenset(
     (
         *("properties", "patternProperties", "additionalProperties", "unevaluatedProperties"),
@@ -71,8 +78,8 @@ _BASE: Final = "urn:structgen:narrowed"
 
 @lru_cache(maxsize=32)
 def _runs_of(texts: tuple[str, ...], **options: Any) -> TextGrammar | None:
-    """Return the grammar of the runs of some texts, None where none has any. It is one grammar, since a
-    string can be asked for only one, and the same for equal texts: its masks are made once."""
+    """Return one grammar of the runs of all texts, None where no text has any. A string can be held to only
+    one grammar. For equal texts it is the same object, so that its masks are made once."""
     runs: list[TextGrammar] = []
     for text in texts:
         with suppress(GrammarError):  # it has no words
@@ -81,9 +88,9 @@ def _runs_of(texts: tuple[str, ...], **options: Any) -> TextGrammar | None:
 
 
 MOST_SCHEMAS: Final = 32
-"""Schemas that are kept for the same texts."""
+"""The most narrowed schemas that are kept for the same texts."""
 MOST_VALUES: Final = 20_000
-"""Stated values that are listed at one place."""
+"""The most stated values that are listed at one place."""
 
 
 class _Lack(NamedTuple):
@@ -98,7 +105,7 @@ class NarrowedGrammar(NamedTuple):
 
     grammar: JsonSchemaGrammar
     places: int
-    """At how many places of the schema values are held to the texts, or would be if some were stated."""
+    """The number of places whose values are held to the texts, or would be if the texts stated some."""
 
 
 def narrow_grammar(
@@ -109,12 +116,15 @@ def narrow_grammar(
     quotes: bool = False,
     free: bool = False,
 ) -> NarrowedGrammar:
-    """Return the grammar of those documents that texts state. `values`: whether numbers, dates and the like
-    are held to them, or quotes alone; `quotes`: whether all free strings are runs of them.
+    """Return the grammar of those documents of a grammar that the texts state.
 
-    Raises NotStatedError where nothing is stated at a required place, or too little for all keywords together
-    (two different items, where one number is stated); `free`: such a place is free, or else all of the
-    schema. Cost: that of reading the texts, linear in them, and of compiling the places and the schema.
+    `values`: numbers, dates and the like are held to the texts, not only quotes. `quotes`: all free strings
+    are runs of the texts. `free`: a place at which nothing is stated stays free, or if need be the whole
+    schema.
+
+    Without `free` it raises NotStatedError where nothing is stated at a required place. It does so, too,
+    where too little is stated for all keywords together: two different items, and one stated number. Cost:
+    that of reading the texts, linear in them, and of compiling the places and the schema.
     """
     key = grammar.spelling, grammar.reader, values, quotes, free
     if key not in stated_text.narrowed_grammars:
@@ -148,12 +158,12 @@ def narrow_grammar(
 
 
 class _Narrowing:
-    """One narrowing of a schema. `free_pointers`: the JSON Pointers of places that stay as they are.
+    """Narrows one schema once. `free_pointers` are the JSON Pointers of places that stay as they are.
 
-    Each subschema that the root reaches is copied: *held*, or as it is. A held copy has held copies at the
-    keywords of `_POSITIVE`, and copies as they are at all others. So each document of a held copy is one of
-    its schema, by induction; a schema that stood beside its copy would say nothing more. References lead to
-    copies in `$defs`, as the document has resolved them, and so the copies need no identifiers.
+    Each subschema that the root reaches is copied, either *held* or unchanged. A held copy has held copies at
+    the keywords of `_POSITIVE`, and unchanged copies at all other keywords. So each document of a held copy
+    is a document of its schema, by induction. References lead to copies in `$defs`, as the document has
+    resolved them, so that the copies need no identifiers.
     """
 
     def __init__(
@@ -179,19 +189,20 @@ class _Narrowing:
         ) and any(schema.unevaluated_items or schema.unevaluated_properties for schema in schemas)
         """Whether `unevaluated*` may ask which branches fail: runs of a text cannot be denied."""
         self.places = 0
-        """How many copies of places are held, or would be if something were stated."""
+        """The number of copies of places that are held, or would be if something were stated."""
         self._definitions: dict[str, Any] = {}
         self._references = {(self._document.text_root.id, True): f"{self._base}#"}
-        """By the number of a schema, and whether the copy is held: the reference to the copy."""
+        """The references to the copies. The key is the id of a schema, and whether the copy is held."""
         self._empty: dict[int, tuple[Any, _Lack]] = {}
-        """By identity: the schemas of no value that stand for places at which nothing is stated."""
+        """The schemas without values that stand for places at which nothing is stated, with their lacks. The
+        key is the identity of the schema."""
         self._lacks: dict[str, dict[_Lack, str]] = {}
-        """By reference: what its target lacks."""
+        """The lacks of the target of each reference."""
         self.runs: list[TextGrammar] = []
         """The grammars of quotes, which the schema names: it holds them as soon as it is read."""
 
     def narrowed_schema(self) -> Any:
-        """Return the narrowed schema. Errors: those of compiling the given one, but for contradictions."""
+        """Return the narrowed schema. Errors: those of compiling the given schema, except contradictions."""
         self._grammar.in_place_of({})  # refuses draft 3
         self._document.require_handled()
         schema = self._copy_schema(self._document.text_root, is_held=True)
@@ -200,8 +211,8 @@ class _Narrowing:
         return {self._dialect.id_key: self._base, **schema} if self._base else schema
 
     def lacks_of(self, schema: Any) -> dict[_Lack, str]:
-        """Return the places for whose lack a part of the narrowed schema has no value, each with its path
-        from there in the document; none where it may have one."""
+        """Return the lacks that leave a part of the narrowed schema without a value, each with its path from
+        there in the document. Empty where the part may have a value."""
         if id(schema) in self._empty:
             return {self._empty[id(schema)][1]: ""}
         if not isinstance(schema, dict):
@@ -232,7 +243,7 @@ class _Narrowing:
         )
 
     def _reference_to(self, schema: Schema, is_held: bool) -> dict[str, str]:
-        """Return a reference to a copy of a schema, which is made for the first one."""
+        """Return a reference to a copy of a schema. The first call makes the copy."""
         key = schema.id, is_held
         if key not in self._references:
             name = re.sub("[^A-Za-z0-9_.-]", "_", schema.pointer.rpartition("/")[2])
@@ -253,7 +264,7 @@ class _Narrowing:
         return {} if scope.dialect is self._dialect else {"$schema": uri}
 
     def _copy_schema(self, schema: Schema, is_held: bool) -> Any:
-        """Return a copy of a schema: held, or as it is."""
+        """Return a copy of a schema, held or unchanged."""
         raw = schema.raw
         dialect = schema.scope.dialect
         if not isinstance(raw, dict):
@@ -331,7 +342,8 @@ class _Narrowing:
         return self._reference_to(child, is_held) if is_foreign else self._copy_schema(child, is_held)
 
     def _no_value(self, schema: Schema, kinds: list[str]) -> dict[str, Any]:
-        """Return the schema of no value that stands for a place at which nothing is stated."""
+        """Return a schema without values. It stands for a place at which nothing is stated, of the given
+        kinds."""
         pattern = "text of its pattern" if "pattern" in schema.raw else "words"
         names = {"number": "number", "string": str(schema.raw.get("format", pattern))}
         kind_names = [names[kind] for kind in sorted(kinds)]
@@ -341,8 +353,9 @@ class _Narrowing:
         return empty
 
     def _held_kinds(self, schema: Schema, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Yield the kinds of values of a schema that are held, each with the schema of these values; None
-        where nothing is stated. `raw`: the keywords of the schema that count."""
+        """Yield the kinds of values that a schema holds to the texts, each with a schema of the stated
+        values. The schema is None where nothing is stated. `raw` has the keywords of the schema that
+        count."""
         if "enum" in raw or "const" in raw or schema.pointer in self._free_pointers:
             return
         kinds = {*map(_kind_of, _types_of(raw))}
@@ -369,8 +382,8 @@ class _Narrowing:
         kind: str,
         keywords: tuple[str, ...],
     ) -> Callable[[str], bool] | None:
-        """Return what tells whether a text of JSON meets the keywords of a place; None where these contradict
-        each other."""
+        """Return a function that tells whether a JSON text meets the keywords of a place. None where the
+        keywords contradict each other."""
         raw = schema.raw
         types = raw.get("type", kind)
         is_integer = kind == "number" and "number" not in types and "integer" in types

@@ -1,4 +1,7 @@
-"""Numbers in words. text2num reads them; here is decided which words are numbers at all."""
+"""Finds numbers in words, for example "twenty-one".
+
+The library text2num reads them. This module decides which words are numbers at all: "one" often is not.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Numbers in figures, as seven languages write them, and what has figures without being a number.
+"""Finds numbers in figures, as seven languages write them, and figures that are not a number.
 
-A *mark* says of a character that it is a *part* of something else: its figures are no number of the text
-(`reading.PART`).
+For example "1,234.5" and "1.234,5" may be one number in two languages. A *mark* notes that a character is a
+*part* of something else: its figures are not a number of the text (`reading.PART`). The figures of the order
+code "A-17" are such a part.
 """
 
 from __future__ import annotations

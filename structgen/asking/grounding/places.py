@@ -1,4 +1,7 @@
-"""Where texts state a value: `StatedPlace`, `Stated`, and the search that finds every place of one value."""
+"""Finds the places of a text that state a value: `StatedPlace`, `Stated`, and the search for one value.
+
+A *place* is a stretch of a text, from one offset to another, whose words state the value.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ from structgen.grammars.text_grammars.word_runs import LETTER, borders_of
 Value: TypeAlias = Union[int, Decimal, str]
 _Group: TypeAlias = tuple[Kind, str, tuple[int, int]]
 _Way: TypeAlias = tuple[re.Pattern[str], str]
-"""How texts are folded: the pieces of a text that count, and what stands at the borders between them."""
+"""A way to fold texts before they are compared: a pattern of the pieces that count, and the border between
+them."""
 _EXACT: Final[_Way] = (re.compile(rf"\s+|{LETTER}+|.", re.S), "\n")
 _LOOSE: Final[_Way] = (re.compile(f"[^{re.escape(''.join(LOOSE))}]"), "")
 # no amount: 61.40 is not 6140
@@ -30,7 +34,7 @@ _CODE: Final = re.compile(rf"(?!\D*\d+[.,]\d+\D*\Z)(?=.*\d).{{1,{LONGEST_RUN}}}"
 
 @dataclass(frozen=True, slots=True)
 class StatedPlace:
-    """Where a value stands: `words` are the characters `start` to `end` of the text of a name."""
+    """A place of a value: `words` are the characters from `start` to before `end` of the text `name`."""
 
     text: str
     start: int
@@ -43,15 +47,15 @@ class Stated:
     """A number or string of an answer, and where the text states it."""
 
     path: str
-    """Its JSON Pointer in the answer."""
+    """The JSON Pointer of the value in the answer."""
     value: Value
     places: tuple[StatedPlace, ...] = ()
-    """Where it stands, in the order of the texts; () where no text states it: it was inferred, or chosen from
-    a list."""
+    """The places of the value, in the order of the texts. () where no text states it: the value was inferred,
+    or chosen from a list."""
     others: tuple[str, ...] = ()
     """Other values of its kind that can be read at one of these places: "1.204" is 1204 and 1.204."""
     has_more: bool = False
-    """Whether it stands at further places, which are not listed."""
+    """Whether the texts have further places of the value, which are not listed."""
 
 
 class PlaceSearch:
@@ -66,7 +70,8 @@ class PlaceSearch:
         self._borders_of = cache(_border_flags)
         self._places_of_value = defaultdict[Value, list[tuple[bool, _Group, StatedPlace]]](list)
         self._values_of_group = defaultdict[_Group, dict[str, list[Value]]](dict)
-        """By kind and place without a sign, what is read there, each with all of its spellings."""
+        """The values that are read at each place, with all their spellings, by kind and place without a
+        sign."""
         for name, reading in stated_text.readings:
             place = self._build_place(name, reading.start, reading.end)
             texts = spellings_of(reading.value)

@@ -1,4 +1,8 @@
-"""One value that a text states, the marks that readers leave for each other, and what several know."""
+"""`Reading`: one value that a text states. Beside it are the marks and tables that several readers share.
+
+A *reader* finds values of one kind in a text: numbers, dates, durations. Its *reading* of "3 May 2024" is
+this date. A *mark* at a character tells other readers that the character already belongs to something.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,13 @@ from typing import Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["number", "date", "time", "datetime", "duration", "email", "uri", "ip", "uuid"]
 PART: Final = 1
-"""The mark of a character whose figures are part of something; 0: they are not."""
+"""The mark of a character whose figures are part of something else, such as a code; 0: no mark."""
 RANGE = r"\s?(?:[-\u2013]|to|or|bis|oder|à|ou|al?|[oe]|tot|of|até)\s?\d{1,4}(?=[\s%-])"
-"""Behind the first number of a range whose second has the unit: `2-3 days`, `10 bis 15 %`."""
+"""A pattern of the text after the first number of a range whose unit follows the second number: `-3` in
+`2-3 days`."""
 
 CJK = "\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f"
-"""Characters, for a class of a pattern, whose words stand beside figures without a blank."""
+"""The characters, for a class of a pattern, of scripts that write words beside figures without a blank."""
 
 _FACTORS = {
     "0.01": "% percent pourcent porciento porcento percento prozent procent pct",
@@ -35,7 +40,7 @@ FACTORS_OF = {
     word: [Decimal(factor) for factor, words in _FACTORS.items() if word in words.split()]
     for word in " ".join(_FACTORS.values()).split()
 }
-"""What words and signs multiply a number with; a word of two rows means both."""
+"""The factors of words and signs that multiply a number: 1,000,000 for "million". Some words have two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What stands in a text, and where: the door of the room."""
+"""Finds all values that a text states, each with its place: the entry point of this package.
+
+A *reading* is one value that a text states, for example the date in "on 3 May 2024".
+"""
 
 from __future__ import annotations
 

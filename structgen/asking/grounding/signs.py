@@ -1,8 +1,8 @@
-"""Signs that may make a number negative: accounting brackets, dashes, triangles and words.
+"""Finds signs that may make a number negative: accounting brackets, dashes, triangles and words.
 
-Each of them may mean something else: a bracket an aside, a dash a bullet or a range. So the text states both
-values. A hyphen or minus that touches its figures at the beginning of a word is no such sign: `numerals`
-reads it, as one value.
+Each of them may mean something else: a bracket an aside, a dash a bullet or a range. For example "(500)" may
+be -500 or 500, so that the text states both values. A hyphen or minus that touches its figures at the
+beginning of a word is not such a sign. `numerals` reads it, as one value.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from itertools import product
 from structgen.asking.grounding.reading import CJK, FACTORS_OF, PART, RANGE, Reading
 
 MONEY = "[$¢-¥֏؋৲৳૱௹฿៛\u20a0-\u20c0﷼\ufe69\uffe0\uffe1\uffe5\uffe6]"
-"""Signs of currencies."""
+"""The signs of currencies, as a class of a pattern."""
 _DASHES = "\u2012-\u2015\u2e3a\u2e3b\ufe58-"
 """The dashes, and the hyphen of a folded text; for a class of a pattern."""
 _DASH = f"[{_DASHES}]"
 _TRIANGLES = "\u25b2-\u25b5\u25bc-\u25bf"
 _NOTES = "*†‡§¹²³⁰-⁹"
-"""Marks of footnotes."""
+"""The marks of footnotes, for a class of a pattern."""
 _QUOTES = "'\"_`\u201d\xbb\u203a"
-"""Marks that open or close a quote, by what is before them."""
+"""The marks that open or close a quote, depending on the character before them."""
 _CLOSING = rf"\w.)\]}}%‰°º\u2032\u2033{_QUOTES}"
-"""What a word does not begin behind, and a quote does not open; for a class of a pattern."""
+"""The characters after which no word begins and no quote opens; for a class of a pattern."""
 _OPENS = rf"(?:(?<![{_CLOSING}])|(?<=[{CJK}]))"
 _BEGINS = (
     rf"(?<!{MONEY}.)(?:(?<![{_CLOSING}{_DASHES}].)|(?<={_OPENS}[{_QUOTES}].)|(?<={_OPENS}[{_QUOTES}]{{2}}.))"
 )
-"""Ends behind the first character of a word; one or two quotes may open before it."""
+"""A pattern that ends after the first character of a word. One or two quotes may open before the word."""
 TOUCHING = rf"-{_BEGINS}(?<![~\u2026\u301c\uff5e].)"
 """A hyphen or minus at the beginning of a word, which has no other meaning."""
 _BLANKS = r"[^\S\n]{0,8}"
 _NUMBER = r"(?=\.?\d|[¼-¾⅐-⅞])"
-"""Where the figures of a number begin."""
+"""A pattern of the position at which the figures of a number begin."""
 _NAMES = (
     r"(?i:euro|dollar|dólar|pound|pfund|livre|libra|sterlin|yen|yuan|fran[ck]|kron|peso|reais|rupee|rubel"
     r"|r(?:ou|u)ble|lira|cent)\w{0,4}"
 )
-"""Names of currencies."""
+"""A pattern of names of currencies."""
 _DEGREES = r"(?:°(?:\s?[CF]\b)?|[℃℉度도CF](?!\w)|(?i:deg|grad|graus|celsius|fahrenheit|centigrad)\w{0,5}\.?)"
 _NEGATIVE = r"neg\.|n(?:e|é|e\u0301)gati(?:ef|eve|fs?|v(?:[aoi]s?|e[nmrs]?)?)"
 _MINUS = "[负負](?!け)[の的数數]?|(?:マイナス|ﾏｲﾅｽ)の?|마이너스|음[의수]"
-"""Words of scripts without blanks, which stand before a number."""
+"""A pattern of words for minus before a number, in scripts without blanks."""
 _BELOW = (
     r"(?:below|under|unter(?:\sdem)?|sous|(?:au|en)[\s-]dessous\s(?:de|du)|bajo|(?:por\s)?debajo\sdel?"
     r"|sotto(?:\s(?:lo|il))?|abaixo\sd[eo]|onder(?:\shet)?)[\s-](?:the\s)?"
@@ -53,15 +53,15 @@ _BELOW = (
     r"|(?:im\s(?:minus|negativen)|in\sthe\s(?:red|negative)|en\s(?:rojo|negativo|n(?:é|e\u0301)gatif)|dans\sle\srouge"
     r"|in\s(?:rosso|negativo)|no\s(?:vermelho|negativo)|in\shet\s(?:rood|negatief))\b"
 )
-"""Words behind a number."""
+"""A pattern of words for minus after a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
     """The signs of a folded text. Made by `find_signs`.
 
-    `sign_starts`: by the place at which a number may begin, where the sign or bracket before it begins.
-    `sign_ends`: by the place at which a sign behind a number may begin, its end.
+    `sign_starts` maps the offset at which a number may begin to the offset of the sign or bracket before it.
+    `sign_ends` maps the offset at which a sign after a number may begin to its end.
     """
 
     text: str

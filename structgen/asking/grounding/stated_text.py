@@ -1,4 +1,7 @@
-"""`StatedText`: named texts, what they state, and how a value that they state is written in JSON."""
+"""`StatedText`: some named texts, the values that they state, and the JSON text of each such value.
+
+A text *states* a value where its words name it: "twelve" and "12" both state the number 12.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,20 @@ KIND_OF_FORMAT: Final[Mapping[str, Kind]] = {
     "ipv6": "ip",
     "uuid": "uuid",
 }
-"""By the name of a format, the kind of its values. Strings of other formats are runs of the text."""
+"""The kind of the values of a format, by its name. Strings of other formats are runs of the text."""
 
 
 class StatedText:
-    """Texts with names, and what they state. Made by `stated_text`."""
+    """Texts with names, and the values that they state. Made by `stated_text`."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self.texts = texts
         self.narrowed_grammars: dict[Any, Any] = {}
-        """The last schemas that were narrowed to these texts, by whoever narrows them."""
+        """A store for the schemas that were last narrowed to these texts (`narrowing`)."""
 
     @cached_property
     def readings(self) -> tuple[tuple[str, Reading], ...]:
-        """What the texts state, each reading with the name of its text."""
+        """The readings of all texts, each with the name of its text."""
         # start-up: few answers are grounded
         from structgen.asking.grounding.readings import readings_of
 
@@ -57,17 +60,18 @@ class StatedText:
 
 @lru_cache(maxsize=16)
 def stated_text(texts: tuple[tuple[str, str], ...]) -> StatedText:
-    """Return the texts of some names; the last ones are kept, with what was found in them."""
+    """Return the `StatedText` of pairs of a name and a text. The last ones are kept, with their readings."""
     return StatedText(dict(texts))
 
 
 def as_instants(date: Any) -> list[str]:
-    """Return how the beginning of a day is written where a date with a time is asked for."""
+    """Return the spellings of the beginning of a day, as a date with a time."""
     return [f"{date}T00:00:00", f"{date}T00:00:00Z"]
 
 
 def spellings_of(value: Any) -> list[str]:
-    """Return how the value of a reading is written: a numeral without an exponent, ISO 8601, or its text."""
+    """Return the spellings of the value of a reading: a numeral without an exponent, ISO 8601, or its
+    text."""
     match value:
         case Decimal():
             plain = f"{value:f}"

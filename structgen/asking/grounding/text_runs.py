@@ -1,4 +1,8 @@
-"""The runs of a text that meet a regular formula, such as order codes: found by one automaton, listed."""
+"""Lists the runs of a text that meet a regular formula, for example all order codes.
+
+A *run* is a part of a text. A *formula* is a combination of patterns, lengths and formats. One automaton
+finds all runs in one pass.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Guesses: what looks as if a text stated it, in a form that no reader reads. A date whose month is named in
-another language, or whose words stand in another order; a number beside a word that is not a unit."""
+"""Guesses what a text may state in a form that no reader knows.
+
+A *guess* is a reading that no reader confirms. Examples: a date with its month in another language; a date
+with its words in another order; a number beside a word that is not a known unit.
+"""
 
 from __future__ import annotations
 

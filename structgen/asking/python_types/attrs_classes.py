@@ -1,7 +1,7 @@
-"""attrs classes among type hints, which pydantic does not know: each is read as an object of its fields.
+"""Reads attrs classes among type hints, which pydantic does not know: each becomes an object of its fields.
 
-pydantic asks them for a schema while it reads a hint (`answer_pydantic`). The schemas of pydantic models are
-made before, and hold no attrs classes.
+pydantic asks such a class for a schema while it reads a hint (`answer_pydantic`). Schemas of pydantic models
+were made before that, and hold no attrs classes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""The key under which the reading of a type is kept. A type that comes again is not read again. A type that
-has changed since, whatever its name, is read anew."""
+"""Makes the key under which the reading of a type is kept, so that the same type is not read again.
+
+A type that has changed since is read again, even if its name is the same.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What people write beside a type, and pydantic leaves out of its schema.
+"""Finds descriptions that people write beside a type and that pydantic leaves out of its schema.
 
-A plain text among the metadata of a hint, `Annotated[str, "the surname only"]`; and a text that stands behind
-a field of a class or a member of an Enum, which is read in the source, where that is at hand. Each becomes a
-`description`, where there is none. No code is run.
+One is a plain text among the metadata of a hint: `Annotated[str, "the surname only"]`. The other is a text
+after a field of a class, or after a member of an Enum. It is read in the source, where that is available.
+Each becomes the `description` of a schema that has none. No code is run.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from structgen.asking.python_types.regex_annotation import Regex
 from structgen.machines.core.grammar import Grammar
 
 MOST_SOURCE = 1_000_000
-"""Characters of a module that is read, at most: 100,000 take some 40 ms, once a process."""
+"""The most characters of a module that is read. 100,000 characters take some 40 ms, once in a process."""
 _MARKS = (typing.Required, typing.NotRequired, typing.ClassVar, typing.Final)
 _STANDS_FOR = ("__supertype__", "__value__", "__bound__", "__constraints__", "__default__")
-"""The attributes of names and type variables that say which types they stand for."""
+"""The attributes of aliases and type variables that hold the types for which they stand."""
 NOT_READ = frozenset(("builtins", "typing", "typing_extensions", "enum", "pydantic", "attr", "structgen"))
-"""Packages whose classes a type is made of, and that say nothing of its fields."""
+"""The packages whose classes are parts of types and have no descriptions of fields."""
 
 
 def add_descriptions(schema: dict[str, Any], hint: Any, field_text: str = "") -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _is_ours(metadata: Any) -> bool:
 
 
 def texts_behind(cls: Any) -> dict[str, str]:
-    """Return the texts that stand behind the fields of a class, those of its bases too, by name."""
+    """Return the texts after the fields of a class and of its bases, by the name of the field."""
     texts: dict[str, str] = {}
     for base in (*getattr(cls, "__orig_bases__", ()), *reversed(cls.__mro__[1:])):
         base = typing.get_origin(base) or base
@@ -164,7 +164,8 @@ def class_text(cls: Any) -> str:
 
 
 def member_texts(cls: type[Enum]) -> dict[str, str]:
-    """Return what is said of the members of an Enum, by name: behind them, or as their own `__doc__`."""
+    """Return the descriptions of the members of an Enum, by name: the text after a member, or its
+    `__doc__`."""
     docstrings = {member.name: vars(member).get("__doc__") for member in cls}
     texts = {
         name: inspect.cleandoc(text) for name, text in docstrings.items() if isinstance(text, str) and text
@@ -189,7 +190,8 @@ def _source_texts(cls: type) -> dict[str, str]:
 
 @lru_cache(maxsize=32)
 def _texts_of(source: str) -> dict[str, dict[str, str]]:
-    """Return for each class of a module the texts behind its fields. Of classes of one name, the last."""
+    """Return the texts after the fields of each class of a module. Of classes with one name the last
+    counts."""
     if len(source) > MOST_SOURCE:
         return {}
     try:

@@ -1,5 +1,8 @@
-"""`sg.Quote` and `sg.Inferred`: how a value rests on the text that an answer is grounded in; `sg.Key`: which
-fields name an item."""
+"""`sg.Quote`, `sg.Inferred` and `sg.Key`: annotations of fields for answers that are grounded in a text.
+
+A *quote* must be a part of the text. An *inferred* value need not stand in it. A *key* is a field that names
+an item. For example `name: Annotated[str, sg.Quote()]` asks for a name as the text writes it.
+"""
 
 from __future__ import annotations
 

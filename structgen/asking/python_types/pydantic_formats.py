@@ -1,9 +1,8 @@
-"""What strings pydantic takes for dates, times and the like, where that is not what JSON Schema's format
-says.
+"""Patterns of the strings that pydantic takes for dates, times and the like.
 
-Each is a pattern for `custom_formats`: within it every string validates. Of the many spellings that pydantic
-takes, these are the ones that ISO 8601 and RFC 3339 have in common, and times without seconds, as people say
-them.
+They stand in place of the formats of JSON Schema, which allow other strings. Each is a pattern for
+`custom_formats`, and every string that it allows validates. pydantic takes many spellings. These patterns
+allow those that ISO 8601 and RFC 3339 have in common, and times without seconds, as people write them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,13 @@
-"""pydantic's JSON Schema of a type, corrected so that whatever it accepts validates.
+"""Writes the JSON Schema of a Python type with pydantic, corrected so that pydantic accepts every document of
+it.
 
-pydantic writes schemas that describe its input; here they prescribe output. Where pydantic's validation is
-stricter than its schema (a set tag, digits of a Decimal, keys of a dict, bytes of a string, year 0), the
-schema is made so too; where it takes several spellings, one is prescribed (a Decimal is a number, a
-NamedTuple an object with its names); keys that a class would drop are not written at all.
+A *core schema* is pydantic's own description of a type, a dict such as `{"type": "int", "ge": 0}`. pydantic
+turns it into a JSON Schema that describes its input. Here the schema prescribes output, and so it differs:
+
+- Where pydantic's validation is stricter than its schema, the schema is made as strict. Examples are the tag
+  of a union, digits of a Decimal, keys of a dict, bytes of a string, and the year 0.
+- Where pydantic takes several spellings, one is prescribed: a Decimal is a number, a NamedTuple an object.
+- Keys that a class would drop are not written at all.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from structgen.machines.core.string_values import judges_texts
 JsonSchema = dict[str, Any]
 
 ATTRS_CLASS = "structgen_attrs_class"
-"""The key of a core schema's metadata under which the attrs class stands whose fields it has."""
+"""The key in the metadata of a core schema whose value is the attrs class that it describes."""
 _LABEL = "[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _PORT = "(?::[1-9][0-9]{0,3})?"
 _REST = r"(?:/[A-Za-z0-9._~+=,@-]*)*(?:\?[A-Za-z0-9._~+=,@&/-]*)?"
@@ -54,11 +58,11 @@ _KEYS = {
     "decimal": r"^-?(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,6})?$",
     "bool": "^(?:true|false)$",
 }
-"""What keys of these types look like, which JSON has as strings."""
+"""The schemas of keys of these types, which are strings in JSON."""
 _BOUNDS = ("le", "ge", "lt", "gt", "multiple_of", "max_digits", "decimal_places")
-"""What a core schema says of the size of numbers."""
+"""The members of a core schema that bound numbers."""
 _UNHASHED = MappingProxyType({"list": "list", "dict": "dict", "typed-dict": "dict", "set": "set"})
-"""Types that Python cannot hash, by the kinds of their core schemas."""
+"""The names of types that Python cannot hash, by the kinds of their core schemas."""
 _REFUSED_FUNCTIONS = MappingProxyType(
     {
         ("pydantic._internal._validators", "import_string"): (
@@ -73,7 +77,7 @@ _REFUSED_FUNCTIONS = MappingProxyType(
         ),
     }
 )
-"""Functions of pydantic's types that have no schema here: what is wrong, the kind, the cure."""
+"""The functions of pydantic's types that have no schema here, each with the fault, the kind and the cure."""
 
 
 def _module_and_name(function: Any) -> tuple[str, str]:
@@ -93,15 +97,20 @@ def _no_function(function: Any) -> UnsupportedError:
 
 
 class TypeSchema(GenerateJsonSchema):
-    """Writes the schema of a type (pydantic's `TypeAdapter.json_schema(schema_generator=...)`)."""
+    """Writes the JSON Schema of a type; the value of `schema_generator` of pydantic's
+    `TypeAdapter.json_schema`.
+
+    Each method `*_schema` gets a core schema of one kind and returns its JSON Schema.
+    """
 
     _field_class: Any = None
-    """The class whose fields are described."""
+    """The class whose fields are being described; None: no class."""
     _definitions: Mapping[str, Any] = MappingProxyType({})
-    """The core schemas that the others refer to."""
+    """The core schemas to which other core schemas refer, by name."""
 
     def emit_warning(self, kind: Any, detail: str) -> None:
-        """Refuse what pydantic would leave out with a warning; a default that JSON lacks is only a note."""
+        """Refuse a union of which pydantic would skip a member with a warning. Other warnings are ignored:
+        they are about defaults that JSON cannot express."""
         if kind == "skipped-choice":
             raise make_refusal(detail, "Union", "Take the member out of the union.")
 
@@ -119,10 +128,10 @@ class TypeSchema(GenerateJsonSchema):
         return self.handle_invalid_for_json_schema(schema, "a class as a value")
 
     def generate_inner(self, schema: Any) -> JsonSchema:
-        """Return the schema of a core schema, refusing formats that nothing here writes, and functions:
-        pydantic calls a function that stands for a type with what a document says."""
+        """Return the JSON Schema of a core schema. Formats that cannot be written here are refused. Functions
+        in place of a type are refused, too: pydantic would call them with the values of a document."""
         function = schema.get("function")
-        # a class is called to make its object, a function would be run
+        # a class may be called to make its object; a function would run unknown code
         if schema["type"] == "call" and not isinstance(function, type):
             raise _no_function(function)
         function_key = _module_and_name(function["function"]) if isinstance(function, dict) else ("", "")
@@ -143,8 +152,8 @@ class TypeSchema(GenerateJsonSchema):
         return json_schema
 
     def encode_default(self, dft: Any) -> Any:
-        """Return a default as JSON has it. Raises PydanticSerializationError for one that JSON lacks, such as
-        infinity: pydantic leaves it out."""
+        """Return the JSON value of a default. Raises PydanticSerializationError for a value that JSON lacks,
+        such as infinity; pydantic then leaves the default out."""
         default = super().encode_default(dft)
         try:
             json.dumps(default, allow_nan=False)
@@ -155,7 +164,8 @@ class TypeSchema(GenerateJsonSchema):
     # --- numbers --------------------------------------------------------------------------------------------
 
     def float_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of numbers: those that are within the bounds once rounded."""
+        """Return the schema of floats. Its numbers are within the bounds after they are rounded to
+        binary64."""
         json_schema = super().float_schema(schema)
         for keyword in ("exclusiveMaximum", "exclusiveMinimum"):
             json_schema.pop(keyword, None)
@@ -172,10 +182,10 @@ class TypeSchema(GenerateJsonSchema):
             return json_schema
         if digits is None:
             return _combine_schemas(json_schema, _with_places(places, None))
-        # pydantic reads numerals as binary64 numbers, which hold so many digits for certain
+        # pydantic reads numerals as binary64 numbers, which keep 15 digits for certain
         max_places = min(digits, sys.float_info.dig, digits if places is None else places)
         if places is not None:
-            # the digits before the point are bounded by themselves, and 0 has one
+            # the digits before the point have a bound of their own, and 0 has one digit
             plain = _with_places(max_places, max(digits - places, 0))
             return _combine_schemas(json_schema, plain if digits > places else {**plain, "not": {"const": 0}})
         return _combine_schemas(
@@ -183,8 +193,8 @@ class TypeSchema(GenerateJsonSchema):
         )
 
     def chain_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of what passes one step after another, of which pydantic writes the first: beside
-        a grammar, which changes no string, also what later ones say of strings."""
+        """Return the schema of a chain of validators. pydantic writes the schema of the first one alone.
+        After a grammar, which changes no string, what later ones require of strings is added."""
         json_schema = super().chain_schema(schema)
         if judges_texts(schema["steps"][0]):
             later = map(self.generate_inner, schema["steps"][1:])
@@ -229,7 +239,7 @@ class TypeSchema(GenerateJsonSchema):
             json_schema = {"type": "string", "format": "binary"}
             self.update_with_validations(json_schema, schema, self.ValidationsMapping.bytes)
             if "maxLength" in json_schema:
-                json_schema["pattern"] = r"^[\x00-\x7f]*$"  # whose characters are bytes
+                json_schema["pattern"] = r"^[\x00-\x7f]*$"  # one byte for each character
             return json_schema
         if spelling != "base64" or schema.get("min_length") or schema.get("max_length"):
             raise make_refusal(
@@ -255,7 +265,7 @@ class TypeSchema(GenerateJsonSchema):
             "pattern": rf"^(?:{schemes})://{_LABEL}(?:\.{_LABEL})*{port}{_REST}$",
         }
         if schema.get("max_length") is not None:
-            # pydantic measures it before it adds the slash after a bare host
+            # pydantic measures the URL before it adds the slash after a bare host
             json_schema["maxLength"] = schema["max_length"]
         return json_schema
 
@@ -277,7 +287,7 @@ class TypeSchema(GenerateJsonSchema):
     # --- listed values --------------------------------------------------------------------------------------
 
     def literal_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of a Literal, once each value is known to come back."""
+        """Return the schema of a Literal. Each value must be read back as itself."""
         json_schema = super().literal_schema(schema)
         _require_return(
             schema, json_schema["enum"] if "enum" in json_schema else [json_schema["const"]], "Literal"
@@ -285,7 +295,7 @@ class TypeSchema(GenerateJsonSchema):
         return json_schema
 
     def enum_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of an Enum, once each value is known to come back."""
+        """Return the schema of an Enum. Each value must be read back as itself."""
         json_schema = super().enum_schema(schema)
         _require_return(schema, json_schema["enum"], schema["cls"].__name__)
         if texts := member_texts(schema["cls"]):
@@ -309,7 +319,7 @@ class TypeSchema(GenerateJsonSchema):
         return super().tuple_schema(schema)
 
     def definitions_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of a type, whose definitions are known while it is made."""
+        """Return the schema of a type with definitions, which other methods see while it is made."""
         self._definitions = {definition["ref"]: definition for definition in schema["definitions"]}
         return super().definitions_schema(schema)
 
@@ -353,7 +363,7 @@ class TypeSchema(GenerateJsonSchema):
         values = schema.get("values_schema")
         inner = self.generate_inner(values) if values is not None else {}
         json_schema["additionalProperties"] = inner if inner else True
-        # the core schema of a Counter does not tell its values
+        # the core schema of a Counter does not describe its values
         if schema["type"] == "counter":
             json_schema["additionalProperties"] = {"type": "integer"}
         keys = self._key_schema(schema["keys_schema"]) if "keys_schema" in schema else {}
@@ -378,7 +388,7 @@ class TypeSchema(GenerateJsonSchema):
                 )
             return {"pattern": _KEYS[kind]}
         target = self.resolve_ref_schema(json_schema)
-        while "allOf" in target:  # the type's own schema, beside what annotations say
+        while "allOf" in target:  # the schema of the type stands beside that of annotations
             target = self.resolve_ref_schema(target["allOf"][0])
         values = target.get("enum", [target["const"]] if "const" in target else None)
         if kind == "enum":
@@ -414,7 +424,7 @@ class TypeSchema(GenerateJsonSchema):
         return _add_docstring(_close_object(json_schema), schema["cls"])
 
     def model_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of a model; keys that it would ignore are not written."""
+        """Return the schema of a model. Keys that the model would ignore are not allowed."""
         cls = schema["cls"]
         with self._fields_of(cls):
             json_schema = _close_object(super().model_schema(schema))
@@ -425,7 +435,7 @@ class TypeSchema(GenerateJsonSchema):
         )
 
     def dataclass_schema(self, schema: Any) -> JsonSchema:
-        """Return the schema of a dataclass; keys that it would ignore are not written."""
+        """Return the schema of a dataclass. Keys that it would ignore are not allowed."""
         with self._fields_of(schema["cls"]):
             return _close_object(super().dataclass_schema(schema))
 
@@ -441,7 +451,7 @@ class TypeSchema(GenerateJsonSchema):
 
     @contextmanager
     def _fields_of(self, cls: Any) -> Iterator[None]:
-        """Have the fields of a class, or of none, described while its schema is made."""
+        """Set the class whose fields are being described, for the time of a `with` block. None: no class."""
         around = self._field_class
         self._field_class = cls
         try:
@@ -482,7 +492,7 @@ class TypeSchema(GenerateJsonSchema):
         discriminator = json_schema.pop("discriminator", None)
         json_schema["anyOf"] = json_schema.pop("oneOf")
         if discriminator is not None:
-            # the tag is looked for even where the class has a default for it
+            # pydantic needs the tag even where the class has a default for it
             json_schema["required"] = [discriminator["propertyName"]]
         return json_schema
 
@@ -495,7 +505,7 @@ def refused_field(hint: Any) -> str:
                 TypeAdapter(inner).json_schema(schema_generator=TypeSchema)
             except UnsupportedError:
                 return field_name
-            except PydanticUserError:  # of a class that is read as part of another alone
+            except PydanticUserError:  # the class can only be read as part of another one
                 continue
     return ""
 
@@ -517,8 +527,8 @@ def _plain_number(value: float) -> int | float:
 
 
 def _inclusive_bounds(schema: Any) -> JsonSchema:
-    """Return the bounds of a number as inclusive ones: a numeral just below an exclusive one may round to
-    it. `towards`: the infinity on the side where the valid numbers are."""
+    """Return the bounds of a number as inclusive ones, since a numeral just below an exclusive bound may
+    round to the bound."""
     json_schema: JsonSchema = {}
     for bound, strict, keyword, towards in (
         ("le", "lt", "maximum", -math.inf),
@@ -535,7 +545,10 @@ def _inclusive_bounds(schema: Any) -> JsonSchema:
 
 
 def _nearest_inside(bound: Decimal, towards: float, strict: bool) -> float:
-    """Return the binary64 number nearest to a bound whose shortest text is within it."""
+    """Return the binary64 number nearest to a bound whose shortest text is within the bound.
+
+    `towards` is the infinity on the side of the valid numbers. `strict`: the bound itself is not valid.
+    """
     value = float(bound)
     sign = -1 if towards < 0 else 1
     if not bound.is_finite():
@@ -546,7 +559,8 @@ def _nearest_inside(bound: Decimal, towards: float, strict: bool) -> float:
 
 
 def _with_places(places: int, whole_digits: int | None) -> JsonSchema:
-    """Return numbers of so many decimal places, and digits before the point."""
+    """Return the schema of numbers with at most `places` decimal places and `whole_digits` before the
+    point."""
     json_schema: JsonSchema = {"type": "number", "multipleOf": 1 if places == 0 else float(f"1e-{places}")}
     if whole_digits is not None:
         limit = (
@@ -557,7 +571,7 @@ def _with_places(places: int, whole_digits: int | None) -> JsonSchema:
 
 
 def _combine_schemas(first: JsonSchema, second: JsonSchema) -> JsonSchema:
-    """Return a schema of what two accept."""
+    """Return the schema of the values that both schemas accept."""
     if first.keys() & second.keys() <= {"type"}:
         return {**first, **second}
     return {"type": "number", "allOf": [first, second]}

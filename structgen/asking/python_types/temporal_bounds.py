@@ -1,10 +1,12 @@
-"""Bounds of dates, times and durations as patterns of their texts.
+"""Writes bounds of dates, times and durations as patterns of their texts.
 
-Patterns stand beside the format, which says how a text is built; they compare it with a bound digit by digit,
-from the left. As pydantic does, a text without a zone, and any text where the bound has none, is compared by
-what the clock shows, else by the instant. Instants are compared in UTC and in the bound's own zone; in other
-zones only what is a day away from the bound is written. Of durations each unit but the first is less than one
-of the unit before it.
+A pattern stands beside a format. The format describes how the text is built; the pattern compares it with a
+bound, digit by digit from the left. For example "not before 2024-05-03" is a pattern of dates.
+
+As in pydantic, texts are compared by what the clock shows where the text or the bound has no zone, else by
+the instant. Instants are compared in UTC and in the bound's own zone. In other zones only texts that are a
+day away from the bound are allowed. In a duration, each unit but the first is less than one of the unit
+before it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A Python type as a language: its JSON Schema, and the way back from a document to an object.
+"""Reads a Python type as a language: its JSON Schema, and the way back from a document to an object.
 
-pydantic does both (the extra `typed`); it is loaded when the first type is read.
+For example `list[int]` becomes `{"type": "array", "items": {"type": "integer"}}`, and the document `[1, 2]`
+becomes the list `[1, 2]`. pydantic does both (the extra `typed`). It is loaded when the first type is read.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class TypeReader(Generic[T]):
         schema: dict[str, Any],
         core_schema: Any,
     ) -> None:
-        """`validator` is pydantic-core's, made of `core_schema`."""
+        """`validator` is the validator that pydantic-core made of `core_schema`."""
         self.hint = hint
         self._validate_json = validator.validate_json
         self.core_schema = core_schema
@@ -88,7 +89,7 @@ class TypeReader(Generic[T]):
 
 
 def _of_a_path(error: OSError) -> bool:
-    """Tell whether pydantic met an error where it looked for a path (`FilePath`, `DirectoryPath`, ...)."""
+    """Return whether an error comes from pydantic's look-up of a path (`FilePath`, `DirectoryPath`, ...)."""
     frames = traceback.walk_tb(error.__traceback__)
     return any(frame.f_globals.get("__name__") == "pydantic.types" for frame, _ in frames)
 
@@ -197,5 +198,5 @@ def _no_schema(hint: Any, why: str) -> UnsupportedError:
 
 
 def type_text(hint: Any) -> str:
-    """Return a type as people write it."""
+    """Return the text of a type as people write it, for example `list[int]`."""
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)

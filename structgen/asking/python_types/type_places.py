@@ -1,9 +1,12 @@
-"""The places of a type: what pydantic's core schema says of the value at a path of a document.
+"""The places of a type: finds what pydantic says of the value at a path of a document.
 
-A part of a document that is still being written may be read before the rest is there. `TypeParts` makes
-objects of parts, as their own types say, for whoever shows them. `PlaceValidators` judges parts with all the
-validators of the type: the answer for a part is that of the whole document, and where this cannot be promised
-there is none, and the part waits until what holds it has closed.
+A *place* is a path such as `["items", 0, "price"]`, with the *core schema* there: pydantic's own description
+of the type. A *part* is a value inside a document that is still being written. `TypeParts` makes objects of
+parts, as their own types say, for programs that show them.
+
+`PlaceValidators` judges a part with all validators of the type. The answer for a part is that of the whole
+document. Where this cannot be promised there is no answer, and the part waits until the value around it has
+closed.
 """
 
 from __future__ import annotations
@@ -18,10 +21,10 @@ from structgen.asking.python_types.type_hints import TypeReader
 from structgen.base.errors import ValidatorError
 
 Core: TypeAlias = "dict[str, Any]"
-"""A core schema of pydantic: what its validators are made of."""
+"""A core schema: the dict from which pydantic makes the validator of a type."""
 
 _OBJECTS: Final = ("model-fields", "typed-dict", "dataclass-args")
-"""Schemas of objects. A validator inside one is told of the members before it, and of nothing outside."""
+"""The kinds of core schemas of objects. A validator inside such an object sees only the members before it."""
 _WRAPPERS: Final = {
     "definitions": "schema",
     "function-after": "schema",
@@ -35,11 +38,11 @@ _WRAPPERS: Final = {
 """Schemas around another one that is asked about the same document, and where they hold it. Not among them
 are those that may change the document first, ignore its faults, or choose between several types."""
 _CHANGING: Final = ("function-before", "function-wrap")
-"""Schemas around another one that may change the document first."""
+"""The kinds of core schemas that wrap another one and may change the document before it."""
 _TOLD: Final = (*_OBJECTS, "dict", "list", "set", "frozenset", "tuple")
-"""Schemas whose members and items are judged by themselves."""
+"""The kinds of core schemas whose members or items can be judged one by one."""
 _NO_SCHEMAS: Final = ("metadata", "serialization", "default")
-"""Keys of a core schema under which there is anything."""
+"""The keys of a core schema under which there are no core schemas."""
 
 
 class TypePlace(NamedTuple):
@@ -64,11 +67,12 @@ class _TypePlaces(ABC):
     def reader_at(
         self, path: Sequence[str | int], closed_parts: Sequence[tuple[Any, Any]] = ()
     ) -> TypeReader[Any] | None:
-        """Return what reads the value at a path, keys and indices from the root; None where its document is
-        not to be read by itself, or this cannot be told.
+        """Return the reader of the value at a path; None where the value must not be read by itself, or where
+        this is not known.
 
-        `closed_parts`: the containers on the way, each after its key, with what has closed in them. Cost: the
-        depth, and that of making the reader, once for each place of the type.
+        `path` has the keys and indices from the root. `closed_parts` has, for each step of the path, the key
+        and the members of the container that have closed. Cost: the depth, and once for each place of the
+        type that of making the reader.
         """
         place = TypePlace(self._core)
         for depth, part in enumerate(path):
@@ -82,10 +86,11 @@ class _TypePlaces(ABC):
 
     @abstractmethod
     def _inner_place(self, place: TypePlace, part: str | int, closed_members: Any) -> TypePlace | None:
-        """Return a member or an item; None where it is not told by its key and by what has closed."""
+        """Return the place of a member or an item; None where its key and the closed members do not decide
+        it."""
 
     def _read_by(self, place: TypePlace) -> TypeReader[Any] | None:
-        """Return what reads a place, made once; None where its document is not to be read by itself."""
+        """Return the reader of a place, made once; None where its value must not be read by itself."""
         key = id(place.schema)
         if key not in self._readers:
             self._readers[key] = self._make_reader(place)
@@ -122,12 +127,13 @@ class TypeParts(_TypePlaces):
     """Reads parts of a type's documents: as their own types say, without the validators of the class around
     them, which may ask for other members.
 
-    In a union of several classes it is told by what has closed which of them it may be; a member has a part
-    where those agree about it, else it is read with what holds it.
+    In a union of several classes the closed members show which classes are still possible. A member has a
+    part where these classes agree about it. Else it is read with the object around it.
     """
 
     def _inner_place(self, place: TypePlace, part: str | int, closed_members: Any) -> TypePlace | None:
-        """Return a member or an item; of a union, of those that it may still be."""
+        """Return the place of a member or an item. In a union only the choices that are still possible
+        count."""
         choices = self._possible_places(place)
         member = None
         for choice in choices:
@@ -192,7 +198,7 @@ def _is_open(place: TypePlace) -> bool:
 
 
 def _comparable_schema(node: Any) -> Any:
-    """Return a core schema without what says nothing of its documents."""
+    """Return a core schema without the parts that do not affect its documents."""
     if isinstance(node, dict):
         return {
             key: _comparable_schema(value)
@@ -261,7 +267,7 @@ def _is_call(node: Core) -> bool:
 
 
 def _member_schema(schema: Core, part: str | int) -> Core | None:
-    """Return the schema of a member or an item; None where it is not told by its key alone."""
+    """Return the core schema of a member or an item; None where the key alone does not decide it."""
     kind = schema["type"]
     inner = None
     if isinstance(part, int):

@@ -1,7 +1,8 @@
-"""Pairs of a call's arguments and the value that it should have: worked examples, and what is scored.
+"""Reads pairs of a call's arguments and the value that the call should return: worked examples, and test
+cases.
 
-What comes in: pairs, or a file of lines of JSON. What goes out: `Pairs`, whose values nothing has checked
-yet. Errors: OptionError, which names the pair. Cost: linear.
+The input is some pairs, or a file with one JSON value in each line. The result is `Pairs`, whose values are
+not checked yet. Errors: OptionError, which names the pair. Cost: linear.
 """
 
 from __future__ import annotations

@@ -1,19 +1,21 @@
-"""What a dict asks for: OpenAI's `response_format` and its kin, vLLM's and SGLang's parameters, a schema.
+"""Reads a dict that asks for a grammar: OpenAI's `response_format`, parameters of vLLM and SGLang, or a
+schema.
 
-A dict is one of these, or a wrapper around one (`{"response_format": {...}}`, `{"guided_json": {...}}`,
-`{"extra_body": {"structured_outputs": {...}}}`), which is taken off. A dict that is no schema on its
-face, since none of its keys is a keyword, is refused: read as a schema it would allow every value.
+A *form* is one of the shapes that such a dict may have, for example `{"type": "json_schema", ...}` or
+`{"regex": "[0-9]+"}`. A *wrapper* is a dict around a form, and is taken off: `{"response_format": {...}}`,
+`{"guided_json": {...}}`, `{"extra_body": {"structured_outputs": {...}}}`. A dict without any keyword of JSON
+Schema is not read as a schema. It would allow every value, and is refused.
 
 Sources: OpenAI's API reference (`response_format` of chat completions, `text.format` of responses, `format`
-of custom tools), vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
+of custom tools). vLLM's page "Structured Outputs" and its `StructuredOutputsParams`
 (vllm/sampling_params.py): exactly one of `json`, `json_object`, `regex`, `choice`, `grammar` and
-`structural_tag`; before release 0.12 they were parameters with `guided_` in front. SGLang's page "Structured
-Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`. A grammar's text is EBNF
-where a line begins with `name ::=`, and Lark's where one begins with `name:`; `syntax`, where it is given,
-decides.
+`structural_tag`. Before release 0.12 they were parameters that began with `guided_`. SGLang's page
+"Structured Outputs": `json_schema` ("$$ANY$$": any object), `regex`, `ebnf`, `structural_tag`.
 
-What is read is text alone: no path is opened, nothing is imported but lark's own library, no reference is
-fetched. `policies` are options of `sg.json_schema`; `limits` among them hold for the other grammars too.
+A grammar's text is EBNF where a line begins with `name ::=`, and Lark's where one begins with `name:`. The
+member `syntax` decides, where it is given. Only text is read: no path is opened, nothing is imported but
+lark's own library, and no reference is fetched. `policies` are options of `sg.json_schema`; `limits` among
+them hold for the other grammars, too.
 """
 
 from __future__ import annotations
@@ -36,29 +38,30 @@ from structgen.machines.core.grammar import Grammar
 from structgen.schema.reading.suspect_keywords import looks_like_schema
 
 _FORMATS: Final = ("json_schema", "json_object", "text", "grammar", "structural_tag", "python")
-"""Values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
+"""The values of OpenAI's (and vLLM's) `type`; none of them is a type of JSON Schema."""
 _SERVED: Final = ("json", "regex", "choice", "grammar", "structural_tag", "json_object")
-"""Keys of vLLM's `structured_outputs`, of which there is exactly one."""
+"""The keys of vLLM's `structured_outputs`, which has exactly one of them."""
 _PLAIN: Final[Mapping[str, Callable[..., Grammar]]] = {"regex": regex, "choice": choice}
 _BLANKS: Final = ("disable_any_whitespace", "whitespace_pattern")
-"""Options of vLLM that say which white space a document has."""
+"""The options of vLLM for the white space of a document."""
 _WRAPPERS: Final = ("response_format", "structured_outputs", "extra_body", "sampling_params", "text")
-"""Keys that hold another target and nothing else."""
+"""The keys of wrappers: such a key has a form or another wrapper as its value."""
 SGLANG: Final = ("json_schema", "regex", "ebnf", "structural_tag")
-"""SGLang's parameters, of which there is exactly one."""
+"""The parameters of SGLang, of which a request has exactly one."""
 _OF_SGLANG: Final = {**dict.fromkeys(SGLANG, "any"), "ebnf": "text"}
 _OF_TOOLS: Final = ("tools", "tool_choice", "functions", "function_call", "parallel_tool_calls")
 _TOOL: Final = ("function", "parameters", "input_schema", "inputSchema")
-"""Keys of a tool's definition; none of them is a keyword of JSON Schema."""
+"""The keys of a tool's definition; none of them is a keyword of JSON Schema."""
 _NAMED: Final = frozenset(("name", "description", "schema", "strict"))
-"""Keys of OpenAI's schema with a name."""
+"""The keys of OpenAI's object for a schema with a name."""
 
 
 class _Form(NamedTuple):
-    """What says what a text is held to, in vLLM's words."""
+    """A form that was read, in vLLM's words: for example the kind "regex" and a pattern."""
 
     kind: str
-    """"json", "structural_tag", "grammar" (a text, or OpenAI's object), one of `_PLAIN`; "text": to none."""
+    """"json", "structural_tag", "grammar" (a text, or OpenAI's object) or one of `_PLAIN`; "text": free
+    text."""
     value: Any
     location: str = "response_format"
     blanks: Mapping[str, Any] = MappingProxyType({})
@@ -73,10 +76,12 @@ def requested_grammar(
 ) -> Grammar | None:
     """Return the grammar that a dict asks for; None: free text.
 
-    `policies` are for its JSON Schemas; `usual` where there are none. `specials`: the ids of the model's
-    special tokens by their texts, for tags and rules that name tokens. Errors: `OptionError` for keys that
-    are not known, shapes that are none, a dict that is no schema on its face, and policies where there is no
-    schema; `UnsupportedError` for what is not offered, such as tools; those of the grammars.
+    `policies` are the options of its JSON Schemas; where none are given, `usual` are. `specials` has the ids
+    of the model's special tokens by their texts, for tags and rules that name tokens.
+
+    Errors: `OptionError` for unknown keys and forms, for a dict that is clearly not a schema, and for
+    policies where there is no schema; `UnsupportedError` for what is not offered, such as tools; those of the
+    grammars.
     """
     form = _Form("json", target) if isinstance(target, bool) else _read_form(dict(target), 0)
     grammar = _grammar_of_form(form, usual if policies is None else policies, specials)
@@ -109,7 +114,8 @@ def _grammar_of_form(
 
 
 def _read_form(target: dict[str, Any], depth: int) -> _Form:
-    """Return the form that a dict is, or that it holds; `depth`: how many it stands in."""
+    """Return the form that a dict is, or that its wrappers contain. `depth`: the number of wrappers around
+    it."""
     kind = target.get("type")
     if isinstance(kind, str) and kind in _FORMATS:
         return _response_format(kind, target)

@@ -1,10 +1,12 @@
-"""Which members a request may have, at any depth that is read, and of which type each is.
+"""The members that a request may have, at any depth that is read, and the type of each.
 
-Every member stands in one of two lists: what structgen reads, or what changes nothing of the reply; and what
-is handed to whoever generates, after a look at its type. All else is an error, and so is a value of another
-type.
+A *member* is a key of the request with its value, for example `"temperature": 0.5`. Every member stands in
+one of two lists. The first one has the members that structgen reads, and those that do not change the reply.
+The second one has the members that are handed to the generator after a look at their type. Every other member
+is an error, and so is a value of another type.
 
-The lists are rows of declarations (`language.shapes`), behind the addresses of which they are.
+An *address* is a kind of request: "chat", "responses", "completions" or "messages". Each row of the lists has
+some addresses and the declarations of their members (`language.shapes`).
 
 Sources: the types of the packages `openai` and `anthropic`, vLLM's `ChatCompletionRequest`, SGLang's.
 """
@@ -126,24 +128,25 @@ disabled between_tools:
 """,
     TOOL_SHAPES,
 )
-"""Objects of requests."""
+"""The declarations of the objects inside requests."""
 
 Address: TypeAlias = Literal["chat", "completions", "responses"]
 ALL: Final[tuple[Address, ...]] = get_args(Address)
 
 
 class MemberRow(NamedTuple):
-    """Members of the requests of some addresses."""
+    """A row of the lists: some addresses, and members of their requests."""
 
     addresses: tuple[Address, ...]
     members: str
-    """Their declarations (`language.shapes`)."""
+    """The declarations of the members (`language.shapes`)."""
     is_handed: bool = False
-    """Whether they are options of the model's server, which says itself which of them it has."""
+    """Whether the members are options of the model's server. The server itself refuses those that it
+    lacks."""
 
 
 MEMBERS: Final = (
-    # what says something of the reply, of its prompt, or of how it is sent
+    # members about the reply, its prompt, or the way in which it is sent
     MemberRow(
         ALL,
         """text model regex ebnf; response_format response_format; text_settings text;
@@ -162,7 +165,7 @@ MEMBERS: Final = (
     ),
     MemberRow(("completions",), "text|[word+]|[integer+]|[[integer+]+] prompt"),
     MemberRow(("responses",), "text instructions; text|[item] input; object prompt; reasoning reasoning"),
-    # what changes nothing of the reply
+    # members that do not change the reply
     MemberRow(
         ALL,
         """flag store; object metadata prompt_cache_options extra_headers extra_query; text user service_tier
@@ -170,7 +173,7 @@ MEMBERS: Final = (
         guided_decoding_backend""",
     ),
     MemberRow(("chat",), "'low'|'medium'|'high' verbosity"),
-    # what is handed to whoever generates
+    # members that are handed to the generator
     MemberRow(
         ALL,
         """number temperature top_p min_p frequency_penalty presence_penalty repetition_penalty;
@@ -198,18 +201,18 @@ MEMBERS: Final = (
         is_handed=True,
     ),
 )
-"""All members: of each, for each address, one row."""
+"""All members. A member has one row for each address."""
 
 
 ADDRESSES: Final = MappingProxyType({"messages": "chat", "input": "responses", "prompt": "completions"})
-"""The member that tells of which address a request is. The least known comes last: a prompt may be stored."""
+"""The members that show the address of a request. "prompt" comes last, since other requests may refer to a
+stored prompt."""
 GUIDED: Final = MappingProxyType({f"guided_{name}": name for name in REQUESTS.objects["outputs"]})
-"""vLLM's parameters of before, each with its name of today."""
+"""vLLM's older parameters, each with its present name: `guided_json` is `json`."""
 
 
 def _declare_members(rows: Iterable[MemberRow]) -> Members:
-    """Return the members of some rows, with their types. A type that is not the same in all is any of
-    them."""
+    """Return the members of some rows, with their types. A member with several types may have any of them."""
     members: dict[str, str] = {}
     for row in rows:
         for name, kind in REQUESTS.members(row.members).items():
@@ -219,7 +222,7 @@ def _declare_members(rows: Iterable[MemberRow]) -> Members:
 
 
 HANDED: Final = frozenset(_declare_members(row for row in MEMBERS if row.is_handed))
-"""Members that are options of the model's server."""
+"""The members that are options of the model's server."""
 
 
 @lru_cache(16)

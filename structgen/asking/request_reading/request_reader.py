@@ -1,4 +1,8 @@
-"""`sg.read_request`: what a request says of its reply, in OpenAI's, vLLM's or SGLang's shape."""
+"""`sg.read_request`: finds what a request asks of its reply, in OpenAI's, vLLM's or SGLang's shape.
+
+A *request* is the dict that a client sends to a server. The result is a grammar of the reply, with its
+policies.
+"""
 
 from __future__ import annotations
 

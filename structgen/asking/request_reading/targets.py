@@ -1,4 +1,6 @@
-"""What people hand in to say which texts are wanted, at every door: a grammar, a pattern, a type, a dict."""
+"""Reads a *target*: what a caller hands in to describe the wanted texts. It is a grammar, a pattern, a type
+or a dict.
+"""
 
 from __future__ import annotations
 

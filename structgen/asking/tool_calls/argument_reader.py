@@ -1,5 +1,11 @@
-"""Reads arguments that stand one by one, as the `member` of a format says; what comes out is JSON text, as it
-becomes sure. Nothing here recurses."""
+"""Reads the arguments of a call where a format writes them one by one, and returns them as JSON text.
+
+A *member* is the text that a format writes for one argument, for example `<parameter=city>Paris</parameter>`.
+Its *head* is the part before the value, its *tail* the part after it. A *container* is an object or an array
+that is being read. The *plan* says what each argument may be, by the schema of the tool. A value is *raw*
+where it stands without quotes: the plan then says whether `1` is a number or a string. JSON text is written
+as soon as it cannot change any more. Nothing here recurses.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +35,7 @@ from structgen.grammars.text_grammars.composition.templates import BLANK, fill_t
 from structgen.schema.meaning.formulas import number_meets
 
 _BARE: Final = ",]}"
-"""The characters that end a value without quotes."""
+"""The characters that end a value without quotes, in a format that quotes strings."""
 _CLOSING: Final = "]} \t\n\r"
 """The characters that may follow a value: closing brackets and white space."""
 
@@ -39,21 +45,24 @@ class _Container:
     """An object or an array that is being read."""
 
     find_member: Callable[[str], KnownMember | None]
-    """Returns what the value of a key may be. Items have the key ""."""
+    """Returns what the plan says of the value of a key, None where it says nothing. Items have the key ""."""
     is_array: bool = False
     tail: str = ""
-    """The text that the format writes behind this container, inside of the container around it."""
+    """The text that the format writes after this container, inside of the container around it."""
     key_texts: Texts = ()
-    """In a format that quotes strings: the texts before the values of the keys that there may be."""
+    """The texts before the values of the possible keys, for example `,city:`; for formats that quote
+    strings."""
     value_counts: dict[str, bool] = field(default_factory=dict)
-    """By key (of an array by index): whether the first value counts when the key comes again. An empty
-    string does not."""
+    """Which keys have come (in an array: which indices). True: the value so far counts when the key comes
+    again. False: it was an empty string, and a later value counts, too."""
 
 
 @dataclass
 class MemberReader:
-    """Reads arguments one by one, and writes them as JSON into a draft. `plan` says what each may be; None:
-    told by how it is written."""
+    """Reads arguments one by one, and writes them as JSON into a draft.
+
+    `plan` says what each argument may be. Without a plan the spelling decides: `1` is a number.
+    """
 
     source: IncomingText
     format: ToolFormat
@@ -62,22 +71,22 @@ class MemberReader:
     draft: CallDraft
     stack: list[_Container] = field(default_factory=list)
     is_between: bool = True
-    """Whether no value is being read."""
+    """Whether the reader stands between two values."""
     in_string: bool = False
-    """Whether a string is being written."""
+    """Whether the beginning of a string was written to the draft, and its end was not."""
     is_json: bool = False
-    """Whether JSON is being read."""
+    """Whether a value that is certainly JSON is being read."""
     skip_depth: int = 0
     """The depth of a value that the reader skips because its key stood before; 0 where it skips nothing."""
 
     @property
     def string_ends(self) -> Texts:
-        """Marks that end a string, or show that it is over."""
+        """The marks that end a string, or show that it is over."""
         return self.format.stops or self.format.ends
 
     def read_arguments(self, offset: int) -> Wait[int]:
         """Read the arguments that stand at `offset`; return where they end. Raises `MismatchError` where
-        they are none."""
+        other text stands there."""
         root = self.open_object(None if self.plan is None else self.plan.root)
         self.stack.append(root)
         offset = yield from self.source.match_text(offset, self.brackets_of(root)[0])
@@ -90,19 +99,19 @@ class MemberReader:
 
     @property
     def is_over(self) -> bool:
-        """Whether only what closes the arguments is missing, of which there are some."""
+        """Whether there are arguments, and only the text that closes them is missing."""
         return self.is_between and len(self.stack) == 1 and bool(self.stack[0].value_counts)
 
     def open_object(self, members: tuple[KnownMember, ...] | None, tail: str = "") -> _Container:
-        """Return an object that begins."""
+        """Return an empty object. `members` is what the plan says of its keys, `tail` the text after it."""
         members_by_key = {member.key: member for member in members or ()}
         return _Container(
             members_by_key.get, False, tail, tuple(f"{self.format.between}{key}:" for key in members_by_key)
         )
 
     def read_next(self, offset: int) -> Wait[int]:
-        """Read the end of the container on top of the stack, the next of its values, or the beginning of one
-        that holds others. Return where it ends."""
+        """Read the next step of the container on top of the stack: its end, its next value, or the beginning
+        of an inner container. Return where that ends."""
         self.is_between = True
         source = self.source
         top = self.stack[-1]
@@ -140,8 +149,8 @@ class MemberReader:
         return offset
 
     def skip_tail(self, offset: int, tail: str) -> Wait[int]:
-        """Return where what stands behind a value ends. Its tail may be missing, where another mark stands
-        there: one in its place, or what comes next."""
+        """Return where the tail of a value ends. The tail may be missing, with a note, where another mark
+        stands there: one in its place, or the next mark of the format."""
         offset = yield from self.source.skip_characters(offset)
         try:
             return (yield from self.source.match_text(offset, tail))
@@ -153,8 +162,11 @@ class MemberReader:
         return (yield from self.skip_misplaced_mark(offset))
 
     def skip_misplaced_mark(self, offset: int, tail: str | None = None) -> Wait[int]:
-        """Return where a mark ends that stands at `offset`, if arguments go on behind it, or the call ends
-        there; else `offset`. `tail`: there, this one or what closes the call may stand at `offset`."""
+        """Return where a misplaced mark at `offset` ends, or `offset` where there is none.
+
+        A mark is misplaced where an argument, or the end of the call, follows it. `tail` is the tail of the
+        container: with it, this tail or the closing mark of the call are right at `offset`.
+        """
         begins = self.marks.members
         close = self.marks.close
         source = self.source
@@ -176,7 +188,8 @@ class MemberReader:
         )
 
     def read_head(self, template: str, offset: int) -> Wait[tuple[str, str, int]]:
-        """Return the key, the word for the type, and where the value begins."""
+        """Read the head of a member; return the key, the word for the type ("": none), and the value's
+        offset."""
         offset, words = yield from self.source.match_template(template, offset, max_length=LONGEST_NAME)
         key = words.get("key", "").strip(BLANK)
         # models put keys in quotes where the format has none
@@ -189,13 +202,13 @@ class MemberReader:
     # --- values -------------------------------------------------------------------------------------------
 
     def append_text(self, text: str) -> None:
-        """Write a part of a value, unless it is read in vain."""
+        """Write a part of a value, unless the reader skips the value."""
         if not self.skip_depth:
             self.draft.write_json(text)
 
     def begin_value(self, key: str, text: str) -> None:
-        """Write the beginning of a value, or all of it. Of two under one key the first counts, unless it is
-        empty."""
+        """Write the key of a value and the beginning of the value, or all of it. Where a key comes twice, the
+        first value counts, unless it is an empty string."""
         top = self.stack[-1]
         name = "" if top.is_array else f"{dump_json(key)}: "
         # an item counts by its index, so that no two items are one key
@@ -209,17 +222,17 @@ class MemberReader:
         top.value_counts[key] = top.value_counts.get(key, False) or text != '""'
 
     def write_value(self, key: str, text: str) -> None:
-        """Write a value."""
+        """Write a whole value: `text` is its JSON text."""
         self.begin_value(key, text)
         self.end_value()
 
     def end_value(self) -> None:
-        """Take note that a value is over."""
+        """End a value: after a skipped one, the next is written again."""
         if self.skip_depth == len(self.stack):
             self.skip_depth = 0
 
     def write_string(self, key: str, text: str) -> None:
-        """Write more of a string."""
+        """Write more characters of a string, for example `Par` and then `is`."""
         if text:
             json_text = dump_json(text)[1:-1]
             self.append_text(json_text) if self.in_string else self.begin_value(key, f'"{json_text}')
@@ -238,7 +251,10 @@ class MemberReader:
         tail: str,
         type_word: str,
     ) -> Wait[int]:
-        """Read a value, or open one that holds others; return where its tail ends, or its beginning."""
+        """Read a value with its tail, or the beginning of a container; return where that ends.
+
+        `type_word` is the word of the format for the type of the value, "" for none.
+        """
         self.is_between = False
         top = self.stack[-1]
         member = top.find_member(key)
@@ -270,15 +286,15 @@ class MemberReader:
         return (yield from self.skip_tail(end, tail)) if tail else end
 
     def look_up_plan(self, question: str, subject: Any) -> Any:
-        """Return what the plan tells of something; None where that is not known, or depends on other
-        values."""
+        """Return the answer of the plan's method `question`, for example "value_menu", about `subject`. None
+        where there is no answer, or where it depends on other values."""
         try:
             return None if self.plan is None else getattr(self.plan, question)(subject, "#")
         except UnsupportedError:
             return None
 
     def item_member(self, menu: ValueMenu | None) -> KnownMember | None:
-        """Return what the items of an array may be, where they are all alike."""
+        """Return what the items of an array may be, where the plan says the same of all; else None."""
         items = None if menu is None or menu.array is None else self.look_up_plan("array_items", menu.array)
         return KnownMember("", items[0][0], True) if items and len(set(items[0])) == 1 else None
 
@@ -289,10 +305,13 @@ class MemberReader:
         menu: ValueMenu | None,
         tail: str,
     ) -> Wait[str | None]:
-        """Tell whether an object or an array stands there in the format's own way."""
+        """Return "object" or "array" where the format's own spelling of one stands at `offset`, else None.
+
+        `kinds` are the types that the type word of the format names.
+        """
         source = self.source
         offset = yield from source.skip_characters(offset)
-        # the brackets of the format tell it alone
+        # the first bracket decides
         if self.format.brackets:
             char = yield from source.read_character(offset)
             return {self.format.brackets[0]: "object", self.format.brackets[2]: "array"}.get(char)
@@ -318,8 +337,11 @@ class MemberReader:
         kinds: list[str],
         menu: ValueMenu | None,
     ) -> Wait[int]:
-        """Read an object or an array as JSON, whose strings may hold the tail; return where it ends, -1 where
-        none stands there. What may be a string too is none before its tail is there."""
+        """Read an object or an array that is written as JSON; return where it ends, or -1 where none stands
+        there. Its strings may hold the tail.
+
+        Where the value may be a string, too, it counts as JSON only once its tail follows.
+        """
         if kinds:
             may_be = "string" not in kinds
             is_doubtful = False
@@ -387,8 +409,8 @@ class MemberReader:
         key: str,
         follows: Texts,
     ) -> Wait[int]:
-        """Read a string behind its quote; return where it ends. One whose last quote is missing ends before
-        what follows it, or with the call."""
+        """Read a string after its opening quote, at `begin`; return where it ends. Where the closing quote is
+        missing, the string ends before one of the texts `follows`, or with the call."""
         source = self.source
         quote = self.format.quote
         ends = (quote, *self.string_ends)
@@ -402,7 +424,7 @@ class MemberReader:
         end = stop + len(mark)
         is_whole = mark == quote
         if is_whole and next_key >= 0 and source.text.endswith(follows, begin, stop):
-            # only the character behind the quote tells whether the string ends with it
+            # only the character after the quote shows whether the string ends with it
             while end == len(source.text) and not source.is_complete:
                 yield
             is_whole = source.text[end : end + 1] in tuple(_BARE)
@@ -422,13 +444,16 @@ class MemberReader:
         ends: Texts,
         sure: Callable[[str], int],
     ) -> Wait[tuple[int, str, str]]:
-        """Write a string as it comes, up to one of some texts. Return where that stands, it, and what is not
-        written: what stands behind the part of it that is `sure`."""
+        """Write a string as it comes, up to one of the texts `ends`. Return the offset of that text, the
+        text, and the characters of the string that are not written yet.
+
+        `sure` returns how many characters of a text certainly belong to the string; the others wait.
+        """
         pending: list[str] = []
 
         def take_text(start: int, stop: int) -> None:
             text = self.source.text[start:stop]
-            if not pending or text.strip(_CLOSING):  # else a run of them would be looked at again and again
+            if not pending or text.strip(_CLOSING):  # else a run of them would be read often
                 text = "".join((*pending, text))
                 self.write_string(key, text[: sure(text)])
                 text = text[sure(text) :]
@@ -446,7 +471,7 @@ class MemberReader:
         kinds: list[str],
         menu: ValueMenu | None,
     ) -> Wait[int]:
-        """Read a value that stands raw, up to its tail; return where it ends."""
+        """Read a value without quotes, up to its tail; return where it ends."""
         frame = self.format.frame
         ends = (tail, *self.string_ends)
         # a value that can only be a string is written as it comes, others when they are whole
@@ -462,7 +487,7 @@ class MemberReader:
             return end
         end, mark = yield from self.source.find_text(ends, offset, exact=True)
         text = self.source.text[offset:end]
-        if text.strip(BLANK) or mark == tail:  # else what begins it stands there twice
+        if text.strip(BLANK) or mark == tail:  # else the mark that begins the value stands there twice
             self.write_value(key, _json_text(self.decode_raw(text, kinds, menu), text))
         return end
 
@@ -472,7 +497,10 @@ class MemberReader:
         kinds: list[str],
         menu: ValueMenu | None,
     ) -> Any:
-        """Return the value of what stands between the texts of a member, which may be no string."""
+        """Return the value of a raw text: a string, or the JSON value that the text is.
+
+        For example `"12"` gives 12 where the plan allows a number, else "12".
+        """
         raw = text.removeprefix(self.format.frame).removesuffix(self.format.frame)
         value = _read_scalar(text, text if kinds else raw)
         if kinds or (menu is not None and menu.string is None):
@@ -483,12 +511,12 @@ class MemberReader:
 
 
 def _json_text(value: Any, text: str) -> str:
-    """Return the JSON text of a value, numerals as they stand."""
+    """Return the JSON text of a value: of a string a new one, of other values `text` as it stands."""
     return dump_json(value) if isinstance(value, str) else text.strip(BLANK)
 
 
 def _read_scalar(text: str, otherwise: str) -> Any:
-    """Return the value of a JSON text, or what else a text means."""
+    """Return the value of a JSON text, or `otherwise` where `text` is not JSON."""
     try:
         return value_of(text)
     except ValueError:
@@ -496,7 +524,8 @@ def _read_scalar(text: str, otherwise: str) -> Any:
 
 
 def _allows_value(value: Any, menu: ValueMenu) -> bool:
-    """Tell whether a value that is no string may stand there; of objects and arrays, whether one may."""
+    """Return whether a menu allows a value that is not a string. Of an object or array only its type
+    counts."""
     # what is inside of it is judged when the call is whole
     if isinstance(value, (dict, list)):
         return (menu.object if isinstance(value, dict) else menu.array) is not None

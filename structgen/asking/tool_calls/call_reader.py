@@ -1,5 +1,16 @@
-"""`CallReader`: the texts, thoughts and calls of a reply that comes in pieces. `sg.parse_calls`: those of one
-that is whole."""
+"""Reads calls, text and thoughts out of a reply of a model: `CallReader` in pieces, `sg.parse_calls` at once.
+
+A *format* is the way in which a model writes calls (`ToolFormat`). A *mark* is a text of the format, for
+example `<tool_call>`. A *section* is the part of a reply that holds all calls. A *block* is a stretch of
+thoughts, of text or of calls between marks. A *way* is one of the spellings of a call that the reader tries.
+A *draft* is a call that is being read. A *habit* is a deviation that models often write; the reader accepts
+it with a *note*. What is wrong in a reply is a *problem*. For example, in the format `hermes`
+
+    Hello.<tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call>
+
+is the text `Hello.` and a call of `add`. Every `read_*` method takes an offset and returns the offset at
+which its part ends. It is a generator that waits (`yield`) where the text so far ends.
+"""
 
 from __future__ import annotations
 
@@ -45,12 +56,12 @@ from structgen.grammars.text_grammars.composition.argument_plan import ArgumentP
 from structgen.grammars.text_grammars.composition.templates import BLANK, first_text
 
 _STOPS: Final = "\n<[{\"'"
-"""What no name and no id holds."""
+"""The characters that no name and no id holds; a name is read up to one of them."""
 _ARGUMENTS: Final = ("arguments", "parameters", "args", "input")
-"""Names under which models write arguments."""
+"""The keys under which models of any format write the arguments of a call."""
 _REREAD: Final = 8
-"""Behind a broken call the next one is looked for from where its arguments begin. This is not done for more
-than so many times the text before: so reading stays linear."""
+"""How much text may be read twice, as a multiple of the text before it. After a broken call the next call is
+searched from the beginning of the broken one's arguments. The bound keeps reading linear."""
 
 
 @options_named('sg.parse_calls(text, "hermes")')
@@ -62,20 +73,24 @@ def parse_calls(
     thinking: bool | Literal["auto"] = "auto",
     ended: bool = True,
 ) -> Reply:
-    """Return what a reply consists of, of one that no mask has seen too.
+    """Return the calls, the text and the thoughts of a reply. The reply may come from any model, with or
+    without a mask.
 
     `format` and `tools` are those of `sg.tools`. With tools, calls of unknown names have an `error`, values
-    are read by the types of the schema, and `call.value()` validates. Without, a raw value is JSON if it
-    reads as such, else a string.
-    `thinking`: True, the reply begins inside thoughts, if the format's prompts open them; False, it does not.
-    "auto": it does if their end comes without their beginning, before any call.
-    `ended`: the reply is over. If not, the end of the text that may begin a call is `pending`, not text.
+    are read by the types of the schema, and `call.value()` validates. Without tools, a value that stands
+    without quotes is read as JSON where it is JSON, else as a string. `thinking`: True, the reply begins
+    inside thoughts, if the format's prompts open them; False, it does not. "auto": the reply begins so if the
+    end of thoughts comes without their beginning, before any call. `ended`: the reply is over. If it is not,
+    text at its end that may begin a call is `pending`, not text.
 
-    White space of the format may be missing or more, and habits of models are read with a note. With tools,
-    so is a call of one of them whose head is lost, or that a format of the same family writes so. What begins
-    like a call and is none stays text. Both are in `problems`. Of a text that goes on, what is read stays:
-    calls with their names and ids, text, thoughts; arguments grow. Cost: linear in the text, a microsecond
-    for three to eight characters; with formats whose values stand raw, some milliseconds for each new schema.
+    White space of the format may be missing, or there may be more. Habits of models are read with a note.
+    With tools, two more kinds of calls are read with a note: one whose head is lost, and one that is written
+    in a format of the same family. Text that begins like a call and is not a call stays text. Notes and such
+    texts are in `problems`.
+
+    When the same reply is longer later, everything that was read stays: calls with their names and ids, text,
+    thoughts. Arguments only grow. Cost: linear in the text, a microsecond for three to eight characters.
+    Where values stand without quotes, each new schema takes some milliseconds more.
     """
     if not isinstance(text, str):
         raise OptionError(f"The reply is a {type(text).__name__}.", where="text", cure="Pass its text.")
@@ -89,24 +104,24 @@ EventKind: TypeAlias = Literal["text", "thoughts", "call", "arguments", "end", "
 
 
 class ReplyEvent(NamedTuple):
-    """What is new in a reply."""
+    """One piece of news about a reply: for example `("call", "add", 0)` where the first call begins."""
 
     kind: EventKind
     text: str = ""
-    """Characters of text or thoughts; the name of a call that begins; a piece of the JSON text of its
-    arguments; what a note or a problem says."""
+    """The content, which depends on `kind`: characters of text or thoughts; the name of a call that begins; a
+    piece of the JSON text of its arguments; the message of a note or a problem. "" for "end"."""
     call: int = 0
-    """How many calls began before this one."""
+    """The number of the call that the event belongs to: how many calls began before it."""
 
 
 class CallReader(IncomingText):
     """Reads a reply that comes in pieces of any size, and returns what is new in it as events.
 
-    A call, a text or thoughts that an event has named stay what they are. A call has an event as soon as its
-    arguments begin; where its marks are in doubt, once it is whole. Text that may still become something else
-    waits.
+    What an event has named as a call, text or thoughts stays so. A call has its first event as soon as its
+    arguments begin. Where its marks are in doubt, it has none before it is whole. Text that may still become
+    something else waits.
 
-    `tools`, `thinking`: those of `parse_calls`. Cost: constant for each character.
+    `tools` and `thinking` are those of `parse_calls`. Cost: constant for each character.
     """
 
     def __init__(
@@ -121,7 +136,7 @@ class CallReader(IncomingText):
         self.tools_by_name = None if tools is None else {tool.name: tool for tool in tools}
         marks = self.marks
         self.opening_marks = (*marks.openings, *marks.doubtful, *marks.lost)
-        """The texts that may begin calls."""
+        """The marks that may begin a call."""
         texts = (
             *format.thinking,
             *format.text,
@@ -131,40 +146,42 @@ class CallReader(IncomingText):
             *self.opening_marks,
         )
         self.beginnings = tuple(filter(None, texts))
-        """The texts that may begin anything but text."""
+        """The marks that may begin anything but text: thoughts, a block of text, or a call."""
         self._reading = self.read_reply(thinking)
         self.events: list[ReplyEvent] = []
         self.calls: list[Call] = []
         self.texts: list[list[str]] = [[]]
         self.thoughts: list[str] = []
         self.problems: list[tuple[int, str, type[GenerationError]] | StructgenError] = []
-        """For each fault its offset, its message and the class of its error; or the error of a call."""
+        """The faults so far: each an offset, a message and a class of errors, or the error of a call."""
         self.partial: CallDraft | None = None
         self.pending_start = 0
-        """The offset from which on the reply is not known to be anything yet."""
+        """The offset after which nothing of the reply is certain yet: it may be text, or begin a call."""
         self.gap: int | None = None
-        """The offset of white space that may separate blocks; None: there is none."""
+        """The offset of white space that may separate two blocks; None: the reader is not between blocks."""
         self.is_well = True
-        """Whether no mark was missing, doubled or in the place of another."""
+        """Whether no mark of the reply so far was missing, doubled or in the place of another."""
         self.is_inside = False
-        """Whether a call, a block or thoughts are being read, which have an end."""
+        """Whether a call, a block or thoughts are being read, whose end has not come yet."""
         self.is_doubtful = False
-        """Whether only its name and its arguments can tell that a call is being read."""
+        """Whether the mark alone does not show a call (`{`): its name and arguments must show it."""
         self.has_text = False
         """Whether there is text, other than white space."""
         self.reread = 0
-        """How many characters were read twice: behind broken calls, and where no call had begun after all."""
+        """How many characters were read twice: after broken calls, and where no call had begun after all."""
         self.open_end = -1
-        """The end of the last call without a closing mark, in whose tag others may follow; -1: none."""
+        """The end of the last call without a closing mark, whose tag may hold more calls; -1: there is
+        none."""
         self.member_end = 0
-        """Where the last member of a JSON object ends."""
+        """The offset at which the last member of a JSON object ended."""
 
     def read_piece(self, piece: str, *, is_last: bool = False) -> list[ReplyEvent]:
-        """Take a piece of the reply, the last one or not; return what is new."""
-        # the attribute lets go of the text, so that Python can extend it in place
+        """Take the next piece of the reply; return the events that it brings. `is_last`: nothing follows
+        it."""
+        # without a second reference to the text Python can extend it in place
         text = self.text
         self.text = ""
-        text += piece  # nothing else holds it: it grows in its place
+        text += piece  # no copy, since nothing else refers to it
         self.text = text
         self.is_complete = is_last
         del text
@@ -195,8 +212,8 @@ class CallReader(IncomingText):
     # --- texts and thoughts -------------------------------------------------------------------------------
 
     def read_reply(self, thinking: bool | str) -> Wait[None]:
-        """Read the reply: thoughts that it begins with, a block that the prompt has opened, then one thing
-        after another."""
+        """Read the whole reply: first thoughts, or a block that the prompt has opened; then one part after
+        another. `thinking` is as in `parse_calls`."""
         offset = 0
         row = self.format
         mark = ""
@@ -214,7 +231,8 @@ class CallReader(IncomingText):
             offset = yield from self.read_part(offset)
 
     def read_part(self, offset: int) -> Wait[int]:
-        """Read text up to the next thing of the format, and that; return where it ends."""
+        """Read text up to the next mark, and the thoughts, block or calls that it begins; return their
+        end."""
         row = self.format
         self.gap = offset if row.blocks else None
         start, mark = yield from self.read_text(offset, self.beginnings)
@@ -230,7 +248,11 @@ class CallReader(IncomingText):
         return end if mark in (*row.text[1:], row.blocks, row.end, "") else self.add_character(start)
 
     def read_text(self, offset: int, ends: Texts) -> Wait[tuple[int, str]]:
-        """Read text up to one of some marks; one that only stands in calls is told."""
+        """Read text up to one of the marks `ends`; return the offset of the mark, and the mark ("": none
+        came).
+
+        A mark that belongs inside of calls is reported as a problem, and read as text.
+        """
         while True:
             start, mark = yield from self.find_text((*ends, *self.marks.strays), offset, self.add_text)
             if not mark or marks_pattern(ends).match(mark):
@@ -244,7 +266,7 @@ class CallReader(IncomingText):
         end: int,
         kind: Literal["text", "thoughts"] = "text",
     ) -> None:
-        """Add text, or thoughts."""
+        """Add `self.text[offset:end]` to the text of the reply, or to its thoughts."""
         piece = self.text[offset:end]
         # white space between blocks is a part of a text only where more text follows
         if self.gap is not None and kind == "text":
@@ -258,19 +280,21 @@ class CallReader(IncomingText):
         self.add_event(kind, piece)
 
     def add_character(self, offset: int) -> int:
-        """Add as text the first character of what is nothing else; return where it ends."""
+        """Add the character at an offset to the text of the reply; return the offset after it."""
         self.add_text(offset, offset + 1)
         return offset + 1
 
     def report_stray_mark(self, offset: int, fault: str = "A mark of a call stands in a text.") -> None:
-        """Tell of a mark behind a place that stands in calls alone, unless something else was told."""
+        """Report the first mark after an offset that belongs inside of calls. Nothing is reported where an
+        earlier problem may explain the mark."""
         mark = marks_pattern(self.marks.strays).search(self.text, offset)
         # a fault that is known already explains the mark
         if mark is not None and not self.problems:
             self.report_problem(mark.start(), fault)
 
     def read_thoughts(self, offset: int) -> Wait[int]:
-        """Read thoughts, and what follows them."""
+        """Read thoughts up to their closing mark, and the text that the format writes after them. Return the
+        end."""
         row = self.format
         text_after = self.format.after_thinking
         self.is_inside = True
@@ -290,7 +314,7 @@ class CallReader(IncomingText):
         return self.pending_start
 
     def read_block(self, offset: int) -> Wait[int]:
-        """Read text that is a block of its own; return where what ends it stands."""
+        """Read a block of text; return the offset of the mark that ends it."""
         ends = self.format.text[1:]
         opens = self.marks.openings if self.format.never else ()
         self.is_inside = True
@@ -305,7 +329,10 @@ class CallReader(IncomingText):
     # --- calls --------------------------------------------------------------------------------------------
 
     def read_calls(self, offset: int, mark: str) -> Wait[int]:
-        """Read what begins a call; where it is none, its first character is text."""
+        """Try to read calls that begin with `mark` at `offset`; return where they end.
+
+        Where there is no call, the first character, or all of a broken head, is added as text.
+        """
         marks = self.marks
         is_sure = marks_pattern(marks.openings).match(mark) is not None
         self.is_doubtful = not is_sure and marks_pattern(marks.doubtful).match(mark) is not None
@@ -319,7 +346,7 @@ class CallReader(IncomingText):
         except (MismatchError, UnfinishedError) as error:
             self.is_inside, is_over = False, isinstance(error, UnfinishedError)
             if self.partial is not None:
-                # its arguments were told already, so that it stays a call
+                # events have named its arguments already, so that it stays a call
                 self.report_problem(offset, "A call breaks off inside of its arguments.", LooseCallError)
                 return len(self.text)
             if is_over and is_sure:
@@ -350,7 +377,10 @@ class CallReader(IncomingText):
         return self.pending_start
 
     def read_any_call(self, offset: int) -> Wait[int]:
-        """Read a call, or a section of them, in the ways of the format, and then of its siblings."""
+        """Read a call, or a section of calls: as the format writes it, or else as its siblings write it.
+
+        Raises the last `MismatchError` or `UnfinishedError` where no way fits.
+        """
         if self.is_doubtful and self.marks.has_tags:
             return (yield from self.read_untagged(offset))
         reason: Exception = MismatchError("the call")
@@ -376,7 +406,8 @@ class CallReader(IncomingText):
         *,
         is_habit: bool = False,
     ) -> None:
-        """Tell a problem. Only a habit leaves a reply complete."""
+        """Add a problem, or a note (`kind` LooseCallError), with its event. `is_habit`: models often write it
+        so, and the reply still counts as complete."""
         self.is_well = self.is_well and is_habit
         self.problems.append((offset, fault, kind))
         self.add_event("note" if kind is LooseCallError else "problem", fault)
@@ -396,14 +427,14 @@ class CallReader(IncomingText):
         )
 
     def read_section(self, offset: int) -> Wait[int]:
-        """Read a section of calls, or a call without one; return where it ends."""
+        """Read a section of calls, or a call without a section; return where it ends."""
         begin, end = self.row.section
         call_count = len(self.calls)
         start = offset
         separator = self.row.separator.strip()
         try:
             offset = yield from self.match_text(offset, begin, quotes=True)
-        except MismatchError:  # perhaps a call
+        except MismatchError:  # perhaps a call without its section
             offset = yield from self.read_call(offset)
             self.report_problem(start, "The mark that opens a section of calls is missing.", LooseCallError)
         while True:
@@ -417,7 +448,7 @@ class CallReader(IncomingText):
                 mark = yield from self.match_any(offset, (end,))
                 if self.partial is not None or not (mark or has_calls):
                     raise
-            # models write the separator behind the last call, too
+            # models write the separator after the last call, too
             if has_calls and separator and not mark and self.text.startswith(separator, offset):
                 offset += len(separator)
                 continue
@@ -433,7 +464,8 @@ class CallReader(IncomingText):
             return len(self.text) if is_cut else offset + len(mark)
 
     def read_untagged(self, offset: int) -> Wait[int]:
-        """Read a call without an opening mark: what closes one follows it, or an unclosed one precedes it."""
+        """Read a call without an opening mark; return where it ends. It counts as a call where a closing mark
+        follows, or where a call without a closing mark came just before."""
         draft = CallDraft(self.marks.untagged, is_held=True, notes={"Its opening mark is missing": False})
         end = yield from self.read_call_parts(offset, draft)
         end = yield from self.skip_characters(end)
@@ -444,7 +476,8 @@ class CallReader(IncomingText):
         raise MismatchError("the mark that closes a call")
 
     def read_call(self, offset: int) -> Wait[int]:
-        """Read a call in any of the ways in which it may be written."""
+        """Read a call in the first way that fits; return where it ends. Raises the error of the ways where
+        none does."""
         reason: Exception = MismatchError("the call")
         for way in self.marks.ways:
             # a head can only be read where the names of tools are known
@@ -472,7 +505,8 @@ class CallReader(IncomingText):
         raise reason
 
     def lacks_closing_mark(self, draft: CallDraft) -> bool:
-        """Tell whether only the closing mark is missing of a call in which the reply ends."""
+        """Return whether the reply ends in a call of which only the closing mark is missing. Note it if
+        so."""
         # arguments that are not closed can only miss their last brackets
         if not draft.is_closed:
             if draft.members is None or self.row.brackets or not draft.members.is_over:
@@ -488,8 +522,10 @@ class CallReader(IncomingText):
         draft: CallDraft,
         end: int,
     ) -> int:
-        """Add a call to those that were read, and return the offset behind it. Raises `MismatchError` for a
-        doubtful call that names no tool or has no arguments."""
+        """Add a call that was read to the calls of the reply; return `end`, the offset after it.
+
+        Raises `HeadError` for a guessed call whose name is not a tool, or whose arguments cannot be read.
+        """
         is_unknown = self.tools_by_name is not None and draft.name not in self.tools_by_name
         if self.row is not self.format:
             draft.notes[f"It is written as {self.row.name} writes calls"] = False
@@ -524,8 +560,11 @@ class CallReader(IncomingText):
         draft: CallDraft,
         reason: MismatchError,
     ) -> Wait[int]:
-        """Add a call behind whose arguments, or inside of them, something else stands. Return where it ends:
-        at its closing mark, or where the next call begins."""
+        """Add a call with other text inside of its arguments, or just after them. Return where the call ends:
+        after its closing mark, or where the next call begins.
+
+        `reason` names the text that was expected. It is raised where the call is a guess only.
+        """
         closing, others = self.marks.edges
         if draft.is_closed and not draft.error:
             start = yield from self.skip_characters(draft.end)
@@ -543,7 +582,7 @@ class CallReader(IncomingText):
         if draft.is_held:
             raise reason
         self.is_well = False
-        # once too much was read twice, the search goes on behind the broken call
+        # once too much was read twice, the search goes on after the broken call
         start = draft.end if self.reread > _REREAD * draft.end else draft.begin
         self.reread += draft.end - draft.begin
         end, mark = yield from self.find_text((*closing, *others), start)
@@ -554,7 +593,8 @@ class CallReader(IncomingText):
     # --- parts of calls -----------------------------------------------------------------------------------
 
     def read_call_parts(self, offset: int, draft: CallDraft) -> Wait[int]:
-        """Read a call; return where it ends."""
+        """Read a call in the way of the draft: the text before it, its name and arguments, the text after it.
+        Return where it ends."""
         way = draft.way
         start = offset
         if way.is_lost:
@@ -588,7 +628,10 @@ class CallReader(IncomingText):
         return end
 
     def read_head(self, offset: int, draft: CallDraft) -> Wait[int]:
-        """Read what names a tool of those known in another way than the format's; return where it ends."""
+        """Read a head that names a known tool in another way than the format does; return where it ends.
+
+        Raises `HeadError` where the head names none of the tools, or several.
+        """
         begin, _, mark = draft.way.prefix.partition("$name")
         start = yield from self.match_text(offset, begin)
         # the head ends where the format's own text goes on
@@ -612,7 +655,7 @@ class CallReader(IncomingText):
     # --- calls that are one JSON object -------------------------------------------------------------------
 
     def read_object(self, offset: int, draft: CallDraft) -> Wait[int]:
-        """Read a JSON object with the members of a call, in any order; return where it ends."""
+        """Read a call that is one JSON object, with its members in any order; return where it ends."""
         offset = yield from self.skip_characters(offset)
         offset = yield from self.match_text(offset, "{")
         is_first = True
@@ -635,7 +678,7 @@ class CallReader(IncomingText):
         offset: int,
         draft: CallDraft,
     ) -> Wait[int]:
-        """Read the value of a member; return where it ends."""
+        """Read the value of the member `key` of such an object into the draft; return where it ends."""
         shape = self.marks.object
         assert shape is not None
         # models name the arguments after other formats
@@ -667,9 +710,11 @@ class CallReader(IncomingText):
         draft: CallDraft,
         max_length: int = LONGEST_NAME,
     ) -> Wait[tuple[int, Any]]:
-        """Return where a JSON value ends, and the value. Raises `MismatchError` for none and for one of more
-        than `max_length` characters. What may be no call has none that is long before its name and its
-        arguments are there."""
+        """Return where a JSON value ends, and the value.
+
+        Raises `MismatchError` where there is no value, or one of more than `max_length` characters. In a
+        doubtful call only short values may come before its name and its arguments.
+        """
         end, loose = yield from self.read_json(offset, max_length=max_length)
         if not loose.is_whole:
             raise MismatchError("a member")
@@ -678,7 +723,8 @@ class CallReader(IncomingText):
         return end, loose.value
 
     def check_object(self, draft: CallDraft, offset: int) -> None:
-        """Tell what differs in an object that is read. Raises `MismatchError` where it is no call."""
+        """Note how an object differs from a call of the format. Raises `MismatchError` where it is not a
+        call."""
         shape = self.marks.object
         assert shape is not None
         if not draft.name:
@@ -695,14 +741,14 @@ class CallReader(IncomingText):
     # --- arguments ----------------------------------------------------------------------------------------
 
     def report_call(self, draft: CallDraft) -> None:
-        """Tell of a call whose name and arguments have begun."""
+        """Add the event of a call, once its name is known and its arguments have begun."""
         if draft.is_call and not draft.is_held and draft.listener is None:
             self.partial, draft.listener = draft, partial(self.add_event, "arguments")
             self.add_event("call", draft.name)
             self.add_event("arguments", "".join(draft.json_parts))
 
     def set_no_arguments(self, draft: CallDraft, offset: int) -> None:
-        """Take note that a call has no arguments."""
+        """Write `{}` as the arguments of a call that has none; they begin and end at `offset`."""
         draft.begin = offset
         draft.end = offset
         draft.is_closed = True
@@ -715,8 +761,11 @@ class CallReader(IncomingText):
         draft: CallDraft,
         behind_text: bool,
     ) -> Wait[int]:
-        """Read arguments; return where they end. It is a call where they begin: behind a text of the format
-        at once."""
+        """Read arguments; return where they end. From their beginning on the draft certainly is a call.
+
+        `behind_text`: a text of the format stands before them, so that they begin at once. Raises
+        `MismatchError` where there are no arguments, or something else inside of them.
+        """
         start = yield from self.skip_characters(offset)
         if self.row.member:
             first = self.row.brackets[:1] or (first_text(self.row.member),)
@@ -751,8 +800,10 @@ class CallReader(IncomingText):
         return offset
 
     def read_object_text(self, offset: int, draft: CallDraft) -> Wait[int]:
-        """Read arguments that are one JSON object, or a JSON string that holds one; what models write in
-        place of JSON is read, and noted. Return where they end."""
+        """Read arguments that are one JSON object, or a JSON string that holds one. Return where they end.
+
+        Loose spellings of JSON, such as single quotes, are read and noted.
+        """
         inner = LooseJson()
         characters = GrowingString()
         rest = ""
@@ -787,7 +838,7 @@ class CallReader(IncomingText):
         return offset
 
     def build_call(self, draft: CallDraft) -> Call:
-        """Return a call that comes next, as it is read so far."""
+        """Return the `Call` of a draft, as far as it is read; its number is that of the next call."""
         number = len(self.calls)
         is_whole = draft is not self.partial
         json_text = "".join(draft.json_parts)
@@ -796,10 +847,10 @@ class CallReader(IncomingText):
         value = loose.value
         if not loose.is_whole:
             growing = GrowingJson()
-            with suppress(JsonError):  # it has an error, and the value stays what it was
+            with suppress(JsonError):  # broken JSON: the value stays what it was before the fault
                 growing.feed(json_text)
                 if (draft.error or (draft.members and not draft.members.is_json)) and not growing.in_string:
-                    growing.feed(" ")  # no numeral goes on
+                    growing.feed(" ")  # a blank ends a numeral
             value = growing.value
         value = value if isinstance(value, dict) else {}
         identity = draft.id
@@ -824,7 +875,7 @@ class CallReader(IncomingText):
 
 
 def _argument_plan(tool: Tool | None) -> ArgumentPlan | None:
-    """Return what the arguments of a tool may be, where its schema says it of each."""
+    """Return the plan of a tool's arguments, or None where its schema does not describe each of them."""
     try:
         return None if tool is None else plan_of(tool.closed_schema, tool.policies)
     except UnsupportedError:

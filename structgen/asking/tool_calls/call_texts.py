@@ -1,6 +1,11 @@
-"""A reply that comes in pieces. Texts of a format in it are matched with any white space where the format has
-some. JSON is read as models write it: with single quotes, words of Python, control characters in strings. A
-call has a draft while it is being read."""
+"""Tools to read a reply that comes in pieces: find texts of a format, read loosely written JSON, draft a
+call.
+
+A *text of a format*, or *mark*, is for example `<tool_call>`. It is matched with any white space where the
+format has some. *Loose JSON* is JSON as models write it: with single quotes, with words of Python (`True`),
+with control characters in strings. For example `{'a': True}` is read as `{"a": true}`. A *draft*
+(`CallDraft`) is a call while it is being read.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +26,13 @@ from structgen.grammars.text_grammars.composition.templates import BLANK, TEXT, 
 
 T = TypeVar("T")
 Wait: TypeAlias = Generator[None, None, T]
-"""What waits for more text wherever it yields, and returns a T."""
+"""The type of a reading method: a generator that yields where it needs more text, and returns a T."""
 LONGEST_NAME: Final = 512
-"""Characters of the name of a tool, of a member or of an argument, at most. Until so many have come, what may
-be a call waits."""
+"""The longest name of a tool, a member or an argument, in characters. A text that may begin a call waits
+until so many characters have come."""
 _BETWEEN: Final = 80
-"""The longest text that stands between a name and arguments in place of the format's: until it has come, what
-may be a call waits."""
+"""The longest text, in characters, that may stand between a name and arguments in place of the format's text.
+A text that may begin a call waits until so many characters have come."""
 _TAG: Final = re.compile(r"(?:<[^<>]+>|\[[^\[\]]+\])$")
 _TOKENS: Final = re.compile(r"""(?s:(?P<json>[^"'A-Za-z]{1,64})|(?P<word>[A-Za-z]+)|.)""")
 _IN_STRING: Final = re.compile(r"""(?s:[^"'\\\x00-\x1f]+|\\.|[^\\])""")
@@ -40,17 +45,18 @@ _DECODER: Final = json.JSONDecoder(parse_constant=value_of)
 
 
 class LooseJson:
-    """Takes a JSON value in pieces. One that is whole at once is read by `json`, in C, unless it is too deep
-    for that."""
+    """Reads a loosely written JSON value in pieces. For example the pieces `{'a'` and `: True}` give the
+    value `{"a": True}`. A value that is whole at once is read by `json`, in C, unless it is too deep for
+    that."""
 
     def __init__(self) -> None:
         self._log = EventLog()
         self._quote = ""
-        """What opened the string that is being read."""
+        """The quote that opened the string that is being read; "": none is being read."""
         self.value: Any = MISSING
         """The value, once it is whole."""
         self.error = ""
-        """Why it is no JSON."""
+        """Why the text is not JSON; "": nothing is wrong so far."""
         self.is_respelled = self.is_whole = False
 
     def feed(
@@ -59,8 +65,11 @@ class LooseJson:
         offset: int,
         stop: int,
     ) -> tuple[int, str]:
-        """Take what stands between two places; at the first, that which the last one left goes on. Return
-        where it ends, and the JSON text of it. What the rest of the text may change is left."""
+        """Take `text[offset:stop]`. Return the offset up to which it was read, and the JSON text of that
+        part.
+
+        Characters at the end that later text may change are not read: the next call begins with them.
+        """
         sent = len(self._log.text)
         if (
             not sent
@@ -75,15 +84,15 @@ class LooseJson:
         while offset < stop and not self.is_whole and not self.error:
             token = (_IN_STRING if self._quote else _TOKENS).match(text, offset, stop)
             if token is None:
-                break  # a backslash
-            # the word may go on: Fal is no word yet
+                break  # the text ends in a backslash
+            # the word may go on: `Fal` may become `False`
             if token.lastgroup == "word" and token.end() == stop and len(token[0]) < len("false "):
                 break
             offset += self._take_token(token[0])
         return offset, self._log.text[sent:].decode("utf-8", "surrogatepass")
 
     def _take_token(self, token: str) -> int:
-        """Take a token; return how many of its characters belong to the value."""
+        """Take a token of JSON text; return how many of its characters belong to the value."""
         piece = token
         # single quotes become double ones
         if token == self._quote or (not self._quote and token in ("'", '"')):
@@ -110,15 +119,15 @@ class LooseJson:
 
 
 class UnfinishedError(Exception):
-    """The text is over before what is being read."""
+    """The text is over, and the part that is being read is not complete."""
 
 
 class MismatchError(Exception):
-    """Something else stands there; the message says what was looked for."""
+    """Other text stands there than was expected; the message names the expected text."""
 
 
 class HeadError(MismatchError):
-    """The head of a call names none of the tools, or more than one; up to `end` it begins no other call."""
+    """The head of a call names none of the tools, or more than one. No other call begins before `end`."""
 
     def __init__(self, fault: str, end: int) -> None:
         self.end = end
@@ -128,9 +137,9 @@ class HeadError(MismatchError):
 class IncomingText:
     """A text that comes in pieces.
 
-    Its methods are generators: they wait (`yield`) where the text so far ends, so that what they return does
-    not depend on the pieces. They raise `UnfinishedError` where the text is over too early. Cost: linear in
-    the text.
+    Its reading methods are generators. They wait (`yield`) where the text so far ends, so that their results
+    do not depend on the pieces. They raise `UnfinishedError` where the text is over too early. All offsets
+    count characters of the whole text. Cost: linear in the text.
     """
 
     def __init__(self) -> None:
@@ -144,13 +153,13 @@ class IncomingText:
         yield
 
     def read_character(self, offset: int) -> Wait[str]:
-        """Return the character at a place."""
+        """Return the character at an offset."""
         while offset >= len(self.text):
             yield from self.wait_for_text()
         return self.text[offset]
 
     def skip_characters(self, offset: int, skipped_characters: str = BLANK) -> Wait[int]:
-        """Return the place of the next character that is none of some, white space usually, or of the end."""
+        """Return the offset of the next character that is not one of `skipped_characters`, or the end."""
         while True:
             while self.text[offset : offset + 1] in skipped_characters and offset < len(self.text):
                 offset += 1
@@ -165,8 +174,11 @@ class IncomingText:
         *,
         quotes: bool = False,
     ) -> Wait[int]:
-        """Return where a text of the format ends that stands at `offset`. For white space in it any may stand
-        there, or none; with `quotes`, single quotes for double ones. Raises `MismatchError`."""
+        """Return where a text of the format ends that stands at `offset`. Raises `MismatchError` where it
+        does not stand there.
+
+        White space in it matches any white space, or none. `quotes`: single quotes may stand for double ones.
+        """
         for index, char in enumerate(text):
             # white space of a format stands for any, or for none
             if char in BLANK:
@@ -185,8 +197,8 @@ class IncomingText:
         max_length: int = sys.maxsize,
         expected: str = "",
     ) -> Wait[str]:
-        """Return what stands before one of some characters. Raises `MismatchError` of `expected` where that
-        has `max_length` characters."""
+        """Return the text from `offset` to the next of the characters `stops`. Raises `MismatchError`, with
+        `expected` as its message, where that text has `max_length` characters."""
         inside = re.compile(f"[^{re.escape(stops)}]*")
         end = offset
         while (end := inside.match(self.text, end).end()) == len(self.text) < offset + max_length:  # type: ignore[union-attr]
@@ -202,8 +214,8 @@ class IncomingText:
         *,
         exact: bool = False,
     ) -> Wait[str]:
-        """Return the one of some texts of the format that stands at `offset`, as it is written; "" for
-        none."""
+        """Return the mark that stands at `offset`, as the reply writes it; "" where there is none of `marks`.
+        `exact`: white space and quotes must be as in the format."""
         while not self.is_complete and find_partial_mark(self.text, marks, offset, exact=exact) == offset:
             yield
         match = marks_pattern(marks, exact=exact).match(self.text, offset)
@@ -217,9 +229,11 @@ class IncomingText:
         *,
         is_strict: bool = False,
     ) -> Wait[tuple[int, LooseJson]]:
-        """Return where a JSON value ends, and what is read of it. Reading ends behind `max_length`
-        characters, at what is no JSON, and, if `is_strict`, at what is not written as JSON. `write` takes its
-        JSON text."""
+        """Return where a JSON value ends, and its reader, which holds the value or an error.
+
+        Reading ends after `max_length` characters, and at text that is not JSON. `is_strict`: it also ends at
+        loose spellings. `write` is called with each piece of the JSON text.
+        """
         loose = LooseJson()
         begin = offset
         while True:
@@ -240,10 +254,14 @@ class IncomingText:
         *,
         is_loose: bool = False,
     ) -> Wait[tuple[int, dict[str, str]]]:
-        """Read texts of the format, and the words in places between them: before the text behind, and before
-        some characters. Return where they end, and the words. `is_loose`: in place of the last text another
-        may stand that ends in the same tag, or none; it is "between". Raises `MismatchError`, for a longer
-        word too."""
+        """Match a template, for example `<call>$name:`, at `offset`. Return where it ends, and the word in
+        each place: `{"name": "add"}`.
+
+        A word ends before the next text of the template, or before one of the characters `stops`. Raises
+        `MismatchError` where the template does not match, or a word is longer than `max_length`. `is_loose`:
+        the last text may be missing, or another text may stand there that ends in the same tag. That text
+        is returned as the word "between".
+        """
         placeholders: dict[str, str] = {}
         parts = template_pieces(template)
         for index, (kind, text) in enumerate(parts):
@@ -277,18 +295,21 @@ class IncomingText:
         *,
         exact: bool = False,
     ) -> Wait[tuple[int, str]]:
-        """Return where the first of some texts of the format stands, the longest there, and how it is
-        written. Where the text is over before, return the end and ""; with `exact` that is an error. `take`
-        gets what stands before it, as it comes: where that begins and ends. With `exact` it does not get the
-        beginning of one in which the text is over."""
+        """Return the offset of the first mark after `offset`, and the mark as the reply writes it. Of several
+        marks there the longest counts. Where none comes, return the end of the text and "".
+
+        `take` is called with the begin and the end of each stretch before the mark, as it comes. `exact`: the
+        marks must be written as in the format, and a missing mark is an `UnfinishedError`. Then `take` does
+        not get the beginning of a mark in which the text ends.
+        """
         while True:
             mark = marks_pattern(marks, exact=exact).search(self.text, offset)
             is_over = self.is_complete and (mark is not None or not exact)
-            # what may begin a mark is not given out before it is decided
+            # an end of the text that may begin a mark is held back
             stop = len(self.text) if is_over else find_partial_mark(self.text, marks, offset, exact=exact)
             word = mark[0] if mark is not None and mark.start() < stop else ""
             stop = mark.start() if mark is not None and word else stop
-            del mark  # it holds the text, which grows
+            del mark  # a match refers to the text, which could not grow in place then
             if take is not None and stop > offset:
                 take(offset, stop)
             if word:
@@ -303,14 +324,14 @@ class IncomingText:
 
 @lru_cache(maxsize=1024)
 def marks_pattern(marks: Texts, *, exact: bool = False) -> re.Pattern[str]:
-    """Return the pattern that finds the first of some texts of a format, the longest there. They are taken
-    with any white space in them, and single quotes for double ones, or as they are (`exact`)."""
+    """Return the pattern that finds the first of some marks, and the longest one at its offset. White space
+    in a mark matches any, and single quotes match double ones. `exact`: marks match only as they are."""
     longest_first = sorted(marks, key=len, reverse=True)
     return re.compile("|".join("".join(_character_patterns(text, exact)) for text in longest_first) or "(?!)")
 
 
 def _character_patterns(mark: str, exact: bool) -> list[str]:
-    """Return the patterns of the characters of a text, or of its white space, as models write it."""
+    """Return a pattern for each character of a mark, and for each stretch of its white space."""
     if exact:
         return list(map(re.escape, mark))
     parts = re.findall(r"\s+|\S", mark.lstrip())
@@ -324,20 +345,25 @@ def find_partial_mark(
     *,
     exact: bool = False,
 ) -> int:
-    """Return where the longest end of a text begins, behind `offset`, that is a beginning of one of some
-    texts. They are taken with white space and single quotes in them, or as they are (`exact`)."""
+    """Return where the beginning of a mark starts with which a text ends; the text's length where there is
+    none. For example 5 for `Hello<tool` and the mark `<tool_call>`.
+
+    Only characters from `offset` on count. `exact` is as in `marks_pattern`.
+    """
     pattern, longest = _partial_marks_pattern(marks, exact)
     return pattern.search(text, max(offset, len(text) - longest)).start()  # type: ignore[union-attr]
 
 
 @lru_cache(maxsize=1024)
 def _partial_marks_pattern(marks: Texts, exact: bool) -> tuple[re.Pattern[str], int]:
-    """Return the pattern that finds the beginnings of some texts at the end of another one, "" at least, and
-    how long they may be."""
+    """Return a pattern that finds the beginning of a mark at the end of a text, and its greatest length.
+
+    The pattern matches "" where the text does not end in such a beginning.
+    """
     patterns = []
     for text in marks:
         parts = _character_patterns(text, exact)
-        del parts[len(parts) - (exact or not text[-1:].isspace()) :]  # more white space belongs to a text
+        del parts[len(parts) - (exact or not text[-1:].isspace()) :]  # after white space more of it may come
         patterns.append("(?:".join(parts) + ")?" * max(0, len(parts) - 1))
     # each white space of a mark may be 64 characters in the text
     longest = max((len(text) + 64 * len(text.split()) for text in marks), default=0)
@@ -350,28 +376,29 @@ class CallDraft:
 
     way: Way
     is_held: bool = False
-    """Whether it is told only once it is whole."""
+    """Whether no event names the call before it is whole."""
     listener: Callable[[str], None] | None = None
-    """Takes more of its arguments, once it is told."""
+    """The function that takes each new piece of its arguments, once an event has named the call."""
     name: str = ""
     id: str | None = None
     index: str | None = None
     begin: int = -1
-    """Where the arguments begin; -1 until it is certain that it is a call."""
+    """The offset at which the arguments begin; -1 until the draft certainly is a call."""
     end: int = 0
-    """Where they end, so far."""
+    """The offset up to which the arguments are read."""
     json_parts: list[str] = field(default_factory=list)
     """The JSON text of the arguments, which only grows."""
     is_closed: bool = False
-    """Whether they are written to their end."""
+    """Whether the end of the arguments was read."""
     error: str = ""
-    """Why they are no arguments."""
+    """Why the arguments cannot be read; "": nothing is wrong so far."""
     members: Any = None
-    """The `MemberReader` of its arguments, if they stand one by one."""
+    """The `MemberReader` of the arguments, where the format writes them one by one."""
     keys: list[str] = field(default_factory=list)
-    """The members of a call that is one JSON object, so far."""
+    """The keys so far of a call that is one JSON object."""
     notes: dict[str, bool] = field(default_factory=dict)
-    """What is not written as the format writes it; False: a mark is missing, or another."""
+    """How the call differs from its format, as sentences for notes. True: a habit of models; False: a mark is
+    missing, or another stands in its place."""
 
     @property
     def is_call(self) -> bool:

@@ -1,4 +1,7 @@
-"""Calls as their format writes them, for prompts without a chat template and for tests of one."""
+"""Writes calls in the format of a model, for prompts without a chat template and for tests of templates.
+
+For example, in the format `hermes` a call of `add` is `<tool_call>{"name": "add", ...}</tool_call>`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from structgen.grammars.text_grammars.composition.templates import fill_template
 
 
 def write_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
-    """Return calls as a format writes them, with what stands around all of them.
+    """Return the text of some calls in a format, with the texts before and after all calls.
 
     Raises `OptionError` for a name, a key or a string that the format cannot write.
     """
@@ -26,7 +29,7 @@ def write_calls(calls: Sequence[Call], format: str | ToolFormat | Any) -> str:
 
 
 def _write_call(call: Call, row: ToolFormat) -> str:
-    """Return a call as its format writes it. Errors: OptionError."""
+    """Return the text of one call in a format. Errors: OptionError."""
     assert isinstance(row.calls, tuple)
     check_name(call.name, row.names, row, f"the call of {call.name}")
     empty = [template for template in row.calls if not {"arguments", "quoted"} & template_places(template)]
@@ -62,7 +65,7 @@ def _write_element(
     value: Any,
     row: ToolFormat,
 ) -> str:
-    """Return a member or an item, by its template."""
+    """Return the text of a member or an item, by its template."""
     if template == row.member:
         check_name(key, row.keys, row, f"the argument {key}")
     end = template.partition("$value")[2]
@@ -73,7 +76,8 @@ def _write_element(
 
 
 def _write_value(value: Any, row: ToolFormat, end: str) -> str:
-    """Return a value; `end`: the text behind it, which no string may hold. Errors: OptionError."""
+    """Return the text of a value. `end` is the text after it, which no string may contain. Errors:
+    OptionError."""
     if isinstance(value, str):
         # a string that holds its own end would be read back shorter
         stop = next((mark for mark in row.stops or (row.quote or end, *row.ends) if mark in value), None)

@@ -1,5 +1,8 @@
-"""Marks of a format: texts that open calls, texts that stand in calls alone, and the ways in which a call is
-read."""
+"""Collects the marks of a format, and the ways in which its calls are read.
+
+A *mark* is a fixed text of a format, for example `<tool_call>`. An *opening* begins a call. Other marks stand
+in calls alone: one of them in a text shows that something is wrong. A *way* is one spelling of a call.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _UNQUOTED: Final = re.compile(r'(?<!")(\$[a-z]+)')
 _VALUES: Final = {"arguments": "{", "quoted": '"{'}
 _ARGUMENTS: Final = re.compile(r"\$(arguments|quoted)")
 _NAMED: Final = re.compile(r"([^$]+)\$name\$arguments([^$]+)")
-"""A call behind its tag: the text before the name, name and arguments, the text behind."""
+"""A call after its tag: the text before the name, the name and arguments, the text after them."""
 
 
 class ObjectCall(NamedTuple):
@@ -25,10 +28,10 @@ class ObjectCall(NamedTuple):
 
     prefix: str
     members: Mapping[str, str]
-    """Its keys in their order, and the place that is the value of each: "object" of one that holds others,
-    "" of one that is always the same."""
+    """The keys of the object in order, each with the template place that is its value, such as "name". The
+    value is "object" for an inner object of the call, and "" for a constant."""
     required_keys: frozenset[str]
-    """Keys that every way of writing has."""
+    """The keys that every template of the format has."""
     suffix: str
 
     @property
@@ -38,17 +41,18 @@ class ObjectCall(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way in which a call is read."""
+    """One spelling of a call, in parts: a template before the arguments, the arguments, a template after
+    them."""
 
     prefix: str
-    """The template of what stands before the arguments, or before the object that a call is."""
+    """The template before the arguments, or before the JSON object that is the whole call."""
     kind: str = ""
-    """"arguments", "quoted", "object"; "": it has none."""
+    """The part between the templates: "arguments", "quoted", "object" (the whole call); "": no arguments."""
     suffix: str = ""
     lack: str = ""
-    """Which mark is missing."""
+    """A sentence about the mark that is missing; "": none is."""
     is_loose: bool = False
-    """Whether another text may stand before the arguments."""
+    """Whether another text than the format's may stand before the arguments."""
     is_lost: bool = False
     """Whether a head that names the tool stands in the place of `$name`."""
 
@@ -58,29 +62,28 @@ def _parse_way(template: str) -> Way:
 
 
 class FormatMarks:
-    """What a reader and a mask must know of the texts of a format. Made by `marks_of`."""
+    """The marks of one format, for the reader of replies and for masks. Made by `marks_of`."""
 
     def __init__(self, row: ToolFormat) -> None:
         calls = row.calls if isinstance(row.calls, tuple) else (row.calls,)
         # tags tell a call from JSON in a text
         tags = list(_find_tags(*row.section, *calls))
         self.has_tags = bool(tags)
-        """Whether there are tags in calls."""
+        """Whether calls contain tags, such as `<tool_call>`."""
         self.openings = tuple(
             dict.fromkeys((*row.triggers, *self._openings_inside_calls(row), *map(first_text, row.also)))
         )
-        """The texts that begin calls, those without their opening mark too."""
+        """The marks that begin calls, and the beginnings of calls whose opening mark is missing."""
         self.strays = tuple(dict.fromkeys(self._texts_in_calls_alone(row, tags)))
-        """Texts that stand in calls alone, and begin none."""
+        """The marks that belong inside of calls and begin none: in a text they show a fault."""
         self.object = _object_of(calls)
-        """How a call is one JSON object; None where it is none."""
+        """The members of a call that is one JSON object; None where calls of the format are not."""
         self.untagged = Way("")
-        """A call whose opening tag is missing, where no other one begins it, up to what closes
-        it."""
+        """The way to read a call whose only opening tag is missing, up to its closing mark."""
         self.doubtful: Texts = ()
-        """The texts that may begin such a call, or one that is a JSON object without tags."""
+        """The marks that may begin such a call, or a call that is a JSON object without tags."""
         self.closing = tuple(filter(None, (row.section[1].strip(), row.separator.strip())))
-        """What must follow such a call, one of them."""
+        """The marks of which one must follow such a call."""
         tag = TAG.match(calls[0])
         rest = _NAMED.fullmatch(calls[0], tag.end()) if tag else None
         # without tags a call is told by its first member
@@ -94,7 +97,7 @@ class FormatMarks:
             self.untagged = Way(f"{rest[1]}$name", "arguments")
         kind, piece = template_pieces(row.section[1] or calls[0])[-1]
         self.is_open_ended = (kind in _VALUES and not row.member) or piece.endswith(("}", "]"))
-        """Whether calls end in brackets of JSON alone, so that one more may follow."""
+        """Whether calls end in brackets of JSON without a mark, so that a superfluous bracket may follow."""
         templates = (*row.section, *calls, row.member, row.item)
         texts = [
             said.strip() for template in templates for kind, said in template_pieces(template) if kind == TEXT
@@ -103,23 +106,23 @@ class FormatMarks:
         self.all = tuple(sorted(marks, key=len, reverse=True))
         """All marks of calls, the longest first."""
         self.members = tuple(filter(None, map(first_text, (row.member, row.item))))
-        """The texts that begin arguments and items."""
+        """The marks that begin an argument, or an item of an array."""
         self.close = next(iter(TAG.findall(calls[0].partition("$arguments")[2])), "")
         """The tag that follows the arguments."""
         self.ways = tuple(self._list_ways(row, calls))
-        """The ways in which a call is read, the right ones first."""
+        """The ways in which a call is read, those of the format first."""
         self.lost = tuple(text for text in map(first_text, row.heads) if not text.startswith(self.openings))
-        """The texts that begin calls whose heads name tools in other ways than the format's."""
+        """The marks that begin calls whose heads name tools in unusual ways (`ToolFormat.heads`)."""
         last = [template_pieces(template)[-1] for template in calls]
         closing = [said.split()[-1].lstrip("}]`") for kind, said in last if kind == TEXT and said.strip()]
         others = [*row.triggers, row.section[1], row.blocks, row.end]
         others += [first_text(template).strip() for template in calls if row.section[0]]
         self.edges = tuple(dict.fromkeys(filter(None, closing))), tuple(dict.fromkeys(filter(None, others)))
-        """The marks that close calls, and the texts that begin what follows one."""
+        """A pair: the marks that close calls, and the marks that may begin the next part of a reply."""
 
     def _openings_inside_calls(self, row: ToolFormat) -> Iterator[str]:
-        """Yield the texts that begin calls without their opening mark. In the place of a section's beginning
-        that is the one of a call; of several tags before the name those behind the first."""
+        """Yield the beginnings of calls without their opening mark. Without the mark of a section it is the
+        mark of a call; of several tags before the name it is the tags after the first one."""
         for template in () if row.blocks else row.calls:
             head = first_text(template).lstrip()
             tags = [tag.start() for tag in TAG.finditer(head) if tag[0][0] == "<"]
@@ -130,8 +133,8 @@ class FormatMarks:
                 yield from (head[offset:] for offset in tags[1:])
 
     def _texts_in_calls_alone(self, row: ToolFormat, tags: list[str]) -> Iterator[str]:
-        """Yield tags that begin no call. A tag in brackets is one with the argument that follows it; without
-        any tags, so is what stands before arguments."""
+        """Yield the texts that belong inside of calls and begin none: tags, a tag in brackets together with
+        the argument after it. In a format without tags it is the text before arguments."""
         for tag in tags:
             if row.text or not any(tag in opening for opening in self.openings):
                 yield f"{tag}{{" if tag[0] == "[" else tag
@@ -142,7 +145,7 @@ class FormatMarks:
                     yield text + _VALUES[value]
 
     def _list_ways(self, row: ToolFormat, calls: Texts) -> Iterator[Way]:
-        """Yield the ways in which a call is read, the right ones first."""
+        """Yield the ways in which a call is read, those of the format first."""
         if self.object is not None:
             yield Way(self.object.prefix, "object", self.object.suffix)
             return
@@ -170,9 +173,10 @@ def _find_tags(*texts: str) -> Iterator[str]:
 
 
 def _object_of(calls: Texts) -> ObjectCall | None:
-    """Return how calls are one JSON object, of the way that has most members."""
+    """Return the members of calls that are one JSON object, by the template with the most members; else
+    None."""
     shapes = [shape for template in calls if (shape := _parse_object(template)) is not None]
-    # a format of which one way is no object is not read as objects
+    # all templates must be objects
     if len(shapes) < len(calls):
         return None
     required_keys = frozenset.intersection(*(frozenset(shape.members) for shape in shapes))
@@ -180,7 +184,7 @@ def _object_of(calls: Texts) -> ObjectCall | None:
 
 
 def _parse_object(template: str) -> ObjectCall | None:
-    """Return how a template is one JSON object; None where it is none."""
+    """Return the members of a template that is one JSON object; None where it is not."""
     begin = template.find("{")
     end = template.rfind("}") + 1
     try:
@@ -195,7 +199,8 @@ def _parse_object(template: str) -> ObjectCall | None:
 
 
 def _object_members(shape: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the keys of an object and of the ones in it, each with the place that is its value."""
+    """Yield the keys of an object and of its inner objects, each with the template place that is its
+    value."""
     for key, value in shape.items():
         if isinstance(value, Mapping):
             yield key, "object"

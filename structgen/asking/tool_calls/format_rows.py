@@ -1,6 +1,7 @@
-"""The formats that are known, one row each, and how one is found by a chat template.
+"""The table of known formats, one row each, and the search for a format by a chat template.
 
-`tool_format.py` says what each field is.
+A *row* is a `ToolFormat`: the texts that one family of models writes around calls. Its *signs* are texts that
+stand in the chat templates of that family. `tool_format.py` describes each field.
 """
 
 from __future__ import annotations

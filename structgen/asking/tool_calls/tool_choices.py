@@ -1,4 +1,7 @@
-"""`tool_choice` and `parallel`: which tools may be called, whether one must be, and how often."""
+"""Reads `tool_choice` and `parallel`: which tools may be called, whether one must be, and how often.
+
+For example `tool_choice="required"` demands at least one call, and `parallel=False` allows at most one.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _FORMS = '"auto", "required", "none", a name, or a dict of OpenAI\'s'
 
 @dataclass(frozen=True, slots=True)
 class ToolChoice:
-    """What a reply may call."""
+    """The tools that a reply may call, and how often."""
 
     tools: tuple[Tool, ...]
     mode: Literal["auto", "required", "forced", "none"]
@@ -26,12 +29,12 @@ class ToolChoice:
 
     @property
     def must_call(self) -> bool:
-        """Whether a reply must call."""
+        """Whether a reply must have a call."""
         return self.mode in ("required", "forced")
 
     @property
     def max_further_calls(self) -> int | None:
-        """The most calls behind the first one; None: any number."""
+        """The most calls after the first one; None: any number."""
         return None if self.max_calls is None else self.max_calls - 1
 
 
@@ -46,7 +49,7 @@ def read_choice(tools: Sequence[Tool], tool_choice: Any, parallel: Any) -> ToolC
     if isinstance(tool_choice, ToolChoice):
         return tool_choice
     if parallel is None:
-        # clients that say nothing of it mean one call where a call is required
+        # without `parallel`, clients mean one call where a call is required
         choice = read_choice(tools, tool_choice, True)
         return replace(choice, max_calls=1) if choice.mode == "required" else choice
     if isinstance(parallel, bool):

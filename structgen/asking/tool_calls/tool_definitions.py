@@ -1,4 +1,8 @@
-"""Tools, read from functions, types, and the definitions of OpenAI, Anthropic and MCP."""
+"""Reads tools from functions, types, and the definitions of OpenAI, Anthropic and MCP.
+
+A *tool* is something that a model may call: a name, a description, and a schema of its arguments. For example
+`def add(a: int, b: int) -> int` becomes the tool `add` with the required arguments "a" and "b".
+"""
 
 from __future__ import annotations
 
@@ -41,14 +45,15 @@ _COMPOSING: Final = {
     *("dependentSchemas", "dependencies", "patternProperties", "additionalProperties"),
     *("unevaluatedProperties", "propertyNames", "enum", "const"),
 }
-"""Keywords beside which an object is not closed by `additionalProperties: false`."""
+"""The keywords beside which `additionalProperties: false` is not added to an object."""
 _TYPES: Final = ("function", "custom")
 MOST_UNDECLARED: Final = 256
-"""Arguments that a schema asks for and does not declare, at most."""
+"""The most arguments that a schema may require without declaring them."""
 _SCHEMA_KEYS: Final = ("inputSchema", "input_schema")
-"""The schema of the arguments in MCP's JSON; in Anthropic's, and in objects of the package mcp since 2.0."""
+"""The keys of the schema of arguments: first MCP's, then that of Anthropic and of the package mcp since
+2.0."""
 _OF_CALLED: Final = {*_TYPES, *_SCHEMA_KEYS, "parameters", "format"}
-"""Members of tools that are called."""
+"""The keys of a dict that describe a tool which a model calls."""
 _SECTION: Final = re.compile(r"^\s*(?:args|arguments|parameters)\s*:\s*$", re.IGNORECASE)
 _ARGUMENT: Final = re.compile(
     r"^\s*+(?::param\s++(?:[\w.\[\], |]+\s)?)?(\w++)\s*+(?:\([^)]*\)\s*+)?:\s*+(\S.*)$"
@@ -67,9 +72,9 @@ class Tool:
     callable: Any = None
     """The function or the type that the tool was read from. structgen calls no function."""
     reader: TypeReader[Any] | None = None
-    """Reads the arguments as `callable` has them; None where there is no type but the schema."""
+    """The reader that turns arguments into the types of `callable`; None where there is only a schema."""
     custom: bool = False
-    """Whether it is one of OpenAI's custom tools: its one argument, `input`, is the text that it takes."""
+    """Whether it is one of OpenAI's custom tools. Its only argument, `input`, is a text."""
     input: Grammar | None = None
     """The grammar of that text; None: any text."""
 
@@ -138,7 +143,7 @@ class Tool:
 
 
 Tools: TypeAlias = Iterable[Any] | Callable[..., Any] | Tool
-"""What `read_tools` takes, for type checkers; a dict and an object of the package mcp are iterable."""
+"""The type of the argument of `read_tools`. A dict and an object of the package mcp are iterable, too."""
 
 
 def read_tools(
@@ -199,7 +204,7 @@ def _unknown_type(kind: Any, location: str) -> UnsupportedError:
 
 
 def _iterate_tools(tools: Any) -> Iterator[tuple[str, Any]]:
-    """Yield tools as they are given, each with its place in what the person wrote."""
+    """Yield the given tools one by one, each with its place in the argument, for messages."""
     tools = _read_members(tools)
     where = "tools"
     if isinstance(tools, dict):

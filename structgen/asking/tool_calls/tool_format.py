@@ -1,4 +1,9 @@
-"""`ToolFormat`: how a model writes calls, thoughts and text, as data."""
+"""`ToolFormat`: describes, as data, how a model writes calls, thoughts and text.
+
+A *template* is a text with places, for example `<call>$name: $arguments</call>`. A *mark* is a fixed part of
+it, such as `<call>`. A *section* is what stands around all calls of a reply. A *trigger* is the text that
+shows that calls begin. A *head* is the part of a call that names the tool.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +24,9 @@ from structgen.grammars.text_grammars.composition.templates import (
 )
 
 Texts: TypeAlias = tuple[str, ...]
-"""Some texts of a format."""
+"""Several texts of a format, for example the marks that end thoughts."""
 TAG: Final = re.compile(r"<[^<>]+>?|\[[^\[\]<>]+\]")
-"""A mark of a format, in one of its texts."""
+"""A tag in a text of a format: `<tool_call>` or `[TOOL_CALLS]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,48 +39,50 @@ class ToolFormat(ArgumentStyle):
     """
 
     calls: Texts | str
-    """How a call is written, first the usual way. One without `$arguments` writes a call that has none. With
-    `$quoted` in place of `$arguments` these are JSON text in a JSON string."""
+    """The templates of a call, the usual one first. A template without `$arguments` is for a call without
+    arguments. With `$quoted` in place of `$arguments` they are JSON text in a JSON string."""
     section: tuple[str, str] = ("", "")
-    """What stands around all calls."""
+    """The texts before and after all calls of a reply."""
     separator: str = ""
-    """What stands between the calls of a section."""
+    """The text between two calls of a section."""
     trigger: str = ""
-    """The beginning of a section, or of a call where there is none, that no free text may hold. "": it is
-    what stands before the first white space or place."""
+    """The text that begins calls, and that free text must not hold. "": the beginning of the section (of the
+    call where there is no section), up to its first white space or place."""
     also: Texts = ()
-    """More ways in which models write a call: free text may not hold their beginnings. They are read with a
-    note."""
+    """More templates of a call that models write, and that are read with a note. Free text must not hold
+    their beginnings."""
     heads: Texts = ()
-    """Ways in which models write a call whose head names its tool otherwise. `$name` is what stands there,
-    and `head` a pattern (`re`) of it, in which `$name` is the tool's. One of them is a call, with a note, if
-    the tool is known and its arguments can be read."""
+    """Templates of calls whose head names the tool in an unusual way. Their `$name` is the whole head, which
+    the pattern `head` must match. Such a text is a call, with a note, if its tool is known and its arguments
+    can be read."""
     head: str = ""
-    """That pattern: of what a model writes where the name of the tool should stand alone."""
+    """The pattern (`re`) of such a head; `$name` in it stands for the name of the tool."""
     siblings: Texts = ()
-    """The names of formats of the same family, whose calls are read too, as those with other heads are."""
+    """The names of formats of the same family. Their calls are read, too, under the conditions of `heads`."""
     lead: str = ""
-    """What a reply begins with that must call."""
+    """The beginning of a reply that must call a tool."""
     thinking: Texts = ()
-    """What stands before and behind thoughts."""
+    """The texts before and after thoughts; (): the format has no thoughts."""
     opened: bool = True
-    """The prompt has opened the thoughts, where there must be some: the reply begins inside of them."""
+    """Whether the prompt opens the thoughts where there must be some: the reply then begins inside of
+    them."""
     after_thinking: str = ""
-    """What follows the thoughts."""
+    """The text that follows the thoughts."""
     never: Texts = ()
-    """More texts that neither free text nor thoughts may hold. With some, thoughts hold no trigger either."""
+    """More texts that neither free text nor thoughts may hold. If there are any, thoughts hold no trigger."""
     text: Texts = ()
-    """Where free text stands in a block of its own: its beginning, its end, and other ends."""
+    """The beginning of a block of free text, its end, and other ends; (): text needs no marks."""
     preamble: str = ""
-    """Another beginning of such a block, of text before calls."""
+    """Another beginning of a block of text: of text before calls."""
     blocks: str = ""
-    """What separates blocks that come in any order: thoughts, text, calls."""
+    """The text between two blocks (thoughts, text, calls), which then come in any order."""
     end: str = ""
-    """What ends a reply whose text is a block; it follows the calls."""
+    """The text after the calls that ends a reply whose text is a block."""
     names: str = r"[A-Za-z0-9_.\-]{1,128}"
-    """A pattern (`re`) of the names of tools that can be written."""
+    """A pattern (`re`) of the names of tools that the format can write."""
     ids: str = r"[A-Za-z0-9_\-]{1,64}"
-    """A pattern of `$id`, and of the ids that the format's chat template takes; `$name` is the tool's."""
+    """A pattern (`re`) of `$id`, and of the ids that the chat template takes. `$name` in it is the tool's
+    name."""
     id: str = "call_$index"
     """The id of a call that is written without one; `$index` counts the calls of a reply, or those of a
     history, from 0."""

@@ -1,4 +1,9 @@
-"""`sg.tools`: the grammar of replies in which tools may be called."""
+"""`sg.tools`: builds the grammar of the replies in which tools may be called.
+
+A *reply* is what a model writes in answer: free text, thoughts, and calls. A *trigger* is the text that
+begins calls in the format of the model, for example `<tool_call>`. Text before a trigger is free. After it
+the grammar allows only calls of the given tools, with arguments that their schemas accept.
+"""
 
 from __future__ import annotations
 
@@ -126,15 +131,15 @@ def _find_repeat(
     thinking: Any,
     must_call: bool,
 ) -> str:
-    """Return in words which call of a text so far equals an earlier one; "" where none does. `must_call`: a
-    text that is no call is the document that may stand in its place."""
+    """Return a sentence that names the call of a text so far that equals an earlier one; "" where none does.
+    `must_call`: a text without a call is a document that is allowed in place of a call."""
     reply = parse_calls(text, row, tools=tools, thinking=thinking, ended=False)
     return "" if must_call and row.is_document(reply.texts[0]) else without_repeats(reply).repeats
 
 
 def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
-    """Return the ids of a tokenizer's special tokens by their texts; of what is no tokenizer of transformers,
-    none."""
+    """Return the ids of a tokenizer's special tokens by their texts; empty where the object is not a
+    tokenizer of transformers."""
     if hasattr(tokenizer, "all_special_tokens") and hasattr(tokenizer, "convert_tokens_to_ids"):
         return {text: tokenizer.convert_tokens_to_ids(text) for text in tokenizer.all_special_tokens}
     return {}
@@ -142,12 +147,12 @@ def specials_of(tokenizer: Any) -> Mapping[str, int | None]:
 
 @cache
 def _between_calls() -> TextGrammar:
-    """Return what stands between calls where no text may; made once, as reading its pattern takes time."""
+    """Return the grammar between calls where text is not allowed. It is made once: its pattern takes time."""
     return regex(r"[ \t\n\r]{0,8}")
 
 
 class _Builder:
-    """Builds grammars of one format."""
+    """Builds the grammars of the parts of a reply, for one format."""
 
     def __init__(
         self,
@@ -158,14 +163,15 @@ class _Builder:
         self.row, self.marks = row, marks_of(row)
         self.specials, self.policies = specials, dict(policies)
         self.arguments_by_tool: dict[str, TextGrammar] = {}
-        """The arguments of the tools that may be called."""
+        """The grammars of the arguments, by the names of the tools that may be called."""
         by_length = sorted(filter(None, specials), key=len, reverse=True)
         self._special = re.compile("(" + "|".join(map(re.escape, by_length)) + ")") if by_length else None
 
     # --- texts ----------------------------------------------------------------------------------------------
 
     def spell_text(self, text: str) -> TextGrammar:
-        """Return the grammar of a text of the format; special tokens in it stand for themselves."""
+        """Return the grammar of a text of the format. A special token in the text is that token, not its
+        letters."""
         # without special tokens every text of the format is plain
         if self._special is None:
             return literal(text)
@@ -175,24 +181,26 @@ class _Builder:
         return sequence(*(meant.get(part, part) for part in self._special.split(text)))
 
     def is_special(self, text: str) -> bool:
-        """Tell whether a text begins with a special token, which no free text can be mistaken for."""
+        """Return whether a text begins with a special token: free text cannot contain it."""
         return self._special is not None and self._special.match(text) is not None
 
     def free_text(self, *extra_texts: str) -> TextGrammar:
-        """Return free text outside of calls and thoughts, without some more texts too."""
+        """Return the grammar of free text outside of calls and thoughts. `extra_texts` must not occur
+        either."""
         return free_of(self.avoided_texts(*extra_texts))
 
     def reply_text(self, *extra_texts: str) -> TextGrammar:
-        """Return the free text of a reply, without marks of calls too that no special tokens begin."""
+        """Return the grammar of a reply's free text, also without marks of calls that are plain text."""
         return self.free_text(*extra_texts, *filterfalse(self.is_special, self.marks.strays))
 
     def avoided_texts(self, *extra_texts: str) -> list[str]:
-        """Return the texts that free text does not hold, those left out that hold another one."""
+        """Return the texts that free text must not contain; a text that contains another one is left out."""
         texts = dict.fromkeys((*self.row.thinking, *self.row.never, *extra_texts))
         return [text for text in texts if text and not any(part != text and part in text for part in texts)]
 
     def build_thoughts(self, *, is_open: bool) -> TextGrammar:
-        """Return thoughts with their marks; `is_open`: the prompt has written the first one."""
+        """Return the grammar of thoughts with their marks. `is_open`: the prompt has written the first
+        mark."""
         begin, end = self.row.thinking
         other_ends = self.row.text[1:] if self.row.blocks else self.row.triggers if self.row.never else ()
         return sequence(
@@ -205,7 +213,7 @@ class _Builder:
     # --- replies --------------------------------------------------------------------------------------------
 
     def build_reply(self, choice: ToolChoice, thinking: bool | str) -> TextGrammar:
-        """Return whole replies, with thoughts as they are asked for. Errors: UnsupportedError."""
+        """Return the grammar of whole replies; `thinking` is as in `tools`. Errors: UnsupportedError."""
         choice = self.keep_writable(choice)
         if self.row.blocks:
             return self.build_stream(choice, bool(thinking))
@@ -255,7 +263,8 @@ class _Builder:
         return self.spell_text(self.row.lead) + calls
 
     def text_with_triggers(self, rests: Mapping[str, TextGrammar], max_count: int | None) -> TextGrammar:
-        """Return free text with what stands behind triggers."""
+        """Return the grammar of free text in which each trigger is followed by its rest of a call. `rests`
+        has the grammar after each trigger, `max_count` the most calls."""
         words = [text for text in rests if not self.is_special(text)]
         # no trigger is a special token: plain text alone keeps them apart
         if len(words) == len(rests):
@@ -266,12 +275,12 @@ class _Builder:
         return interrupted_text(body, free, max_count)
 
     def build_block(self, begin: str, ends: Sequence[str]) -> TextGrammar:
-        """Return a block of text."""
+        """Return the grammar of a block of text, from the mark `begin` to one of the marks `ends`."""
         end = either(*map(self.spell_text, ends))
         return sequence(self.spell_text(begin), self.reply_text(*self.row.text[1:]), end)
 
     def build_block_reply(self, choice: ToolChoice, *, is_open: bool) -> TextGrammar:
-        """Return replies of a block of text, then calls."""
+        """Return the grammar of replies that are a block of text, then calls."""
         begin, *ends = self.row.text
         parts = [self.build_block("" if is_open else begin, ends)]
         if choice.mode != "none":
@@ -280,7 +289,8 @@ class _Builder:
         return sequence(*parts, self.spell_text(self.row.end))
 
     def build_stream(self, choice: ToolChoice, thinking: bool) -> TextGrammar:
-        """Return replies of blocks in any order. A reply ends with the last call that it may have."""
+        """Return the grammar of replies of blocks in any order. A reply ends with the last call that it may
+        have."""
         separator = self.spell_text(self.row.blocks)
         others = [self.build_thoughts(is_open=False)] if thinking else []
         if not choice.must_call:
@@ -306,8 +316,8 @@ class _Builder:
     # --- calls ----------------------------------------------------------------------------------------------
 
     def build_section(self, choice: ToolChoice, read_prefix: str = "") -> TextGrammar:
-        """Return the grammar of a section: its beginning, calls, its end. `read_prefix`: the part of its
-        beginning that is read already, or that of a call without it."""
+        """Return the grammar of a section: its beginning, calls, its end. `read_prefix`: the part of
+        the section that the text has already, or the part of a call without a section."""
         begin, end = self.row.section
         if not begin:
             return self.build_calls(choice, read_prefix)
@@ -321,7 +331,8 @@ class _Builder:
         )
 
     def build_calls(self, choice: ToolChoice, read_prefix: str = "") -> TextGrammar:
-        """Return one call of one of the tools; the part of it behind a text, of the ways that have it."""
+        """Return the grammar of one call of one of the tools. `read_prefix` is the part that the text has
+        already: only templates that begin with it count."""
         loose_ways = self.row.also if read_prefix else ()
         return either(
             *(
@@ -339,7 +350,7 @@ class _Builder:
         return takes_nothing(tool.closed_schema, {**tool.policies, **self.policies})
 
     def call_parts(self, template: str, tool: Tool) -> Iterator[TextGrammar]:
-        """Yield the parts of a call."""
+        """Yield the grammars of the parts of a call, by a template of the format."""
         for kind, text in template_pieces(template):
             if kind == TEXT:
                 yield self.spell_text(text)

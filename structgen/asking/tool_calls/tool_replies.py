@@ -1,4 +1,8 @@
-"""`Call` and `Reply`: what was read of a reply, and the messages that go back to the model."""
+"""`Call` and `Reply`: the parts of a reply that was read, and the messages that go back to the model.
+
+A *call* is the name of a tool with its arguments. A *message* is a dict of a chat history, for example
+`{"role": "tool", "tool_call_id": "call_0", "content": "3"}`.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ class Call:
 
     name: str
     arguments: Mapping[str, Any]
-    """The values that JSON has; of a call that is still being written, what there is."""
+    """The arguments as JSON values. Of a call that is still being written, those that have come."""
     id: str
-    """The id that the format writes. Where it writes none: by the place in the reply, `call_0`, `call_1`. ""
-    as long as the format may write one behind the arguments."""
+    """The id that the reply has. Where it has none, it counts the calls: `call_0`, `call_1`. "" as long as an
+    id may still follow the arguments."""
     document: str = field(default="{}", compare=False)
     """The arguments as one JSON text."""
     complete: bool = True
@@ -33,7 +37,7 @@ class Call:
     """The tool of that name, where tools were given."""
     format: ToolFormat | None = field(default=None, compare=False, repr=False)
     begun: str = field(default="", compare=False, repr=False)
-    """The beginning of `document` that is sure, while the call is being written: it only grows."""
+    """The beginning of `document` that is certain while the call is being written; it only grows."""
 
     def value(self) -> Any:
         """Return the arguments as the tool's types have them. Of a function they are the keyword arguments as
@@ -82,11 +86,11 @@ class Reply:
     """The text before the first call, between calls, and after the last; one more than there are calls. What
     belongs to no call, though it begins like one, is text."""
     thinking: str | None = None
-    """The thoughts; None where there are none."""
+    """The thoughts of the reply; None where it has none."""
     partial: Call | None = None
-    """The call in which the text ends, once its arguments begin."""
+    """The unfinished call at the end of the text, once its arguments have begun."""
     pending: str = ""
-    """The end of the text, if it may be the beginning of something else and the reply goes on."""
+    """The end of an unfinished reply that may be text, or may begin a call or thoughts."""
     complete: bool = True
     """Whether the text ends outside of thoughts, calls and sections of calls, and no mark of a call is
     missing, doubled or in the place of another."""
@@ -94,7 +98,8 @@ class Reply:
     """What is wrong, with its place in the text: beginnings of calls that are none, and errors of calls. A
     `LooseCallError` is a note: a call was read that its format writes differently."""
     repeats: str = ""
-    """Which call equals an earlier one, in words. It is left out, and all behind it. `sg.run` warns of it."""
+    """A sentence about a call that equals an earlier one. This call and all text after it are left out, and
+    `sg.run` warns of it."""
 
     @property
     def text(self) -> str:
@@ -103,7 +108,7 @@ class Reply:
 
     @property
     def begun_calls(self) -> list[Call]:
-        """The calls, and behind them the one in which the text ends."""
+        """The finished calls, and after them the unfinished call at the end of the text, if there is one."""
         return self.calls if self.partial is None else [*self.calls, self.partial]
 
     def message(self) -> JsonObject:

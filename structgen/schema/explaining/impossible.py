@@ -23,18 +23,18 @@ from structgen.schema.recogniser.schema_network import SchemaNetwork
 from structgen.schema.recogniser.smallest_contradiction import find_contradiction
 
 MOST_QUESTIONS = 20_000
-"""Branches, keys and constants that are examined, some 0.1 ms each. Those of a place with many required keys,
-items or branches count many times: see `_count_questions`."""
+"""The most branches, keys and constants that are examined, some 0.1 ms each. Those of a place with many
+required keys, items or branches count several times (`_count_questions`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Impossible:
-    """A part of a schema that no document makes use of."""
+    """A part of a schema that no document uses."""
 
     pointer: str
-    """Its JSON pointer."""
+    """The JSON pointer of the part."""
     what: str
-    """`this branch of oneOf`, `the property "a"`, `the value 3 of enum`."""
+    """The part in words: `this branch of oneOf`, `the property "a"`, `the value 3 of enum`."""
     why: str
 
 
@@ -44,12 +44,12 @@ class _Part(NamedTuple):
     label: str
     schema: Schema
     further_schemas: tuple[Schema, ...]
-    """Schemas of the question that the value meets, too, and that the text does not have."""
+    """More schemas that the value must meet for the question; no text contains them."""
     met: tuple[Literal, ...] = ()
     """Literals of a value of the place that uses the part, that of the part last; empty where the part is
     about another value."""
     member: int = -1
-    """The index of a value in its enum."""
+    """The index of the value in its enum; -1: the part is not a value of an enum."""
 
 
 _Place: TypeAlias = tuple[tuple[Literal, ...], tuple[Literal, ...]]
@@ -69,7 +69,7 @@ def find_impossible(network: SchemaNetwork, demands: Iterable[int]) -> tuple[lis
     oracle = network.oracle
     empty_parts: dict[tuple[Schema, int], tuple[_Part, tuple[Literal, ...]] | None] = {}
     """The parts, with the literals that exclude each other; None once a part can hold."""
-    # Of the first places all literals are examined.
+    # At the first places all literals are examined.
     stack: list[_Place] = []
     for demand in demands:
         if demand != NOTHING:

@@ -30,7 +30,7 @@ from structgen.schema.reading.suspect_keywords import find_suspects
 
 
 class KeywordStanding(Enum):
-    """How a keyword was taken."""
+    """The effect of a keyword on the documents of the schema."""
 
     ENFORCED = "enforced"
     """Every document obeys it."""
@@ -66,9 +66,9 @@ class KeywordReport:
     policies: Policies
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
-    """Notes on the document as a whole: names given twice, an unknown `$schema`."""
+    """Notes on the whole document: names that occur twice, an unknown `$schema`."""
     may_dead_end: tuple[str, ...] = ()
-    """Places that the liveness oracle could not decide, compiled under `Limits(liveness="flag")`."""
+    """The places of which it is not known whether a value exists, under `Limits(liveness="flag")`."""
 
     @property
     def enforced(self) -> tuple[Finding, ...]:
@@ -105,7 +105,8 @@ class KeywordReport:
         }
 
     def _standings_by_place(self) -> dict[str, dict[str, dict[str, str]]]:
-        """Return pointer -> standing -> keyword -> why."""
+        """Return the reasons by pointer, standing and keyword: `{"#/a": {"redundant": {"minLength":
+        "..."}}}`."""
         places: dict[str, dict[str, dict[str, str]]] = {}
         for finding in self.findings:
             place = places.setdefault(finding.pointer, {standing.value: {} for standing in KeywordStanding})

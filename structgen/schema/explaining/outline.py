@@ -37,13 +37,13 @@ from structgen.schema.meaning.shape import (
 from structgen.schema.recogniser.schema_network import SchemaNetwork
 
 MOST_LINES = 20_000
-"""Lines of one outline; further lines are counted."""
+"""The most lines of one outline; further lines are only counted."""
 MOST_KINDS = 500
-"""Kinds of one object or array that are described one by one."""
+"""The most kinds of one object or array that are described one by one."""
 DEEPEST_SOURCES = 500
-"""Levels down to which the schema's places are spelled out: pointers grow with each level."""
+"""The deepest level at which pointers of the schema are shown: they grow with each level."""
 _FREE = ["an object with any keys", "an array of any values", "a string", "a number", "true or false", "null"]
-"""The words of a value of which nothing is asked."""
+"""The words for a value that the schema does not restrict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Line:
     label: str
     """`"name"`, `each item`, `kind 2 of 3`; empty for the document and for conditions."""
     need: str
-    """Of a key: `required`, `optional`, or `never` where no document holds it; else empty."""
+    """For a key: `required`, `optional`, or `never` where no document has it. Empty for other lines."""
     what: str
-    """The value, in words."""
+    """A description of the value in words."""
     sources: tuple[str, ...]
-    """JSON pointers of the schemas of this place; empty where nothing is asked."""
+    """The JSON pointers of the schemas of this place; empty where nothing is required of the value."""
     same_as: int = -1
     """The index of the line whose inner lines hold here too, -1 where they follow here."""
 

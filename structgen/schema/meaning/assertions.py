@@ -1,4 +1,8 @@
-"""Keywords of objects and arrays, read as plain facts, steps to take up and choices."""
+"""Reads the keywords of objects and arrays into a conjunction: as plain facts, further steps, and choices.
+
+A *fact* is settled at once, for example `minItems: 2`. A *step* is a literal or an obligation that the
+conjunction takes up later, for example each schema of `allOf`. A *choice* is a disjunction such as `anyOf`.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +27,18 @@ RankedSchema: TypeAlias = tuple[Schema, Rank]
 
 
 class Condition(NamedTuple):
-    """`if`, or that a key of `dependentSchemas` is there."""
+    """A condition: the test of `if`, or the presence of a key of `dependentSchemas`."""
 
     holds: Step
     fails: Step
     test: list[RankedSchema]
-    """The schema of `if`; empty for a key."""
+    """The schema of `if`; empty where the condition is the presence of a key."""
     then: list[RankedSchema]
     otherwise: list[RankedSchema]
 
 
 class Assertions:
-    """Reads schemas into facts, steps to take up and choices to be made."""
+    """Reads the keywords of schemas into facts, steps and choices of a conjunction."""
 
     def __init__(self, tables: PlaceTables) -> None:
         self.tables = tables
@@ -73,7 +77,7 @@ class Assertions:
             self._add_combinators(facts, schema, rank, kind)
         child = unevaluated_schema(schema, kind)
         if child is not None and tables.literal_of(child) is not ALWAYS:
-            # Its meaning depends on the schemas beside it: `Evaluation` turns it into facts at the end.
+            # The keyword depends on the schemas beside it: `Evaluation` turns it into facts at the end.
             facts.watching.append(Watch(schema, rank, False))
         return True
 
@@ -98,7 +102,7 @@ class Assertions:
         facts.bound_size(schema.min_items, schema.max_items)
         facts.unique |= schema.unique_items
         if schema.contains is not None and (schema.min_contains or schema.max_contains is not None):
-            # `contains` counts items and says nothing of how they are written.
+            # `contains` counts items, however they are written.
             literal = self.tables.judging_literal(self.tables.literal_of(schema.contains))
             facts.count_items(ItemCounter(literal, schema.min_contains, schema.max_contains))
 
@@ -131,11 +135,11 @@ class Assertions:
                 facts.take_choice([(condition.holds, *then), (condition.fails, *otherwise)])
 
     def _asking_steps(self, parts: Iterable[RankedSchema]) -> list[Hold]:
-        """Return the steps that parts of a schema hold, without those that hold anyway."""
+        """Return a step for each of some schemas: the schema holds. Schemas that always hold are left out."""
         return [step for step in map(self.hold_step, parts) if step.literal is not ALWAYS]
 
     def hold_step(self, part: RankedSchema) -> Hold:
-        """Return the step that a part of a schema holds."""
+        """Return the step that takes up a part of a schema: the part holds."""
         return Hold(self.tables.literal_of(part[0]), part[1])
 
     def conditions_of(self, schema: Schema, rank: Rank, kind: int) -> Iterator[Condition]:

@@ -1,10 +1,13 @@
-"""The keywords of a branch about the keys of an object, for everything that compares, denies or divides
-branches.
+"""Reads what a branch of a union says about the keys of an object, so that branches can be compared or
+denied.
 
-It is a conjunction of *clauses*. Of a clause one alternative holds: a key is there, with such a value; a key
-is absent; there are so many members. Clauses about one key alone are *facts*, which tell branches apart. They
-are read under the assumption that some keys are absent: a branch that requires one of them has no such
-object, and branches that differ in these keys alone say the same.
+A branch is read as a conjunction of *clauses*. A *clause* is a set of alternatives, one of which holds: a key
+is there with such a value; a key is absent; there are so many members. For example `{"required": ["a"],
+"properties": {"b": B}}` has two clauses: "`a` is there", and "`b` is absent or meets B". Clauses about one
+key alone are *facts*, and tell branches apart.
+
+Facts are read under the assumption that some keys are absent. A branch that requires one of these keys has no
+such object. Branches that differ in these keys alone mean the same.
 """
 
 from __future__ import annotations
@@ -24,12 +27,12 @@ Clauses: TypeAlias = list[Obligation]
 """A conjunction of disjunctions; an empty disjunction is false."""
 
 CLAUSES = 24
-"""Clauses that one choice may become."""
+"""The most clauses that one choice may become."""
 CLAUSE_SIZE = 64
-"""Alternatives of one clause."""
+"""The most alternatives of one clause."""
 _NESTED = 8
-"""Unions within unions are read to this depth, below which a branch is compared by its identity alone; and
-`not` within `not` as clauses."""
+"""The depth to which unions within unions, and `not` within `not`, are read. Deeper branches are compared by
+their identity alone."""
 
 
 class BranchFacts(NamedTuple):
@@ -41,11 +44,11 @@ class BranchFacts(NamedTuple):
     finite: Mapping[str, frozenset[Hashable]]
     """The finitely many values that a key may have, as keys of equality."""
     residue: Hashable
-    """Literals with equal residues have the same objects among those that hold none of the keys."""
+    """A key of comparison: literals with equal ones accept the same objects among those without the keys."""
 
 
 class BranchReader:
-    """Reads what literals say of keys, and remembers it."""
+    """Reads the facts and clauses of literals, and remembers them."""
 
     def __init__(self, reader: Assertions, obligations: Obligations) -> None:
         self.reader = reader
@@ -114,7 +117,7 @@ class BranchReader:
         return clauses
 
     def own_clauses(self, conjunction: FactConjunction) -> Clauses:
-        """Return the clauses of the keys that a branch names, and of how many there are."""
+        """Return the clauses about the keys that a branch names, and about the number of members."""
         # Each key with a literal of its value; a key may come more than once.
         literal_pairs = [
             (key, self.tables.literal_of(child))

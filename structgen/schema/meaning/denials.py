@@ -1,4 +1,8 @@
-"""Adds the negation of a schema to a conjunction: the schema fails in one of several ways."""
+"""Adds the negation of a schema to a conjunction of facts.
+
+A schema fails in one of several ways. For example `{"required": ["a"], "maxProperties": 2}` fails where the
+key `a` is absent, or where there are three members. Each such way is an *alternative* of an obligation.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ from structgen.schema.reading.model import Schema
 
 
 class Denials:
-    """Reads schemas, and takes up the ways in which they fail."""
+    """Adds the ways in which schemas fail to conjunctions of facts."""
 
     def __init__(self, overlaps: OverlappingBranches) -> None:
         self.overlaps = overlaps
@@ -51,7 +55,7 @@ class Denials:
         rank: Rank,
         kind: int,
     ) -> bool:
-        """Take up the negation of a schema: one of its keywords fails. Return False where none can fail.
+        """Add the negation of a schema: one of its keywords fails. Return False where no keyword can fail.
 
         `rank` is the position of the negation in the text, for example `(0, 2)`; `kind` is OBJECT or ARRAY.
         """
@@ -66,18 +70,19 @@ class Denials:
         conjunction = self.reader.facts_of(schema, kind)
         if conjunction is None:
             return True
-        # All failures that one member, or the number of members, settles are one obligation and no choice,
-        # whichever conjunct they stand in.
+        # All failures that one member, or the number of members, can settle become one obligation. They may
+        # come from several conjuncts; none of them becomes a choice.
         events = tuple(dict.fromkeys(self._failure_events(conjunction, kind)))
         branches: Choice = [(Obligate(events),)] if events else []
         branches.extend(self._other_denials(conjunction, rank, kind))
-        # A branch without steps holds anyway, and so does the whole choice.
+        # A branch without steps always holds, and then the choice does, too.
         if all(branches):
             facts.take_choice(branches)
         return True
 
     def _failure_events(self, conjunction: FactConjunction, kind: int) -> Iterator[Alternative]:
-        """Yield the events of which one alone makes a conjunction fail: a member, or a number of members."""
+        """Yield the alternatives that make a conjunction fail: each is about one member or the number of
+        members."""
         yield from map(Without, conjunction.required_keys)
         for key, literals in conjunction.values.items():
             for literal in literals:

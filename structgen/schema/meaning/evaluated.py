@@ -1,10 +1,12 @@
-"""`unevaluatedProperties` and `unevaluatedItems`: the members that no other keyword has evaluated.
+"""`unevaluatedProperties` and `unevaluatedItems`: rules for the members that no other keyword has evaluated.
 
-A member is evaluated by a keyword of the schema itself, or of a subschema that judges the same value and
-holds: `allOf` and references always, a branch of `anyOf`, `oneOf`, `if` or `dependentSchemas` where it is
-true. So the evaluated members depend on the truth of those branches, the *guards*. Once the guards that
-matter are decided, the keyword is a plain fact: `additionalProperties` or `items` over the union of the
-members. Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
+A member is *evaluated* by a keyword of the schema itself, or by a subschema that judges the same value and
+holds. Subschemas of `allOf` and references always hold. A branch of `anyOf`, `oneOf`, `if` or
+`dependentSchemas` evaluates members where it is true. So the evaluated members depend on the truth of those
+branches, the *guards*. Once the guards that matter are decided, the keyword is a plain fact:
+`additionalProperties` or `items` over the union of the members.
+
+Source: JSON Schema Core 2020-12, sections 10.3, 11.2, 11.3.
 """
 
 from __future__ import annotations
@@ -34,14 +36,14 @@ from structgen.schema.meaning.shape import Alternative, AtKey, AtOther, FromInde
 from structgen.schema.reading.model import Schema, in_place
 
 _GUARDS_AS_CLAUSES = 4
-"""From so many guards on they become clauses of one conjunction, if clauses can express them; fewer guards
-are decided one by one."""
+"""The least number of guards that become clauses of one conjunction, if clauses can express them. Fewer
+guards are decided one by one."""
 
 
 @dataclass(slots=True, eq=False)
 class EvaluatedMembers:
-    """Evaluated members: names, patterns of keys, the first items, items that meet a literal, or all
-    (`covers_all`)."""
+    """A set of evaluated members: names, patterns of keys, a number of first items, items that meet a
+    literal. `covers_all`: all members."""
 
     names: dict[str, None] = field(default_factory=dict)
     patterns: dict[str, None] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class EvaluatedMembers:
                 self.contains[literal] = schema.contains
 
     def covers_members(self, members: EvaluatedMembers) -> bool:
-        """Return whether `members` adds nothing."""
+        """Return whether all of `members` are in this set already."""
         return self.covers_all or (
             not members.covers_all
             and members.names.keys() <= self.names.keys()
@@ -80,10 +82,10 @@ class EvaluatedMembers:
 
 @dataclass(frozen=True, slots=True)
 class BranchGuard:
-    """A branch whose truth is open, and so whether it evaluates its members."""
+    """A branch of which it is not known yet whether it holds, and so whether it evaluates its members."""
 
     choice: Choice
-    """The choice that decides it; empty where a choice that is open already decides it."""
+    """The choice that decides the guard; empty where an open choice of the conjunction decides it already."""
     parts: tuple[Schema, ...]
     """The schemas that evaluate members where the guard holds."""
     holds: Step | None
@@ -91,7 +93,7 @@ class BranchGuard:
 
 
 class Evaluation:
-    """Turns `unevaluated*` into plain facts; one for each network, its results are remembered."""
+    """Turns `unevaluated*` into plain facts. A network has one such object, which remembers its results."""
 
     def __init__(self, reader: ClauseReader, limits: Limits) -> None:
         self.tables = reader.tables
@@ -100,7 +102,7 @@ class Evaluation:
         self._possible: dict[tuple[int, int], EvaluatedMembers] = {}
 
     def settle_watched(self, facts: FactConjunction, kind: int) -> bool:
-        """Turn the watched keywords whose guards are known into facts, ask for the guards of the others.
+        """Turn the watched keywords whose guards are known into facts, and add choices for the other guards.
 
         Returns whether anything was added to `facts`. Linear in the schemas that judge the value.
         """
@@ -108,7 +110,7 @@ class Evaluation:
         has_changed = False
         for watch in facts.watching:
             members, open_ = self._walk_schemas(watch, kind, facts)
-            # Each guard that is decided by a choice doubles the shapes: clauses do not.
+            # Each guard that a choice decides doubles the number of shapes; clauses do not.
             if len(open_) >= _GUARDS_AS_CLAUSES and kind == OBJECT and not watch.is_negated:
                 clauses = self._guard_clauses(watch.schema, members, open_, facts.obligations)
                 if clauses is not None:
@@ -155,7 +157,7 @@ class Evaluation:
                 continue
             visited.add(schema.id)
             members.add_keywords(schema, kind, self.tables)
-            # An inner `unevaluated*` evaluates all that is left.
+            # An inner `unevaluated*` evaluates all other members.
             if schema is not watch.schema and unevaluated_schema(schema, kind) is not None:
                 members.covers_all = True
             stack.extend(rank_parts(schema, rank, "$ref", schema.ref))
@@ -210,7 +212,8 @@ class Evaluation:
             yield BranchGuard([(holds,), (fails,)], parts, None if is_split else holds)
 
     def _truth_of(self, step: Step, kind: int, known_facts: KnownFacts) -> bool | None:
-        """Return the truth of a step; None where it is open. A literal is counted as a step of the call."""
+        """Return whether a step holds; None where this is not known. A literal counts as a step of the
+        call."""
         if isinstance(step, Hold) and step.literal.schema is not ALWAYS.schema:
             literal = step.literal
             # The schema is for other types alone: no object, or array, meets it.
@@ -265,12 +268,12 @@ class Evaluation:
             found_clauses.extend(clauses)
         if self.reader.busy_keys((*found_clauses, *obligations)):
             return None
-        # The clauses take care of these names: for the keyword they are evaluated.
+        # The clauses cover these names, so that the keyword treats them as evaluated.
         members.names.update(dict.fromkeys(names))
         return found_clauses
 
     def _may_add(self, members: EvaluatedMembers, parts: Iterable[Schema], kind: int) -> bool:
-        """Return whether some of the schemas might evaluate more than was found."""
+        """Return whether some of the schemas might evaluate members that are not in `members`."""
         return not all(members.covers_members(self._possible_members(part, kind)) for part in parts)
 
     def _possible_members(self, root: Schema, kind: int) -> EvaluatedMembers:
@@ -321,9 +324,12 @@ class Evaluation:
         prefix: int,
         contains: tuple[Schema, ...],
     ) -> Schema:
-        """Return the schema of `_make_facet`: one for equal members, or a recursive schema would have ever
-        new demands. For example the names `("a",)` are `properties` that allow anything, beside the keyword
-        as `additionalProperties`. The parameters are those of `EvaluatedMembers`, as tuples."""
+        """Return the schema of `_make_facet`. For equal members it is the same object: otherwise a recursive
+        schema would have ever new demands.
+
+        For example the names `("a",)` become `properties` that allow anything, and the keyword becomes
+        `additionalProperties`. The parameters are the fields of `EvaluatedMembers`, as tuples.
+        """
         tables = self.tables
         child = unevaluated_schema(schema, kind)
         assert child is not None

@@ -1,5 +1,10 @@
-"""A conjunction under construction, the facts that a branch adds to it, and the truth that follows from
-them."""
+"""Collects the facts of one conjunction of schemas, and settles what follows from them.
+
+A *fact* is a plain statement about an object or an array, for example "the key `a` is required". A *step* is
+something that the conjunction must still take up: a literal, an obligation, an `unevaluated*` keyword. An
+*obligation* is a set of *alternatives*, one of which must come true. `FactConjunction` holds all of these.
+`KnownFacts` says which alternatives are surely true, or surely false, under the facts so far.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +36,7 @@ Rank: TypeAlias = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The step that a literal holds."""
+    """A step: take up a literal that holds for the value."""
 
     literal: Literal
     rank: Rank = field(compare=False)
@@ -39,24 +44,25 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Obligate:
-    """The step that one of some alternatives holds."""
+    """A step: take up an obligation, that is, one of some alternatives must come true."""
 
     alternatives: Obligation
 
 
 def presence_step(key: str) -> Obligate:
-    """Return the step that a key is there."""
+    """Return the step that requires a key."""
     return Obligate((AtKey(key, ()),))
 
 
 def absence_step(key: str) -> Obligate:
-    """Return the step that a key is not there."""
+    """Return the step that forbids a key."""
     return Obligate((Without(key),))
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """`unevaluatedProperties` or `unevaluatedItems` of a schema holds, or fails where `is_negated`."""
+    """A step: wait until the evaluated members of a schema are known, then take up its `unevaluated*`
+    keyword. `is_negated`: the keyword must fail."""
 
     schema: Schema
     rank: Rank
@@ -64,33 +70,33 @@ class Watch:
 
 
 EXPANDED = "What may stand here"
-"""The subject of the error of a call that has spent its steps on conjunctions."""
+"""The subject of the error that is raised where a call has spent its steps on conjunctions."""
 Step: TypeAlias = Hold | Obligate | ItemCounter | Watch
 Choice: TypeAlias = list[tuple[Step, ...]]
 
 
 @dataclass(slots=True, eq=False)
 class FactConjunction:
-    """A conjunction under construction."""
+    """A conjunction of facts about one object or array, while it is built from the keywords of schemas."""
 
     pending: list[Step] = field(default_factory=list)
-    """The steps that the construction has not taken yet."""
+    """The steps that are not taken yet; the last one comes next."""
     true_literals: dict[Literal, None] = field(default_factory=dict)
     """The literals that hold."""
     choices: list[Choice] = field(default_factory=list)
-    """Disjunctions: of each, one way holds."""
+    """The disjunctions that are not yet split: one branch of each must hold. A branch is a tuple of steps."""
     facets: list[tuple[Rank, Schema]] = field(default_factory=list)
-    """Schemas whose keywords speak of members by key or of items, with the ranks of these."""
+    """The schemas whose keywords about members, or about items, hold; each with its position in the text."""
     required_keys: dict[str, None] = field(default_factory=dict)
     values: dict[Any, tuple[Literal, ...]] = field(default_factory=dict)
-    """More literals for values: by the key of a member, or the index of an item."""
+    """More literals for values, by the key of a member or the index of an item."""
     lo: int = 0
     hi: int | None = None
-    """The least and the most members or items."""
+    """The most members or items; `lo` is the least number. None: no bound."""
     key_literals: list[Literal] = field(default_factory=list)
-    """Literals that each key, as a string, meets."""
+    """The literals that each key, as a string, must meet."""
     conditional: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    """A key, and the keys that are required where it is there."""
+    """Pairs of a key and the keys that are required where it is present."""
     obligations: list[Obligation] = field(default_factory=list)
     counters: list[ItemCounter] = field(default_factory=list)
     unions: list[tuple[Schema, Rank]] = field(default_factory=list)
@@ -99,27 +105,27 @@ class FactConjunction:
     """The `unevaluated*` keywords that are still to be turned into facts."""
     unique: bool = False
     different: list[Rest] = field(default_factory=list)
-    """Excluded values."""
+    """The values that the object or array must not equal."""
 
     def make_branch(self, steps: Iterable[Step]) -> FactConjunction:
-        """Return a conjunction that takes up more steps, the first one first; this one stays as it is."""
+        """Return a copy of this conjunction with more steps to take, the first one next."""
         new = FactConjunction()
         for name in FactConjunction.__slots__:
             value = getattr(self, name)
-            if value or value == 0:  # most are empty, as they begin
+            if value or value == 0:  # most are empty, as in a new conjunction
                 # Lists and dictionaries are copied, one level deep: their members never change.
                 setattr(new, name, value.copy() if hasattr(value, "copy") else value)
         new.pending.extend(reversed(list(steps)))
         return new
 
     def bound_size(self, lo: int, hi: int | None) -> None:
-        """Take up bounds on the number of members or items."""
+        """Add bounds on the number of members or items; `hi` None: no upper bound."""
         self.lo = max(self.lo, lo)
         if hi is not None:
             self.hi = hi if self.hi is None else min(self.hi, hi)
 
     def count_items(self, counter: ItemCounter) -> None:
-        """Take up how many items meet a literal."""
+        """Add a bound on the number of items that meet a literal."""
         if counter.literal is ALWAYS:
             self.bound_size(counter.min_count, counter.max_count)
         elif counter.literal is not NEVER:
@@ -129,7 +135,7 @@ class FactConjunction:
             self.bound_size(1, 0)
 
     def take_choice(self, choice: Choice) -> None:
-        """Take up a choice; one without branches is a contradiction."""
+        """Add a choice. A single branch is taken at once; a choice without branches is a contradiction."""
         if len(choice) > 1:
             self.choices.append(choice)
         elif choice:
@@ -142,7 +148,7 @@ class FactConjunction:
 
 
 class Obligations:
-    """Simplifies conjunctions; every step keeps the language."""
+    """Simplifies conjunctions of facts. Each simplification keeps the set of values."""
 
     def __init__(self, tables: PlaceTables, scalars: Scalars) -> None:
         self.tables = tables
@@ -206,7 +212,10 @@ class Obligations:
         return not any(map(known_facts.is_impossible, facts.required_keys))
 
     def take_obligation(self, facts: FactConjunction, obligation: Obligation) -> bool:
-        """Turn an obligation into a plain fact where it is one; return whether it was."""
+        """Turn an obligation into a plain fact where it amounts to one; return whether it did.
+
+        For example the obligation `(Without("a"),)` forbids the key "a".
+        """
         match obligation:
             case (Without(key),):
                 facts.add_value(key, (NEVER,))
@@ -217,7 +226,7 @@ class Obligations:
                 facts.bound_size(count, None)
             case (AtMost(count),):
                 facts.bound_size(0, count)
-            # "Absent, or of such a value" is a fact about the value alone.
+            # "The key is absent, or its value meets these literals" restricts the value alone.
             case (Without(key), AtKey(other_key, literals)) | (AtKey(other_key, literals), Without(key)) if (
                 key == other_key
             ):
@@ -230,7 +239,8 @@ class Obligations:
         return True
 
     def _denied_by_value(self, literal: Literal) -> Literal:
-        """Return a literal which, if it denies a schema, only judges values."""
+        """Return a literal; a negated one is replaced by one that only judges values, however they are
+        written."""
         if literal.is_negated:
             return self.tables.judging_literal(literal)
         return literal
@@ -246,8 +256,8 @@ class KnownFacts:
         self._key_literals: dict[str, tuple[Literal, ...]] = {}
 
     def open_ways(self, obligation: Obligation) -> Obligation | None:
-        """Return the alternatives of an obligation that may still hold, without what they need not ask; None
-        where one surely holds."""
+        """Return the alternatives of an obligation that may still hold, without literals that hold anyway.
+        None where one alternative surely holds."""
         open_alternatives: list[Alternative] = []
         for alternative in obligation:
             truth = self.truth_of_alternative(alternative)

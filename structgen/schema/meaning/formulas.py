@@ -1,4 +1,10 @@
-"""Formulas over strings and numbers, folded as they are built, and plain answers about them."""
+"""Builds formulas over strings and numbers in simplified form, and answers plain questions about them.
+
+A *formula* describes a set of strings or numbers. An *atom* is the smallest formula: a pattern, a length, a
+set of words, ranges of numbers. `All`, `Any_` and `Not` combine formulas. For example `minLength: 2` with
+`pattern: "^a"` is `All((Length(2, None), Pattern("^a")))`. *Folded* means simplified while it is built: the
+conjunction of two lengths is one length.
+"""
 
 from __future__ import annotations
 
@@ -29,19 +35,21 @@ from structgen.base.language.number_ranges import Cut, Ranges, intersect_ranges,
 from structgen.schema.meaning import simple_patterns
 
 EXACT_EXPONENT = 5_000
-"""Exact arithmetic on decimals is done up to this exponent; beyond it the number automata are asked."""
+"""The greatest exponent for exact arithmetic on decimals; beyond it the number automata are asked."""
 LISTED = 1_000
-"""Members of a finite set that are looked at one by one: each costs some 20 us where automata are asked."""
+"""The most members of a finite set that are tested one by one. Each costs some 20 us where automata are
+asked."""
 FEW_DIGITS = 12
-"""Digits of bounds and divisors whose multiples next to them need no more than every policy allows, and are
-different doubles."""
+"""The most digits of bounds and divisors for quick answers. The multiples next to such bounds can be written
+under every policy, and are different doubles."""
 _FEW_REMAINDERS = 4
-"""Digits of a divisor that surely has an automaton."""
+"""The most digits of a divisor that surely has an automaton."""
 
 
 def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> bool:
-    """Return whether numbers that meet bounds and a divisor can be written by every policy, if there are any;
-    else the automata are asked, which refuse what is too large by name."""
+    """Return whether bounds (`ends`) and a divisor have few digits. Numbers that meet them can then be
+    written under every policy. For other bounds the automata are asked, and they refuse those that are too
+    large."""
     if divisor is not None and len(divisor.normalize().as_tuple().digits) > _FEW_REMAINDERS:
         return False
     for value in (*ends, divisor):
@@ -53,7 +61,8 @@ def has_few_digits(ends: Iterable[Decimal | None], divisor: Decimal | None) -> b
 
 
 def negation(formula: Formula) -> Formula:
-    """Return the complement, folded where it is a constant, a complement itself, or a set of numbers."""
+    """Return the complement of a formula. It is simplified for a constant, a complement, or a set of
+    numbers."""
     if isinstance(formula, Not):
         return formula.of
     if isinstance(formula, Ranges):
@@ -62,7 +71,7 @@ def negation(formula: Formula) -> Formula:
         return FALSE
     if formula == FALSE:
         return TRUE
-    # a complement of complements says what must hold: lengths are met then, and contradictions seen
+    # "not (not A or B)" becomes "A and not B": lengths are then intersected, and contradictions found
     if isinstance(formula, Any_) and any(isinstance(part, Not) for part in formula.of):
         return conjunction([negation(part) for part in formula.of])
     if isinstance(formula, All) and any(isinstance(part, Not) for part in formula.of):
@@ -71,9 +80,9 @@ def negation(formula: Formula) -> Formula:
 
 
 def disjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the union. Words are joined, and ranges of numbers whose other conjuncts are equal; duplicates
-    and constants are folded. Linear, but for the cuts of ranges."""
-    # Dictionaries keep the order of the parts: equal unions are equal formulas, which automata are kept by.
+    """Return the union of formulas, simplified. Sets of words become one, and so do ranges of numbers whose
+    other conjuncts are equal. Duplicates and constants are dropped. Linear, but for the cuts of ranges."""
+    # Dictionaries keep the order of the parts: equal unions are equal formulas, and share an automaton.
     parts: dict[Formula, None] = {}
     words: list[frozenset[str]] = []
     ranges: dict[tuple[Formula, ...], list[Ranges]] = {}
@@ -137,8 +146,8 @@ def is_multiple(value: Decimal, of: Decimal) -> bool:
 def evaluate_formula(formula: Formula, leaf: Callable[[Formula], bool]) -> bool:
     """Return the truth of a formula, where `leaf` gives the truth of an atom.
 
-    It asks for no more atoms than it takes (an `All` ends at its first false part), and keeps its own stack:
-    formulas nest deeper than Python's.
+    It asks only for the atoms that it needs: an `All` ends at its first false part. It keeps its own stack,
+    since formulas nest deeper than Python's stack.
     """
     if not isinstance(formula, (Not, All, Any_)):
         return leaf(formula)
@@ -184,7 +193,8 @@ def number_meets(formula: Formula, value: Decimal) -> bool:
 
 
 def conjunction(formulas: Iterable[Formula]) -> Formula:
-    """Return the intersection: ranges of numbers and lengths are met, constants and contradictions folded.
+    """Return the intersection of formulas, simplified: ranges and lengths are intersected, constants dropped,
+    and plain contradictions become FALSE.
 
     Words are not filtered here (`Scalars.narrow_formulas` does that, for it may have to ask the automata).
     """
@@ -247,7 +257,7 @@ def _denies_ranges(formula: Formula) -> bool:
 
 
 def _take_denied_ranges(conjunct_parts: dict[Formula, None]) -> list[Ranges]:
-    """Take the negations with ranges out of the parts of a conjunction, and return the numbers that they
+    """Take negated ranges out of the parts of a conjunction, and return the ranges of numbers that they
     leave.
 
     A negation of ranges alone leaves its complement, which is returned. A negation of ranges and other parts
@@ -278,7 +288,7 @@ def are_disjoint(a: Formula, b: Formula) -> bool:
 
 
 def is_empty(formula: Formula) -> bool:
-    """Return whether nothing meets a formula, for a reason that takes no automaton. False: unknown.
+    """Return whether nothing meets a formula, for a reason that needs no automaton. False: unknown.
 
     Cost: the parts of a conjunction, for each part that is a complement.
     """
@@ -290,7 +300,7 @@ def is_empty(formula: Formula) -> bool:
     has_numbers = any(isinstance(part, (Ranges, Multiple)) for part in parts)
     if has_numbers and quick_number(formula) is False:
         return True
-    # Of ranges, lengths and words a conjunction has one each; they were met when it was built.
+    # A conjunction has at most one part each of ranges, lengths and words: it was simplified when built.
     prefixes = [simple_patterns.literal_prefix(part.source) for part in parts if isinstance(part, Pattern)]
     known_prefixes = sorted((prefix for prefix in prefixes if prefix), key=len)
     # All must be prefixes of one string: each is one of the next longer.
@@ -321,8 +331,7 @@ def _surely_implies(parts: Sequence[Formula], target: Formula) -> bool:
 
 
 Span: TypeAlias = tuple[tuple[Any, ...], tuple[Any, ...]]
-"""The first and the last of a set of values, in an order of all values: kind by kind, texts and numbers by
-value."""
+"""The first and the last value of a set, as sort keys. All values are ordered by kind, then by value."""
 ALL: Span = (0,), (64,)  # the kinds are bits from 1 to 32
 
 
@@ -355,7 +364,7 @@ def neighbour_pairs(spans: Sequence[Iterable[Span]]) -> Iterator[tuple[int, int]
     Cost: n log n, and the pairs of spans that overlap.
     """
     found_pairs: set[tuple[int, int]] = set()
-    # A sweep in the order of the first values: the spans that have not ended are active.
+    # A sweep over the spans in the order of their first values; spans that have not ended are active.
     active: list[tuple[tuple[Any, ...], int]] = []
     in_order = sorted((*span, index) for index, row in enumerate(spans) for span in row)
     for low, high, index in in_order:
@@ -406,12 +415,12 @@ def branch_exclusions(
 
 
 def is_local(formula: Formula) -> bool:
-    """Return whether membership of a word is decided without patterns and formats."""
+    """Return whether a formula can be decided for a word without patterns and formats."""
     return not any(isinstance(atom, (Pattern, Format)) for atom in atoms(formula))
 
 
 def quick_string(formula: Formula) -> bool | None:
-    """Return whether a string meets the formula where that shows at once, else None."""
+    """Return whether some string meets a formula, where that is clear at once; else None."""
     part = formula.of if isinstance(formula, Not) else formula
     # Finite sets are never empty, and leave strings out that are not in them.
     if isinstance(part, Words) or isinstance(formula, (Length, Format)):
@@ -420,7 +429,7 @@ def quick_string(formula: Formula) -> bool | None:
 
 
 def is_of_values(formula: Formula) -> bool:
-    """Return whether membership of a number is decided by its value, however it is written."""
+    """Return whether a formula depends only on the value of a number, and not on how it is written."""
     return not any(isinstance(atom, PlainInteger) for atom in atoms(formula))
 
 
@@ -434,7 +443,7 @@ def steps_and_ranges(formula: Formula) -> tuple[list[Decimal], Ranges, bool]:
 
 
 def quick_number(formula: Formula) -> bool | None:
-    """Return whether a number meets the formula; None where plain arithmetic does not decide it."""
+    """Return whether some number meets a formula; None where plain arithmetic does not decide it."""
     if isinstance(formula, Any_):
         if any(map(quick_number, formula.of)):
             return True
@@ -469,7 +478,7 @@ def _multiples_between(low: Cut, high: Cut, step: Decimal) -> bool:
     size = Fraction(step)
     first = ceil(Fraction(low[0]) / size) * size
     last = floor(Fraction(high[0]) / size) * size
-    # A cut is a number and whether it lies after that number: the number itself is in or out.
+    # A cut is a pair: a number, and whether the cut lies after that number.
     if low[1] and first == low[0]:
         first += size
     if not high[1] and last == high[0]:

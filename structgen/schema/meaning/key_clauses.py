@@ -1,12 +1,15 @@
-"""Choices about the keys of an object: as cases of the value of one key, or as obligations.
+"""Turns choices between schemas about keys into cases of one key's value, or into obligations.
 
-Choices multiply shapes where each is split. Twenty `if` on twenty keys are a million shapes, or twenty
-obligations of one shape: a choice between plain schemas is a conjunction of clauses, each of which one
-member, or one absent key, can make true. A hundred `if` on the value of one key (`type`, `kind`, `version`)
-are one choice between the values, each of which knows the truth of every test: only the `then` of its own
-value is taken up. A few choices are left as they are, since a shape of one branch has simpler demands on its
-members. This is an optimisation: where clauses cannot express a schema, the answer is None and the choice is
-split.
+A *choice* is a disjunction of branches, for example an `anyOf` or an `if`. An *obligation* is a set of
+alternatives, one of which must come true while the object is written.
+
+Choices multiply shapes where each is split: twenty `if` on twenty keys would be a million shapes. As
+obligations they are twenty parts of one shape. Such a choice is a conjunction of clauses, and one member, or
+one absent key, can make a clause true. A hundred `if` on the value of one key (`type`, `kind`, `version`) are
+one choice between its values. Each value knows the truth of every test, so that only its own `then` counts.
+
+A few choices are left as they are, since a shape of one branch has simpler demands on its members. All this
+is an optimisation: where clauses cannot express a schema, the answer is None and the choice is split.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Literals: a schema, or its negation, as it stands in a conjunction."""
+"""Literals: a *literal* is a schema that a value meets, or a denied schema that the value does not meet.
+
+For example `{"not": {"type": "string"}}` becomes the literal of `{"type": "string"}` with `is_negated` True.
+"""
 
 from __future__ import annotations
 

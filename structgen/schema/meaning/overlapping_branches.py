@@ -1,9 +1,11 @@
-"""Overlaps of the branches of a `oneOf`, and the cases into which a key divides the branches.
+"""Finds which branches of a `oneOf` may hold at once, and the cases into which a key divides the branches.
 
-Branches that a key tells apart exclude each other where the key is there: none then has to be denied. Where
-the key is optional, its absence is a case of its own, in which the branches are compared by what is left of
-them: two that say the same there cannot be the only one. So a union of n objects with a discriminator becomes
-n conjunctions, or 2 n, and not n times n - 1 denials.
+A *discriminator* is a key whose value tells the branches apart, for example `kind`. Branches that it tells
+apart exclude each other where the key is there: none of them has to be denied. Where the key is optional, its
+absence is a case of its own. There the branches are compared by their other keywords: two that say the same
+cannot be the only one that holds.
+
+So a union of n objects with a discriminator becomes n conjunctions, or 2 n, and not n * (n - 1) denials.
 """
 
 from __future__ import annotations
@@ -88,11 +90,11 @@ class OverlappingBranches:
             negations = (self.tables.negate_literal(branches[number].literal) for number in others)
             return (*keys, branch, *(Hold(literal, branch.rank) for literal in negations))
 
-        # Each round deals with the values that have a key, and goes on with those that lack it.
+        # Each round handles the objects that have a key; the next round handles those that lack it.
         keys: list[str] = []
         while True:
             facts = self._number_facts(branches, kind, frozenset(keys), required_keys)
-            # Of branches that say the same none can be the only one; the first of them is still denied.
+            # Branches that mean the same cannot be the only one; the first of them must still be denied.
             groups_by_residue: dict[Hashable, list[int]] = {}
             for branch_number, branch in facts.items():
                 groups_by_residue.setdefault(branch.residue, []).append(branch_number)
@@ -111,7 +113,7 @@ class OverlappingBranches:
                     pairs = len(firsts) * (len(firsts) - 1) // 2  # too many to be compared
                 else:
                     pairs = len(overlaps)
-                # The key is worth a case of its own if it tells at least half of the pairs apart.
+                # The key gets a case of its own if it tells at least half of the pairs apart.
                 if key_overlaps is not None and 2 * len(key_overlaps) < pairs:
                     for branch_number, others in branch_exclusions(facts, key_overlaps):
                         yield make_case(branch_number, others, presence_step(key), *map(absence_step, keys))
@@ -150,7 +152,7 @@ class OverlappingBranches:
 
 
 class _BranchComparison:
-    """The branches of one union, compared with each other."""
+    """Compares the branches of one union with each other."""
 
     def __init__(
         self,
@@ -174,7 +176,7 @@ class _BranchComparison:
         `is_there`: a key that some branch requires; else one that some branch does not require.
         """
         required_counts = Counter(key for facts in self.facts.values() for key in facts.required_keys)
-        # For each key the different things that branches say of its value: so many groups.
+        # For each key the different conditions of the branches on its value: one group for each.
         groups: dict[str, set[Hashable]] = {}
         for facts in self.facts.values():
             keys = facts.required_keys if is_there else (*facts.literals_by_key, *facts.finite)
@@ -230,7 +232,7 @@ class _BranchComparison:
         return spans_of(self.scalars.narrow_formulas(formulas, kind), kind)
 
     def _are_apart(self, a: int, b: int) -> bool:
-        """Return whether two branches exclude each other for a cheap reason."""
+        """Return whether two branches exclude each other for a cheap reason. False: unknown."""
         facts = self.facts[a]
         other_facts = self.facts[b]
         # A key that one branch requires is there if both hold: its value would have to meet both.

@@ -1,9 +1,13 @@
-"""Literals, demands and places: conjunctions of schemas and their disjunctions, interned.
+"""Literals, demands and places: what a schema asks of one value, each as a small integer.
 
-A *literal* is a schema or its negation (`literals.Literal`). A *demand* is a conjunction
-of literals in text order; a *place* is an ordered tuple of distinct demands. Both are normalised before they
-are interned: references are followed, an `allOf` without other keywords is opened, literals that are always
-true are dropped.
+A *literal* is a schema that the value meets, or a denied schema that it does not meet. A *demand* is a
+conjunction of literals, in the order of the text. A *place* is an ordered tuple of distinct demands: the
+value must meet at least one of them. For example a value under `{"allOf": [A, {"not": B}]}` has the place of
+one demand, whose literals are A and "not B".
+
+Demands and places are *interned*: equal ones have the same number. They are simplified before that.
+References are followed, an `allOf` without other keywords is opened, literals that are always true are
+dropped. A *twin* is the first of several literals of scalars that mean the same.
 """
 
 from __future__ import annotations
@@ -50,11 +54,11 @@ TYPE_BITS = {
     "null": NULL,
 }
 _OWN_KEYS = {str, int, Decimal}
-"""Types of values that are their own keys of equality."""
+"""The Python types whose values are their own keys of equality (`equality_key`)."""
 _STRINGS = frozenset({"string"})
 _ALL_TYPES = frozenset(TYPE_BITS)
 _SYNTHETIC = 1 << 40
-"""Ids of schemas made here start here, far above the ids of a document."""
+"""The first id of schemas that are made here; it is far above the ids of a document."""
 
 
 def type_bit(value: Json) -> int:
@@ -79,18 +83,18 @@ def _kinds_of(names: frozenset[str] | None) -> int:
 
 
 def integers_alone(schema: Schema) -> bool:
-    """Return whether `type` leaves of numbers only integers open."""
+    """Return whether `type` allows integers and no other numbers."""
     return schema.types is not None and "integer" in schema.types and "number" not in schema.types
 
 
 def is_conditional(schema: Schema) -> bool:
-    """Return whether `if` asserts something."""
+    """Return whether a schema has an `if` with `then` or `else`, so that it restricts values."""
     return schema.if_ is not None and (schema.then is not None or schema.else_ is not None)
 
 
 def _typed_fields(schema: Schema) -> dict[str, Any]:
-    """Return the fields of a schema that speak of values of one type, as far as they ask for something."""
-    # `unevaluated*: true` says nothing of values: it only marks members as evaluated for the schemas around.
+    """Return the fields of a schema that restrict values of one type, for example `{"min_length": 2}`."""
+    # `unevaluated*: true` restricts nothing: it only marks members as evaluated for the schemas around.
     return {
         name: value
         for name, value in vars(schema).items()
@@ -106,14 +110,14 @@ def _summarise_schema(schema: Schema, digests: Digests) -> None:
     kinds = _kinds_of(schema.types)
     values = None
     if schema.enum is not None:
-        # One value of each class of Python is enough for the types of all.
+        # One value of each Python class is enough to find the types of all.
         examples = dict(zip(map(type, schema.enum), schema.enum, strict=True))
         kinds &= reduce(or_, map(type_bit, examples.values()), 0)
         if examples.keys() <= _OWN_KEYS:  # a call for each of a million would take seconds
             values = frozenset(cast("tuple[Hashable, ...]", schema.enum))
         else:
             values = frozenset([equality_key(value, digests) for value in schema.enum])
-    # `integer` splits the type of numbers: it speaks of numbers as `multipleOf` does.
+    # `integer` allows only some numbers: it restricts them as `multipleOf` does.
     spoken_types = NUMBER if integers_alone(schema) else 0
     for name in _typed_fields(schema):
         spoken_types |= TYPE_BITS[SPEAKS_OF[name]]
@@ -126,7 +130,7 @@ def _summarise_schema(schema: Schema, digests: Digests) -> None:
         types = schema.types
         schema.only_values = types is None or all(_has_type(types, kinds, value) for value in values)
     if spoken_types & STRING and values is None and schema.types == _STRINGS and schema.pattern is not None:
-        # ^(cat|dog)$ says as much as an enum, and tells branches apart as well.
+        # ^(cat|dog)$ means the same as an enum, and tells branches apart as well.
         values = simple_patterns.words_of(schema.pattern)
     schema.kinds = kinds
     schema.spoken_types = spoken_types
@@ -156,14 +160,14 @@ def _summarise_schema(schema: Schema, digests: Digests) -> None:
 
 def _has_type(names: frozenset[str], kinds: int, key: Hashable) -> bool:
     """Return whether the value with a key of equality surely has one of some types (`kinds`: as bits)."""
-    # "number" has every number; of "integer" the value would have to be looked at.
+    # "number" includes every number; for "integer" the value itself would have to be tested.
     bit = bit_of_key(key)
     return bool(kinds & bit) and (bit != NUMBER or "number" in names)
 
 
 def _scalar_keywords(schema: Schema) -> Hashable | None:
-    """Return a key of all that a schema of types, finite sets, strings and numbers alone says: schemas with
-    equal keys mean the same. None: the schema says more."""
+    """Return a key for a schema that only has types, finite sets, and keywords of strings and numbers.
+    Schemas with equal keys mean the same. None: the schema has other keywords, too."""
     has_containers = schema.spoken_types & (OBJECT | ARRAY)
     if schema.has_combinators or has_containers or schema.known_verdict is not None or schema.bans:
         return None
@@ -181,25 +185,27 @@ class PlaceTables:
         *,
         digits_alone: bool = False,
     ) -> None:
-        """`any_value`: how deep an unconstrained value may be nested; None: no bound. `digits_alone`: where
-        only integers may stand they are written as digits alone (numbers="bounded")."""
+        """`any_value` is the greatest depth of an unconstrained value; None: no bound. `digits_alone`: where
+        only integers are allowed, they are written with digits only (numbers="bounded")."""
         self.digits_alone = digits_alone
         self._judging: dict[int, Schema] = {}
         self.schemas: dict[int, Schema] = {}
-        """The schemas that were resolved, by the id; for one that is a reference alone, where it leads."""
+        """For each id the resolved schema. For a schema that only refers to another one, it is that other
+        one."""
         # The first demand has no literals: it is ANYTHING.
         self._demands = Numbered[tuple[Literal, ...]](((),))
         self._places = Numbered[tuple[int, ...]]()
         self.demands = self._demands.values
         self.places = self._places.values
         self.place = self._places.number_of
-        """Returns the place of an ordered tuple of distinct demands."""
+        """A function that returns the place of an ordered tuple of distinct demands."""
         self.digests: Digests = {}
-        """Of the arrays and objects in `enum` and `const`."""
+        """The digests of the arrays and objects in `enum` and `const`."""
         self._constants: dict[Hashable, Schema] = {}
         self._members: dict[tuple[int, int], Schema] = {}
         self._literals = {ALWAYS.schema.id: ALWAYS}, {ALWAYS.schema.id: NEVER}
-        """The literals of schemas, by their ids, and those of their negations, as far as they were met."""
+        """Two dictionaries by the ids of schemas: the literals of the schemas, and those of their
+        negations."""
         self._twins: dict[Hashable, Schema] = {}
         self._twin_of: dict[int, Schema] = {}
         self._masks: dict[int, int] = {}
@@ -210,7 +216,7 @@ class PlaceTables:
         """A schema that no value meets."""
         self.anything = self.make_schema(pointer="", verdict=True)
         self.free = None if any_value is None else self._make_free_literal(any_value)
-        """The literal that bounds an unconstrained value (policy any_value)."""
+        """The literal that bounds the depth of an unconstrained value (policy any_value); None: no bound."""
 
     def _make_free_literal(self, depth: int) -> Literal:
         scalars = frozenset({"string", "number", "boolean", "null"})
@@ -222,13 +228,13 @@ class PlaceTables:
 
     @property
     def has_bounded_values(self) -> bool:
-        """Whether a value was met that the policy any_value bounds."""
+        """Whether some demand so far has a value that the policy any_value bounds."""
         return any(self.free in demand for demand in self.demands)
 
     def of_value(self, demand: int) -> int:
-        """Return the demand on a value at a place where a schema's keywords ask for `demand`.
+        """Return a demand with the bound of the policy any_value, where it leaves the value unconstrained.
 
-        Only the policy any_value makes a difference, and only for an unconstrained value.
+        Other demands, and all demands without that policy, are returned as they are.
         """
         if self.free is None or demand == NOTHING:
             return demand
@@ -244,10 +250,10 @@ class PlaceTables:
         return literal.schema.bans
 
     def judging_literal(self, literal: Literal) -> Literal:
-        """Return a literal that the same values meet, and that asks nothing of how a number is written.
+        """Return a literal that the same values meet, however a number is written.
 
-        A keyword that counts, tests or excludes values (`contains`, `if`, what an obligation asks) judges
-        them; it does not say that only integers may stand at a place, and so 1.0 counts for it as 1 does.
+        Some keywords only judge values: they count, test or exclude them (`contains`, `if`, the literals of
+        an obligation). They do not say that a place has only integers, and so 1.0 counts as 1 does.
         """
         if not self.digits_alone:
             return literal
@@ -257,7 +263,7 @@ class PlaceTables:
         return self.literal_of(copy, literal.is_negated)
 
     def add_judging_literals(self, demand: int, literals: Sequence[Literal]) -> int:
-        """Return the demand that adds literals which only judge its values."""
+        """Return a demand with more literals, which only judge its values (`judging_literal`)."""
         present_literals = self.demands[demand]
         # Checked here: `add_literals` does not see a contradiction with a copy that only judges.
         if any(self.negate_literal(literal) in present_literals for literal in literals):
@@ -266,8 +272,8 @@ class PlaceTables:
         return self.add_literals(demand, map(self.judging_literal, new_literals))
 
     def _by_value(self, schema: Schema) -> Schema:
-        """Return a copy of a schema, and of all that it refers to, which only judges values; the schema
-        itself if no number is named there. Linear in what it refers to, once."""
+        """Return a copy of a schema, and of all schemas that it refers to, which only judges values. It is
+        the schema itself where no keyword restricts numbers. Linear in these schemas, once."""
         if schema.by_value:
             return schema
         if schema.id not in self._judging:
@@ -298,9 +304,9 @@ class PlaceTables:
         roots: Iterable[Schema],
         copy_schema: Callable[[Schema], tuple[Schema, Mapping[str, object]]],
     ) -> dict[int, Schema]:
-        """Return copies of schemas and of all that they refer to, by the ids of the originals.
+        """Return copies of schemas and of all schemas that they refer to, by the ids of the originals.
 
-        `copy_schema` returns a copy of one schema, and those of its fields in which other schemas may
+        `copy_schema` returns a copy of one schema, and the fields of the copy in which other schemas may
         stand."""
         copies: dict[int, Schema] = {}
         fields_of_copies: dict[int, Mapping[str, object]] = {}
@@ -321,14 +327,14 @@ class PlaceTables:
     # Schemas made here
 
     def make_schema(self, pointer: str, **fields: object) -> Schema:
-        """Return a new schema that stands for part of the one at `pointer`."""
+        """Return a new schema with some fields. It stands for a part of the schema at `pointer`."""
         self._synthetic += 1
         synthetic = Schema(self._synthetic, pointer)
         vars(synthetic).update(fields)
         return synthetic
 
     def make_variant(self, schema: Schema, **others: object) -> Schema:
-        """Return a new schema that says the same as another, but for some fields."""
+        """Return a copy of a schema with other values of some fields."""
         return self.make_schema(schema.pointer, **{**vars(schema), **others})
 
     def constant_schema(self, value: Json, pointer: str) -> Schema:
@@ -375,8 +381,8 @@ class PlaceTables:
     # Literals
 
     def resolve_schema(self, schema: Schema) -> Schema:
-        """Return the schema to which references without other keywords lead, with the members worked out that
-        follow from its fields."""
+        """Return the schema to which a schema leads by references without other keywords. Its derived members
+        (`Schema.known_verdict` and those after it) are set."""
         resolved = self.schemas.get(schema.id)
         chain: list[int] = []
         while resolved is None:
@@ -415,7 +421,7 @@ class PlaceTables:
             is_negated = not is_negated
 
     def signed_literal(self, schema: Schema, is_negated: bool = False) -> Literal:
-        """Return the literal of a schema, or of its negation, as it stands: nothing is simplified."""
+        """Return the literal of a schema, or of its negation, without any simplification."""
         literals = self._literals[is_negated]
         literal = literals.get(schema.id)
         if literal is None:
@@ -427,8 +433,8 @@ class PlaceTables:
         return self.signed_literal(literal.schema, not literal.is_negated)
 
     def twin_literal(self, literal: Literal) -> Literal:
-        """Return the first literal, of scalars alone, that says the same as this one. It stands for all equal
-        literals where their place in the text does not matter: in contradictions and exclusions."""
+        """Return the twin of a literal: the first literal of scalars that means the same. It stands for all
+        of them where their position in the text does not matter: in contradictions and exclusions."""
         schema = literal.schema
         twin = self._twin_of.get(schema.id)
         if twin is None:
@@ -441,8 +447,9 @@ class PlaceTables:
         return self.signed_literal(twin, literal.is_negated)
 
     def scalars_of(self, demand: int) -> Hashable | None:
-        """Return a key for a demand of one schema that allows scalars alone: demands with equal keys say the
-        same. It is the types where the schema says nothing else. None for other demands."""
+        """Return a key for a demand of one schema that allows only scalars. Demands with equal keys mean the
+        same. The key is the bits of the types where the schema has no other keyword. None for other
+        demands."""
         literals = self.demands[demand]
         if len(literals) != 1 or literals[0].is_negated:
             return None
@@ -469,9 +476,10 @@ class PlaceTables:
         return demand
 
     def intern_demand(self, literals: Iterable[Literal]) -> int:
-        """Return the demand of a conjunction, NOTHING where it contradicts itself on its face."""
+        """Return the demand of a conjunction of literals, NOTHING where two literals plainly contradict each
+        other."""
         kept_literals: dict[Literal, None] = {}
-        # Many ways of `allOf` may lead to one schema: each schema is opened once.
+        # Several `allOf` may lead to one schema: it is opened once.
         opened_literals: set[Literal] = set()
         stack = list(literals)
         stack.reverse()
@@ -496,7 +504,7 @@ class PlaceTables:
         return self._demands.number_of(tuple(kept_literals))
 
     def add_literals(self, demand: int, literals: Iterable[Literal]) -> int:
-        """Return the demand that adds literals to a demand."""
+        """Return a demand with more literals."""
         return self.intern_demand((*self.demands[demand], *literals))
 
     def spend_steps(
@@ -518,7 +526,7 @@ class PlaceTables:
         return LimitError(fault, limit=limit, where=self._first_pointer(demands))
 
     def _first_pointer(self, demands: Iterable[int]) -> str:
-        """Return the first of `source_pointers`, "" where there is none."""
+        """Return the first of the pointers of `source_pointers`, "" where there is none."""
         return next(iter(self.source_pointers(demands)), "")
 
     def source_pointers(self, demands: Iterable[int]) -> tuple[str, ...]:
@@ -538,8 +546,8 @@ class PlaceTables:
     # Cheap bounds on what a literal allows
 
     def type_mask(self, literal: Literal) -> int:
-        """Return types outside of which no value meets the literal;
-        not the narrowest set, but a quick one."""
+        """Return the types, as bits, of which some value may meet a literal. It is a quick bound: a type in
+        it may have no value."""
         schema = literal.schema
         if literal.is_negated:
             return self._negative_mask(schema)
@@ -566,8 +574,8 @@ class PlaceTables:
         root: Schema,
         is_done: Callable[[Schema], bool],
     ) -> Iterator[Schema]:
-        """Yield a schema and the schemas that it combines, each after its operands; without schemas that are
-        done, and their operands. (No schema leads back to itself at one value: reading refuses that.)"""
+        """Yield a schema and the schemas that it combines, each after its operands. Schemas that are done are
+        left out, with their operands. No schema leads back to itself at one value: reading refuses that."""
         # A schema is on the stack twice: first to put its operands above it, then to be yielded.
         stack: list[tuple[Schema, bool]] = [(root, False)]
         while stack:
@@ -587,7 +595,7 @@ class PlaceTables:
         schema = self.resolve_schema(schema)
         if schema.known_verdict is not None:
             return EVERY if schema.known_verdict else 0
-        # An operand that was not worked out yet leaves its own types open: a bound all the same.
+        # For an operand without an entry its own types are a bound, too.
         return self._masks.get(schema.id, schema.kinds)
 
     def _negative_mask(self, schema: Schema) -> int:
@@ -595,17 +603,18 @@ class PlaceTables:
             return 0 if schema.known_verdict else EVERY
         if schema.has_combinators or schema.enum is not None:
             return EVERY
-        return EVERY & ~schema.kinds | schema.spoken_types  # a keyword fails only for values of its own type
+        return EVERY & ~schema.kinds | schema.spoken_types  # a keyword fails only for values of its type
 
     def is_hopeless(self, demand: int) -> bool:
-        """Return whether a demand is empty for a cheap reason (`has_clash`), as `NOTHING` is."""
+        """Return whether clearly no value meets a demand: it is NOTHING, or `has_clash` finds a reason."""
         return demand == NOTHING or self.has_clash(self.demands[demand])
 
     def has_clash(self, literals: Iterable[Literal]) -> bool:
-        """Return whether a conjunction is empty for a cheap reason: excluding types, or finite sets.
+        """Return whether no value meets a conjunction, for a cheap reason: its types exclude each other, or
+        its finite sets have no value in common.
 
-        False: unknown. Linear in the number of literals (with the conjuncts that they stand for) and of
-        the smallest finite set.
+        False: unknown. Linear in the number of literals (with the conjuncts that they stand for) and of the
+        smallest finite set.
         """
         mask = EVERY
         finite: list[frozenset[Hashable]] = []
@@ -645,7 +654,8 @@ class PlaceTables:
 
 
 Rest: TypeAlias = frozenset[tuple[str, Literal]] | tuple[Literal, ...]
-"""An object (its members) or an array (its items), each value as the literal of a constant."""
+"""An object as the set of its members, or an array as the tuple of its items. Each value is given by its
+literal: `{"a": 1}` is `frozenset({("a", literal of 1)})`."""
 
 
 class Constants:
@@ -655,7 +665,7 @@ class Constants:
         # The tables hold this object. A weak reference back lets both go with the last user.
         self.tables: PlaceTables = proxy(tables)
         self.sets: dict[int, frozenset[Literal]] = {}
-        """Ids of the schemas that `literal_of_set` made, each with the literals of its values."""
+        """For each schema that `literal_of_set` made, by its id, the literals of its values."""
         self._among: dict[frozenset[Literal], Literal] = {}
         self._rests: dict[Literal, Rest | None] = {}
 

@@ -1,4 +1,9 @@
-"""Strings and numbers: one formula over atoms for each demand, folded where that is cheap."""
+"""Strings and numbers: translates each demand into one formula, and asks the automata about formulas.
+
+A *scalar* is a string, a number, true, false or null. A *formula* describes a set of scalars of one kind,
+from atoms such as a pattern or a range (`formulas`). For example the demand of `{"minimum": 0, "maximum": 9}`
+has one range as its formula for numbers. For strings, which it does not restrict, its formula is TRUE.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +71,7 @@ class StringOracle(Protocol):
     """Questions of the network about sets of strings."""
 
     outcomes: Outcomes
-    """The numbers of sets of formulas that are true of a string."""
+    """The numbers that stand for sets of true formulas, as `ir.Outcomes` has them."""
 
     def shortest(self, spec: Spec) -> Demands:
         """Return, for each formula that some string meets, the shortest JSON literal, quotes included."""
@@ -85,8 +90,8 @@ class StringOracle(Protocol):
         ...
 
     def classes(self, formulas: Sequence[Formula]) -> Mapping[frozenset[int], bool]:
-        """Return the sets of formulas that are true together, and no others, of some string; each with
-        whether infinitely many strings are such."""
+        """Return each set of formulas such that exactly these are true of some string. The value says whether
+        infinitely many strings are such."""
         ...
 
 
@@ -99,17 +104,18 @@ class NumberOracle(Protocol):
 
 
 class ValueSet(NamedTuple):
-    """A set of values, by their types."""
+    """A set of values, described for each type of JSON."""
 
     scalars: Mapping[int, Formula]
-    """Of each kind of scalar the formula that its values meet (`Scalars` names the kinds)."""
+    """For each kind of scalar the formula of the values in the set (`Scalars` names the kinds)."""
     containers: int
-    """The types of objects and arrays that may be in it, as bits."""
+    """OBJECT and ARRAY as bits, where the set may have objects or arrays."""
     literals: tuple[Literal, ...]
-    """The literals that all values meet."""
+    """The literals that all values of the set meet."""
 
     def is_empty(self, satisfiable: Callable[[Formula, int], bool]) -> bool:
-        """Return whether no value is in it; objects and arrays are taken to be possible."""
+        """Return whether the set is empty; objects and arrays are assumed to exist. `satisfiable` decides for
+        a formula and a kind."""
         if self.containers:
             return False
         for kind, formula in self.scalars.items():
@@ -134,22 +140,23 @@ class Scalars:
         max_length: int | None = None,
         lacks_numerals: bool = False,
     ) -> None:
-        """`quoting` is the way in which strings are written, `max_length` the code points of strings for
-        which the schema has no bound (max_string; None: no bound). `lacks_numerals`: some numbers cannot be
-        written (numbers="python"). For example `Scalars(tables, limits, strings, numbers, quoting)`."""
+        """`quoting` is the way in which strings are written. `max_length` is the greatest length of strings
+        that the schema does not bound, in code points (max_string; None: no bound). `lacks_numerals`: some
+        numbers cannot be written (numbers="python"). For example
+        `Scalars(tables, limits, strings, numbers, quoting)`."""
         self.quoting = quoting
         self.lacks_numerals = lacks_numerals or quoting.numerals_lack
         self.write_literal = quoting.write_literal
-        """The JSON literal of a decoded string."""
+        """A function that returns the JSON literal of a decoded string."""
         self.tables = tables
         self.limits = limits
         self.strings = strings
         self.numbers = numbers
         self.can_be_written = quoting.can_write
-        """Whether some text can be written as a key or a constant."""
+        """A function that returns whether a text can be written as a key or a constant."""
         texts = None if len(quoting.plain) < MANY else quoting.strings
         self._texts = None if texts is None else Pattern(texts)
-        """The strings that can be written; None: all, or the schema says which."""
+        """The strings that can be written. None: all strings, or the schema itself excludes the others."""
         self.is_narrow = quoting.numerals_lack or texts is not None
         """Whether some scalars other than constants cannot be written."""
         self.max_length = max_length
@@ -164,7 +171,8 @@ class Scalars:
     # Formulas of schemas. `kind` is STRING or NUMBER, or NULL for null, BOOLEAN for true, -BOOLEAN for false.
 
     def demand_formula(self, demand: int, kind: int) -> Formula:
-        """Return the formula of a demand for one kind of scalar; TRUE and FALSE where it is a constant."""
+        """Return the formula of a demand for one kind of scalar. For true, false and null it is TRUE or
+        FALSE."""
         key = demand, kind
         formula = self._demands.get(key)
         if formula is None:
@@ -187,7 +195,8 @@ class Scalars:
         return formula
 
     def possible_types(self, demand: int) -> int:
-        """Return types outside of which no value meets a demand, as bits; a quick bound."""
+        """Return the types, as bits, of which some value may meet a demand. It is a quick bound: a type in it
+        may have no value."""
         return reduce(and_, map(self.tables.type_mask, self.tables.demands[demand]), EVERY)
 
     def constant_texts(self, demand: int, types: int) -> list[bytes]:
@@ -206,7 +215,7 @@ class Scalars:
         return schema.by_value or schema.id in self.tables.constants.sets
 
     def _writable_part(self, formula: Formula) -> Formula:
-        """Return the formula of the strings that can be written, of those that meet a formula."""
+        """Return the formula of the strings that meet a formula and can be written."""
         if not self.quoting.missing:
             return formula
         if isinstance(formula, Words):
@@ -220,12 +229,13 @@ class Scalars:
         if self._texts is None or self._texts in parts:
             return formula
         if all(isinstance(part, Length) and part.maximum is None for part in parts):
-            return formula  # of many characters one more can always be written
+            return formula  # a long string can always be continued by a character that can be written
         return conjunction((formula, self._texts))
 
     @cached_property
     def written_keys(self) -> Literal | None:
-        """The literal of the keys that can be written; None: all, or the schema says which."""
+        """The literal of the keys that can be written. None: all keys, or the schema itself excludes the
+        others."""
         pattern = None if len(self.quoting.plain) < MANY else self.quoting.keys
         if pattern is None:
             return None
@@ -238,8 +248,9 @@ class Scalars:
         return self._cap_length(formula, self.max_length)
 
     def _cap_length(self, formula: Formula, max_length: int) -> Formula:
-        """Return a formula with the length of its strings bounded, where infinitely many meet it, a format
-        left aside; never below its shortest string, so that no place becomes empty."""
+        """Return a formula whose strings have at most `max_length` code points. It is the given one where
+        only finitely many strings meet it, formats not counted. The bound is never below the shortest string,
+        so that no place becomes empty."""
         if isinstance(formula, Any_):
             return disjunction([self._cap_length(part, max_length) for part in formula.of])
         parts = conjuncts(formula)
@@ -264,7 +275,7 @@ class Scalars:
             root = literal.schema
             schemas: Iterable[Schema] = (root,)
             if root.has_combinators:
-                # Operands first, and not by recursion: schemas nest deeper than Python's stack.
+                # Operands first, without recursion: schemas nest deeper than Python's stack.
                 schemas = self.tables.operands_first(
                     root, lambda schema: (schema.id, kind) in self._schema_formulas
                 )
@@ -390,12 +401,12 @@ class Scalars:
         return disjunction(make_case(*case) for case in branch_exclusions(range(len(possible)), overlaps))
 
     def narrow_formulas(self, formulas: Iterable[Formula], kind: int) -> Formula:
-        """Return the intersection, with a finite set among them filtered through the rest."""
+        """Return the intersection of formulas. A finite set among them is filtered through the others."""
         formula = conjunction(formulas)
         if not isinstance(formula, All):
             return formula
         if kind == NUMBER:
-            # A conjunction has one part of ranges at most: `conjunction` meets them.
+            # A conjunction has at most one part of ranges, since `conjunction` intersects them.
             range_parts = (part for part in formula.of if isinstance(part, Ranges))
             numbers = next((part.finite_numbers() for part in range_parts), None)
             if numbers is None:
@@ -408,7 +419,7 @@ class Scalars:
         for part in formula.of:
             if isinstance(part, Words):
                 rest_parts = [other for other in formula.of if other is not part]
-                # Patterns and formats ask the automata about each word: too dear for many words.
+                # Patterns and formats ask the automata about each word, which costs too much for many words.
                 if len(part.of) > LISTED and not all(map(is_local, rest_parts)):
                     return formula
                 words = part.of
@@ -427,7 +438,7 @@ class Scalars:
     # Questions
 
     def string_meets(self, formula: Formula, text: str) -> bool:
-        """Return whether a string meets a formula; patterns and formats alone are put to the automata."""
+        """Return whether a string meets a formula; only patterns and formats ask the automata."""
 
         def meets_atom(atom: Formula) -> bool:
             match atom:
@@ -449,13 +460,14 @@ class Scalars:
         return matches
 
     def are_contradictory(self, literals: Sequence[Literal]) -> bool:
-        """Return whether no value meets all literals, for a reason that takes no automaton: excluding types,
-        finite sets, ranges, lengths, prefixes of patterns. False: unknown. Remembered."""
+        """Return whether no value meets all literals, for a reason that needs no automaton: types that
+        exclude each other, finite sets, ranges, lengths, prefixes of patterns. False: unknown. Answers are
+        remembered."""
         literals = tuple(literals)
         answer = self._contradictory.get(literals)
         if answer is None:
             answer = self.tables.has_clash(literals)
-            # Objects and arrays are taken to be possible, so that scalars matter only without them.
+            # Objects and arrays are assumed to exist, so that scalars matter only without them.
             if not answer and not reduce(and_, map(self.tables.type_mask, literals), OBJECT | ARRAY):
                 values = self.value_set(literals)
                 answer = values.is_empty(lambda formula, kind: not is_empty(formula))
@@ -468,7 +480,7 @@ class Scalars:
         return self.narrow_values(ValueSet(everything, OBJECT | ARRAY, ()), literals)
 
     def narrow_values(self, values: ValueSet, literals: Sequence[Literal]) -> ValueSet:
-        """Return the set of those of some values that meet literals."""
+        """Return the part of a set whose values also meet some literals."""
         if not literals:
             return values
         types = reduce(and_, map(self.tables.type_mask, literals), EVERY)
@@ -549,7 +561,8 @@ def _first_text(answer: Demands) -> JsonPieces | None:
 
 
 def shortest_word(words: frozenset[str], write_literal: Callable[[str], bytes]) -> bytes:
-    """Return the smallest of the shortest JSON literals of some words; few words are written at all."""
+    """Return the shortest JSON literal of some words; of several the smallest. Few words are written at
+    all."""
     best: bytes | None = None
     for word in sorted(words, key=len):
         # A literal has at least the word's length and two quotes: longer words cannot be shorter texts.

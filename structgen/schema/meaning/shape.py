@@ -1,4 +1,10 @@
-"""Shapes: conjunctions of plain facts about an object or an array, with the obligations left open."""
+"""Shapes: a *shape* is a conjunction of plain facts about one object, or about one array.
+
+A *fact* holds from the start: these keys are required, these literals hold for the value under a key. An
+*obligation* is a set of *alternatives*, one of which must come true while the value is written. For example
+`{"not": {"required": ["a", "b"]}}` is the obligation `(Without("a"), Without("b"))`. A *facet* is a schema
+whose keywords about members, or about items, hold for the value.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +36,8 @@ class AtPattern:
 
 @dataclass(frozen=True, slots=True)
 class AtOther:
-    """Some key that `schema` leaves to additionalProperties has a value that meets the literals."""
+    """Some key that `properties` and `patternProperties` of `schema` do not cover has a value that meets the
+    literals."""
 
     schema: Schema
     literals: tuple[Literal, ...]
@@ -82,9 +89,12 @@ class AtMost:
 
 @dataclass(frozen=True, slots=True)
 class Differs(Generic[ValueRest]):
-    """The object or array equals none of some values. Of each value the part is kept that is not yet written:
-    members with the literal of the value under each key, or the literals of items. Values from which the
-    written part differs are dropped."""
+    """The object or array equals none of some excluded values.
+
+    `rests` has the unwritten part of each excluded value: pairs of a key and the literal of its value, or the
+    literals of items. An excluded value from which the written part already differs is dropped. For example
+    after `{"a":1` the excluded value `{"a": 1, "b": 2}` has the rest `{("b", literal of 2)}`.
+    """
 
     rests: frozenset[ValueRest]
 
@@ -112,7 +122,7 @@ Obligation: TypeAlias = tuple[Alternative, ...]
 
 def asks_for_any_key(obligation: Obligation) -> bool:
     """Return whether a key that no schema names may meet an obligation."""
-    # The other alternatives speak of one key, of items, or are settled at the end.
+    # The other alternatives are about one key or about items, or are settled at the end.
     return any(isinstance(alternative, (AtPattern, AtOther, BadKey, AtLeast)) for alternative in obligation)
 
 
@@ -127,29 +137,31 @@ class ItemCounter:
 
 @dataclass(slots=True, eq=False)
 class ObjectShape:
-    """A conjunction of facts about an object. Immutable, but for the memo of value demands."""
+    """A conjunction of facts about an object. It never changes, except for the memo of value demands."""
 
     id: int
     facets: tuple[Schema, ...] = ()
     """Schemas whose properties, patternProperties and additionalProperties hold, in text order."""
     required_keys: tuple[str, ...] = ()
     values: Mapping[str, tuple[Literal, ...]] = field(default_factory=dict)
-    """More literals for the values of named keys; NEVER forbids the key."""
+    """More literals for the values of named keys; NEVER forbids a key."""
     lo: int = 0
+    """The least number of members."""
     hi: int | None = None
+    """The greatest number of members; None: no bound."""
     key_literals: tuple[Literal, ...] = ()
     """Literals that every key meets, as a string."""
     conditional: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Where the first key is present the others are required."""
+    """Pairs of a key and the keys that are required where it is present (`dependentRequired`)."""
     obligations: tuple[Obligation, ...] = ()
     requires: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
-    """`conditional` by the first key."""
+    """The same as a dictionary: for each such key the keys that it requires."""
     plain: bool = field(init=False)
-    """No member has a bearing on another one."""
+    """Whether members do not affect each other: no dependent keys and no obligations."""
     loose: bool = field(init=False)
-    """Simple, but that it may have to differ from some values; once it does, it is like a simple one."""
+    """Whether the shape is simple, but for values that it must differ from. Once it differs, it is simple."""
     simple: bool = field(init=False)
-    """Neither the number of members nor, but for order, which keys were written matters."""
+    """Whether the shape is plain and has no bounds on the number of members."""
     values_memo: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -165,7 +177,7 @@ class ObjectShape:
 
 @dataclass(slots=True, eq=False)
 class ArrayShape:
-    """A conjunction of facts about an array. Immutable, but for the memo of item demands."""
+    """A conjunction of facts about an array. It never changes, except for the memo of item demands."""
 
     id: int
     facets: tuple[Schema, ...] = ()
@@ -175,15 +187,15 @@ class ArrayShape:
     counters: tuple[ItemCounter, ...] = ()
     obligations: tuple[Obligation, ...] = ()
     unique: bool = False
-    """No two items are equal."""
+    """Whether no two items may be equal."""
     plain: bool = field(init=False)
     uniform_from: int = field(init=False)
-    """Items from this index on have the same demand."""
+    """The index from which on all items have the same demand."""
     items_memo: dict[int, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.plain = not (self.counters or self.obligations or self.unique)
-        # The ends of all parts that speak of single items.
+        # The index after each item that some part restricts alone.
         ends = [0]
         ends.extend(index + 1 for index in self.values)
         ends.extend(len(schema.prefix) for schema in self.facets)

@@ -1,9 +1,13 @@
-"""Demands on objects and arrays as disjunctions of shapes: conjunctions of facts, negations pushed inward.
+"""Turns demands on objects and arrays into disjunctions of shapes.
 
-A disjunction of schemas that a single member or item can settle (the negation of `properties`, `items`,
-`required`, bounds) does not multiply shapes: it becomes an *obligation*, a set of alternatives of which at
-least one must come true while the value is written. Choices that must be split (anyOf, oneOf, if) are split
-last, and branches that contradict known facts are dropped at once.
+A *demand* is a conjunction of schemas and denied schemas on one value. A *shape* is a conjunction of plain
+facts about one object or one array. An object meets the demand where it has one of the shapes. For example
+`{"anyOf": [{"required": ["a"]}, {"maxProperties": 3}]}` may become two shapes.
+
+Some disjunctions can be settled by a single member or item: the negations of `properties`, `items`,
+`required` and bounds. They do not multiply shapes. Each becomes an *obligation*: a set of alternatives of
+which at least one must come true while the value is written. Choices that must be split (anyOf, oneOf, if)
+are split last. Branches that contradict known facts are dropped at once.
 """
 
 from __future__ import annotations
@@ -43,7 +47,7 @@ from structgen.schema.reading.model import Schema
 
 
 class Shapes:
-    """Expands demands at the two container types; memoised by demand."""
+    """Turns demands into the shapes of objects and of arrays; remembers them by demand."""
 
     def __init__(
         self,
@@ -52,7 +56,8 @@ class Shapes:
         limits: Limits,
         max_items: int | None = None,
     ) -> None:
-        """`max_items`: items of arrays for which the schema has no bound (max_items)."""
+        """`max_items` is the most items of arrays that the schema does not bound (max_items); None: no
+        bound."""
         self.max_items = max_items
         self.tables = tables
         self.scalars = scalars
@@ -122,7 +127,8 @@ class Shapes:
         literals: tuple[Literal, ...],
         kind: int,
     ) -> Schema | None:
-        """Return the schema whose keywords are the only shape of a demand; None: it is not as plain."""
+        """Return the schema of a demand whose keywords give its only shape; None where the demand is not so
+        plain."""
         if not literals:
             return self.tables.anything
         first = literals[0]
@@ -151,7 +157,7 @@ class Shapes:
 
     def _of_both_kinds(self, facts: FactConjunction) -> dict[str, Any]:
         """Return the fields that shapes of objects and of arrays have."""
-        # By rank: in the order of the text.
+        # Sorted by rank: in the order of the text.
         ranked_facets = sorted(facts.facets, key=itemgetter(0))
         return {
             "id": next(self._numbers),
@@ -163,7 +169,8 @@ class Shapes:
         }
 
     def _expand_demand(self, demand: int, kind: int) -> list[FactConjunction]:
-        """Return the conjunctions of facts of a demand, of which a value meets one; in the order of the text.
+        """Return conjunctions of facts, in the order of the text. A value that meets the demand meets one of
+        them.
 
         Raises `LimitError` where they are too many.
         """
@@ -183,11 +190,11 @@ class Shapes:
                 + len(facts.facets)
                 + len(facts.conditional)
             )
-            # A conjunction costs some time, and more if it is large: the steps of the call follow its time.
+            # Steps stand for time: a large conjunction costs more of them.
             self.tables.spend_steps(4 + size // 12, self.limits, EXPANDED, (demand,))
             if not self._apply_steps(facts, kind):
                 continue
-            # Clauses speak of keys; what `unevaluated*` still watches could not see them.
+            # Clauses are about keys, and a watched `unevaluated*` does not read them.
             may_have_clauses = kind == OBJECT and not facts.watching
             choice = self.clauses.divide_choices(facts) if may_have_clauses else None
             if choice is None:
@@ -260,7 +267,7 @@ class Shapes:
             open_branches: Choice = []
             for branch in choice:
                 truths = list(map(known_facts.truth_of_step, branch))
-                # A branch that holds anyway decides the whole choice, which is dropped.
+                # A branch that holds anyway decides the choice, which is then dropped.
                 if all(truths):
                     break
                 if False not in truths:

@@ -1,4 +1,9 @@
-"""A JSON Schema document: every subschema that the root reaches, read once, references resolved."""
+"""Reads a JSON Schema document: every subschema that the root reaches, once, with references resolved.
+
+A *subschema* is a schema inside of a document. The root *reaches* it through keywords and references. For
+example `{"items": {"$ref": "#/$defs/a"}, "$defs": {"a": {}, "b": {}}}` reaches "a" and not "b". A *binding*
+is the target that a path of references gives to the name of a dynamic reference.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +40,17 @@ from structgen.schema.reading.schema_cures import reference_cure, schema_cure
 from structgen.schema.reading.string_grammars import HeldGrammars
 
 _MOST_FAULTS: Final = 5
-"""Faults that one error names; the rest of the schema is not read then."""
+"""The most faults that one error names. After them the rest of the schema is not read."""
 
 
 class Document(OpenDocument):
     """The subschemas of one schema that its root reaches, through keywords and references.
 
-    Building it reads them all (some 2 us a subschema) and raises `SchemaError` for a value that is no schema:
-    a keyword with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one
-    value. The error says where more faults are. Definitions that nothing refers to are not read.
-    Keywords that are not handled are collected in `refusals`; `require_handled` raises the first. `derived`
-    is not for several threads at once.
+    The constructor reads all of them. It raises `SchemaError` for a value that is not a schema: a keyword
+    with a value of the wrong kind, a `$ref` to nowhere, references that go in a circle within one value. The
+    error names the places of further faults. Definitions without a reference to them are not read. Keywords
+    that are not handled are collected in `refusals`; `require_handled` raises the first. Cost: some 2 us a
+    subschema.
     """
 
     def __init__(
@@ -63,10 +68,10 @@ class Document(OpenDocument):
         """Read the schema `value` (exact JSON, which must not change afterwards).
 
         `draft` is one of `draft_names.DRAFTS`, or None: `$schema` decides, else 2020-12. `remotes` holds the
-        documents that references may lead to. No string and no key of a value may hold one of the texts in
-        `banned_texts`, and its text none of the bytes in `missing`: `root` then is the schema and what both
-        ask, `text_root` the schema alone. `grammars`: the grammar objects that it may name, to which others
-        of this process are added; None: it may name none.
+        documents that references may lead to. No string and no key of a value may contain one of
+        `banned_texts`, and its JSON text none of the bytes in `missing`. `root` is the schema together with
+        these two conditions, `text_root` the schema alone. `grammars` has the grammar objects that the schema
+        may name, and takes further ones of this process. None: the schema may name none.
         """
         self.value = value
         self.grammars = grammars
@@ -83,13 +88,13 @@ class Document(OpenDocument):
             self._check_declaration()
         self.root: Schema
         names: frozenset[str] = frozenset()
-        # A reading may ask for names that it did not follow. The names only grow, so that the loop ends.
+        # A reading may meet names that it did not follow. The set of names only grows, so that the loop ends.
         while not self._read_all(names):
             # Dynamic references: their names take part in what a schema is. Few schemas have one.
             names |= self._asked_names
         self.text_root: Schema = self.root
         if banned_texts:
-            # A schema of a value says nothing of its keys: `propertyNames` has to ask the same of them.
+            # A schema of a value does not restrict its keys: `propertyNames` has to exclude the texts there.
             banned = self.derive_schema("", types=frozenset({"string"}), pattern=pattern_of(banned_texts))
             of_keys = self.derive_schema("", not_=banned, bans=True)
             self._ask_throughout(not_=banned, bans=True, property_names=of_keys)
@@ -170,7 +175,7 @@ class Document(OpenDocument):
         return self._add_subschema(raw, up, at, up.scope, self._bound.get(up.id, ()))
 
     def follow_reference(self, schema: Schema, keyword: str, reference: str) -> None:
-        """Have a schema hold where its reference leads, on the way to this schema if it is dynamic."""
+        """Set the target of a reference in a schema. A dynamic one depends on the path to this schema."""
         # `$ref` has one target. Where the other two lead depends on the way by which this schema is reached.
         find = self._find_target if keyword == "$ref" else self._found_dynamically
         reference_target = find(schema, keyword, reference)
@@ -243,11 +248,11 @@ class Document(OpenDocument):
 
     @property
     def quoting(self) -> Quoting:
-        """The way in which strings are written, as `missing_bytes` has it."""
+        """The way in which strings are written without the missing bytes (`missing_bytes.Quoting`)."""
         return quoting_of(self.policies.escapes, self.missing)
 
     def lose_bytes(self, missing: frozenset[int]) -> None:
-        """Have `root` ask of the whole value what `limits_of` says where bytes are missing."""
+        """Make `root` exclude the values that cannot be written without the missing bytes (`limits_of`)."""
         self.missing = missing
         fields, lost, keys = limits_of(self.quoting, self.policies)
         if lost:
@@ -258,9 +263,9 @@ class Document(OpenDocument):
             self._ask_throughout(**fields)
 
     def _ask_throughout(self, **fields: Any) -> None:
-        """Have `root` ask something of the whole value and of every value in it."""
+        """Make `root` apply some fields of `Schema` to the whole value and to every value inside it."""
         inner_schema = self.derive_schema("", **fields)
-        # It is its own schema of members and of items: so it holds at every depth.
+        # The schema is its own schema of members and of items, so that it holds at every depth.
         inner_schema.additional = inner_schema.items = inner_schema
         self.root = self.derive_schema(self.root.pointer, all_of=(self.root, inner_schema))
 
@@ -294,7 +299,7 @@ class Document(OpenDocument):
                     raise
 
     def _check_declaration(self) -> None:
-        """Refuse a `$schema` that is no text, and note one that names no draft."""
+        """Refuse a `$schema` that is not a text, and note one that names no known draft."""
         if not isinstance(self.value, dict) or "$schema" not in self.value:
             return
         uri = self.value["$schema"]

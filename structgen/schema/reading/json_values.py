@@ -1,4 +1,8 @@
-"""JSON values as keys of equality, and the compact JSON text of keys and words."""
+"""JSON values as keys of equality, and pieces of JSON text.
+
+A *key of equality* is a hashable value that two JSON values share if and only if they are equal: 1 and 1.0
+have the same one. A *piece* of text is kept as parts that are joined late (`JsonPieces`).
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ from structgen.base.json_text.exact_json import Json, write_numeral
 from structgen.base.json_text.raw_json import LONE, quote_string
 
 MOST_BYTES = 1 << 26
-"""Longer completions are not written out."""
+"""The longest completion that is written out, in bytes."""
 
 Digests: TypeAlias = dict[int, tuple[Json, bytes]]
-"""Containers by identity, each with its digest: a value nested n deep is read once and not at each of n
-levels."""
+"""Objects and arrays with their digests, by identity. So a value that is nested n deep is read once, and not
+at each of n levels."""
 
 
 def equality_key(value: Json, digests: Digests | None = None) -> Hashable:
@@ -84,8 +88,11 @@ _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def can_be_written(text: str, *, lone: bool) -> bool:
-    """Return whether some JSON text is a string. `lone`: lone surrogates may be written, as escapes. Two that
-    would be a pair never are: their escapes are another character (RFC 8259, section 7)."""
+    """Return whether a string can be written as JSON text.
+
+    `lone`: lone surrogates may be written, as escapes. Two surrogates that would be a pair can never be
+    written: their escapes mean another character (RFC 8259, section 7).
+    """
     return text.isascii() or (_HALVES if lone else LONE).search(text) is None
 
 
@@ -160,7 +167,7 @@ class JsonPieces:
         if self.length != other.length:
             return self.length < other.length
         if self.length > MOST_BYTES:
-            return False  # neither is ever written out
+            return False  # neither text is ever written out
         return self is not other and self.to_bytes() < other.to_bytes()
 
     def __lt__(self, other: JsonPieces) -> bool:
@@ -173,7 +180,7 @@ EMPTY = JsonPieces(())
 
 
 def repeat_text(text: bytes | JsonPieces, times: int) -> JsonPieces:
-    """Return a text so many times over; O(log times)."""
+    """Return a text repeated `times` times; O(log times)."""
     # By the binary digits of `times`: `text` is doubled for each digit, and the doubles share their parts.
     parts: list[bytes | JsonPieces] = []
     while times:

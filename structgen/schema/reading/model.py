@@ -1,5 +1,10 @@
-"""Subschemas in one shape for all drafts, where they stand; the resource around each, its dialect, and what a
-keyword's reader may ask."""
+"""`Schema`: one subschema in the same form for all drafts. Beside it are the types that readers of keywords
+use.
+
+A *subschema* is a schema inside of a document, for example that under `#/properties/a`. A *dialect* is a
+draft with its keywords. A *scope* is a schema resource: the part of a document whose references have the same
+base URI. A *reader* is the function that reads one keyword into fields of a `Schema`.
+"""
 
 from __future__ import annotations
 
@@ -20,29 +25,30 @@ from structgen.schema.reading.policies import Policies
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One draft: its keywords, and what it says differently."""
+    """One draft of JSON Schema: its keywords, and the rules in which it differs from other drafts."""
 
     draft: str
     keywords: Mapping[str, Reader]
     locations: Mapping[str, str]
-    """Keyword -> how it holds subschemas: "one", "list", "map", "maps" (of maps), "any" (one or list)."""
+    """For each keyword how it holds subschemas: "one", "list", "map", "maps" (of maps), "any" (one or
+    list)."""
     annotations: frozenset[str]
-    """Keywords that the draft knows and that say nothing about which values are valid."""
+    """The keywords that the draft knows and that do not restrict values, for example `title`."""
     id_key: str
     anchors: tuple[str, ...]
-    """Keywords that name an anchor; empty where `$id` does it, as "#name"."""
+    """The keywords that name an anchor; empty where `$id` does it, as "#name"."""
     hides_siblings: bool
-    """`$ref` makes all other keywords beside it void."""
+    """Whether `$ref` makes all other keywords beside it void."""
     booleans: bool
-    """true and false are schemas."""
+    """Whether true and false are schemas."""
     plain_integers: bool
-    """12.0 is no integer."""
+    """Whether 12.0 is not an integer."""
     dynamic_anchor: str
     """The keyword that marks the target of a dynamic reference; empty where the draft has none."""
     asserts_formats: bool = False
-    """`format` is asserted whatever the policy says: its meta-schema names that vocabulary."""
+    """Whether `format` restricts values whatever the policy is: the meta-schema names that vocabulary."""
     unknown_vocabularies: tuple[str, ...] = ()
-    """Vocabularies that its meta-schema requires and that are not known here."""
+    """The vocabularies that the meta-schema requires and that are not known here."""
 
 
 @dataclass(slots=True, eq=False)
@@ -50,11 +56,11 @@ class Scope:
     """One schema resource: the base of the references in it."""
 
     root: Any
-    """Its JSON value."""
+    """The JSON value of the resource."""
     prefix: str
-    """Where its root stands, `#...`."""
+    """The JSON pointer of its root, `#...`."""
     base: str
-    """Its URI without a fragment, or "" where it has none."""
+    """The URI of the resource without a fragment, or "" where it has none."""
     dialect: Dialect
 
 
@@ -70,14 +76,15 @@ _NO_MEMBERS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Schema:
-    """One subschema, its keywords under draft-independent names; identity is equality.
+    """One subschema: its keywords as fields, with the same names for all drafts. Identity is equality.
 
-    The document makes them: `keywords` that the draft does not know, and annotations, are not here. A field
-    at its default means that the keyword is absent. Whatever differs between drafts (items as a list,
-    exclusiveMinimum as a boolean, `$ref` hiding its siblings, `dependencies`) is already translated.
+    The document makes these objects. Keywords that the draft does not know, and annotations, have no field. A
+    field at its default means that the keyword is absent. For example `{"minLength": 2}` has `min_length` 2.
+    Differences between drafts (items as a list, exclusiveMinimum as a boolean, `$ref` hiding its siblings,
+    `dependencies`) are already translated.
 
-    Fields that a keyword sets are stored, all others are class attributes: a subschema has 40 fields and sets
-    two or three, and filling in the others was half of the time that reading a small schema takes.
+    Only fields that a keyword sets are stored; all others are class attributes. A subschema has 40 fields and
+    sets two or three. To fill in the others took half of the time of reading a small schema.
     """
 
     # `__dict__` holds the fields that a keyword sets. The slots are for what each schema has.
@@ -98,44 +105,44 @@ class Schema:
     )
 
     id: int
-    """Dense, from 0, of the schemas of a document."""
+    """The number of the schema in its document, from 0 without gaps."""
     at: Any
-    """Where it stands: `#...`, or the `at` of the schema around it and the segments from there. It does not
-    hold that schema, which holds this one: a document is gone when it is dropped."""
+    """The position in the document: `#...`, or the `at` of the schema around it and the segments from there.
+    It does not refer to that schema itself, so that memory of a dropped document is freed at once."""
     raw: Any
-    """Its JSON value, a dict or a bool; None where the text has no such schema."""
+    """The JSON value of the schema, a dict or a bool; None where the document does not contain it."""
     scope: Scope
-    """The resource that it stands in; of schemas of a document alone."""
+    """The resource that contains the schema; only schemas of a document have one."""
 
     # What the network has read from the fields below (`PlaceTables.resolve_schema`):
     known_verdict: bool | None
-    """True or False: every value meets it, or none, on its face."""
+    """True: clearly every value meets the schema. False: clearly no value does. None: not clear."""
     kinds: int
-    """The types that its own `type`, `enum` and `const` leave open, as bits."""
+    """The types that the schema's own `type`, `enum` and `const` allow, as bits (`literals.OBJECT`, ...)."""
     spoken_types: int
-    """The types of values, as bits, that its own keywords for one type speak of."""
+    """The types, as bits, that keywords of the schema restrict: STRING for `minLength`."""
     values: frozenset[Hashable] | None
     """A finite set (as keys of equality) that holds all values of the schema, if one is known."""
     only_values: bool
-    """`enum` or `const` is the only keyword, but for a `type` that all values have."""
+    """Whether `enum` or `const` is the only keyword, beside a `type` that all its values have."""
     has_combinators: bool
-    """References and combinators stand here."""
+    """Whether the schema has a reference or a combinator (`allOf`, `anyOf`, `oneOf`, `not`, `if`)."""
     lone_all_of: tuple[Schema, ...] | None
-    """The members of an `allOf` that stands alone."""
+    """The members of an `allOf` that is the only keyword, else None."""
     lone_not: Schema | None
-    """The operand of a `not` that stands alone."""
+    """The operand of a `not` that is the only keyword, else None."""
 
     verdict: bool | None = None
-    """True or False: a boolean schema (or one known to be equivalent); None: read the fields."""
+    """True or False for a boolean schema, or one known to be equivalent. None: the fields decide."""
     ref: Schema | None = None
     """The target of `$ref`, which must hold as well (the only field in use
     where the draft hides siblings)."""
     types: frozenset[str] | None = None
-    """Of: object, array, string, number, integer, boolean, null."""
+    """The names of `type`: object, array, string, number, integer, boolean, null; None: all types."""
     plain_integers: bool = False
-    """"integer" in `types` asks for a numeral without fraction and exponent, as in drafts 3 and 4."""
+    """Whether "integer" in `types` means a numeral without fraction and exponent, as in drafts 3 and 4."""
     enum: tuple[Json, ...] | None = None
-    """`enum` and `const`, the latter as one member; both present: see `all_of`."""
+    """The values of `enum`, or the one value of `const`. Where both are present, one is in `all_of`."""
     minimum: Decimal | None = None
     maximum: Decimal | None = None
     exclusive_minimum: Decimal | None = None
@@ -147,12 +154,13 @@ class Schema:
     grammar: Any = None
     """The grammar of `x-grammar` (`string_grammars`)."""
     format: str | None = None
-    """None too where formats are annotations, or the format is unknown (the report lists it)."""
+    """The format that restricts strings. None also where formats are annotations, or the format is
+    unknown."""
     properties: Mapping[str, Schema] = _NO_MEMBERS
-    """In text order."""
+    """The schemas of `properties` by key, in text order."""
     pattern_properties: tuple[tuple[str, Schema], ...] = ()
     additional: Schema | None = None
-    """`additionalProperties`: for keys in neither of the above two, of this very schema."""
+    """`additionalProperties`: the schema for keys that the two fields above do not cover."""
     required: tuple[str, ...] = ()
     min_properties: int = 0
     max_properties: int | None = None
@@ -161,7 +169,7 @@ class Schema:
     dependent_schemas: Mapping[str, Schema] = _NO_MEMBERS
     prefix: tuple[Schema, ...] = ()
     items: Schema | None = None
-    """For the items after `prefix`."""
+    """The schema of the items after `prefix`."""
     min_items: int = 0
     max_items: int | None = None
     unique_items: bool = False
@@ -169,26 +177,27 @@ class Schema:
     min_contains: int = 1
     max_contains: int | None = None
     contains_evaluates: bool = False
-    """Items that meet `contains` are evaluated, as `unevaluatedItems` has it (from 2020-12 on)."""
+    """Whether items that meet `contains` count as evaluated for `unevaluatedItems` (from 2020-12 on)."""
     unevaluated_properties: Schema | None = None
     unevaluated_items: Schema | None = None
     all_of: tuple[Schema, ...] = ()
     any_of: tuple[Schema, ...] = ()
-    """Empty: absent."""
+    """The branches of `anyOf`; empty where the keyword is absent."""
     one_of: tuple[Schema, ...] = ()
     not_: Schema | None = None
     if_: Schema | None = None
-    """Without `then` and `else` it asserts nothing, and is read only where something is `unevaluated*`."""
+    """The test of `if`. Without `then` and `else` it restricts nothing, and is read only for
+    `unevaluated*`."""
     then: Schema | None = None
     else_: Schema | None = None
     by_value: bool = False
-    """It only judges values, and asks nothing of how a number is written (`PlaceTables.judging_literal`)."""
+    """Whether the schema only judges values, however a number is written (`PlaceTables.judging_literal`)."""
     bans: bool = False
-    """It is no part of the schema's text: it says which texts no string and no key may hold (`banned`), or
-    what a policy of white space cannot write."""
+    """Whether the schema was added by an option. It excludes texts that no string and no key may contain
+    (`banned_texts`), or documents that a policy of white space cannot write."""
     applicators: tuple[str, ...] = ()
-    """Of properties, allOf, anyOf, oneOf, $ref, if, then, else, dependentSchemas: those present, in text
-    order, for the declared order of keys."""
+    """The keywords among properties, allOf, anyOf, oneOf, $ref, if, then, else and dependentSchemas that the
+    schema has, in text order. The declared order of keys follows them."""
 
     def __init__(self, id: int, at: Any, raw: Any = None) -> None:
         self.id = id
@@ -197,9 +206,10 @@ class Schema:
 
     @property
     def pointer(self) -> str:
-        """Where it stands, as `#/properties/a`: a JSON pointer after "#" (after a URI in another document).
+        """The position in the document, for example `#/properties/a`: "#" and a JSON pointer. In another
+        document its URI stands before that. "#" alone is the root.
 
-        Spelled out when asked, since deep schemas would need quadratic memory; "#" alone is the root.
+        It is spelled out when it is asked for, since kept pointers of deep schemas need quadratic memory.
         """
         return spell_pointer(self.at)
 
@@ -214,7 +224,8 @@ def in_place(schema: Schema) -> list[Schema]:
 
 
 def conjuncts_of(schemas: Iterable[Schema]) -> Iterator[Schema]:
-    """Yield some schemas, and all that they ask of the same value by `$ref` and `allOf`, each once."""
+    """Yield some schemas, and the schemas that they apply to the same value by `$ref` and `allOf`, each
+    once."""
     visited: set[int] = set()
     # The stack is reversed, so that the schemas come in the order of the text.
     stack = list(schemas)
@@ -231,7 +242,7 @@ def conjuncts_of(schemas: Iterable[Schema]) -> Iterator[Schema]:
 
 def parts_of(values: Iterable[object]) -> Iterator[Schema]:
     """Yield the schemas in values of fields of `Schema`, in order."""
-    stack = list(filter(None, values))  # most fields say nothing
+    stack = list(filter(None, values))  # most fields are empty
     stack.reverse()
     while stack:
         value = stack.pop()
@@ -239,7 +250,7 @@ def parts_of(values: Iterable[object]) -> Iterator[Schema]:
             yield value
         elif isinstance(value, Mapping):
             stack.extend(reversed(list(value.values())))
-        # The last part tells tuples of schemas, and of pairs of a pattern and a schema, from tuples of names.
+        # The last element tells three kinds of tuples apart: schemas, pairs of a pattern and a schema, names.
         elif isinstance(value, tuple) and value and isinstance(value[-1], (Schema, tuple)):
             stack.extend(reversed(value))
 
@@ -264,7 +275,7 @@ class KeywordRefusal:
     """A keyword that is not handled, in a schema that the root reaches."""
 
     pointer: str
-    """Of the schema that holds the keyword."""
+    """The JSON pointer of the schema that has the keyword."""
     keyword: str
     fault: str
     cure: str = ""
@@ -280,25 +291,25 @@ class OpenDocument(ABC):
     top: Scope
     """The resource of the root."""
     notes: list[str]
-    """Notes of the report on the document as a whole."""
+    """The notes on the whole document, for the report."""
 
     # A document may be read more than once: each reading starts from these.
     def reset_reading(self) -> None:
         """Forget what was read."""
         self.schemas: list[Schema] = []
-        """By id: those that were read, and those that the network derived."""
+        """The schemas by id: those that were read, and those that were derived from them."""
         self.loops: dict[int, tuple[Schema | None, tuple[Schema, ...]]] = {}
-        """By id, of each schema that comes back to itself by `$ref` and `allOf`: its `ref` and `all_of`, as
-        they are written (`reference_loops`)."""
+        """The `ref` and `all_of`, as they are written, of each schema that leads back to itself by `$ref` and
+        `allOf`, by its id (`reference_loops`)."""
         self.refusals: list[KeywordRefusal] = []
         self.patterns: dict[str, Schema] = {}
         """Every regular expression of `pattern` and `patternProperties`, and the first schema that has it."""
         self.tests: list[tuple[Schema, Any]] = []
         """Every `if` without `then` and `else`. It is read only if `unevaluated*` asks what it evaluates."""
         self.has_unevaluated = False
-        """`unevaluatedProperties` or `unevaluatedItems` stands somewhere."""
+        """Whether some schema has `unevaluatedProperties` or `unevaluatedItems`."""
         self.has_grammars = False
-        """Strings are held to grammars."""
+        """Whether some string must be a text of a grammar (`x-grammar`)."""
         self.formats: dict[str, Schema] = {}
         """Every format that is asserted, with the first schema that has it."""
         self.unknown_formats: list[tuple[Schema, str]] = []
@@ -306,12 +317,12 @@ class OpenDocument(ABC):
         self.undeclared_schemas: list[Schema] = []
         """Every schema whose `required` names a key that its `properties` lack."""
         self.unknown: list[tuple[Schema, str]] = []
-        """Every keyword that its draft does not know, with its schema; one that `$ref` makes void is not in
-        it."""
+        """Every keyword that the draft does not know, with its schema. Keywords that `$ref` makes void are
+        left out."""
 
     @abstractmethod
     def add_child(self, up: Schema, raw: Any, at: tuple[str | int, ...]) -> Schema:
-        """Return the subschema `raw`, to be read; `at` is the way to it from `up`."""
+        """Return the subschema with the JSON value `raw`, which is read later. `at` leads to it from `up`."""
 
     @abstractmethod
     def follow_reference(self, schema: Schema, keyword: str, reference: str) -> None:
@@ -336,7 +347,8 @@ class OpenDocument(ABC):
         return schema
 
     def derive_schema(self, pointer: str, **fields: Any) -> Schema:
-        """Return a new synthetic schema with these fields of `Schema`, of which messages say `pointer`."""
+        """Return a new schema with these fields, which no text contains. Messages name `pointer` as its
+        place."""
         schema = self.new_schema(None, None, pointer, self.top)
         vars(schema).update(fields)
         return schema
@@ -377,7 +389,7 @@ class OpenDocument(ABC):
 
 
 def show_value(value: Any) -> str:
-    """Return a value for a message: itself where it is short, else its kind."""
+    """Return the words for a value in a message: the value itself where it is short, else its kind."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, (dict, list)) or len(str(value)) > 40:
@@ -390,4 +402,4 @@ def show_value(value: Any) -> str:
 
 
 Reader: TypeAlias = Callable[[OpenDocument, Schema, str, Any], None]
-"""Reads one keyword: the document, the schema, the keyword and its value."""
+"""A function that reads one keyword. It takes the document, the schema, the keyword and its value."""

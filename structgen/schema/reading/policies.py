@@ -1,4 +1,8 @@
-"""The written policies: which texts of an accepted value are part of the language."""
+"""The policies of a grammar: which of the many JSON texts of a value a model may write.
+
+A *policy* is one choice about texts: the white space, the order of keys, the spelling of numbers and escapes.
+For example under `whitespace="compact"` the value `[1, 2]` is written as `[1,2]` and in no other way.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +25,11 @@ ESCAPES = ("canonical", "utf8", "ascii", "any")
 FORMATS = ("assert", "annotate")
 ANY_VALUE = ("any", "scalar")  # or an int: how deep arrays and objects may be nested
 DEEPEST_ANY_VALUE = 100
-"""The largest bound on the nesting of a value of which the schema says nothing."""
+"""The largest bound on the nesting of a value that the schema does not restrict."""
 
 DEMANDING = ("oneline", "indent")
-"""The policies of white space that say where it stands: these alone leave values out with a count."""
+"""The policies that prescribe where white space stands. Only these exclude values if its length is
+bounded."""
 
 WIDEST: Mapping[str, Any] = MappingProxyType(
     {"whitespace": "any", "property_order": "any", "numbers": "any", "escapes": "any"}
@@ -34,7 +39,7 @@ is in the language."""
 
 
 CustomFormat: TypeAlias = Union[str, "tuple[tuple[str, int], ...]"]
-"""The meaning of a format of the caller's: a pattern of strings, or NUMERIC keywords of numbers."""
+"""The meaning of a format that the caller defines: a pattern of strings, or NUMERIC keywords of numbers."""
 
 NUMERIC = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 """The keywords that a format of numbers may use."""
@@ -81,7 +86,7 @@ JSON_DUMPS: Mapping[str, Any] = MappingProxyType(
 """Keyword arguments of `sg.json_schema` for what `json.dumps(value)` writes; with `escapes="utf8"` for what
 `json.dumps(value, ensure_ascii=False)` does, and with `whitespace=n` for `indent=n`."""
 READABLE_DUMPS: Mapping[str, Any] = MappingProxyType({**JSON_DUMPS, "escapes": "utf8"})
-"""Those for `json.dumps(value, ensure_ascii=False)`."""
+"""The keyword arguments for `json.dumps(value, ensure_ascii=False)`."""
 
 
 def _read_whitespace(value: object) -> str:
@@ -93,7 +98,7 @@ def _read_whitespace(value: object) -> str:
     if match is not None:
         kind = match[1]
         count = None if match[2] is None else int(match[2])
-        # A count leaves nothing out where the policy writes at most one character anyway.
+        # A bound excludes nothing where the policy writes at most one character anyway.
         writes_one_character = kind in ("oneline", "indent:")
         if count is None or kind == "compact" or (writes_one_character and count):
             return kind
@@ -110,7 +115,7 @@ def _read_whitespace(value: object) -> str:
 
 
 def counted_space(whitespace: object, max_blanks: int) -> str:
-    """Return the policy of a policy's white space of which `max_blanks` characters stand together at most."""
+    """Return a policy of white space with a bound: at most `max_blanks` characters of it stand together."""
     kind, blanks, known_limit = Policies(whitespace=whitespace).space  # type: ignore[arg-type]
     limit = max_blanks if known_limit is None else min(max_blanks, known_limit)
     # The blanks of an indent stand between two colons; other policies have one colon.
@@ -179,29 +184,29 @@ class Policies:
     escapes: Annotated[str, checks.ChoiceCheck(ESCAPES)] = "canonical"
     formats: Annotated[str, checks.ChoiceCheck(FORMATS)] = "assert"
     max_string: Annotated[int, checks.WholeCheck(0)] | None = None
-    """Code points of a string for which the schema has no bound; None: none."""
+    """The most code points of a string that the schema does not bound; None: no limit."""
     max_items: Annotated[int, checks.WholeCheck(0)] | None = None
-    """Items of an array for which the schema has no bound."""
+    """The most items of an array that the schema does not bound; None: no limit."""
     any_value: Annotated[int, checks.NamedCheck(_any_value)] | None = None
-    """How deep a value is nested of which the schema says nothing; 0 ("scalar"): scalars alone; None ("any"):
-    no bound."""
+    """The greatest depth of a value that the schema does not restrict. 0 ("scalar"): only scalars; None
+    ("any"): no limit."""
     custom_formats: Annotated[tuple[tuple[str, CustomFormat], ...], checks.NamedCheck(_read_own_formats)] = ()
-    """The caller's own formats: names and what they say, in the order of the names."""
+    """The formats that the caller defines, each a name and its meaning, sorted by name."""
 
     def __post_init__(self) -> None:
         checks.check_fields(self)
 
     @property
     def space(self) -> tuple[str, str, int | None]:
-        """The word of the policy of white space, the blanks of an indent, and how many characters stand
-        together at most."""
+        """The three parts of the policy of white space: its word, the blanks of an indent, and the most
+        characters that stand together (None: no bound). For example `("oneline", "", None)`."""
         kind, *rest = self.whitespace.split(":")
         blanks = rest.pop(0) if kind == "indent" else ""
         return kind, blanks, int(rest[0]) if rest else None
 
     @property
     def narrow_options(self) -> tuple[str, ...]:
-        """The options that keep some documents of the schema out, `formats` aside."""
+        """The names of the options that exclude some documents of the schema; `formats` does not count."""
         choices = ("property_order", "numbers", "escapes")
         bounds = ("max_string", "max_items", "any_value")
         words = tuple(name for name in choices if getattr(self, name) != "any")
@@ -213,7 +218,7 @@ class Policies:
 
     @property
     def of_point(self) -> Callable[[str], Json]:
-        """Return how numerals with a point or an exponent are read: as the next double, or exactly."""
+        """A function that reads numerals with a point or an exponent: as the nearest double, or exactly."""
         if self.numbers in ("decimal", "any"):
             return Decimal
         return nearest_double

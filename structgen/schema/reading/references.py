@@ -30,13 +30,13 @@ class ReferenceTarget:
     raw: Any
     """The JSON value of the schema."""
     prefix: str
-    """Where it stands, `#...`."""
+    """The JSON pointer of the schema, `#...`."""
     scope: Scope
 
 
 Bindings: TypeAlias = tuple["ReferenceTarget | None", ...]
-"""What a path of references binds: for each name that dynamic references ask for the outermost schema on the
-path with a dynamic anchor of that name (the first one counts); None where there is none yet."""
+"""The bindings of a path of references: a target for each name that dynamic references use. It is the
+outermost schema on the path with a dynamic anchor of that name; None where there is none yet."""
 
 
 class NowhereError(Exception):
@@ -54,7 +54,7 @@ class References:
     """
 
     def __init__(self, value: Any, draft: str | None, remotes: Remotes) -> None:
-        """`draft` None: the one that `$schema` names, also by way of a meta-schema among the resources."""
+        """`draft` None: `$schema` names the draft, perhaps through a meta-schema among the resources."""
         self._remotes = remotes
         self._dialects: dict[str, Dialect | None] = {}
         root_dialect = dialect_of(DEFAULT_DRAFT if draft is None else draft)
@@ -88,7 +88,7 @@ class References:
         return inner_scope
 
     def find_target(self, scope: Scope, reference: str) -> ReferenceTarget:
-        """Return where a reference leads that stands in `scope`.
+        """Return the target of a reference in the resource `scope`.
 
         Raises `NowhereError` where the document has no such place, `RemoteError` where the document was not
         given.
@@ -197,7 +197,8 @@ class References:
         return draft_of(uri) is not None or self._dialects.get(uri.rstrip("#")) is not None
 
     def _dialect_of(self, raw: Mapping[str, Any], outer: Dialect) -> Dialect:
-        """Return the dialect of a resource: that which its own `$schema` names, or the outer one."""
+        """Return the dialect of a resource: the one that its `$schema` names, else that of the resource
+        around it."""
         uri = raw.get("$schema")
         if not isinstance(uri, str):
             return outer

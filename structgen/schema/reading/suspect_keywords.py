@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from structgen.schema.reading.document import Document
 
 _OWN_USE: Final = ("x-", "_", "@", "$$", "/", "#")
-"""How keywords begin that somebody added, or disabled, on purpose."""
+"""The beginnings of keywords that somebody added, or disabled, on purpose."""
 _NO_LOSS: Final = frozenset(
     ("$recursiveRef", "additionalItems", "else", "then", "if", "propertyDependencies")
 )
@@ -67,7 +67,7 @@ _ELSEWHERE: Final = MappingProxyType(
         "schema": ("allOf", "Write what it holds in its place."),
     }
 )
-"""Words of other languages of schemas, in small letters: the keyword, what to do."""
+"""Words of other schema languages, in small letters, each with the keyword and the advice for it."""
 _FOREIGN: Final = MappingProxyType(
     {
         # Whole escapes are skipped before the piece: in `\\A` the backslash is escaped, and A is a letter.
@@ -89,21 +89,21 @@ _FOREIGN: Final = MappingProxyType(
         )
     }
 )
-"""Constructs of other dialects that ECMA-262 reads as something else: what is wrong, what to write."""
+"""Constructs of other dialects that ECMA-262 reads as something else: each with the fault and the advice."""
 _BOUNDS: Final = MappingProxyType(
     {"string": "Length", "array": "Items", "object": "Properties", "number": "imum", "integer": "imum"}
 )
-"""How keywords that begin with `min` and `max` go on, by the type that they speak of."""
+"""The second part of keywords that begin with `min` and `max`, by the type that they restrict."""
 _DIGITS: Final = re.compile("[0-9]+")
 _LONGEST: Final = 40
-"""Longer names are not compared with others."""
+"""The longest name, in characters, that is compared with others."""
 _MOST_COMPARED: Final = 4_000
-"""Pairs of names that are compared in one document, for its formats and for its required keys: 0.1 s."""
+"""The most pairs of names that are compared in one document, for formats and for required keys: 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """One remark for the reader of a schema: a keyword that looks like a constraint and is not read."""
+    """A remark for the author of a schema: a keyword that looks like a constraint and is not read."""
 
     where: str
     """The JSON pointer of the keyword."""
@@ -136,7 +136,7 @@ def all_suspects(document: Document) -> tuple[Suspect, ...]:
 
 
 def misplaced_keywords(document: Document) -> Iterator[Suspect]:
-    """Yield remarks on keywords that speak of other types than the `type` beside them allows."""
+    """Yield remarks on keywords for types that the `type` beside them excludes: `minLength` of an array."""
     for schema in document.schemas:
         for keyword in idle_keywords(schema):
             kinds = " or ".join(sorted(schema.types or ()))
@@ -376,7 +376,7 @@ def _takes_value(
     if _plain_name(keyword) == "nullable":
         return value is True
     if likely == "required" and isinstance(value, bool):
-        return True  # as draft 3 has it
+        return True  # draft 3 has it so
     if likely == GRAMMAR:
         return isinstance(value, dict) and "definition" in value
     if keyword == "schema":

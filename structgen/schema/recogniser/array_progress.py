@@ -1,4 +1,9 @@
-"""One thread of an array: the demand on each item, how items meet obligations, when it may close."""
+"""One thread of an array: the demand on each item, the obligations that items meet, and when it may close.
+
+A *thread* follows one shape of the array. Its *progress* is the obligations that are still open, and how many
+items each *counter* has counted. A counter stands for `contains` with `minContains` or `maxContains`. For
+example `{"contains": {"const": 1}}` is complete after one item that equals 1.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +32,17 @@ from structgen.schema.recogniser.excluded_values import is_other_value, item_way
 from structgen.schema.recogniser.members import Unmet
 
 Progress: TypeAlias = tuple[Unmet, tuple[int, ...]]
-"""Open obligations, and how many items each counter has counted (as far as it matters)."""
+"""The open obligations of a thread, and the number of items that each counter has counted, up to its
+bound."""
 Values: TypeAlias = frozenset[Literal]
-"""Values of items, as literals."""
+"""The values of some items, as literals."""
 
 MANY_KINDS = 3
-"""Up to so many kinds of items that are still required, every set of them that one item may meet is tried."""
+"""The most kinds of required items for which every combination is tried that one item may meet."""
 _NONE: Values = frozenset()
 _Part: TypeAlias = tuple[tuple[Literal, ...], int]
-"""The literals that an item meets, and 1 where the item then meets an obligation, or counts."""
+"""One choice for an item: the literals that it meets, and 1 where it then meets an obligation or counts, else
+0."""
 
 
 def needs_repeat(progress: Progress) -> bool:
@@ -46,23 +53,23 @@ def needs_repeat(progress: Progress) -> bool:
 
 
 def watches_values(shape: ArrayShape, progress: Progress) -> bool:
-    """Return whether it matters to a thread which values the items have."""
+    """Return whether the values of the items matter to a thread, beyond the demands that they meet."""
     return shape.unique or needs_repeat(progress)
 
 
 class ArrayProgress:
-    """The progress of single threads: a shape, the obligations still open, the items counted."""
+    """Answers questions about the progress of one thread: its open obligations and its counted items."""
 
     def __init__(self, tables: PlaceTables, shapes: Shapes, limits: Limits) -> None:
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
         self.singly = False
-        """Whether `pays_singly` was true of a rest of this network."""
+        """Whether `pays_singly` was true for some rest of this network."""
 
     def item_demand(self, shape: ArrayShape, index: int) -> int:
         """Return the demand on the item at an index."""
-        # From `uniform_from` on all items are alike: one entry of the memo.
+        # From `uniform_from` on all items have the same demand, and share an entry of the memo.
         index = min(index, shape.uniform_from)
         demand = shape.items_memo.get(index)
         if demand is None:
@@ -93,7 +100,8 @@ class ArrayProgress:
         index: int,
         values_so_far: Values = _NONE,
     ) -> Iterator[tuple[int, Progress]]:
-        """Yield the ways to take the item at an index, some twice: the demand on it, the progress after it.
+        """Yield the ways to take the item at an index: the demand on it, and the progress after it. A way may
+        come twice.
 
         Ways that meet most obligations come first. `values_so_far` are the values of the items before. For
         example `(demand, ((), (1,)))` for an item that the only counter counts.
@@ -195,7 +203,7 @@ class ArrayProgress:
                     case RepeatedItem() if repeated is not NEVER:
                         choices.append(((repeated,), 1))
             if ((), 1) in choices:
-                # Any item meets it: there is nothing to choose.
+                # Any item meets the obligation: there is nothing to choose.
                 parts.append([((), 1)])
             else:
                 parts.append([*choices, ((), 0)])
@@ -214,7 +222,7 @@ class ArrayProgress:
         return parts
 
     def pays_singly(self, shape: ArrayShape, progress: Progress) -> bool:
-        """Return whether it is enough to count each item for one kind.
+        """Return whether it is enough that each item counts for one kind of required items.
 
         Any number of items may follow then, and an item of several kinds is counted for all of them once its
         value is known (`arrays._join_threads`)."""
@@ -270,7 +278,7 @@ class ArrayProgress:
         )
 
     def item_cap(self, shape: ArrayShape) -> int:
-        """Return the number of items beyond which their number does not matter to a shape."""
+        """Return the cap of a shape: the number of items beyond which more items make no difference."""
         cap = max(1, shape.uniform_from, shape.lo)
         if shape.hi is not None:
             cap = max(cap, shape.hi + 1)
@@ -309,7 +317,8 @@ class ArrayProgress:
 
 
 def counts_singly(shape: ArrayShape, unmet: Unmet) -> bool:
-    """Return whether a thread asks for least counts of many kinds alone: each item may count for one."""
+    """Return whether a thread asks only for least numbers of many kinds of items. Each item may then count
+    for one kind."""
     if unmet or shape.hi is not None or shape.unique or len(shape.counters) <= MANY_KINDS:
         return False
     return all(counter.max_count is None for counter in shape.counters)

@@ -1,11 +1,13 @@
-"""Witnesses of arrays: is there a way to write the rest of one, and which is the shortest?
+"""Searches for a rest of an array: whether there is one, and which is the shortest.
 
-One search adds an item after the other. Whether there is a rest it asks depth first, led by what is owed; the
-shortest rest it finds by the length of what is written. Many items of one kind are added at once.
+A *rest* is the text that completes the array, the bracket included: `,2]` after `[1`. The search adds one
+item after another. To find out whether there is a rest it goes depth first, and begins with items that are
+still required. For the shortest rest it takes the shortest text so far first (Dijkstra's algorithm). Many
+items of one kind are added at once.
 
 Where items must differ, or two must be equal, values are identified by their literals
 (`Constants.literal_of_value`). A later item need not be tried value by value while its demand has more values
-than the array has items. Where it has fewer, or a text is to be found, each value that matters is tried.
+than the array has items. Where it has fewer, or a text is wanted, each value that matters is tried.
 """
 
 from __future__ import annotations
@@ -35,21 +37,22 @@ from structgen.schema.recogniser.distinct_values import DistinctValues
 from structgen.schema.recogniser.object_search import Ask
 
 Live: TypeAlias = dict[tuple[int, Progress, int, int], bool]
-"""Shape, progress, number of items, their cap -> whether a rest is known to exist, or not to."""
+"""Known answers. The key is the id of a shape, a progress, the number of items, and their cap; the value says
+whether a rest exists."""
 _NONE: Values = frozenset()
 _ONE_BY_ONE = 64
-"""So many items that are missing are added one by one to the shortest rest; of more, those of one kind are
-added at once."""
+"""The most missing items that are added one by one to the shortest rest. Of more, those of one kind are added
+at once."""
 
 
 class ItemsAdded(NamedTuple):
-    """An array after some items of a rest."""
+    """One state of the search: the array after some items of a rest."""
 
     progress: Progress
     size: int
-    """All items; where their values do not matter, up to the cap."""
+    """The number of all items; where their values do not matter it is counted up to the cap."""
     chosen: Values
-    """The values of items of the rest that matter."""
+    """The values of those items of the rest whose values matter."""
     text: JsonPieces
     """The items of the rest with their commas; empty where no text is wanted."""
     previous: ItemsAdded | None
@@ -57,23 +60,23 @@ class ItemsAdded(NamedTuple):
 
 @dataclass(slots=True)
 class ArrayWitness:
-    """One question: an unfinished array, and one of its shapes."""
+    """A search for a rest of one unfinished array, for one of its shapes."""
 
     effects: ArrayProgress
     distinct: DistinctValues
     shape: ArrayShape
     index: int
     cap: int
-    """Items are counted up to here."""
+    """The number up to which items are counted."""
     ask: Ask
     values_so_far: Values = _NONE
-    """The values of the items before."""
+    """The values of the items that are already written."""
     any_will_do: bool = False
-    """Whether the text of any rest is asked for, and no shortest."""
+    """Whether any rest is enough, and not the shortest."""
     _end: int | None = None
-    """No rest that is looked for goes beyond it; None where the values of items do not matter."""
+    """The index at which the search ends; None where the values of items do not matter."""
     _max_length: int | None = None
-    """The length of the longest array that is of use; None: of any length."""
+    """The length in bytes beyond which a rest is of no use; None: no bound."""
 
     def has_rest(self, progress: Progress, live: Live) -> bool:
         """Return whether there is a rest. `live` holds the answers for other states, and takes new ones."""
@@ -83,7 +86,7 @@ class ArrayWitness:
         if self.shape.plain:
             return True
         if self.shape.unique:
-            # By matching of values, which depends on the values so far: not kept in `live`.
+            # The answer depends on the values so far, and is not kept in `live`.
             return self.critical_values(progress) is not None
         return self._search_rest(progress, False, live) is not None
 

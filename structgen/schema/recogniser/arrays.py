@@ -1,7 +1,9 @@
-"""Arrays: what the next item must be, when the array may close, and its shortest rest.
+"""Arrays: finds the demands on the next item, when the array may close, and its shortest rest.
 
-As in objects, a residue is a set of threads. They share the number of items, counted up to a cap beyond
-which it does not matter.
+A *residue* is how far an array has come, and what it still owes. As in objects it is a set of *threads*, each
+one way in which a demand of the place may still come true. The threads share the number of items. It is
+counted up to a *cap*, beyond which it does not matter. A *rest* is the text that completes the array: `,2]`
+after `[1` where two items are required.
 """
 
 from __future__ import annotations
@@ -36,9 +38,10 @@ from structgen.schema.recogniser.members import Unmet, without_dominated
 from structgen.schema.recogniser.object_search import Ask
 
 Thread: TypeAlias = tuple[int, ArrayShape, Progress]
-"""A demand's index, one of its shapes, and how far it has come."""
+"""A thread: the index of a demand in its place, one of the shapes of this demand, and its progress."""
 Moves: TypeAlias = tuple[int, list[tuple[int, Thread]]]
-"""The place of the next item, and for each thread that goes on the index of the demand it needs."""
+"""The place of the next item, and the threads after it. Each thread stands beside the index of the demand
+that the item must meet for it."""
 
 CLOSE = JsonPieces((b"]",))
 _NONE: Values = frozenset()
@@ -46,18 +49,18 @@ _NONE: Values = frozenset()
 
 @dataclass(slots=True, eq=False)
 class ArrayState:
-    """A residue of an array. Immutable, but for its memos."""
+    """A residue of an array. It never changes, except for its memos."""
 
     id: int
     demands: tuple[int, ...]
     cap: int
-    """Items are counted up to here; at least 1, for the first item has no comma before it."""
+    """The number up to which items are counted. It is at least 1, since only the first item has no comma."""
     index: int
     threads: tuple[Thread, ...]
     values_so_far: Values | None
     """The values of the items, as literals; None where no thread watches them."""
     unread: bool
-    """Whether one more item was written whose value is unknown, as it makes no difference yet."""
+    """Whether one more item was written whose value is not known yet, since it makes no difference so far."""
     has_moves: bool = False
     moves: Moves | None = None
     rests: dict[int, JsonPieces] | None = None
@@ -76,7 +79,8 @@ class Arrays:
         scalars: Scalars,
         member: Callable[[ObjectShape, str], int],
     ) -> None:
-        """`residues`: the network's, by number; new ones are added to it. `member`: see `DistinctValues`."""
+        """`residues` is the network's list of residues; new ones are added to it. `member` returns the demand
+        on the value under a key, for `DistinctValues`."""
         self.tables = tables
         self.shapes = shapes
         self.limits = limits
@@ -84,13 +88,14 @@ class Arrays:
         self.progress = ArrayProgress(tables, shapes, limits)
         self.distinct = DistinctValues(tables, scalars, shapes, self.progress.item_demand, member)
         self.is_alive: Callable[[int], bool]
-        """Set by the network: whether some value meets a demand."""
+        """A function that returns whether some value meets a demand; set by the network."""
         self.ask_alive: Ask
-        """Set by the network: the same as an answer."""
+        """The same question with a text as its answer (`Ask`): empty, or None for no value; set by the
+        network."""
         self._states: dict[tuple[object, ...], ArrayState] = {}
         self._live: Live = {}
         self._held_count = 0
-        """The sum of the sizes of `values_so_far` of all residues: their memory."""
+        """The number of values in `values_so_far` of all residues, which bounds their memory."""
 
     # Liveness and completion
 
@@ -104,9 +109,9 @@ class Arrays:
     ) -> JsonPieces | None:
         """Return the text of an array of a shape, or `best` where none is shorter.
 
-        `ask` gives the values of items, for example `oracle.shortest_text`. `with_text` False: only whether
-        there is an array, for which an empty text stands. `any_will_do`: the first text that is found, and
-        not the shortest.
+        `ask` gives the values of items, for example `oracle.shortest_text`. `with_text` False: the caller
+        asks only whether there is an array, and gets an empty text for yes. `any_will_do`: the first text
+        that is found is returned, not the shortest.
         """
         # An item takes two bytes at least, with its comma or the bracket.
         if best is not None and best.length < 2 * max(shape.lo, 1):
@@ -145,7 +150,7 @@ class Arrays:
                 shape_cap = self.progress.item_cap(shape)
                 search = self._make_search(shape, 0, shape_cap, self.ask_alive)
                 if search.has_rest(progress, self._live):
-                    # The threads share one count of items: it must matter to none beyond it.
+                    # The threads share one count of items, so that the largest of their caps is used.
                     cap = max(cap, shape_cap)
                     threads.append((j, shape, progress))
         if not threads:
@@ -216,7 +221,7 @@ class Arrays:
         values_so_far = state.values_so_far or _NONE
         for j, shape, progress in state.threads:
             ways = [*self.progress.item_options(shape, progress, state.index, values_so_far)]
-            # The demand that asks least comes first: its keys come first in an object's order.
+            # The weakest demand comes first: its keys come first in the order of an object.
             for demand, progress_after in reversed(ways):
                 if not self.is_alive(demand):
                     continue
@@ -251,15 +256,15 @@ class Arrays:
         return moves is not None and all(self.closes_after(state, thread) for _, thread in moves[1])
 
     def read_as(self, state: ArrayState, value: Literal) -> ArrayState:
-        """Return the residue where the item that is not known had this value (its literal)."""
+        """Return the residue after the unknown item has become known. `value` is its literal."""
         values_so_far = (state.values_so_far or _NONE) | {value}
         return self.intern_state(state.demands, state.cap, state.index, state.threads, values_so_far)
 
     def least_more(self, state: ArrayState) -> int:
-        """Return how many more items there must be, whatever comes."""
+        """Return the least number of items that must still come in any case."""
         min_count: int | None = None
         for _, shape, (_, counts) in state.threads:
-            # One item may count for all counters: the largest number that is owed, and not the sum.
+            # One item may count for all counters: so the largest missing number counts, and not the sum.
             pairs = zip(shape.counters, counts, strict=True)
             counts_owed = [counter.min_count - count for counter, count in pairs]
             count_owed = max(0, shape.lo - state.index, *counts_owed)
@@ -305,7 +310,8 @@ class Arrays:
         return index, threads, self._watched_values(threads, state.values_so_far)
 
     def may_differ(self, state: ArrayState) -> bool:
-        """Return whether two arrays or more go on: any number of items may follow. False: unknown."""
+        """Return whether two or more arrays are still possible, since any number of items may follow. False:
+        unknown."""
         return any(
             self.distinct.is_endless(shape, state.index, self.ask_alive)
             and all(isinstance(obligation[0], Differs) for obligation in progress[0])
@@ -337,8 +343,8 @@ class Arrays:
 
 
 def _join_threads(threads: list[Thread]) -> list[Thread]:
-    """Return the threads after an item that met them all, joined where they differ in counts alone and
-    kinds of items are counted one by one: the item counts for each kind that it is of."""
+    """Return the threads after an item that met them all. Threads that differ only in their counts are joined
+    where each item counts for one kind: the item then counts for each kind to which it belongs."""
     if not any(len(shape.counters) > MANY_KINDS for _, shape, _ in threads):
         return threads
     joined_threads: dict[tuple[int, int, Unmet], Thread] = {}
@@ -355,7 +361,8 @@ def _join_threads(threads: list[Thread]) -> list[Thread]:
 
 
 def _is_ahead(shape: ArrayShape, progress: Progress, other_progress: Progress) -> bool:
-    """Return whether a thread owes no more than another, and is not the same."""
+    """Return whether a thread with `progress` owes no more than one with `other_progress`, and is not
+    equal."""
     unmet, counts = progress
     other_unmet, other_counts = other_progress
     if progress == other_progress or not frozenset(unmet) <= frozenset(other_unmet):

@@ -1,7 +1,8 @@
-"""Values that must differ: how many a demand has, which, and whether items can all be different.
+"""Values that must differ: how many values a demand has, which ones, and whether all items can be different.
 
-A demand with more values than there are items never stands in the way. The values of one with fewer are
-listed, and whether each item can have its own is a question of matching (Kuhn's algorithm).
+Under `uniqueItems` all items of an array differ. A demand with more values than there are items never
+prevents that. The values of a smaller demand are listed. Whether each item can have a value of its own is a
+question of matching (Kuhn's algorithm). For example three items of `{"enum": [1, 2]}` cannot differ.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from structgen.schema.reading.json_values import JsonPieces
 from structgen.schema.recogniser.object_search import Ask
 
 _DEPTH = 6
-"""Schemas within schemas that are looked into for a sign of many values."""
+"""The greatest depth of inner schemas that are searched for a sign of many values."""
 _COUNTED = 4_096
-"""Values of one demand that are listed one by one."""
+"""The most values of one demand that are listed one by one."""
 _NARROW = Decimal("1e-6")
-"""Any wider interval, and wider than this part of its ends, has millions of numerals under every policy."""
+"""The greatest width of a narrow interval, also relative to its ends. Any wider interval has millions of
+numerals under every policy."""
 
 
 class DistinctValues:
@@ -43,19 +45,19 @@ class DistinctValues:
         item: Callable[[ArrayShape, int], int],
         member: Callable[[ObjectShape, str], int],
     ) -> None:
-        """`item`, `member`: the demand on an item, and on the value under a key."""
+        """`item` returns the demand on the item at an index, `member` the demand on the value under a key."""
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
         self.text: Callable[[int], JsonPieces | None]
-        """Set by the network: the text of some value of a demand."""
+        """A function that returns the text of some value of a demand; set by the network."""
         self.of_point: Callable[[str], Json] = nearest_double
-        """Set by the network: the value of a numeral with a point or an exponent."""
+        """A function that returns the value of a numeral with a point or an exponent; set by the network."""
         self.item = item
         self.member = member
         self.looked_for: dict[Literal, bytes] = {}
-        """Values, each with a text, of which some rest asked whether an array holds them. Other values of
-        items made no difference to rests."""
+        """The values, each with a text, that some search for a rest looked for among the items of an array.
+        Other values of items made no difference to rests."""
         self._literals_by_text: dict[bytes, Literal] = {}
         self._lists: dict[int, list[tuple[JsonPieces, Literal]] | None] = {}
         self._enough: dict[int, int] = {}
@@ -66,12 +68,12 @@ class DistinctValues:
         holds, as numbers="any" may write it."""
         literal = self._literals_by_text.get(text)
         if literal is None:
-            # A memo of bounded size: clearing it costs less than to keep an order of use.
+            # The memo is cleared when it is full, which costs less than an order of use.
             if len(self._literals_by_text) > _COUNTED:
                 self._literals_by_text.clear()
             try:
                 value = read_exact(text.decode("utf-8", "surrogatepass"), self.of_point)
-            except SchemaError:  # of a text that was taken as JSON this alone is left
+            except SchemaError:  # the only possible fault of a text that was accepted as JSON
                 raise LimitError(
                     "A number among items that must differ has an exponent beyond 10^18.",
                     limit="number_chars",
@@ -98,7 +100,7 @@ class DistinctValues:
             return True
         if ask(demand) is None:
             return False
-        # What earlier questions found: so many values at least, and fewer than so many.
+        # Earlier questions found a least number of values, and a number that is too large.
         if need <= self._enough.get(demand, 1):
             return True
         if need >= self._fewer.get(demand, need + 1):
@@ -168,7 +170,7 @@ class DistinctValues:
                 width = last - first
                 magnitude = max(Decimal(1), abs(first), abs(last))
                 if steps:
-                    # Multiples that are very close together may be one double.
+                    # Multiples that are very close together may be the same double.
                     (step,) = steps
                     if step > _NARROW**2 * magnitude:
                         count += max(0, int(width / step) - 1)
@@ -295,7 +297,7 @@ class DistinctValues:
         if all_values is not None:
             yield from all_values
             return
-        # One after the other: the shortest value that is none of the values before.
+        # One after another: each time the shortest value that is not among the earlier ones.
         while True:
             rest_demand = demand
             if literals_so_far:
@@ -355,8 +357,9 @@ class DistinctValues:
         used_values: frozenset[Literal],
         ask: Ask,
     ) -> frozenset[Literal] | None:
-        """Return values for the demands that have few, so that all items can differ from each other and from
-        `used_values`; None where they cannot. `demands` has the number of items for each demand."""
+        """Return values for the items whose demands have few values, so that all items can differ from each
+        other and from `used_values`. None where they cannot. `demands` has the number of items of each
+        demand."""
         need = sum(demands.values()) + len(used_values) + 1  # one more may be written that is not known yet
         # For each item whose demand has few values these values.
         few: list[list[Literal]] = []
@@ -377,7 +380,7 @@ class DistinctValues:
 
 
 def _leaves_infinitely_many(part: Formula) -> bool:
-    """Return whether a conjunct leaves infinitely many strings, whichever others of its kind stand beside."""
+    """Return whether a conjunct allows infinitely many strings, also beside other such conjuncts."""
     if isinstance(part, Length):
         return part.maximum is None
     return isinstance(part, Not) and isinstance(part.of, Words)
@@ -393,9 +396,9 @@ def _augment_matching(
     `few` has the possible values of each item, `owner` the item of each value that is given, and is changed.
     Return False where there is no such value: `owner` is as before.
     """
-    # For each value that was reached the item that wants it.
+    # For each value that was reached, the item that asks for it.
     wanting_item: dict[Literal, int] = {}
-    # The queue grows while it is read: the owner of a value looks for another one.
+    # The queue grows while it is read: the owner of a value needs another value.
     queue = [start]
     for item in queue:
         for value in few[item]:

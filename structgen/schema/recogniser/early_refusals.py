@@ -1,10 +1,12 @@
-"""A walk through the first places of a language, so that a refusal comes before the first token.
+"""Walks through the first places of a schema's language, so that a refusal comes before the first token.
 
-The sets of strings between which a value decides are known only at its place. Where an array counts its items
-by a grammar that is not regular (`contains`, `maxContains`), or another schema of an object asks for a second
-grammar of the same key, the place is refused. The walk visits each place once: first the places at the
-beginning of objects and arrays, then those after other members. It ends after `_MAX_STEPS` steps: a later
-place is refused when a text reaches it.
+A *place* is a point of a document at which a value stands. Which sets of strings a value decides between is
+known only at its place. Some places cannot be compiled and are refused. For example an array counts items by
+a grammar that is not regular (`contains`, `maxContains`). Or two schemas of an object ask two such grammars
+of one key.
+
+The walk visits each place once: first the places at the beginning of objects and arrays, then those after
+other members. It ends after `_MAX_STEPS` steps. A later place is refused when a text reaches it.
 """
 
 from __future__ import annotations

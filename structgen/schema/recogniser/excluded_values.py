@@ -1,9 +1,13 @@
-"""Excluded values: which of them an object or an array may still equal, while it is written.
+"""Excluded values: which of the values that an object or array must not equal are still possible while it is
+written.
 
-A value that must differ could be an obligation (this key has another value, or is absent, or another key is
-there), but an item of an array with `uniqueItems` must differ from all before it, and the effects of one
-member on twenty obligations are a million cases. So equality is decided in one pass: the excluded values that
-agree with the written part are kept, and each member removes those that differ there.
+For example `{"not": {"const": {"a": 1}}}` excludes `{"a": 1}`. After `{"a":2` the object differs from it in
+any case, and the exclusion is dropped.
+
+An excluded value could be an obligation: this key has another value, or is absent, or another key is there.
+But an item under `uniqueItems` must differ from all items before it. The effects of one member on twenty such
+obligations are a million cases. So equality is decided in one pass: the excluded values that agree with the
+written part are kept, and each member removes those that differ there.
 """
 
 from __future__ import annotations
@@ -16,9 +20,9 @@ from structgen.schema.meaning.place import PlaceTables
 from structgen.schema.meaning.shape import Alternative, Differs, Obligation, ValueRest
 
 Way = tuple[int, tuple[Obligation, ...]]
-"""A demand on a value, and the unmet obligations after it."""
+"""A way to take a member or an item: the demand on its value, and the unmet obligations after it."""
 UnwrittenMembers = frozenset[tuple[str, Literal]]
-"""The members of an object that are not yet written, with the literals of their values."""
+"""The members of an excluded object that are not yet written, with the literals of their values."""
 
 
 def split_exclusion(unmet: tuple[Obligation, ...]) -> tuple[tuple[Obligation, ...], Differs[Any] | None]:
@@ -73,7 +77,8 @@ def _split_ways(
     ways: list[Way],
     after: dict[Literal, list[ValueRest]],
 ) -> list[Way]:
-    """Return the ways split by the value: `after` has the rests of excluded values by their next literal."""
+    """Return the ways split by the next value. `after` has the rests of the excluded values after each
+    literal."""
     if not after:
         return ways
     none_literal = tables.constants.none_of(frozenset(after))

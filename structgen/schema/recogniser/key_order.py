@@ -1,4 +1,7 @@
-"""The declared order of an object's keys: the policy property_order="declared"."""
+"""The order in which the keys of an object are written, under the policy property_order="declared".
+
+The declared order is the order in which the schema names the keys.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""Members: how a thread of an object changes when a member is written."""
+"""Members: how a thread of an object changes when one member is written.
+
+A *thread* is one way in which the object may still become valid; it follows one shape. An *obligation* is a
+set of *alternatives*, one of which must come true while the object is written. A member may meet an
+obligation, leave it open, or make some of its alternatives impossible. For example of `(Without("a"),
+AtKey("b", B))` only the second one is possible after a member "a".
+"""
 
 from __future__ import annotations
 
@@ -36,28 +42,29 @@ from structgen.schema.recogniser.value_outcomes import ValueOutcomes
 S = TypeVar("S")
 P = TypeVar("P")
 Unmet: TypeAlias = tuple[Obligation, ...]
-"""Obligations that are still open, each with the alternatives that are still possible."""
+"""The unmet obligations of a thread, each with the alternatives that are still possible."""
 
 
 class AskedSets(NamedTuple):
-    """The sets of values that matter to obligations."""
+    """The sets of values that can meet obligations: an obligation is met if the value lies in one of its
+    sets."""
 
     set_literals: tuple[tuple[Literal, ...], ...]
-    """Each set as the literals that its values meet."""
+    """The sets, each given by the literals that its values meet."""
     sets: list[int]
-    """For each obligation the sets any of which meets it, as bits; -1: every value meets it."""
+    """For each obligation the numbers of its sets, as bits; -1: every value meets the obligation."""
 
     def only_set(self, number: int) -> tuple[Literal, ...] | None:
         """Return the literals of the only set that meets an obligation, or None where there are several."""
         bits = self.sets[number]
-        # One bit alone: without its lowest bit nothing is left.
+        # Exactly one bit is set if nothing is left without the lowest bit.
         if bits and not bits & (bits - 1):
             return self.set_literals[bits.bit_length() - 1]
         return None
 
 
 class ObligationsLeft:
-    """The obligations that a value leaves open; worked out when the value has been read.
+    """The obligations that a value leaves open. They are computed when they are first asked for.
 
     A union of n objects has n outcomes of its discriminator, and each leaves n - 1 obligations.
     """
@@ -88,7 +95,7 @@ class ObligationsLeft:
 
     @property
     def unmet(self) -> Unmet:
-        """The obligations; the first question takes time linear in all of them."""
+        """The open obligations; the first call takes time linear in all of them."""
         if self._unmet is None:
             unmet: list[Obligation] = []
             for rest, bits in zip(self._after, self._sets, strict=True):
@@ -111,15 +118,15 @@ class MemberStep(NamedTuple):
     members_after: MembersSoFar
 
     def is_gone(self, key: str) -> bool:
-        """Return whether a key may not come any more, the member's own aside."""
+        """Return whether a key cannot come any more; the key of the member itself does not count."""
         index = self.frame.index[key]
         if index < self.frame.ordered_count:
             return key != self.key and index < self.members_after.pos
         return bool(self.members_before.mask >> index & 1)
 
     def left_of(self, obligation: Obligation) -> Obligation | None:
-        """Return the alternatives of an obligation that are left after the member, () where the obligation is
-        met, None where nothing is left. The member's value is not looked at."""
+        """Return the alternatives of an obligation that are possible after the member. (): the obligation is
+        met. None: it can no longer be met. The member's value is not considered."""
         frame = self.frame
         members_before = self.members_before
         open_alternatives: list[Alternative] = []
@@ -144,14 +151,14 @@ class MemberStep(NamedTuple):
                     if self.members_after.size > max_size:
                         continue
             open_alternatives.append(alternative)
-        # most members leave an obligation as it is: one tuple for all, which garbage collection goes through
+        # the same tuple where nothing changed: fewer objects for the garbage collector
         if len(open_alternatives) == len(obligation):
             return obligation
         return tuple(open_alternatives) or None
 
 
 class Members:
-    """The effects of members on threads; without residues."""
+    """Computes the effect of one member on one thread."""
 
     def __init__(
         self,
@@ -178,7 +185,8 @@ class Members:
         alternative: Alternative,
         member_key: MemberKey,
     ) -> tuple[Literal, ...] | None:
-        """Return the literals under which a member makes an alternative true; None: it cannot."""
+        """Return the literals that the member's value must meet to make an alternative true. None: the member
+        cannot make it true."""
         match alternative:
             case AtKey(key, literals):
                 return literals if member_key == key else None
@@ -216,11 +224,12 @@ class Members:
         members_before: MembersSoFar,
         goes_on: Callable[[Unmet], bool] | None = None,
     ) -> list[tuple[int, ObligationsLeft]]:
-        """Return the ways to take a member: each is a demand on its value, and the obligations left by it.
+        """Return the ways to take a member. Each is a demand on its value, with the obligations that stay
+        open.
 
-        `unmet` are the obligations of the thread, and `members_before` is what is written before the
-        member. `goes_on` says whether a whole object follows where some obligations are open; ways that
-        lead to none are left out. For example `[(demand, left)]` where nothing is owed.
+        `unmet` are the obligations of the thread, and `members_before` is what is written before the member.
+        `goes_on` says whether a whole object follows where some obligations are open; ways that lead to none
+        are left out. For example `[(demand, left)]` where nothing is owed.
 
         Cost: one question to `goes_on` where it says yes to the obligations that the least helpful value
         leaves, since a value that meets more is no worse; else one for each way.

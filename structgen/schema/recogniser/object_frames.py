@@ -1,4 +1,9 @@
-"""Makes frames: the named keys of an object in order, and the classes of all other keys."""
+"""Makes frames: a *frame* has the named keys of an object in order, and the classes of all other keys.
+
+A *named key* is one that a schema of the object mentions. A *class* holds unnamed keys for which the same
+*predicates* are true: patterns of `patternProperties`, and schemas of `propertyNames`. All keys of a class
+have the same demand on their values.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +55,8 @@ class ObjectFrames:
         self._frames: dict[tuple[int, ...], Frame] = {}
 
     def frame_of(self, demands: tuple[int, ...]) -> Frame:
-        """Return the frame of the objects of a place; its order is that of the place."""
+        """Return the frame of the objects of a place; the names have the order in which the place mentions
+        them."""
         frame = self._frames.get(demands)
         if frame is None:
             frame = self._frames[demands] = self._make_frame(demands)
@@ -87,7 +93,7 @@ class ObjectFrames:
     ) -> Frame:
         """Return the frame of any objects: it names all keys of their schemas; other keys have classes."""
         universe, sources, literals, watched_keys, cap = _mentions_of_keys(shapes)
-        # A pattern with few matches is as good as a list of names.
+        # A pattern with few matches is treated as a list of names.
         for source in list(sources):
             if not _seems_finite(source):
                 continue
@@ -107,7 +113,7 @@ class ObjectFrames:
         frame = self._make_named_frame(frame_id, demands, names, ordered_count, sources, literals)
         if frame.predicates and any(shape.lo or shape.obligations for shape in shapes):
             if few := self._few_keys(frame):
-                # Keys of which too few may be left for an obligation: each is named.
+                # Small classes: each of their keys becomes a name, as an obligation may use up all of them.
                 names.extend(sorted(few, key=json_string))
                 frame = self._make_named_frame(frame_id, demands, names, ordered_count, sources, literals)
         frame.cap = cap
@@ -176,7 +182,7 @@ class ObjectFrames:
                 )
             # With a bound on their length there are finitely many keys.
             may_be_infinite = self.scalars.max_length is None
-            # An order of their own: that of the sets depends on hashes.
+            # Sorted, since the order of the sets depends on hashes.
             numbers = range(len(predicates))
             order = sorted(sets, key=lambda true_numbers: [number not in true_numbers for number in numbers])
             frame.classes = [
@@ -289,7 +295,7 @@ class ObjectFrames:
         if known_demand is None:
             tables = self.tables
             true_predicates = key_class.true_predicates
-            # A key that does not meet its schema may not come: no value is allowed under it.
+            # A key that does not meet its schema is forbidden: no value is allowed under it.
             key_literals = (*shape.key_literals, *frame.key_literals)
             literals = [NEVER for literal in key_literals if frame.literal_at[literal] not in true_predicates]
             for facet in shape.facets:
@@ -309,9 +315,11 @@ class ObjectFrames:
 def _mentions_of_keys(
     shapes: Sequence[ObjectShape],
 ) -> tuple[dict[str, None], dict[str, None], dict[Literal, None], dict[str, None], int]:
-    """Return all that shapes say of keys, in the order of the schema: the keys that they name, their
-    patterns, the schemas that all keys must meet or some key must not, the keys on whose presence something
-    depends, and the number up to which they count members."""
+    """Return what shapes say about keys, as five results in the order of the schema:
+
+    the keys that they name; their patterns; the schemas of keys (all keys must meet them, or some key must
+    not); the keys on whose presence something depends; the number up to which members are counted.
+    """
     keys: dict[str, None] = {}
     patterns: dict[str, None] = {}
     literals: dict[Literal, None] = {}
@@ -353,8 +361,8 @@ def _seems_finite(source: str) -> bool:
 
 
 def _short_keys(count: int, writes: Callable[[str], bool]) -> list[str]:
-    """Return the `count` first strings by the length and the bytes of their JSON text, of the letters that
-    can be written."""
+    """Return the first `count` strings of letters, by the length and then the bytes of their JSON text.
+    `writes` tells whether a string can be written."""
     letters = [char for char in map(chr, range(0x20, 0x80)) if char not in '"\\' and writes(char)]
     texts = [""]
     texts.extend(letters[:count])

@@ -1,4 +1,10 @@
-"""The keys of an object as values: a frame holds the named ones in order, a class some of the others."""
+"""The keys of one object: named keys in an order, and classes of all other keys.
+
+A *frame* holds the keys that the schemas of an object name. The first of them have a declared order. A
+*class* holds unnamed keys for which the same *predicates* are true, such as a pattern of `patternProperties`.
+For example `{"properties": {"a": A}, "patternProperties": {"^x-": X}}` names "a" and has two classes: the
+keys that begin with "x-", and the others.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +20,7 @@ from structgen.schema.meaning.shape import ObjectShape
 
 @dataclass(slots=True, eq=False)
 class KeyClass:
-    """The unnamed keys for which the same predicates are true; there are some."""
+    """A class: the unnamed keys for which the same predicates are true. It is never empty."""
 
     index: int
     """The number of the class among the classes of the frame."""
@@ -23,7 +29,8 @@ class KeyClass:
     infinite: bool
     """Whether there are infinitely many of these keys."""
     formula: Formula | None = None
-    """Worked out on demand (`ObjectFrames.class_formula`)."""
+    """The formula of the keys, computed when it is asked for (`ObjectFrames.class_formula`); None: not
+    yet."""
 
 
 MemberKey: TypeAlias = str | KeyClass
@@ -31,18 +38,18 @@ MemberKey: TypeAlias = str | KeyClass
 
 
 class MembersSoFar(NamedTuple):
-    """The members that are written of an object, as far as they matter to its rest."""
+    """The written members of an object, as far as they matter to its rest."""
 
     pos: int
-    """Ordered keys before this index may not come any more."""
+    """The position in the order: ordered keys with a smaller index may not come any more."""
     mask: int
-    """Bits of the keys written, as far as they are remembered."""
+    """The written keys as bits, as far as they are remembered: bit i is the key with index i."""
     size: int
-    """How many members are written, counted up to the frame's cap."""
+    """The number of written members, counted up to the frame's cap."""
 
 
 class FrameStanding:
-    """The demands of a shape on the keys of a frame, by their indices."""
+    """The required keys of a shape, as indices of a frame."""
 
     def __init__(self, shape: ObjectShape, frame: Frame) -> None:
         ordered_indices: list[int] = []
@@ -55,13 +62,13 @@ class FrameStanding:
                 self.free_required |= 1 << index
         ordered_indices.sort()
         self.required_indices = ordered_indices
-        """Indices of the required keys that have a position in the order, ascending."""
+        """The indices of the required keys that have a position in the order, ascending."""
         self.last = ordered_indices[-1] if ordered_indices else -1
         self.ready_keys: frozenset[str] | None = None
         """The keys that other keys or obligations require and that may come at any time; computed on
         demand."""
         self.has_ready_dependents = True
-        """Whether all keys that others require are such keys."""
+        """Whether all keys that other keys require are in `ready_keys`."""
 
     def owed_indices(self, members_so_far: MembersSoFar) -> list[int]:
         """Return the indices of the required keys that are still to be written, ascending."""
@@ -84,9 +91,9 @@ class Frame:
     names: tuple[str, ...]
     """The ordered keys, then the keys that may come in any order."""
     ordered_count: int
-    """How many of the names are ordered."""
+    """The number of ordered names, which come first in `names`."""
     index: dict[str, int] = field(init=False)
-    """Name -> its place in `names`."""
+    """The index of each name in `names`."""
     predicates: list[Formula] = field(default_factory=list)
     """Formulas that tell unnamed keys apart: patterns of `patternProperties`, and literals on keys."""
     pattern_at: dict[str, int] = field(default_factory=dict)
@@ -96,16 +103,16 @@ class Frame:
     key_literals: tuple[Literal, ...] = ()
     """Literals that all unnamed keys meet, where there are predicates."""
     cap: int = 0
-    """Members are counted up to here; beyond it their number does not matter."""
+    """The number up to which members are counted; beyond it more members make no difference."""
     watched_bits: int = 0
     """The ordered keys whose presence is remembered, as a bit set."""
     standings: dict[int, FrameStanding] = field(default_factory=dict)
     extra_demands: dict[tuple[int, int], int] = field(default_factory=dict)
-    """(id of a shape, index of a class) -> the demand on the value of a key of the class."""
+    """The demand on the value of a key of a class, by the id of the shape and the index of the class."""
     simple: dict[int, tuple[tuple[int, ...], tuple[bool, ...], int]] = field(default_factory=dict)
     live: dict[tuple[ObjectShape, ...], dict[str, tuple[int, ...]]] = field(default_factory=dict)
-    """Of simple shapes that are possible together: the demands on the values of named keys, without those
-    that no value meets, as far as they were asked for."""
+    """The demands on the values of named keys, for some simple shapes together, as far as they were asked
+    for. Demands that no value meets are left out."""
     classes: list[KeyClass] | None = None
     _sorted_names: tuple[str, ...] | None = None
 
@@ -130,7 +137,7 @@ class Frame:
         return MembersSoFar(self.ordered_count, mask | 1 << index, size)
 
     def may_come(self, name: str, members_so_far: MembersSoFar) -> bool:
-        """Return whether a named key is neither written nor passed over."""
+        """Return whether a named key may still come: it is not written, and no later ordered key is."""
         index = self.index[name]
         if index < self.ordered_count:
             return index >= members_so_far.pos

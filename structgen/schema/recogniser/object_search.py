@@ -1,9 +1,14 @@
-"""Witnesses of objects: is there a way to write the rest of one, and which is the shortest?
+"""Searches for a rest of an object: whether there is one, and which is the shortest.
 
-Whether there is a rest is mostly plain: the required keys alone, or one member more. So the search is led by
-what is owed, obligation by obligation: it adds a member only where an obligation asks for one, tries the
-cheapest alternative first (a key left out), and steps back where a choice leads nowhere. For the shortest
-rest it goes on after the first plan, through those that may become shorter than the best one so far.
+A *rest* is the text that completes the object, the brace included: `,"b":0}` after `{"a":1` where `b` is
+required. A *plan* is a set of members to write, a set of keys to leave out, and bounds on the number of
+members. A *slot* is the key of a planned member. An *obligation* is a set of alternatives, one of which must
+come true. A *way* is a plan that meets one more obligation, with the obligations that are still open.
+
+Mostly a rest is plain: the required keys alone, or one member more. So the search goes obligation by
+obligation. It adds a member only where an obligation asks for one, and tries the cheapest alternative first
+(a key that is left out). It steps back where a choice leads nowhere. For the shortest rest it goes on after
+the first plan, through those that may become shorter than the best one so far.
 """
 
 from __future__ import annotations
@@ -32,55 +37,56 @@ from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame, KeyClass, MemberKey, MembersSoFar
 
 Ask: TypeAlias = Callable[[int], JsonPieces | None]
-"""Demand -> the text of a value that meets it, or None where none is known."""
+"""A function that takes a demand and returns the text of a value that meets it, or None where none is
+known."""
 Slot: TypeAlias = str | tuple[int, int]
-"""A named key, or the index of a class of others and a number within it."""
+"""The key of a planned member: a name, or the index of a class of unnamed keys and a number in that class."""
 
 _MANY_CLASSES, _SOME_CLASSES = 64, 8
-"""Of more classes of keys than the first figure only so many as the second are tried for a shortest rest."""
+"""Where an object has more than 64 classes of keys, only 8 of them are tried for a shortest rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member that is to be written: its key, and its value."""
+    """A planned member: its key and its value."""
 
     key: MemberKey
     literals: frozenset[Literal]
-    """Literals that its value meets, beside the demand of the shape."""
+    """The literals that its value must meet, beside the demand of the shape."""
     demand: int
-    """The conjunction of both, interned."""
+    """The interned conjunction of these literals and the demand of the shape."""
     text: JsonPieces
-    """The shortest of its values."""
+    """The text of the shortest value that meets the demand."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemberPlan:
-    """Members that are to be written, keys that are not, and bounds on the number of all members."""
+    """A plan: the members to write, the keys to leave out, and bounds on the number of all members."""
 
     members: Mapping[Slot, Member]
     without: frozenset[str]
-    """Keys that are not written."""
+    """The keys that the plan leaves out."""
     min_members: int
     max_members: int | None
-    """Bounds on the number of members; None: no bound."""
+    """The most members of the whole object; None: no bound."""
 
 
 Way: TypeAlias = tuple[MemberPlan, Unmet]
-"""A plan, and the obligations that it need not meet yet."""
+"""A plan, and the obligations that are still to be looked at."""
 
 
 @dataclass(slots=True)
 class Witness:
-    """One question: an unfinished object, and one of its shapes."""
+    """A search for a rest of one unfinished object, for one of its shapes."""
 
     effects: Members
     frame: Frame
     shape: ObjectShape
     members_so_far: MembersSoFar
-    """The members that the object has already."""
+    """The members that are already written."""
     ask: Ask
     used_keys: Collection[str] = ()
-    """Keys that the object already holds and the frame does not name."""
+    """The written keys that the frame does not name; they must not come again."""
     tables: PlaceTables = field(init=False)
     frames: ObjectFrames = field(init=False)
     _required_keys: frozenset[str] = field(init=False)
@@ -88,7 +94,7 @@ class Witness:
     _steps: int = 0
     _with_text: bool = False
     _room: int | None = None
-    """The bytes that the members of the shortest rest so far take."""
+    """The size of the members of the shortest rest so far, in bytes; None: no rest was found yet."""
 
     def __post_init__(self) -> None:
         self.tables = self.effects.tables
@@ -105,9 +111,12 @@ class Witness:
         has_members: bool,
         any_will_do: bool = False,
     ) -> JsonPieces | None:
-        """Return the shortest rest, closing brace included, or None; `has_members`: a member was written;
-        `any_will_do`: the first rest, and no shortest.
-        LimitError past `limits.oracle_steps`."""
+        """Return the shortest rest, closing brace included, or None where there is no rest.
+
+        `unmet` are the open obligations. `has_members`: a member was written, so that the rest begins with a
+        comma. `any_will_do`: the first rest that is found is returned, not the shortest. Raises `LimitError`
+        past `limits.oracle_steps`.
+        """
         self._with_text = True
         best: JsonPieces | None = None
         for plan in self._whole_plans(unmet):
@@ -121,7 +130,7 @@ class Witness:
         return best
 
     def _whole_plans(self, unmet: Unmet) -> Iterator[MemberPlan]:
-        """Yield plans of whole objects, those of each shortest rest among them."""
+        """Yield plans of whole objects. The plan of a shortest rest is among them."""
         empty_plan = MemberPlan({}, frozenset(), self.shape.lo, self.shape.hi)
         needed_keys: list[str] = list(self.shape.required_keys)
         for key, dependents in self.shape.conditional:
@@ -130,7 +139,7 @@ class Witness:
         start = self._add_members(empty_plan, needed_keys) if needed_keys else empty_plan
         if start is None:
             return
-        # Depth first: each iterator has the ways to meet the first obligation of one plan.
+        # Depth first: each iterator yields the ways to meet the first open obligation of one plan.
         stack: list[Iterator[Way]] = [iter(((start, unmet),))]
         while stack:
             next_way = next(stack[-1], None)
@@ -152,7 +161,7 @@ class Witness:
             if open_obligations:
                 ways = self._ways_to_meet(plan, open_obligations)
                 if self._with_text:
-                    # The cheapest first: then `_room` soon cuts the dear ones off.
+                    # The cheapest way first: then `_room` soon cuts off the expensive ones.
                     ways = iter(sorted(ways, key=lambda way: self._plan_cost(way[0])))
                 stack.append(ways)
             elif plan.max_members is not None and max(plan.min_members, count) > plan.max_members:
@@ -163,11 +172,11 @@ class Witness:
                 stack.append(self._fill_up(plan, plan.min_members - count))
 
     def _plan_cost(self, plan: MemberPlan) -> int:
-        """Return the bytes of a plan's members, each with a comma."""
+        """Return the size of a plan's members in bytes, each with a comma."""
         return sum(self._member_price(slot, member) for slot, member in plan.members.items())
 
     def _member_price(self, slot: Slot, member: Member) -> int:
-        """Return the bytes of a member: its key with the colon, its value, and a comma or a brace."""
+        """Return the size of a member in bytes: its key, the colon, its value, and a comma or brace."""
         return len(self._key_text(slot, member.key)) + 1 + member.text.length
 
     def _key_text(self, slot: Slot, member_key: MemberKey) -> bytes:
@@ -178,8 +187,8 @@ class Witness:
         return self.frames.scalars.write_literal(name) + b":"
 
     def _plan_text(self, plan: MemberPlan, has_members: bool) -> JsonPieces:
-        """Return the text of a plan, the brace included: keys with a position in the order, then the
-        others."""
+        """Return the text of a plan, closing brace included: first the keys with a position in the order,
+        then the others."""
         frame = self.frame
         ordered_count = frame.ordered_count
         # The first three parts of an entry are its sort key: the position in the order, then the text of the
@@ -216,7 +225,7 @@ class Witness:
     def _plan_without_keys(self, plan: MemberPlan, unmet: Unmet) -> MemberPlan | None:
         """Return the plan that meets all obligations by leaving keys out alone, or None."""
         if plan.max_members is not None or plan.min_members > self.members_so_far.size + len(plan.members):
-            return None  # the number of members is to be looked at
+            return None  # the bounds on the number of members need the general search
         without = set(plan.without)
         for obligation in unmet:
             for alternative in obligation:

@@ -1,9 +1,12 @@
-"""Objects: which keys may come next, what their values must be, when the object may close.
+"""Objects: finds the keys that may come next, the demands on their values, and when the object may close.
 
-The residue of an object is a set of *threads* (as in Pike's simulation of an NFA): ways in which a demand of
-its place may still come true. There is one for each live shape, and more where this member or a later one may
-meet an obligation. All threads share the written part: the position in the declared order, the keys, their
-number.
+A *residue* is how far an object has come, and what it still owes. It is a set of *threads* (as in Pike's
+simulation of an NFA). A *thread* is one way in which a demand of the place may still come true: the demand,
+one of its shapes, and the *unmet* obligations of this shape. There is one for each live shape, and more where
+a member may meet an obligation now or leave it to a later member.
+
+All threads share the written part: the position in the declared order, the keys, and their number. The
+*moves* of a key are the demands on its value, with the threads that go on after it.
 """
 
 from __future__ import annotations
@@ -28,26 +31,27 @@ from structgen.schema.recogniser.object_search import Ask, Witness, keys_of
 from structgen.schema.recogniser.wide_unions import WideUnions
 
 Thread: TypeAlias = tuple[int, ObjectShape, Unmet]
-"""A demand's index, one of its shapes, and the unmet obligations."""
+"""A thread: the index of a demand in its place, one of the shapes of this demand, the unmet obligations."""
 NextThread: TypeAlias = tuple[int, ObjectShape, Unmet | ObligationsLeft]
-"""A thread that goes on after a value."""
+"""A thread after the next value. Its obligations may be worked out later (`ObligationsLeft`)."""
 Moves: TypeAlias = tuple[int, list[tuple[int, NextThread]]]
-"""The place of a value, and for each thread that goes on the index of the demand that it needs."""
+"""The place of the value under a key, and the threads after it. Each thread stands beside the index of the
+demand that the value must meet for it."""
 _NOTHING = MembersSoFar(0, 0, 0)
 
 
 @dataclass(slots=True, eq=False)
 class ObjectState:
-    """A residue of an object. Immutable, but for its memos."""
+    """A residue of an object. It never changes, except for its memos."""
 
     id: int
     frame: Frame
     members_so_far: MembersSoFar
     has_members: bool
-    """A member has been written."""
+    """Whether a member has been written, so that a comma comes before the next one."""
     threads: tuple[Thread, ...]
     moves: dict[str, Moves | None] = field(default_factory=dict)
-    """Of named keys, as far as they were asked for; None: the key may not come now."""
+    """The moves of the named keys that were asked for; None for a key that may not come now."""
     extra: list[tuple[list[KeyClass], Moves]] | None = None
     rests: dict[int, JsonPieces] | None = None
     new_keys: frozenset[str] | None = None
@@ -66,7 +70,8 @@ class Objects:
         any_order: bool,
         residues: list[Any],
     ) -> None:
-        """`residues`: the network's, by number; new ones are added to it."""
+        """`residues` is the network's list of residues; new ones are added to it. `any_order`: keys may come
+        in any order (property_order="any")."""
         self.tables = tables
         self.shapes = shapes
         self.frames = ObjectFrames(tables, scalars, shapes, limits, any_order=any_order)
@@ -75,9 +80,10 @@ class Objects:
         self.residues = residues
         self.wide_unions = WideUnions(self.frames)
         self.is_alive: Callable[[int], bool]
-        """Set by the network: whether some value meets a demand."""
+        """A function that returns whether some value meets a demand; set by the network."""
         self.ask_alive: Ask
-        """Set by the network: the same as an answer."""
+        """The same question with a text as its answer (`Ask`): empty, or None for no value; set by the
+        network."""
         self._states: dict[tuple[object, ...], ObjectState] = {}
         self._live: dict[tuple[object, ...], bool] = {}
 
@@ -104,15 +110,15 @@ class Objects:
     ) -> JsonPieces | None:
         """Return the text of an object of one shape of a demand, or `best` where none is shorter.
 
-        `ask` gives the values of members, for example `oracle.shortest_text`. `with_text` False: only whether
-        there is an object, for which an empty text stands. `any_will_do`: the first text that is found, and
-        not the shortest.
+        `ask` gives the values of members, for example `oracle.shortest_text`. `with_text` False: the caller
+        asks only whether there is an object, and gets an empty text for yes. `any_will_do`: the first text
+        that is found is returned, not the shortest.
         """
         if not with_text:
             if self._has_object((demand,), shape, ask):
                 return EMPTY
             return best
-        # A member takes five bytes at least (`"":1,`, the last one a brace): no search where it is hopeless.
+        # A member takes at least five bytes, `"":1,` or `"":1}`: a search that cannot be shorter is skipped.
         min_length = 1 + 5 * max(len(shape.required_keys), shape.lo)
         if best is not None and best.length < min_length:
             return best
@@ -132,7 +138,7 @@ class Objects:
         ask: Ask,
         used_keys: Collection[str] = (),
     ) -> Witness:
-        """Return the search for a rest of an object; the parameters are the fields of `Witness`."""
+        """Return a search for a rest of an object; the parameters are the fields of `Witness`."""
         return Witness(self.members, frame, shape, members_so_far, ask, used_keys)
 
     def _has_object(
@@ -141,7 +147,7 @@ class Objects:
         shape: ObjectShape,
         ask: Ask | None = None,
     ) -> bool:
-        """Return whether some object has the shape. `ask`: where answers are still being worked out."""
+        """Return whether some object has the shape. `ask` gives answers that are still being worked out."""
         ask_value = ask or self.ask_alive
         if any(ask_value(self.frames.value_demand(shape, key)) is None for key in shape.required_keys):
             return False
@@ -182,8 +188,11 @@ class Objects:
         state: ObjectState,
         many: Callable[[int, int], bool],
     ) -> bool:
-        """Return whether two or more objects are still possible whichever key is written next: its value, or
-        that of a later key, can differ. False: unknown. `many`: has a demand so many values?"""
+        """Return whether two or more objects are still possible, whichever key is written next: its value, or
+        that of a later key, can differ. False: unknown.
+
+        `many(demand, count)` returns whether a demand has at least `count` values.
+        """
 
         def open_ended(moves: Moves) -> bool:
             return any(many(demand, 2) for demand in self.tables.places[moves[0]])
@@ -200,7 +209,8 @@ class Objects:
         return bool(offered_members)
 
     def _offered_members(self, state: ObjectState) -> list[tuple[MemberKey, Moves]]:
-        """Return all members that may come now: of unnamed keys with the same moves one class."""
+        """Return all members that may come now, with their moves. One class stands for all unnamed keys with
+        the same moves."""
         members: list[tuple[MemberKey, Moves]] = []
         for name in self.named_places(state):
             name_moves = self.find_moves(state, name)
@@ -263,14 +273,14 @@ class Objects:
         return state.moves[name]
 
     def _compute_moves(self, state: ObjectState, member_key: MemberKey) -> Moves | None:
-        """Return the demand on the value behind a key, and the threads that go on with it; None where no
-        thread takes the key there."""
+        """Return the moves of a key: the place of its value, and the threads after it. None where no thread
+        allows the key now."""
         frame = state.frame
         after = state.frame.members_after(state.members_so_far, member_key)
-        # A key without a position stands behind all that have one.
+        # A key without a position comes after all keys that have one.
         index = frame.index[member_key] if isinstance(member_key, str) else frame.ordered_count
         reach = min(index, frame.ordered_count)
-        # Each demand with its number in the place; equal demands of several threads are one.
+        # For each demand its index in the new place; equal demands of several threads share one.
         demands: dict[int, int] = {}
         next_threads: list[tuple[int, NextThread]] = []
         for thread in state.threads:
@@ -279,7 +289,7 @@ class Objects:
             if standing.last >= state.members_so_far.pos:
                 required_indices = standing.required_indices
                 first = bisect_left(required_indices, state.members_so_far.pos)
-                # The key would pass over one that the thread still requires.
+                # The key would pass over an earlier key that the thread still requires.
                 if first < len(required_indices) and required_indices[first] < reach:
                     continue
             if shape.hi is not None and state.members_so_far.size >= shape.hi:
@@ -320,7 +330,7 @@ class Objects:
         if self.wide_unions.can_take(frame, state.threads):
             live = dict(self.wide_unions.next_demands(frame, state.members_so_far.pos, state.threads, names))
         elif state.members_so_far.pos >= frame.ordered_count and all(shape.simple for shape in shapes):
-            # what is written makes no difference to the values under other keys
+            # the written part does not affect the values under other keys
             live = frame.live.setdefault(shapes, {})
             for name in names:
                 if name not in live:
@@ -338,7 +348,7 @@ class Objects:
             extra = []
             standing = self.frames.standing_of
             pos = state.members_so_far.pos
-            # Unnamed keys stand behind the order: some thread must have all its required keys in it.
+            # Unnamed keys come after the ordered ones: some thread must have all its required ordered keys.
             if any(standing(state.frame, shape).last < pos for _, shape, _ in state.threads):
                 groups: dict[object, tuple[list[KeyClass], Moves]] = {}
                 for key_class in self.frames.classes_of(state.frame):
@@ -364,8 +374,8 @@ class Objects:
         return frozenset(met)
 
     def key_signature(self, state: ObjectState, key: str) -> object:
-        """Return a value that two named keys share where every thread treats both in the same way. Demands on
-        their values are not compared."""
+        """Return a signature of a named key. Two keys have equal ones where every thread treats both in the
+        same way; the demands on their values are not compared."""
         frame = state.frame
         index = frame.index[key]
         if index < frame.ordered_count or frame.watched_bits >> index & 1:
@@ -377,7 +387,7 @@ class Objects:
                 return key
             for obligation in unmet:
                 for alternative in obligation:
-                    # Such alternatives speak of this very key: it is like no other.
+                    # Such alternatives name this very key, so that no other key is like it.
                     names_key = isinstance(alternative, AtKey | Without) and alternative.key == key
                     if isinstance(alternative, Differs) or names_key:
                         return key
@@ -385,7 +395,8 @@ class Objects:
         return tuple(needed_literals)
 
     def least_more(self, state: ObjectState) -> tuple[tuple[str, ...], int]:
-        """Return the keys that must still come whatever comes, and how many more members there must be."""
+        """Return the keys that must still come in any case, and the least number of members that must
+        come."""
         frame = state.frame
         members_so_far = state.members_so_far
         common: dict[str, None] | None = None
@@ -465,7 +476,7 @@ class Objects:
 
 
 def _is_presence(alternative: Alternative) -> TypeGuard[AtKey]:
-    """Return whether the presence of a key alone meets an alternative."""
+    """Return whether an alternative asks for the presence of a key, and nothing of its value."""
     return type(alternative) is AtKey and not alternative.literals
 
 

@@ -1,9 +1,13 @@
-"""The liveness oracle: is there a value that meets a demand, and which is the shortest.
+"""Decides whether some value meets a demand, and finds the shortest such value.
 
-Both are least fixpoints over demands: a value is finite, so a smallest witness never repeats a demand on one
-path, and a recursion that nothing ends is empty. The questions are answered lazily (only demands on which the
-answer may rest are opened), iteratively (a chain of 10,000 schemas is no deeper for Python than one), and
-remembered.
+A *demand* is a conjunction of schemas on one value. It is *alive* where some value meets it. A *witness* is
+such a value. For example `{"minimum": 3, "type": "integer"}` is alive, and its shortest text is `3`; the
+recursion `{"required": ["a"], "properties": {"a": {"$ref": "#"}}, "type": "object"}` is not alive.
+
+Both answers are least fixpoints over demands. A value is finite, so a smallest witness never repeats a demand
+on one path, and a recursion that nothing ends is empty. Only demands on which the answer may rest are opened.
+The search does not recurse: a chain of 10,000 schemas takes no more of Python's stack than one. All answers
+are remembered.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from structgen.schema.recogniser.object_search import Ask
 from structgen.schema.recogniser.objects import Objects
 
 _NUMBERS = frozenset(field for field, kind in SPEAKS_OF.items() if kind == "number")
-"""Fields of a schema that bound numbers; integers alone always have one."""
+"""The fields of a schema that restrict numbers. Without them there always is an integer."""
 
 
 class Oracle:
@@ -44,20 +48,21 @@ class Oracle:
         self.tables = tables
         self.scalars = scalars
         self.shapes = shapes
-        # they ask this oracle, and the network holds them: a network is gone when it is dropped
+        # weak references: objects and arrays refer to this oracle, and a dropped network is freed at once
         self.objects: Objects = proxy(objects)
         self.arrays: Arrays = proxy(arrays)
         self.limits = limits
         self.undecided_pointers: dict[str, None] = {}
-        """Pointers of places that were taken to be live without an answer (limits.liveness = "flag")."""
+        """The pointers of places that count as live although no answer was found (limits.liveness =
+        "flag")."""
         self._known_answers: tuple[dict[int, JsonPieces | None], ...] = (
             {ANYTHING: EMPTY, NOTHING: None},
             {ANYTHING: scalars.shortest_text(TRUE, NUMBER), NOTHING: None},
             {NOTHING: None},
         )
-        """The answers: without a text, with the shortest one, with any."""
+        """Three tables of answers: without a text, with the shortest text, with the text of any value."""
         self._any_will_do = False
-        """Whether the search that is under way asks for any value, and for no shortest text."""
+        """Whether the present search wants any value, and not the shortest text."""
 
     def is_alive(self, demand: int) -> bool:
         """Return whether some value meets a demand; LimitError past `limits.oracle_steps`."""
@@ -68,7 +73,7 @@ class Oracle:
             except LimitError:
                 if self.limits.liveness != "flag":
                     raise
-                # Taken to be alive: a document may then lead to a place where nothing can follow.
+                # It counts as alive: a document may then reach a place where nothing can follow.
                 answers[demand] = EMPTY
                 for pointer in self.tables.source_pointers((demand,))[:1]:
                     self.undecided_pointers[pointer] = None
@@ -87,7 +92,7 @@ class Oracle:
         return self._find_any(demand, True)
 
     def _find_any(self, demand: int, with_text: bool) -> JsonPieces | None:
-        """Return `find_witness` of any value; searches may be nested, so that the flag is restored."""
+        """Return `find_witness` of any value. The flag is restored, since searches may be nested."""
         outer_flag = self._any_will_do
         self._any_will_do = True
         try:
@@ -101,15 +106,17 @@ class Oracle:
         return self._known_answers[1 + self._any_will_do]
 
     def find_witness(self, demand: int, with_text: bool) -> JsonPieces | None:
-        """Return the shortest text of a value that meets a demand, or without a text whether there is one:
-        an empty text. None where no value meets it; LimitError past `limits.oracle_steps`."""
+        """Return the shortest text of a value that meets a demand, or None where no value does.
+
+        `with_text` False: an empty text stands for yes. Raises `LimitError` past `limits.oracle_steps`.
+        """
         answers = self._answers_for(with_text)
         if demand not in answers and not self._answer_at_once(demand, with_text):
             self._search_answers(demand, with_text)
         return answers[demand]
 
     def _answer_at_once(self, demand: int, with_text: bool) -> bool:
-        """Note the answer for a demand that needs no search; return whether it is one."""
+        """Note the answer for a demand where it needs no search; return whether that was so."""
         if with_text:
             # A search that ends with any value may ask for a text, which may rest on its own demand: it does
             # not wait for the answer.
@@ -135,9 +142,9 @@ class Oracle:
         after each of many members.
         """
         answers = self._answers_for(with_text)
-        # The least fixpoint by a work list: a better text of a demand asks those that wait for it again.
+        # A work list: when a demand gets a better text, the demands that wait for it are asked again.
         best: dict[int, JsonPieces | None] = {}
-        # For each demand the demands whose answers rest on it.
+        # For each demand the demands whose answers depend on it.
         waiting: dict[int, set[int]] = {}
         # The demands without a final answer that the present question asked for.
         lookups: list[int] = []
@@ -256,7 +263,8 @@ class Oracle:
         return best
 
     def _shows_value(self, demand: int) -> bool:
-        """Return whether a demand is one plain schema, or a union of such, and shows a value on its face."""
+        """Return whether a demand is one plain schema, or a union of plain schemas, that clearly has a
+        value."""
         literals = self.tables.demands[demand]
         if len(literals) != 1 or literals[0].is_negated or self.scalars.is_narrow:
             return False
@@ -267,8 +275,8 @@ class Oracle:
         return self._has_value(schema)
 
     def _has_value(self, schema: Schema) -> bool:
-        """Return whether a schema shows a value on its face: a type of which it asks nothing, or too little
-        to exclude all values."""
+        """Return whether a schema clearly has a value: it does not restrict one of its types, or too little
+        to exclude all values of the type."""
         if schema.has_combinators or schema.known_verdict is False:
             return False
         if schema.enum is not None:

@@ -1,8 +1,14 @@
-"""The transition network of a JSON Schema: `Network` of base/language/ir.py over demands, shapes and threads.
+"""The transition network of a JSON Schema: which values, keys and items may come next in a document.
 
-The recogniser and the liveness oracle meet here. `objects` and `arrays` find the next keys and items,
-`scalars` the formulas of strings and numbers, `schema_liveness` decides whether a document can be completed.
-The network numbers places, outcomes and residues. Everything is expanded on demand, and remembered.
+A *demand* is a conjunction of schemas on one value. A *place* is a tuple of demands, of which the value must
+meet one. An *outcome* is the set of demands that a finished value has met. A *residue* is how far an object
+or an array has come, and what it still owes. A *rest* is the text that completes it. All but rests are small
+integers, which mean something to this network alone. For example `{"properties": {"a": {"type": "null"}}}`
+has a place for the document, a residue after `{`, and a place for the value of "a".
+
+`objects` and `arrays` find the next keys and items, and `scalars` the formulas of strings and numbers.
+`schema_liveness` decides whether a document can be completed. Everything is computed when it is first asked
+for, and remembered. `Network` in `base/language/ir.py` is the protocol that this class implements.
 """
 
 from __future__ import annotations
@@ -46,11 +52,13 @@ from structgen.schema.recogniser.schema_liveness import Oracle
 from structgen.schema.recogniser.smallest_contradiction import find_contradiction
 
 _AVOIDING_SEARCHES = 8
-"""Searches for a rest that each avoid the names that the one before would have repeated; then all names."""
+"""The most searches for a rest that avoid only the names that the previous rest repeated. After them all used
+names are avoided."""
 
 
 class SchemaNetwork:
-    """The language of the documents that a JSON Schema accepts, within the policies (`ir.Network`)."""
+    """The network of the documents that a JSON Schema accepts, within the policies (`ir.Network`). `root` is
+    the place of the whole document."""
 
     root: int
 
@@ -64,8 +72,8 @@ class SchemaNetwork:
     ) -> None:
         """Return the network of a document; UnsatisfiableSchema where no document is accepted.
 
-        `widest` makes the number oracle of the widest policies: it distinguishes a contradiction in
-        the schema from one with the policies.
+        `strings` and `numbers` answer questions about sets of strings and numbers. `widest` makes the number
+        oracle of the widest policies. It tells a contradiction in the schema from one with the policies.
         """
         self.document = document
         policies = document.policies
@@ -105,7 +113,7 @@ class SchemaNetwork:
             member=self.objects.frames.value_demand,
         )
         self.oracle = Oracle(tables, self.scalars, self.shapes, self.objects, self.arrays, limits)
-        # The oracle asks objects and arrays, and they ask it: it can be set only now.
+        # Objects, arrays and the oracle ask each other: their references to the oracle can be set only now.
         self.arrays.distinct.text = self.oracle.some_text
         self.arrays.distinct.of_point = policies.of_point
         self.objects.is_alive = self.oracle.is_alive
@@ -134,8 +142,8 @@ class SchemaNetwork:
         return menu
 
     def scalars_of(self, place: int) -> Hashable | None:
-        """Return a key that places of one plain schema of scalars share where these say the same, else
-        None."""
+        """Return a key for a place of one plain schema of scalars: places with equal keys mean the same. None
+        for other places."""
         demands = self.tables.places[place]
         if len(demands) == 1:
             return self.tables.scalars_of(demands[0])
@@ -165,8 +173,8 @@ class SchemaNetwork:
         return menu
 
     def member_places(self, residue: int) -> tuple[dict[Key, int], bool]:
-        """Return the places of the values that may come next, by their keys, and whether later values depend
-        on their texts."""
+        """Return the places of the values that may come next, by their keys (None: an item), and whether
+        later values depend on the texts of these values."""
         if isinstance(self._residues[residue], ArrayState):
             items = self.items(residue)
             return {} if items.item is None else {None: items.item}, items.values
@@ -184,7 +192,8 @@ class SchemaNetwork:
         return ArrayMenu(place, close, depends_on_values, self.arrays.closes_next(state), state.unread)
 
     def read_as(self, residue: int, text: bytes) -> int:
-        """Return the residue of an array where the item that is not known (`after_unread`) was `text`."""
+        """Return the residue of an array after the text of its unknown item (`after_unread`) has become
+        known."""
         value = self.arrays.distinct.literal_of_text(text)
         return self.arrays.read_as(self._array_state(residue), value).id
 
@@ -194,7 +203,7 @@ class SchemaNetwork:
         state = self._array_state(residue)
         moves = self.arrays.find_moves(state)
         assert moves is not None, "an item that the menu does not offer"
-        # One unknown item is the most: the next one is compared with its value.
+        # At most one item is unknown: the next item is compared with its value.
         if state.unread:
             return None
         state_after = self.arrays.after_unread(state, moves, self.outcomes.values[outcome])
@@ -237,7 +246,7 @@ class SchemaNetwork:
             return None
         j, shape, unmet = state.threads[0]
         frame = state.frame
-        # Each key must be judged by itself: no obligation, and no pattern that a key may match.
+        # Each key must be decided alone: there is no obligation, and no pattern that a key may match.
         if not (shape.simple or shape.loose) or unmet or frame.predicates:
             return None
         shared_parts = frame.simple.get(shape.id)
@@ -256,7 +265,7 @@ class SchemaNetwork:
             shared_parts = frame.simple[shape.id] = (places, are_required, extra)
         places, are_required, extra = shared_parts
         if extra >= 0 and self.scalars.max_length is not None:
-            return None  # not every key may come
+            return None  # the length of keys is bounded, so that not every key may come
         return SimpleObject(
             frame.names,
             places,
@@ -305,11 +314,11 @@ class SchemaNetwork:
 
     @property
     def looked_for(self) -> Collection[bytes]:
-        """The texts of values of items on which rests of arrays depend so far."""
+        """The texts of those values of items on which rests of arrays have depended so far."""
         return self.arrays.distinct.looked_for.values()
 
     def look_for(self, texts: Iterable[bytes]) -> None:
-        """Note values of items on which rests depend (`looked_for`)."""
+        """Add texts of items on which rests depend to `looked_for`."""
         distinct = self.arrays.distinct
         for text in texts:
             distinct.looked_for.setdefault(distinct.literal_of_text(text), text)
@@ -320,7 +329,7 @@ class SchemaNetwork:
         return self.arrays.progress.singly
 
     def wants_again(self, residue: int) -> bool:
-        """Return whether an item of the array must still come again: any item may be that one."""
+        """Return whether some item of the array must still be repeated; it may be any item."""
         return any(needs_repeat(progress) for _, _, progress in self._array_state(residue).threads)
 
     def finish_place(self, place: int) -> Demands:
@@ -352,8 +361,9 @@ class SchemaNetwork:
         return _texts_as_bytes(best)
 
     def finish(self, residue: int, used_keys: Collection[str] = ()) -> Demands:
-        """Return the shortest rest of the object or array, from just after an item (or the opening bracket),
-        closing bracket included. It begins with "," where something more must be written and something was.
+        """Return the shortest rest of the object or array for each demand of its place, closing bracket
+        included. The text so far ends just after a member, an item or the opening bracket. The rest begins
+        with "," where more must be written after a member or an item.
 
         `used_keys`: the keys that the object holds and `keys` does not list. They matter only to an object
         that still needs such keys (minProperties, or an obligation on them).
@@ -379,7 +389,7 @@ class SchemaNetwork:
             if index in value:
                 threads_by_demand.setdefault(index, []).append(thread)
         best: dict[int, JsonPieces] = {}
-        # Each rest of the value meets another demand, and leaves another rest of the container.
+        # Each rest of the value meets a different demand, and leads to a different rest of the container.
         for index, threads in threads_by_demand.items():
             if isinstance(state, ArrayState) and all(
                 self.arrays.closes_after(state, thread) for thread in threads
@@ -398,9 +408,9 @@ class SchemaNetwork:
     ) -> Iterable[str]:
         """Return the named keys of an object that a shortest rest may begin with.
 
-        `heads` has the keys that may come, each with the text that is left to write of it. Keys with equal
-        signatures, places and lengths of heads can change places in any rest: the key with the smallest head
-        stands for the others. Cost: some microseconds a key and obligation.
+        `heads` has the keys that may come, each with the part of its text that is not written yet. Keys with
+        equal signatures, places and lengths of heads can change places in any rest: the key with the smallest
+        head stands for the others. Cost: some microseconds a key and obligation.
         """
         state = self._residues[residue]
         assert isinstance(state, ObjectState)
@@ -458,7 +468,7 @@ class SchemaNetwork:
         return state
 
     def _moves_under(self, state: ObjectState | ArrayState, key: Key) -> Any:
-        """Return the moves under a key that the menu offers: of an object or of an array."""
+        """Return the moves of an object or an array under a key that its menu offers."""
         if isinstance(state, ArrayState):
             moves = self.arrays.find_moves(state)
             assert key is None and moves is not None, "an item that the menu does not offer"
@@ -485,7 +495,7 @@ class SchemaNetwork:
         if isinstance(state, ArrayState):
             value = None if state.values_so_far is None else self.arrays.distinct.literal_of_text(text)
             return self.arrays.state_after(state, moves, met, value)
-        # Of an unnamed key any class: the members so far are the same for each.
+        # Any class stands for an unnamed key: the members so far are the same for each class.
         member_key: MemberKey
         if isinstance(key, str):
             member_key = key
@@ -523,7 +533,7 @@ class SchemaNetwork:
         formulas: list[Formula] = []
         for demand in demands:
             formula = self.scalars.demand_formula(demand, kind)
-            # An empty formula that does not show it: nothing may begin that cannot end.
+            # Empty formulas become FALSE: no value may begin that cannot end.
             formulas.append(formula if self.scalars.is_satisfiable(formula, kind) else FALSE)
         if all(formula == FALSE for formula in formulas):
             return None
@@ -548,8 +558,8 @@ class SchemaNetwork:
     ) -> dict[int, JsonPieces]:
         """Return, for each demand, the shortest rest of a residue.
 
-        The rest that is shortest without regard to the used keys stays so, unless it writes one of them
-        again. So only these keys are avoided in the next search, and not all that the object holds.
+        The first search ignores the used keys. Its rest is right unless it writes one of them again. So the
+        next search avoids only these repeated keys, and not all keys of the object.
         """
         avoided_keys: frozenset[str] = frozenset()
         for turn in itertools.count():
@@ -567,7 +577,7 @@ class SchemaNetwork:
         state: ObjectState | ArrayState,
         avoided_keys: frozenset[str],
     ) -> dict[int, JsonPieces]:
-        """Return the shortest rests that do not write some names."""
+        """Return, for each demand, the shortest rest that writes none of the avoided keys."""
         if not avoided_keys and state.rests is not None:
             return state.rests
         rests: dict[int, JsonPieces] = {}
@@ -591,8 +601,11 @@ class SchemaNetwork:
         indent: str,
         max_blanks: int | None,
     ) -> Sequence[Schema]:
-        """Return a schema of the documents that a policy of white space (`Policies.space`) can write, if that
-        leaves any out: an indent bounds how deep objects and arrays that hold something are nested."""
+        """Return a schema of the documents that a policy of white space can write, () where it can write all.
+
+        The parameters are the parts of `Policies.space`. For example an indent with a bound on blanks limits
+        how deep objects and arrays that are not empty can be nested.
+        """
         if max_blanks is None or kind not in DEMANDING:
             return ()
         make = partial(self.tables.make_schema, "", bans=True)
@@ -600,7 +613,7 @@ class SchemaNetwork:
         schema = make(max_properties=0, max_items=int(kind == "oneline"))
         if kind == "oneline":
             schema.items = schema
-        # A line of an indent takes a line break and the blanks of its depth.
+        # An indented line needs a line break and the blanks of its depth.
         levels = (max_blanks - 1) // max(len(indent), 1)
         for _ in range(min(levels, self.document.limits.depth)):
             schema = make(additional=schema, items=schema)
@@ -613,8 +626,8 @@ class SchemaNetwork:
         strings: StringOracle,
         widest: Callable[[], NumberOracle] | None,
     ) -> UnsatisfiableSchema:
-        """Return the error of a schema without documents: it names the policies that leave none, or the
-        keywords that exclude each other."""
+        """Return the error for a schema without documents. It names the policies that exclude all documents,
+        or the keywords that exclude each other."""
         document = self.document
         contradiction = find_contradiction(self.oracle, [self.tables.signed_literal(document.root)])
         policies = document.policies
@@ -622,7 +635,7 @@ class SchemaNetwork:
         if narrow and widest is not None:
             wide = widest()
             if self._has_documents(policies.widen_options(*narrow), strings, wide):
-                # A policy that suffices alone is named; it may take several together.
+                # Policies are named of which widening one alone is enough; if there is none, all are named.
                 blamed_policies: tuple[str, ...] = ()
                 for name in narrow:
                     name_numbers = wide if name == "numbers" else self.scalars.numbers

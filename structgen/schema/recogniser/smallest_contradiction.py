@@ -1,9 +1,12 @@
-"""The reason why no value meets some schemas: a smallest set of keywords that leaves none, found by taking
-keywords out and asking again.
+"""Finds the reason why no value meets some schemas: a smallest set of keywords that leaves no value.
 
-A schema with fewer keywords must only allow more. So the keys or items that one keyword leaves over for
-another stay apart when the first keyword goes (`_LEFT_OVER`), and an operator that may deny the schemas
-inside it goes or stays whole (`_divisible_fields`).
+Keywords are taken out one by one, and the rest is asked again. A keyword without which there is still no
+value is not part of the reason. For example of `{"minimum": 5, "maximum": 3, "title": "x"}` the first two are
+named.
+
+A schema with fewer keywords must only allow more. So the keys or items that one keyword leaves to another
+stay apart when the first keyword goes (`_LEFT_OVER`). An operator that may deny the schemas inside it goes or
+stays whole (`_divisible_fields`).
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""The sets, of several, in which a value lies: the cells of their arrangement that are not empty.
+"""Finds in which of several sets a value may lie at the same time.
 
-A value under one key may settle many obligations of an object: each asks whether the value lies in a set. All
-combinations of n sets are 2^n, but the combinations that some value has are few where the sets exclude or
-contain each other: n + 1 for n constants, 2 n + 1 for n ranges. Finite sets are divided value by value; every
-other set divides the cells found so far, and empty cells are dropped at once. So the n values that a union
-asks of its discriminator cost n cells, and sets that are truly independent exceed a limit early.
+A value under one key may settle many obligations of an object: each asks whether the value lies in a set. A
+*cell* is a combination of these sets that some value has. For example the sets {1, 2} and {2, 3} have three
+cells inside them: only the first, both, only the second.
+
+All combinations of n sets are 2^n. The cells are few where the sets exclude or contain each other: n + 1 for
+n constants, 2 n + 1 for n ranges. Finite sets are divided value by value. Every other set divides the cells
+found so far, and empty cells are dropped at once. So the n values that a union asks of its discriminator cost
+n cells. Sets that are truly independent exceed a limit early.
 """
 
 from __future__ import annotations
@@ -19,25 +22,25 @@ from structgen.schema.meaning.place import NOTHING, PlaceTables
 from structgen.schema.meaning.scalars import Scalars, ValueSet
 
 _NAMED_SETS = 3
-"""Up to so many finite sets are asked one by one: the demands then name the keywords of the text."""
+"""The most finite sets that are tested one by one; the demands then name the keywords of the text."""
 _CELLS_FOR_ALTERNATIVES = 10
-"""An outcome costs about as much as so many alternatives: automata are asked whether it is empty."""
+"""The cost of one outcome, in alternatives: the automata must decide whether it is empty."""
 
 
 class ValueOutcome(NamedTuple):
-    """A set of values, and the sets in which surely each of them lies."""
+    """Some values, and the sets in which each of them certainly lies."""
 
     demand: int
-    """Some values of the base. All lie in the sets of `met`; some may lie in further sets too."""
+    """The demand on these values. All lie in the sets of `met`; some may lie in further sets, too."""
     met: int
     """The numbers of the sets, as bits."""
 
 
 class _Cell(NamedTuple):
-    """The values of a base that lie in the same sets of those looked at so far."""
+    """The values that lie in the same sets, among the sets that were considered so far."""
 
     inside: tuple[Literal, ...]
-    """The literals of the sets in which they lie."""
+    """The literals of the sets that contain the values."""
     met: int
     values: ValueSet
 

@@ -1,9 +1,10 @@
-"""Objects with many threads (a union of hundreds of schemas): their next keys, without asking each thread
-about each key.
+"""Objects with many threads (a union of hundreds of schemas): finds their next keys without asking each
+thread about each key.
 
-For most keys most threads have their default demand: that on any key which they do not mention. Threads with
-the same default are grouped, so that the menu of n threads over m keys costs n + m and not n * m. The threads
-that go on after a key are computed when the key is written.
+A *thread* is one schema of the union that may still come true. Its *default* is its demand on the value of
+any key that it does not mention. Most threads have their default for most keys. Threads with the same default
+are grouped, so that the menu of n threads over m keys costs n + m and not n * m. The threads that go on after
+a key are computed when the key is written.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from structgen.schema.recogniser.object_frames import ObjectFrames
 from structgen.schema.recogniser.object_keys import Frame
 
 Threads: TypeAlias = Sequence[tuple[int, ObjectShape, object]]
-"""The threads of a residue: demand, shape, unmet obligations."""
+"""The threads of a residue, each with the index of its demand, its shape and its unmet obligations."""
 MANY = 16
-"""Fewer threads than this are asked one by one."""
+"""The least number of threads that are grouped; fewer are asked one by one."""
 
 
 class KeyDefaults(NamedTuple):
