@@ -148,8 +148,8 @@ def find_like(c: LexemeContext, state: int) -> bool:
             alike += 1 if after == best_after else 0
     if is_asked:
         return False
-    # `at` is `best` now. Where `best` is itself like this state, perhaps through others, the two records would
-    # wait for each other.
+    # `at` is `best` now. Where `best` is itself like this state, perhaps through others, the two records
+    # would wait for each other.
     while at >= 0 and at != state:
         at = c.like[at]
     c.like[state] = best if alike >= _MIN_ALIKE and at != state else -1
@@ -987,8 +987,8 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
     record is written there. Returns 0, or ASKED. No mask reads the record before its row is interned
     (`intern_record`); before that, the rows of its dense groups are put into the store (`put_group`).
     """
-    # An earlier call may have stopped for room, after it had marked crossings as taken. They are marked as not
-    # taken again: the node is the larger one of n and -1 - n.
+    # An earlier call may have stopped for room, after it had marked crossings as taken. The marks are removed:
+    # the node is the larger one of n and -1 - n.
     for i in range(c.scan.crossing_count):
         crossing = c.crossings[i]
         crossing.node = max(crossing.node, -1 - crossing.node)
