@@ -987,7 +987,7 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
     record is written there. Returns 0, or ASKED. No mask reads the record before its row is interned
     (`intern_record`); before that, the rows of its dense groups are put into the store (`put_group`).
     """
-    # An earlier call may have stopped for room, after it had marked crossings as taken. The marks are removed:
+    # An earlier call may have stopped for room after it had marked crossings as taken. The marks are removed:
     # the node is the larger one of n and -1 - n.
     for i in range(c.scan.crossing_count):
         crossing = c.crossings[i]
