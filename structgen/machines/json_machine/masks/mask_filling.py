@@ -318,8 +318,8 @@ def walk_structure(c: JsonContext) -> int:
             row = walk_quoted(c, d, node)
         elif node >= 0 and byte < 256 and not (is_run and is_space(byte)) and not is_digit:
             row = ASKED if walk_node(c, node, 0, PLAIN) else -1
-        # The mask refers to at most one dense row. The tokens of these rows go into the buffer, and the row of
-        # white space (below) is the one that is returned.
+        # The mask refers to at most one dense row: that of white space, below. The tokens of the other rows go
+        # into the buffer.
         if row >= 0:
             emit_row(c, row)
         has_questions = has_questions or row == ASKED
@@ -416,8 +416,8 @@ def gather_mask(c: JsonContext, index: int) -> int:
     c.precise = 0
     clear_collection(c)
     row = collect_tokens(c, d)
-    # First the fast way, by records. If it finds that the records have too many tokens, all tokens are walked.
-    # If even that cannot decide without the text of a key, they are walked once more with texts (`precise`).
+    # First the fast way, by records. If it finds that they have too many tokens, all tokens are walked. If
+    # even that cannot decide without the text of a key, they are walked once more with texts (`precise`).
     if c.blur_level == WHOLE_WALK:
         clear_collection(c)
         row = walk_plainly(c, d)

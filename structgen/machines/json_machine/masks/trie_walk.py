@@ -196,7 +196,8 @@ def walk_nodes(
             hint = skip(hints, 2 * depth)
             if hint[0] < byte:
                 hint[0] = next_possible_byte(c, s, byte, has_list)
-            # Children ascend by their bytes. This one cannot come. Where no later one can, all are passed over.
+            # Children ascend by their bytes. This one cannot come; where no later one can, all are passed
+            # over.
             if hint[0] != byte:
                 node = end if hint[0] < 256 else hint[1]
                 continue
