@@ -199,8 +199,7 @@ class RecordTables:
                 groups[group, Group.first] = list_start
                 groups[group, Group.last] = list_start + len(tokens)
             groups[group, Group.dense_row] = -1 if row_number is None else row_number
-        return call(keep_record, address_of(record))  # This comes last: masks read each record that they
-        find.
+        return call(keep_record, address_of(record))  # This comes last: masks read what they find.
 
     def forget_records(self) -> None:
         """Forget all records and hooks: the lexer becomes another one."""

@@ -156,12 +156,20 @@ def ends_below(context: int, index: int, nodes_address: int, end: int, target_ad
         return 0
     # Each depth of the trie has a spot of its own, so a sibling goes on from its parent's spot.
     while node < count:
-        word = nodes[node] depth = depth_of(word) code = call4(c.byte_steps.step, context, depth - 1, depth,
-        byte_of(word)) worst = min(worst, code)  # A question does not stop the walk, so that all questions
-        are noted at once. if code < 0: node = end_of(word) continue code = call2(c.byte_steps.ends, context,
-        depth) if slot_of(word) != 0 else 0 worst = min(worst, code) if code == end: target[ended_count] =
-        nodes[count + node]  # the number of the node in the whole trie ended_count += 1 node += 1 return
-        worst if worst <= ASKED else ended_count
+        word = nodes[node]
+        depth = depth_of(word)
+        code = call4(c.byte_steps.step, context, depth - 1, depth, byte_of(word))
+        worst = min(worst, code)  # A question does not stop the walk: the others are noted, too.
+        if code < 0:
+            node = end_of(word)
+            continue
+        code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
+        worst = min(worst, code)
+        if code == end:
+            target[ended_count] = nodes[count + node]  # the number of the node in the whole trie
+            ended_count += 1
+        node += 1
+    return worst if worst <= ASKED else ended_count
 
 
 @entry("int64(int64, int64, int64, int64, int64)")

@@ -318,8 +318,8 @@ def walk_structure(c: JsonContext) -> int:
             row = walk_quoted(c, d, node)
         elif node >= 0 and byte < 256 and not (is_run and is_space(byte)) and not is_digit:
             row = ASKED if walk_node(c, node, 0, PLAIN) else -1
-        # The mask refers to at most one dense row: that of white space, below. The tokens of the other rows go
-        # into the buffer.
+        # The mask refers to at most one dense row: that of white space, below. The tokens of the other rows
+        # go into the buffer.
         if row >= 0:
             emit_row(c, row)
         has_questions = has_questions or row == ASKED
