@@ -4,7 +4,7 @@
 - Its *record* lists what each token does there: stay inside, or close it at a *crossing* (a node of the trie
   of tokens), and with which *outcome* (the number of the demands that the value then has met).
 - The *identity* of a terminal is the list of the words of `TerminalKey`. Its *key* is the same in each
-  grammar: it has the content of the automaton's state in place of its number. Records are found by their keys.
+  grammar: it has the content of the automaton's state in place of its number. Records are found by keys.
 - A *free string* is a string of any text. A *live state* is a state of a string that must be a text of a
   grammar, whose states are made when a text reaches them.
 
