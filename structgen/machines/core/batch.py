@@ -1,5 +1,8 @@
-"""Batches: the masks of many matchers are filled, and the matchers advanced, in one call and on all cores.
-The failure of one row never stops the others."""
+"""Batches: one call fills the masks of many matchers, or advances them, on all cores.
+
+A *row* is one matcher of the batch, and its row of the mask. `None` in place of a matcher is a *free* row:
+every token is allowed. The failure of one row never stops the others: each row has a `RowStatus`.
+"""
 
 from __future__ import annotations
 
@@ -38,18 +41,19 @@ if TYPE_CHECKING:
     from structgen.tokens.token_mask import TokenMask
 
 _SECONDS_ALONE = 0.002
-"""Once the unknown masks of a batch have taken this thread so long each, several threads work out the
-others. Masks of JSON take some 70 us, for the most part under the interpreter lock: threads made a step of 64
-to 256 new schemas 1.3 times as long."""
+"""The seconds for each unknown mask after which several threads work out the other masks of a batch. Masks of
+JSON take some 70 us, mostly under the interpreter lock: threads made a step of 64 to 256 new schemas 1.3
+times as long."""
 _FEW = 16
-"""Tokens of fewer rows are taken one by one: one call costs 5 us more than they do, and 0.3 us less a row."""
+"""The least number of rows whose tokens are taken by one compiled call. Such a call costs 5 us, and 0.3 us
+less a row than tokens that are taken one by one."""
 _TRY_ACQUIRE: Final = methodcaller("acquire", False)
 _RELEASE: Final = methodcaller("release")
 T = TypeVar("T")
 
 
 class RowStatus(IntEnum):
-    """The outcome of one row of a batch."""
+    """What has happened to one row of a batch."""
 
     CONSTRAINED = 0
     """The row holds the mask (or the token was taken)."""
@@ -58,14 +62,15 @@ class RowStatus(IntEnum):
     FINISHED = 2
     """The matcher has taken an end token; the row is all 0 (or the token was refused)."""
     LIMIT = 3
-    """A limit of `sg.Limits` was reached, or the budget is below the least; the row is all 0."""
+    """A limit of `sg.Limits` was reached, or the budget completes no document; the row is all 0."""
     REFUSED = 4
     """The token is not allowed, or out of range; the matcher is unchanged."""
 
 
 @lru_cache(maxsize=1)
 def _thread_pool(process: int) -> ThreadPoolExecutor:
-    """Return the threads of a process, made when first needed: a forked one has others."""
+    """Return the threads of a process, made at the first call. `process`: its id; a forked process has
+    others."""
     return ThreadPoolExecutor(os.cpu_count() or 1, "structgen-masks")
 
 
@@ -75,13 +80,13 @@ def fill_masks(
     rows: Sequence[int] | None = None,
     budgets: Sequence[int | None] | None = None,
 ) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each matcher, after its mask was written to its row (None:
-    every token is allowed).
+    """Write the mask of each matcher to a row of `mask`; return a `RowStatus` for each.
 
-    `rows` are the rows (default 0, 1, ...), `budgets` the tokens that each document may still take, the end
-    token not counted. One compiled call, without the interpreter lock, copies the known masks: 0.3 us a row
-    and the copy. Unknown ones are worked out one by one, on all cores where they take long. Raises MaskError
-    before anything is written where a row is missing, named twice, or too narrow.
+    In the row of a None every token is allowed. `rows` are the rows (default 0, 1, ...). `budgets` are the
+    tokens that each document may still take, the end token not counted. Raises MaskError before anything is
+    written where a row is missing, named twice, or too narrow. Cost: 0.3 us a row, and the copy, for known
+    masks, in one compiled call without the interpreter lock. Unknown masks are worked out one by one, on all
+    cores where they take long.
     """
     count = len(matchers)
     words = mask.words
@@ -89,7 +94,7 @@ def fill_masks(
     check_rows(mask, count, row_numbers, "matchers")
     if budgets is not None:
         check_count("budgets", budgets, count, "matchers", "Give one each, or None.")
-    # The address 0 says that compiled code leaves a row alone.
+    # Compiled code passes over a row whose address is 0.
     contexts = [0 if matcher is None or matcher._words != words else matcher._address for matcher in matchers]
     if 0 in contexts:
         for matcher in matchers:
@@ -115,7 +120,7 @@ def fill_masks(
         fill = partial(matcher.fill_mask, mask, row, budget=None if budgets is None else budgets[i])
         status[i] = write_row(fill, mask, row)
 
-    # Compiled code has written a code below 0 over the state of each row that it left.
+    # Compiled code has written a code below 0 over the state of each row whose mask it did not know.
     states_written = row_words[count : 2 * count]
     unknown = [i for i, matcher in enumerate(matchers) if matcher is not None and states_written[i] < 0]
     _spread_work(work, unknown)
@@ -123,7 +128,10 @@ def fill_masks(
 
 
 def _whole_numbers(values: Iterable[int], where: str) -> list[int]:
-    """Return whole numbers as Python's: those of numpy's have too few bits for addresses."""
+    """Return numbers as ints of Python, since numpy's have too few bits for addresses.
+
+    Raises OptionError, at `where`, for a value that is not a whole number.
+    """
     try:
         return list(map(as_index, values))
     except TypeError as error:
@@ -131,16 +139,20 @@ def _whole_numbers(values: Iterable[int], where: str) -> list[int]:
 
 
 def _join_columns(*columns: Iterable[int]) -> tuple[array[int], int]:
-    """Return columns one after the other, as `row_batches` reads them, and their address. The array must live
-    as long as the address is used."""
+    """Return an array with all columns, one after the other, for `row_batches`; and its address.
+
+    The caller must keep the array as long as the address is used.
+    """
     words = array("q", [*chain(*columns)])
     return words, address_of_items(words)
 
 
 def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], T]) -> T:
-    """Return the answer of some work under the locks of some grammars, those that no other thread holds; the
-    work is told which. Nothing is waited for: a thread that holds one lock must not wait for another of the
-    same rank (`fork_locks`)."""
+    """Return `work(acquired)`, called under the locks of those grammars that no other thread uses.
+
+    `acquired`: the set of the locks that were taken. It waits for none: a thread that holds one lock must not
+    wait for another of the same rank (`fork_locks`).
+    """
     locks = {grammar.lock for grammar in grammars}
     acquired = list[Any]()
     # A signal may raise between any two calls. So one call takes the locks and notes them, and one call
@@ -154,8 +166,10 @@ def under_locks(grammars: Iterable[CompiledGrammar], work: Callable[[set[Any]], 
 
 
 def _spread_work(work: Callable[[int], None], items: list[int]) -> None:
-    """Do some work for each item: in this thread, and on all cores once items have taken it long. Raises the
-    error of an item after the work for all of them has ended."""
+    """Call `work` for each item: in this thread, and on all cores once the items have taken long.
+
+    Raises the error of an item after the work for all items has ended.
+    """
     start = time.thread_time()
     for done_count, item in enumerate(items):
         # The time of this thread alone counts: a busy machine is no reason for more threads.
@@ -179,7 +193,7 @@ def _spread_work(work: Callable[[int], None], items: list[int]) -> None:
 
 
 def write_row(fill: Callable[[], None], mask: TokenMask, row: int) -> RowStatus:
-    """Write the mask of a row; where that fails, allow nothing in it."""
+    """Write a row of a mask by calling `fill`; where that fails, allow no token in it. Return the status."""
     try:
         fill()
     except FinishedError:
@@ -202,18 +216,22 @@ def allow_all(mask: TokenMask, row: int) -> None:
 
 
 def check_count(name: str, arguments: Sized, count: int, argument_name: str, cure: str) -> None:
-    """Raise OptionError where there are not as many of something as things that have one each.
+    """Raise OptionError where there are not `count` arguments.
 
-    `name` names the `arguments`, `argument_name` the things of which there are `count`: for example
-    `check_count("tokens", tokens, 3, "matchers", "Give one token each.")`.
+    `name` names the `arguments`; `argument_name` names the things that need one each, of which there are
+    `count`. For example, `check_count("tokens", tokens, 3, "matchers", "Give one token each.")`. `cure` is
+    the last sentence of the message.
     """
     if len(arguments) != count:
         raise OptionError(f"{len(arguments)} {name} for {count} {argument_name}.", where=name, cure=cure)
 
 
 def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: str) -> None:
-    """Raise OptionError or MaskError where there are not as many rows of a mask, each once, as things to
-    write. `argument_name` names these things, of which there are `count`, for example `"matchers"`."""
+    """Check the rows of a mask that are to be written, one for each of `count` things.
+
+    Raises OptionError where there are not `count` rows, MaskError where a row is not in the mask or is named
+    twice. `argument_name` names the things, for example `"matchers"`.
+    """
     check_count("rows", rows, count, argument_name, "Give one row each.")
     # The least and the greatest row are in the mask only if all are.
     for row in (min(rows), max(rows)) if count else ():
@@ -223,15 +241,15 @@ def check_rows(mask: TokenMask, count: int, rows: Sequence[int], argument_name: 
 
 
 def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> npt.NDArray[np.int8]:
-    """Return a `RowStatus` for each matcher, after it took its token; one that refuses it is unchanged.
-    Raises OptionError before any is taken where one is no whole number.
+    """Have each matcher take its token; return a `RowStatus` for each. A matcher that refuses is unchanged.
 
-    Of many rows one compiled call takes those that ask for nothing new of a grammar, without the interpreter
-    lock: some 0.6 us a row. No lock of a grammar is waited for there; the others are taken one by one.
+    Raises OptionError, before any token is taken, where a token is not a whole number. Of many rows, one
+    compiled call without the interpreter lock takes the tokens that need nothing new of their grammar, and
+    whose grammar no other thread uses. The others are taken one by one. Cost: some 0.6 us a row.
     """
     count = len(matchers)
     check_count("tokens", tokens, count, "matchers", "Give one token each.")
-    # A free row takes no token, so anything may stand in its place.
+    # A free row takes no token: 0 is in its place.
     token_column = (0 if matcher is None else token for matcher, token in zip(matchers, tokens, strict=True))
     token_ids = _whole_numbers(token_column, "tokens")
     states = [0 if matcher is None else matcher._index for matcher in matchers]
@@ -242,7 +260,7 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
             status[i] = RowStatus.FREE
             continue
         try:
-            # A matcher that is named twice has moved on from its state since.
+            # A matcher that is in the batch twice has left its state meanwhile.
             if after >= 0 and matcher._index == states[i]:
                 matcher.took(token_ids[i], after)
             else:
@@ -257,7 +275,7 @@ def advance_all(matchers: Sequence[Matcher | None], tokens: Sequence[int]) -> np
 
 
 def _states_after(matchers: Sequence[Matcher | None], states: list[int], tokens: list[int]) -> Sequence[int]:
-    """Return the states after tokens that compiled code finds by itself; a code below 0 where it does not."""
+    """Return the state after each row's token, as far as compiled code finds it; else a code below 0."""
     count = len(matchers)
 
     def take_tokens(locks: set[Any]) -> Sequence[int]:
@@ -267,7 +285,7 @@ def _states_after(matchers: Sequence[Matcher | None], states: list[int], tokens:
         ]
         try:
             words, address = _join_columns(contexts, states, tokens)
-        except OverflowError:  # no token has such a number: `advance` says so of its row
+        except OverflowError:  # A number is too large for any token: `advance` raises the error of its row.
             return [REFUSED] * count
         row_batches.take_rows(address, count)
         return words[count : 2 * count]  # compiled code writes over the states

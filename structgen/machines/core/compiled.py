@@ -1,4 +1,12 @@
-"""`CompiledGrammar`: the interface of every compiled grammar, whichever machine reads it; `State`; `Dfa`."""
+"""`CompiledGrammar`: the interface of every compiled grammar, whichever machine reads it.
+
+A *state* stands for all that the grammar knows of the text so far. Texts with equal continuations may share
+it: after `[1` and `[2` under an array of integers the same tokens follow. In methods a state is mostly its
+number (`index`); callers get a `State`. A *mask* has one bit for each token: may it come next? A *node* is
+the row of a state in the table `nodes`, which also holds the state's mask. A *rest* is a text that completes
+the document; the shortest rest bounds how many tokens are still needed (`Completions`). The *store* keeps
+large masks for all grammars of one vocabulary. A *machine* is a subclass with its compiled code.
+"""
 
 from __future__ import annotations
 
@@ -63,13 +71,16 @@ _TOKEN_LIST: Final = word_of(NodeRow, "token_list")
 _MAX_FORCED: Final = 1 << 16
 """Bytes that `forced` returns at most; a longer forced run comes in several calls."""
 REMEMBERED: Final = 1 << 16
-"""States of which it is remembered which budget suffices, or how many tokens complete a text; moves that
-compiled code does not read byte by byte; lookups in a corpus."""
+"""The most entries of a memo of one grammar. There are memos of the budget that suffices in a state, of the
+tokens that complete a text, of moves that compiled code does not read byte by byte, of lookups in a
+corpus."""
 
 
 class State:
-    """A state of a compiled grammar: immutable and hashable. Equal states have the same continuations. 56
-    bytes."""
+    """A state of a compiled grammar: the grammar and a number.
+
+    It is immutable and hashable. Equal states have the same continuations. It takes 56 bytes.
+    """
 
     __slots__ = ("compiled", "index")
 
@@ -113,8 +124,9 @@ class State:
 class Dfa:
     """A deterministic automaton over token classes. Its arrays are read-only.
 
-    From every state an accepting one can be reached. End tokens are not in the table: they are allowed in the
-    accepting states, and lead out of the automaton.
+    A *token class* is a set of tokens that lead to the same state from every state. An accepting state can be
+    reached from every state. The table has no end tokens: they are allowed in the accepting states, and lead
+    out of the automaton.
     """
 
     start: int
@@ -122,14 +134,16 @@ class Dfa:
     transitions: npt.NDArray[np.int32]
     """[states, classes]: the state after a token of a class, -1 where it is not allowed."""
     token_class: npt.NDArray[np.int32]
-    """[V]: the class of a token, -1 for one that is allowed nowhere, or no text (end and special tokens)."""
+    """[vocabulary]: the class of each token. It is -1 for a token that is allowed in no state, and for a
+    token that is not text (end and special tokens)."""
     accepting: npt.NDArray[np.bool_]
-    """[states]: the text so far is a document."""
+    """[states]: whether the text so far is a document."""
     states: tuple[State, ...]
-    """The compiled grammar's own states, in the order in which bytes, ascending, reach them breadth first."""
+    """The compiled grammar's own state for each state of the automaton. The order is breadth first; the bytes
+    that leave a state are taken in ascending order."""
 
     def step(self, state: int, token: int) -> int:
-        """Return the state after a token, -1 where it is not allowed (or an end token)."""
+        """Return the state after a token, -1 where the token is not allowed or is an end token."""
         column = int(self.token_class[token])
         return DEAD if column < 0 else int(self.transitions[state, column])
 
@@ -143,39 +157,52 @@ class Dfa:
 
 
 Tokens = npt.NDArray[np.int64]
-"""Token ids, or a number for each of some tokens."""
+"""An array of token ids, or of one number for each token of such an array."""
 Bits = npt.NDArray[np.int32]
-"""A mask: a row of bits, one for each token."""
+"""A mask as a row of 32-bit words, with one bit for each token."""
 TokenList = npt.NDArray[np.int32]
 """Token ids, as the tables of a grammar list them."""
 
 
 class Completions(Protocol):
-    """The shortest completions of the states of one compiled grammar, and how many tokens write them; as they
-    are here, those of texts that may end anywhere. States are numbers; the grammar's lock is held by the
-    caller."""
+    """The shortest rests of the states of one compiled grammar, and how many tokens write them.
+
+    Each machine has its own class. The bodies here are those of a language whose texts may end anywhere: the
+    rest is empty. `index` is the number of a state. The caller holds the grammar's lock.
+    """
 
     def text(self, index: int, /) -> bytes:
         """Return the shortest text that completes the document."""
         return b""
 
     def alike(self, index: int, /) -> int:
-        """Return a state that has the same shortest completion, as far as those that were asked tell: one for
-        many states."""
+        """Return a state that has the same shortest completion, so that one answer serves many states.
+
+        States that were not asked for before may get different answers although their completions agree.
+        """
         return index
 
     def tokens(self, index: int, enough: int = 0, /) -> int:
-        """Return `CompiledGrammar.tokens_to_finish` of a state that no end token has finished; where it is no
-        more than `enough`, perhaps more than it is, and no more than `enough` either."""
+        """Return how many tokens complete the text (`CompiledGrammar.tokens_to_finish`).
+
+        No end token has been taken in the state. A caller whom `enough` tokens satisfy may get a number that
+        is too large, but at most `enough`: with `enough=9` the answer may be 7 where 5 tokens suffice.
+        """
         return 0
 
     def sufficient(self, index: int, /) -> int | None:
-        """Return how many tokens are known to suffice for a state whose mask is known, and one less after
-        whichever token comes next; None where no such number is known. The least is not looked for."""
+        """Return a budget, in tokens, that takes no token from the mask of a state.
+
+        The document can be completed within this budget, and within one token less after each allowed token.
+        A smaller budget may suffice too. None: no such budget is known. The state's mask is known.
+        """
         return 1
 
     def too_long(self, index: int, tokens: Tokens, budget: int, /) -> Tokens:
-        """Return those of some allowed tokens (no end tokens) after which more than `budget` are needed."""
+        """Return the tokens after which the document needs more than `budget` further tokens.
+
+        `tokens` are allowed in the state, and none is an end token.
+        """
         return tokens[: 0 if budget >= 0 else len(tokens)]
 
 
@@ -183,25 +210,26 @@ C = TypeVar("C", bound="CompiledGrammar")
 
 
 class Generation(Generic[C]):
-    """The successors of one compiled grammar: a process that writes documents for weeks does not grow.
+    """The chain of grammars that replace one compiled grammar when its memory is full.
 
     A compiled grammar keeps every state that a document has reached, for later documents; with free keys some
-    200 KB a document. Once the states take more than `Limits.grammar_memory`, new documents begin in a
-    grammar that is compiled anew. Documents under way end in the old one, which is freed with the last of
-    them. A document that meets a limit that earlier ones have used up continues in the new one (`Matcher`).
-    It holds no reference to the grammar itself.
+    200 KB a document. Once the states take more than `Limits.grammar_memory`, new documents begin in its
+    *successor*, the same grammar compiled anew. So a process that writes documents for weeks does not grow.
+    Documents under way end in the old grammar, which is freed with the last of them. A document may meet a
+    limit that earlier documents have used up: then it continues in the successor (`Matcher`). This object
+    holds no reference to its own grammar, so each method takes it (`compiled`).
     """
 
     def __init__(self) -> None:
         self._begin_count = 0
         self._base = 0.0
-        """The share that the first document used: any document may use as much."""
+        """The share of the limits that the first document used (`CompiledGrammar.used`, 1.0 is all)."""
         self._successor: C | None = None
 
     def begin(self, compiled: C) -> C:
         """Return the grammar in which a document begins: this one, or the newest after it."""
         if self._successor is not None:
-            # generations in between are freed
+            # The chain is cut short: the generations between this one and the newest are freed.
             self._successor = newest = self._successor.generation.begin(self._successor)
             return newest
         self._begin_count += 1
@@ -215,24 +243,27 @@ class Generation(Generic[C]):
 
     @property
     def is_shared(self) -> bool:
-        """Whether several documents began here: the only one would meet a limit elsewhere too."""
+        """Whether several documents began here. A single document would meet its limit in a successor too."""
         return self._successor is not None or self._begin_count > 1
 
     def after(self, compiled: C) -> C:
-        """Return the grammar in which a document continues that met a limit here."""
+        """Return the grammar in which a document continues after it has met a limit in this one."""
         if self._successor is None:
             self.replace(compiled)
         return self.begin(compiled)
 
     def newest(self, compiled: C) -> C:
-        """Return the newest grammar after this one, or this one; no document begins."""
+        """Return the newest successor, or this grammar where it has none. No document is counted."""
         while (successor := compiled.generation._successor) is not None:
             compiled = successor
         return compiled
 
     def replace(self, compiled: C) -> C:
-        """Return a grammar compiled anew, in which all later documents begin, after work in this one was
-        interrupted. Cost: that of compiling."""
+        """Return the successor, in which all later documents begin; it is compiled where there is none yet.
+
+        Callers use it after an interrupt, too, which may have left work in this grammar half done. Cost: that
+        of compiling.
+        """
         with compiled.lock:
             # Two documents may meet a limit at once: the second finds the successor of the first.
             if self._successor is None:
@@ -242,42 +273,47 @@ class Generation(Generic[C]):
 
 _NO_TOKENS: Final[TokenList] = np.empty(0, np.int32)
 _BUDGET, _COST = 0, 1
-"""Rows of `CompiledGrammar.publish_costs`."""
+"""The two rows of the array that `CompiledGrammar.publish_costs` returns."""
 _NO_COSTS: Final[Tokens] = np.empty((2, 0), np.int64)
 
 
 class CompiledGrammar(ABC):
-    """A grammar compiled against a tokenizer. Threads may fill and advance different matchers of it at once.
+    """A grammar compiled against a tokenizer: it gives the mask of any state, and the state after a token.
 
-    States, automata and masks are made when a text first needs them, and then kept, within `limits`.
+    Threads may fill and advance different matchers of one compiled grammar at once. States, automata and
+    masks are made when a text first needs them, and then kept, within `limits`.
 
-    A state is a row of the table `nodes`, which also holds its mask once that is known: one compiled call
-    (`machine_core.masks.fill_mask`) copies the known masks of every grammar. Each subclass is a
-    machine that says what a state means and works out its mask: `CompiledSchema` for JSON texts,
-    `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
+    A state is a row of the table `nodes`. The row also holds the state's mask once that is known, so one
+    compiled call (`machine_core.masks.fill_mask`) copies the known masks of every kind of grammar. Each
+    subclass is a machine that defines what a state means and works out its mask: `CompiledSchema` for JSON
+    texts, `CompiledLark` for Lark's contextual lexer, `CompiledText` for all other texts.
+
+    In all methods `index` is the number of a state. A number below 0 in its place means: there is no state.
     """
 
     grammar: Any
-    """What was compiled, a `core.grammar.Grammar`: that class names this one, and so is not named here."""
+    """The grammar that was compiled, a `core.grammar.Grammar`. That module imports this one, so the type is
+    not named here."""
     byte_steps: ClassVar[tuple[Callable[..., int], ...]] = ()
-    """Entry points by which texts of this kind are read (`machine_core.layout.ByteSteps`); none: Python alone
-    reads them."""
+    """The entry points by which texts of this kind are read (`machine_core.layout.ByteSteps`). It is empty
+    where Python alone reads them."""
     part_calls: ClassVar[tuple[Callable[..., int], ...]] = ()
-    """Entry points by which compiled code of a composed grammar reads a part of this kind, or none
-    (`text_grammars.machine.stepping.Visit`)."""
+    """The entry points by which compiled code of a composed grammar reads a part of this kind
+    (`text_grammars.machine.stepping.Visit`). It is empty where there are none."""
     has_events: bool = False
-    """Whether `Matcher.events` can tell what begins and closes in the texts."""
+    """Whether `Matcher.events` can report what begins and closes in the texts."""
     table_plan: ClassVar[TablePlan]
-    """The tables of its machine."""
+    """The tables of the machine: their names and rows."""
     height: int = 0
-    """How many grammars stand below it, one in the other: its lock is taken before theirs (`fork_locks`)."""
+    """The depth of nesting: 0 for a grammar without parts, else one more than the highest of its parts. A
+    thread locks a grammar before its parts (`fork_locks`)."""
     _finished_state: int = -1
-    """The state after an end token, by its number; -1: not made yet."""
+    """The number of the state after an end token; -1: it is not made yet."""
     _has_specials: bool = False
     """Whether its texts have special tokens."""
     _call_until_answered: Callable[..., int]
-    """Return the answer of a compiled call, after all its questions are answered. It takes the entry point,
-    and the arguments after the address of the grammar's block."""
+    """A function that makes a compiled call, answers its questions, and repeats it until it has an answer. It
+    takes the entry point, and the arguments after the address of the grammar's block."""
 
     def __init__(
         self,
@@ -317,9 +353,10 @@ class CompiledGrammar(ABC):
         self.end_tokens = frozenset(tokenizer.eos_token_ids)
         self._start = 0
         self.sufficient_budgets: dict[int, int] = {}
-        """State, by its number -> a budget that takes nothing from its mask, and so does any above it."""
+        """The number of a state -> a budget in tokens that takes no token from the state's mask. Any larger
+        budget takes none either."""
         self._costs = _NO_COSTS
-        """The answer of `publish_costs`, once it was called."""
+        """The array that `publish_costs` returns; empty before its first call."""
 
     # --- what each machine implements -----------------------------------------------------------------------
 
@@ -337,11 +374,11 @@ class CompiledGrammar(ABC):
             return self._finished_state
 
     def _put_finished(self) -> int:
-        """Return a new state, that after an end token."""
+        """Make the state after an end token; return its number."""
         return self._put_state(FINISHED)
 
     def _put_state(self, mode: int) -> int:
-        """Return a new state of which compiled code knows only the mode."""
+        """Make a state whose mode (`layout.Registers`) is all that compiled code knows; return its number."""
         row = np.zeros(words_of(NodeRow), np.int64)
         row[Registers.mode] = mode
         row[NodeRow.dense_row :] = -1  # neither a row of the store nor a list: the mask is not known
@@ -352,7 +389,7 @@ class CompiledGrammar(ABC):
         return follow_bytes(self._call_until_answered, index, data)
 
     def after_ascii(self, index: int) -> Tokens:
-        """Return the numbers of the states after each byte below 128, below 0 where there is none."""
+        """Return the 128 states after each byte below 128; below 0 where the byte is not allowed."""
         states = np.empty(128, np.int64)
         self._call_until_answered(token_steps.take_ascii, index, BYTE_AT[0], address_of(states))
         return states
@@ -368,44 +405,51 @@ class CompiledGrammar(ABC):
 
     @abstractmethod
     def _compute_mask(self, index: int, target: int) -> int:
-        """Work out and memoise the mask of a state and write it to `target`; return 0, ENDED after an end
-        token, or LARGE with its tokens in the buffer where they are too many for a list. Under the lock."""
+        """Work out and memoise the mask of a state, and write it to `target`, the address of a row (0: none).
+
+        Returns 0 where that was done, and ENDED after an end token. Returns LARGE where the mask has too many
+        tokens for a list: they are in the workspace's buffer then, and nothing is memoised or written. The
+        caller holds the lock.
+        """
 
     def special_tokens(self, index: int) -> list[int]:
-        """Return the tokens without bytes, end tokens apart, that may come in a state, by its number."""
+        """Return the tokens without bytes that may come in a state; end tokens are left out."""
         return []
 
     def token_end(self, index: int) -> int:
-        """Return the number of the state in which a token ends whose bytes lead to a state, or -1 where none
-        may end."""
+        """Return the state after a token whose last byte leads to the state `index`; -1: no token ends there.
+
+        It is mostly `index` itself. A grammar that counts tokens returns another state.
+        """
         return index
 
     @property
     def reads_bytes_alone(self) -> bool:
-        """Whether its texts have no special tokens, and no token is counted."""
+        """Whether the bytes of a text decide alone: there are no special tokens, and no tokens are
+        counted."""
         return not self._has_specials
 
     def planned_tokens(self, index: int) -> Sequence[int]:
-        """Return the tokens in which forced text is to be written from a state on, by its number; empty where
-        the model chooses them."""
+        """Return the tokens that must write the forced text after a state; empty: the model chooses them."""
         return ()
 
     def _next_bytes(self, index: int) -> bytes:
-        """Return the bytes that may come next, ascending. Under the lock."""
+        """Return the bytes that may come next, ascending. The caller holds the lock."""
         return bytes(byte for byte in range(256) if self.bytes_index(index, bytes((byte,))) >= 0)
 
     @abstractmethod
     def _list_expected(self, index: int) -> list[Expected]:
-        """Return what may come next, in words. Under the lock."""
+        """Return what may come next, in words. The caller holds the lock."""
 
     @property
     @abstractmethod
     def completions(self) -> Completions:
-        """The shortest completions of its states. Under the lock."""
+        """The shortest completions of the grammar's states. Its methods are called under the lock."""
 
     @property
     def used(self) -> float:
-        """The share of its limits that all documents so far have used; above 1, `fresh` compiles anew."""
+        """The share of the limits that all documents so far have used, 1.0 for all. Above 1, `fresh` may
+        compile the grammar anew."""
         return self.nbytes / self.limits.grammar_memory
 
     @property
@@ -416,40 +460,48 @@ class CompiledGrammar(ABC):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How far the grammar is expanded: states of the machine and of automata, and bytes."""
+        """The sizes of what was made so far: states of the machine, states of automata, and bytes."""
         return {}
 
     def to_dfa(self, max_states: int, depth: int | None = None, *, minimal: bool = False) -> Dfa:
-        """Return the explicit automaton of all states over classes of tokens; with `minimal`, states with
-        the same continuations are one. Raises OptionError for free text, and where masks are narrower than
-        the grammar's."""
+        """Return the explicit automaton of all states over classes of tokens.
+
+        `max_states`: the most states. `depth`: the most open brackets, or places of a parser's stack, of the
+        texts (None: no bound; see `has_depth`). `minimal`: states with the same continuations become one
+        state. Raises OptionError for free text, and where masks are narrower than the grammar's.
+        """
         raise OptionError(
             f"{type(self).__name__} has no automaton.", where="to_dfa", cure="Ask that of a plain grammar."
         )
 
     @property
     def has_depth(self) -> bool:
-        """Whether `to_dfa(depth=)` can count: open brackets of JSON texts or places of a parser's stack, in
-        the grammar or in a part of it."""
+        """Whether `to_dfa(depth=)` has something to count: open brackets of JSON texts, or places of a
+        parser's stack, in the grammar or in a part of it."""
         return False
 
     def depth_of(self, index: int) -> int:
-        """Return the open brackets of a JSON text, or the places of the parser's stack, in a state by its
-        number: the most over all ways to read the text and over all parts."""
+        """Return how deep a state is: the open brackets of a JSON text, or the places of the parser's stack.
+
+        Where a text can be read in several ways, or by several parts, it is the largest of their depths.
+        """
         return 0
 
     def value(self, text: bytes) -> Any:
-        """Return what a whole text stands for: itself as a str; of JSON documents the value, with an int
-        wherever only integers may stand. Errors: ValueError for a text that is not JSON, where all are."""
+        """Return the value of a whole text.
+
+        It is the text as a str. A grammar of JSON documents returns the JSON value, with an int wherever only
+        integers are allowed; it raises ValueError for a text that is not JSON.
+        """
         return text.decode("utf-8", "replace")
 
     def prepare(self, room: int = 1 << 25, progress: Callable[[int], None] | None = None) -> int:
-        """Work out, before any document, the records from which masks are put together; return for how many
-        states. Only Lark grammars under the contextual lexer have such records, as parts of others too. A
-        store with a folder keeps them.
+        """Work out, before any document, the records from which masks are made; return the number of states.
 
-        `room`: bytes that the records may take; `progress` is called with the number of states so far. Raises
-        LimitError. Cost: for a large vocabulary some 5 ms a state: 50 ms for JSON, 20 s for Python.
+        A record lists what each token does inside one lexeme. Only Lark grammars under the contextual lexer
+        have records to prepare, also where they are parts of other grammars. `room`: the most bytes that the
+        records may take. `progress` is called with the number of states so far. Raises LimitError. Cost: for
+        a large vocabulary some 5 ms a state: 50 ms for JSON, 20 s for Python.
         """
         return 0
 
@@ -457,7 +509,7 @@ class CompiledGrammar(ABC):
 
     @property
     def missing_bytes(self) -> tuple[int, ...]:
-        """The bytes that no token writes by itself. Texts hold none of them, except where longer tokens do
+        """The bytes that no token writes by itself. Texts hold such a byte only inside a longer token
         (docs/tokenizers.md)."""
         return self.tokenizer.missing_bytes
 
@@ -467,9 +519,12 @@ class CompiledGrammar(ABC):
         return State(self, self._start)
 
     def fresh(self) -> Self:
-        """Return the compiled grammar in which a new document begins: this one, or one compiled anew once the
-        documents so far have used up `Limits.grammar_memory`. A `Matcher` calls it by itself; code that steps
-        states calls it for each document. Cost: 1 us, and now and then that of compiling."""
+        """Return the compiled grammar in which a new document begins.
+
+        It is this one, or one compiled anew once the documents so far have used up `Limits.grammar_memory`. A
+        `Matcher` calls it by itself; code that steps states calls it for each document. Cost: 1 us, and now
+        and then that of compiling.
+        """
         return self.generation.begin(self)
 
     def anew(self) -> Self:
@@ -477,8 +532,11 @@ class CompiledGrammar(ABC):
         return type(self)(self.grammar, self.tokenizer, self.limits, self.store)
 
     def compute(self, index: int, target: int = 0) -> bool:
-        """Work out the mask of a state (by its number) and write it to `target`, the address of a row (0:
-        nowhere). Returns whether the mask is memoised now: not if it is large and the store is full."""
+        """Work out the mask of a state, and write it to `target`, the address of a row (0: write nothing).
+
+        Returns whether the mask is memoised now. A large mask is not where the store is full. Raises
+        FinishedError after an end token.
+        """
         with self.lock, self._begin_call():
             self._attach_workspace()
             code = self._compute_mask(index, target)
@@ -496,8 +554,10 @@ class CompiledGrammar(ABC):
             self._workspace = attach(self._masks.workspaces, self.vocabulary, self._tables.context)
 
     def _keep_large(self, index: int, target: int) -> bool:
-        """Memoise the mask that was just found too large for a list, and write it to `target` (0: nowhere).
-        Return whether the store had room."""
+        """Memoise a mask that was just found too large for a list, and write it to `target`.
+
+        `target` is the address of a row (0: write nothing). Returns whether the store had room.
+        """
         row = self._large_row()
         number = self._masks.intern_row(row)
         if number is not None:
@@ -509,9 +569,9 @@ class CompiledGrammar(ABC):
         return False
 
     def _memoise_mask(self, index: int, row: int, tokens: TokenList, target: int) -> None:
-        """Memoise the mask of a state, and write it to `target`, the address of a row (0: nowhere).
+        """Memoise the mask of a state, and write it to `target`, the address of a row (0: write nothing).
 
-        `row` is the number of a row of the store (-1: none), `tokens` a list of further tokens.
+        The mask is the union of `row`, the number of a row of the store (-1: none), and of `tokens`.
         """
         tables = self._tables
         count = len(tokens)
@@ -545,8 +605,11 @@ class CompiledGrammar(ABC):
         return self._after_token(index, token)
 
     def index_of(self, state: State) -> int:
-        """Return the number of a state. Raises OptionError where it is a state of another compiled grammar,
-        whose numbers mean nothing here. Cost: 0.1 us."""
+        """Return the number of a state.
+
+        Raises OptionError for a state of another compiled grammar, whose numbers mean nothing here. Cost:
+        0.1 us.
+        """
         try:
             if state.compiled is self:
                 return state.index
@@ -564,9 +627,11 @@ class CompiledGrammar(ABC):
         )
 
     def step(self, state: State, token: int) -> State | None:
-        """Return the state after a token, or None where it is not allowed. About 1 us for a token met before.
-        Raises OptionError where the state is one of another compiled grammar, as every method that takes a
-        state."""
+        """Return the state after a token, or None where the token is not allowed.
+
+        Raises OptionError for a state of another compiled grammar, as every method that takes a `State` does.
+        Cost: about 1 us for a token that was met before.
+        """
         after = self.next_index(self.index_of(state), token)
         return None if after < 0 else State(self, after)
 
@@ -576,9 +641,11 @@ class CompiledGrammar(ABC):
         return None if index < 0 else State(self, index)
 
     def live_part(self, data: bytes) -> tuple[State, int]:
-        """Return the state after the longest beginning of a text that lives, and its length in bytes.
+        """Return the state after the longest live prefix of a text, and the length of the prefix in bytes.
 
-        Linear in the text: the length is found by halving, since a prefix of a live prefix is live.
+        A prefix is *live* if some document begins with it: under `[0-9]+`, the live prefix of "12a" has 2
+        bytes. The length is found by halving, since a prefix of a live prefix is live. Cost: linear in the
+        text.
         """
         if (after := self.step_bytes(self.start, data)) is not None:
             return after, len(data)
@@ -618,14 +685,17 @@ class CompiledGrammar(ABC):
             )
 
     def fill(self, state: State, mask: TokenMask, row: int = 0) -> None:
-        """Write the state's mask to a row: the tokens t such that the text so far and t's bytes begin a
-        document, and the end tokens where it is one. Raises FinishedError after an end token."""
+        """Write the mask of a state to a row of `mask`.
+
+        A token is allowed if the text so far and the token's bytes begin a document. End tokens are allowed
+        where the text so far is a document. Raises FinishedError after an end token.
+        """
         index = self.index_of(state)
         self.check_mask(mask)
         self.fill_index(index, mask, row)
 
     def fill_index(self, index: int, mask: TokenMask, row: int) -> None:
-        """Write the mask of a state, by its number, to a row of a mask that was checked."""
+        """Write the mask of a state to a row of `mask`, which `check_mask` has checked."""
         target = mask.row(row)
         if core_masks.fill_mask(self.address, index, target) != 0:
             self.compute(index, target)
@@ -644,23 +714,22 @@ class CompiledGrammar(ABC):
             return self._next_bytes(index)
 
     def expected(self, state: State) -> list[Expected]:
-        """Return what may come next, in words, each with the schema places that ask for it;
-        empty after an end token.
+        """Return what may come next, in words, each with the schema places that ask for it.
 
-        Required items come first, then the other keys and values (20, and an item that counts the rest), then
-        punctuation, white space, the end. For messages, not for speed: a fraction of a millisecond.
+        The list is empty after an end token. Required items come first, then other keys and values, then
+        punctuation, white space and the end. Of the other keys and values there are at most 20, and an item
+        that counts the others. Meant for messages. Cost: a fraction of a millisecond.
         """
         index = self.index_of(state)
         with self.lock, self._begin_call():
             return self._list_expected(index)
 
     def tokens_to_finish(self, state: State) -> int:
-        """Return how many tokens complete the document: 0 where it is complete.
-        A function of the state alone; docs/composition.md ("What is exact") names the few exceptions.
+        """Return how many tokens complete the document: 0 where it is complete. End tokens are not counted.
 
-        So many tokens complete it; fewer may (the same page says, for each kind of grammar, of which texts
-        these are the fewest). Some allowed token leads to a state whose value is smaller by at least one. End
-        tokens are not counted.
+        That many tokens suffice; sometimes fewer do. docs/composition.md ("What is exact") lists where the
+        number is the least. Some allowed token leads to a state whose number is smaller by at least one. The
+        number depends on the state alone, with a few exceptions that the same page names.
         """
         return self.cost(self.index_of(state))
 
@@ -672,21 +741,26 @@ class CompiledGrammar(ABC):
             return self.completions.text(index)
 
     def cost(self, index: int, enough: int = 0) -> int:
-        """Return `tokens_to_finish` of a state by its number; where it is no more than `enough`, perhaps more
-        than it is, and no more than `enough` either."""
+        """Return `tokens_to_finish` of a state, by its number.
+
+        A caller whom `enough` tokens satisfy may get a number that is too large, but at most `enough`
+        (`Completions.tokens`). Raises FinishedError after an end token.
+        """
         with self.lock:
             self._open_state(index)
             with self._begin_call():
                 cost = self.completions.tokens(index, enough)
-            if cost > enough or cost == 0:  # else it may be less
+            if cost > enough or cost == 0:  # Else the exact number may be smaller: it is not remembered.
                 self._publish_cost(_COST, index, cost)
             return cost
 
     def _open_state(self, index: int) -> None:
+        """Raise FinishedError where the state is that after an end token."""
         if self.finishes(index):
             raise _finished_error()
 
     def finishes(self, index: int) -> bool:
+        """Return whether the state is that after an end token."""
         return index == self._finished_state
 
     def fill_within(self, index: int, mask: TokenMask, row: int, budget: int) -> None:
@@ -731,16 +805,21 @@ class CompiledGrammar(ABC):
         return int(self._tables.rows(NODES)[index, _TOKEN_LIST]) >= 0
 
     def budget_suffices(self, index: int, budget: int) -> bool:
-        """Return whether it is known that a budget takes nothing from a state's mask; False where the mask is
-        not known. Cost: 0.1 us where the state was looked at, else some 20 us."""
+        """Return whether a budget, in tokens, is known to take no token from a state's mask.
+
+        False where the mask is not known yet. Cost: 0.1 us for a state that was asked for before, else some
+        20 us.
+        """
         known_budget = self.sufficient_budgets.get(index)
         if known_budget is None and not self._has_mask(index):
             return False
         return self._budget_suffices(index, budget, known_budget)
 
     def _budget_suffices(self, index: int, budget: int, known_budget: int | None) -> bool:
-        """Return `budget_suffices` of a state whose mask is known, of which `sufficient_budgets` has
-        `known_budget`."""
+        """Return whether a budget takes no token from the mask of a state; the mask is known.
+
+        `known_budget`: the entry of the state in `sufficient_budgets`; None: there is no entry yet.
+        """
         if known_budget is None:
             with self.lock, self._begin_call():
                 known_budget = self.completions.sufficient(index)
@@ -748,26 +827,32 @@ class CompiledGrammar(ABC):
         return budget >= known_budget
 
     def _compute_bounded(self, index: int) -> int | None:
-        """Work out and memoise the mask of a state, by its number; return the entry of `sufficient_budgets`
-        for it, if the walk of the mask has found one. Raises FinishedError."""
+        """Work out and memoise the mask of a state; return a budget that suffices, for `sufficient_budgets`.
+
+        None where making the mask has found no budget, as here. Raises FinishedError.
+        """
         self.compute(index)
         return None
 
     def _remember_budget(self, index: int, budget: int | None) -> int:
-        """Remember from which budget on a state's mask is the plain one (None: no budget is known); return
-        it."""
+        """Remember a budget that takes no token from a state's mask; return it as it is remembered.
+
+        None: no such budget is known. The largest int is remembered then.
+        """
         if len(self.sufficient_budgets) >= REMEMBERED:
             self.sufficient_budgets.clear()
-        # Where no budget is known to suffice, none does: then every call counts exactly.
+        # Where no budget is known to suffice, no call takes the short way: each one counts exactly.
         known_budget = self.sufficient_budgets[index] = maxsize if budget is None else budget
         self._publish_cost(_BUDGET, index, known_budget)
         return known_budget
 
     def publish_costs(self) -> Tokens:
-        """Return the costs of states, for code that reads them without a lock (`GrammarAddresses`): a row of
-        sufficient budgets, and one of the tokens that complete a text. Both have a column for each of the
-        first REMEMBERED states, with one more than the cost; 0: it is not known yet. What is found from now
-        on is written there too; the memory never moves, and takes pages as they are written."""
+        """Return the costs of states in tokens, for code that reads them without a lock (`GrammarAddresses`).
+
+        Row 0 has the budgets that suffice, row 1 the tokens that complete a text. Both have a column for each
+        of the first REMEMBERED states. An entry is the cost and 1; 0: the cost is not known yet. Costs that
+        are found later are written there too. The memory never moves, and takes pages as they are written.
+        """
         with self.lock:
             if self._costs is _NO_COSTS:
                 self._costs = room(16 * REMEMBERED).view(np.int64).reshape(2, REMEMBERED)
@@ -776,11 +861,15 @@ class CompiledGrammar(ABC):
             return self._costs
 
     def _publish_cost(self, row: int, index: int, cost: int) -> None:
+        """Write a cost to the array of `publish_costs`, where it has a column for the state."""
         if index < self._costs.shape[1]:
             self._costs[row, index] = min(cost, maxsize - 1) + 1
 
     def forced(self, index: int) -> bytes:
-        """Return the bytes that must come next; empty where the document may end here."""
+        """Return the bytes that must come next, at most 65,536; empty where the document may end here.
+
+        For example, the forced bytes after `{` are `"name":` where that is the only key.
+        """
         forced_bytes = bytearray()
         node = index
         while len(forced_bytes) < _MAX_FORCED:
@@ -797,8 +886,11 @@ class CompiledGrammar(ABC):
         return bytes(forced_bytes)
 
     def mask_parts(self, index: int) -> tuple[int, TokenList] | None:
-        """Return a state's mask (by its number) as the number of a row of the store (-1: none) and a list of
-        tokens, in which some may stand twice; None where the store is full. Raises FinishedError."""
+        """Return the two parts of a state's mask: the number of a row of the store (-1: none), and a list.
+
+        The mask has the tokens of both. The list may have a token twice. None where the mask is large and the
+        store is full. Raises FinishedError.
+        """
         with self.lock:
             self._open_state(index)
             if not self.compute(index):
@@ -809,8 +901,11 @@ class CompiledGrammar(ABC):
             return dense_row, tokens_of_list(self._tables, list_offset)
 
     def ends_below(self, index: int, wanted: TargetNodes, end: int = 1) -> list[int]:
-        """Return those wanted nodes of the vocabulary's trie, in order, whose bytes lead from a state, by its
-        number, to one in which the text may end, or stands so (`ByteSteps.ends`). Cost: some 50 ns a node."""
+        """Return the wanted nodes of the vocabulary's trie after whose bytes the text may end, in order.
+
+        The bytes of a node lead from the state `index` to another state. The node counts if `ByteSteps.ends`
+        answers `end` there; 1 means: the text may end. Cost: some 50 ns a node.
+        """
         nodes_found = np.empty(wanted.max_nodes, np.int32)
         count = self._call_until_answered(
             token_steps.ends_below, index, address_of(wanted.trie), end, address_of(nodes_found)
@@ -819,7 +914,7 @@ class CompiledGrammar(ABC):
         return nodes
 
     def after_tokens(self, index: int, tokens: Tokens) -> Tokens:
-        """Return the states after some allowed tokens, none of them an end token."""
+        """Return the numbers of the states after each of some allowed tokens; none is an end token."""
         token_ids = tokens.astype(np.int32)
         states = np.empty(len(tokens), np.int64)
         self._call_until_answered(
@@ -831,7 +926,7 @@ class CompiledGrammar(ABC):
         return states
 
     def bits(self, index: int) -> Bits:
-        """Return a state's mask (by its number) as a row of bits of its own."""
+        """Return the mask of a state, by its number, as a new row of bits."""
         mask = allocate_mask(1, self.vocab_size)
         self.fill_index(index, mask, 0)
         return np.asarray(mask.array[0])
@@ -846,23 +941,24 @@ class CompiledGrammar(ABC):
 _OPEN_STRING: Final = re.compile(
     r'(?s)(?:[^"]*+"(?:[^"\\]|\\.)*+")*+[^"]*+"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+)(?:\\u?[0-9a-fA-F]*+)?'
 )
-"""A text that ends in a string, perhaps in an escape: the whole characters of that string."""
+"""Matches a JSON text that ends inside a string. Its group is the body of that string, without an escape
+that is cut off at the end."""
 
 
 def plain_grammar(grammar: Any) -> Any:
-    """Return the grammar of a compiled one; any other object as it is."""
+    """Return the grammar of a compiled grammar; return any other object as it is."""
     return grammar.grammar if isinstance(grammar, CompiledGrammar) else grammar
 
 
 def first_fault(
     compiled: CompiledGrammar, text: str, text_before: str = "", *, in_lines: bool = False
 ) -> str:
-    """Return in words where a text leaves a grammar, and the items that were expected there; "" where it is
-    one of the grammar's texts.
+    """Return, in words, where a text leaves a grammar and what was expected there; "" for a text of it.
 
-    `text_before` stands before the text, and is not counted. The place is a byte of the text; with `in_lines`
-    it is a line and a column, from 1. For example `first_fault(compiled, "[1,]")`. Linear in the text. Where
-    earlier texts have used up the grammar's memory, a grammar compiled anew reads it (`fresh`).
+    For example, `first_fault(compiled, "[1,]")` may be "']' cannot come at byte 3, where a number was
+    expected". `text_before` is read before the text, and its bytes are not counted. The place is a byte of
+    the text; with `in_lines` it is a line and a column, from 1. Where earlier texts have used up the
+    grammar's memory, a grammar compiled anew reads the text (`fresh`). Cost: linear in the text.
     """
     data = text.encode("utf-8", "surrogatepass")
     data_before = text_before.encode()
@@ -897,8 +993,11 @@ def first_fault(
 
 
 def place_in_string(following: Iterable[Expected], text_before: bytes) -> tuple[int, int] | None:
-    """Return where the end of a JSON text stands in the value of its last string, as line and column from 1;
-    None where no grammar says what may come next (`following`). Linear in the text."""
+    """Return the line and the column, from 1, that a JSON text has reached inside its last, open string.
+
+    `following`: what may come next. The answer is None where no item of it belongs to a grammar of the
+    string's text, or where no string is open. Cost: linear in the text.
+    """
     open_string = _OPEN_STRING.fullmatch(text_before.decode("utf-8", "ignore"))
     if open_string is None or not any(item.in_string for item in following):
         return None

@@ -1,4 +1,9 @@
-"""`Grammar`: a language as a value, before it meets a tokenizer."""
+"""`Grammar`: a language as a value, before it is compiled against a tokenizer.
+
+A *language* is a set of texts, e.g. all JSON documents of a schema. The *canonical form* of a grammar is a
+text that is equal for equal grammars. A *wrapper* is a grammar *around* another one, its *inner* grammar,
+whose texts or masks it narrows, e.g. by a policy for tokens; the *innermost* grammar is not around any.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +33,19 @@ class Grammar(ABC):
     Two grammars are equal when their canonical forms are; a grammar pickles by its canonical form. A new kind
     of grammar is a subclass in a room of its own, whose `compiled` chooses the machine that reads it.
 
-    A grammar may stand around another one, whose texts or masks it narrows: it has that one as `around`, and
-    compiles it. The properties of a grammar besides its texts (from `schema` on) it then hands on.
+    A grammar may be around another one, whose texts or masks it narrows. Then the other one is its attribute
+    `around`, which it compiles, and whose properties (from `schema` on) it hands on.
     """
 
     __slots__ = ("__weakref__",)
 
     around: Grammar
-    """The grammar that this one stands around, which may be around another one again. Where there is no such
-    attribute, it is by itself: a class attribute could be no first field of a dataclass."""
+    """The inner grammar, which may be around another one again. A grammar that is not around any has no such
+    attribute: a default here would stop dataclasses from having it as their first field."""
 
     @property
     def _inner_grammar(self) -> Grammar | None:
+        """The inner grammar; None where there is none. Raises OptionError where `around` is not a grammar."""
         inner = getattr(self, "around", None)
         if inner is None or isinstance(inner, Grammar):
             return inner
@@ -51,8 +57,10 @@ class Grammar(ABC):
 
     @property
     def canonical(self) -> str:
-        """The canonical form: a text that identifies the language, however it was written. By default it
-        names the class, the attributes and the grammar inside, for one that is around another."""
+        """The canonical form: a text that identifies the language, however it was written.
+
+        A grammar around another one has it by default: the class, the attributes and the inner form.
+        """
         if self._inner_grammar is None:
             raise OptionError(
                 f"The grammar {type(self).__name__} does not say its canonical form.",
@@ -71,14 +79,14 @@ class Grammar(ABC):
     def compiled(self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption) -> CompiledGrammar:
         """Return the grammar compiled against a tokenizer; `sg.compile` has checked the arguments.
 
-        `limits` stands for the grammar's own. `store`: None for the process's default, False for none. A
-        machine that narrows another one has this grammar as its `grammar`.
+        `limits` replace the grammar's own (None: its own). `store`: None for the process's default, False for
+        a store of its own. A machine that narrows another one has this grammar as its attribute `grammar`.
         """
 
     def compiled_part(
         self, tokenizer: Tokenizer, limits: Limits | None, store: StoreOption
     ) -> CompiledGrammar:
-        """Return the grammar compiled for those who ask only which texts it has."""
+        """Return the grammar compiled as a part of others, which ask only which texts it has."""
         return self.compiled(tokenizer, limits, store)
 
     # The properties of a grammar besides its texts.
@@ -101,13 +109,13 @@ class Grammar(ABC):
 
     @property
     def reader(self) -> Callable[[str], Any] | None:
-        """The function that makes a value of a text; None where the compiled grammar makes it."""
+        """The function that turns a text into its value; None where the compiled grammar does that."""
         return getattr(self._inner_grammar, "reader", None)
 
     @property
     def repeats(self) -> Callable[[str], str] | None:
-        """The function that names what a text so far repeats, "" where it repeats nothing; None where a text
-        may repeat anything."""
+        """A function of the text so far: it names what the text repeats, "" if nothing. None where a text may
+        repeat anything."""
         return getattr(self._inner_grammar, "repeats", None)
 
     @property
@@ -124,16 +132,18 @@ class Grammar(ABC):
 
     @property
     def written(self) -> dict[str, Any] | None:
-        """A text that `x-grammar` reads under the default limits as the same texts, as its value; None where
+        """The value of the keyword `x-grammar` that has the same texts under the default limits; None where
         there is none, or it is too long."""
         return None
 
     @property
     def keyword(self) -> dict[str, Any]:
-        """The value of `x-grammar` that holds a string to this grammar, as JSON: its text. Where it has none,
-        or limits of its own, it names this object, which this process alone knows, as long as somebody holds
-        it."""
-        # start-up: few grammars stand in a schema
+        """The value of the keyword `x-grammar`, in JSON, that asks a string to be a text of this grammar.
+
+        It is `written`. Where that is None, or the grammar has limits of its own, the value names this
+        object. Such a name is good in this process only, and as long as the object is used.
+        """
+        # start-up: few grammars are in a schema
         from structgen.schema.reading.string_grammars import object_keyword
 
         value = self.written if self.limits == Limits() else None
@@ -141,22 +151,24 @@ class Grammar(ABC):
 
     @property
     def strings(self) -> Formula:
-        """The formula of the strings that are texts of this grammar."""
+        """The formula that a string meets if it is a text of this grammar."""
         return Texts(self.canonical, self)
 
     def narrowed(self, formula: Formula) -> Grammar:
-        """Return the grammar of those texts of this one that meet a regular formula."""
+        """Return the grammar of the texts of this grammar that meet a regular formula."""
         return _texts_of(self).narrowed(formula)
 
     @property
     def innermost(self) -> Grammar:
-        """This grammar, without those that are around another one."""
+        """The innermost grammar: this one without its wrappers."""
         inner = self._inner_grammar
         return self if inner is None else inner.innermost
 
     def inside(self, change: Callable[[Grammar], Grammar]) -> Grammar:
-        """Return the grammar whose innermost one is changed, those around it as they are. Raises OptionError
-        for one around another that does not tell the two apart."""
+        """Return this grammar with its innermost grammar replaced by `change(innermost)`.
+
+        The wrappers stay as they are. Raises OptionError for a wrapper that does not follow the change.
+        """
         if self._inner_grammar is None:
             return change(self)
         inner = self._inner_grammar.inside(change)
@@ -164,9 +176,10 @@ class Grammar(ABC):
             return self
         changed_grammar = copy(self)
         # A grammar may be a frozen dataclass, which refuses a plain assignment.
-        with suppress(AttributeError):  # of a property, which then has the old one
+        with suppress(AttributeError):  # `around` is a property: it keeps the old grammar, an error below
             object.__setattr__(changed_grammar, "around", inner)
-        # Equal outside exactly if equal inside: else the canonical form does not have the grammar inside.
+        # The wrappers must be equal exactly if the inner grammars are; else the canonical form of the wrapper
+        # does not depend on the inner grammar.
         if changed_grammar._inner_grammar is not inner or (changed_grammar == self) != (
             inner == self._inner_grammar
         ):
@@ -178,8 +191,11 @@ class Grammar(ABC):
         return changed_grammar
 
     def bare(self) -> Grammar:
-        """Return the innermost grammar where those around it narrow none of its texts, because their machine
-        is its own; else this one. Cost: of one around another, to compile both against single bytes."""
+        """Return the innermost grammar if the wrappers narrow none of its texts; else this grammar.
+
+        They narrow none if both compile to the same machine. Cost: that of compiling both against a tokenizer
+        of single bytes; nothing for a grammar without wrappers.
+        """
         if self._inner_grammar is None:
             return self
         from structgen.machines.core.string_values import over_bytes  # start-up: few are around others
@@ -188,8 +204,8 @@ class Grammar(ABC):
         try:
             compiled_plain, compiled_self = over_bytes(plain), over_bytes(self)
         except StructgenError:
-            # The grammar has tokens without bytes. Free text in its place answers: a wrapper that narrows
-            # nothing leaves all texts.
+            # The grammar has tokens without bytes, and does not compile so. Free text is tried in its place:
+            # a wrapper that narrows nothing leaves all texts.
             free_text = public_name("text")()
             if plain == free_text or self.inside(lambda _: free_text).bare() != free_text:
                 return self
@@ -199,7 +215,7 @@ class Grammar(ABC):
 
     @property
     def spelling(self) -> str:
-        """A text that identifies the language as it was written: equal texts are equal grammars, and it
+        """A text that identifies the grammar as it was written. Grammars with equal spellings are equal. It
         costs less than the canonical form."""
         return self.canonical
 
@@ -208,20 +224,24 @@ class Grammar(ABC):
         """The BLAKE2b hash (32 hexadecimal digits) of the canonical form, the same in every process."""
         return blake2b(self.canonical.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
-    # The grammar beside a type in `Annotated`: pydantic asks what it says of the type's strings.
+    # A grammar may be beside a type in `Annotated`. Pydantic then asks it what the type's strings must be.
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
-        """Return pydantic's schema of a type whose strings are texts of this grammar. A string that is none
-        raises pydantic's `ValidationError`, with the line and column of the fault."""
+        """Return pydantic's schema of a type whose strings are texts of this grammar.
+
+        Any other string raises pydantic's `ValidationError`, with the line and column of the fault.
+        """
         # optional: pydantic, which asks
         from structgen.machines.core.string_values import with_texts_of
 
         return with_texts_of(self, handler(source))
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
-        """Return the schema of what is annotated, with `x-grammar` added, and with `pattern` where one says
-        it. Raises `UnsupportedError` where no value is a string."""
-        # start-up: few grammars stand in a type
+        """Return the JSON Schema of the annotated type with `x-grammar` added, and `pattern` for a regex.
+
+        Raises `UnsupportedError` where no value of the type is a string.
+        """
+        # start-up: few grammars are in a type
         from structgen.schema.reading.string_annotations import annotate_schema
         from structgen.schema.reading.string_grammars import GRAMMAR
 
@@ -230,10 +250,10 @@ class Grammar(ABC):
             keywords["pattern"] = f"^(?:{keywords[GRAMMAR]['definition']})$"
         return annotate_schema(f"A grammar ({self.texts_named})", core, handler, keywords)
 
-    # The operators are those of text grammars, a room above: the public door finds the grammar's texts there.
+    # The operators are those of text grammars, a package above this one: `public_name` finds it.
 
     def __add__(self, other: Grammar | str) -> Grammar:
-        """Return the grammar of a text of this grammar followed by a text of another."""
+        """Return the grammar of a text of this grammar, followed by a text of another."""
         return _texts_of(self) + other
 
     def __radd__(self, other: Grammar | str) -> Grammar:
@@ -285,7 +305,7 @@ class Grammar(ABC):
 
 
 def _texts_of(part: Grammar | str) -> Grammar:
-    """Return the text grammar of the same texts. Raises OptionError for what is no part of others."""
-    # a grammar that is no part of others loads no text grammars
+    """Return the text grammar of the same texts. Raises OptionError for a value that cannot be a part."""
+    # The import waits until here: a grammar without operators needs no text grammars.
     texts: Grammar = public_name("sequence")(part)
     return texts

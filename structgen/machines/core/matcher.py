@@ -1,4 +1,11 @@
-"""`Matcher`: a cursor over the states of a compiled grammar, as serving loops use it."""
+"""`Matcher`: a cursor over the states of a compiled grammar, for the loop that serves a document.
+
+A *state* is all that a compiled grammar knows of the text so far, as a number. A *mask* has one bit for each
+token: may it come next? A *budget* is the number of tokens that a document may still take, the end token not
+counted. A matcher holds the present state, and the tokens and states before it: `fill_mask` writes the mask,
+`advance` takes a token, `rollback` undoes tokens. A grammar whose limits are used up is *compiled anew*, and
+the matcher continues in the new one.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +32,17 @@ from structgen.machines.machine_core.token_steps import take_token
 from structgen.tokens.token_mask import TokenMask
 
 _SHARED_LIMITS: Final = ("parser_states", "automaton_states")
-"""The limits on what all documents of a grammar use together."""
+"""The names of the limits on what all documents of one compiled grammar use together."""
 
 T = TypeVar("T")
 
 
 @fields_named("sg.Matcher(compiled)")
 class Matcher:
-    """One document being written: the present state, and the tokens and states before it (8 bytes a token).
+    """One document that is being written: the present state, and the tokens and states before it.
 
-    Matchers of one compiled grammar may be used by different threads at once;
-    one matcher by one thread at a time.
+    Different threads may use matchers of one compiled grammar at once, but one matcher only one at a time. A
+    matcher takes 8 bytes for each token.
     """
 
     __slots__ = (
@@ -52,8 +59,10 @@ class Matcher:
     )
 
     def __init__(self, compiled: CompiledGrammar, state: State | None = None) -> None:
-        """Begin at the start of the document (`compiled.fresh()`'s), or at a state of `compiled`. Raises
-        OptionError for a grammar that is not compiled, and for a state of another compiled grammar."""
+        """Begin at the start of a document, in `compiled.fresh()`, or at a `state` of `compiled`.
+
+        Raises OptionError for a grammar that is not compiled, and for a state of another compiled grammar.
+        """
         is_compiled = checks.InstanceCheck(
             CompiledGrammar, "Write sg.Matcher(sg.compile(grammar, tokenizer))."
         )
@@ -62,8 +71,8 @@ class Matcher:
             compiled = compiled.fresh()
         self.compiled = compiled
         self._renewed_length = self._alone_length = -1
-        """Tokens that had been taken when the matcher last went on in a grammar compiled anew: in one that it
-        shares with other documents, in one of its own."""
+        """The numbers of tokens that had been taken when the matcher last moved to a grammar compiled anew:
+        to one that other documents share, and to one of its own. -1: never."""
         self._address = compiled.address
         self._words = compiled.vocabulary.words
         self._ends = compiled.end_tokens
@@ -74,7 +83,7 @@ class Matcher:
         self._events: EventLog | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process compiles the grammar, or reads it from the store, and takes the tokens again."""
+        """Return what another process needs: the compiled grammar and the tokens, which it takes again."""
         if self._states[0] != self.compiled.start.index:
             raise OptionError(
                 "A Matcher that began inside a document cannot be pickled: a State is of this process.",
@@ -85,7 +94,7 @@ class Matcher:
 
     @property
     def state(self) -> State:
-        """The present state, a value."""
+        """The present state, as a value that never changes."""
         return State(self.compiled, self._index)
 
     @property
@@ -95,12 +104,12 @@ class Matcher:
 
     @property
     def tokens(self) -> tuple[int, ...]:
-        """The tokens taken."""
+        """The tokens that were taken."""
         return tuple(self._tokens)
 
     @property
     def size(self) -> int:
-        """How many tokens were taken."""
+        """The number of tokens that were taken."""
         return len(self._tokens)
 
     @property
@@ -114,11 +123,12 @@ class Matcher:
         return self.compiled.finishes(self._index)
 
     def fill_mask(self, mask: TokenMask, row: int = 0, *, budget: int | None = None) -> None:
-        """Write the mask of the present state to a row; with a budget, only tokens after which the document
-        can still be completed within it (the end token not counted).
+        """Write the mask of the present state to a row of `mask`.
 
-        Cost: 0.3 us where the state's mask is known, a few to tens of microseconds where it is not. Raises
-        FinishedError after an end token, BudgetError (mask untouched) where the budget is below the least.
+        With a `budget` the mask has only tokens after which the document can still be completed within it (in
+        tokens, the end token not counted). Raises FinishedError after an end token. Raises BudgetError, and
+        leaves the mask as it is, where the budget completes no document. Cost: 0.3 us where the mask is
+        known, else a few to tens of microseconds.
         """
         # A budget that is known to suffice takes nothing from the mask: then the plain mask is written.
         if budget is not None and (
@@ -147,7 +157,7 @@ class Matcher:
         self._ask_grammar(lambda compiled, index: compiled.fill_index(index, mask, row))
 
     def has_room(self, budget: int | None) -> bool:
-        """Return whether a budget is known to leave the mask as it is. None is no budget."""
+        """Return whether a budget is known to take no token from the mask. None means no budget."""
         return budget is None or (
             type(budget) is int and self.compiled.sufficient_budgets.get(self._index, budget + 1) <= budget
         )
@@ -164,17 +174,22 @@ class Matcher:
             raise
 
     def fill_known(self, mask: TokenMask, row: int, budget: int | None = None) -> bool:
-        """Write the mask of the present state to a row that there is, if it is known and as wide, and the
-        budget is known to take nothing from it; return whether it was. No lock is taken, and nothing is
-        worked out. Cost: 0.3 us."""
+        """Write the mask of the present state to a row, if it is known; return whether it was written.
+
+        It is not written where `mask` has another width, or where the budget is not known to take no token
+        from it. The row must be there. No lock is taken, and nothing is worked out. Cost: 0.3 us.
+        """
         if mask.words != self._words or not self.has_room(budget):
             return False
         code: int = _fill(self._address, self._index, mask.address + row * mask.stride)
         return code == 0
 
     def advance(self, token: int) -> None:
-        """Take a token. Raises TokenError where it is not allowed or is no token id, FinishedError after the
-        end; the state is then unchanged."""
+        """Take a token.
+
+        Raises TokenError where it is not allowed or is not a token id, FinishedError after an end token. The
+        state is then unchanged.
+        """
         compiled = self.compiled
         try:
             if 0 <= token < compiled.vocab_size and token not in compiled.end_tokens:
@@ -182,7 +197,7 @@ class Matcher:
                 with compiled.lock:
                     after = take_token(self._address, self._index, token)
                 if after >= 0:
-                    # the array refuses what is no whole number, before anything has changed
+                    # The array refuses a value that is not a whole number, before anything has changed.
                     self._tokens.append(token)
                     self._states.append(after)
                     self._index = after
@@ -203,7 +218,7 @@ class Matcher:
             raise
 
     def _mend_history(self) -> None:
-        """Have tokens, states and place agree after a call that an exception cut off."""
+        """Make tokens, states and the present state agree again, after an exception has cut off a call."""
         count = min(len(self._tokens), len(self._states) - 1)
         del self._tokens[count:]
         del self._states[count + 1 :]
@@ -223,8 +238,10 @@ class Matcher:
         )
 
     def _place_of_fault(self, token_text: bytes | None) -> str:
-        """Return the line and column at which a token's text leaves the grammar; empty for JSON, and where
-        the matcher began inside a text. Linear in the text."""
+        """Return the line and column at which a token's text leaves the grammar, as words for a message.
+
+        Empty for JSON, and where the matcher began inside a text. Cost: linear in the text.
+        """
         compiled = self.compiled
         if compiled.has_events or self._states[0] != compiled.start.index:
             return ""
@@ -240,12 +257,14 @@ class Matcher:
         return "line {}, column {}".format(*line_and_column(text.decode("utf-8", "ignore")))
 
     def accepts(self, tokens: Iterable[int]) -> int:
-        """Return how many of the tokens would be taken, one after the other; nothing changes. Raises
-        TokenError for what is no sequence of token ids."""
+        """Return how many of the tokens would be taken, one after the other. The matcher does not change.
+
+        Raises TokenError for a value that is not a sequence of token ids.
+        """
         return len(self.reached(tokens))
 
     def reached(self, tokens: Iterable[int]) -> list[int]:
-        """Return the numbers of the states after those tokens that `accepts` counts."""
+        """Return the numbers of the states after each of the tokens that `accepts` counts."""
         # The tokens are read once: a grammar that is compiled anew midway asks for them again.
         token_ids = tuple(tokens) if isinstance(tokens, Iterable) else _raise_no_token(tokens)
         for token in token_ids:
@@ -263,12 +282,14 @@ class Matcher:
         return self._ask_grammar(states_after)
 
     def forced(self) -> bytes:
-        """Return the bytes that must come next whatever the model says;
-        empty where the document may end here."""
+        """Return the bytes that must come next, whatever the model prefers; empty where the document may end.
+
+        For example, they are `"name":` after `{` where that is the only key.
+        """
         return self._ask_grammar(lambda compiled, index: compiled.forced(index))
 
     def expected(self) -> list[Expected]:
-        """Return what may come next, in words (see CompiledGrammar.expected); for messages, not for speed."""
+        """Return what may come next, in words, for messages (see CompiledGrammar.expected)."""
         return self._ask_grammar(lambda compiled, index: compiled.expected(State(compiled, index)))
 
     def events(self, since: int = 0) -> list[Event]:
@@ -307,14 +328,19 @@ class Matcher:
         return self._ask_grammar(CompiledGrammar.cost)
 
     def budget_suffices(self, budget: int) -> bool:
-        """Return whether a budget is known to take nothing from the mask, as far as the mask is known: then
-        the document fits it after whichever token comes next. Cost: 0.1 us where the state was looked at,
-        else some 20 us; where tokens_to_finish would write completions, this writes none."""
+        """Return whether a budget, in tokens, is known to take no token from the mask.
+
+        Then the document can be completed within it whichever allowed token comes next. False where the mask
+        is not known yet. Unlike tokens_to_finish it writes no completions. Cost: 0.1 us for a state that was
+        asked for before, else some 20 us.
+        """
         return self._ask_grammar(lambda compiled, index: compiled.budget_suffices(index, budget))
 
     def _ask_grammar(self, question: Callable[[CompiledGrammar, int], T]) -> T:
-        """Return a grammar's answer about the present state. Where a limit is met that other documents have
-        used up, a grammar compiled anew answers."""
+        """Return the answer of `question(compiled, number of the present state)`.
+
+        Where a limit is met that other documents have used up, a grammar compiled anew answers.
+        """
         while True:
             try:
                 return question(self.compiled, self._index)
@@ -323,9 +349,11 @@ class Matcher:
                     raise
 
     def renew(self) -> bool:
-        """Continue in a grammar compiled anew, after a limit was met; return whether that may help. Other
-        documents begin there too; where they use it up as well, one of this document's own is next. Cost:
-        that of compiling, and of taking all tokens again."""
+        """Continue in a grammar compiled anew, after a limit was met; return whether that may help.
+
+        First it is a grammar in which other documents begin, too. If they use that one up at the same token,
+        it is one of this document's own. Cost: that of compiling, and of taking all tokens again.
+        """
         compiled = self.compiled
         generation = compiled.generation
         length = len(self._tokens)
@@ -360,7 +388,7 @@ class Matcher:
         self.compiled, self._address, self._states, self._index = newer, address, states, index
 
     def rollback(self, count: int) -> None:
-        """Undo the last `count` tokens (an end token counts one)."""
+        """Undo the last `count` tokens; an end token counts as one."""
         if isinstance(count, bool) or not _is_whole(count) or not 0 <= count <= len(self._tokens):
             raise StructgenError(
                 f"{count!r} tokens cannot be undone: {len(self._tokens)} were taken.",
@@ -415,8 +443,8 @@ class Matcher:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of this matcher's own memory: the history, eight bytes a token;
-        the state is the grammar's."""
+        """The bytes of this matcher's own memory: its history, eight bytes a token. States are the
+        grammar's."""
         return self.__sizeof__() + self._states.__sizeof__() + self._tokens.__sizeof__()
 
     def __repr__(self) -> str:
@@ -424,7 +452,7 @@ class Matcher:
 
 
 def _is_whole(value: Any) -> bool:
-    """Tell whether a value is a whole number, of Python's or numpy's."""
+    """Return whether a value is a whole number of Python or numpy."""
     try:
         as_index(value)
     except TypeError:
@@ -433,7 +461,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _raise_no_token(value: object) -> NoReturn:
-    """Raise the error of a value that is no token id."""
+    """Raise the error of a value that is not a token id."""
     raise TokenError(
         f"{value!r:.60} is no token id.",
         where="token",
@@ -442,7 +470,7 @@ def _raise_no_token(value: object) -> NoReturn:
 
 
 def _restore_matcher(compiled: CompiledGrammar, tokens: tuple[int, ...]) -> Matcher:
-    """Return a pickled matcher again."""
+    """Return a matcher that was pickled: it takes the tokens again."""
     matcher = Matcher(compiled)
     for token in tokens:
         matcher.advance(token)

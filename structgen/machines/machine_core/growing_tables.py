@@ -1,7 +1,11 @@
 """The tables of one compiled grammar: allocated small, grown by doubling, read by compiled code through one
 address.
 
-A table is known by the number of its first word in the machine's context (`word_of(Context, "nodes")`).
+The *context* is the grammar's block: an array of int64 words that compiled code gets. A *table* is an array
+of equal rows, and six words of the context are its *header* (`typed_blocks.TableHeader`): address, count of
+rows, and so on. A table is known by the number of its first header word (`word_of(Context, "nodes")`). An
+*interning* table finds equal rows again by *hash slots* (`interning`). A *plan* has the sizes of all tables
+of a machine.
 """
 
 from __future__ import annotations
@@ -32,20 +36,22 @@ from structgen.machines.machine_core.interning import rehash_rows
 from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM, Core
 
 ADDRESS, COUNT, CAPACITY, STRIDE, HASH, MASK = range(6)
-"""The words of a table's header (`typed_blocks.TableHeader`)."""
+"""The six words of a table's header, counted from its first (`typed_blocks.TableHeader`)."""
 NODES, EDGES, LISTS = (word_of(Core, name) for name in ("nodes", "edges", "lists"))
 DEEPEST = 4096
-"""Bytes of the longest token, hence blocks of registers that a walk needs."""
+"""The most bytes of a token, and so the most depths of a walk through the trie of tokens."""
 
 
 class TableSizes(NamedTuple):
-    """How large a table is at first."""
+    """The first size of a table. For example, `TableSizes(64, 256, 2)` has room for 64 rows and interns them
+    by their first two words."""
 
     rows: int
+    """The number of rows for which there is room."""
     slots: int = 0
-    """Hash slots, a power of two; 0: it does not intern."""
+    """The number of hash slots, a power of two; 0: the table does not intern."""
     key: int = 0
-    """How many leading words of a row are its identity."""
+    """The number of first words of a row that are its key."""
     nothing: bool = False
     """Row 0 stands for "nothing" (the text before its first byte, the set without members). That row is
     zeros, which may be the key of a row as well: the text of one NUL byte is (0, 0). So no hash slot ever
@@ -67,25 +73,25 @@ class TablePlan:
     def __init__(
         self, context: type[Core], tables: Mapping[str, TableSizes], words: Mapping[str, int] | None = None
     ) -> None:
-        """`tables`: the first sizes by the names of the context's fields; `words`: the first values of other
-        words of the context, which are 0 else."""
+        """`context`: the class of the machine's block. `tables`: the first sizes by the names of its fields.
+        `words`: the first values of other words of the block; words that are not named are 0."""
         fields = fields_of(context)
         self.sizes = {fields[name].word: sizes for name, sizes in tables.items()}
         self.words = {fields[name].word: _row_words(fields[name].type) for name in tables}
-        """Words (int64) of each table's rows; 0: it is a list of int32; -1: of bytes."""
+        """The int64 words of a row of each table; 0: the table is a list of int32; -1: a list of bytes."""
         self.packing = {table: _item_format(size) for table, size in self.words.items()}
-        """How `struct` writes the items of each table, and the bytes of a row."""
+        """For each table, the format of an item in `struct`, and the bytes of a row."""
         self.starts: dict[int, int] = {}
-        """Where each table's rows lie in the first block of memory."""
+        """For each table, the offset of its rows in the first block of memory, in bytes."""
         self.template = np.zeros(words_of(context), np.int64)
-        """The words of a new grammar's context. Addresses are offsets in the block here."""
+        """The words of a new grammar's context. In place of an address it has an offset in the block."""
         interning = [table for table, sizes in self.sizes.items() if sizes.slots]
         self.hashes = sum(4 * self.sizes[table].slots for table in interning)
-        """Bytes of all hash slots, which lie first."""
+        """The bytes of all hash slots, which come first in the block."""
         self.total = offset = self._place_tables(interning)
-        """Bytes of all tables at first."""
+        """The bytes of all tables at first, hash slots included."""
         self.question_area = slice(offset, offset + 8 * (1 + 4 * MOST_QUESTIONS))
-        """Where the questions lie in the block; the registers and the rows being interned follow."""
+        """The bytes of the block that hold the questions. Registers, and rows being interned, come after."""
         work_words = words_of(fields["work"].type.kind)
         self.scratch = 8 * (8 * (DEEPEST + 2) + work_words)
         """Bytes of the registers and of the rows being interned."""
@@ -111,8 +117,10 @@ class TablePlan:
         """Words of the context that count the rows of interning tables."""
 
     def _place_tables(self, interning: list[int]) -> int:
-        """Write the headers of all tables into the template, those that intern first; return the bytes of
-        all."""
+        """Write the headers of all tables into the template; return the bytes of all tables.
+
+        `interning`: the tables that intern, which come first in the block.
+        """
         # The hash slots of all tables come first: one assignment sets all of them to -1.
         hash_offset = 0
         hash_offsets: dict[int, int] = {}
@@ -139,8 +147,7 @@ class TablePlan:
 
 
 def _item_format(words: int) -> tuple[str, int]:
-    """Return how `struct` writes an item of a table whose rows have so many words (`TablePlan.words`), and
-    the bytes of a row."""
+    """Return the format of an item in `struct`, and the bytes of a row; `words`: as in `TablePlan.words`."""
     if words > 0:
         return "q", 8 * words
     return ("i", 4) if words == 0 else ("B", 1)
@@ -157,12 +164,12 @@ def _row_words(kind: Any) -> int:
 
 
 _SHARED = frozenset((NODES, LISTS))
-"""Tables that masks are copied from without a lock: a reader may still hold the address of one that was
-outgrown."""
+"""The tables from which masks are copied without a lock. A reader may still use the address of old rows after
+the table has grown."""
 
 _BYTES = np.arange(256, dtype=np.uint8)
 BYTE_AT: Final = tuple(address_of(_BYTES) + byte for byte in range(256))
-"""Where each byte lies by itself, for calls that read texts."""
+"""For each byte an address where it is in memory, for calls that read a text of one byte."""
 
 
 class GrowingTables:
@@ -186,13 +193,13 @@ class GrowingTables:
         self._words = self.context.data  # a look at a single word costs half as much
         self.address = address_of(self.context)
         self.question_words: npt.NDArray[np.int64] = block[plan.question_area].view(np.int64)
-        """How many questions were noted, and four words for each (`layout.Questions`)."""
+        """The number of questions that were noted, and four words for each (`layout.Questions`)."""
         self._outgrown: list[npt.NDArray[Any]] = []
-        """Outgrown rows that a reader without the lock may still read."""
+        """The old rows of tables that have grown, which a reader without the lock may still use."""
         self._hashes: dict[int, npt.NDArray[np.int32]] = {}
-        """The slots of interning tables that have grown."""
+        """The hash slots of interning tables that have grown."""
         self._views: dict[int, npt.NDArray[Any]] = {}
-        """The tables as arrays, made when they are asked for."""
+        """The rows of tables as arrays, made at the first call of `rows`."""
 
     @staticmethod
     def _view_of(raw: npt.NDArray[np.uint8], words: int, count: int) -> npt.NDArray[Any]:
@@ -202,7 +209,7 @@ class GrowingTables:
         return np.ndarray(count, np.uint8 if words else np.int32, raw)
 
     def rows(self, table: int) -> npt.NDArray[Any]:
-        """Return the table's rows, those not in use included."""
+        """Return the rows of a table as an array, including the room that is not in use."""
         view = self._views.get(table)
         if view is None:
             # The table has not grown yet: its rows lie in the first block.
@@ -226,7 +233,7 @@ class GrowingTables:
         return [question for question in question_rows if question[0] != QUESTION_ROOM]
 
     def count(self, table: int) -> int:
-        """Return how many rows are in use."""
+        """Return the number of rows of a table that are in use."""
         return int(self._words[table + COUNT])
 
     def make_room(self, table: int, extra: int) -> None:
@@ -280,11 +287,14 @@ class GrowingTables:
         retire_memory(*outgrown)
 
     def append(self, table: int, row: Any) -> int:
-        """Append one row to a table that does not intern; returns its index."""
+        """Append one row to a table that does not intern; return its number."""
         return self.extend(table, row, 1)
 
     def extend(self, table: int, items: Any, size: int) -> int:
-        """Append many items, an array or a tuple of the words of all; returns the index of the first."""
+        """Append `size` rows to a table that does not intern; return the number of the first.
+
+        `items`: an array of the rows, a value for all of them, or a tuple of all their words.
+        """
         at: int = self._words[table + COUNT]
         if at + size > self._words[table + CAPACITY]:
             self.make_room(table, size)
@@ -297,16 +307,18 @@ class GrowingTables:
         return at
 
     def write_words(self, table: int, row: int, words: Sequence[int]) -> None:
-        """Write the first words of a row, or of rows. For a few it takes a third of what numpy takes."""
+        """Write words from the beginning of a row on. Cost: for a few words, a third of numpy's."""
         rows: Any = self.rows(table)
         code, size = self._plan.packing[table]
         pack_into(f"{len(words)}{code}", rows, size * row, *words)
 
     def load_tables(self, arrays: Mapping[int, npt.NDArray[Any]]) -> None:
-        """Have arrays take the place of all that some tables hold, in one statement: an exception finds all
-        tables as they were, or as they will be. An array is the table from then on, and nobody else may write
-        to it; but a table that is read without a lock keeps its memory. The rows of an interning table are
-        hashed again: 10 ns each."""
+        """Replace the whole content of some tables by arrays, each by the number of its table.
+
+        The last statement replaces all: an exception finds all tables as they were, or as they will be. An
+        array is the table from then on, and nobody else may write to it. Only a table that is read without a
+        lock keeps its memory, and the rows are copied. Cost: 10 ns for each row of an interning table.
+        """
         # Copies of all that changes are made first; the last statement puts them in place.
         new_context = self.context.copy()
         views = self._views.copy()
@@ -353,11 +365,11 @@ class GrowingTables:
 
     @property
     def most_interned(self) -> int:
-        """Rows of the longest table that interns, which `Limits.parser_states` bounds."""
+        """The rows of the longest interning table, which `Limits.parser_states` bounds."""
         return int(self.context[self._plan.interning].max())
 
     def nbytes(self) -> int:
-        """Return the bytes of all tables, outgrown ones included."""
+        """Return the bytes of all tables, including the old rows of tables that have grown."""
         first_block = address_of(self._block)
         block_end = first_block + self._plan.total
         views = dict(self._views)
@@ -372,7 +384,8 @@ class GrowingTables:
 
 
 def tokens_of_list(tables: GrowingTables, at: int) -> npt.NDArray[np.int32]:
-    """Return the tokens of a list (`NodeRow.token_list`); some may stand twice."""
+    """Return the tokens of a list at a place of `lists` (`NodeRow.token_list`); a token may be in it
+    twice."""
     lists = tables.rows(LISTS)
     count = int(lists[at])
     return lists[at + 1 : at + 1 + count]

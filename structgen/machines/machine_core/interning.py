@@ -1,4 +1,11 @@
-"""Tables that make equal rows one number, and the questions that compiled code notes for Python."""
+"""Tables that make equal rows one number, and the questions that compiled code notes for Python.
+
+To *intern* a row is to find the row with the same key in a table, or to append the row if there is none. The
+row's number then stands for its content: equal rows have equal numbers. The *key* of a row is its first
+words; the words after it are the answer that is kept with the key. The table's *slots* are a hash table of
+numbers. A *question* is a kind and three words that compiled code notes for Python, for example (ASK_ROW,
+state, 0, 0).
+"""
 
 from __future__ import annotations
 
@@ -10,10 +17,11 @@ from structgen.machines.machine_core.layout import MOST_QUESTIONS, QUESTION_ROOM
 
 @jit
 def note_question(c: Core, kind: int, first: int, second: int, third: int) -> None:
-    """Note a question, once; past the buffer's end it is asked again by the next walk.
+    """Note a question for Python, unless it is noted already.
 
     `kind` says what the three words mean: for example `note_question(c, ASK_ROW, state, 0, 0)` asks for the
-    row of a state of the lexer.
+    row of a state of the lexer. Where MOST_QUESTIONS are noted, the question is dropped: the repeated call
+    will note it.
     """
     questions = c.questions
     count = questions.count
@@ -37,14 +45,14 @@ def note_question(c: Core, kind: int, first: int, second: int, third: int) -> No
 
 @jit
 def ask_room(c: Core, table: TableHeader, rows: int) -> None:
-    """Ask for room in a table, by the number of its first word in the context."""
+    """Ask for room for `rows` more rows in a table. Python knows the table by its first word in the block."""
     first_word = (address_of_block(table) - address_of_block(c)) // 8
     note_question(c, QUESTION_ROOM, first_word, rows, 0)
 
 
 @jit
 def hash_words(row: Int64s, words: int) -> int:
-    """Return a non-negative mix of a row's leading words."""
+    """Return a non-negative hash of the first `words` words of a row."""
     # The constants are well-known mixers (the golden ratio, and MurmurHash3's last step).
     h = uint64(0x9E3779B97F4A7C15)
     for i in range(words):
@@ -55,7 +63,8 @@ def hash_words(row: Int64s, words: int) -> int:
 
 @jit
 def find_row(table: TableHeader, words: int, row: Block) -> int:
-    """Return the number of the row with these leading words, or -1."""
+    """Return the number of the table's row whose first `words` words are those of `row`; -1: there is
+    none."""
     key = Int64s(address_of_block(row))
     rows = Int64s(table.address)
     stride = table.stride
@@ -79,9 +88,11 @@ def find_row(table: TableHeader, words: int, row: Block) -> int:
 
 @jit
 def intern_row(c: Core, table: TableHeader, words: int, row: Block) -> int:
-    """Return the number of a row, added if it is new (the words after the key included), or -1 when room
-    must be made, which is asked for. `words`: how many leading words tell it from other rows, for example 3
-    in `intern_row(c, c.edges, 3, row)`."""
+    """Return the number of a row in a table; a new row is appended whole.
+
+    `words`: the length of the key, for example 3 in `intern_row(c, c.edges, 3, row)`. Returns -1 where the
+    table has no room for a new row; room is then asked for.
+    """
     number = find_row(table, words, row)
     if number >= 0:
         return number
@@ -106,8 +117,10 @@ def intern_row(c: Core, table: TableHeader, words: int, row: Block) -> int:
 
 @jit
 def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
-    """Return the key of an edge in the working memory `c.work`, for `find_row` and `intern_row`. The next row
-    that is made there overwrites it."""
+    """Write the key of an edge into the working memory `c.work`; return it, for `find_row` and `intern_row`.
+
+    The next row that is made in `c.work` overwrites it.
+    """
     key = Edge(address_of_block(c.work))
     key.first = first
     key.second = second
@@ -117,7 +130,10 @@ def edge_key(c: Core, first: int, second: int, third: int) -> Edge:
 
 @entry("int64(int64, int64, int64)")
 def rehash_rows(header: int, words: int, first: int) -> int:
-    """Put the rows of an interning table, from `first` on, into its (emptied) hash slots."""
+    """Enter the rows of an interning table, from `first` on, into its hash slots, which are empty. Returns 0.
+
+    `header`: the address of the table's header. `words`: the length of the key.
+    """
     table = TableHeader(header)
     rows = Int64s(table.address)
     stride = table.stride

@@ -1,8 +1,14 @@
-"""The memory of masks that are made of records: what the tokens of a trie do in a state of a lexer.
+"""The memory of masks that are made of records; a record lists what each token does in a state of a lexer.
 
-A *reading* of a text is a place of a parser, a state of a lexer, and a column where lines have widths. A
-*lexeme* is what the lexer reads between two places. A kind of grammar brings the rows of its lexer, and the
-addresses of the functions that know its parser (`Hooks`).
+A *lexeme* is a part of a text that one automaton (the lexer) reads: a string, a number, a name. A *terminal*
+is the kind of lexeme, for example NAME. A *place* is a state of the parser between two lexemes. A *reading*
+is one way to read a text: a place, a state of the lexer, and a column where indentation counts. A *carry* is
+a condition on the bytes after a lexeme; it goes on into the next lexeme. A *class of endings* is a set of
+lexer states that can end as the same terminals. A *record* has the tokens of a trie in one lexer state: those
+that stay inside the lexeme, in groups, and those that end it, its *leftovers*. A *crossing* is a node of the
+trie before whose byte a lexeme ends.
+
+A kind of grammar brings the rows of its lexer, and the functions that know its parser (`Hooks`).
 """
 
 from __future__ import annotations
@@ -25,213 +31,236 @@ from structgen.machines.machine_core.growing_tables import TableSizes
 from structgen.machines.machine_core.layout import Core
 
 UNKNOWN: Final = -2
-"""A cell of the lexer that nobody has asked for; smaller numbers: it was asked for."""
+"""The value of a cell of the lexer's table (`moves`) that is not known and was not asked for. A smaller
+number: it was asked for."""
 CLOSES: Final = 1 << 30
-"""A cell from here on: the byte ends the lexeme, as the terminal cell - CLOSES."""
+"""Cells of this value or more: the byte is the last of the lexeme, whose terminal is cell - CLOSES."""
 BEFORE_CLOSING, AFTER_END = 1, 2
-"""States of `LexemeContext.may_follow`."""
+"""The first states of the automaton `LexemeContext.may_follow`."""
 UNASKED: Final = 3
-"""In a row of a carry: nobody has asked for it."""
+"""The value of a cell of `LexemeContext.carry_moves` that was not asked for."""
 FULL: Final = -8
-"""An entry point's answer: tokens may be read in too many ways."""
+"""The answer of an entry point that ran out of room: tokens can be read in too many ways."""
 ASK_ROW, ASK_START, ASK_CARRY, ASK_CLASS, ASK_PROOF, ASK_LASTS, _, ASK_RECORD = range(8)
-"""Kinds of questions, besides QUESTION_ROOM; a kind of grammar asks some of them."""
+"""The kinds of questions besides QUESTION_ROOM, whose number is left out here. A kind of grammar asks
+some."""
 
 # --- what the tokens of a trie do in a state of the lexer ---------------------------------------------------
 
 
 class Trie(Block):
-    """The bytes that tokens have after the end of a lexeme, as a trie. Trie 0 has the whole tokens."""
+    """A trie of the bytes that tokens have after the end of a lexeme. Trie 0 has the whole tokens.
+
+    For example, the token `":1` ends a string with its first byte; the trie after the string has `:1`.
+    """
 
     nodes: int
-    """Where its nodes begin in `trie_nodes`; -1: they are ranges of the vocabulary's trie."""
+    """The place in `trie_nodes` where its nodes begin; -1: its nodes are in the vocabulary's trie."""
     count: int
-    """How many nodes it has."""
+    """The number of its nodes."""
     slots: int
-    """Where the starts of its slots' tokens begin in `trie_slots`."""
+    """The place in `trie_slots` where its slots begin; each entry says where a slot's tokens begin."""
     tokens: int
-    """Where they begin in `tokens`."""
+    """The place in `tokens` where its tokens begin."""
     ranges: int
-    """Where its ranges begin in `ranges`: RANGE_WORDS for each."""
+    """The place in `ranges` where its ranges of nodes begin, RANGE_WORDS words for each."""
     range_count: int
+    """The number of its ranges: the subtrees of which the trie consists."""
 
 
 RANGE_WORDS: Final = 3
-"""Of a range of nodes: the first, the one after the last, the depth above the first."""
+"""The words of a range of nodes: its first node, the node after its last, and the depth above the first."""
 
 
 class LexemeRecord(Block):
-    """The tokens of a trie in a state of the lexer."""
+    """A record: what the tokens of a trie do in a state of the lexer."""
 
     trie: int
     lexeme: int
+    """The state of the lexer."""
     groups: int
     groups_end: int
+    """Its groups are the rows `groups` to before `groups_end` of the table `groups`."""
     leftovers: int
     leftovers_end: int
+    """Its leftovers are the rows `leftovers` to before `leftovers_end` of the table `leftovers`."""
     like: int
-    """The state of the lexer whose record has the other tokens, those of a row; -1: none."""
+    """Another state of the lexer, whose record has the tokens that both states treat alike; -1: none."""
     like_row: int
-    """Where that begins in `filter_rows`."""
+    """The place in `filter_rows` of the row of bits that lists those tokens."""
 
 
 class Group(Block):
-    """Tokens that stay inside the lexeme and lead to one class of endings."""
+    """The tokens of a record that stay inside the lexeme and lead to states of one class of endings."""
 
     end_class: int
     shift: int
-    """The change of the newline's column (`shift_after`), where columns matter; else 0."""
+    """What the tokens do to the newline's column (`shift_after`), where columns matter; else 0."""
     dense_row: int
-    """A row of the mask store; -1: they are listed."""
+    """The number of the row of the mask store that has the tokens; -1: they are listed in `tokens`."""
     first: int
     last: int
-    """Where they stand in `tokens`."""
+    """The list is `tokens[first:last]`."""
 
 
 class Leftover(Block):
-    """Tokens that end the lexeme as a terminal, and the trie of their bytes after it."""
+    """The tokens of a record that end the lexeme as one terminal, and the trie of their bytes after it."""
 
     terminal: int
     carry: int
     shift: int
-    """The change of the newline's column by the bytes before (`shift_after`). Where nothing depends on
-    columns, 1: their first byte ends the lexeme (CLOSES)."""
+    """What the bytes before the end do to the newline's column (`shift_after`). Where no column matters, it
+    is 1 if the lexeme ends with the first byte of the trie (CLOSES), else 0."""
     trie: int
 
 
 class MergedTrie(Block):
-    """The trie of the nodes where some tokens of a trie end a lexeme."""
+    """The trie that was made of all nodes where tokens of a trie end a lexeme alike; kept to be found
+    again."""
 
     trie: int
+    """The trie whose nodes they are."""
     nodes: int
-    """A hash of their numbers."""
+    """A hash of the numbers of those nodes."""
     count: int
+    """The number of those nodes."""
     merged_trie: int
+    """The number of the trie that was made."""
 
 
 class ByteFilter(Block):
-    """Tokens by their first bytes, as 256 bits; or those of a row that are in another set as well."""
+    """A set of tokens: those with certain first bytes, or those of a row that are in another set as well."""
 
     bytes: Annotated[Int64s, 4]
-    """Of a row, in the first two: where it begins in `filter_rows`, and the number of the other set."""
+    """The first bytes, as 256 bits. Where `is_row` is 1, the first two words are the place of the row in
+    `filter_rows` and the number of the other set."""
     is_row: int
     row: int
-    """Where the row of the tokens lies in `filter_rows`; -1: not made."""
+    """The place in `filter_rows` of the tokens as a row of bits; -1: it is not made yet."""
 
 
 EVERY_BYTE: Final = 0
 """The number of the set of all bytes."""
 RECORD_KEY, MERGED_KEY, FILTER_KEY = 2, 3, 5
-"""How many words of a row tell it from others."""
+"""The lengths of the keys (the first words) of three interning tables."""
 
 # --- scratch memory -----------------------------------------------------------------------------------------
 
 
 class Pending(Block):
-    """A reading whose tokens are still to be added to a mask."""
+    """A reading whose tokens are not yet added to the mask that is being made."""
 
     place: int
     lexeme: int
     column: int
     trie: int
     byte_filter: int
-    """A set of tokens; below 0, -1 - its number: the record is that of another state, which goes on as this
-    one, so that its lexeme has not ended."""
+    """The number of a set of tokens (`ByteFilter`). Below 0 it is -1 - the number: the reading is only used
+    for the record of a state like it, and its lexeme has not ended."""
 
 
 MOST_PENDING: Final = 1 << 16
-"""A power of two."""
+"""The most readings of one mask, a power of two."""
 PENDING_KEY: Final = 5
+"""The words of a `Pending` that tell it from others."""
 SEEN_SLOTS, SEEN_SHIFT = 2 * MOST_PENDING, 16
-"""Slots that find a reading which one mask has met: the number of the mask, and that of the reading."""
+"""The number of hash slots of the readings that the mask has met, and how a slot is packed: the number of the
+mask, shifted by SEEN_SHIFT bits, and the number of the reading."""
 BOTH_PARTS: Final = 2
-"""Bytes after which nothing is owed, and those after which something is (`carry_bytes`)."""
+"""The sets of `carry_bytes` of one carry: bytes after which nothing is owed, and bytes after which something
+is still owed."""
 
 
 class LexemeCrossing(Block):
-    """A node where tokens end a lexeme before its byte."""
+    """A crossing: a node of the trie before whose byte a lexeme ends."""
 
     node: int
-    """-1 - its number: it has been taken."""
+    """The number of the node; -1 - the number once a leftover has taken the crossing."""
     terminal: int
     carry: int
     shift: int
 
 
 FOUND_WORDS: Final = 4
-"""Of tokens that stay inside a lexeme: their slot, the state after it, the shift, the group."""
+"""The words of an entry of `tokens_found`: a slot, the lexer state after its tokens, the shift of the column,
+and the number of the group."""
 
 
 class Depth(Block):
-    """A node on the path of a scan: the states of the lexer there."""
+    """What a scan knows at one depth of the trie, after the bytes of the node there."""
 
     lexeme: int
+    """The state of the lexer."""
     shift: int
+    """What the bytes do to the newline's column (`shift_after`)."""
     like_state: int
-    """The state that the lexeme's is compared to, -1: none."""
+    """The state that the other state, with which this one is compared, has come to; -1: none."""
 
 
 class SafeRow(Block):
-    """Which classes of characters (`tokens.trie`) can do no harm in a state of the lexer."""
+    """The classes of characters (`tokens.trie`) that are safe in a state of the lexer: after any of them, in
+    any order, the lexeme goes on."""
 
     row: int
-    """1; 0: nothing is known; -1: nobody has asked."""
+    """1: the row is known; 0: nothing is known to be safe; -1: it was not asked for yet."""
     low: int
     high: int
-    """Safe classes: in any order the lexeme goes on after them."""
+    """The safe classes, as bits: two words as in `VocabularyWords.signatures`."""
     reach: int
-    """For how many characters that holds."""
+    """The number of characters up to which the classes are safe."""
 
 
 DEPTH_WORDS: Final = words_of(Depth)
-"""Words of a `Depth`."""
+"""The words of a `Depth`."""
 
 
 class Waiting(Block):
-    """A subtree that a scan comes back to, once a question is answered."""
+    """A subtree to which a scan comes back once a question is answered."""
 
     node: int
     base: int
     """The depth above the first node of its range."""
     own: int
-    """1: its own tokens wait alone, and the nodes below it do not."""
+    """1: only the tokens at the node itself wait; the nodes below it were scanned."""
     parent: Annotated[Depth, DEPTH_WORDS]
-    """The row of the node above it."""
+    """What the scan knows at the node above it."""
 
 
 MOST_WAITING: Final = 1 << 14
-"""Subtrees that one scan leaves for later, at most."""
+"""The most subtrees of one scan that wait."""
 
 
 class Scan(Block):
-    """The last scan: where it waits for answers, it goes on."""
+    """The progress of the last scan; a scan that waits for answers goes on from here."""
 
     owner: int
-    """The serial number of its grammar; 0: there is nothing to go on with."""
+    """The serial number of the scan's grammar; 0: there is nothing to go on with."""
     trie: int
     lexeme: int
     token_count: int
-    """How many slots, or tokens, stay inside so far."""
+    """The number of slots, or of tokens, that stay inside the lexeme so far."""
     crossing_count: int
-    """How many crossings."""
+    """The number of crossings so far."""
     waiting: int
-    """How many subtrees wait; more than MOST_WAITING: there was no room, and it begins anew."""
+    """The number of subtrees that wait. More than MOST_WAITING: there was no room, and the scan begins
+    anew."""
     is_full: int
+    """1: the scratch memory is full, or two states that are compared differ too often."""
     apart: int
-    """Nodes so far after which the state and `Depth.like_state` differ."""
+    """The number of nodes so far after which the state and `Depth.like_state` differ."""
     is_compared: int
-    """1: the scan compares with another state, and leaves to its record the tokens that both treat alike;
-    0."""
+    """1: the scan compares the state with another one, and leaves to that one's record the tokens that both
+    treat alike."""
     masks: int
-    """How many masks were begun."""
+    """The number of masks that were begun."""
     visited_count: int
-    """Nodes that were looked at, by all scans."""
+    """The number of nodes that all scans have visited."""
     pending: int
-    """How many readings the mask has met so far."""
+    """The number of readings that the mask has met so far."""
 
 
 class WorkRow(Block):
-    """A row that is about to be interned."""
+    """Room for a row that is about to be interned."""
 
     words: Annotated[Int64s, 16]
 
@@ -240,30 +269,34 @@ class WorkRow(Block):
 
 
 class Hooks(Block):
-    """The codes of entry points (`jit.code_of`) that know a kind of grammar. The address of the grammar's
-    block comes first in each call."""
+    """The entry points that know a kind of grammar, as codes (`jit.code_of`).
+
+    Each docstring names the arguments of a call; the address of the grammar's block comes before them. A code
+    of 0 means that the machine has no such entry point.
+    """
 
     miss: int
-    """(state, byte): the state after an unknown cell; UNKNOWN or less where it was asked for."""
+    """(state, byte): answer the lexer's state after a byte whose cell is unknown; UNKNOWN or less: it was
+    asked for."""
     read_bytes: int
-    """(place, terminal, column): the place after a lexeme, REFUSED, or ASKED."""
+    """(place, terminal, column): answer the place after a lexeme, REFUSED, or ASKED."""
     begin_lexeme: int
-    """(place, carry): the lexer's state before a lexeme; below 0: none, or ASKED."""
+    """(place, carry): answer the lexer's state before a lexeme; below 0: there is none, or ASKED."""
     lives: int
-    """(place, class of endings, column): 1 if some text goes on, 0, or ASKED. 0 in place of a code: there are
-    no classes, and each state of the lexer goes on."""
+    """(place, class of endings, column): answer 1 if some text goes on, 0 if none does, or ASKED. A code of
+    0: there are no classes of endings, and a text goes on from each state of the lexer."""
     walk: int
-    """(address of a `Pending`): add the tokens of a small trie. Answers 0, ASKED or FULL. 0 in place of a
-    code: small tries have records too."""
+    """(address of a `Pending`): add the tokens of a small trie to the mask; answer 0, ASKED or FULL. A code
+    of 0: small tries have records too."""
     token_end: int
-    """(state): the state after the end of a token (`token_ends`). 0 in place of a code: a token may end in
-    each state."""
+    """(state): answer the state after the end of a token (`token_ends`). A code of 0: a token may end in
+    each state, and the state stays as it is."""
     safe: int
-    """(state): the address of the `SafeRow` of a state; 0: nothing is known. 0 in place of a code: of no
-    state."""
+    """(state): answer the address of the `SafeRow` of a state; 0: nothing is known. A code of 0: nothing is
+    known of any state."""
     ends: int
-    """(state, byte): the terminal as which a lexeme ends before a byte, -1: none. 0 in place of a code:
-    `lexeme_ends` has them."""
+    """(state, byte): answer the terminal as which a lexeme ends before a byte; -1: it does not end there. A
+    code of 0: `lexeme_ends` has the terminals."""
 
 
 class LexemeContext(Core):
@@ -281,65 +314,82 @@ class LexemeContext(Core):
     trie_slots: Int32Table
     ranges: WordTable
     tokens: Int32Table
-    """Tokens of groups and tries; and of walks, each list with -1 after it."""
+    """The tokens of groups and of tries. Machines that walk small tries keep lists here, too, each with -1
+    after its last token."""
     filter_rows: Int32Table
+    """Sets of tokens as rows of bits (`ByteFilter.row`, `LexemeRecord.like_row`)."""
     # the lexer
     moves: Int32s
-    """[states, width]: the state after a class of bytes, REFUSED, UNKNOWN or less."""
+    """[states, width]: the state after a class of bytes; REFUSED; CLOSES and a terminal; UNKNOWN or less."""
     width: int
+    """The number of classes of bytes."""
     classes: Bytes
+    """[256]: the class of each byte."""
     like: Int32s
-    """Of each state the state whose record it shares, -1: none, UNKNOWN."""
+    """[states]: another state whose record this state shares; -1: none; UNKNOWN: it was not looked for."""
     token_ends: Int32s
-    """Of each state the state after the end of a token, as `moves`; 0: tokens are not counted."""
+    """[states]: the state after the end of a token, with the codes of `moves`. An address of 0: tokens are
+    not counted."""
     lexeme_end_at: Int32s
-    """Where the ways of each state to end begin and end in `lexeme_ends`; 0: no lexeme ends."""
+    """[states, 2]: the first and the last of the ways in which a state may end, in `lexeme_ends`. An address
+    of 0: no lexeme ends before a byte."""
     lexeme_ends: Int32s
-    """Each: a terminal, and the carry for the next lexeme."""
+    """[ways, 2]: a terminal, and the carry for the next lexeme."""
     carry_moves: Bytes
-    """[carries, width]: 0 for bytes that a carry forbids, 1 where nothing is owed after them, 2, UNASKED."""
+    """[carries, width]: 0 for a byte that a carry forbids; 1: nothing is owed after it; 2: the carry goes on;
+    UNASKED."""
     carry_bytes: Int64s
+    """The same as sets of bytes, BOTH_PARTS sets for each carry."""
     begins: Bytes
-    """[terminals, classes]: whether a lexeme after a terminal may begin so."""
+    """[terminals, width]: whether the lexeme after a terminal may begin with a class of bytes."""
     begin_bytes: Int64s
+    """The same as sets of bytes, one for each terminal."""
     end_class: Int32s
+    """[states]: the class of endings; 0: the lexeme never ends; below 0: it is not known."""
     may_break: Bytes
-    """Of each state: may its lexeme be the indenter's newline?"""
+    """[states]: whether the lexeme may be the indenter's newline."""
     newline: int
     """The terminal of the indenter's newline; -1: none."""
     tab: int
+    """The columns that a tab takes."""
     keeps_column: int
     """1: the texts after a newline depend on the column that it has so far."""
     serial: int
     """The number of the grammar in this process."""
     closing: int
-    """Classes of characters (the low word) with which a lexeme may close (CLOSES); 0: none does."""
+    """The classes of characters (low word) with which a lexeme may close (CLOSES); 0: none does."""
     may_follow: Bytes
-    """uint8[states, 256]: an automaton of the bytes that may follow the end of a lexeme at most; 0: none may.
-    It begins before a byte that ends the lexeme (CLOSES) in BEFORE_CLOSING, else in AFTER_END. 0 in place of
-    an address: anything may stand there."""
+    """uint8[states, 256]: an automaton that has all bytes that can follow the end of a lexeme; 0: none can.
+    It begins in BEFORE_CLOSING before a byte that ends the lexeme (CLOSES), else in AFTER_END. An address of
+    0: any bytes may follow."""
     most_apart: int
-    """Nodes after which a scan may be in another state than the one that it is compared with: past them it
+    """The most nodes after which a scan and the state that it is compared with may differ. Past them the scan
     is given up as FULL. 0: any number."""
-    # scratch
+    # scratch memory
     base_row: int
     """The first dense row that the mask contains whole; -1: none."""
     scan: At[Scan]
     depths: BlockRows[Depth]
+    """What the scan knows at each depth of the trie."""
     tokens_found: Int32s
+    """What stays inside the lexeme: FOUND_WORDS words for each slot; just tokens where nothing has
+    classes."""
     crossings: BlockRows[LexemeCrossing]
     waiting: BlockRows[Waiting]
     most_crossings: int
+    """The room of `crossings`, and of the entries of `tokens_found`."""
     merging: Int64s
-    """The nodes of a trie that is being made; after them tokens and ways."""
+    """The nodes of a trie that is being made; after them links to tokens, and the path of the walk."""
     marks_of_classes: Int32s
+    """[classes of endings]: working memory of `lexeme_records.put_groups`; all 0 between two uses."""
     pending: BlockRows[Pending]
     work_hashes: Int64s
     mask: Int32s
+    """The mask that is being made."""
     alike: Int32s
-    """The tokens that the record in the making leaves to another one."""
+    """A row of bits: the tokens that the record in the making leaves to another state's record."""
     dense: Int32s
-    """Rows of the dense groups of the record that is being made."""
+    """The rows of bits of the dense groups of the record that is being made."""
     dense_count: int
 
 
@@ -356,10 +406,11 @@ RECORD_TABLES: Final = {
     "tokens": TableSizes(1 << 14),
     "filter_rows": TableSizes(64),
 }
-"""The tables of records, for the plan of a kind of machine."""
+"""The first sizes of the tables of records, for the plan of a machine."""
 SMALL_TRIE: Final = 256
-"""Smaller tries are walked on the real stack: a record would be made for few of their tokens."""
+"""Tries with fewer nodes are walked on the real stack: a record would be made for too few tokens."""
 LARGE_TRIE: Final = 2048
-"""Larger ones are ranges of their parent's nodes, and no copies."""
+"""Tries with this many nodes or more are not copied: they are ranges of their parent's nodes."""
 MOST_COPIED: Final = 8192
-"""The same, where most of the nodes cannot stand after the end of a lexeme (`LexemeContext.may_follow`)."""
+"""The most nodes of a copy where most nodes cannot come after the end of a lexeme
+(`LexemeContext.may_follow`)."""

@@ -1,9 +1,14 @@
 """Masks in compiled code: the tokens after which some text goes on, collected from records.
 
-`collect_tokens` works off a queue of readings (place, state of the lexer, column), each with a trie and a
-filter: the first bytes that its tokens may have. A token that ends the lexeme at once belongs to the next
-lexeme, under a narrower filter. The bytes that tokens have after the end of a lexeme are a trie, which is
-read at the place after it: by its record, or, where it is small, as its kind of grammar does (`Hooks.walk`).
+A *reading* is one way to read the text so far: a *place* (a state of the parser), a state of the lexer, and a
+column where indentation counts. A *filter* is a set of tokens, mostly by their first bytes; the tokens in it
+are *wanted*. A *record* lists what the tokens of a trie do in a state of the lexer (`lexeme_records`): its
+groups stay inside the lexeme, its leftovers end it.
+
+`collect_tokens` works off a queue of readings (`Pending`), each with a trie and a filter. A token that ends
+the lexeme before its first byte belongs to the next lexeme, under a narrower filter. The bytes that tokens
+have after the end of a lexeme are a trie, which is read at the place after the lexeme: by a record, or, where
+the trie is small, by the grammar's own walk (`Hooks.walk`).
 """
 
 from __future__ import annotations
@@ -44,8 +49,11 @@ from structgen.machines.machine_core.masks import emit_bits
 
 @jit
 def intersect_filter(c: LexemeContext, byte_filter: int, first: Int64s, second: Int64s) -> int:
-    """Return the number of the filter of those bytes that are in two other sets as well, `first` and
-    `second`, each of 256 bits (`has_byte`); -1: no byte is; ASKED, for room."""
+    """Return the number of the filter of the bytes that are in a filter and in two other sets.
+
+    `first` and `second`: the other sets, each of 256 bits (`has_byte`). -1: no byte is in all of them. ASKED:
+    room was asked for.
+    """
     own_bytes = c.byte_filters[byte_filter].bytes
     row = c.work
     is_any = False
@@ -63,7 +71,10 @@ def intersect_filter(c: LexemeContext, byte_filter: int, first: Int64s, second: 
 
 @jit
 def filter_row(c: LexemeContext, byte_filter: int) -> int:
-    """Return where the row of the tokens with wanted first bytes begins in `filter_rows`, or ASKED."""
+    """Return the place in `filter_rows` of a filter's tokens, as a row of bits; it is made at the first call.
+
+    ASKED: room was asked for.
+    """
     own_filter = c.byte_filters[byte_filter]
     v = c.vocabulary
     table = c.filter_rows
@@ -89,7 +100,10 @@ def filter_row(c: LexemeContext, byte_filter: int) -> int:
 
 @jit
 def of_row(c: LexemeContext, byte_filter: int, at: int) -> int:
-    """Return the number of the wanted tokens that are in a row of `filter_rows` as well; or ASKED."""
+    """Return the number of the filter of the tokens that are in a filter and in a row; or ASKED.
+
+    `at`: the place of the row in `filter_rows`.
+    """
     row = c.work
     if byte_filter != EVERY_BYTE and filter_row(c, byte_filter) < 0:
         return ASKED
@@ -106,7 +120,7 @@ def of_row(c: LexemeContext, byte_filter: int, at: int) -> int:
 
 @jit
 def add_row(c: LexemeContext, row: int, byte_filter: int) -> int:
-    """Add the wanted tokens of a row of the store to the mask. Returns 0, or ASKED."""
+    """Add the wanted tokens of a row of the mask store to the mask. Returns 0, or ASKED."""
     words, mask = c.vocabulary.mask_words, c.mask
     dense = skip(c.dense_rows, words * row)
     if byte_filter == EVERY_BYTE:
@@ -126,8 +140,10 @@ def add_row(c: LexemeContext, row: int, byte_filter: int) -> int:
 
 @jit
 def add_tokens(c: LexemeContext, first: int, last: int, byte_filter: int) -> int:
-    """Add to the mask those of tokens[first:last] (of the table `c.tokens`) that a filter lets through, all
-    under `EVERY_BYTE`. Returns 0, or ASKED."""
+    """Add the wanted tokens of `c.tokens[first:last]` to the mask; under `EVERY_BYTE` all are wanted.
+
+    Returns 0, or ASKED.
+    """
     mask = c.mask
     own_filter = c.byte_filters[byte_filter]
     v = c.vocabulary
@@ -154,9 +170,9 @@ def add_tokens(c: LexemeContext, first: int, last: int, byte_filter: int) -> int
 
 @jit
 def shift_column(column: int, shift: int) -> int:
-    """Return the column after bytes that do such a shift (`lexeme_records.shift_after`)."""
+    """Return the column after bytes with a shift (`lexeme_records.shift_after`). -1: there is no column."""
     if shift < 0:
-        return -1 - shift  # the bytes have a newline, and say the column by themselves
+        return -1 - shift  # The bytes have a newline, so the column before them does not matter.
     return column + shift if column >= 0 else column
 
 
@@ -164,9 +180,9 @@ def shift_column(column: int, shift: int) -> int:
 def put_work(
     c: LexemeContext, count: int, place: int, state: int, column: int, trie: int, byte_filter: int
 ) -> int:
-    """Append a reading to the queue, once for a mask; return how many there are then, or FULL.
+    """Append a reading to the queue, unless this mask has met it; return the new length, or FULL.
 
-    `count`: how many there are. The others are the fields of `Pending`: for example
+    `count`: the length of the queue. The other parameters are the fields of `Pending`. For example,
     `put_work(c, 0, place, state, -1, 0, EVERY_BYTE)` begins with all tokens of the vocabulary (trie 0).
     """
     if count == MOST_PENDING:
@@ -206,11 +222,11 @@ def put_behind(
     trie: int,
     byte_filter: int,
 ) -> int:
-    """Append the lexeme that follows one that ends as a terminal; return how many readings there are then;
-    ASKED, or FULL.
+    """Append the reading after a lexeme that ends as a terminal; return the new length of the queue.
 
-    `count`: how many there are. `place` and `column`: before the lexeme that ends. `carry`: what it owes to
-    the next one. `trie`, `byte_filter`: the tokens that the next one reads, as in `Pending`.
+    Where the parser refuses the terminal nothing is appended. ASKED or FULL may be returned instead. `count`:
+    the length of the queue. `place` and `column`: those before the lexeme that ends. `carry`: its condition
+    on the next lexeme. `trie`, `byte_filter`: the tokens that the next lexeme reads, as in `Pending`.
     """
     address = address_of_block(c)
     after = call4(c.hooks.read_bytes, address, place, terminal, column)
@@ -224,9 +240,11 @@ def put_behind(
 
 @jit
 def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, byte_filter: int) -> int:
-    """Append the lexemes that follow where this one ends before the first byte of a token; return how many
-    readings there are then; below 0: ASKED, or FULL. `count`: how many there are; the others are those of
-    the `Pending` whose lexeme ends."""
+    """Append the readings after a lexeme that ends before the first byte of the tokens.
+
+    Returns the new length of the queue; below 0: ASKED, or FULL. `count`: the length of the queue. The other
+    parameters are the fields of the `Pending` whose lexeme ends.
+    """
     is_asked = False
     for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
         terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
@@ -252,8 +270,11 @@ def put_next(c: LexemeContext, count: int, place: int, state: int, column: int, 
 
 @jit
 def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int, byte_filter: int) -> bool:
-    """Add the tokens of those of groups[first:last] that go on, as far as a filter lets them through; return
-    whether all is known. `place`, `column`: before the lexeme, as in `Pending`."""
+    """Add the wanted tokens of the groups `first` to before `last` after which some text goes on.
+
+    Returns whether all is known; else questions were noted. `place`, `column`: those before the lexeme, as in
+    `Pending`.
+    """
     is_known = True
     for i in range(first, last):
         group = c.groups[i]
@@ -274,8 +295,10 @@ def add_groups(c: LexemeContext, place: int, column: int, first: int, last: int,
 
 @jit
 def find_record(c: LexemeContext, number: int, state: int) -> int:
-    """Return the number of the record of a trie in a state. A record of few tokens is made here, another one
-    is asked for. Returns ASKED or FULL else."""
+    """Return the number of the record of a trie, by its number, in a state; or ASKED, or FULL.
+
+    The record of a small trie is made here. Any other record that is missing is asked for.
+    """
     row = c.work
     row.words[0], row.words[1] = number, state  # the key of a `LexemeRecord`
     record_number = find_row(c.records, RECORD_KEY, row)
@@ -289,8 +312,10 @@ def find_record(c: LexemeContext, number: int, state: int) -> int:
 
 @jit
 def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int:
-    """Add the tokens of a reading to the mask: `collect_tokens(c, place, state, -1)` for a lexeme whose
-    column does not matter. Returns 0, ASKED, or FULL."""
+    """Add all tokens to the mask after which some text goes on from a reading. Returns 0, ASKED, or FULL.
+
+    For example, `collect_tokens(c, place, state, -1)` is called for a lexeme whose column does not matter.
+    """
     is_asked = False
     has_ends = address_of_block(c.lexeme_end_at) != 0
     done = c.scan.pending
@@ -312,7 +337,7 @@ def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int
             is_asked = is_asked or new_count < 0
             count = max(count, new_count)
         elif byte_filter < 0:
-            # The record is that of another state, which goes on as this one: its lexeme has not ended.
+            # This reading is only used for the record of a state like another one: its lexeme has not ended.
             byte_filter = -1 - byte_filter
         if c.hooks.walk and number > 0 and c.tries[number].count < SMALL_TRIE:
             code = call2(c.hooks.walk, address_of_block(c), address_of_block(work))
@@ -355,7 +380,7 @@ def collect_tokens(c: LexemeContext, place: int, state: int, column: int) -> int
 
 @jit
 def begin_mask(c: LexemeContext) -> None:
-    """Begin a mask without tokens."""
+    """Begin a mask: it has no tokens yet."""
     c.base_row = -1
     c.scan.pending = 0
     c.scan.masks = c.scan.masks + 1  # makes all slots of `work_hashes` empty
@@ -365,7 +390,7 @@ def begin_mask(c: LexemeContext) -> None:
 
 @jit
 def emit_mask(c: LexemeContext) -> None:
-    """Put the tokens of the mask that its base row does not have into the buffer."""
+    """Put the mask's tokens into the buffer, without those of the dense row to which the mask refers."""
     c.buffer_count = 0
     base = Int32s(0)
     if c.base_row >= 0:

@@ -1,13 +1,18 @@
-"""Records: what the tokens of a trie do in a state of the lexer, whatever the parser says.
+"""Records: what the tokens of a trie do in a state of the lexer, whatever the parser allows.
 
-A record has *groups*, tokens that stay inside the lexeme, by the class of endings of the state that they
-lead to: one answer of liveness decides for all tokens of a group. And it has *leftovers*, tokens that end the
-lexeme: the terminal, the carry, and the trie of their bytes after the end. Equal tries are one; large ones
-are ranges of their parent's nodes, and no copies. Where another state goes on in the same way after many
-bytes, the tokens below them are left to that state's record.
+- A *lexeme* is a part of a text that the lexer reads, e.g. a name; its kind is its *terminal*, e.g. NAME.
+- A *slot* is the set of tokens with the same bytes; tokens are nodes of a *trie* of bytes.
+- A *group* has the tokens of a record that stay inside the lexeme and lead to states of one *class of
+  endings*: these states can end as the same terminals. One answer decides for all tokens of a group.
+- A *leftover* has the tokens that end the lexeme alike: the terminal, the *carry* (a condition on the bytes
+  that follow), and the trie of their bytes after the end. For the token `x+1` in a name: NAME, and `+1`.
+- A *crossing* is one node of the trie before whose byte the lexeme ends. Leftovers are made of crossings.
+- A state may be *like* another one: after most bytes both go on alike. Its record then has only the tokens
+  that differ, and names the other state for the rest.
 
-A record is made in three steps: `scan_trie` notes tokens and crossings in scratch memory, `put_record` makes
-groups and leftovers of these, and `intern_record` lets masks read the record.
+Equal tries are one trie; large tries are not copied, but are ranges of their parent's nodes. A record is made
+in three steps: `scan_trie` notes tokens and crossings in scratch memory, `put_record` makes groups and
+leftovers of these, and `intern_record` lets masks read the record.
 """
 
 from __future__ import annotations
@@ -46,16 +51,18 @@ from structgen.machines.machine_core.lexeme_layout import (
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 _MIN_ALIKE = 16
-"""Bytes after which a state must go on as another one, to have a record like that one's."""
+"""The least number of bytes after which two states must go on alike, so that their records are shared."""
 _LISTED_WORDS = 5
-"""Words of a row for each token that is listed: with more tokens, copying the row is as fast as setting their
-bits."""
+"""A group is listed while a row of bits has at least this many words for each token. With more tokens,
+copying the row is as fast as setting their bits one by one."""
 MOST_DENSE = 64
-"""Dense groups of one record; further ones are listed."""
+"""The most dense groups of one record; further groups are listed."""
 MERGING_LINKS, MERGING_PATHS = 4 * (MOST_COPIED + 1), 16 * (MOST_COPIED + 1)
 MERGING_WORDS = MERGING_PATHS + 4 * (DEEPEST + 2)
+"""The parts of the scratch memory `merging`: nodes from 0 on, links of tokens, paths; and its size in
+words."""
 MOST_LINKS = 6 * (MOST_COPIED + 1)
-"""Tokens of a trie that is copied; with more it is ranges."""
+"""The most tokens of a trie that is copied. A trie with more tokens is ranges of its parent's nodes."""
 
 
 @jit
@@ -66,35 +73,41 @@ def nodes_of(c: LexemeContext, trie: Trie) -> Int64s:
 
 @jit
 def slots_of(c: LexemeContext, trie: Trie) -> Int32s:
-    """Return where the tokens of each slot begin."""
+    """Return the array that says where the tokens of each slot of a trie begin in `tokens_of`."""
     return c.vocabulary.slot_start if trie.nodes < 0 else skip(c.trie_slots.numbers, trie.slots)
 
 
 @jit
 def tokens_of(c: LexemeContext, trie: Trie) -> Int32s:
-    """Return the tokens of the slots."""
+    """Return the tokens of the slots of a trie, slot by slot."""
     return c.vocabulary.slot_ids if trie.nodes < 0 else skip(c.tokens.numbers, trie.tokens)
 
 
 @jit
 def read_cell(c: LexemeContext, state: int, byte: int) -> int:
-    """Return the state of the lexer after a byte, REFUSED; UNKNOWN or less where it was asked for."""
+    """Return the state of the lexer after a byte, or CLOSES and a terminal; REFUSED where it cannot go on.
+
+    UNKNOWN or less: the state was asked for, and the call must be made again.
+    """
     after = c.moves[state * c.width + c.classes[byte]]
     return after if after >= REFUSED else call3(c.hooks.miss, address_of_block(c), state, byte)
 
 
 @entry("int64(int64, int64, int64)")
 def ask_row(address: int, state: int, byte: int) -> int:
-    """Ask for the row of a state, as `Hooks.miss` of a lexer whose rows come whole."""
+    """Ask for all cells of a state at once: the `Hooks.miss` of a lexer whose rows are made whole."""
     note_question(LexemeContext(address), ASK_ROW, state, 0, 0)
     return UNKNOWN
 
 
 @jit
 def find_like(c: LexemeContext, state: int) -> bool:
-    """Note the state to which most classes of bytes lead, if that goes on as this one after many bytes:
-    below these bytes the records agree. Behind most bytes a keyword, for example, goes on as a plain name.
-    Return whether that is known; else cells are asked for."""
+    """Find the state that is like a state, and note it in `c.like`; -1: there is none.
+
+    The candidate is the state to which most classes of bytes lead. It is taken if both states go on alike
+    after at least _MIN_ALIKE bytes. For example, after most bytes a keyword goes on as a plain name does.
+    Returns whether the answer is known; else cells are asked for.
+    """
     if c.like[state] != UNKNOWN:
         return True
     best = -1
@@ -135,7 +148,8 @@ def find_like(c: LexemeContext, state: int) -> bool:
             alike += 1 if after == best_after else 0
     if is_asked:
         return False
-    # Where `best` is itself like this state, by way of others, each would wait for the other.
+    # `at` is `best` now. Where `best` is itself like this state, perhaps through others, the two records
+    # would wait for each other.
     while at >= 0 and at != state:
         at = c.like[at]
     c.like[state] = best if alike >= _MIN_ALIKE and at != state else -1
@@ -144,14 +158,17 @@ def find_like(c: LexemeContext, state: int) -> bool:
 
 @jit
 def has_byte(bits: Int64s, byte: int) -> bool:
-    """Return whether a byte is one of 256 bits."""
+    """Return whether a byte is in a set of bytes, which is 256 bits."""
     return (uint64(bits[byte >> 6]) >> uint64(byte & 63)) & uint64(1) != 0  # type: ignore[no-any-return]
 
 
 @jit
 def shift_after(c: LexemeContext, shift: int, byte: int) -> int:
-    """Return what bytes and one more do to a column: 0 or more: they add so much; below 0: it is -1 - shift
-    after them."""
+    """Return what some bytes and one more byte do to the column of a line; `shift`: what the bytes do.
+
+    A shift of 0 or more is added to the column. A shift below 0 sets the column to -1 - shift, as after a
+    line feed. Only blanks and tabs have a width.
+    """
     if byte == 10:  # a line feed: the column is 0
         return -1
     width = 0
@@ -164,7 +181,7 @@ def shift_after(c: LexemeContext, shift: int, byte: int) -> int:
 
 @jit
 def ends_before(c: LexemeContext, state: int, kind: int) -> bool:
-    """Return whether a lexeme may end in a state before a byte, at most."""
+    """Return whether a lexeme may end in a state before a byte of the class `kind`. It may be a false yes."""
     for i in range(c.lexeme_end_at[2 * state], c.lexeme_end_at[2 * state + 1]):
         terminal, carry = c.lexeme_ends[2 * i], c.lexeme_ends[2 * i + 1]
         if c.carry_moves[carry * c.width + kind] != 0 and c.begins[terminal * c.width + kind]:
@@ -174,7 +191,7 @@ def ends_before(c: LexemeContext, state: int, kind: int) -> bool:
 
 @jit
 def range_below(nodes: Int64s, slots: Int32s, node: int) -> tuple[int, int]:
-    """Return where the tokens at a node and below it begin and end."""
+    """Return the range of the tokens at a node and below it, as the first and the one after the last."""
     # Slots ascend with the nodes. The last node of a subtree is a leaf, so a token ends there.
     last = slot_of(nodes[end_of(nodes[node]) - 1])
     first = node
@@ -193,7 +210,11 @@ def take_below(trie: Int64s, slots: Int32s, ids: Int32s, node: int, row: Int32s)
 
 @jit
 def wait_at_node(c: LexemeContext, node: int, base: int, parent: Depth, own: int) -> None:
-    """Have a scan come back to a node, and to all below it unless its own tokens wait alone (`own`)."""
+    """Have a scan come back to a node once its questions are answered.
+
+    `base`: the depth above the first node of the range. `parent`: what the scan knows above the node. `own`:
+    1 if only the tokens at the node itself wait, 0 if all nodes below it wait too.
+    """
     count = c.scan.waiting
     if count < MOST_WAITING:
         waiting = c.waiting[count]
@@ -201,14 +222,16 @@ def wait_at_node(c: LexemeContext, node: int, base: int, parent: Depth, own: int
         waiting.base = base
         waiting.own = own
         copy_block(parent, waiting.parent)
-    # One more than there is room for says that the scan must begin anew.
+    # A count above MOST_WAITING means that there was no room: the scan must begin anew.
     c.scan.waiting = min(count, MOST_WAITING) + 1
 
 
 @jit
 def put_crossing(c: LexemeContext, node: int, terminal: int, carry: int, shift: int) -> None:
-    """Note that a lexeme ends as a terminal before the byte of a node (fields of `LexemeCrossing`); past the
-    room the scan is full."""
+    """Note a crossing: the lexeme ends as a terminal before the byte of a node.
+
+    The parameters are the fields of `LexemeCrossing`. Where there is no room, the scan is marked as full.
+    """
     scan = c.scan
     if scan.crossing_count == c.most_crossings:
         scan.is_full = 1
@@ -223,8 +246,10 @@ def put_crossing(c: LexemeContext, node: int, terminal: int, carry: int, shift: 
 
 @jit
 def note_crossing(c: LexemeContext, node: int, parent: Depth, kind: int) -> bool:
-    """Note as which terminals the lexeme may end before a node's byte, which is of the class `kind`. Returns
-    whether all is known; else the carries are asked for, `ASK_CARRY`."""
+    """Note the terminals as which the lexeme may end before a node's byte, which is of the class `kind`.
+
+    Returns whether all is known; else nothing is noted, and the carries are asked for (`ASK_CARRY`).
+    """
     state, scan = parent.lexeme, c.scan
     count_before = scan.crossing_count
     is_known = True
@@ -245,7 +270,7 @@ def note_crossing(c: LexemeContext, node: int, parent: Depth, kind: int) -> bool
 
 @jit
 def put_found(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
-    """Note tokens that stay inside: `ids[first:last]`."""
+    """Note that the tokens `ids[first:last]` stay inside the lexeme."""
     count, tokens = c.scan.token_count, c.tokens_found
     if count + last - first > FOUND_WORDS * c.most_crossings:
         c.scan.is_full = 1
@@ -258,9 +283,11 @@ def put_found(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
 
 @jit
 def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int32s, ids: Int32s) -> None:
-    """Note the tokens of a slot that stay inside and lead to a state: the slot, or, where there are no
-    classes of endings, the tokens themselves. `shift`: what they do to a column (`shift_after`). `slots` and
-    `ids`: of the trie (`slots_of`, `tokens_of`)."""
+    """Note that the tokens of a slot stay inside the lexeme and lead to a state.
+
+    The slot is noted; where there are no classes of endings, its tokens are. `shift`: what the tokens do to a
+    column (`shift_after`). `slots` and `ids`: the arrays of the trie (`slots_of`, `tokens_of`).
+    """
     scan = c.scan
     if c.hooks.lives == 0:
         put_found(c, ids, slots[slot], slots[slot + 1])
@@ -276,7 +303,7 @@ def find_inside(c: LexemeContext, slot: int, state: int, shift: int, slots: Int3
 
 @jit
 def drop_leftover(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
-    """Take the tokens `ids[first:last]` from those that are left to another state's record."""
+    """Take the tokens `ids[first:last]` out of the set that is left to another state's record (`c.alike`)."""
     row = c.alike
     for i in range(first, last):
         token = ids[i]
@@ -285,16 +312,21 @@ def drop_leftover(c: LexemeContext, ids: Int32s, first: int, last: int) -> None:
 
 @jit
 def drop_below(c: LexemeContext, nodes: Int64s, slots: Int32s, ids: Int32s, node: int) -> None:
-    """Take the tokens at a node and below it from those that are left to another state's record. `nodes`,
-    `slots`, `ids`: of the trie, as `range_below` and `drop_leftover` take them."""
+    """Take the tokens at a node and below it out of the set that is left to another state's record.
+
+    `nodes`, `slots`, `ids`: the arrays of the trie (`nodes_of`, `slots_of`, `tokens_of`).
+    """
     first, last = range_below(nodes, slots, node)
     drop_leftover(c, ids, first, last)
 
 
 @jit
 def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
-    """Take the tokens at a node of the vocabulary and below it at once, where their classes tell what they
-    do in the state above; return whether that is so."""
+    """Note that all tokens at a node and below it stay inside, if their classes of characters are safe.
+
+    Returns whether that was so. `node`: a node of the vocabulary's trie. `safe`: the safe classes of the
+    state before its byte.
+    """
     v = c.vocabulary
     low, high = v.signatures[2 * node], v.signatures[2 * node + 1]
     if low & ~safe.low != 0 or high & ~safe.high != 0 or v.subtree_chars[node] > safe.reach:
@@ -306,20 +338,25 @@ def take_safe(c: LexemeContext, node: int, safe: SafeRow) -> bool:
 
 @jit
 def other_after(c: LexemeContext, parent: Depth, byte: int, depth: int) -> int:
-    """Return the state after a byte of the state that is compared, `parent.like_state`; REFUSED where the
-    records of the two differ; UNKNOWN or less where it was asked for. `depth`: of the byte, from 1."""
+    """Return the state after a byte from the state with which the scan compares, `parent.like_state`.
+
+    REFUSED: the records of the two states differ here. UNKNOWN or less: the state was asked for. `depth`: the
+    depth of the byte in the trie, from 1.
+    """
     like_state = read_cell(c, parent.like_state, byte)
     if like_state >= 0 and depth > 1 and address_of_block(c.lexeme_end_at) != 0:
         kind = c.classes[byte]
         if ends_before(c, parent.lexeme, kind) or ends_before(c, parent.like_state, kind):
-            return REFUSED  # a leftover of one record alone would have tokens from below
+            return REFUSED  # Tokens from below belong to leftovers, perhaps of one record alone.
     return like_state
 
 
 @jit
 def note_end(c: LexemeContext, node: int, parent: Depth, byte: int, is_known: bool) -> bool:
-    """Note as which terminals the lexeme may end before a node's byte. Returns whether all is known.
-    `is_known`: the states after the byte are."""
+    """Note the terminals as which the lexeme may end before a node's byte. Returns whether all is known.
+
+    `is_known`: whether the states after the byte are known.
+    """
     if address_of_block(c.lexeme_end_at) != 0:
         return is_known and note_crossing(c, node, parent, c.classes[byte])
     if c.hooks.ends:
@@ -331,8 +368,11 @@ def note_end(c: LexemeContext, node: int, parent: Depth, byte: int, is_known: bo
 
 @jit
 def token_may_end(c: LexemeContext, node: int, base: int, parent: Depth, after: int) -> bool:
-    """Return whether a token may end in the state `after` a node; where that is asked, the node waits, with
-    `base` and `parent` as in `wait_at_node`."""
+    """Return whether a token may end in the state `after` a node.
+
+    Where that must be asked, the node waits, and the answer is False. `base` and `parent` are those of
+    `wait_at_node`.
+    """
     token_end = c.token_ends[after]
     if token_end <= UNKNOWN:
         token_end = call2(c.hooks.token_end, address_of_block(c), after)
@@ -343,8 +383,11 @@ def token_may_end(c: LexemeContext, node: int, base: int, parent: Depth, after: 
 
 @jit
 def scan_plain(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
-    """Scan the nodes from `node` to before `last` where nothing matters besides the lexer's moves. Takes 0.8
-    of the time that `scan_range` takes for them. `base`: as there."""
+    """Scan the nodes from `node` to before `last`, where nothing but the lexer's moves matters.
+
+    `base`: the depth above the first node, as in `scan_range`, which does the same. Cost: 0.8 times that of
+    `scan_range`.
+    """
     nodes = nodes_of(c, trie)
     slots = slots_of(c, trie)
     ids = tokens_of(c, trie)
@@ -374,8 +417,11 @@ def scan_plain(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
 
 @jit
 def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) -> None:
-    """Scan the nodes of a trie from `node` to before `last`; the row of `c.depths` for the depth above, less
-    `base`, says what is known of the node above them."""
+    """Scan the nodes of a trie from `node` to before `last`: note what each token does.
+
+    `base`: the depth above the first node of the range. `c.depths` has a row for each depth less `base`; the
+    row above `node` is already written.
+    """
     safe = c.hooks.safe
     has_ends = address_of_block(c.lexeme_end_at) != 0 or c.hooks.ends != 0
     if c.scan.is_compared == 0 and not (safe or has_ends or c.hooks.token_end or c.newline >= 0):
@@ -420,11 +466,13 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
             put_crossing(c, node, after - CLOSES, 0, 1)
         if is_compared and is_known and (after >= CLOSES or after < 0):
             drop_below(c, nodes, slots, ids, node)
-        # what closes below is noted, though the record of the other state has the same
+        # The tokens below may be left to the other state's record, unless one may close the lexeme: crossings
+        # are noted here, although the other record has the same.
         is_left = after == like_state and (
             c.closing == 0 or c.vocabulary.signatures[2 * node] & c.closing == 0
         )
-        # nothing to do below: it waits, the lexeme is over, no token goes on, or the other record has it
+        # Nothing is to be done below the node: it waits, the lexeme has ended, no token goes on, or the other
+        # record has its tokens.
         if not is_known or after >= CLOSES or after < 0 or is_left:
             node = end_of(word)
             continue
@@ -451,12 +499,14 @@ def scan_range(c: LexemeContext, trie: Trie, node: int, last: int, base: int) ->
 
 @jit
 def scan_trie(c: LexemeContext, number: int, state: int, like_state: int) -> int:
-    """Find what the tokens of a trie do in a state: the tokens that stay inside, in `tokens_found`, and the
-    nodes where others end the lexeme, in `crossings`. Returns how many stay inside; ASKED, and where it is
-    called again then, it goes on with what was not known; FULL past the room.
+    """Find what the tokens of a trie, by its number, do in a state of the lexer.
 
-    `like_state`: the state with which this one is compared, byte for byte (-1: none). What both do alike is
-    left to its record, whose tokens are then those of the row `alike` alone."""
+    Tokens that stay inside the lexeme are noted in `tokens_found`, nodes before which it ends in `crossings`.
+    Returns the number of entries in `tokens_found`. ASKED: questions were noted; the next call goes on with
+    the nodes that wait. FULL: there was no room. `like_state`: another state with which this one is compared,
+    byte for byte (-1: none). The row `alike` then has the tokens that both treat alike; they are left to the
+    other state's record.
+    """
     trie = c.tries[number]
     scan = c.scan
     waiting = scan.waiting
@@ -502,8 +552,11 @@ def scan_trie(c: LexemeContext, number: int, state: int, like_state: int) -> int
 
 @jit
 def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
-    """Append a group of `size` tokens (fields of `Group`); there is room. Returns where they begin in
-    `c.tokens`; of a dense group -2 - the number of its row in `c.dense`."""
+    """Append a group with room for `size` tokens. `end_class` and `shift` are the fields of `Group`.
+
+    Returns the place in `c.tokens` where its tokens begin. A dense group returns -2 - the number of its row
+    in `c.dense`. The caller has made room.
+    """
     table = c.groups
     tokens = c.tokens
     words = c.vocabulary.mask_words
@@ -528,7 +581,7 @@ def put_group(c: LexemeContext, end_class: int, shift: int, size: int) -> int:
 
 @jit
 def put_tokens(c: LexemeContext, to: int, tokens: Int32s, count: int) -> None:
-    """Put tokens at `to`, where `put_group` says."""
+    """Write `count` tokens to the place `to`, which `put_group` has returned."""
     if to < 0:
         set_bits(skip(c.dense, c.vocabulary.mask_words * (-2 - to)), tokens, count)
     else:
@@ -538,7 +591,7 @@ def put_tokens(c: LexemeContext, to: int, tokens: Int32s, count: int) -> None:
 
 @jit
 def make_room(c: LexemeContext, groups: int, tokens: int) -> bool:
-    """Return whether there is room for so many groups and tokens; else it is asked for."""
+    """Return whether there is room for this many groups and tokens; else the room is asked for."""
     has_groups = c.groups.count + groups <= c.groups.capacity
     has_tokens = True
     if not has_groups:
@@ -551,8 +604,10 @@ def make_room(c: LexemeContext, groups: int, tokens: int) -> bool:
 
 @jit
 def has_classes(c: LexemeContext, tokens: int) -> bool:
-    """Return whether the classes of endings are known of all states to which the tokens found inside lead;
-    else they are asked for."""
+    """Return whether the class of endings is known for each state to which the found tokens lead.
+
+    Else the classes are asked for. `tokens`: the number of entries of `tokens_found`.
+    """
     is_known = True
     for i in range(tokens):
         state = c.tokens_found[FOUND_WORDS * i + 1]
@@ -564,13 +619,16 @@ def has_classes(c: LexemeContext, tokens: int) -> bool:
 
 @jit
 def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
-    """Append the groups of the tokens that `scan_trie` found inside. Returns 0, or ASKED: for room, or for
-    classes of endings. The rows of dense groups are in `dense`."""
+    """Append the groups of the tokens that `scan_trie` found inside the lexeme.
+
+    `tokens`: what `scan_trie` returned. The rows of dense groups are in `c.dense`. Returns 0; ASKED where
+    room or classes of endings were asked for.
+    """
     inside = c.tokens_found
     slots = slots_of(c, trie)
     ids = tokens_of(c, trie)
-    # Scratch memory. `marks`: by class of endings, the group that was met last, from 1. `sizes`: four words
-    # for each group: its class, how many tokens, where the next of them goes, its shift.
+    # Scratch memory. `marks` has for each class of endings its last group so far, from 1. `sizes` has four
+    # words for each group: its class, the number of its tokens, the place of the next token, its shift.
     marks = c.marks_of_classes
     sizes = c.merging
     groups = 0
@@ -591,7 +649,7 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
         if end_class == 0:  # the lexeme never ends
             continue
         shift = inside_token[2]
-        # A class has a group for each shift; those that were met earlier come before.
+        # A class has one group for each shift. The search goes back from its last group.
         at = marks[end_class] - 1
         while at >= 0 and (sizes[4 * at] != end_class or sizes[4 * at + 3] != shift):
             at -= 1
@@ -625,7 +683,7 @@ def put_groups(c: LexemeContext, trie: Trie, tokens: int) -> int:
 
 @jit
 def has_key(crossing: LexemeCrossing, key: LexemeCrossing) -> bool:
-    """Return whether a crossing is left, and ends the lexeme as another one does."""
+    """Return whether a crossing is not yet taken, and ends the lexeme as the crossing `key` does."""
     return (
         crossing.node >= 0
         and crossing.terminal == key.terminal
@@ -636,7 +694,8 @@ def has_key(crossing: LexemeCrossing, key: LexemeCrossing) -> bool:
 
 @jit
 def take_crossings(c: LexemeContext, first: int) -> None:
-    """Take the crossings away that end the lexeme as one does, which is the first of them."""
+    """Mark all crossings as taken that end the lexeme as the crossing `first` does; it is the first of
+    them."""
     key = c.crossings[first]
     # backwards: the first of them is the key, and is taken away last
     for i in range(c.scan.crossing_count - 1, first - 1, -1):
@@ -647,8 +706,10 @@ def take_crossings(c: LexemeContext, first: int) -> None:
 
 @jit
 def as_ranges(c: LexemeContext, trie: Trie, new_trie: Trie, first: int) -> None:
-    """Write a trie whose nodes are those of another one, `trie`, below the crossings that end the lexeme as
-    `c.crossings[first]` does."""
+    """Write `new_trie` as ranges of the nodes of `trie`.
+
+    The ranges are the subtrees at the crossings that end the lexeme as `c.crossings[first]` does.
+    """
     nodes = nodes_of(c, trie)
     ranges = skip(c.ranges.numbers, c.ranges.count)  # three words for each: first node, end, depth above
     parts = 0
@@ -673,9 +734,12 @@ def as_ranges(c: LexemeContext, trie: Trie, new_trie: Trie, first: int) -> None:
 
 @jit
 def child_by(merging: Int64s, parent: int, hint: int, byte: int, node_count: int) -> int:
-    """Return the child of a node in `merging` by a byte; a new one has the number `node_count`. `hint`: a
-    child to begin at, -1: none, since children are looked for in ascending order. For example
-    `child_by(merging, 0, -1, 65, 1)` is the child of the root by the byte "A", node 1 if it is new."""
+    """Return the child of a node of the trie in `merging` by a byte; it is added if it is new.
+
+    A new child has the number `node_count`. `hint`: a child at which the search may begin (-1: none);
+    children are mostly asked for in ascending order. For example, `child_by(merging, 0, -1, 65, 1)` is the
+    child of the root by the byte "A": node 1 if it is new.
+    """
     previous = -1
     at = merging[4 * parent + 1]
     if hint >= 0 and merging[4 * hint] <= byte:
@@ -700,10 +764,13 @@ def child_by(merging: Int64s, parent: int, hint: int, byte: int, node_count: int
 
 @jit
 def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
-    """Merge the nodes below the crossings with a key into one trie, in `merging`: of each node the byte, the
-    first child, the next sibling, and the last of its tokens; of the root, how many tokens there are. Returns
-    how many nodes, -1 where it is too large; the links of tokens are at MERGING_LINKS. By depth, `path` has
-    the node, the child that was met last, and the state after the end of a lexeme."""
+    """Merge the subtrees at the crossings that end the lexeme as `c.crossings[first]` does into one trie.
+
+    The trie is written to `merging`. A node is four words: its byte, first child, next sibling, and the link
+    of its last token. The fourth word of the root is the number of all tokens. The links are at
+    MERGING_LINKS. Returns the number of nodes; -1: the trie is too large to be copied. `path` has three words
+    for each depth: the node, the child that was met last, and the state of `may_follow`.
+    """
     nodes = nodes_of(c, trie)
     slots = slots_of(c, trie)
     ids = tokens_of(c, trie)
@@ -756,8 +823,8 @@ def merge_nodes(c: LexemeContext, trie: Trie, first: int) -> int:
 
 @jit
 def as_copy(c: LexemeContext, trie: Trie) -> None:
-    """Write a trie from the nodes in `merging`, depth first; there is room."""
-    # By depth, `path` has the node to go on with, and from `deepest` on the place of the node above it.
+    """Write a trie to the tables, depth first, from the nodes in `merging`. The caller has made room."""
+    # For each depth, `path` has the node to go on with; from `deepest` on, the place of the node above it.
     merging = c.merging
     links = skip(c.merging, MERGING_LINKS)
     path = skip(c.merging, MERGING_PATHS)
@@ -814,8 +881,11 @@ def as_copy(c: LexemeContext, trie: Trie) -> None:
 
 @jit
 def make_trie_room(c: LexemeContext, nodes: int, tokens: int, range_words: int) -> bool:
-    """Return whether there is room for one more trie; else it is asked for. `nodes`: as many nodes are
-    copied, with as many `tokens`; below 0: none is, as in `make_trie_room(c, -1, 0, RANGE_WORDS)`."""
+    """Return whether there is room for one more trie; else the room is asked for.
+
+    `nodes` and `tokens`: how many are copied; `nodes` below 0: the trie is ranges, and nothing is copied, as
+    in `make_trie_room(c, -1, 0, RANGE_WORDS)`. `range_words`: the words of its ranges.
+    """
     has_room = True
     if c.tries.count == c.tries.capacity:
         ask_room(c, c.tries, 1)
@@ -837,13 +907,16 @@ def make_trie_room(c: LexemeContext, nodes: int, tokens: int, range_words: int) 
 
 @jit
 def left_over(c: LexemeContext, number: int, first: int) -> int:
-    """Return the number of the trie of the bytes that tokens have after the crossings that end the lexeme as
-    `c.crossings[first]` does, which is the first of them; they are taken away. Or ASKED."""
+    """Return the number of the trie of the bytes after the crossings that end the lexeme alike; or ASKED.
+
+    These are the crossings that end it as `c.crossings[first]` does, the first of them. They are marked as
+    taken. `number`: the trie of which the crossings are nodes.
+    """
     trie = c.tries[number]
     key = c.crossings[first]
     nodes = nodes_of(c, c.tries[number])
-    # The hash begins with the shift, far from all nodes: else node 6 before a closing quote would be node 7
-    # without one.
+    # The hash begins with the shift, in bits that no node has. Else a crossing at node 6 with a shift would
+    # have the hash of one at node 7 without.
     content_hash = uint64(key.shift << 32)
     count = 0
     total = 0
@@ -889,7 +962,10 @@ def left_over(c: LexemeContext, number: int, first: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def scan_record(address: int, number: int, state: int) -> int:
-    """Find what the tokens of a trie do in a state, for `make_record`; answers as `scan_trie`."""
+    """Find what the tokens of a trie do in a state, for `make_record`; answer as `scan_trie` does.
+
+    The state is compared with the state that it is like (`find_like`).
+    """
     c = LexemeContext(address)
     if not find_like(c, state):
         return ASKED
@@ -898,18 +974,21 @@ def scan_record(address: int, number: int, state: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def scan_beside(address: int, number: int, state: int, like_state: int) -> int:
-    """Find what the tokens of a trie do in a state beside another one; answers as `scan_trie`."""
+    """Find what the tokens of a trie do in a state, compared with `like_state`; answer as `scan_trie`
+    does."""
     return scan_trie(LexemeContext(address), number, state, like_state)
 
 
 @jit
 def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int, row: WorkRow) -> int:
-    """Make the record of a trie (by its number) in a state, of the `tokens` and crossings that the last scan
-    found, beside the state `like` (-1: none). Returns 0, or ASKED. `row` is written, and no mask reads the
-    record before that row is interned (`intern_record`), once the rows of its dense groups are in the store
-    (`put_group`)."""
-    # A call before this one may have stopped for room. The crossings that it took away come back: of n and
-    # -1 - n the larger one is the node.
+    """Make the record of a trie, by its number, in a state, from what the last scan has found.
+
+    `tokens`: what `scan_trie` returned. `like`: the state with which it was compared (-1: none). `row`: the
+    record is written there. Returns 0, or ASKED. No mask reads the record before its row is interned
+    (`intern_record`); before that, the rows of its dense groups are put into the store (`put_group`).
+    """
+    # An earlier call may have stopped for room after it had marked crossings as taken. The marks are removed:
+    # the node is the larger one of n and -1 - n.
     for i in range(c.scan.crossing_count):
         crossing = c.crossings[i]
         crossing.node = max(crossing.node, -1 - crossing.node)
@@ -922,7 +1001,8 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
             done += 1
             continue
         if c.leftovers.count == c.leftovers.capacity:
-            ask_room(c, c.leftovers, 1 + c.leftovers.count - leftovers)  # they are taken back
+            # The leftovers of this record are taken back below, so room is needed for all of them again.
+            ask_room(c, c.leftovers, 1 + c.leftovers.count - leftovers)
             code = ASKED
             break
         trie = left_over(c, number, done)
@@ -953,7 +1033,7 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
     row.words[6] = like
     row.words[7] = rows.count
     if code != 0:
-        # Groups and leftovers are taken back, and made again by the next call. Tries stay: they are found.
+        # Groups and leftovers are taken back, and made again by the next call. Tries stay: it finds them.
         c.groups.count, c.leftovers.count = groups, leftovers
         return ASKED
     for i in range(words):
@@ -964,16 +1044,17 @@ def put_record(c: LexemeContext, number: int, state: int, tokens: int, like: int
 
 @jit
 def intern_record(c: LexemeContext, row: WorkRow) -> int:
-    """Have masks read a record that is made. Returns its number, or ASKED, for room."""
+    """Enter a finished record into the table that masks read. Returns its number; ASKED: for room."""
     number = intern_row(c, c.records, RECORD_KEY, row)
     return number if number >= 0 else ASKED
 
 
 @jit
 def small_record(c: LexemeContext, number: int, state: int) -> int:
-    """Make the record of a small trie in a state. Returns its number, ASKED, or FULL."""
+    """Make the record of a small trie in a state, without Python. Returns its number, ASKED, or FULL."""
     tokens = scan_trie(c, number, state, -1)
-    c.dense_count = MOST_DENSE  # no row is left, so all groups are listed: Python is not needed
+    # As if all rows of dense groups were in use: so all groups are listed, and none goes to the store.
+    c.dense_count = MOST_DENSE
     if tokens < 0 or put_record(c, number, state, tokens, -1, c.work) != 0:
         return min(tokens, ASKED)
     return intern_record(c, c.work)
@@ -981,8 +1062,10 @@ def small_record(c: LexemeContext, number: int, state: int) -> int:
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def make_record(address: int, number: int, state: int, tokens: int, row: int) -> int:
-    """Make the record of a trie in a state, of the `tokens` that were scanned last. Returns 0, or ASKED.
-    `row`: the address of a `LexemeRecord`, which is written."""
+    """Make the record of a trie in a state from the last scan. Returns 0, or ASKED.
+
+    `tokens`: what `scan_record` returned. `row`: the address where the `LexemeRecord` is written.
+    """
     c = LexemeContext(address)
     c.dense_count = 0
     like = c.like[state] if address_of_block(c.like) else -1
@@ -991,5 +1074,6 @@ def make_record(address: int, number: int, state: int, tokens: int, row: int) ->
 
 @entry("int64(int64, int64)")
 def keep_record(address: int, row: int) -> int:
-    """Have masks read a record that is made. Returns its number, or ASKED, for room."""
+    """Enter the finished record at the address `row` into the table that masks read. Answers as
+    `intern_record` does."""
     return intern_record(LexemeContext(address), WorkRow(row))

@@ -1,4 +1,9 @@
-"""The records of one compiled grammar, in Python: scratch memory, and records that compiled code asks for."""
+"""The records of one compiled grammar, in Python: it makes the records that compiled code asks for.
+
+A *record* lists what each token of a trie does in a state of the lexer (`lexeme_records`): *groups* of tokens
+stay inside the lexeme, *leftovers* end it. A group with many tokens is *dense*: a row of bits in the mask
+store. A *hook* is an entry point of the grammar's own that compiled code calls.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +50,8 @@ _HOOKS: Final = word_of(LexemeContext, "hooks")
 
 
 class GrownArray:
-    """Rows of numbers with room for more; words of compiled code's context hold where they lie."""
+    """An array of rows with room for more; compiled code finds its address in words of the grammar's
+    block."""
 
     def __init__(
         self,
@@ -68,17 +74,17 @@ class GrownArray:
         self._initial_value = initial_value
         self.outgrown: list[npt.NDArray[Any]] = []
         self.count = 0 if rows is None else len(rows)
-        """How many rows were appended."""
+        """The number of rows that were appended."""
         self.rows: npt.NDArray[Any] = np.empty((0, width), kind)
         self.rows = self._grow_rows(_FIRST_ROWS) if rows is None else rows.reshape(-1, width)
         self.write_addresses(words)
 
     def write_addresses(self, words: list[int]) -> None:
-        """Have some words of the context hold where the rows lie."""
+        """Write the address of the rows to some words of the block."""
         self._words, self._context[words] = words, address_of(self.rows)
 
     def _grow_rows(self, count: int) -> npt.NDArray[Any]:
-        """Return an array of so many rows, the first of them those that are there."""
+        """Return a larger array of `count` rows that begins with the present rows."""
         rows = np.empty((count, self.rows.shape[1]), self.rows.dtype)
         rows[: len(self.rows)] = self.rows
         if self._initial_value is not None:
@@ -86,7 +92,8 @@ class GrownArray:
         return rows
 
     def reserve(self, count: int, keeps: bool = False) -> None:
-        """Make room for so many rows. `keeps`: a reader may still hold the address of the rows before."""
+        """Make room for `count` rows in all. `keeps`: the old array stays, since a reader may still use
+        it."""
         if count <= len(self.rows):
             return
         rows = self._grow_rows(max(2 * len(self.rows), count))
@@ -96,7 +103,7 @@ class GrownArray:
         self.rows, self._context[self._words] = rows, address_of(rows)
 
     def append(self, rows: Sequence[Any]) -> tuple[int, int]:
-        """Write some rows after those that were appended before; return where they begin and end."""
+        """Append some rows; return the number of the first, and of the one after the last."""
         first = self.count
         last = self.count + len(rows)
         self.reserve(last)
@@ -107,8 +114,11 @@ class GrownArray:
 
 
 def put_trie(grown: GrowingTables, first: int, last: int, depth: int, *, own: bool = False) -> int:
-    """Append the trie of some nodes of the vocabulary's, those above them at a depth; return its number.
-    `own`: the nodes are the grammar's own, at the beginning of its arrays."""
+    """Append a trie that is one range of nodes of the vocabulary's trie; return its number.
+
+    `first`, `last`: the range is the nodes from `first` to before `last`. `depth`: the depth above `first`.
+    `own`: the nodes are not the vocabulary's, but the grammar's own, at the beginning of its arrays.
+    """
     ranges = grown.extend(RANGES, (first, last, depth), RANGE_WORDS)
     nodes = 0 if own else -1
     has_range = int(last > first)
@@ -122,7 +132,7 @@ def byte_sets(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
 
 
 class RecordTables:
-    """The records of one compiled grammar. Under its lock."""
+    """The records of one compiled grammar. The caller holds the grammar's lock."""
 
     def __init__(self, grown: GrowingTables, vocabulary: Vocabulary, store: VocabularyStore) -> None:
         self._grown = grown
@@ -134,7 +144,7 @@ class RecordTables:
         grown.load_tables({_FILTERS: every_byte})
 
     def hook(self, **entries: Callable[..., int]) -> None:
-        """Have compiled code call some entry points, by the names of `Hooks`."""
+        """Enter entry points that compiled code then calls, by the names of `Hooks`."""
         for name, function in entries.items():
             self._grown.context[_HOOKS + word_of(Hooks, name)] = code_of(function)
 
@@ -145,8 +155,11 @@ class RecordTables:
         return space
 
     def make(self, call: Callable[..., int], trie: int, state: int) -> int:
-        """Make the record of a trie in a state of the lexer; return its number. `call` calls compiled code,
-        and answers what it asks. FULL where there are too many ways to read the tokens."""
+        """Make the record of a trie, by its number, in a state of the lexer; return the record's number.
+
+        `call` makes a compiled call and answers its questions. FULL: there are too many ways to read the
+        tokens.
+        """
         count = call(scan_record, trie, state)
         if count == FULL:
             return FULL
@@ -160,8 +173,11 @@ class RecordTables:
         count: int,
         row: npt.NDArray[np.int32] | None = None,
     ) -> int:
-        """Make the record of a trie in a state from the last scan: `count` tokens inside, or instead of them
-        the tokens of a `row` of bits. Return its number. `call`: as `make` takes it."""
+        """Make the record of a trie in a state from the last scan; return the record's number.
+
+        `count`: the number of tokens that the scan has found inside the lexeme. `row`: a row of bits whose
+        tokens are taken instead of them. `call`: as in `make`.
+        """
         record = np.empty(words_of(LexemeRecord), np.int64)
         listed_count = count if row is None else 0
         call(make_record, trie, state, listed_count, address_of(record))
@@ -183,7 +199,7 @@ class RecordTables:
                 groups[group, Group.first] = list_start
                 groups[group, Group.last] = list_start + len(tokens)
             groups[group, Group.dense_row] = -1 if row_number is None else row_number
-        return call(keep_record, address_of(record))  # last: masks read what they find
+        return call(keep_record, address_of(record))  # This comes last: masks read what they find.
 
     def forget_records(self) -> None:
         """Forget all records and hooks: the lexer becomes another one."""

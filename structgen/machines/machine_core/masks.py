@@ -1,7 +1,9 @@
 """Masks: tokens are collected in a buffer, memoised in the row of their state, and written as bits.
 
-Every machine has its own way to collect tokens. The result is remembered here, and known masks of every
-language are copied by the same compiled call (`fill_mask`).
+A *mask* is one bit for each token: may it come next? A state keeps its mask in two parts: the number of a
+*dense row* of the mask store (a row of bits that many states share; -1: none), and a list of further tokens.
+Every machine has its own way to collect tokens. The result is remembered here, and one compiled call
+(`fill_mask`) copies the known masks of every kind of grammar.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ from structgen.machines.machine_core.layout import ASKED, MISS, Core, NodeRow
 
 @jit
 def emit_tokens(c: Core, tokens: Int32s, first: int, last: int) -> None:
-    """Add tokens[first:last] to the buffer (it holds a whole vocabulary twice), as in
-    `emit_tokens(c, tokens_of(c, trie), slots[0], slots[1])`."""
+    """Add tokens[first:last] to the buffer, which has room for the whole vocabulary twice.
+
+    For example, `emit_tokens(c, tokens_of(c, trie), slots[0], slots[1])` adds the tokens of a trie's first
+    slot.
+    """
     buffer, count = c.buffer, c.buffer_count
     for i in range(first, last):
         buffer[count] = tokens[i]
@@ -27,7 +32,7 @@ def emit_tokens(c: Core, tokens: Int32s, first: int, last: int) -> None:
 
 @jit
 def emit_bits(c: Core, row: Int32s, but: Int32s) -> None:
-    """Add the tokens of a row of bits to the buffer, without those of another row, if there is one."""
+    """Add the tokens of a row of bits to the buffer, without those of the row `but` (address 0: no row)."""
     buffer = c.buffer
     count = c.buffer_count
     is_less = address_of_block(but) != 0
@@ -44,7 +49,7 @@ def emit_bits(c: Core, row: Int32s, but: Int32s) -> None:
 
 @jit
 def write_mask(c: Core, node: NodeRow, address: int) -> int:
-    """Write the memoised mask of a state to `address` (0: nowhere). Returns 0."""
+    """Write the memoised mask of a state to `address` (0: write nothing). Returns 0."""
     if address == 0:
         return 0
     target = Int32s(address)
@@ -64,8 +69,10 @@ def write_mask(c: Core, node: NodeRow, address: int) -> int:
 
 @jit
 def copy_mask(c: Core, node: NodeRow, address: int) -> int:
-    """Write the memoised mask of a state to `address` (0: nowhere). Returns 0, or MISS where the mask is not
-    known yet."""
+    """Write the mask of a state to `address` (0: write nothing). Returns 0; MISS: it is not known yet.
+
+    The state may stand for a state of another grammar, whose mask is then copied.
+    """
     if node.token_list < -1:
         # The state stands for a state of another grammar, a part of this one (`NodeRow.token_list`).
         source = Core(node.dense_row)
@@ -76,8 +83,11 @@ def copy_mask(c: Core, node: NodeRow, address: int) -> int:
 
 @jit
 def memoise_mask(c: Core, node: NodeRow, row: int, target: int) -> int:
-    """Memoise the tokens in the buffer and a dense row (-1: none) as a state's mask, and write it to `target`
-    (0: nowhere). Returns 0, or ASKED, for room in the lists."""
+    """Memoise the tokens in the buffer, and a dense row, as the mask of a state; write it to `target`.
+
+    `row`: the number of the dense row (-1: none). `target`: an address (0: write nothing). Returns 0; ASKED:
+    room in the lists was asked for, and nothing is memoised.
+    """
     count, used = c.buffer_count, c.lists.count
     if used + count + 1 > c.lists.capacity:
         ask_room(c, c.lists, count + 1)
@@ -96,7 +106,9 @@ def memoise_mask(c: Core, node: NodeRow, row: int, target: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def fill_mask(context: int, index: int, target: int) -> int:
-    """Write a memoised mask to `target` (int32 words). Returns 0, or MISS where the mask is not known yet.
-    Takes no lock."""
+    """Write the mask of the state `index` to the address `target`, as int32 words.
+
+    Returns 0; MISS: the mask is not known yet. It takes no lock.
+    """
     c = Core(context)
     return copy_mask(c, c.nodes[index], target)

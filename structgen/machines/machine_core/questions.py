@@ -1,8 +1,8 @@
-"""Questions of compiled code, answered in Python: the one loop of all machines.
+"""The loop, shared by all machines, in which Python answers the questions of compiled code.
 
-Compiled code that misses a row notes a question (`interning.note_question`), goes on with its other work, and
-returns ASKED. Python answers every question that was noted, and makes the call again. A repeated call is
-cheap: what the first call found is interned.
+A *question* is something that compiled code does not know yet, e.g. the row of a place. It notes the question
+(`interning.note_question`), goes on with its other work, and returns ASKED. Python answers every question
+that was noted, and makes the call again. A repeated call is cheap: what the first call found is interned.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from structgen.machines.machine_core.layout import ASKED
 from structgen.machines.machine_core.token_steps import take_bytes
 
 _PIECE: Final = 1 << 9
-"""Bytes taken by one call: a call with questions is made again, and a long text may have one at each byte."""
+"""The bytes that one call reads. A call with questions is made again from its first byte, and a long text may
+have a question at each byte."""
 
 
 def call_answered(
@@ -29,11 +30,11 @@ def call_answered(
     function: Callable[..., int],
     *arguments: int,
 ) -> int:
-    """Return what a compiled function returns once it asks nothing, under the grammar's lock. `address`: of
-    the grammar's block, its first argument.
+    """Return the answer of a compiled function, after all its questions are answered; under a lock.
 
-    `answer` answers the questions that were noted, within `budget()`, which bounds the work of all answers of
-    this call. Errors: those of `answer`; the call can then be made again.
+    `address`: the address of the grammar's block, the function's first argument; `arguments` come after it.
+    `answer` answers the questions that were noted. `budget()` bounds the work of all answers of this call.
+    Raises the errors of `answer`; the call can then be made again.
     """
     with lock:
         # Most calls ask nothing, and need no budget of work.
@@ -48,8 +49,10 @@ def call_answered(
 
 
 def follow_bytes(retry: Callable[..., int], index: int, data: bytes) -> int:
-    """Return the state after bytes, or -1. `retry` makes a compiled call of a grammar until it asks
-    nothing."""
+    """Return the state after bytes, from the state `index` on; -1: they are refused.
+
+    `retry` makes a compiled call of the grammar until all its questions are answered.
+    """
     array = np.frombuffer(data, np.uint8)
     address = address_of(array)
     for start in range(0, len(data), _PIECE):

@@ -1,7 +1,10 @@
-"""Steps over bytes and tokens, for every kind of grammar: each brings the step of one byte (`ByteSteps`).
+"""Steps over bytes and tokens, for every kind of grammar; a machine brings the step over one byte
+(`ByteSteps`).
 
-A call gets the address of a grammar's block, and a state by its number. It returns the number of a state;
-REFUSED; ASKED with questions noted; UNKNOWN where Python must find the state; or a code of that kind's own.
+A *spot* is a place in the machine's working memory that holds one state while a text is read. A call gets the
+address of a grammar's block, and a state by its number (`index`). It returns the number of a state. Below 0
+it returns a code: REFUSED; ASKED: questions were noted; UNKNOWN: Python must find the state; or a code of the
+machine's own.
 """
 
 from __future__ import annotations
@@ -17,8 +20,10 @@ from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 @jit
 def read_bytes(c: Core, index: int, data: Bytes, count: int) -> int:
-    """Return the state after bytes: data[0:count] from the state `index` on. For a grammar of JSON,
-    `read_bytes(c, start, data, 1)` with the byte `[` is the state inside an array."""
+    """Return the state after the bytes data[0:count], from the state `index` on.
+
+    For a grammar of JSON, `read_bytes(c, start, data, 1)` with the byte `[` is the state inside an array.
+    """
     at = address_of_block(c)
     spot = 0
     code: int = call3(c.byte_steps.begin, at, index, spot)
@@ -50,10 +55,10 @@ def after_token(c: Core, index: int, token: int) -> int:
 
 @jit
 def ends_in(c: Core, index: int) -> int:
-    """Return 1 or more if the text may end in a state, 0; ASKED with questions noted."""
+    """Return 1 or more if the text may end in a state, else 0; ASKED: questions were noted."""
     at = address_of_block(c)
     if call3(c.byte_steps.begin, at, index, 0) < 0:
-        return 0  # no text is read there: after an end token
+        return 0  # No text goes on after an end token.
     return call2(c.byte_steps.ends, at, 0)
 
 
@@ -71,16 +76,20 @@ def after_any(c: Core, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64, int64)")
 def take_bytes(context: int, index: int, data: int, count: int) -> int:
-    """Return the state after some bytes, REFUSED, or ASKED. `data`: the address of `count` bytes, as in
-    `take_bytes(grammar.address, start, address_of(array), len(array))`."""
+    """Return the state after `count` bytes at the address `data`; REFUSED, or ASKED.
+
+    For example, `take_bytes(grammar.address, start, address_of(array), len(array))`.
+    """
     return read_bytes(Core(context), index, Bytes(data), count)
 
 
 @entry("int64(int64, int64, int64, int64)")
 def take_ascii(context: int, index: int, data: int, target: int) -> int:
-    """Write to target[0:128] (int64) the state after each of 128 bytes, each by itself; below 0: none.
-    `data` is the address of these bytes, for example `BYTE_AT[0]`, `target` that of the states. Returns 0;
-    ASKED with questions noted."""
+    """Write the states after each of 128 bytes to target[0:128] (int64); below 0: the byte is refused.
+
+    `data`: the address of the bytes, for example `BYTE_AT[0]`. `target`: the address of the states. Returns
+    0; ASKED: questions were noted.
+    """
     c = Core(context)
     code = 0
     for i in range(128):
@@ -97,22 +106,23 @@ def take_token(context: int, index: int, token: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def left_to_python(context: int, index: int, token: int) -> int:
-    """Return UNKNOWN: for `ByteSteps.take`, where Python steps tokens."""
+    """Return UNKNOWN. It is the `ByteSteps.take` of a grammar whose tokens Python reads."""
     return UNKNOWN
 
 
 @entry("int64(int64, int64)")
 def may_end(context: int, index: int) -> int:
-    """Return 1 or more if the text may end in a state, 0; ASKED with questions noted."""
+    """Return 1 or more if the text may end in a state, else 0; ASKED: questions were noted."""
     return ends_in(Core(context), index)
 
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def take_each(context: int, index: int, tokens_address: int, count: int, target_address: int) -> int:
-    """Write to target[0:count] (int64) the state after each of some tokens (int32), none of them an end
-    token. `tokens_address` and `target_address` are addresses of arrays of `count` numbers, as in
-    `take_each(address, index, address_of(tokens), len(tokens), address_of(states))`. Returns 0; ASKED with
-    questions noted; or a code of the kind's own."""
+    """Write the state after each of `count` tokens (int32), none of them an end token, to an array (int64).
+
+    For example, `take_each(address, index, address_of(tokens), len(tokens), address_of(states))`. Returns 0;
+    ASKED: questions were noted; or a code of the machine's own.
+    """
     c = Core(context)
     tokens = Int32s(tokens_address)
     target = Int64s(target_address)
@@ -129,9 +139,11 @@ def take_each(context: int, index: int, tokens_address: int, count: int, target_
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def ends_below(context: int, index: int, nodes_address: int, end: int, target_address: int) -> int:
-    """Write to `target` (int32) those of some nodes (`wanted_nodes.TargetNodes.trie`) whose bytes lead from a
-    state to one in which the text may end so (`ByteSteps.ends`). Returns how many; ASKED with questions
-    noted; or a code of the kind's own."""
+    """Write the wanted nodes after whose bytes the text may end to an array (int32); return their number.
+
+    `nodes_address`: the address of `wanted_nodes.TargetNodes.trie`. `end`: what `ByteSteps.ends` must answer
+    there. ASKED: questions were noted. A code of the machine's own may be returned, too.
+    """
     c = Core(context)
     node_words = Int64s(nodes_address)
     target = Int32s(target_address)
@@ -147,14 +159,14 @@ def ends_below(context: int, index: int, nodes_address: int, end: int, target_ad
         word = nodes[node]
         depth = depth_of(word)
         code = call4(c.byte_steps.step, context, depth - 1, depth, byte_of(word))
-        worst = min(worst, code)  # a question does not stop the walk: the others are noted as well
+        worst = min(worst, code)  # A question does not stop the walk: the others are noted, too.
         if code < 0:
             node = end_of(word)
             continue
         code = call2(c.byte_steps.ends, context, depth) if slot_of(word) != 0 else 0
         worst = min(worst, code)
         if code == end:
-            target[ended_count] = nodes[count + node]  # its place in the whole trie
+            target[ended_count] = nodes[count + node]  # the number of the node in the whole trie
             ended_count += 1
         node += 1
     return worst if worst <= ASKED else ended_count
@@ -162,8 +174,10 @@ def ends_below(context: int, index: int, nodes_address: int, end: int, target_ad
 
 @entry("int64(int64, int64, int64, int64, int64)")
 def put_edge(context: int, first: int, second: int, third: int, target: int) -> int:
-    """Write an edge (`layout.Edge`), for which there is room: `put_edge(address, residue, key, outcome,
-    after)`. Returns 0."""
+    """Write an edge (`layout.Edge`), for which the caller has made room. Returns 0.
+
+    For example, `put_edge(address, residue, key, outcome, after)`.
+    """
     c = Core(context)
     row = edge_key(c, first, second, third)
     row.target = target

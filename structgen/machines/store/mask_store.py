@@ -1,13 +1,15 @@
-"""The mask store: the tokens inside a terminal, for any grammar that meets the same automaton state.
+"""The mask store: memory for masks and records that all grammars of a process share.
 
-A record is keyed by the content of the automaton state; no grammar is in the key, so all grammars of a
-process share it. A record holds the tokens that stay *inside* the terminal (a dense row, or a list where they
-are few) and, for each outcome with which it may close, what tokens leave over: the *crossings*, as a small
-byte trie that is walked on the real stack. This is SynCode's pair of mask
-stores M0 and M1, made exact.
+A *terminal* is a part of a text that one automaton reads, e.g. a string. A *record* lists what each token
+does in one state of a terminal's automaton. Some tokens stay *inside* the terminal: they are a *dense row* (a
+row of bits, one for each token), or a list where they are few. Others close it: for each outcome of the
+terminal, the record has a small trie of the bytes that come after the end. It is walked on the real stack.
+This is SynCode's pair of mask stores M0 and M1, made exact.
 
-Records and compiled grammars lie in memory alone. A store with a folder keeps what no vocabulary changes of
-Lark grammars there, a file for each, written when it is first compiled.
+The key of a record is the content of the automaton's state, and names no grammar. So any grammar that comes
+to an equal state finds the record. Records and compiled grammars are in memory alone. A store with a folder
+keeps the lexers of Lark grammars there, which do not depend on the vocabulary: a file for each grammar,
+written when it is first compiled.
 """
 
 from __future__ import annotations
@@ -36,16 +38,16 @@ from structgen.machines.store.recent_grammars import HeldGrammars, RecentGrammar
 from structgen.tokens.vocabulary import MOST_ON_DISK, Vocabulary
 
 LEXER_SUFFIX: Final = ".lexer"
-"""Of the files of a store."""
-package_digest()  # some milliseconds, which no grammar should wait for
+"""The suffix of the files of a store."""
+package_digest()  # It takes some milliseconds, for which no grammar should wait later.
 
 
 class VocabularyStore:
     """The part of a store that belongs to one vocabulary. Rows are append-only and never move."""
 
     def __init__(self, vocabulary: Vocabulary, memory: int, held_grammars: HeldGrammars[Any]) -> None:
-        """`memory`: the most bytes of rows, and again of the records that grammars share. `held_grammars`:
-        where it holds grammars; it has only a weak reference to that object."""
+        """`memory`: the most bytes of the dense rows, and again the most bytes of the shared records.
+        `held_grammars`: the object that holds compiled grammars; this part refers to it weakly."""
         words = vocabulary.words
         self.capacity = max(1, memory // (4 * words))
         while True:
@@ -53,8 +55,8 @@ class VocabularyStore:
                 rows = room(4 * self.capacity * words)
                 break
             except OutOfMemoryError:
-                # A smaller store keeps fewer masks. An eighth, and not all that there is: the rest of the
-                # process needs addresses, too.
+                # A smaller store keeps fewer masks. It tries an eighth, and not all that there is: the rest
+                # of the process needs addresses, too.
                 if self.capacity == 1:
                     raise
                 self.capacity = max(1, self.capacity // 8)
@@ -62,28 +64,32 @@ class VocabularyStore:
         self.address = address_of(self.rows)
         self.used = 0
         self.records_made = 0
-        """Records of JSON's terminals that were worked out by a scan."""
+        """The number of records of JSON's terminals that were made by a scan."""
         self.terminals: Any = None
-        """Those of them that grammars share (`json_machine.records`), once one has asked."""
+        """The shared records of JSON's terminals (`json_machine.records`); None until a grammar asks."""
         self.workspaces = threading.local()
         """Each thread's scratch arrays for walks of this vocabulary."""
         self.words = words
         """32-bit words of a row."""
         self.recent: RecentGrammars[Any] = RecentGrammars(memory // 8, held_grammars)
-        """Compiled JSON grammars, by their content."""
+        """The compiled JSON grammars that were asked for last, by their content."""
         self.memory = memory
-        """The most bytes of the records that grammars share, without the rows."""
+        """The most bytes of the shared records, dense rows not counted."""
         self._by_content: dict[int, list[int]] = {}
+        """A checksum of rows -> the numbers of the rows that have it."""
         self.lock = new_lock(STORES)
 
     def dense_row(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Return a row of the tokens' bits (int32 words)."""
+        """Return a row of bits (int32 words) that has some tokens."""
         row = np.zeros(self.words, np.int32)
         add_tokens(row, np.ascontiguousarray(tokens, np.int32))
         return row
 
     def intern_row(self, row: npt.NDArray[np.int32]) -> int | None:
-        """Return the number of an equal row, or None where it is new and nothing is free. Cost: 10 us."""
+        """Return the number of an equal row; a new row is copied into the store.
+
+        None: the row is new, and the store is full. Cost: 10 us.
+        """
         with self.lock:
             content_hash = zlib.crc32(np.ascontiguousarray(row).data)
             rows_of_hash = self._by_content.setdefault(content_hash, [])
@@ -110,19 +116,21 @@ class VocabularyStore:
     "sg.MaskStore(path)", {"grammars": "Leave it out: compiled schemas and masks lie in memory alone"}
 )
 class MaskStore:
-    """A mask store; grammars that are compiled with the same store share its records. Safe for many threads.
+    """A mask store: grammars that are compiled with the same store share its records. Safe for many threads.
 
-    `memory` bounds, for each vocabulary, the bytes of the dense rows, and again those of all else: past it
-    masks are computed, not kept. An eighth of it holds compiled JSON Schemas: the newest, and the last that
-    came again. They go with this object; its rows and records go with the last grammar that has them.
+    `memory` bounds the bytes of the dense rows of each vocabulary, and again the bytes of all else. Past it
+    masks are computed, but not kept. An eighth of it is for compiled JSON Schemas: the newest, and the last
+    that were asked for again. They are freed with this object. Its rows and records are freed with the last
+    grammar that uses them.
 
-    `path`: a folder for the lexers of Lark grammars, made when first written, which many processes may
-    share; each is written when its grammar is first compiled. None: they stay in memory. A damaged file is
-    deleted, with a StoreWarning, and what it held made anew; a folder that cannot be written leaves them in
-    memory, with one StoreWarning. `disk` bounds the bytes of the folder: past it the oldest files go.
+    `path`: a folder for the lexers of Lark grammars, which many processes may share. It is made when the
+    first file is written. None: lexers stay in memory. A damaged file is deleted with a StoreWarning, and
+    made anew. If the folder cannot be written, lexers stay in memory, with one StoreWarning. `disk` bounds
+    the bytes of the folder: past it the oldest files are deleted.
     """
 
     _twin: MaskStore | None = None
+    """The same store without the compiled grammars (`of_grammars`); None for a twin itself."""
 
     def __init__(
         self,
@@ -148,8 +156,8 @@ class MaskStore:
 
     @property
     def of_grammars(self) -> MaskStore:
-        """The same store as compiled grammars refer to it: it keeps no grammar. A store that held grammars
-        which hold it would be freed only when garbage is collected."""
+        """The same store without the grammars that it holds: compiled grammars refer to it. Else grammars and
+        store would hold each other, and only the garbage collector would free them."""
         return self._twin or self
 
     def of(self, vocabulary: Vocabulary) -> VocabularyStore:
@@ -171,7 +179,8 @@ class MaskStore:
         return [grammar for part in list(self._parts.values()) for grammar in part.recent.grammars]
 
     def let_go(self) -> None:
-        """Let go of the compiled JSON grammars that nobody else holds; of their masks it lets none go."""
+        """Drop all compiled JSON grammars that this store holds; their masks stay. A grammar that nobody else
+        uses is freed."""
         for part in list(self._parts.values()):
             part.recent.clear()
 
@@ -185,7 +194,10 @@ class MaskStore:
 
 
 def default_store() -> MaskStore:
-    """Return the store that `store=None` means: `masks` in the cache folder; one object for each folder."""
+    """Return the process's default store (`store=None`), in `masks` of the cache folder.
+
+    There is one object for each value of STRUCTGEN_CACHE.
+    """
     chosen = os.environ.get(ENVIRONMENT_VARIABLE, "")
     store = _Default.stores.get(chosen)
     if store is None:
@@ -195,12 +207,15 @@ def default_store() -> MaskStore:
 
 
 StoreOption: TypeAlias = MaskStore | Literal[False] | None
-"""The store that a grammar is compiled for. None: the process's default; False: one of its own."""
+"""The store with which a grammar is compiled. None: the process's default; False: a store of its own."""
 
 
 def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
-    """Return the store of an option: for a path, this process's store in that folder, one object while
-    somebody has it; all else as it is. Raises OptionError for an object that is not a store."""
+    """Return the store that an option names: for a path, the process's store in that folder.
+
+    It is the same object as long as somebody uses it. A store, None and False are returned as they are.
+    Raises OptionError for any other object.
+    """
     if store is None or store is False or isinstance(store, MaskStore):
         return store
     if not isinstance(store, str | os.PathLike) or not os.fspath(store):
@@ -219,13 +234,13 @@ def store_of(store: StoreOption | str | os.PathLike[str]) -> StoreOption:
 
 
 class _Folders:
-    """The stores that were named by their folders, as long as somebody has them."""
+    """The stores that were named by their folders, as long as somebody uses them."""
 
     stores: ClassVar[WeakValueDictionary[str, MaskStore]] = WeakValueDictionary()
     lock: ClassVar[threading.RLock] = new_lock(STORES)
 
 
 class _Default:
-    """The stores of the process, by the value of STRUCTGEN_CACHE."""
+    """The default stores of the process, by the value of STRUCTGEN_CACHE."""
 
     stores: ClassVar[dict[str, MaskStore]] = {}

@@ -1,5 +1,16 @@
-"""Answers to the questions of compiled code: `Expander` asks the network and the automata, and writes the
-answers into the tables."""
+"""`Expander` answers the questions of compiled code: it asks the network and writes rows of tables.
+
+- The *network* is the schema as numbers (`base.language.ir.Network`). The *engine* is compiled code. A place
+  or a residue has a number in the network, and a row in the engine's tables; the two numbers differ.
+- A *place* is what is asked of one value; an *outcome* is the number of what a finished value has met of it.
+- A *residue* is how far an object or array has come, and what may follow.
+- A *spec* is what a string or number must be: a formula for each demand of its place (`Spec`).
+- A *plain object* has names in one fixed order: its residues are rows side by side, made at once.
+- An *extra key* is a key that the schema does not name.
+
+For example, at `[` compiled code asks for the row of the array's residue. `know_residue` asks the network for
+the place of the next item, and writes it into that row.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +44,16 @@ from structgen.machines.machine_core.token_steps import put_edge
 _AUTOMATA = [
     word_of(L.JsonContext, name) for name in ("strings", "string_outcomes", "numbers", "number_outcomes")
 ]
-"""Words of the context: where the tables of the automata lie."""
+"""The words of the context that hold the addresses of the automata's tables."""
 _NEW_PLACE = (0,) * words_of(L.PlaceRow)
 _NEW_RESIDUE = tuple([-1 if word == L.ResidueRow.plain else 0 for word in range(words_of(L.ResidueRow))])
 
 
 class Expander:
-    """The meaning of one grammar, expanded on demand into its tables.
-    The grammar's lock is held by the caller."""
+    """The meaning of one grammar, written into its tables as far as texts ask for it.
+
+    The caller holds the grammar's lock.
+    """
 
     def __init__(
         self,
@@ -56,31 +69,31 @@ class Expander:
         self._tables = tables
         self._limits = limits
         self._places: dict[int, int] = {}
-        """The network's number of a place -> its engine row."""
+        """The network's number of a place -> its row."""
         self.place_of: list[int] = []
-        """Engine row of a place -> the network's number."""
+        """The row of a place -> the network's number."""
         self._residues: dict[int, int] = {}
-        """The network's number of a residue -> its engine row."""
+        """The network's number of a residue -> its row."""
         self.residue_of: dict[int, int] = {}
-        """Engine row of a residue -> the network's number (the rows of plain objects
-        that the engine made are not here)."""
+        """The row of a residue -> the network's number. Rows of plain objects are missing until
+        `network_residue` is asked."""
         self._blocks: dict[tuple[object, ...], int] = {}
-        """Names, places and the like of a plain object -> the first row of its residues."""
+        """The content of a plain object (names, places, ...) -> the first row of its residues."""
         self._block_of: dict[int, int] = {}
-        """That row -> a residue of the network's in the block."""
+        """The first row of a plain object's residues -> the network's number of one of its residues."""
         self.arrays: set[int] = set()
-        """Rows of residues that are arrays'."""
+        """The rows of residues of arrays."""
         self.unread: set[int] = set()
-        """Those of them whose last item has not been read."""
+        """The rows of residues of arrays whose last item's text was not followed."""
         self.outcomes = network.outcomes
         self._scalars: dict[Hashable, tuple[int, ...]] = {}
-        """The answer of `Network.scalars_of` for a place -> the words of its row."""
+        """The answer of `Network.scalars_of` for a place -> the words of the place's row."""
         self._list_of_keys: dict[tuple[str, ...], int] = {}
-        """Words, sorted -> the row of their list."""
+        """A sorted list of words -> the row of the list."""
         self._rows: dict[Spec, int] = {}
-        """What a string must be -> the row of `string_specs`, DEAD where no string is such."""
+        """The spec of a string -> its row in `string_specs`; DEAD: no string meets it."""
         self.string_specs: list[Spec | None] = []
-        """That row -> what the string must be."""
+        """A row of the table `string_specs` -> the spec of the string."""
         self._automata: tuple[npt.NDArray[Any], ...] = (np.empty(0),) * len(_AUTOMATA)
         tables.context[L.JsonContext.root] = self.place_row(network.root)
         self.refresh_addresses()
@@ -88,11 +101,11 @@ class Expander:
     # --- the automata ---------------------------------------------------------------------------------------
 
     def refresh_addresses(self) -> None:
-        """Write where the automata's arrays lie, if they have moved: before a row says in which state a
-        string or a number begins.
+        """Write the addresses of the automata's arrays into the context, if the arrays have moved.
 
-        The arrays of the last call are kept until then: a completion, or the network, may make states and so
-        move them at any time. The old arrays are right for the states that they have.
+        It is called before a row names a new state of an automaton. The arrays of the last call are kept
+        until the next one: a completion, or the network, may make states and so move the arrays at any time.
+        The old arrays stay right for the states that they have.
         """
         strings, numbers = self.strings, self.numbers
         arrays = (strings.trans, strings.outcome, numbers.trans, numbers.outcome)
@@ -104,23 +117,28 @@ class Expander:
     # --- rows -----------------------------------------------------------------------------------------------
 
     def place_row(self, number: int) -> int:
-        """Return the engine's row of a place; its contents come when they are asked."""
+        """Return the row of a place, by the network's number. A new row is empty until it is asked for."""
         row = self._places.get(number)
         return self._places_of((number,))[0] if row is None else row
 
     def _places_of(self, numbers: Sequence[int]) -> list[int]:
-        """Return the engine's rows of the places of an object's members, -1 for a place below 0; the new rows
-        are made together."""
+        """Return the rows of some places, by the network's numbers; -1 for a number below 0.
+
+        The new rows are made together.
+        """
         new = [number for number in dict.fromkeys(numbers) if number >= 0 and number not in self._places]
         first = self._tables.count(L.T_PLACE)
-        # a call that is cut off may leave more of them than rows
+        # A call that was cut off by an exception may have left more numbers than rows.
         self.place_of[first:] = new
         self._tables.extend(L.T_PLACE, _NEW_PLACE * len(new), len(new))
         self._places.update(zip(new, range(first, first + len(new)), strict=True))
         return [self._places.get(number, -1) for number in numbers]
 
     def residue_row(self, number: int, array: bool) -> int:
-        """Return the engine's row of a residue; its contents come when they are asked."""
+        """Return the row of a residue, by the network's number; `array`: it is an array's.
+
+        A new row is mostly empty until it is asked for.
+        """
         row = self._residues.get(number)
         if row is None:
             # A simple array or a plain object is written whole at once, and asks no more questions.
@@ -144,7 +162,7 @@ class Expander:
         return row
 
     def _array_words(self, items: ArrayMenu, matter: int) -> tuple[int, ...]:
-        """Return the words of an array's residue. `matter`: see `ResidueRow.values`."""
+        """Return the words of the row of an array's residue. `matter`: the field `ResidueRow.values`."""
         item = -1 if items.item is None else self.place_row(items.item)
         close = -1 if items.close is None else items.close
         # the first fields of `ResidueRow`, in their order
@@ -152,8 +170,11 @@ class Expander:
         return first_words + _NEW_RESIDUE[len(first_words) :]
 
     def _plain_residue(self, number: int, plain: SimpleObject) -> int:
-        """Return the row of a plain object's residue; the rows of all its residues lie side by side,
-        by position."""
+        """Return the row of a residue of a plain object.
+
+        The rows of all residues of the object are side by side, one for each number of names that are passed.
+        `number`: the network's number.
+        """
         identity = (plain.names, plain.places, plain.required, plain.extra, plain.close)
         block = self._blocks.get(identity)
         if block is None:
@@ -204,12 +225,12 @@ class Expander:
         return row
 
     def string_row(self, spec: Spec) -> int:
-        """Return the row of a string spec, -1 where no string meets it."""
+        """Return the row of a string's spec in `string_specs`; -1: no string meets it."""
         row = self._rows.get(spec)
         if row is not None:
             return row
-        # Words that are excluded stand in a list beside an automaton that many specs share: each item that
-        # must differ from those before it would else need an automaton of its own.
+        # Excluded words are listed beside an automaton that many specs share. Else each item that must differ
+        # from the items before it would need an automaton of its own.
         split = split_excepted_words(spec)
         if split is not None:
             row_of_rest = self._row_without_words(spec, *split)
@@ -261,8 +282,12 @@ class Expander:
         return row
 
     def _row_without_words(self, spec: Spec, base: Formula, words: dict[str, frozenset[int]]) -> int | None:
-        """Return the row of a spec that is an automaton but for some words, which stand in a list beside it;
-        None where it has no automaton."""
+        """Return the row of a spec that is a formula `base`, except for some words, which are listed beside
+        it.
+
+        `words`: each word with the demands that it meets; none: it is excluded. Returns None where `base` has
+        no automaton.
+        """
         below = self.string_row(Spec((base,)))
         if below < 0:
             return None
@@ -279,8 +304,11 @@ class Expander:
         return self._string_row(spec, values)
 
     def _phase_rows(self, start: int) -> tuple[int, int, int]:
-        """Return the first row of the phases of a string, where the last of them begins, and a bound for the
-        characters that a text still needs."""
+        """Write the phases of a string (`PhaseRow`), whose automaton begins in the state `start`.
+
+        Returns the first row, the length at which the last phase begins, and a bound for the characters that
+        a text still needs in any state.
+        """
         tables = self._tables
         rows = list[int]()
         safe = ENDLESS
@@ -290,7 +318,8 @@ class Expander:
             numbers = np.full(states, -1, np.int32)
             outcome_numbers = [self.outcomes(met) if met else -1 for met in phase.outcomes]
             numbers[: len(accept)] = np.array(outcome_numbers, np.int32)[accept]
-            # How many characters before the end is some state still dead? In the repeated rows: everywhere.
+            # `dead_until`: the number of characters before the end from which on all states are alive. Where
+            # a repeated row has a dead state, there is no such number.
             rows_with_dead = np.flatnonzero(~phase.live.all(axis=1))
             dead_until = int(rows_with_dead[-1]) + 1 if len(rows_with_dead) else 0
             if dead_until > phase.prelude:
@@ -310,7 +339,7 @@ class Expander:
                 safe,
             )
         begins = [0, *(phase.end for phase in phases[:-1])]
-        # At most a text goes on to the last phase in which it can end, and ends there.
+        # The longest way of a text goes on to the last phase in which it can end, and ends there.
         phases_with_begin = zip(begins, phases, strict=True)
         last_begin = max(begin for begin, phase in phases_with_begin if phase.farthest >= 0)
         farthest = last_begin + max(phase.farthest for phase in phases)
@@ -320,10 +349,10 @@ class Expander:
     # --- answers --------------------------------------------------------------------------------------------
 
     def answer_questions(self, terminal: Callable[[int], None]) -> None:
-        """Answer every question that was noted, and empty the list. `terminal` makes a terminal's record.
+        """Answer every question that was noted, and empty the list.
 
-        Raises the errors of the network, the automata and the limits; the questions are then gone, and the
-        tables whole.
+        `terminal` makes the record of a terminal, by its number. Raises the errors of the network, the
+        automata and the limits. The questions are gone then, and the tables are whole.
         """
         assert self._tables.question_words[0], "compiled code waits for an answer, and has asked nothing"
         for kind, first, second, third in self._tables.questions():
@@ -357,7 +386,8 @@ class Expander:
                 raise AssertionError(f"question {kind}")
 
     def _answer_place(self, row: int) -> None:
-        """Write how a value at a place may begin. Places that begin alike share the words of their rows."""
+        """Write how a value at a place may begin, unless the row is filled. Places that begin alike share the
+        words of their rows."""
         if self._tables.rows(L.T_PLACE).item(row, L.PlaceRow.status):
             return
         scalars = self.network.scalars_of(self.place_of[row])
@@ -395,7 +425,7 @@ class Expander:
         )
 
     def know_residue(self, row: int) -> None:
-        """Write the contents of a residue's row, unless they are there."""
+        """Fill the row of a residue, unless it is filled."""
         if self._tables.rows(L.T_RES).item(row, L.ResidueRow.status):
             return
         number = self.residue_of[row]
@@ -424,7 +454,7 @@ class Expander:
         self._tables.write_words(L.T_RES, row, values)
 
     def _key_spec(self, spec: Spec) -> int:
-        """Return the start state of the automaton of extra keys, -1 where no key can come."""
+        """Return the first state of the automaton of extra keys with a spec; -1: no key meets it."""
         if spec == FREE:
             return self.strings.FREE
         state = self.strings.start(spec, self.outcomes)
@@ -443,7 +473,8 @@ class Expander:
         return number
 
     def network_key(self, residue: int, key: int) -> Key:
-        """Return the network's key for the engine's (`JsonState.lexeme`)."""
+        """Return the network's key for the engine's key (`JsonState.lexeme`): a name, the demands that an
+        extra key meets, or None for an item. `residue`: the row of the object's residue."""
         if key == -1:
             return None  # an item has no key
         if key < 0:
@@ -451,25 +482,29 @@ class Expander:
         return self.network.keys(self.network_residue(residue))[key]
 
     def _answer_after(self, row: int, key: int, outcome: int) -> None:
-        """Write which residue follows a value under a key, by its outcome."""
+        """Write the edge to the residue after a value with an outcome under a key."""
         after = self.network.after(self.network_residue(row), self.network_key(row, key), outcome)
         self._put_edge(row, key, outcome, self.residue_row(after, key == -1))
 
     def _put_edge(self, row: int, key: int, outcome: int, target: int) -> None:
-        """Write the answer to (row, key, outcome), where `lookups.find_edge` finds it. `key` is the engine's,
-        or one of the tags EXTRA_TAG, UNREAD_TAG and ITEM_TAG."""
+        """Write the edge (row, key, outcome) -> target, which `lookups.find_edge` finds.
+
+        `key`: the engine's key, or one of the tags EXTRA_TAG, UNREAD_TAG and ITEM_TAG.
+        """
         self._tables.make_room(L.T_EDGE, 1)
         put_edge(self._tables.address, row, key, outcome, target)
 
     def _answer_item(self, row: int, outcome: int, item_key: int) -> None:
-        """Write which residue follows an item of this text. `item_key`: the end and the beginning of its log,
-        as `keys_and_items.close_item` packs them."""
+        """Write the edge to the residue after an item of one text.
+
+        `item_key`: the end and the beginning of the item's log, as `keys_and_items.close_item` packs them.
+        """
         text = self.item_text(item_key >> 32, item_key & L.LOG)
         after = self.network.after(self.network_residue(row), None, outcome, close_text(text))
         self._put_edge(row, L.ITEM_TAG - outcome, item_key, self.residue_row(after, True))
 
     def _answer_unread(self, row: int, outcome: int) -> None:
-        """Write which residue follows an item of any text; -1 where that depends on the text."""
+        """Write the edge to the residue after an item of any text; to -1 where that depends on the text."""
         after = self.network.after_unread(self.network_residue(row), outcome)
         residue = -1
         if after is not None:
@@ -478,8 +513,10 @@ class Expander:
         self._put_edge(row, L.UNREAD_TAG, outcome, residue)
 
     def item_text(self, log: int, begin: int) -> bytes:
-        """Return the text of an item so far, as JSON without white space between tokens. `log`: the last row
-        of its log; `begin`: the row before the first (the extras of the frame under it)."""
+        """Return the text of an item so far, as JSON without white space between tokens.
+
+        `log`: the last row of its log. `begin`: the row before the first, which is `extras` of its frame.
+        """
         rows = self._tables.rows(L.T_TEXT)
         begin = begin & L.LOG
         # The log is a chain from the last label to the first.
@@ -492,7 +529,8 @@ class Expander:
         return text_of(labels)
 
     def _answer_extra(self, row: int, group: int) -> None:
-        """Write the place of the value under an extra key of a class; -1 where no such key may come."""
+        """Write the edge to the place of the value under an extra key of the class `group`; to -1 where no
+        such key may come."""
         menu = self.network.menu(self.network_residue(row))
         place = menu.extra_places.get(self.outcomes.values[group])
         self._put_edge(row, L.EXTRA_TAG, group, -1 if place is None else self.place_row(place))

@@ -1,8 +1,14 @@
 """The mask of a state: its tokens are collected, and remembered in the row of the state.
 
-A state in a terminal takes the tokens that stay inside it, and those that close it and go on. Entry points
-take the address of a context and integers, and answer below 0 as `machine_core.layout` says: at ASKED the
-caller answers the questions that were noted, and calls again.
+A *terminal* is a string, a key, a numeral or white space, looked at without the document around it. Its
+*record* has the tokens that stay inside it, mostly as a *dense row* (a row of bits in the mask store), and
+its *leftovers*: the tokens that close it, by the bytes after the end. Records are shared by many states and
+grammars. So the mask of a state in a string is the record's row, and the leftovers whose bytes after the end
+may follow in this document. Some tokens cannot be decided so (*deferred* tokens): they are read one by one. A
+*scratch block* holds the registers at one depth of a walk through the trie.
+
+Entry points take the address of the grammar's block and integers. They answer below 0 as
+`machine_core.layout` describes: at ASKED the caller answers the questions that were noted, and calls again.
 """
 
 from __future__ import annotations
@@ -69,9 +75,11 @@ from structgen.machines.machine_core.masks import emit_bits, emit_tokens, memois
 
 @jit
 def known_terminal(c: JsonContext) -> int:
-    """Return the terminal with the identity in `c.work.terminal`; -1 where its record, or room for it, must
-    be asked for."""
-    terminal = intern_row(c, c.terminals, 6, c.work.terminal)
+    """Return the number of the terminal whose key is in `c.work.terminal`.
+
+    -1: its record, or room for it, was asked for.
+    """
+    terminal = intern_row(c, c.terminals, 6, c.work.terminal)  # a `TerminalKey` has six words
     if terminal < 0:
         return -1
     if c.terminals[terminal].record < 0:
@@ -82,13 +90,15 @@ def known_terminal(c: JsonContext) -> int:
 
 @jit
 def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
-    """Return the terminal of a state in a string, a key or a numeral: the automaton state, and what its
-    length bounds still ask of one token. `is_quoted`: with the quote that opened it just now. -1 when it must
-    be asked."""
+    """Return the number of the terminal of a state in a string, a key or a numeral; -1: it was asked for.
+
+    A terminal is known by the state of the automaton, and by the bounds of the length as far as one token can
+    meet them. `is_quoted`: the tokens begin with the quote that opens the string or key.
+    """
     min_length, max_length = 0, -1
     if d.mode == M_STRING and not is_quoted:
-        # Bounds that no single token can meet make no difference, and are left out of the identity: so fewer
-        # terminals are told apart.
+        # Bounds that are farther away than the longest token make no difference: all such states share one
+        # terminal.
         spec = c.string_specs[d.residue]
         longest = c.vocabulary.longest
         min_length = min(max(spec.min_length - d.position, 0), longest + 1)
@@ -97,15 +107,16 @@ def find_terminal(c: JsonContext, d: JsonState, is_quoted: bool) -> int:
     if d.mode == M_STRING and c.string_specs[d.residue].phases >= 0:
         min_length, max_length = like_count(c, c.string_specs[d.residue], d.position, 0)
     if d.mode != M_NUMBER:
-        c.quoted_row = d.residue  # the row of the string or object, for whoever makes the record
+        c.quoted_row = d.residue  # the row of the string or object, which the maker of the record reads
     put_terminal(c, d.mode, d.lexeme, min_length, max_length, 0, 1 if is_quoted else 0)
     return known_terminal(c)
 
 
 @jit
 def find_space(c: JsonContext, d: JsonState) -> int:
-    """Return the terminal of the white space at a structural state, -1 when something must be asked first."""
-    # Where white space is not bounded by brackets, these are the same for all states: one terminal.
+    """Return the number of the terminal of the white space at a structural state; -1: a question was
+    noted."""
+    # Where brackets do not bound white space, the first three numbers are the same for all states.
     level = 1
     deepest_level = 1
     blanks_left = -1
@@ -138,9 +149,12 @@ def emit_row(c: JsonContext, row: int) -> None:
 
 @jit
 def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: bool) -> int:
-    """Put a scratch block to the state after a terminal was left with an outcome: YES, NO, ASK or VAGUE. `at`
-    is its number; `whole`: nothing of the tokens belongs to the terminal. For example
-    `leave_terminal(c, d, outcome, 0, True)` ends a numeral before the first byte of the tokens."""
+    """Write the registers after the end of a terminal to a scratch block: YES, NO, ASK or VAGUE.
+
+    `d`: the registers in the terminal; `outcome`: how it ends; `at`: the number of the scratch block.
+    `whole`: the terminal ends before the first byte of the tokens, as a numeral does in `leave_terminal(c, d,
+    outcome, 0, True)`.
+    """
     scratch = c.scratch[at]
     copy_block(d, scratch)
     if not whole:
@@ -159,9 +173,11 @@ def leave_terminal(c: JsonContext, d: JsonState, outcome: int, at: int, whole: b
 
 @jit
 def collect_closing(c: JsonContext, d: JsonState, terminal: int) -> bool:
-    """Collect the tokens that close the terminal and live on in the value around it (of white space: in the
-    state in scratch block 0); marked tokens are left out, and the marks taken away. Returns whether something
-    was asked."""
+    """Collect the tokens that close a terminal and go on in the object, array or document around it.
+
+    White space is left to the state in scratch block 0. Marked tokens are left out, and the marks are then
+    removed. Returns whether questions were noted.
+    """
     skips_marked = c.is_marked != 0
     row = c.terminals[terminal]
     holder = LexemeContext(row.holder)
@@ -183,7 +199,10 @@ def collect_closing(c: JsonContext, d: JsonState, terminal: int) -> bool:
 
 @jit
 def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
-    """Add the tokens that stay inside a state's terminal, its row apart, to the buffer. Returns its row."""
+    """Add the tokens that stay inside a terminal to the buffer, if the record lists them.
+
+    Returns the number of the record's dense row, which has them otherwise; -1: they are listed.
+    """
     note_bound(c, d)
     row = c.terminals[terminal]
     holder = LexemeContext(row.holder)
@@ -195,15 +214,18 @@ def put_inside(c: JsonContext, d: JsonState, terminal: int) -> int:
 
 @jit
 def collect_terminal(c: JsonContext, d: JsonState, quote: int) -> int:
-    """Collect the tokens that stay inside a state's string, key or numeral, or close it. `quote`: the node of
-    the vocabulary with the quote that opens it, -1: it is open. Returns a dense row to start from (-1: none),
-    or ASKED when something was asked; scratch blocks are written over."""
+    """Collect the tokens that stay inside a string, key or numeral, and those that close it.
+
+    `quote`: the node of the vocabulary's trie with the quote that opens it; -1: it is open already. Returns
+    the number of the dense row to which the mask adds the collected tokens (-1: none); ASKED: questions were
+    noted. Scratch blocks are written over.
+    """
     terminal = find_terminal(c, d, quote >= 0)
     if terminal < 0:
         return ASKED
     row = put_inside(c, d, terminal)
     has_questions = False
-    # Tokens that depend on a list of words, or on the keys of the object, are no part of the record.
+    # Tokens that depend on a list of words, or on the keys of the object, are not in the record.
     if d.side_node > 0 or (d.mode == M_KEY and d.position >= 0):
         copy_block(d, c.scratch[0])
         has_questions = walk_node(c, quote, 1, LISTED) if quote >= 0 else walk_all(c, LISTED)
@@ -222,13 +244,15 @@ def clear_collection(c: JsonContext) -> None:
 
 @jit
 def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
-    """Collect the tokens that begin with a quote (its root child is `node`) and live from the structural
-    state in scratch block 0; answers as `collect_terminal`. `d`: to be written over."""
+    """Collect the tokens that begin with a quote and may follow the structural state in scratch block 0.
+
+    `node`: the quote's node below the root of the trie. `d`: spare registers. Answers as `collect_terminal`.
+    """
     code = step_byte(c, c.scratch[0], d, 34)
     if code == NO or code == ASK:
         return ASKED if code == ASK else -1
-    # Does the record of the terminal have all tokens? It knows nothing of words that are listed alone, nor of
-    # a length that one token may exceed.
+    # `whole`: the record of the terminal decides all tokens. It does not for a string that is a listed word,
+    # nor where one token can be longer than the string may be.
     whole = d.mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE
     if d.mode == M_STRING:
         spec = c.string_specs[d.residue]
@@ -241,8 +265,10 @@ def walk_quoted(c: JsonContext, d: JsonState, node: int) -> int:
 
 @jit
 def walk_digits(c: JsonContext, d: JsonState) -> int:
-    """Collect the tokens that begin with a numeral and live from the structural state in scratch block 0;
-    answers as `collect_terminal`. `d`: to be written over."""
+    """Collect the tokens that begin with a numeral and may follow the structural state in scratch block 0.
+
+    `d`: spare registers. Answers as `collect_terminal`.
+    """
     scratch = c.scratch[0]
     place = value_place(c, scratch)
     if place < 0:
@@ -268,10 +294,10 @@ def walk_digits(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def walk_structure(c: JsonContext) -> int:
-    """Collect the tokens that live from the structural state in scratch block 0, at most white space written
-    of what follows. Returns a dense row to start from (-1: none), or ASKED when something was asked.
+    """Collect the tokens that may follow the structural state in scratch block 0. Answers as
+    `collect_terminal`.
 
-    Tokens that begin with white space are those of the white space terminal; the others begin with one of the
+    Tokens that begin with white space are those of the white space terminal. The others begin with one of the
     few bytes that the mode allows.
     """
     scratch = c.scratch[0]
@@ -286,13 +312,14 @@ def walk_structure(c: JsonContext) -> int:
         byte = next_possible_byte(c, scratch, byte, False)
         node = c.vocabulary.first[byte]
         is_digit = byte >= 48 and byte <= 57
-        if byte == 45:  # the minus sign stands for all numerals, and digits are passed over
+        if byte == 45:  # a minus: all numerals are collected here, and digits are passed over
             row = walk_digits(c, d)
         elif byte == 34 and node >= 0:  # a quote
             row = walk_quoted(c, d, node)
         elif node >= 0 and byte < 256 and not (is_run and is_space(byte)) and not is_digit:
             row = ASKED if walk_node(c, node, 0, PLAIN) else -1
-        # At most one row can be the one to start from: the others go into the buffer.
+        # The mask refers to at most one dense row: that of white space, below. The tokens of the other rows
+        # go into the buffer.
         if row >= 0:
             emit_row(c, row)
         has_questions = has_questions or row == ASKED
@@ -311,12 +338,12 @@ def walk_structure(c: JsonContext) -> int:
 
 @jit
 def resolve_whole(c: JsonContext, d: JsonState) -> int:
-    """Collect the tokens before which a numeral ends. Returns a dense row to start from (-1: none), or ASKED
-    when something was asked."""
+    """Collect the tokens before whose first byte a numeral ends. Answers as `collect_terminal`."""
     outcome = c.number_outcomes[d.lexeme]
     if outcome < 0:
         return -1
-    # Where its value makes no difference an item is not read: each digit on the way would be a residue.
+    # First the numeral is left without its text. An item's text is followed only where that is VAGUE: else
+    # each numeral would have a residue of its own.
     code = VAGUE if among_literals(c, d) else leave_terminal(c, d, outcome, 0, False)
     if code == VAGUE:
         code = leave_terminal(c, d, outcome, 0, True)
@@ -327,13 +354,12 @@ def resolve_whole(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def collect_tokens(c: JsonContext, d: JsonState) -> int:
-    """Collect the tokens of a state. Returns the dense row to start from (-1: none), or ASKED when something
-    was asked."""
+    """Collect the tokens of a state. Answers as `collect_terminal`."""
     mode = d.mode
     copy_block(d, c.scratch[0])
     if mode == M_STRING or mode == M_NUMBER or (mode == M_KEY and d.lexeme & STATE_BITS != NO_STATE):
         row = collect_terminal(c, d, -1)
-        # Only a numeral ends without a sign of its own, before the first byte of a token.
+        # Only a numeral has no last byte of its own: it may end before the first byte of a token.
         follows = resolve_whole(c, d) if mode == M_NUMBER else -1
         if row == ASKED or follows == ASKED:
             return ASKED
@@ -347,7 +373,11 @@ def collect_tokens(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def try_deferred(c: JsonContext, index: int) -> bool:
-    """Collect those of the deferred tokens that live. Returns whether something was asked."""
+    """Read each deferred token by itself; collect those that are allowed. Returns whether questions were
+    noted.
+
+    `index`: the number of the state.
+    """
     c.precise = 1
     deferred_tokens = c.deferred_tokens
     offsets = c.vocabulary.token_offset
@@ -373,26 +403,26 @@ def try_deferred(c: JsonContext, index: int) -> bool:
 
 @jit
 def walk_plainly(c: JsonContext, d: JsonState) -> int:
-    """Put the tokens of a state's mask into the buffer, each read by itself: -1, or ASKED."""
+    """Put the tokens of a state's mask into the buffer without records, by a walk of all tokens: -1, or
+    ASKED."""
     copy_block(d, c.scratch[0])
     return ASKED if walk_all(c, PLAIN) else -1
 
 
 @jit
 def gather_mask(c: JsonContext, index: int) -> int:
-    """Put the tokens of a state's mask into the buffer, end tokens apart. Returns a dense row to start from
-    (-1: none), or ASKED with questions noted."""
+    """Collect the tokens of a state's mask without end tokens. Answers as `collect_terminal`."""
     d = c.nodes[index].registers
     c.precise = 0
     clear_collection(c)
     row = collect_tokens(c, d)
-    # First the fast way, by records. If it finds that they say too much, all tokens are walked; and if even
-    # that cannot tell without the text of a key, it is walked with texts.
+    # First the fast way, by records. If it finds that they have too many tokens, all tokens are walked. If
+    # even that cannot decide without the text of a key, they are walked once more with texts (`precise`).
     if c.blur_level == WHOLE_WALK:
         clear_collection(c)
         row = walk_plainly(c, d)
     if c.blur_level != 0:
-        # a token that writes two extra keys of one object: only the walk that follows their text can tell
+        # Some token writes two extra keys of one object: only a walk that follows their texts can decide.
         c.precise = 1
         c.buffer_count = 0
         row = walk_plainly(c, d)
@@ -400,13 +430,16 @@ def gather_mask(c: JsonContext, index: int) -> int:
         row = ASKED
     c.precise = 1
     if row != ASKED:
-        c.questions.count = 0  # questions of a walk that was then not needed
+        c.questions.count = 0  # They are questions of a walk that was not needed in the end.
     return row
 
 
 @jit
 def store_mask(c: JsonContext, index: int, row: int, target: int) -> int:
-    """Memoise the gathered tokens as a state's mask, and write it to `target`, as `compute_mask` does."""
+    """Memoise the collected tokens and the dense row `row` (-1: none) as the mask of a state, and write it.
+
+    `target` and the answers are those of `compute_mask`.
+    """
     node = c.nodes[index]
     if is_accepting(c, node.registers):
         emit_tokens(c, c.ends, 0, c.end_count)
@@ -417,9 +450,11 @@ def store_mask(c: JsonContext, index: int, row: int, target: int) -> int:
 
 @entry("int64(int64, int64, int64)")
 def compute_mask(context: int, index: int, target: int) -> int:
-    """Work out and memoise a state's mask, and write it to `target` (0: nowhere). Returns 0; ASKED with
-    questions noted; ENDED after an end token; or LARGE where the list of its tokens (in the buffer) would be
-    as long as a row: it is then neither memoised nor written."""
+    """Work out and memoise the mask of a state, and write it to the address `target` (0: write nothing).
+
+    Returns 0. ASKED: questions were noted. ENDED: an end token was taken. LARGE: the list of the mask's
+    tokens, which are in the buffer, would be as long as a row; it is neither memoised nor written then.
+    """
     c = JsonContext(context)
     node = c.nodes[index]
     # Another thread may have worked it out while this one waited for the lock.
@@ -433,10 +468,11 @@ def compute_mask(context: int, index: int, target: int) -> int:
 
 @entry("int64(int64, int64)")
 def compute_bound(context: int, index: int) -> int:
-    """Work out and memoise a state's mask, and bound the tokens that are needed (`bound_noting`).
+    """Work out and memoise the mask of a state, and bound the tokens that complete the text (`bound_noting`).
 
-    Returns a number of tokens, 1 or more, that suffices for the state and, less one, for each state to which
-    a token of its mask leads; 0 where groups of states are listed besides; a code as `compute_mask` does.
+    Returns a number of tokens, 1 or more. That many complete the text from the state, and one less from each
+    state to which a token of its mask leads. 0: groups of states are listed that the bound does not count.
+    Below 0: the codes of `compute_mask`.
     """
     c = JsonContext(context)
     node = c.nodes[index]

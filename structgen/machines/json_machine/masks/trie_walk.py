@@ -1,6 +1,9 @@
-"""The walk of a trie through the machine: of the vocabulary's own, and of the small ones of leftovers. In
-keys and strings it may collect only tokens that depend on a list of words, or on the keys that the object
-holds.
+"""The walk of a trie through the machine: each node's byte is a step, and allowed tokens are collected.
+
+A walk reads the vocabulary's trie, or the small trie of a *leftover*: the bytes that tokens have after the
+end of a terminal. The registers at each depth are in a *scratch block*; block 0 has those before the first
+byte. In keys and strings a walk may collect only *listed* tokens: those that depend on a list of words, or on
+the keys that the object holds. All other tokens there come from the terminal's record.
 """
 
 from __future__ import annotations
@@ -30,12 +33,14 @@ from structgen.machines.machine_core.masks import emit_tokens
 from structgen.tokens.trie_nodes import byte_of, depth_of, end_of, slot_of
 
 PLAIN, UNMARKED, LISTED = range(3)
-"""Modes of a walk: which tokens it collects (`walk_nodes`)."""
+"""Modes of a walk. PLAIN: it collects all tokens. UNMARKED: it leaves marked tokens out. LISTED: it collects
+only listed tokens (`walk_nodes`)."""
 
 
 @jit
 def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
-    """Add those of the tokens `ids[first:last]` to the buffer that are not marked in the bitmap `c.marks`."""
+    """Add the tokens `ids[first:last]` to the buffer, without those that are marked in the bitmap
+    `c.marks`."""
     buffer = c.buffer
     count = c.buffer_count
     marks = c.marks
@@ -49,7 +54,7 @@ def emit_unmarked(c: JsonContext, ids: Int32s, first: int, last: int) -> None:
 
 @jit
 def clear_marks(c: JsonContext) -> None:
-    """Take all marks away."""
+    """Remove all marks of tokens."""
     marks = c.marks
     for i in range(c.vocabulary.mask_words):
         marks[i] = 0
@@ -58,8 +63,11 @@ def clear_marks(c: JsonContext) -> None:
 
 @jit
 def allows_escape(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool:
-    """Return whether a word of the list `words` with a prefix may go on with a character that is written as
-    an escape: for example where its next byte is 10, a line feed, written as `\\n`."""
+    """Return whether some word with a prefix goes on with a character that may be written as an escape.
+
+    `words`: the list; `s`: the registers in the string or key. For example, a word whose next byte is 10, a
+    line feed, goes on with the escape `\\n`.
+    """
     policy = escapes_of(c, s)
     if not writes_as_dumps(policy):
         return True  # any character may be written as an escape
@@ -73,8 +81,10 @@ def allows_escape(c: JsonContext, s: JsonState, words: int, prefix: int) -> bool
 
 @jit
 def defer_tokens(c: JsonContext, trie: Int64s, first: int, last: int, starts: Int32s, ids: Int32s) -> None:
-    """Note the tokens of the nodes from `first` to before `last` of a trie, with its `starts` and `ids`
-    (`slots_of`, `tokens_of`), as those that are to be tried one by one."""
+    """Note the tokens of the nodes from `first` to before `last` of a trie: they are to be read one by one.
+
+    `starts` and `ids`: the arrays of the trie (`slots_of`, `tokens_of`).
+    """
     deferred_tokens, count = c.deferred_tokens, c.deferred_count
     for node in range(first, last):
         slot = slot_of(trie[node])
@@ -86,8 +96,10 @@ def defer_tokens(c: JsonContext, trie: Int64s, first: int, last: int, starts: In
 
 @jit
 def listed_at(c: JsonContext, s: JsonState) -> tuple[int, int]:
-    """Return the word list of a string, a key or a word that is written, and the prefix in it; below 0: it
-    agrees with none."""
+    """Return the row of the word list of a string, key or listed word, and the prefix that is written in it.
+
+    A prefix below 0: what is written agrees with no word.
+    """
     if s.mode == M_KEY:
         return c.residues[s.residue].words, s.position
     spec = c.string_specs[s.residue]
@@ -98,9 +110,12 @@ def listed_at(c: JsonContext, s: JsonState) -> tuple[int, int]:
 
 @jit
 def next_possible_byte(c: JsonContext, s: JsonState, byte: int, only_listed: bool) -> int:
-    """Return the smallest byte from `byte` on that may come, as far as mode and word lists tell at a glance,
-    or 256. `only_listed`: of a string or key beside an automaton, one with which it may agree with one that
-    is named or was written, or close, or begin an escape."""
+    """Return the smallest byte from `byte` on that may come, as far as the mode and word lists decide; or
+    256.
+
+    A byte may be returned that cannot come. `only_listed`, in a string or key: only bytes that go on with a
+    listed word or a key of the object, that close, or that begin an escape.
+    """
     mode = s.mode
     is_text = mode == M_STRING or mode == M_KEY
     if not is_text and mode != M_WORDS:
@@ -125,7 +140,7 @@ def next_possible_byte(c: JsonContext, s: JsonState, byte: int, only_listed: boo
 
 @jit
 def is_listed(c: JsonContext, s: JsonState) -> bool:
-    """Return whether a string or key, as far as it is written, is one that is named or was written."""
+    """Return whether the text so far of a string or key is a listed word, or a key that the object holds."""
     if s.mode == M_KEY and s.side_node > 0 and c.sets[s.side_node].member == 1:
         return True
     words, prefix = listed_at(c, s)
@@ -134,8 +149,10 @@ def is_listed(c: JsonContext, s: JsonState) -> bool:
 
 @jit
 def is_refused_by_list(c: JsonContext, s: JsonState, byte: int) -> bool:
-    """Return whether a string's byte that was refused is refused for the sake of the list alone: then what
-    the terminal says of the tokens inside is too much."""
+    """Return whether a byte of a string, which was refused, is refused because of the word list alone.
+
+    Then the record of the terminal has too many tokens.
+    """
     # The step is made once more without the list: if it is taken then, the list alone refuses it.
     without_list, after = c.work.spare[6], c.work.spare[7]
     copy_block(s, without_list)
@@ -155,19 +172,19 @@ def walk_nodes(
     closing_state: int,
     mode: int,
 ) -> bool:
-    """Collect the tokens at some nodes of a trie that live. The registers above a node at depth base + 1 are
-    in scratch block 0; those at depths to base + `closing_state` stand in their blocks already. Returns
-    whether something had to be asked.
+    """Collect the allowed tokens at the nodes from `node` to before `last` of a trie.
 
-    UNMARKED: tokens that are marked are left out. LISTED, in a string or key beside an automaton: only tokens
-    that depend on which are named or were written, and those are marked that close one. What stays inside,
-    and closes it under another text, is the business of the terminal.
+    `nodes`, `starts`, `ids`: the arrays of the trie. `base`: the depth above `node`; the registers there are
+    in scratch block 0. `closing_state`: the number of depths below it whose registers are in their blocks
+    already. `mode`: PLAIN, UNMARKED or LISTED. Under LISTED, tokens that close a listed word or key are
+    marked, too; tokens that stay inside, or close under another text, come from the terminal's record.
+    Returns whether questions were noted.
 
-    Of the children that cannot come few are visited: the next that may is looked up.
+    Few children that cannot come are visited: the next byte that may come is looked up.
     """
     scratch, hints = c.scratch, c.room
     has_questions, own_end = False, 0  # nodes before `own_end` are below a key or string that left the list
-    # By depth, two words: the next byte that may come among the children of a node, and where these end.
+    # `hints` has two words for each depth: the next byte that may come there, and the end of the siblings.
     hints[2], hints[3] = -1, last
     while node < last:
         word = nodes[node]
@@ -179,7 +196,8 @@ def walk_nodes(
             hint = skip(hints, 2 * depth)
             if hint[0] < byte:
                 hint[0] = next_possible_byte(c, s, byte, has_list)
-            # Children ascend by their bytes. This one cannot come; where no later one can, all are left.
+            # Children ascend by their bytes. This one cannot come; where no later one can, all are passed
+            # over.
             if hint[0] != byte:
                 node = end if hint[0] < 256 else hint[1]
                 continue
@@ -209,7 +227,7 @@ def walk_nodes(
             else:
                 emit_tokens(c, ids, starts[slot - 1], starts[slot])
         if closes or (has_list and d.lexeme & STATE_BITS == NO_STATE):
-            own_end = end  # of no terminal
+            own_end = end  # The record has no tokens below: all of them are collected here.
         elif has_list and d.side_node <= 0 and (d.mode == M_STRING or d.position < 0):
             node = end
             continue
@@ -222,9 +240,12 @@ def walk_nodes(
 def walk_leftover(
     c: JsonContext, holder: LexemeContext, leftover: Leftover, vague: bool, skips_marked: bool
 ) -> bool:
-    """Collect the tokens whose bytes after a terminal may follow: from the registers in scratch block 0, or,
-    where their first byte closes the terminal, in block 1. `vague`: all are to be tried one by one. Returns
-    whether something had to be asked."""
+    """Collect the tokens of a leftover whose bytes after the end of the terminal may follow.
+
+    The registers after the end are in scratch block 0; in block 1 where the first byte of the trie closes the
+    terminal. `holder`: the block of the record. `vague`: all tokens are to be read one by one.
+    `skips_marked`: marked tokens are left out. Returns whether questions were noted.
+    """
     trie = holder.tries[leftover.trie]
     has_questions = False
     nodes = nodes_of(holder, trie)
@@ -243,9 +264,12 @@ def walk_leftover(
 
 @jit
 def walk_node(c: JsonContext, node: int, depth: int, walk_mode: int) -> bool:
-    """Collect the tokens at a node of the vocabulary's trie and below it (depth 1: below it alone) that may
-    follow from the registers in scratch block 0. Returns whether something had to be asked. For example
-    `walk_node(c, quote, 1, LISTED)` has the tokens that go on after an opening quote."""
+    """Collect the allowed tokens at a node of the vocabulary's trie and below it; with `depth` 1 only below
+    it.
+
+    The registers before them are in scratch block 0. Returns whether questions were noted. For example,
+    `walk_node(c, quote, 1, LISTED)` collects the tokens that go on after an opening quote.
+    """
     v = c.vocabulary
     end = end_of(v.trie[node])
     return walk_nodes(c, v.trie, v.slot_start, v.slot_ids, node + depth, end, depth, 0, walk_mode)
@@ -253,12 +277,12 @@ def walk_node(c: JsonContext, node: int, depth: int, walk_mode: int) -> bool:
 
 @jit
 def walk_all(c: JsonContext, walk_mode: int) -> bool:
-    """Collect all tokens that may follow from the registers in scratch block 0. Returns whether something had
-    to be asked."""
+    """Collect all tokens that are allowed after the registers in scratch block 0. Returns whether questions
+    were noted."""
     has_questions, byte = False, 0
     while byte < 256:
         byte = next_possible_byte(c, c.scratch[0], byte, walk_mode == LISTED)
-        node = c.vocabulary.first[byte]  # the byte 256 has an entry, too: no node
+        node = c.vocabulary.first[byte]  # `first` has an entry for 256, too: no node
         if byte < 256 and node >= 0 and walk_node(c, node, 0, walk_mode):
             has_questions = True
         byte += 1
@@ -267,7 +291,7 @@ def walk_all(c: JsonContext, walk_mode: int) -> bool:
 
 @jit
 def emit_at(c: JsonContext, node: int) -> None:
-    """Add the tokens that end at a node of the vocabulary."""
+    """Add the tokens that end at a node of the vocabulary's trie to the buffer."""
     v = c.vocabulary
     slot = slot_of(v.trie[node])
     if slot > 0:

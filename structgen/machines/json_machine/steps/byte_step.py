@@ -1,14 +1,21 @@
-"""One byte of JSON text: the compiled transition of the machine (RFC 8259 text, the network's meaning,
-the policies).
+"""One byte of JSON text: `step_byte` takes the registers of a state to those of the state after the byte.
+
+It knows RFC 8259, and the policies of white space and escapes. What the schema allows is in tables, which
+Python has filled from the grammar's *network*, the schema as numbers:
+
+- A *place* is what the schema asks of one value: which kinds of values may begin, e.g. only a string.
+- An *outcome* is the number of what a finished value has met of its place.
+- A *residue* is how far an object or array has come, and what it still owes.
+- A *frame* is an open object or array; frames are the stack, shared by all states.
+- A state is *structural* between the tokens of JSON: not inside a string, key, numeral or word.
 
 The text of JSON is a deterministic pushdown language, so a state is one set of registers
-(`json_blocks.JsonState`) over a shared, hash-consed stack. Everything that the schema means has been asked of
-the network and lies in tables. A row that is not there yet is noted as a question (json_blocks.Q_*), and the
-step answers ASK.
+(`json_blocks.JsonState`) and a stack. Where a row of a table is not there yet, a question is noted
+(json_blocks.Q_*), and the step answers ASK: Python answers the question, and the step is made again.
 
-Names in all compiled modules of this room: `c` is the context of the grammar, `d` the registers that a
-function changes, `s` the registers before the byte. Bytes are numbers: 34 is a quote, 92 a backslash, 44 a
-comma, 58 a colon, 91 and 93 are brackets, 123 and 125 braces.
+Names in all compiled modules of this room: `c` is the block of the grammar, `d` the registers that a function
+changes, `s` the registers before the byte. Bytes are numbers: 34 is a quote, 92 a backslash, 44 a comma, 58 a
+colon, 91 and 93 are brackets, 123 and 125 braces.
 """
 
 from __future__ import annotations
@@ -104,7 +111,7 @@ def open_brackets(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def deepest_after_token(c: JsonContext, d: JsonState) -> int:
-    """Return the most brackets open after any token that may follow, -1 when that must be asked."""
+    """Return the most brackets that can be open after the next token of JSON; -1: a question was noted."""
     mode = d.mode
     level = open_brackets(c, d)
     if mode == M_END:
@@ -126,10 +133,12 @@ def deepest_after_token(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def bounded_space(run_state: int, byte: int) -> int:
-    """Return the run of white space after one more byte of it, or -1 where neither bounded form goes on.
+    """Return the packed run of white space after one more byte; -1: bounded white space cannot go on so.
 
-    Bits 0-3: characters, 9 for more than 8; 4-5: 0 nothing yet, 1 a CR, 2 a line break and blanks, 3 anything
-    else; from 6 on: the blanks after the line break. How many blanks there may be is the caller's to say.
+    There are two bounded forms (`is_bounded`): at most eight characters, or a line break and blanks. A run is
+    packed into one number. Bits 0-3: the number of characters, 9 for more than 8. Bits 4-5: 0 nothing is
+    written, 1 a carriage return, 2 a line break and blanks, 3 anything else. From bit 6 on: the number of
+    blanks after the line break. The caller checks how many blanks are allowed.
     """
     count = run_state & 15
     form = (run_state >> 4) & 3
@@ -150,7 +159,7 @@ def bounded_space(run_state: int, byte: int) -> int:
         else:
             form = 3
     if form == 3:
-        blanks = 0  # they make no difference any more: so states are fewer
+        blanks = 0  # Only the count of characters matters now: without the blanks there are fewer states.
         if count > 8:
             return -1
     return count | (form << 4) | (blanks << 6)
@@ -164,14 +173,17 @@ def run_without_count(run_state: int) -> int:
 
 @jit
 def is_bounded(run_state: int, level: int) -> bool:
-    """Return whether bounded white space may stand before a token that leaves so many brackets open: up to
-    eight characters of any kind, or a line break and up to eight blanks for each bracket."""
+    """Return whether a run of white space is allowed before a token that leaves `level` brackets open.
+
+    Allowed are up to eight characters of any kind, or a line break and up to eight blanks for each bracket.
+    `run_state` is packed as in `bounded_space`.
+    """
     return run_state & 15 <= 8 or run_without_count(run_state) >> 6 <= 8 * level
 
 
 @jit
 def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte of white space."""
+    """Take one byte of white space, as far as the policy allows it: YES, NO or ASK."""
     policy = c.space
     run_state = d.position
     mode = d.mode
@@ -216,7 +228,7 @@ def space_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def indent_step(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte of white space between the lines of json.dumps(indent=...)."""
+    """Take one byte of the white space that json.dumps(indent=...) writes between lines: YES, NO or ASK."""
     mode = d.mode
     run_state = d.position
     # A line break and the indentation: of one level less before the bracket that closes. A comma stands
@@ -245,8 +257,11 @@ def indent_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool:
-    """Return whether the white space written may stand before a token that leaves `after` brackets open.
-    `closes`: the token is a bracket that closes, as in `space_allows(c, d, level - 1, True)`."""
+    """Return whether the white space that is written is allowed before the next token of JSON.
+
+    `after`: the number of brackets that are open after the token. `closes`: the token is a closing bracket,
+    as in `space_allows(c, d, level - 1, True)`.
+    """
     policy = c.space
     run_state = d.position
     mode = d.mode
@@ -272,10 +287,11 @@ def space_allows(c: JsonContext, d: JsonState, after: int, closes: bool) -> bool
 
 @jit
 def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
-    """Leave a finished value: the registers become the state of the object, array or document around it."""
+    """Leave a finished value with an outcome: the registers become those of the object, array or document
+    around it. Returns YES, ASK or VAGUE; OUT where a terminal was read by itself (SENTINEL)."""
     frame = d.frame
     if frame == SENTINEL:
-        # A terminal is looked at by itself: the outcome is handed back in a register.
+        # A terminal is read by itself: the outcome is answered in a register.
         d.lexeme = outcome
         return OUT
     if frame == NO_FRAME:
@@ -294,7 +310,7 @@ def close_value(c: JsonContext, d: JsonState, outcome: int) -> int:
 
 @jit
 def number_step(c: JsonContext, state: int, byte: int) -> int:
-    """Return the numeral's next state, or -1: none."""
+    """Return the state of a numeral's automaton after a byte; -1: the numeral cannot go on so."""
     # the columns of number automata: ten digits, then the signs - + . e E
     column = 15
     if byte >= 48 and byte <= 57:
@@ -316,8 +332,11 @@ def number_step(c: JsonContext, state: int, byte: int) -> int:
 
 @jit
 def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool) -> int:
-    """Return the frame under a value of a place that begins at a structural state with `level` open brackets
-    (-1: the root's), or -2 when something must be asked; `opens`: the value is an object or an array."""
+    """Return the frame around a value that begins at the structural state `d`; it is made if it is new.
+
+    `place`: the place of the value. `level`: the number of open brackets before it. `opens`: the value is an
+    object or an array. Returns NO_FRAME (-1) for the document's own value, -2 where a question was noted.
+    """
     mode = d.mode
     if mode == M_DOC:
         return NO_FRAME
@@ -330,21 +349,24 @@ def push_frame(c: JsonContext, d: JsonState, place: int, level: int, opens: bool
     t.key = d.lexeme if mode == M_VALUE else -1
     t.parent = d.frame
     t.depth = level
-    # Both bounds stand with 1 added, 0 for unknown: so their sum has 1 too many, and one unknown makes it 0.
+    # Each bound is kept with 1 added, and 0 means unknown. So the sum has 1 too many.
     rest = 1 if d.frame < 0 else c.frames[d.frame].rest
     tail = c.residues[d.residue].tail
     t.place = place
     t.rest = rest + tail - 1 if rest > 0 and tail > 0 else 0
-    # Five words are the key: depth and bounds follow from them, and equal stacks are one frame.
+    # The first five words are the key. The others follow from them, so equal stacks are one frame.
     frame = intern_row(c, c.frames, 5, t)
     return frame if frame >= 0 else -2
 
 
 @jit
 def value_start(c: JsonContext, row: PlaceRow, byte: int, is_numeral: bool) -> int:
-    """Return how a value begins that may stand at a place, by its first byte: the row of a string or of a
-    residue, the state of a numeral, the outcome of a literal; -1 where none begins so. For example
-    `value_start(c, row, 123, False)` is the residue of an object of which nothing is written."""
+    """Return how a value of a place begins with a byte; -1: no value of the place does.
+
+    It is the residue of an object or array, the row of a string, the state of a numeral after the byte, or
+    the outcome of true, false or null. `is_numeral`: the byte is a digit or a minus. For example,
+    `value_start(c, row, 123, False)` is the residue of an object of which nothing is written.
+    """
     if byte == 34:  # a quote
         return row.string
     if is_numeral:
@@ -362,8 +384,10 @@ def value_start(c: JsonContext, row: PlaceRow, byte: int, is_numeral: bool) -> i
 
 @jit
 def begin_string(c: JsonContext, d: JsonState, string: int, frame: int) -> None:
-    """Take the quote that opens a string with a row of `string_specs`, above a frame: for example
-    `begin_string(c, d, row.string, NO_FRAME)` at the beginning of a document."""
+    """Take the quote that opens a string. `string`: its row of `string_specs`; `frame`: the frame around it.
+
+    For example, `begin_string(c, d, row.string, NO_FRAME)` begins a document that is a string.
+    """
     spec = c.string_specs[string]
     if spec.kind == 0:
         set_structural(d, M_STRING, string, 0, frame)
@@ -378,7 +402,7 @@ def begin_string(c: JsonContext, d: JsonState, string: int, frame: int) -> None:
 
 @jit
 def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take the first byte of a value at a structural state."""
+    """Take the first byte of a value at a structural state: YES, NO or ASK."""
     place = value_place(c, d)
     if place < 0:
         return NO
@@ -399,7 +423,8 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
         return ASK
     values = item_values(c, d)
     if values != 0:
-        d.text = d.text | CAPTURE | (UNREAD if values == 2 else 0)  # the log of an item; its frame is pushed
+        # The log of an item begins here; its frame, which is made already, holds where.
+        d.text = d.text | CAPTURE | (UNREAD if values == 2 else 0)
     if byte == 123:
         set_structural(d, M_OBJECT, start, 0, frame)
         return known_residue(c, start)
@@ -427,7 +452,7 @@ def begin_value(c: JsonContext, d: JsonState, byte: int) -> int:
 @jit
 def literal_byte(literal: int, position: int) -> int:
     """Return a byte of true, false or null; 0 past its end."""
-    # the bytes of the words, the first of them lowest
+    # the bytes of "null", "true" and "false", the first byte lowest
     text = 0x6C6C756E
     if literal == 0:
         text = 0x65757274
@@ -461,7 +486,8 @@ def close_string(c: JsonContext, d: JsonState) -> int:
         outcome = string_outcome(c, spec, d.lexeme & STATE_BITS, d.position)
         if outcome < 0 or d.position < spec.min_length:
             return NO
-        # A word of the list beside the automaton has an outcome of its own.
+        # The string may be a word of the list beside its automaton (`StringRow.words`): such a word has an
+        # outcome of its own, -1 where it is excluded. -2: it is not a word of the list.
         if d.side_node > 0:
             list_outcome = listed_outcome(c, spec, d.side_node)
             if list_outcome == -1:
@@ -483,7 +509,7 @@ def close_key(c: JsonContext, d: JsonState) -> int:
     """Take the quote that closes a key: YES, NO, ASK or OUT."""
     prefix, residue, extras = d.position, d.residue, d.extras
     row = c.residues[residue]
-    # A key that is a name of the schema is never an extra one, also where that name may not come now.
+    # A key that the schema names is never an extra key, also where the name may not come now.
     if prefix >= 0:
         word = word_at_prefix(c, row.words, prefix)
         if word >= 0:
@@ -512,7 +538,7 @@ def close_key(c: JsonContext, d: JsonState) -> int:
         if extras < 0:
             return ASK
     elif extras & BLUR:
-        # a second key whose text was not followed: they may be equal
+        # This is the second key whose text was not followed. The two may be equal: the walk cannot decide.
         c.blur_level = 1
     else:
         extras |= BLUR
@@ -523,10 +549,11 @@ def close_key(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte inside a string, a word or a key."""
+    """Take one byte inside a string, a listed word or a key: a step's code (`layout.YES`)."""
     escape = (d.lexeme >> ESCAPE_SHIFT) & 15
-    if escape == 6:
-        # After a high surrogate: another escape, which may be the low one; or else it stands alone.
+    if escape == 6:  # the states of an escape are listed in `string_step`
+        # A high surrogate is written. A backslash may begin the low surrogate of the pair; after any other
+        # byte the high surrogate is alone.
         if byte == 92:
             lex = d.lexeme
             with_escape(d, 7, 0, (lex >> 48) & 0x3FF)
@@ -539,7 +566,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
     if byte == 34:
         return close_string(c, d)
     if byte == 92:
-        # The character is counted here, and not when its escape is complete: a bound is kept from the start.
+        # The character is counted when its escape begins: so no escape begins past the bound.
         code = count_character(c, d)
         if code != YES:
             return code
@@ -557,7 +584,7 @@ def text_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def close_container(c: JsonContext, d: JsonState) -> int:
-    """Take the bracket that closes an object or an array."""
+    """Take the bracket that closes an object or an array: a step's code (`layout.YES`)."""
     outcome = c.residues[d.residue].close
     if outcome < 0 or not space_allows(c, d, open_brackets(c, d) - 1, True):
         return NO
@@ -566,7 +593,7 @@ def close_container(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte between the tokens of JSON."""
+    """Take one byte between the tokens of JSON: a step's code (`layout.YES`)."""
     mode = d.mode
     if is_space(byte):
         return NO if mode == M_FINISHED else space_step(c, d, byte)
@@ -605,8 +632,11 @@ def structure_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def step_byte(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
-    """Return NO, YES, ASK, OUT, OUT_BEFORE or VAGUE; at YES the registers at `d` are those at `s` after one
-    more byte."""
+    """Write the registers after a byte to `d`, from the registers `s` before it.
+
+    Returns YES where the byte is allowed; else NO, ASK, OUT, OUT_BEFORE or VAGUE (`machine_core.layout`), and
+    `d` has no meaning then. Where an item's text matters, its log is followed.
+    """
     copy_block(s, d)
     code = plain_step(c, d, byte)
     if code == YES and d.text & CAPTURE != 0:
@@ -616,11 +646,11 @@ def step_byte(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
 
 @jit
 def plain_step(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte; the log of an item is left to the caller, but for the bytes of keys."""
+    """Take one byte without following the log of an item; only the bytes of keys are logged here."""
     mode = d.mode
     if mode == M_STRING or mode == M_KEY or mode == M_WORDS:
         code = text_step(c, d, byte)
-        # Where no token has some byte, a character or an escape may be begun that nothing can finish.
+        # Where some byte is in no token, a character or an escape may begin that no tokens can finish.
         may_lack_bytes = (
             c.lacks != 0 and d.mode == mode and (byte >= 128 or (d.lexeme >> ESCAPE_SHIFT) & 15 != 0)
         )

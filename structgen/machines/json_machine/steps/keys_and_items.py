@@ -1,22 +1,23 @@
 """Keys, strings and items that depend on the text before them.
 
-Is there a key left? A key that the object holds, or that the schema names, is no extra key any more. Where
-the automaton of extra keys goes on in finitely many ways only (`^x[ab]$`), all of them may be held already.
-Then nothing may come of the prefix, of the quote before it, or of the comma before that (`texts_left`).
+**Extra keys.** An *extra key* is a key that the schema does not name and the object does not hold yet. The
+automaton of extra keys may go on in finitely many ways only (`^x[ab]$`), and the object may hold all of them.
+Then no key can begin, and so neither its quote nor the comma before it may come (`texts_left`).
 
-Strings of an automaton beside which stands a list of words with outcomes of their own (`StringRow.words`):
-what an item must not be again, or may still equal. Such strings share the automaton, and its masks, with
-other strings. `side_node` is the prefix in the list while the string agrees with a word of it, 0 once it does
-not.
+**Listed words.** Beside the automaton of a string there may be a list of words with outcomes of their own
+(`StringRow.words`), e.g. the values that an item must not repeat. So many strings share one automaton and its
+masks. The register `side_node` is the prefix in the list while the string agrees with some word; else 0.
 
-Items whose value matters (`ir.ArrayMenu.values`): their text is followed while they are written. `text` then
-holds a log (CAPTURE), a chain of rows of `texts`: the bytes of the item without the white space between its
-tokens; keys decoded, between KEY_BEGINS and KEY_ENDS. The log of an item within an item goes on with that of
-the outer one, and the frame under each holds where its own begins. When the item closes, the network is asked
-what follows a value like that. Walks that fill masks do not follow the text: the log is then empty, and the
-network is asked what follows any value (`Network.after_unread`). What may be written of the item after such a
-one (UNREAD) is told where many values go on with it; where not, the step is VAGUE, and the tokens are tried
-one by one.
+**Items whose text matters** (`ir.ArrayMenu.values`), e.g. under `uniqueItems`. Their text is followed in a
+*log*, a chain of rows of `texts`, whose last row is in the register `text` (CAPTURE). It has the bytes of the
+item without the white space between tokens; keys are decoded, between KEY_BEGINS and KEY_ENDS. An item inside
+an item continues the log of the outer one; its frame holds where its own part begins. When the item closes,
+the network is asked what follows a value with this text.
+
+Walks that fill masks do not follow the text. The log is then empty, and the network is asked what follows an
+item of any text (`Network.after_unread`). The next item is then written after an unread one (UNREAD). Its
+bytes are allowed while many values can still come of them; where few can, the step is VAGUE, and the tokens
+are tried one by one.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ from structgen.machines.machine_core.interning import ask_room, intern_row, note
 from structgen.machines.machine_core.layout import ASK, NO, VAGUE, YES
 
 _DEEP = 48
-"""Bytes after which texts are not told apart any more."""
+"""The number of bytes after which `texts_left` counts all texts that go on as one."""
 
 
 @jit
@@ -88,8 +89,8 @@ def listed_byte(column: int) -> int:
 def is_left(
     c: JsonContext, string: int, words: int, state: int, prefix: int, set_node: int, count: int
 ) -> bool:
-    """Return whether a text that ends here is one of those that `texts_left` counts, which says what the
-    parameters are."""
+    """Return whether a text that ends here counts in `texts_left`; the parameters are those of
+    `texts_left`."""
     word = word_at_prefix(c, words, prefix) if prefix >= 0 else -1
     if set_node > 0 and c.sets[set_node].member != 0:
         return False
@@ -104,8 +105,10 @@ def is_left(
 
 @jit
 def put_level(level: TextsLevel, state: int, prefix: int, set_node: int, count: int) -> None:
-    """Write the level of a text of which nothing is tried yet: `put_level(top, state, -1, 0, 0)` where
-    neither list nor set matters."""
+    """Write a level of the search in `texts_left`, of which no column is tried yet.
+
+    For example, `put_level(top, state, -1, 0, 0)` is a level at which neither list nor set matters.
+    """
     level.state = state
     level.prefix = prefix
     level.set_node = set_node
@@ -124,13 +127,15 @@ def texts_left(
     count: int,
     needed_count: int,
 ) -> int:
-    """Return how many texts that the automaton accepts from `state` are neither in the word list nor in the
-    set, up to `needed_count`; or -1 when something must be asked. The answer is a lower bound, and 0 only
-    where there is none: what goes on for long outside list and set counts once. `string`: -1: the texts are
-    keys; else the row of a string, of which `count` characters are written: its bounds hold, and its listed
-    words count that have an outcome.
+    """Count the texts of an automaton from `state` on that are neither in a word list nor in a set.
 
-    For example `texts_left(c, -1, words, state, prefix, 0, 0, 1)` is 0 where each key that goes on from a
+    `words`, `prefix`: the list, and the prefix of it that is written (-1: the list does not matter).
+    `set_node`: the node of the set that is reached (0: none). `string`: -1: the texts are keys; else the row
+    of a string, of which `count` characters are written. The bounds of its length hold, and its listed words
+    count if they have an outcome. The count stops at `needed_count`. It is a lower bound, and 0 only where
+    there is no such text. -1: a question was noted.
+
+    For example, `texts_left(c, -1, words, state, prefix, 0, 0, 1)` is 0 where each key that goes on from a
     state is a name of the list. Cost: the size of list and set under `prefix` and `set_node`, times the width
     of the automaton.
     """
@@ -166,8 +171,8 @@ def texts_left(
             continue
         prefix_after = narrow_prefix(c, words, top.prefix, byte) if top.prefix >= 0 else -1
         node_after = set_step(c, top.set_node, byte) if top.set_node > 0 else 0
-        # Outside list and set each text counts, and some text goes on from every state of the automaton. So
-        # one is found, without going on to its end.
+        # Outside list and set every text counts, and from each state of the automaton some text can be
+        # finished. So one text is counted here without reading it to its end.
         if prefix_after < 0 and node_after <= 0 and (texts + 1 >= needed_count or level >= _DEEP):
             texts += 1
             continue
@@ -181,9 +186,12 @@ def texts_left(
 
 @jit
 def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, set_node: int, extras: int) -> int:
-    """Return YES, NO or ASK: is some extra key left that goes on from `state`? `extras`: the set of the
-    object, which may be blurred; a walk that cannot tell then says so (`JsonContext.blur_level`)."""
-    # Of a free key endlessly many texts are left. Outside list and set nothing is taken away.
+    """Return YES, NO or ASK: does some extra key go on from `state`?
+
+    `prefix`: the prefix in the list of names; `set_node`: the node in the set of keys that the object holds;
+    `extras`: that set. Where the set has BLUR, and the walk cannot decide, `JsonContext.blur_level` is set.
+    """
+    # A free key goes on in endlessly many ways. Outside list and set no text is excluded.
     is_blurred = extras & BLUR != 0
     if state < MIDDLES or (prefix < 0 and set_node <= 0 and not is_blurred):
         return YES
@@ -199,14 +207,14 @@ def fresh_left(c: JsonContext, residue: int, state: int, prefix: int, set_node: 
 
 @jit
 def all_names(c: JsonContext, residue: int) -> int:
-    """Return the prefix of all names of an object's list, -1 where there are none."""
+    """Return the empty prefix, which all names of an object's list have; -1: the list is empty."""
     words = c.word_lists[c.residues[residue].words].count
     return prefix_of(0, words, 0) if words > 0 else -1
 
 
 @jit
 def may_continue(c: JsonContext, d: JsonState) -> int:
-    """Return YES, NO or ASK: may another member or item come?"""
+    """Return YES, NO or ASK: may another member or item come in the object or array?"""
     residue, extras = d.residue, d.extras
     row = c.residues[residue]
     if row.offers_names > 0 or row.item >= 0:
@@ -221,7 +229,7 @@ def may_continue(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def listed_outcome(c: JsonContext, spec: StringRow, prefix: int) -> int:
-    """Return the outcome of the word that a prefix is, -1 where it is excluded, -2 where none ends."""
+    """Return the outcome of the listed word that ends at a prefix; -1: it is excluded; -2: no word ends."""
     word = word_at_prefix(c, spec.words, prefix)
     if word < 0:
         return -2
@@ -230,8 +238,8 @@ def listed_outcome(c: JsonContext, spec: StringRow, prefix: int) -> int:
 
 @jit
 def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take a decoded byte in the list beside a string's automaton: YES, NO where nothing is left that could
-    come of the string, or ASK."""
+    """Take a decoded byte in the list beside a string's automaton: YES or ASK; NO where every way to complete
+    the string is an excluded word."""
     prefix = d.side_node
     if prefix <= 0:
         return YES
@@ -241,7 +249,7 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
     if prefix < 0:
         return YES
     state = d.lexeme & STATE_BITS
-    # All that goes on may be excluded words: one text that is not must be left.
+    # All words that go on may be excluded: there must be one text that is not.
     texts = texts_left(c, d.residue, spec.words, state, prefix, 0, d.position, 1)
     if texts < 0:
         return ASK
@@ -250,8 +258,8 @@ def follow_list(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def item_values(c: JsonContext, d: JsonState) -> int:
-    """Return 0 unless a value that begins here is an item whose value matters; 2 where the value of the one
-    before it has not been read."""
+    """Return whether a value that begins here is an item whose text matters: 0 no; 1 yes; 2 yes, and the text
+    of the item before it was not followed (`ResidueRow.values`)."""
     mode = d.mode
     if mode != M_ARRAY and mode != M_NEXT:
         return 0
@@ -260,8 +268,10 @@ def item_values(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def append_to_log(c: JsonContext, d: JsonState, label: int) -> int:
-    """Add a label to the log, or a byte to the extra key written so far: YES, or ASK when room must be made.
-    Walks that fill masks leave it out (see BLUR)."""
+    """Add a label to the log of an item, or a byte to the extra key: YES; ASK where room was asked for.
+
+    Walks that fill masks (`precise` 0) do not follow texts: they clear the log (see BLUR).
+    """
     text = d.text
     if c.precise == 0:
         d.text = text & (CAPTURE | UNREAD)
@@ -278,7 +288,7 @@ def append_to_log(c: JsonContext, d: JsonState, label: int) -> int:
 
 @jit
 def many_strings(c: JsonContext, d: JsonState) -> bool:
-    """Return whether two strings or more go on from the registers of one, as far as that shows quickly."""
+    """Return whether two or more strings can come of the registers inside a string. False: perhaps not."""
     spec = c.string_specs[d.residue]
     state = d.lexeme & STATE_BITS
     if d.lexeme >> ESCAPE_SHIFT != 0:
@@ -293,8 +303,10 @@ def many_strings(c: JsonContext, d: JsonState) -> bool:
 
 @jit
 def many_numbers(c: JsonContext, state: int) -> bool:
-    """Return whether two digits other than 0 may come next in a numeral of which one character is written:
-    they are two values, whatever follows."""
+    """Return whether two digits from 1 to 9 may come next in a numeral of which one character is written.
+
+    They make two different values, whatever follows.
+    """
     columns = skip(c.numbers, 16 * state)
     digits = 0
     for digit in range(1, 10):
@@ -305,8 +317,10 @@ def many_numbers(c: JsonContext, state: int) -> bool:
 
 @jit
 def among_literals(c: JsonContext, d: JsonState) -> bool:
-    """Return whether the registers are in an item of an array whose items may be literals. After such a one
-    what is written of the next would be VAGUE: a literal is one value."""
+    """Return whether the registers are in an item of an array whose items may be true, false or null.
+
+    A literal is one value only; so each byte of an item after an unread one would be VAGUE there.
+    """
     frame = d.frame
     if frame < 0:
         return False
@@ -320,8 +334,8 @@ def among_literals(c: JsonContext, d: JsonState) -> bool:
 
 @jit
 def may_differ(c: JsonContext, residue: int) -> int:
-    """Return YES, NO or ASK: do two values or more go on from a residue, until the value of a key is read? NO
-    says nothing."""
+    """Return YES, NO or ASK: are two or more objects (or arrays) possible from a residue on, whichever key
+    comes next, until its value is read? NO: perhaps not."""
     answer = c.residues[residue].may_differ
     if answer == 0:
         note_question(c, Q_MAY_DIFFER, residue, 0, 0)
@@ -331,16 +345,19 @@ def may_differ(c: JsonContext, residue: int) -> int:
 
 @jit
 def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
-    """Take a byte that was accepted, from the registers at `s` to those at `d`, into the log:
-    YES, ASK or VAGUE. For example `follow_item(c, s, d, 44)` appends a comma between two items."""
+    """Add a byte that was accepted to the log of an item: YES, ASK or VAGUE.
+
+    `s`: the registers before the byte; `d`: those after it. For example, `follow_item(c, s, d, 44)` appends
+    the comma between two items of an item.
+    """
     mode, mode_before = d.mode, s.mode
     if mode == M_KEY and mode_before == M_KEY:
         return YES  # the bytes of keys were appended when they were decoded (`string_step.feed_byte`)
     if mode != M_STRING and mode != M_WORDS and is_space(byte):
         return YES
     if d.text & UNREAD != 0:
-        # The item before was not read. What is written of this one tells nothing only as long as at least two
-        # values go on with it: one of them may be excluded.
+        # The text of the item before is not known, so one value may be excluded, but not which. What is
+        # written of this item is safe as long as at least two values can come of it.
         if mode == M_STRING and many_strings(c, d):
             return YES
         if mode == M_NUMBER and mode_before != M_NUMBER:
@@ -356,8 +373,10 @@ def follow_item(c: JsonContext, s: JsonState, d: JsonState, byte: int) -> int:
 
 @jit
 def close_item(c: JsonContext, d: JsonState, frame: FrameRow, outcome: int) -> int:
-    """Leave a finished item whose value matters: YES, ASK or VAGUE. `frame`: the row of the frame under it,
-    as in `close_item(c, d, c.frames[d.frame], outcome)`."""
+    """Leave a finished item whose text matters: YES, ASK or VAGUE.
+
+    `frame`: the row of the frame around it, as in `close_item(c, d, c.frames[d.frame], outcome)`.
+    """
     outer_residue = frame.residue
     if c.residues[outer_residue].values == 2:
         return VAGUE

@@ -1,8 +1,15 @@
 """One byte inside a string, a key or a listed word: its decoded text, and escapes (RFC 8259, section 7).
 
-In `lexeme`: the automaton's state (28 bits), the escape's state (4), digits read (16), high surrogate (10).
-States of an escape: 0 none, 1 after the backslash, 2..5 after \\u and 0..3 digits, 6 after a high surrogate,
-7 after it and a backslash, 8..11 after it and \\u and 0..3 digits.
+String automata read the *decoded* text: `\\n` in JSON is one line feed. They have a *column* for each byte of
+UTF-8, and one for a lone surrogate. A *unit* is one 16-bit number of UTF-16, written as `\\u` and four
+digits. A character beyond 0xFFFF is a pair of units: a *high surrogate* (0xD800 to 0xDBFF) and a *low
+surrogate* (0xDC00 to 0xDFFF). A surrogate without its partner is *lone*. An *extra key* is one that the
+schema does not name. Functions whose name ends in `alive` ask whether anything can come of what is written.
+
+The register `lexeme` has four parts, from bit 0: the automaton's state (28 bits), the state of the escape
+(4), the value of its digits so far (16), and the lower ten bits of a high surrogate before it (10). The
+states of an escape: 0 none; 1 after the backslash; 2 to 5 after `\\u` and 0 to 3 digits; 6 after a high
+surrogate; 7 after it and a backslash; 8 to 11 after it, `\\u` and 0 to 3 digits.
 """
 
 from __future__ import annotations
@@ -44,16 +51,17 @@ from structgen.machines.machine_core.interning import note_question
 from structgen.machines.machine_core.layout import ASK, NO, YES
 
 _FIRST_BLOCK, _LEVELS = 9, 14
-"""Spare blocks for what was begun: more than an escape of two halves has bytes; then as many for the bytes
-that were tried last."""
+"""The number of the first spare block of registers in `can_finish`, and the number of its levels: more than
+an escape of two units has bytes. As many blocks after these hold the byte that was tried last at each
+level."""
 
 
 @jit
 def can_complete_word(c: JsonContext, d: JsonState) -> int:
-    """Return YES, NO or ASK: can a key or a word be completed from its registers (escapes apart)?
+    """Return YES, NO or ASK: can a key or a listed word be completed from its registers (escapes apart)?
 
-    Where no extra key is left that begins so, the automaton's state is dropped (NO_STATE). The record of the
-    automaton alone then has too many tokens, and the walk is told so (`JsonContext.blur_level`).
+    Where no extra key begins so, the automaton's state becomes NO_STATE. A mask from the record of that state
+    would then have too many tokens; `JsonContext.blur_level` tells the walk of the mask.
     """
     prefix = d.position
     if d.mode != M_KEY:
@@ -66,17 +74,17 @@ def can_complete_word(c: JsonContext, d: JsonState) -> int:
             return count_left
         c.blur_level = 1
         d.lexeme = d.lexeme | NO_STATE
-    # only a name of the list can come of it now
+    # Now the key can only become a name of the list.
     return YES if prefix >= 0 and is_name_offered(c, residue, prefix) else NO
 
 
 @jit
 def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
-    """Take a byte, by its column, in the automaton of a string: YES, NO or ASK."""
+    """Take a byte of decoded text, by its column, in the automaton of a string: YES, NO or ASK."""
     lex = d.lexeme
     target = string_step(c, lex & STATE_BITS, column)
     if target == UNASKED:
-        # a text of a grammar: its states are made when a text reaches them
+        # The string is a text of a grammar, whose states are made when a text reaches them.
         note_question(c, Q_STRING, lex & STATE_BITS, column, 0)
         return ASK
     if target < 0 or not near_enough(c, c.string_specs[d.residue], target, d.position):
@@ -87,7 +95,7 @@ def feed_automaton(c: JsonContext, d: JsonState, column: int) -> int:
 
 @jit
 def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
-    """Follow a byte of a key in the list of names and in the set of keys written."""
+    """Follow a byte of a key in the list of names, and in the set of keys that the object holds."""
     prefix, list_prefix = d.position, d.side_node
     if prefix >= 0:
         row = c.residues[d.residue]
@@ -98,8 +106,10 @@ def follow_lists(c: JsonContext, d: JsonState, byte: int) -> None:
 
 @jit
 def feed_byte(c: JsonContext, d: JsonState, column: int) -> int:
-    """Take one byte of the decoded text of a string, a key or a word, by its column in string automata: YES,
-    NO or ASK. `lexeme` keeps its escape bits."""
+    """Take one byte of decoded text, by its column, in a string, a key or a listed word: YES, NO or ASK.
+
+    The bits of `lexeme` for the escape stay as they are.
+    """
     mode = d.mode
     lex = d.lexeme
     byte = listed_byte(column)
@@ -129,7 +139,7 @@ def feed_byte(c: JsonContext, d: JsonState, column: int) -> int:
 
 @jit
 def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take a byte after which only a named key can come: forget the registers that only extra keys need."""
+    """Take a byte after which the key can only be a named one: clear the registers that extra keys need."""
     d.side_node = 0
     if d.text & CAPTURE != 0:
         return append_to_log(c, d, byte)
@@ -139,7 +149,7 @@ def no_extra(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def utf8_size(point: int) -> int:
-    """Return how many bytes UTF-8 has for a code point."""
+    """Return the number of bytes that UTF-8 has for a code point."""
     if point < 0x80:
         return 1
     if point < 0x800:
@@ -149,15 +159,18 @@ def utf8_size(point: int) -> int:
 
 @jit
 def feed_point(c: JsonContext, d: JsonState, point: int, omitted_bytes: int) -> int:
-    """Take the bytes of one code point of the decoded text (a lone surrogate included), but for the last
-    `omitted_bytes` of them: YES, NO or ASK."""
+    """Take the bytes of one code point of decoded text, without its last `omitted_bytes` bytes: YES, NO or
+    ASK.
+
+    The code point may be a lone surrogate.
+    """
     size = utf8_size(point)
     for at in range(size - omitted_bytes):
         column = (point >> (6 * (size - 1 - at))) & 63 | 0x80  # a continuation byte: six bits
         if at == 0:
             # The lead byte has as many leading ones as the character has bytes: 0xF00 >> 2 ends in 0xC0.
             # UTF-8 has no lone surrogates: automata have a column for them.
-            is_lone = point >= 0xD800 and point < 0xE000
+            is_lone = point >= 0xD800 and point < 0xE000  # all surrogates
             lead = (0xF00 >> size) & 0xFF if size > 1 else 0
             column = LONE_COLUMN if is_lone else lead | (point >> (6 * (size - 1)))
         code = feed_byte(c, d, column)
@@ -168,7 +181,7 @@ def feed_point(c: JsonContext, d: JsonState, point: int, omitted_bytes: int) -> 
 
 @jit
 def count_character(c: JsonContext, d: JsonState) -> int:
-    """Count one more character of a string whose length is bounded; NO where it would be too long."""
+    """Count one more character of a string whose length is bounded: YES; NO where it would be too long."""
     if d.mode != M_STRING:
         return YES
     spec = c.string_specs[d.residue]
@@ -179,15 +192,18 @@ def count_character(c: JsonContext, d: JsonState) -> int:
             return NO
         d.position = count + 1
     elif count < spec.counted_to:
-        # Beyond that a count makes no difference, and states stay few.
+        # Beyond `counted_to` the count makes no difference; without it there are fewer states.
         d.position = count + 1
     return YES
 
 
 @jit
 def with_escape(d: JsonState, escape: int, digits: int, high: int) -> None:
-    """Put the registers to a state of an escape (see the module), with the value of its digits so far, and
-    the ten bits of a high surrogate before: `with_escape(d, 0, 0, 0)` ends it."""
+    """Write the three parts of `lexeme` that belong to an escape (see the module).
+
+    `escape`: its state; `digits`: the value of its digits so far; `high`: the lower ten bits of a high
+    surrogate before it. For example, `with_escape(d, 0, 0, 0)` ends the escape.
+    """
     d.lexeme = (d.lexeme & STATE_BITS) | (escape << ESCAPE_SHIFT) | (digits << 32) | (high << 48)
 
 
@@ -199,9 +215,11 @@ def escapes_of(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
-    """Return YES, NO or ASK: may a code point of the aligned block of 64**size around `point` come next? Such
-    a block has all bytes of UTF-8 but the last `size` in common. For example `block_alive(c, d, 65, 0)` asks
-    for an A."""
+    """Return YES, NO or ASK: may some code point of a block come next?
+
+    The block is the aligned range of 64**size code points around `point`. Their UTF-8 differs in the last
+    `size` bytes only. For example, `block_alive(c, d, 65, 0)` asks for an A.
+    """
     t = c.work.spare[1]
     copy_block(d, t)
     with_escape(t, 0, 0, 0)
@@ -210,8 +228,11 @@ def block_alive(c: JsonContext, d: JsonState, point: int, size: int) -> int:
 
 @jit
 def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may a code point of low..high come next? They are all surrogates, or none is.
-    For example `range_alive(c, d, 0xDC00, 0xDFFF)` asks for a low surrogate."""
+    """Return YES, NO or ASK: may some code point from `low` to `high` come next?
+
+    Either all of them are surrogates, or none is. For example, `range_alive(c, d, 0xDC00, 0xDFFF)` asks for a
+    lone low surrogate.
+    """
     # The range is cut into blocks that are as large as possible: a large block that is dead needs one step.
     point = low
     while point <= high:
@@ -221,9 +242,9 @@ def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
             last = point | ((1 << (6 * size)) - 1)
             if point < 0xD800:
                 last = min(last, 0xD7FF)
-            # the first block of three or four bytes begins inside one
+            # The first characters of three and of four bytes, 0x800 and 0x10000, lie inside an aligned block.
             begins = point & ((1 << (6 * size)) - 1) == 0 or point == 0x800 or point == 0x10000
-            # A live block that reaches beyond the range says nothing: it is cut smaller.
+            # A live block that reaches beyond the range decides nothing: a smaller one is tried.
             code = block_alive(c, d, point, size)
             if code != YES or size == 0 or (last <= high and begins):
                 break
@@ -236,10 +257,13 @@ def range_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
 
 @jit
 def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may an escape for a 16-bit unit in low..high come next? For example
-    `units_alive(c, d, 0, 0xFFFF)` asks for any escape with four digits."""
+    """Return YES, NO or ASK: may an escape for a unit from `low` to `high` come next?
+
+    For example, `units_alive(c, d, 0, 0xFFFF)` asks for any escape with four digits.
+    """
     lone = escapes_of(c, d) == ESCAPES_ANY
-    # below the surrogates; above them; high ones, which begin a pair; and those that stand alone
+    # The parts: 0 units below the surrogates, 1 units above them, 2 high surrogates that begin a pair, 3 lone
+    # surrogates.
     for part in range(4):
         first = low
         last = min(high, 0xD7FF)
@@ -263,9 +287,11 @@ def units_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
 
 @jit
 def short_escape(byte: int) -> int:
-    """Return the code point of a two-character escape, or -1."""
-    if byte == 34 or byte == 92 or byte == 47:
+    """Return the code point of the escape that is a backslash and a byte, e.g. 10 for `n`; -1: there is
+    none."""
+    if byte == 34 or byte == 92 or byte == 47:  # a quote, a backslash, a slash
         return byte
+    # b, f, n, r, t
     if byte == 98:
         return 8
     if byte == 102:
@@ -287,14 +313,17 @@ def short_escape_of(point: int) -> bool:
 
 @jit
 def writes_as_dumps(policy: int) -> bool:
-    """Return whether strings are written as json.dumps does: one way for each."""
+    """Return whether a policy has strings as json.dumps writes them: each in one way only."""
     return policy == ESCAPES_CANONICAL or policy == ESCAPES_ASCII
 
 
 @jit
 def number_alive(c: JsonContext, d: JsonState, low: int, high: int) -> int:
-    """Return YES, NO or ASK: may a character come of which json.dumps writes a 16-bit unit in low..high by
-    its number? Without `ensure_ascii` they are control characters: `number_alive(c, d, 0, 0xFF)` tries 27."""
+    """Return YES, NO or ASK: may json.dumps write an escape with four digits from `low` to `high` next?
+
+    Without `ensure_ascii` it writes only control characters so: `number_alive(c, d, 0, 0xFF)` tries 27 of
+    them.
+    """
     for point in range(low, min(high, 31) + 1):
         code = NO if short_escape_of(point) else block_alive(c, d, point, 0)
         if code != NO:
@@ -312,7 +341,7 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
     value = (lex >> 32) & 0xFFFF
     high = (lex >> 48) & 0x3FF
     policy = escapes_of(c, d)
-    # The digits that are still to come may be any: the value so far is that of a range of units.
+    # Any digits may still come. So the digits so far stand for a range of units.
     if writes_as_dumps(policy) and escape < 6:
         missing_bits = 4 * (6 - max(escape, 2))
         answer = number_alive(c, d, value << missing_bits, ((value + 1) << missing_bits) - 1)
@@ -365,7 +394,7 @@ def escape_alive(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def hex_value(byte: int, lower: bool) -> int:
-    """Return the value of a hexadecimal digit, or -1."""
+    """Return the value of a hexadecimal digit; -1: it is none. `lower`: capital letters are refused."""
     if byte >= 48 and byte <= 57:
         return byte - 48
     if byte >= 97 and byte <= 102:
@@ -377,13 +406,16 @@ def hex_value(byte: int, lower: bool) -> int:
 
 @jit
 def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
-    """Return the digits that matter, of the `value` of those so far: in a free string only what tells
-    surrogates apart, so that states are few. After `\\ud9` in a free string, for example, the value
-    0xD9 becomes 0xD8: both begin a high surrogate."""
+    """Return the digits that are kept of an escape whose digits so far have a `value`; `escape`: its state.
+
+    In a free string only the kind of surrogate matters, and fewer values are fewer states. For example, after
+    `\\ud9` in a free string the value 0xD9 becomes 0xD8: both begin a high surrogate. Elsewhere all digits
+    are kept.
+    """
     free = d.mode == M_STRING and d.lexeme & STATE_BITS == FREE and d.side_node <= 0
     if not free or writes_as_dumps(escapes_of(c, d)):
         return value
-    # the digits read: 1 to 3 in states 3 to 5, and in 9 to 11; two of them tell high from low
+    # 1 to 3 digits are read in the states 3 to 5 and 9 to 11. Two digits tell high from low surrogates.
     digit_count = escape - 2 if escape < 8 else escape - 8
     if digit_count < 1:
         return value
@@ -400,7 +432,7 @@ def merged_digits(c: JsonContext, d: JsonState, escape: int, value: int) -> int:
 
 @jit
 def settle_lone(c: JsonContext, d: JsonState) -> int:
-    """Decide that the high surrogate before stood alone, where it may: YES, NO or ASK."""
+    """Take the high surrogate before as a lone one, where that is allowed: YES, NO or ASK."""
     if escapes_of(c, d) != ESCAPES_ANY:
         return NO
     high = (d.lexeme >> 48) & 0x3FF
@@ -410,14 +442,14 @@ def settle_lone(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def behind_lone(c: JsonContext, d: JsonState) -> int:
-    """Begin a character after a high surrogate that stands alone: YES, NO or ASK."""
+    """Take the high surrogate before as a lone one, and count the next character: YES, NO or ASK."""
     code = settle_lone(c, d)
     return count_character(c, d) if code == YES else code
 
 
 @jit
 def take_unit(c: JsonContext, d: JsonState, value: int) -> int:
-    """Take a finished four-digit escape."""
+    """Take a finished escape of four digits, by its value: YES, NO or ASK."""
     with_escape(d, 0, 0, 0)
     if value >= 0xD800 and value < 0xDC00:
         high = value - 0xD800
@@ -432,7 +464,7 @@ def take_unit(c: JsonContext, d: JsonState, value: int) -> int:
 
 @jit
 def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take the character after a backslash."""
+    """Take the byte after a backslash: YES, NO or ASK."""
     if byte == 117:
         with_escape(d, 2, 0, 0)
         return escape_alive(c, d)
@@ -445,7 +477,7 @@ def escape_begun(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
-    """Take one byte inside an escape (states 1 to 5, 7 to 11)."""
+    """Take one byte inside an escape, in the states 1 to 5 and 7 to 11: YES, NO or ASK."""
     lex = d.lexeme
     escape = (lex >> ESCAPE_SHIFT) & 15
     value = (lex >> 32) & 0xFFFF
@@ -470,7 +502,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
         return escape_alive(c, d)
     if escape == 5:
         if writes_as_dumps(policy) and (short_escape_of(value) or (value >= 32 and value < 127)):
-            return NO  # it has a shorter way
+            return NO  # json.dumps writes it in a shorter way.
         if policy == ESCAPES_CANONICAL and value >= 127:
             return NO
         return take_unit(c, d, value)
@@ -483,7 +515,7 @@ def escape_step(c: JsonContext, d: JsonState, byte: int) -> int:
 
 @jit
 def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
-    """Return YES, NO or ASK: does a text break off inside a character? `t` is a block to work in."""
+    """Return YES, NO or ASK: does the text at `d` end inside a character of UTF-8? `t`: spare registers."""
     state = d.lexeme & STATE_BITS
     answer = NO
     # It does if some continuation byte may come. The automaton answers most of it without a copy.
@@ -502,16 +534,17 @@ def is_inside(c: JsonContext, d: JsonState, t: JsonState) -> int:
 
 @jit
 def can_finish(c: JsonContext, d: JsonState) -> int:
-    """Return YES, NO or ASK: have tokens the bytes that finish the escape, or the character, that was begun?
+    """Return YES, NO or ASK: can the escape or character that was begun be finished with bytes of tokens?
 
-    Depth first: what may come next is tried where tokens have it, and goes on as far as anything can come.
+    Some bytes may be in no token (`JsonContext.absent`). The search is depth first over the bytes that may
+    come next, and ends at the first way that finishes.
     """
     spare = c.work.spare
     level = 0
     has_questions = False
     copy_block(d, spare[_FIRST_BLOCK])
-    # By level: the registers, and in a block of its own the byte that was tried last. 33 is before all bytes
-    # of escapes, the first of which is a quote (34): it says that the level is new.
+    # Each level has its registers, and a block of its own whose `mode` is the byte that was tried last. The
+    # first byte of an escape is a quote (34), so 33 means that the level is new.
     last = spare[_FIRST_BLOCK + _LEVELS]
     last.mode = 33
     while level >= 0:

@@ -1,9 +1,14 @@
 """Look-ups of compiled code in the tables: the network's answers, the automata, and lists of words.
 
-A row that is not there yet is asked for. A set of keys is hash-consed: equal sets are one number. Its rows
-are nodes (`label` 0; whether a member ends there; the first entry) and entries (1 + byte; the node under it;
-the next entry). Node and entry 0: empty. A prefix in a list of words is (low, high, position): the words
-low..high-1 share their first `position` bytes.
+A row that is not there yet is asked for. An *edge* is an answer of the network that is kept: the key
+(residue, key, outcome), and the residue that follows.
+
+A *set of keys* is a trie of rows of `sets`, and equal sets are one number. A *node* of it has `label` 0, in
+`member` whether a key ends there, and in `child` its first entry. An *entry* has 1 + its byte in `label`, in
+`member` the node under the byte, and in `child` the next entry. The number 0 is the empty set, and no entry.
+
+A *prefix* in a sorted list of words is (low, high, position): the words low to high - 1 share their first
+`position` bytes. In ["a", "ab", "b"] the prefix (0, 2, 1) is "a". It is packed into one number (`prefix_of`).
 """
 
 from __future__ import annotations
@@ -43,8 +48,10 @@ def is_space(byte: int) -> bool:
 
 @jit
 def set_structural(d: JsonState, mode: int, residue: int, extras: int, frame: int) -> None:
-    """Put the registers to a structural state with nothing of the next token written; a log goes on. For
-    example `set_structural(d, M_DOC, 0, 0, NO_FRAME)` is the state before a document."""
+    """Set the registers to a state with nothing of the next token of JSON written; a log goes on.
+
+    For example, `set_structural(d, M_DOC, 0, 0, NO_FRAME)` is the state before a document.
+    """
     d.mode = mode
     d.residue = residue
     d.extras = extras
@@ -59,8 +66,11 @@ def set_structural(d: JsonState, mode: int, residue: int, extras: int, frame: in
 
 @jit
 def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
-    """Fill the row of a plain object in declared order: the optional members up to the next required one are
-    on offer."""
+    """Fill the row of a residue of a plain object. Returns whether it is filled; else room was asked for.
+
+    The names come in their declared order, so the names from this position up to the next required one may
+    come next.
+    """
     shape = c.plain_objects[row.plain]
     count, index = shape.count, row.index
     used = c.children.count
@@ -71,8 +81,8 @@ def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
     arrays = skip(table, shape.arrays)
     is_required = arrays[2 * count + index]
     name_count = 0
-    # Names are sorted, and each has its position in the declared order, and the place of its value. A name
-    # before `index` is written or left out; one after the next required name must wait.
+    # `arrays` has two words for each sorted name: its declared position, and the place of its value. A name
+    # before `index` is written or was passed over; a name after the next required one must wait.
     for i in range(count):
         declared_place, place = arrays[2 * i], arrays[2 * i + 1]
         if declared_place < index or declared_place > is_required:
@@ -95,7 +105,7 @@ def fill_plain(c: JsonContext, row: ResidueRow) -> bool:
 
 @jit
 def known_residue(c: JsonContext, residue: int) -> int:
-    """Return YES if a residue's row is there; if not, ask for it, and return ASK."""
+    """Return YES if a residue's row is filled; else fill it or ask for it, and return YES or ASK."""
     row = c.residues[residue]
     if row.status == 0:
         if row.plain >= 0:
@@ -107,7 +117,7 @@ def known_residue(c: JsonContext, residue: int) -> int:
 
 @jit
 def holds_brackets(c: JsonContext, place: int) -> int:
-    """Return 1 where a value may be an object or an array, 0 where not, -1 when that must be asked."""
+    """Return 1 where a value of a place may be an object or an array, else 0; -1: a question was noted."""
     row = c.places[place]
     if row.status == 0:
         note_question(c, Q_PLACE, place, 0, 0)
@@ -119,8 +129,11 @@ def holds_brackets(c: JsonContext, place: int) -> int:
 
 @jit
 def find_edge(c: JsonContext, first: int, second: int, third: int) -> int:
-    """Return the target of an edge (residue, key, outcome), or -2 where nobody has asked for it. For example
-    `find_edge(c, residue, 0, 0)` is the residue after the first name of the list."""
+    """Return the target of an edge, by its three words; -2: the edge was not asked for.
+
+    For example, `find_edge(c, residue, 0, 0)` is the residue after a value with outcome 0 under the first
+    name of the list.
+    """
     number = find_row(c.edges, 3, edge_key(c, first, second, third))
     if number < 0:
         return -2
@@ -129,8 +142,11 @@ def find_edge(c: JsonContext, first: int, second: int, third: int) -> int:
 
 @jit
 def extra_place(c: JsonContext, residue: int, group: int) -> int:
-    """Return the place of the value under an extra key of a class, -1 (not allowed),
-    or -2 when that must be asked."""
+    """Return the place of the value under an extra key of the class `group`.
+
+    -1: no such key is allowed. -2: a question was noted. The class of an extra key is the outcome of its
+    automaton.
+    """
     row = c.residues[residue]
     if row.extra_place >= 0 and group == 0:
         return row.extra_place
@@ -142,7 +158,8 @@ def extra_place(c: JsonContext, residue: int, group: int) -> int:
 
 @jit
 def value_place(c: JsonContext, d: JsonState) -> int:
-    """Return the place of the value that may begin here, or -1 (none)."""
+    """Return the place of the value that may begin at a structural state; -1: none; -2: a question was
+    noted."""
     mode = d.mode
     if mode == M_DOC:
         return c.root
@@ -157,11 +174,14 @@ def value_place(c: JsonContext, d: JsonState) -> int:
 
 @jit
 def residue_after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
-    """Return the residue after a value under a key, or -1 when that must be asked: `residue_after(c, residue,
-    -1, outcome)` after an item, which has no key."""
+    """Return the residue after a value under a key; -1: a question was noted.
+
+    `outcome`: that of the value. An item has the key -1: `residue_after(c, residue, -1, outcome)`.
+    """
     row = c.residues[residue]
     plain = row.plain
-    # The residues of a plain object are rows side by side, by how many names are passed: no question.
+    # The residues of a plain object are rows side by side, one for each number of names that are passed. So
+    # no question is needed.
     if plain >= 0 and outcome == 0:
         shape = c.plain_objects[plain]
         base = shape.base
@@ -177,20 +197,20 @@ def residue_after(c: JsonContext, residue: int, key: int, outcome: int) -> int:
 
 
 FREE = 0
-"""The free string's state at a code point boundary (automata.strings.StringPool.FREE)."""
+"""The state of the free string's automaton between two characters (automata.strings.StringPool.FREE)."""
 MIDDLES = 8
-"""States below are the free string's: FREE and the middles of its characters."""
+"""The states below this number are those of the free string: FREE, and those inside a character."""
 
 
 @jit
 def string_step(c: JsonContext, state: int, column: int) -> int:
-    """Return the string automaton's next state, or -1."""
+    """Return the state of a string automaton after a column; -1: there is none."""
     return c.strings[state * WIDTH + column]
 
 
 @jit
 def phase_at(c: JsonContext, string: StringRow, count: int) -> PhaseRow:
-    """Return the phase of a string of so many characters."""
+    """Return the phase (`PhaseRow`) of a string that has `count` characters."""
     at = string.phases
     while count >= c.phases[at].end:
         at += 1
@@ -199,22 +219,26 @@ def phase_at(c: JsonContext, string: StringRow, count: int) -> PhaseRow:
 
 @jit
 def near_enough(c: JsonContext, string: StringRow, state: int, count: int) -> bool:
-    """Return whether a string of `count` characters can still end in time, from a state of its automaton.
-    Without phases, `StringRow.phases` below 0, it always can."""
+    """Return whether a string of `count` characters can still end within its phase, or a later one.
+
+    `state`: the state of its automaton. A string without phases always can.
+    """
     if string.phases < 0:
         # all states are alive; in a free string, which alone has a `max_length`, a text may end at once
         return True
     phase = phase_at(c, string, count)
     count_left = phase.end - count
-    # Beyond the prelude the rows repeat: the last of them with the same remainder says the same.
+    # Beyond the prelude the rows repeat with the period: an equal row is taken.
     count_left = min(count_left, phase.prelude + (count_left - phase.prelude) % phase.period)
     return c.blob.numbers[phase.live + count_left * phase.states + state - string.start] != 0
 
 
 @jit
 def string_outcome(c: JsonContext, string: StringRow, state: int, count: int) -> int:
-    """Return the outcome of a string of `count` characters that ends in a state of its automaton, or -1.
-    `string` is its row, as in `string_outcome(c, c.string_specs[d.residue], state, d.position)`."""
+    """Return the outcome of a string of `count` characters that ends in a state of its automaton; -1: none.
+
+    `string` is its row, as in `string_outcome(c, c.string_specs[d.residue], state, d.position)`.
+    """
     if string.phases < 0:
         return c.string_outcomes[state]
     return c.outcomes.numbers[phase_at(c, string, count).outcomes + state - string.start]
@@ -222,8 +246,11 @@ def string_outcome(c: JsonContext, string: StringRow, state: int, count: int) ->
 
 @jit
 def like_count(c: JsonContext, string: StringRow, count: int, far: int) -> tuple[int, int]:
-    """Return whether the end of a phase is farther away than a token may lead, and a number of characters
-    with which a string goes on alike within a token. `far`: it was farther away when the token began."""
+    """Return a pair that tells apart the counts of characters that matter within one token.
+
+    The first number is 1 if the end of the phase is farther away than a token may lead, else 0. The second is
+    a count with which the string goes on alike within a token. `far`: the first number as the token began.
+    """
     phase = phase_at(c, string, count)
     near_count = phase.prelude + c.vocabulary.longest + 1
     count_left = phase.end - count
@@ -235,8 +262,11 @@ def like_count(c: JsonContext, string: StringRow, count: int, far: int) -> tuple
 
 @jit
 def set_row(c: JsonContext, label: int, member: int, child: int) -> int:
-    """Return the number of a row of a set, made if it is new (see the module for nodes and entries); -1 when
-    room must be made. For example `set_row(c, 0, 1, 0)` is a node where a member ends and no byte follows."""
+    """Return the number of a row of a set; it is made if it is new. -1: room was asked for.
+
+    The module describes nodes and entries. For example, `set_row(c, 0, 1, 0)` is a node where a key ends and
+    no byte follows.
+    """
     t = c.work.entry
     t.label = label
     t.member = member
@@ -247,7 +277,7 @@ def set_row(c: JsonContext, label: int, member: int, child: int) -> int:
 
 @jit
 def next_entry(c: JsonContext, node: int, byte: int) -> int:
-    """Return the first entry of a node of a set with this byte or a later one, or 0."""
+    """Return the first entry of a node of a set whose byte is `byte` or larger; 0: there is none."""
     entry = c.sets[node].child
     while entry > 0 and c.sets[entry].label - 1 < byte:
         entry = c.sets[entry].child
@@ -256,22 +286,25 @@ def next_entry(c: JsonContext, node: int, byte: int) -> int:
 
 @jit
 def set_step(c: JsonContext, node: int, byte: int) -> int:
-    """Return the node under a byte, or 0 where no member of the set goes on with it."""
+    """Return the node of a set under a byte; 0: no key of the set goes on with the byte."""
     entry = next_entry(c, node, byte)
     return c.sets[entry].member if entry > 0 and c.sets[entry].label - 1 == byte else 0
 
 
 @jit
 def next_held(c: JsonContext, node: int, byte: int) -> int:
-    """Return the smallest byte from `byte` on with which a member of a set goes on, or 256."""
+    """Return the smallest byte from `byte` on with which a key of a set goes on; 256: there is none."""
     entry = next_entry(c, node, byte)
     return c.sets[entry].label - 1 if entry > 0 else 256
 
 
 @jit
 def entry_insert(c: JsonContext, entry: int, byte: int, node: int, spare: Int64s) -> int:
-    """Return a list of entries with `byte` leading to `node`; `spare` holds up to 256 words, as in
-    `entry_insert(c, entry, 65, node, spare)`. -1 when room must be made."""
+    """Return the first entry of a list in which `byte` leads to `node`. -1: room was asked for.
+
+    `entry`: the first entry of the list before. `spare`: working memory of 256 words. For example,
+    `entry_insert(c, entry, 65, node, spare)` has an entry for the byte "A".
+    """
     # Rows never change, since other sets may share them: the entries before the new one are made again.
     count = 0
     while entry > 0:
@@ -294,8 +327,11 @@ def entry_insert(c: JsonContext, entry: int, byte: int, node: int, spare: Int64s
 
 @jit
 def set_insert(c: JsonContext, root: int, text: int) -> int:
-    """Return the set with the key whose text node is given, or -1 when room must be made. Cost:
-    the key's siblings."""
+    """Return the set `root` with one more key. -1: room was asked for.
+
+    `text`: the row of `texts` that is the key, or the log that ends with it. Cost: linear in the key and the
+    entries beside it.
+    """
     length = 0
     at = text
     while at > 0:
@@ -309,7 +345,7 @@ def set_insert(c: JsonContext, root: int, text: int) -> int:
         ask_room(c, c.stack, 2 * length + 256)
         return -1
     path = c.stack.numbers
-    # path holds, for each level, the byte and the node above it
+    # For each byte of the key, `path` has the byte, and the node of the old set above it.
     at = text
     for i in range(length - 1, -1, -1):
         row = c.texts[at]
@@ -344,8 +380,11 @@ def set_insert(c: JsonContext, root: int, text: int) -> int:
 
 @jit
 def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
-    """Return the byte of a word of a list at a position, or -1 at its end: `word_at(c, words, 0, 0)` is the
-    first byte of the first word."""
+    """Return the byte of a listed word at a position; -1: the word ends there.
+
+    `words`: the row of the list; `index`: the number of the word. For example, `word_at(c, words, 0, 0)` is
+    the first byte of the first word.
+    """
     row = c.word_lists[words]
     offsets = skip(c.offsets.numbers, row.start)
     start, end = offsets[index], offsets[index + 1]
@@ -356,7 +395,7 @@ def word_at(c: JsonContext, words: int, index: int, position: int) -> int:
 
 @jit
 def prefix_of(low: int, high: int, position: int) -> int:
-    """Return a prefix (see the module) as one number."""
+    """Return a prefix (low, high, position) as one number (see the module)."""
     return (low << LOW_SHIFT) | (high << HIGH_SHIFT) | position
 
 
@@ -374,14 +413,16 @@ def words_end(prefix: int) -> int:
 
 @jit
 def prefix_length(prefix: int) -> int:
-    """Return how many bytes a prefix has."""
+    """Return the number of bytes of a prefix."""
     return prefix & POSITION_BITS
 
 
 @jit
 def first_from(c: JsonContext, words: int, first: int, last: int, position: int, byte: int) -> int:
-    """Return the first of the words first..last-1, which begin alike, that has this byte or a later one at a
-    position, or `last`. Cost: log of their number."""
+    """Return the first of the words `first` to `last - 1` whose byte at a position is `byte` or larger.
+
+    `last`: there is none. The words share all bytes before the position. Cost: logarithmic in their number.
+    """
     while first < last:
         middle = (first + last) >> 1
         if word_at(c, words, middle, position) < byte:
@@ -393,12 +434,15 @@ def first_from(c: JsonContext, words: int, first: int, last: int, position: int,
 
 @jit
 def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
-    """Return the prefix after one more byte, or -1 where no word goes on with it: `narrow_prefix(c, words,
-    prefix_of(0, count, 0), 65)` has the words that begin with an A. Cost: log of the list."""
+    """Return the prefix after one more byte; -1: no word goes on with the byte.
+
+    For example, `narrow_prefix(c, words, prefix_of(0, count, 0), 65)` has the words that begin with an "A".
+    Cost: logarithmic in the length of the list.
+    """
     low = first_word(prefix)
     high = words_end(prefix)
     position = prefix_length(prefix)
-    # A single word is left, as mostly after a few bytes: the position counts up.
+    # After a few bytes mostly one word is left; then only the position (the lowest bits) grows.
     if high - low == 1:
         return prefix + 1 if word_at(c, words, low, position) == byte else -1
     first = first_from(c, words, low, high, position, byte)
@@ -409,8 +453,10 @@ def narrow_prefix(c: JsonContext, words: int, prefix: int, byte: int) -> int:
 
 @jit
 def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
-    """Return the smallest byte from `byte` on with which a word with a prefix goes on, or 256.
-    Cost: log of the list."""
+    """Return the smallest byte from `byte` on with which a word with a prefix goes on; 256: there is none.
+
+    Cost: logarithmic in the length of the list.
+    """
     low = first_word(prefix)
     high = words_end(prefix)
     position = prefix_length(prefix)
@@ -423,8 +469,8 @@ def next_listed(c: JsonContext, words: int, prefix: int, byte: int) -> int:
 
 @jit
 def word_at_prefix(c: JsonContext, words: int, prefix: int) -> int:
-    """Return the index of the word that a prefix is, or -1 (it sorts first among those
-    that begin alike)."""
+    """Return the index of the word that is equal to a prefix; -1: no word ends there."""
+    # Such a word is the first of those with the prefix.
     low, position = first_word(prefix), prefix_length(prefix)
     return low if word_at(c, words, low, position) < 0 else -1  # -1 is the byte at the end of a word
 
