@@ -28,8 +28,8 @@ from structgen.decoding.engine.row_loops import Array, Real, row_maximum, sum_ra
 TILE = 1024
 """The number of tokens in a tile, as in `structgen_kernels.reference`."""
 LOGIT_ROW, MASK_ROW, SCORES, FILTER = range(4)
-"""The columns of `texts` in `choose_rows`. They are numbers of rows: in the logits, in the masks, in the scores
-that replace the logits (-1: none), and in the masks that filters leave (-1: none)."""
+"""The columns of `texts` in `choose_rows`. They are numbers of rows: in the logits, in the masks, in the
+scores that replace the logits (-1: none), and in the masks that filters leave (-1: none)."""
 TOKEN, ALLOWED, LIKELIEST, FAULTY = range(4)
 """The columns of `numbers` in `choose_rows`: the integers of a `choice.Choice`."""
 LOGPROB, CONSTRAINED, REMOVED = range(3)

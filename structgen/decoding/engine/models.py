@@ -210,7 +210,7 @@ def _describe_format(path: Path) -> tuple[str, str]:
 
 _NAMES = f"The models that have a name: {', '.join(NAMED_MODELS)}."
 _OPENAI = re.compile(r"(openai/)?(gpt-[345]|chatgpt|o[134](-|$))")
-"""The pattern of names of OpenAI's models that are only on its servers; gpt2 and gpt-oss can be downloaded."""
+"""The pattern of OpenAI's models that are only on its servers; gpt2 and gpt-oss can be downloaded."""
 _HOSTED = re.compile(rf"{_OPENAI.pattern}|(anthropic/)?claude|(google/)?gemini")
 """The pattern of names of models that are only on servers."""
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -39,14 +39,14 @@ from structgen.base.language.checks import NumberCheck, WholeCheck, check_fields
 from structgen.machines.core.matcher import Matcher
 
 _NEEDLE: Final = 32
-"""The number of last bytes that are searched for earlier in the text. An earlier occurrence may be one period
-back."""
+"""The number of last bytes that are searched for earlier in the text. An earlier occurrence may be one
+period back."""
 _LONGEST_PERIOD: Final = 512
 """The longest period that is looked for, in bytes. A run has at least 20 periods, so a run of a longer period
 would be longer than most texts."""
 _CANDIDATES: Final = 8
-"""The number of earlier occurrences that are looked at. There may be several within one period, since parts of
-a period may repeat themselves too."""
+"""The number of earlier occurrences that are looked at. There may be several within one period, since parts
+of a period may repeat themselves too."""
 
 
 class _Kind(NamedTuple):
@@ -69,8 +69,8 @@ _KINDS: Final = (
     _LANGUAGE,
 )
 _FEWEST_TIMES: Final = 3
-"""The least number of periods in a run that takes its share of the tokens; also the least number of periods in
-the last digits of a number."""
+"""The least number of periods in a run that takes its share of the tokens; also the least number of periods
+in the last digits of a number."""
 _STAGE_BYTES: Final = 8
 """The bytes between two stages, in addition to a period. A token may contain a short period several times."""
 LAST_STAGE: Final = 3
@@ -107,8 +107,8 @@ class Repetitions:
     """The limits at which a value that repeats itself is closed: `sg.Sampling(repetition=...)`.
 
     Data repeats itself more often than language, so it needs more repetitions. Signs alone, such as rules and
-    boards, and rows of numbers need 1.6 times the `times`. Codes of digits and letters, such as base64, need 5
-    times the `times`. Short codes need 128 repetitions, or twice the `length`.
+    boards, and rows of numbers need 1.6 times the `times`. Codes of digits and letters, such as base64, need
+    5 times the `times`. Short codes need 128 repetitions, or twice the `length`.
     """
 
     length: Annotated[int, WholeCheck(32)] = 256
@@ -224,7 +224,7 @@ class OpenRun:
     """The number of choices that were made against a run."""
     _period: int = 0
     _began: int = 0
-    """The size of the text where the run was first seen; with `_period`, its period. 0: there is no run."""
+    """The size of the text from which the stages of a run count, at first where it was seen; 0: no run."""
     _fewest_bytes: int | None = None
     """The fewest bytes that completed the document in the run."""
     _goal: int = -1
