@@ -1,4 +1,4 @@
-"""Computes how sure a model was of its answer: of listed values as a whole, and of each scalar of a document.
+"""Computes how sure a model was of its answer: of listed values as a whole, or of each scalar of a document.
 
 *Listed values* are the few values that a grammar lists, such as those of an `enum`. A *scalar* is a string, a
 number, a boolean or null. These confidences are the model's own opinion, and do not tell how often it is
@@ -27,8 +27,8 @@ _OfText: TypeAlias = Union[Grammar, CompiledGrammar, None]
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How sure a model was of one value. It counts the tokens that write at least one byte of the value, quotes
-    included. It is at temperature 1, whatever the sampling was."""
+    """How sure a model was of one value. It counts the tokens that write at least one byte of the value,
+    quotes included. It is at temperature 1, whatever the sampling was."""
 
     probability: float
     """The product, over these tokens, of P(token | text before, token allowed by the mask). For a value that

@@ -71,12 +71,12 @@ class ListedValues:
 
 
 def find_listed_values(grammar: Grammar | None, *, first: bool = False) -> ListedValues:
-    """Return the values that are the texts of a grammar: the words of a choice, the listed values of a
-    schema, and the values of a member that is all of an object; with `first` also the values of the first of
-    several members, with which the texts begin."""
+    """Return the listed values of a grammar: the words of a choice, the listed values of a schema, or the
+    values of an object's only member. With `first` they may also be the values of the first of several
+    members, with which the texts begin."""
     if grammar is None:
         return ListedValues()
-    # the statements of a text about a type are no list of the values of the type
+    # a text that tells of a value has a grammar of its own; the listed values are those of that value's type
     grammar = getattr(grammar.innermost, "told", None) or grammar
     policies = grammar.policies
     schema = grammar.schema

@@ -87,10 +87,10 @@ class WholeValues(SearchStrategy):
     def _neutral_weights(
         self, place: TextPlace, model: Model, prefix: Tokens, spellings: Mapping[str, Sequence[_Spelling]]
     ) -> Generator[Sequence[Branch], list[Scores], Mapping[str, float]]:
-        """Return the log-probability of each value behind the neutral prompt and the `prefix` of the text, as
-        `_weigh_values` does, such as `{"true": -0.4, "false": -1.1}`. It is kept in `known_weights`: many
-        requests have the same neutral prompt."""
-        # the neutral weights follow from all of these
+        """Return the weight of each value after the neutral prompt and the `prefix` of the text, such as
+        `{"true": -0.4, "false": -1.1}`. The weights are kept in `known_weights`, because many requests have
+        the same neutral prompt."""
+        # the neutral weights depend on all of these
         ways_of_values = [(value, *ways) for value, ways in spellings.items()]
         weights_key = self.neutral, prefix, *ways_of_values
         neutral = self.known_weights.get(weights_key)
@@ -192,11 +192,14 @@ def compare_whole(
     neutral: Sequence[int] = (),
     known_weights: KnownWeights | None = None,
 ) -> tuple[Request, str]:
-    """Return the request that compares whole values, where the likeliest text of a few listed ones is asked
-    for and nothing else is said of the choice; else the request itself. And why listed values are not
-    compared where they are to be; else "". The embedded models were trained to write token by token.
-    With a neutral prompt the first member of an object is compared too. `known_weights`: what this model said
-    behind such prompts; it is added to."""
+    """Return a request that compares whole values, if possible, and a reason.
+
+    The result compares whole values if the request asks for the likeliest of a few listed values, and has no
+    other options of the choice. Otherwise it is the request itself. The reason says why listed values are not
+    compared although they should be; "" if there is none. `neutral` are the tokens of a neutral prompt; with
+    one, the first member of an object is compared too. `known_weights` has the model's weights after such
+    prompts; new ones are added to it.
+    """
     has_own_sampling = request.sampling is not None or bool(request.strategy)
     is_default = request.choices is None and not has_own_sampling
     is_wanted = request.choices == "whole" or is_default

@@ -77,7 +77,7 @@ class Decision:
     """The decision of a search at a place of a text."""
 
     tokens: tuple[int, ...] = ()
-    """The decided tokens, perhaps with an end token as the last one; (): the next token is chosen as usual."""
+    """The decided tokens, perhaps with an end token at the end; (): the next token is chosen as usual."""
     scores: Scores | None = None
     """The scores [V] from which the next token is chosen if `tokens` is empty; None: the model's logits."""
     state: tuple[float, ...] = ()
