@@ -215,8 +215,8 @@ class Draws(Generic[T]):
 
     @cached_property
     def known(self) -> ProvenMass:
-        """The distinct texts, and what is proven of Z."""
-        # Bounds on Z say nothing of means under another law.
+        """The distinct texts that were drawn, with the proven bounds on Z."""
+        # Bounds on Z do not bound means under another law.
         lower, upper = (0.0, math.inf) if self.is_biased else self.bracket
         return ProvenMass(lower, upper, np.exp(self.logprobs), self.is_first)
 

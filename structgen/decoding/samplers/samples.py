@@ -146,7 +146,8 @@ class Samples(Draws[T]):
         return value, self._interval_of_quantile(column, share, value)
 
     def _interval_of_quantile(self, column: DrawnNumbers, share: float, value: float) -> Interval | None:
-        """Return the interval of a quantile, which holds the estimate `value`; None if it excludes nothing."""
+        """Return the interval of a quantile, which holds the estimate `value`; None if it excludes
+        nothing."""
         places = np.unique(column.shares)
         # The first test is about the share below all draws. In parts, so that its arrays stay small.
         tested_places = np.append(-math.inf, places)

@@ -79,10 +79,10 @@ class _Walk:
     start: float
     """The bound with which the walk began, on Z or on the mass of the texts that are not known."""
     assumed_bound: float
-    """The bound on h that was assumed at its last edge."""
+    """The bound on h that was assumed at the walk's last edge."""
     weight: float = 1.0
     kept_count: int = 0
-    """How many tokens the node kept when the edge to its rest was drawn."""
+    """The number of tokens that the node kept when the edge to its rest was drawn."""
     logprob: float = -math.inf
     is_over: bool = False
 
@@ -102,8 +102,8 @@ class Walker:
     def __init__(
         self, target: Target, finish: Finish, tree: PrefixTree | None, *, seed: int, flips: bool = False
     ) -> None:
-        """Without a tree each walk has nodes of its own, which keep all tokens. `flips`: whether walks
-        through the remainder flip coins in place of weights."""
+        """Make a walker. Without a `tree` each walk has nodes of its own, which keep all tokens. `flips` says
+        whether walks through the remainder flip coins instead of having weights."""
         self._target = target
         self._finish = finish
         self._flips = flips or finish is Finish.COIN

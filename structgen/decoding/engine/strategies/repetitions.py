@@ -112,7 +112,8 @@ class Repetitions:
     """
 
     length: Annotated[int, WholeCheck(32)] = 256
-    """The least number of characters in a run. In JSON a run may be in a string, a key, or items of a list."""
+    """The least number of characters in a run. In JSON a run may be of a string, a key, or items of a
+    list."""
     times: Annotated[int, WholeCheck(2)] = 20
     """The least number of repetitions of the period."""
     digits: Annotated[int, WholeCheck(1)] = 17
