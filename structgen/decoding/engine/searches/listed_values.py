@@ -76,7 +76,7 @@ def find_listed_values(grammar: Grammar | None, *, first: bool = False) -> Liste
     members, with which the texts begin."""
     if grammar is None:
         return ListedValues()
-    # a text that tells of a value has a grammar of its own; the listed values are those of that value's type
+    # a grammar that was narrowed for one text counts as the grammar before, which `told` has
     grammar = getattr(grammar.innermost, "told", None) or grammar
     policies = grammar.policies
     schema = grammar.schema
